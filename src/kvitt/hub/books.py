@@ -1,0 +1,150 @@
+"""The books: what receipted orders change, and what is told of them, under the locks of their cases (design §4 step 7, §6)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from kvitt.hub.audit import What, digest
+from kvitt.hub.case import Case
+from kvitt.hub.facts import Facts
+from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.taken import Address
+from kvitt.hub.tell import Teller, tell_case_list
+from kvitt.rules.answers import Answer, Details, Grade, Status
+from kvitt.rules.ids import event_id
+from kvitt.rules.receipts import answer_to
+from kvitt.rules.states import MessageState, OrderState
+from kvitt.rules.values import Action, Area, OrderId, Scheme
+from kvitt.store.queries import load
+from kvitt.store.rows import MessageStep
+from kvitt.wire import status
+
+_SQL = load("orders")
+_WHAT = {Verdict.ACCEPTED: What.ACCEPTED, Verdict.REJECTED: What.REJECTED, Verdict.UNCLEAR: What.UNCLEAR}
+_STATE = {Verdict.ACCEPTED: OrderState.ACCEPTED, Verdict.REJECTED: OrderState.REJECTED, Verdict.UNCLEAR: OrderState.UNKNOWN}
+
+
+class Asked:
+    """A message whose orders are being settled: whom to tell, and the answer so far."""
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.address = Address(row[0], row[1], row[2], row[3], bytes(row[4]), row[5], Scheme(row[6]))
+        self.answer: Answer = status.decode(bytes(row[8]))
+        self.details: Details = self.answer.details or Details(None, ())
+
+
+def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -> dict[int, Asked]:
+    """Locks the rows of messages in sorted order; whoever tells of a message holds its lock, so that statuses keep their order."""
+    rows = cursor.execute(_SQL.lock_messages, [sorted(set(message_numbers))], binary=True)
+    return {row[0]: Asked(row) for row in rows.fetchall()}
+
+
+def answer_for(settled: Settled, details: Details) -> Answer:
+    """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
+    if settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING):
+        return Answer(Status.OK, details)
+    return answer_to(settled.receipt, details)
+
+
+def worse(one: Answer, other: Answer) -> Answer:
+    """Of the answers to the orders of one message: a failure counts more than a note, a note more than none."""
+    if one.status is Status.FAILED or (one.error is not None and other.status is not Status.FAILED):
+        return one
+    return other
+
+
+class Books:
+    """Books the settled orders of one transaction."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime) -> None:
+        self._cursor, self._facts, self._cases, self._now = cursor, facts, cases, now
+
+    def settle(self, settled: Sequence[Settled]) -> None:
+        """Moves orders, payments and cases, answers messages whose last order this was, and tells of all of it."""
+        if not settled:
+            return
+        asked = lock_messages(self._cursor, [each.order.message_no for each in settled])
+        moved = self._move_orders(settled)
+        by_message: dict[int, list[Settled]] = {}
+        for each in settled:
+            if each.order.order_id in moved:
+                by_message.setdefault(each.order.message_no, []).append(each)
+        versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
+        progress = self._progress(list(by_message))
+        for message_no, group in by_message.items():
+            self._book_message(asked[message_no], group, versions, progress[message_no])
+        self._tell_case_lists(relisted)
+
+    def _move_orders(self, settled: Sequence[Settled]) -> set[str]:
+        columns = [
+            [each.order.order_id for each in settled],
+            [_STATE[each.verdict].value for each in settled],
+            [each.receipt_no for each in settled],
+            [self._now] * len(settled),
+        ]
+        return {row[0] for row in self._cursor.execute(_SQL.settle_orders, columns, binary=True)}
+
+    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, int]]:
+        """The versions that became true, per order, and the cases whose list of payments changed by it."""
+        accepted = {each.order.order_id: each for each in settled if each.verdict is Verdict.ACCEPTED}
+        rejected = [each.order.order_id for each in settled if each.verdict is Verdict.REJECTED]
+        versions: dict[str, list[tuple[str, int]]] = {}
+        relisted: dict[int, int] = {}
+        if accepted:
+            self._cursor.execute(_SQL.supersede_payments, [list(accepted)], binary=True)
+            rows = self._cursor.execute(_SQL.accept_payments, [list(accepted)], binary=True).fetchall()
+            for order_id, case_no, payment_id, version, action, _ in sorted(rows, key=lambda row: row[5]):
+                versions.setdefault(order_id, []).append((payment_id, version))
+                if action != Action.UPDATE:
+                    relisted[case_no] = accepted[order_id].order.message_no
+        if rejected:
+            self._cursor.execute(_SQL.drop_payments, [rejected], binary=True)
+        return versions, relisted
+
+    def _progress(self, message_numbers: Sequence[int]) -> dict[int, tuple[int, bool]]:
+        """Per message: how many of its orders are open, and whether all of them have been with the rail."""
+        rows = self._cursor.execute(_SQL.progress_of_messages, [message_numbers], binary=True)
+        return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
+
+    def _book_message(
+        self, asked: Asked, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], progress: tuple[int, bool]
+    ) -> None:
+        teller = Teller(self._facts, asked.address, self._now)
+        still_open, all_sent = progress
+        if all_sent and any(not each.order.was_sent for each in group):
+            teller.with_rail(asked.details)
+        answer = asked.answer
+        for each in group:
+            told = answer_for(each, asked.details)
+            self._book_order(each, teller, versions.get(each.order.order_id, ()), asked.address.message_no)
+            if each.verdict is Verdict.UNCLEAR:
+                teller.status(told, event_id(OrderId(each.order.order_id), "unclear"))
+            else:
+                answer = worse(answer, told)
+        if answer is asked.answer:
+            return
+        state = MessageState.DERIVED if still_open else MessageState.ANSWERED
+        if state is MessageState.ANSWERED:
+            teller.status(answer, event_id(OrderId(group[-1].order.order_id), "answer"))
+        answered_at = self._now if state is MessageState.ANSWERED else None
+        self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, status.encode(answer)))
+
+    def _book_order(self, each: Settled, teller: Teller, versions: Sequence[tuple[str, int]], message_no: int) -> None:
+        order, case = each.order, self._cases[each.order.case_no]
+        teller.receipt(order, each.receipt, versions)
+        content = digest(order.xml, each.receipt.grade_text.encode(), each.receipt.text.encode())
+        what = _WHAT[each.verdict]
+        case.note(self._facts, self._now, what, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
+        if each.verdict is not Verdict.UNCLEAR:
+            case.open_orders -= 1
+        if each.verdict is Verdict.ACCEPTED:
+            case.known_to_rail(Area(order.area), order.person)
+
+    def _tell_case_lists(self, relisted: Mapping[int, int]) -> None:
+        """The payments of each case whose list changed, on the topic that other readers follow."""
+        if not relisted:
+            return
+        for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [list(relisted)], binary=True).fetchall():
+            tell_case_list(self._facts, self._cases[case_no], payment_ids, relisted[case_no], self._now)

@@ -1,0 +1,112 @@
+"""A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from kvitt.hub.audit import What, link
+from kvitt.hub.facts import Facts
+from kvitt.hub.taken import Reading
+from kvitt.rules.catalogue import SCHEMES
+from kvitt.rules.claims import Claims
+from kvitt.rules.derive import CaseState
+from kvitt.rules.values import Area, Payment, PaymentId, Scheme
+from kvitt.store.queries import load
+from kvitt.store.rows import CaseStep
+from kvitt.wire import payment
+
+_SQL = load("cases")
+
+
+class Case:
+    """A case whose row this transaction has locked. Changes stay here until `step` writes them back."""
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.case_no: int = row[0]
+        self.scheme, self.case_id = Scheme(row[1]), str(row[2])
+        self.person: str | None = row[3]
+        self.areas = [Area(area) for area in row[4]]
+        self.orders_made: int = row[5]
+        self.open_orders: int = row[6]
+        self.waiting: int = row[7]
+        self.audit_seq: int = row[8]
+        self.audit_hash: bytes = bytes(row[9])
+        self.payments: dict[PaymentId, Payment] = {}
+        self.listed: dict[PaymentId, int] = {}
+        self.elsewhere: frozenset[PaymentId] = frozenset()
+        self.changed = False
+
+    def accepted(self, document: bytes, listed: int) -> None:
+        """Takes in an accepted payment as it is stored."""
+        stored = payment.decode(document)
+        self.payments[stored.payment_id] = stored
+        self.listed[stored.payment_id] = listed
+
+    @property
+    def busy(self) -> bool:
+        """A new message has to wait: an order is open, or others wait already."""
+        return self.open_orders > 0 or self.waiting > 0
+
+    def state(self) -> CaseState:
+        """The case as the rules see it."""
+        return CaseState(self.payments, self.person, frozenset(self.areas), self.orders_made, self.elsewhere)
+
+    def known_to_rail(self, area: Area, person: str) -> None:
+        """An order was accepted: from now on the rail knows the case in this area, and whose case it is."""
+        if area not in self.areas:
+            self.areas.append(area)
+        self.person = self.person or person
+        self.changed = True
+
+    def step(self) -> CaseStep:
+        """The row to write back."""
+        areas = ",".join(self.areas)
+        return CaseStep(self.case_no, self.person, areas, self.orders_made, self.open_orders, self.waiting, self.audit_seq, self.audit_hash)
+
+    def note(
+        self,
+        facts: Facts,
+        at: datetime,
+        what: What,
+        content: bytes,
+        *,
+        message_no: int | None = None,
+        order_id: str | None = None,
+        receipt_no: int | None = None,
+    ) -> None:
+        """Adds an entry to the case's audit chain."""
+        self.audit_seq += 1
+        entry = link(self.audit_hash, self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content)
+        self.audit_hash = entry.hash
+        self.changed = True
+        facts.audit.append(entry)
+
+
+def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
+    """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
+    ordered = sorted(set(keys))
+    named = [[scheme.value for scheme, _ in ordered], [case_id for _, case_id in ordered]]
+    cases = [Case(row) for row in cursor.execute(_SQL.lock_cases, named, binary=True)]
+    by_number = {case.case_no: case for case in cases}
+    for case_no, listed, document in cursor.execute(_SQL.current_payments, named, binary=True):
+        by_number[case_no].accepted(document, listed)
+    return cases
+
+
+def find_elsewhere(cursor: psycopg.Cursor[Any], cases: Mapping[tuple[Scheme, str], Case], readings: Sequence[Reading]) -> None:
+    """Marks the claimed payment ids that another case has, for schemes whose senders choose them."""
+    asked = [
+        (index, claim.payment_id, each.scheme.value, each.claims.decision.case_id)
+        for index, each in enumerate(readings)
+        if isinstance(each.claims, Claims) and SCHEMES[each.scheme].sender_chooses_ids
+        for claim in each.claims.payments
+    ]
+    if not asked:
+        return
+    found = cursor.execute(_SQL.payments_elsewhere, [list(column) for column in zip(*asked, strict=True)], binary=True)
+    for index, payment_id in found.fetchall():
+        key = readings[index].case_key
+        assert key is not None, "only messages with a case were asked for"
+        cases[key].elsewhere |= {PaymentId(payment_id)}

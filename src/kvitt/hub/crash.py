@@ -1,0 +1,35 @@
+"""Places at which a process can be made to die, so that survival is proved where it is hardest (design §13).
+
+Nothing happens unless the environment names a place: `KVITT_DIE_AT=sender.after_put:3` kills the process with SIGKILL when it
+reaches that place for the third time.
+"""
+
+import os
+import signal
+from collections import Counter
+
+PLACES = (
+    "submit.before_commit",
+    "submit.after_commit",
+    "send.before_claim_commit",
+    "send.after_claim_commit",
+    "send.after_put",
+    "send.after_sent_commit",
+    "settle.before_commit",
+    "settle.after_commit",
+    "receive.after_acknowledge",
+    "relay.before_commit",
+    "relay.after_commit",
+)
+_place, _, _times = os.environ.get("KVITT_DIE_AT", "").partition(":")
+_die_at_visit = int(_times or 1)
+_visits: Counter[str] = Counter()
+
+
+def reached(place: str) -> None:
+    """Dies here if the environment says so; costs one comparison otherwise."""
+    if place != _place:
+        return
+    _visits[place] += 1
+    if _visits[place] >= _die_at_visit:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,184 @@
+"""The desk: what a message does to its case, handled at one moment, under the case's lock (design §4 steps 3-5)."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from kvitt.hub.audit import What, digest
+from kvitt.hub.case import Case
+from kvitt.hub.facts import Facts
+from kvitt.hub.taken import Taken
+from kvitt.hub.tell import Teller
+from kvitt.rules.answers import Answer, LineKey, Status, details_of
+from kvitt.rules.catalogue import SCHEMES
+from kvitt.rules.derive import derive
+from kvitt.rules.ids import event_id
+from kvitt.rules.states import MessageState
+from kvitt.rules.values import Action, Order, Refusal
+from kvitt.store.rows import LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
+from kvitt.wire import order_xml, payment
+
+_OSLO = ZoneInfo("Europe/Oslo")
+LISTED_PER_ORDER = 100_000
+"""Room for the payments of one order in the numbers that keep the case list in order."""
+
+
+def oslo(now: datetime) -> datetime:
+    """The clock as the rail reads it: local time in Oslo, without zone."""
+    return now.astimezone(_OSLO).replace(tzinfo=None)
+
+
+def lines_digest(keys: Sequence[LineKey]) -> bytes:
+    """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
+    return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
+
+
+class Desk:
+    """Handles messages of locked cases one by one at one moment; what each one causes goes to `facts` only when all of it is sound."""
+
+    def __init__(self, facts: Facts, now: datetime) -> None:
+        self._facts, self._now, self._made_at = facts, now, oslo(now)
+
+    def wait(self, case: Case, message: Taken, record: MessageRow) -> None:
+        """Queues a message behind the case's open order; the sender hears MOTTATT, except for dry runs."""
+        answer = None if message.dry_run else Teller(self._facts, message, self._now).status(Answer(Status.RECEIVED), reason="waiting")
+        self._keep(message, record, case.case_no, MessageState.WAITING, answer)
+        case.waiting += 1
+        case.note(self._facts, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
+
+    def handle(self, case: Case | None, message: Taken, record: MessageRow | None) -> MessageState:
+        """Derives and answers a message now; gives its new state. `record` is its row-to-be, None when it is stored already."""
+        if isinstance(message.claims, Refusal):
+            return self.refuse(case, message, record, message.claims)
+        assert case is not None, "a message that can be read has a case"
+        derived = derive(message.claims, case.state(), self._made_at)
+        if isinstance(derived, Refusal):
+            return self.refuse(case, message, record, derived)
+        if not derived:
+            return self._unchanged(case, message, record)
+        return self._simulated(case, message, record, derived) if message.dry_run else self._ordered(case, message, record, derived)
+
+    def refuse(
+        self, case: Case | None, message: Taken, record: MessageRow | None, refusal: Refusal, reason: str | None = None
+    ) -> MessageState:
+        """Answers FEILET for good."""
+        answer = Answer(Status.FAILED, None, refusal, message.dry_run)
+        value = Teller(self._facts, message, self._now).status(answer, reason=reason)
+        return self._answered(case, message, record, value)
+
+    def _answered(self, case: Case | None, message: Taken, record: MessageRow | None, value: bytes) -> MessageState:
+        self._keep(message, record, case.case_no if case else None, MessageState.ANSWERED, value)
+        if case:
+            case.note(self._facts, self._now, What.ANSWERED, digest(value), message_no=message.message_no)
+        return MessageState.ANSWERED
+
+    def _unchanged(self, case: Case, message: Taken, record: MessageRow | None) -> MessageState:
+        teller = Teller(self._facts, message, self._now)
+        value = teller.status(Answer(Status.OK, dry_run=message.dry_run))
+        if message.dry_run:
+            teller.no_change()
+        return self._answered(case, message, record, value)
+
+    def _simulated(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
+        teller = Teller(self._facts, message, self._now)
+        requests = [teller.simulation(order) for order in orders]
+        self._keep(message, record, case.case_no, MessageState.ANSWERED, None)
+        case.note(self._facts, self._now, What.SIMULATED, digest(*requests), message_no=message.message_no)
+        return MessageState.ANSWERED
+
+    def _ordered(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
+        documents = [order_xml.encode(order) for order in orders]
+        for xml in documents:
+            order_xml.validate(xml)
+        teller = Teller(self._facts, message, self._now)
+        value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))
+        for order, xml in zip(orders, documents, strict=True):
+            self._store(case, message, order, xml)
+            teller.order(order, xml, case)
+        self._keep(message, record, case.case_no, MessageState.DERIVED, value)
+        case.note(self._facts, self._now, What.ORDERED, digest(*documents), message_no=message.message_no)
+        case.orders_made += len(orders)
+        case.open_orders += len(orders)
+        return MessageState.DERIVED
+
+    def _store(self, case: Case, message: Taken, order: Order, xml: bytes) -> None:
+        facts, order_id = self._facts, order.order_id
+        keys = lines_digest(order_xml.line_keys(order))
+        facts.orders.append(
+            OrderRow(
+                order_id,
+                case.case_no,
+                order.number,
+                order.area,
+                order.person,
+                message.message_no,
+                xml,
+                order_xml.stamp(order),
+                keys,
+                order.first,
+                self._now,
+            )
+        )
+        for position, line in enumerate(order.lines):
+            facts.lines.append(
+                LineRow(
+                    order_id,
+                    position,
+                    line.line_id,
+                    line.refers_to,
+                    line.payment_id,
+                    line.class_code,
+                    line.start,
+                    line.end,
+                    line.amount,
+                    line.decided_rate,
+                    line.ceased_from,
+                    line.decision_id,
+                )
+            )
+        for index, each in enumerate(order.payments):
+            kept = case.listed.get(each.payment_id)
+            listed = order.number * LISTED_PER_ORDER + index if kept is None or each.action is Action.CREATE else kept
+            facts.payments.append(
+                PaymentRow(
+                    case.case_no,
+                    each.payment_id,
+                    order.number,
+                    order_id,
+                    order.area,
+                    each.action.value,
+                    SCHEMES[order.scheme].sender_chooses_ids,
+                    listed,
+                    each.last_line,
+                    payment.encode(each),
+                )
+            )
+
+    def _keep(self, message: Taken, record: MessageRow | None, case_no: int | None, state: MessageState, answer: bytes | None) -> None:
+        """Stores what became of a message: a new row, or the next step of the one that waited."""
+        derived_at = None if state is MessageState.WAITING else self._now
+        answered_at = self._now if state is MessageState.ANSWERED else None
+        if record is None:
+            self._facts.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, answer))
+            return
+        self._facts.messages.append(
+            MessageRow(
+                record.message_no,
+                record.source,
+                record.partition,
+                record.position,
+                record.key,
+                record.digest,
+                record.body,
+                record.headers,
+                record.scheme,
+                case_no,
+                record.dry_run,
+                state.value,
+                record.received_at,
+                derived_at,
+                answered_at,
+                answer,
+            )
+        )

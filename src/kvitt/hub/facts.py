@@ -1,0 +1,48 @@
+"""What one transaction will write, gathered row by row and written set by set."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from kvitt.store.rows import (
+    AuditRow,
+    CaseStep,
+    DeadLetterRow,
+    LineRow,
+    MessageRow,
+    MessageStep,
+    OrderRow,
+    OutboxRow,
+    PaymentRow,
+    Row,
+    write,
+)
+
+
+class Facts:
+    """The rows of a transaction by kind. Rows of one kind keep the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.messages: list[MessageRow] = []
+        self.steps: list[MessageStep] = []
+        self.orders: list[OrderRow] = []
+        self.lines: list[LineRow] = []
+        self.payments: list[PaymentRow] = []
+        self.outbox: list[OutboxRow] = []
+        self.audit: list[AuditRow] = []
+        self.cases: list[CaseStep] = []
+        self.dead: list[DeadLetterRow] = []
+
+    def _kinds(self) -> Sequence[Sequence[Row]]:
+        return (self.messages, self.steps, self.orders, self.lines, self.payments, self.outbox, self.audit, self.cases, self.dead)
+
+    def add(self, other: "Facts") -> None:
+        """Takes over the rows of one message once all of them are known to be sound."""
+        for mine, theirs in zip(self._kinds(), other._kinds(), strict=True):
+            mine.extend(theirs)  # type: ignore[attr-defined]
+
+    def write(self, cursor: psycopg.Cursor[Any]) -> None:
+        """One statement per kind of row that there is."""
+        for rows in self._kinds():
+            write(cursor, rows)

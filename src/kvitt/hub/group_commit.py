@@ -1,0 +1,96 @@
+"""Group commit: callers hand in commands, a writer executes whatever has gathered in one transaction (design §4).
+
+At low load a command costs one commit; at high load a commit carries a batch. Queues are bounded: who hands in faster than
+the database takes waits.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+Command = TypeVar("Command")
+Result = TypeVar("Result")
+
+
+class Closed(Exception):
+    """The group commit was closed; nothing of this command was done."""
+
+
+class _Lane(Generic[Command, Result]):
+    """One writer thread with its queue; commands of a lane are executed in the order in which they came."""
+
+    def __init__(self, execute: Callable[[Sequence[Command]], Sequence[Result]], name: str, max_batch: int, max_waiting: int) -> None:
+        self._execute, self._max_batch = execute, max_batch
+        self._waiting: queue.Queue[tuple[Command, Future[Result]] | None] = queue.Queue(max_waiting)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, command: Command) -> Future[Result]:
+        if self._closed.is_set():
+            raise Closed
+        future: Future[Result] = Future()
+        self._waiting.put((command, future))
+        return future
+
+    def close(self) -> None:
+        self._closed.set()
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _gather(self) -> list[tuple[Command, Future[Result]]] | None:
+        first = self._waiting.get()
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < self._max_batch:
+            try:
+                following = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._waiting.put(None)
+                break
+            batch.append(following)
+        return batch
+
+    def _run(self) -> None:
+        while (batch := self._gather()) is not None:
+            futures = [future for _, future in batch]
+            try:
+                results = self._execute([command for command, _ in batch])
+            except Exception as error:  # noqa: BLE001 - every caller of the batch is told, so the failure is not lost
+                for future in futures:
+                    future.set_exception(error)
+                continue
+            for future, result in zip(futures, results, strict=True):
+                future.set_result(result)
+
+
+class GroupCommit(Generic[Command, Result]):
+    """Lanes of commands, each with its own writer; `execute` runs a batch in one transaction and gives one result per command.
+
+    `make_execute` is called once per lane, so that each writer can have a connection of its own.
+    """
+
+    def __init__(
+        self,
+        make_execute: Callable[[int], Callable[[Sequence[Command]], Sequence[Result]]],
+        *,
+        lanes: int = 1,
+        max_batch: int = 128,
+        max_waiting: int = 1024,
+        name: str = "writer",
+    ) -> None:
+        self._lanes = [_Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting) for lane in range(lanes)]
+
+    def submit(self, command: Command, lane: int = 0) -> "Future[Result]":
+        """Hands in a command; blocks while the lane is full. Raises Closed after `close`. Equal `lane` means kept order."""
+        return self._lanes[lane % len(self._lanes)].submit(command)
+
+    def close(self) -> None:
+        """Executes what waits, then ends the writers."""
+        for lane in self._lanes:
+            lane.close()

@@ -1,0 +1,80 @@
+"""What a receipt means for its order: a decision table over the order's state and the rail's words (design §6)."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from kvitt.rules.answers import Grade, Receipt
+from kvitt.rules.states import OrderState
+
+LINE_EXISTS = "DELYTELSE-ID finnes i oppdragsbasen fra før"
+ORDER_EXISTS = "Oppdraget finnes fra før"
+_NEVER_SENT = frozenset({OrderState.READY, OrderState.WITHDRAWN})
+_SETTLED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED})
+
+
+class Verdict(StrEnum):
+    """What a receipt turned out to be; the values are the outcomes in the store."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNCLEAR = "unclear"
+    REPEAT = "repeat"
+    UNMATCHED = "unmatched"
+    UNREADABLE = "unreadable"
+
+
+class Candidate(Struct, frozen=True):
+    """An order that a receipt may answer: same case, area and lines."""
+
+    order_id: str
+    case_no: int
+    area: str
+    number: int
+    message_no: int
+    state: OrderState
+    stamp: str
+    first: bool
+    xml: bytes
+    was_sent: bool
+    person: str
+
+
+class Settled(Struct, frozen=True):
+    """An order that a receipt of this transaction moves."""
+
+    order: Candidate
+    receipt: Receipt
+    receipt_no: int
+    verdict: Verdict
+
+
+def match(receipt: Receipt, candidates: Sequence[Candidate], states: dict[str, OrderState]) -> Candidate | None:
+    """The order that a receipt answers: the one with its time stamp, else the open one, else the newest; None without candidates.
+
+    Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not tell. `states` overrides
+    the candidates' states with what this transaction has decided already.
+    """
+    stamped = [each for each in candidates if each.stamp == receipt.stamp]
+    still_open = [each for each in candidates if states.get(each.order_id, each.state) not in _SETTLED]
+    return (stamped or still_open or list(candidates) or [None])[-1]  # type: ignore[list-item]
+
+
+def verdict(receipt: Receipt, state: OrderState, in_doubt: bool) -> Verdict:
+    """What the receipt does to an order in `state`. `in_doubt`: the order may have reached the rail more than once.
+
+    A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. That
+    the order exists proves nothing when a copy may be on its way.
+    """
+    if state in _NEVER_SENT:
+        return Verdict.UNMATCHED
+    if state in _SETTLED:
+        return Verdict.REPEAT
+    if receipt.grade in (Grade.OK, Grade.WARNING):
+        return Verdict.ACCEPTED
+    if receipt.grade is Grade.UNKNOWN:
+        return Verdict.UNCLEAR
+    if LINE_EXISTS in receipt.text:
+        return Verdict.ACCEPTED
+    return Verdict.UNCLEAR if in_doubt and ORDER_EXISTS in receipt.text else Verdict.REJECTED

@@ -1,0 +1,86 @@
+"""Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from kvitt.errors import LeaseLost
+from kvitt.hub.books import lock_messages
+from kvitt.hub.crash import reached
+from kvitt.hub.facts import Facts
+from kvitt.hub.submit import Clock, Connection
+from kvitt.hub.taken import Edge
+from kvitt.hub.tell import Teller
+from kvitt.store.queries import load
+
+_SQL, _LEASES = load("orders"), load("leases")
+
+
+class OrderToSend(Struct, frozen=True):
+    """An order that this sender holds in state `sending`, with the stored bytes."""
+
+    order_id: str
+    xml: bytes
+    message_no: int
+    number: int
+
+
+class Send:
+    """The three steps of sending, on one connection and under one lease, whose epoch every write carries."""
+
+    def __init__(self, connection: Connection, clock: Clock, edge: Edge) -> None:
+        self._connection, self._clock, self._edge = connection, clock, edge
+        self._sender = f"{edge.lease}:{edge.epoch}"
+
+    def _hold(self) -> None:
+        if self._connection.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
+            raise LeaseLost(self._edge.lease)
+
+    def claim(self, limit: int) -> list[OrderToSend]:
+        """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
+        with self._connection.transaction():
+            self._hold()
+            arguments = {"sender": self._sender, "now": self._clock(), "limit": limit}
+            rows = self._connection.execute(_SQL.claim_ready, arguments, binary=True).fetchall()
+            reached("send.before_claim_commit")
+        reached("send.after_claim_commit")
+        return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))
+
+    def sent(self, orders: Sequence[tuple[str, int]]) -> int:
+        """The queue has these (order id, message number): they are `sent`, and messages whose last order this was hear HOS_OPPDRAG.
+
+        Gives how many moved; those that a receipt has overtaken stay as they are. Raises LeaseLost.
+        """
+        if not orders:
+            return 0
+        now = self._clock()
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            self._hold()
+            asked = lock_messages(cursor, [message_no for _, message_no in orders])
+            arguments = {"order_ids": [order_id for order_id, _ in orders], "sender": self._sender, "now": now}
+            moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
+            complete = cursor.execute(_SQL.all_with_rail, [sorted({row[1] for row in moved})], binary=True).fetchall()
+            facts = Facts()
+            for (message_no,) in sorted(complete):
+                Teller(facts, asked[message_no].address, now).with_rail(asked[message_no].details)
+            facts.write(cursor)
+        reached("send.after_sent_commit")
+        return len(moved)
+
+    def put_in_doubt(self) -> list[str]:
+        """Orders that a sender before us had begun to send become `unknown`; gives their ids."""
+        with self._connection.transaction():
+            self._hold()
+            return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, (self._sender,), binary=True)]
+
+    def in_doubt(self, limit: int) -> list[tuple[str, int]]:
+        """The oldest orders (id, message number) of which it is unknown whether they reached the queue."""
+        return [(row[0], row[1]) for row in self._connection.execute(_SQL.unknown_unsent, (limit,), binary=True)]
+
+    def resend(self, order_ids: Sequence[str]) -> list[OrderToSend]:
+        """Takes orders in doubt that the queue says it never got; the stored bytes are to be put again. Raises LeaseLost."""
+        with self._connection.transaction():
+            self._hold()
+            arguments = {"order_ids": list(order_ids), "sender": self._sender, "now": self._clock()}
+            rows = self._connection.execute(_SQL.unknown_to_sending, arguments, binary=True).fetchall()
+        return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))

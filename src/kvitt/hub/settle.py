@@ -1,0 +1,178 @@
+"""Settle: receipts accept or reject orders, answer their messages, and let the next message of each case in (design §4 step 7)."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import structlog
+from msgspec import Struct
+
+from kvitt.errors import UnreadableReceipt
+from kvitt.hub.books import Books
+from kvitt.hub.case import load_cases
+from kvitt.hub.crash import reached
+from kvitt.hub.desk import lines_digest
+from kvitt.hub.facts import Facts
+from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
+from kvitt.hub.submit import Clock, Connection
+from kvitt.hub.waiting import let_in
+from kvitt.rules.answers import Receipt
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.states import OrderState
+from kvitt.rules.values import Scheme
+from kvitt.store.database import is_connection_lost
+from kvitt.store.queries import load
+from kvitt.wire import receipt_xml
+
+_SQL = load("orders")
+_log = structlog.get_logger(__name__)
+
+
+class RawReceipt(Struct, frozen=True):
+    """An answer of the rail as the queue handed it out."""
+
+    message_id: str
+    body: bytes
+
+
+class _Read(Struct, frozen=True):
+    """A raw receipt with what could be read of it, or the reason why nothing could."""
+
+    raw: RawReceipt
+    digest: bytes
+    receipt: Receipt | None
+    reason: str
+
+    @property
+    def case_key(self) -> tuple[Scheme, str] | None:
+        return (AREAS[self.receipt.area].scheme, self.receipt.case_id) if self.receipt and self.receipt.area in AREAS else None
+
+
+def _read(raw: RawReceipt) -> _Read:
+    hashed = hashlib.sha256(raw.body).digest()
+    try:
+        return _Read(raw, hashed, receipt_xml.decode(raw.body), "")
+    except UnreadableReceipt as error:
+        return _Read(raw, hashed, None, str(error))
+
+
+class Settle:
+    """Executes batches of receipts on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+
+    def __call__(self, batch: Sequence[RawReceipt]) -> list[Verdict]:
+        """One verdict per receipt, all of them durable on return; a receipt handed in before is a REPEAT and changes nothing.
+
+        A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator.
+        """
+        read = [_read(raw) for raw in batch]
+        try:
+            return self._transact(read)
+        except psycopg.Error as error:
+            if is_connection_lost(error):
+                raise
+            _log.warning("receipts re-run one by one", receipts=len(batch), error=type(error).__name__)
+            return [self._alone(each) for each in read]
+
+    def _alone(self, one: _Read) -> Verdict:
+        try:
+            return self._transact([one])[0]
+        except psycopg.Error as error:
+            if is_connection_lost(error):
+                raise
+            _log.error("receipt kept without effect", error=type(error).__name__)
+            return self._transact([_Read(one.raw, one.digest, None, f"{type(error).__name__}: {error}")])[0]
+
+    def _transact(self, batch: Sequence[_Read]) -> list[Verdict]:
+        now = self._clock()
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            numbers = _store_raw(cursor, batch, now)
+            keys = [key for each in batch if (key := each.case_key)]
+            cases = {(case.scheme, case.case_id): case for case in load_cases(cursor, keys)} if keys else {}
+            facts = Facts()
+            ruled = _rule(cursor, batch, numbers)
+            books = Books(cursor, facts, {case.case_no: case for case in cases.values()}, now)
+            books.settle(ruled.settled)
+            _close_receipts(cursor, ruled.closed)
+            let_in(cursor, facts, cases, now)
+            facts.cases = [case.step() for case in cases.values() if case.changed]
+            with self._connection.pipeline():
+                facts.write(cursor)
+            reached("settle.before_commit")
+        reached("settle.after_commit")
+        return ruled.verdicts
+
+
+def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> list[int | None]:
+    """The number of each receipt that is new; None for those that are stored already, or come twice in this batch."""
+    columns = [
+        [each.raw.message_id for each in batch],
+        [each.digest for each in batch],
+        [each.raw.body for each in batch],
+        [now] * len(batch),
+    ]
+    stored = {(row[1], bytes(row[2])): row[0] for row in cursor.execute(_SQL.add_receipts, columns, binary=True)}
+    return [stored.pop((each.raw.message_id, each.digest), None) for each in batch]
+
+
+class _Ruled(Struct):
+    verdicts: list[Verdict]
+    settled: list[Settled]
+    closed: list[tuple[int, str | None, str | None, str, str]]
+
+
+def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
+    asked = [
+        (index, each.case_key[0].value, each.case_key[1], each.receipt.area, lines_digest(each.receipt.lines))
+        for index, each in enumerate(batch)
+        if each.case_key and each.receipt
+    ]
+    found: dict[int, list[Candidate]] = {}
+    if asked:
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
+            found.setdefault(row[0], []).append(
+                Candidate(row[1], row[2], row[3], row[4], row[5], OrderState(row[6]), row[7], row[8], bytes(row[9]), row[10], row[11])
+            )
+    return found
+
+
+def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
+    """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
+    candidates = _candidates(cursor, batch)
+    states: dict[str, OrderState] = {}
+    settled: dict[str, Settled] = {}
+    ruled = _Ruled([], [], [])
+    for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
+        if number is None:
+            ruled.verdicts.append(Verdict.REPEAT)
+            continue
+        if each.receipt is None:
+            _log.error("receipt could not be read", receipt_no=number)
+            ruled.verdicts.append(Verdict.UNREADABLE)
+            ruled.closed.append((number, None, None, Verdict.UNREADABLE.value, each.reason))
+            continue
+        order = match(each.receipt, candidates.get(index, ()), states)
+        decided = Verdict.UNMATCHED
+        if order is not None:
+            state = states.get(order.order_id, order.state)
+            decided = verdict(each.receipt, state, in_doubt=state is OrderState.UNKNOWN)
+            if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
+                states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
+                settled[order.order_id] = Settled(order, each.receipt, number, decided)
+        if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR):
+            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade_text)
+        ruled.verdicts.append(decided)
+        grade = each.receipt.grade_text
+        ruled.closed.append((number, order.order_id if order else None, grade, decided.value, each.receipt.text))
+    ruled.settled = list(settled.values())
+    return ruled
+
+
+def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[tuple[int, str | None, str | None, str, str]]) -> None:
+    if closed:
+        cursor.execute(_SQL.close_receipts, [list(column) for column in zip(*closed, strict=True)], binary=True)

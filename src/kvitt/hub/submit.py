@@ -1,0 +1,227 @@
+"""Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+import structlog
+
+from kvitt.errors import LeaseLost
+from kvitt.hub.case import Case, find_elsewhere, load_cases
+from kvitt.hub.crash import reached
+from kvitt.hub.desk import Desk
+from kvitt.hub.facts import Facts
+from kvitt.hub.taken import Incoming, Reading, Taken, failure, read, unaddressed
+from kvitt.rules.values import Refusal, Scheme
+from kvitt.store.database import is_connection_lost
+from kvitt.store.queries import load
+from kvitt.store.rows import DeadLetterRow, MessageRow
+
+_CASES, _LEASES = load("cases"), load("leases")
+_log = structlog.get_logger(__name__)
+_private = structlog.get_logger("kvitt.restricted")
+
+Connection = psycopg.Connection[Any]
+Clock = Callable[[], datetime]
+
+
+class Outcome(StrEnum):
+    """What became of a record."""
+
+    DERIVED = "derived"
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    DEAD = "dead"
+    SKIPPED = "skipped"
+    REPEATED = "repeated"
+
+
+class Submit:
+    """Executes batches on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+
+    def __call__(self, batch: Sequence[Incoming]) -> list[Outcome]:
+        """One outcome per record, all of them durable on return.
+
+        A record that fails alone is answered and kept; it never sinks its neighbours. Raises LeaseLost when a source
+        partition is no longer ours (nothing is done then), psycopg errors when the connection is gone.
+        """
+        readings = [None if unaddressed(each) else read(each) for each in batch]
+        try:
+            return self._transact(batch, readings)
+        except (psycopg.Error, ValueError, OverflowError) as error:
+            if is_connection_lost(error):
+                raise
+            _log.warning("batch re-run one by one", records=len(batch), error=type(error).__name__)
+            return [self._alone(incoming, reading) for incoming, reading in zip(batch, readings, strict=True)]
+
+    def _alone(self, incoming: Incoming, reading: Reading | None) -> Outcome:
+        try:
+            return self._transact([incoming], [reading])[0]
+        except (psycopg.Error, ValueError, OverflowError) as error:
+            if is_connection_lost(error):
+                raise
+            if self._repeated(incoming):
+                return Outcome.REPEATED
+            broken = None if reading is None else _with_failure(reading, error)
+            _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
+            return self._transact([incoming], [broken])[0]
+
+    def _repeated(self, incoming: Incoming) -> bool:
+        """Whether this edge identity is taken: the record was handled before, its answer stands."""
+        row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
+        return row is not None
+
+    def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | None]) -> list[Outcome]:
+        now = self._clock()
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cases, numbers = self._open(cursor, batch, [each for each in readings if each])
+            facts = Facts()
+            outcomes = _Sorting(facts, cases, iter(numbers), now).sort(batch, readings)
+            facts.cases = [case.step() for case in cases.values() if case.changed]
+            with self._connection.pipeline():
+                facts.write(cursor)
+            reached("submit.before_commit")
+        reached("submit.after_commit")
+        return outcomes
+
+    def _open(
+        self, cursor: psycopg.Cursor[Any], batch: Sequence[Incoming], readings: Sequence[Reading]
+    ) -> tuple[dict[tuple[Scheme, str], Case], list[int]]:
+        """Takes positions, locks cases, loads what is accepted, draws message numbers."""
+        _advance(cursor, batch)
+        keys = sorted({key for each in readings if (key := each.case_key)})
+        cases: dict[tuple[Scheme, str], Case] = {}
+        if keys:
+            cursor.execute(_CASES.ensure_cases, [[scheme.value for scheme, _ in keys], [case_id for _, case_id in keys]], binary=True)
+            cases = {(case.scheme, case.case_id): case for case in load_cases(cursor, keys)}
+            find_elsewhere(cursor, cases, readings)
+        if not readings:
+            return cases, []
+        numbers = cursor.execute(_CASES.next_message_numbers, [len(readings)], binary=True).fetchall()
+        return cases, [row[0] for row in numbers]
+
+
+def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
+    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    for each in batch:
+        if each.edge:
+            key = (each.edge.lease, each.edge.epoch)
+            first = spans[key][0] if key in spans else each.position
+            spans[key] = (first, each.position + 1)
+    if not spans:
+        return
+    ordered = sorted(spans)
+    columns = [
+        [lease for lease, _ in ordered],
+        [epoch for _, epoch in ordered],
+        *map(list, zip(*(spans[key] for key in ordered), strict=True)),
+    ]
+    if len(cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()) < len(ordered):
+        raise LeaseLost(f"a source partition among {', '.join(lease for lease, _ in ordered)}")
+
+
+def _with_failure(reading: Reading, error: Exception) -> Reading:
+    said = f"{type(error).__name__}: {error}"
+    return Reading(reading.incoming, reading.scheme, reading.digest, failure(reading.incoming, error), reading.dry_run, said)
+
+
+class _Sorting:
+    """Decides record by record, in the order in which they came, what becomes of each."""
+
+    def __init__(self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime) -> None:
+        self._facts, self._cases, self._numbers, self._now = facts, cases, numbers, now
+
+    def sort(self, batch: Sequence[Incoming], readings: Sequence[Reading | None]) -> list[Outcome]:
+        return [
+            self._unaddressed(incoming) if reading is None else self._handle(reading)
+            for incoming, reading in zip(batch, readings, strict=True)
+        ]
+
+    def _unaddressed(self, incoming: Incoming) -> Outcome:
+        reason = unaddressed(incoming)
+        if incoming.body is None:
+            return Outcome.SKIPPED
+        self._bury(incoming, str(reason), None)
+        return Outcome.DEAD
+
+    def _bury(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
+        body = incoming.body or b""
+        self._facts.dead.append(
+            DeadLetterRow(
+                incoming.source, incoming.partition, incoming.position, incoming.key, body, incoming.headers, reason, message_no, self._now
+            )
+        )
+
+    def _handle(self, reading: Reading) -> Outcome:
+        message, record = _taken(reading, next(self._numbers), self._now)
+        key = reading.case_key
+        case = self._cases[key] if key else None
+        try:
+            outcome, facts = self._decide(case, message, record, reading.dead)
+        except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; its neighbours go on
+            _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
+            outcome, facts = self._failed(reading, message, record, error)
+        if reading.dead:
+            self._bury(reading.incoming, reading.dead, message.message_no)
+        self._facts.add(facts)
+        return outcome
+
+    def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None) -> tuple[Outcome, Facts]:
+        facts = Facts()
+        desk = Desk(facts, self._now)
+        if isinstance(message.claims, Refusal):
+            desk.refuse(case, message, record, message.claims, reason)
+            return Outcome.ANSWERED, facts
+        if case is not None and case.busy:
+            desk.wait(case, message, record)
+            return Outcome.WAITING, facts
+        return Outcome(desk.handle(case, message, record).value), facts
+
+    def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception) -> tuple[Outcome, Facts]:
+        facts = Facts()
+        Desk(facts, self._now).refuse(None, message, record, failure(reading.incoming, error))
+        self._bury(reading.incoming, f"{type(error).__name__}: {error}", message.message_no)
+        return Outcome.ANSWERED, facts
+
+
+def _taken(reading: Reading, number: int, now: datetime) -> tuple[Taken, MessageRow]:
+    """The message under its number, and its row as far as it is known before its case is looked at."""
+    incoming = reading.incoming
+    assert incoming.key is not None, "unaddressed records have no reading"
+    assert incoming.body is not None, "unaddressed records have no reading"
+    taken = Taken(
+        number,
+        incoming.source,
+        incoming.partition,
+        incoming.position,
+        incoming.key,
+        incoming.headers,
+        reading.scheme,
+        incoming.body,
+        reading.claims,
+        reading.dry_run,
+    )
+    record = MessageRow(
+        number,
+        incoming.source,
+        incoming.partition,
+        incoming.position,
+        incoming.key,
+        reading.digest,
+        incoming.body,
+        incoming.headers,
+        reading.scheme.value,
+        None,
+        reading.dry_run,
+        "received",
+        now,
+        None,
+        None,
+        None,
+    )
+    return taken, record

@@ -1,0 +1,120 @@
+"""Messages as they come in and as they are read, before any state is looked at (design §4 step 2)."""
+
+import hashlib
+from enum import StrEnum
+
+from msgspec import Struct
+
+from kvitt.errors import Undecodable
+from kvitt.rules.claims import Claims
+from kvitt.rules.forms import claims_of
+from kvitt.rules.refusals import BASE
+from kvitt.rules.validation import broken_case_id
+from kvitt.rules.values import Refusal, Scheme
+from kvitt.wire import forms, topics
+
+_REASON_CHARACTERS = 500
+
+
+class Edge(Struct, frozen=True):
+    """The lease under which a source partition is read: who writes without holding this epoch is refused."""
+
+    lease: str
+    epoch: int
+
+
+class Incoming(Struct, frozen=True):
+    """A record of an input topic under the identity that its edge gave it. `edge` is None for sources without a position to keep."""
+
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    body: bytes | None
+    headers: bytes | None = None
+    edge: Edge | None = None
+
+
+class Address(Struct, frozen=True):
+    """Whom an answer goes to, and under which edge identity the question came: what is needed to tell about a message."""
+
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    key: bytes
+    headers: bytes | None
+    scheme: Scheme
+
+
+class Taken(Address, frozen=True):
+    """A message that has a number, read as far as it can be: `claims`, or the refusal to answer with."""
+
+    body: bytes
+    claims: Claims | Refusal
+    dry_run: bool
+
+
+class Unaddressed(StrEnum):
+    """Why a record can have no answer: there is nothing in it, or nobody to tell."""
+
+    TOMBSTONE = "a tombstone says nothing about a case"
+    NO_KEY = "the record has no key, so its sender can not be answered"
+    BAD_KEY = "the key is not UTF-8 text, so its sender can not be answered"
+
+
+class Reading(Struct, frozen=True):
+    """A record read as far as it can be: with `claims` (or a refusal) and maybe the reason why it is kept as a dead letter."""
+
+    incoming: Incoming
+    scheme: Scheme
+    digest: bytes
+    claims: Claims | Refusal
+    dry_run: bool
+    dead: str | None = None
+
+    @property
+    def case_key(self) -> tuple[Scheme, str] | None:
+        """The case that it belongs to; none when it is refused before its case matters."""
+        return (self.scheme, self.claims.decision.case_id) if isinstance(self.claims, Claims) else None
+
+
+def unaddressed(incoming: Incoming) -> Unaddressed | None:
+    """The reason why a record can not be answered at all, or None."""
+    if incoming.key is None:
+        return Unaddressed.TOMBSTONE if incoming.body is None else Unaddressed.NO_KEY
+    if incoming.body is None:
+        return Unaddressed.TOMBSTONE
+    try:
+        return Unaddressed.BAD_KEY if b"\0" in incoming.key else None if incoming.key.decode() else Unaddressed.NO_KEY
+    except UnicodeDecodeError:
+        return Unaddressed.BAD_KEY
+
+
+def unreadable(topic: str) -> Refusal:
+    """What the sender of an undecodable message is told, to the letter (helved_stream §3.8)."""
+    text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.named_input(topic)}"
+    return Refusal(400, text, BASE)
+
+
+def failure(incoming: Incoming, error: Exception) -> Refusal:
+    """What the sender is told when kvitt itself failed on its message (helved_stream §3.8)."""
+    said = " ".join(str(error).split())[:_REASON_CHARACTERS]
+    where = f"(partition={incoming.partition}, offset={incoming.position})"
+    return Refusal(500, f"Feil ved prosessering av melding fra {incoming.source} {where}: {type(error).__name__}: {said}", BASE)
+
+
+def read(incoming: Incoming) -> Reading:
+    """Decodes a record that can be answered. Never raises for anything a sender may have written."""
+    assert incoming.key is not None, "unaddressed records are set aside before"
+    assert incoming.body is not None, "unaddressed records are set aside before"
+    scheme = topics.SCHEME_OF_INPUT[incoming.source]
+    digest = hashlib.sha256(incoming.body).digest()
+    try:
+        message = forms.decode(scheme, incoming.body)
+    except Undecodable as broken:
+        return Reading(incoming, scheme, digest, unreadable(incoming.source), False, str(broken))
+    claims = claims_of(message, incoming.key.decode())
+    if isinstance(claims, Claims) and (broken_id := broken_case_id(claims.decision.case_id)):
+        claims = broken_id
+    return Reading(incoming, scheme, digest, claims, message.head.dry_run)

@@ -1,0 +1,108 @@
+"""What is told about one message: the records of the outbox with their keys, headers and event ids (helved_stream §1, §3.6)."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from kvitt.hub.case import Case
+from kvitt.hub.facts import Facts
+from kvitt.hub.ruling import Candidate
+from kvitt.hub.taken import Address
+from kvitt.rules.answers import Answer, Details, Receipt, Status
+from kvitt.rules.ids import event_id
+from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
+from kvitt.store.rows import OutboxRow
+from kvitt.wire import cases, dry_run, order_xml, status, topics
+from kvitt.wire.receipted import receipted
+
+_EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3")
+
+
+class Teller:
+    """Writes what is told about one message: the records of the outbox, with the headers that belong to them."""
+
+    def __init__(self, facts: Facts, message: Address, now: datetime) -> None:
+        self._facts, self._message, self._now = facts, message, now
+        carried = [*topics.decode_headers(message.headers), ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
+        self._carried: list[topics.Header] = carried
+        self._plain = topics.encode_headers(carried)
+
+    def _event(self, kind: str) -> str:
+        message = self._message
+        return str(uuid5(_EVENTS, f"{message.source}\0{message.partition}\0{message.position}\0{kind}"))
+
+    def status(self, answer: Answer, event: str | None = None, reason: str | None = None) -> bytes:
+        """The answer under the sender's key; gives its bytes. `reason` explains a refusal further, in a header."""
+        value = status.encode(answer)
+        headers = self._plain if reason is None else topics.encode_headers([*self._carried, ("reason", reason)])
+        self._tell(topics.STATUSES, self._message.key, value, headers, event or self._event(answer.status.value))
+        return value
+
+    def no_change(self) -> None:
+        """For a dry run: that the simulation succeeded without postings, on the scheme's topic if it has one."""
+        topic = topics.DRY_RUNS.get(self._message.scheme)
+        if topic:
+            self._tell(topic, self._message.key, dry_run.encode_no_change(self._message.scheme), self._plain, self._event("info"))
+
+    def simulation(self, order: Order) -> bytes:
+        """The request to simulate an order; gives its bytes."""
+        value = order_xml.encode_simulation(order)
+        self._tell(topics.SIMULATIONS, self._message.key, value, self._plain, event_id(order.order_id, "simulation"))
+        return value
+
+    def order(self, order: Order, xml: bytes, case: Case) -> None:
+        """The pending payments and the order, by reference to the rows that hold their bytes."""
+        pending = topics.encode_headers([*self._carried, ("hash_key", hashlib.sha256(xml).hexdigest())])
+        uids = ",".join(each.payment_id for each in order.payments)
+        message_no, now = self._message.message_no, self._now
+        for each in order.payments:
+            event = event_id(order.order_id, f"pending {each.payment_id}")
+            key = each.payment_id.encode()
+            self._facts.outbox.append(
+                OutboxRow(
+                    topics.PENDING_PAYMENTS, key, None, pending, event, message_no, None, now, case.case_no, each.payment_id, order.number
+                )
+            )
+        headers = topics.encode_headers([*self._carried, ("uids", uids)])
+        event = event_id(order.order_id, "order")
+        self._facts.outbox.append(OutboxRow(topics.ORDERS, self._message.key, None, headers, event, message_no, order.order_id, now))
+
+    def _tell(self, topic: str, key: bytes, value: bytes, headers: bytes, event: str) -> None:
+        self._facts.outbox.append(OutboxRow(topic, key, value, headers, event, self._message.message_no, None, self._now))
+
+    def with_rail(self, details: Details) -> None:
+        """That all orders of the message are with the rail."""
+        self.status(Answer(Status.WITH_RAIL, details), self._event("with rail"))
+
+    def receipt(self, order: Candidate, receipt: Receipt, versions: Sequence[tuple[str, int]]) -> None:
+        """The order with its receipt under the sender's key, then the payments that it made true, by reference."""
+        uids = ",".join(payment_id for payment_id, _ in versions)
+        headers = topics.encode_headers([*self._carried, ("uids", uids)]) if uids else self._plain
+        event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}")
+        self._tell(topics.ORDERS, self._message.key, receipted(order.xml, receipt), headers, event)
+        for payment_id, version in versions:
+            event = event_id(OrderId(order.order_id), f"payment {payment_id}")
+            row = OutboxRow(
+                topics.PAYMENTS,
+                payment_id.encode(),
+                None,
+                self._plain,
+                event,
+                self._message.message_no,
+                None,
+                self._now,
+                order.case_no,
+                payment_id,
+                version,
+            )
+            self._facts.outbox.append(row)
+
+
+def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime) -> None:
+    """The ids of a case's living payments, under the case's own key (helved_stream §1.2)."""
+    key = cases.encode_key(CaseId(case.case_id), case.scheme)
+    value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])
+    event = str(uuid5(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}"))
+    headers = topics.encode_headers([("fagsystem", case.scheme.value)])
+    facts.outbox.append(OutboxRow(topics.CASES, key, value, headers, event, message_no, None, now))

@@ -1,0 +1,25 @@
+"""The rail emulator: plays the payment mainframe from its own rules, independently of the hub's (design §8)."""
+
+from kvitt.rail.emulator.damage import DamageForm
+from kvitt.rail.emulator.emulator import Emulator
+from kvitt.rail.emulator.faults import Chance, Faults, get_faults, set_faults
+from kvitt.rail.emulator.records import Duplicates, Received, duplicates, received
+from kvitt.rail.emulator.schedule import Day, Span, all_spans, schedule, spans
+
+__all__ = [
+    "Chance",
+    "DamageForm",
+    "Day",
+    "Duplicates",
+    "Emulator",
+    "Faults",
+    "Received",
+    "Span",
+    "all_spans",
+    "duplicates",
+    "get_faults",
+    "received",
+    "schedule",
+    "set_faults",
+    "spans",
+]

@@ -1,0 +1,88 @@
+"""An order as the rail reads it, and what its books know of a case: values only."""
+
+from datetime import date
+from enum import Enum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class CaseKey(NamedTuple):
+    """The identity of an order-110 at the rail: posting area and case id as on the wire."""
+
+    area: str
+    case_id: str
+
+
+class Change(Enum):
+    """What an order or a line says that it does, as on the wire."""
+
+    NEW = "NY"
+    CHANGE = "ENDR"
+    NONE = "UEND"
+
+
+class OrderLine(Struct, frozen=True):
+    """A line-150. Amounts are whole kroner, negative for a deduction; texts that are absent are empty."""
+
+    change: Change
+    status: str
+    status_from: date | None
+    line_id: str
+    class_code: str
+    class_from: date | None
+    starts: date
+    ends: date | None
+    amount: int
+    rate_code: str
+    decided_rate: int | None
+    ref_case: str
+    ref_line: str
+
+
+class HoldBack(Struct, frozen=True):
+    """An avvent-118: money the rail keeps for now, until it is transferred or registered as an error."""
+
+    starts: date | None
+    ends: date | None
+    transfers_on: date | None
+    is_error: bool
+
+
+class Order(Struct, frozen=True):
+    """An order-110 that is valid by its schema."""
+
+    case: CaseKey
+    action: str
+    change: Change
+    person: str
+    hold_backs: tuple[HoldBack, ...]
+    lines: tuple[OrderLine, ...]
+
+
+class Entry(Struct, frozen=True):
+    """An accepted line in the journal: a new line, or the cessation of its chain from `ceased_from` on.
+
+    `chain` is the id of the first line of the chain.
+    """
+
+    case: CaseKey
+    chain: str
+    line_id: str
+    starts: date
+    ends: date
+    amount: int
+    rate_code: str
+    class_code: str
+    decided_rate: int | None
+    ceased_from: date | None
+
+
+class Answer(Struct, frozen=True):
+    """The content of a receipt's mmel (helved_stream §4.5); empty texts are left out."""
+
+    severity: str
+    text: str = ""
+    code: str = ""
+    program: str = ""
+    section: str = ""

@@ -1,0 +1,168 @@
+-- The rail emulator's statements. Arrays in, rows out; one statement per step of a batch.
+
+-- name: take_turns
+-- Keeps other emulators away from the given names (cases and message ids) until the transaction ends; in one order, so that nobody waits in a circle.
+SELECT count(pg_advisory_xact_lock(turn.key))
+FROM (
+    SELECT DISTINCT hashtextextended(given.name, 11) AS key
+    FROM unnest(%(names)b::text[]) AS given (name)
+    ORDER BY key
+    OFFSET 0
+) AS turn;
+
+-- name: known_messages
+-- Which of the message ids were received before; rows: message_id, digest.
+SELECT received.message_id, received.digest
+FROM unnest(%(message_ids)b::text[]) AS asked (message_id)
+JOIN rail.received AS received ON received.message_id = asked.message_id;
+
+-- name: known_cases
+-- The cases asked for that exist; rows: area, case_id, person.
+SELECT known.area, known.case_id, known.person
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[]) AS asked (area, case_id)
+JOIN rail.known_case AS known ON known.area = asked.area AND known.case_id = asked.case_id;
+
+-- name: named_lines
+-- The accepted new lines with the ids asked for; rows as in journal_of_case.
+SELECT entry.area, entry.case_id, entry.chain, entry.line_id, entry.starts, entry.ends, entry.amount, entry.rate_code, entry.class_code,
+       entry.decided_rate, entry.ceased_from
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(line_ids)b::text[]) AS asked (area, case_id, line_id)
+JOIN rail.entry AS entry
+  ON entry.area = asked.area AND entry.case_id = asked.case_id AND entry.line_id = asked.line_id AND entry.kind = 'line';
+
+-- name: hold_backs
+-- The hold-backs of the cases asked for; rows: area, case_id, starts, ends, transfers_on, is_error.
+SELECT hold.area, hold.case_id, hold.starts, hold.ends, hold.transfers_on, hold.is_error
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[]) AS asked (area, case_id)
+JOIN rail.hold_back AS hold ON hold.area = asked.area AND hold.case_id = asked.case_id;
+
+-- name: add_received
+-- Records what was received for the first time, with its outcome.
+INSERT INTO rail.received (message_id, digest, received_at, area, case_id, outcome, severity, note)
+SELECT message_id, digest, %(now)s, area, case_id, outcome, severity, note
+FROM unnest(%(message_ids)b::text[], %(digests)b::bytea[], %(areas)b::text[], %(case_ids)b::text[], %(outcomes)b::text[],
+            %(severities)b::text[], %(notes)b::text[])
+     AS given (message_id, digest, area, case_id, outcome, severity, note);
+
+-- name: add_cases
+-- Opens cases.
+INSERT INTO rail.known_case (area, case_id, person, opened_by)
+SELECT area, case_id, person, opened_by
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(persons)b::text[], %(message_ids)b::text[])
+     AS given (area, case_id, person, opened_by);
+
+-- name: add_entries
+-- Writes accepted lines to the journal, in the order of the arrays.
+INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, message_id)
+SELECT area, case_id, CASE WHEN ceased_from IS NULL THEN 'line' ELSE 'cessation' END, chain, line_id, starts, ends, amount, rate_code,
+       class_code, decided_rate, ceased_from, message_id
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(chains)b::text[], %(line_ids)b::text[], %(starts)b::date[], %(ends)b::date[],
+            %(amounts)b::bigint[], %(rate_codes)b::text[], %(class_codes)b::text[], %(decided_rates)b::bigint[], %(ceased_froms)b::date[],
+            %(message_ids)b::text[])
+     WITH ORDINALITY AS given (area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from,
+                               message_id, place)
+ORDER BY place;
+
+-- name: put_hold_backs
+-- Registers hold-backs; one with the same first day replaces the earlier. The arrays hold each (area, case, first day) once.
+INSERT INTO rail.hold_back (area, case_id, starts, ends, transfers_on, is_error)
+SELECT area, case_id, starts, ends, transfers_on, is_error
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(starts)b::date[], %(ends)b::date[], %(transfers)b::date[], %(errors)b::boolean[])
+     AS given (area, case_id, starts, ends, transfers_on, is_error)
+ON CONFLICT (area, case_id, starts)
+DO UPDATE SET ends = EXCLUDED.ends, transfers_on = EXCLUDED.transfers_on, is_error = EXCLUDED.is_error;
+
+-- name: add_receipts
+-- Stores receipts in the order in which they shall leave; due null = never. One that was decided before is left alone.
+INSERT INTO rail.receipt (receipt_id, message_id, digest, reply_to, body, due_at)
+SELECT receipt_id, message_id, digest, reply_to, body, due_at
+FROM unnest(%(receipt_ids)b::text[], %(message_ids)b::text[], %(digests)b::bytea[], %(reply_tos)b::text[], %(bodies)b::bytea[],
+            %(dues)b::timestamptz[])
+     WITH ORDINALITY AS given (receipt_id, message_id, digest, reply_to, body, due_at, place)
+ORDER BY place
+ON CONFLICT (receipt_id) DO NOTHING;
+
+-- name: add_repeats
+-- Counts the messages that came again with the same bytes; an id may stand more than once.
+UPDATE rail.received AS received
+SET repeats = received.repeats + again.times
+FROM (SELECT message_id, count(*) AS times FROM unnest(%(message_ids)b::text[]) AS given (message_id) GROUP BY message_id) AS again
+WHERE received.message_id = again.message_id;
+
+-- name: send_again
+-- Lets the stored receipts of repeated messages leave once more; a swallowed one only for a message that was put anew, and one without an address never.
+UPDATE rail.receipt AS receipt
+SET put_at = NULL, due_at = coalesce(receipt.due_at, %(now)s)
+FROM unnest(%(message_ids)b::text[], %(anew)b::boolean[]) AS given (message_id, anew)
+WHERE receipt.message_id = given.message_id AND receipt.reply_to <> '' AND (receipt.due_at IS NOT NULL OR given.anew);
+
+-- name: add_conflicts
+-- Records that a message id came again with other bytes.
+INSERT INTO rail.conflict (message_id, digest, received_at)
+SELECT message_id, digest, %(now)s
+FROM unnest(%(message_ids)b::text[], %(digests)b::bytea[]) AS given (message_id, digest)
+ON CONFLICT (message_id, digest) DO NOTHING;
+
+-- name: due_receipts
+-- Receipts that may leave and have not been put yet, in order; rows: receipt_id, reply_to, body.
+SELECT receipt_id, reply_to, body
+FROM rail.receipt
+WHERE put_at IS NULL AND due_at IS NOT NULL AND due_at <= %(now)s
+ORDER BY sequence
+LIMIT %(limit)s;
+
+-- name: mark_put
+-- Notes that receipts stand on their reply queue. Not worth waiting for the disk: a forgotten note puts the same id once more.
+UPDATE rail.receipt AS receipt
+SET put_at = %(now)s
+FROM (SELECT set_config('synchronous_commit', 'off', true)) AS lazily, unnest(%(receipt_ids)b::text[]) AS done (receipt_id)
+WHERE receipt.receipt_id = done.receipt_id;
+
+-- name: get_faults
+-- The faults that are switched on, as JSON text.
+SELECT faults::text FROM rail.faults;
+
+-- name: lock_faults
+-- Holds the faults until the transaction ends.
+SELECT 1 FROM rail.faults FOR UPDATE;
+
+-- name: set_faults
+-- Replaces the faults that are switched on.
+INSERT INTO rail.faults (faults) VALUES (%(faults)s::jsonb)
+ON CONFLICT (only_row) DO UPDATE SET faults = EXCLUDED.faults;
+
+-- name: journal_of_case
+-- The journal of one case in the order of its effects; rows: area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from.
+SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from
+FROM rail.entry
+WHERE area = %(area)s AND case_id = %(case_id)s
+ORDER BY sequence;
+
+-- name: journal
+-- The whole journal by case; rows as in journal_of_case.
+SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from
+FROM rail.entry
+ORDER BY area, case_id, sequence;
+
+-- name: lines_accepted_twice
+-- Line ids that stand more than once in a case's journal as new lines; rows: area, case_id, line_id.
+SELECT area, case_id, line_id
+FROM rail.entry
+WHERE kind = 'line'
+GROUP BY area, case_id, line_id
+HAVING count(*) > 1
+ORDER BY area, case_id, line_id;
+
+-- name: conflicting_messages
+-- Message ids that came with different bytes; rows: message_id.
+SELECT DISTINCT message_id FROM rail.conflict ORDER BY message_id;
+
+-- name: same_bytes
+-- Groups of message ids under which the same bytes came; rows: message_ids.
+SELECT array_agg(message_id ORDER BY received_at, message_id) FROM rail.received GROUP BY digest HAVING count(*) > 1 ORDER BY 1;
+
+-- name: received
+-- Everything received, by time; rows: message_id, digest, received_at, area, case_id, outcome, severity, note, repeats.
+SELECT message_id, digest, received_at, area, case_id, outcome, severity, note, repeats
+FROM rail.received
+ORDER BY received_at, message_id;

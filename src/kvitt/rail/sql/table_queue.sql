@@ -1,0 +1,86 @@
+-- Statements of the embedded queue adapter.
+
+-- name: put
+-- Stores messages in the order of the arrays; an id that the queue has seen is left alone. Wakes waiting consumers when something was stored.
+WITH stored AS (
+    INSERT INTO queue.message (queue, message_id, body, reply_to, priority)
+    SELECT %(queue)s, given.message_id, given.body, given.reply_to, given.priority
+    FROM unnest(%(message_ids)b::text[], %(bodies)b::bytea[], %(reply_tos)b::text[], %(priorities)b::smallint[])
+         WITH ORDINALITY AS given (message_id, body, reply_to, priority, place)
+    ORDER BY given.place
+    ON CONFLICT (queue, message_id) DO NOTHING
+    RETURNING 1
+)
+SELECT pg_notify(%(channel)s, '') FROM stored LIMIT 1;
+
+-- name: open_gate
+-- Lets one consumer of a queue at a time pick messages; held by the session, so it also ends with the connection. Gives up after a second.
+SELECT set_config('lock_timeout', '1s', true), pg_advisory_lock(hashtextextended(%(queue)s, 7));
+
+-- name: close_gate
+-- Lets the next consumer of the queue pick messages.
+SELECT pg_advisory_unlock(hashtextextended(%(queue)s, 7));
+
+-- name: count_delivery
+-- Picks the next messages that nobody holds and counts a delivery of each; rows: sequence, deliveries.
+WITH ready AS (
+    SELECT sequence
+    FROM queue.message
+    WHERE queue = %(queue)s AND consumed_at IS NULL
+    ORDER BY priority DESC, sequence
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE queue.message AS message
+SET deliveries = message.deliveries + 1
+FROM ready
+WHERE message.sequence = ready.sequence
+RETURNING message.sequence, message.deliveries;
+
+-- name: hold
+-- Locks the picked messages until the transaction ends and returns them, high priority first, then in order of put.
+SELECT held.sequence, held.message_id, held.body, held.reply_to, held.priority, held.deliveries
+FROM unnest(%(sequences)b::bigint[]) AS picked (sequence)
+CROSS JOIN LATERAL (
+    SELECT * FROM queue.message AS message
+    WHERE message.sequence = picked.sequence AND message.consumed_at IS NULL
+    FOR UPDATE SKIP LOCKED
+) AS held
+ORDER BY held.priority DESC, held.sequence;
+
+-- name: consume
+-- Marks messages as consumed and drops their bodies; the ids stay so that a repeated put is recognised.
+UPDATE queue.message AS message
+SET consumed_at = clock_timestamp(), body = NULL
+FROM unnest(%(sequences)b::bigint[]) AS done (sequence)
+WHERE message.sequence = done.sequence;
+
+-- name: bury
+-- Copies messages that came back too often to the dead-letter queue and consumes them here.
+WITH doomed AS (
+    SELECT message.*
+    FROM unnest(%(sequences)b::bigint[]) AS given (sequence)
+    JOIN queue.message AS message ON message.sequence = given.sequence
+), buried AS (
+    INSERT INTO queue.message (queue, message_id, body, reply_to, priority)
+    SELECT %(dead_letters)s, message_id, body, reply_to, priority FROM doomed ORDER BY sequence
+    ON CONFLICT (queue, message_id) DO NOTHING
+)
+UPDATE queue.message AS message
+SET consumed_at = clock_timestamp(), body = NULL
+FROM doomed
+WHERE message.sequence = doomed.sequence;
+
+-- name: was_put
+-- Which of the ids the queue has seen, consumed ones included; rows: message_id.
+SELECT message.message_id
+FROM unnest(%(message_ids)b::text[]) AS asked (message_id)
+JOIN queue.message AS message ON message.queue = %(queue)s AND message.message_id = asked.message_id;
+
+-- name: depth
+-- How many messages of the queue are not consumed, those handed out included.
+SELECT count(*) FROM queue.message WHERE queue = %(queue)s AND consumed_at IS NULL;
+
+-- name: prune
+-- Forgets messages of the queue that were consumed before a moment; their ids are not recognised any more.
+DELETE FROM queue.message WHERE queue = %(queue)s AND consumed_at < %(before)s;

@@ -1,0 +1,59 @@
+"""Micro-chaining: the fewest lines that turn a payment's chain at the rail into what is wanted (helved_stream §3.5).
+
+The rail's rule: on each day of a chain one line is valid; a new line overwrites the chain from its first day on, without
+end; a cessation cuts it from its date. So everything after the first difference is sent again, and days that shall stop
+before the first new line need a cessation of the last line, as that line was sent.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from msgspec import Struct
+
+from kvitt.rules.calendar import next_day
+from kvitt.rules.values import Period
+
+
+class ChainChange(Struct, frozen=True):
+    """What a chain needs: a cut from `cease_from` (if any), then `new` periods, each a line that refers to the one before."""
+
+    cease_from: date | None
+    new: tuple[Period, ...]
+
+
+def _first_difference(accepted: Sequence[Period], wanted: Sequence[Period]) -> int:
+    for index, (old, new) in enumerate(zip(accepted, wanted, strict=False)):
+        if old != new:
+            return index
+    return min(len(accepted), len(wanted))
+
+
+def _only_ends_earlier(old: Period, new: Period) -> bool:
+    """Everything but the end is equal: the line at the rail stays and is cut, nothing is sent anew for it."""
+    return (
+        old.start == new.start
+        and old.end > new.end
+        and old.amount == new.amount
+        and old.decided_rate == new.decided_rate
+        and old.office == new.office
+    )
+
+
+def extend(accepted: Sequence[Period], wanted: Sequence[Period]) -> ChainChange:
+    """The change from `accepted` to `wanted`, both sorted and free of overlap; nothing at all when they are equal.
+
+    An empty `wanted` cuts the chain from its first day. Source: helved_stream §3.5 and the table M1-M20 of iverksetting_rest §3.6.
+    """
+    if not wanted:
+        return ChainChange(accepted[0].start if accepted else None, ())
+    first = _first_difference(accepted, wanted)
+    if first == len(accepted):
+        return ChainChange(None, tuple(wanted[first:]))
+    if first == len(wanted):
+        return ChainChange(next_day(wanted[-1].end), ())
+    if _only_ends_earlier(accepted[first], wanted[first]):
+        cease_from, new = next_day(wanted[first].end), tuple(wanted[first + 1 :])
+    else:
+        cease_from, new = accepted[first].start, tuple(wanted[first:])
+    overwritten_anyway = bool(new) and new[0].start <= cease_from
+    return ChainChange(None if overwritten_anyway else cease_from, new)

@@ -1,0 +1,248 @@
+"""From claims to orders: compare with the accepted state, validate what changed, build one order per area (design §7).
+
+The same function serves orders and simulations, so that a preview is what would be sent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.rules import refusals
+from kvitt.rules.catalogue import BENEFITS, SCHEMES
+from kvitt.rules.chain import extend
+from kvitt.rules.claims import Claim, Claims, Decision, PaymentClaim
+from kvitt.rules.ids import line_id, order_id
+from kvitt.rules.validation import broken_claim, broken_decision, changed_for_life, repeated_payment
+from kvitt.rules.values import (
+    Action,
+    Area,
+    LineId,
+    Order,
+    OrderId,
+    OrderLine,
+    Payment,
+    PaymentId,
+    Period,
+    Refusal,
+)
+
+
+class CaseState(Struct, frozen=True):
+    """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
+
+    `elsewhere` holds those of the claimed ids that belong to another case of the scheme.
+    """
+
+    payments: Mapping[PaymentId, Payment]
+    person: str | None
+    areas: frozenset[Area]
+    orders_made: int
+    elsewhere: frozenset[PaymentId] = frozenset()
+
+
+NEW_CASE = CaseState({}, None, frozenset(), 0)
+
+
+class Change(Struct, frozen=True):
+    """One payment that differs from what is accepted: its claim and what is stored of it."""
+
+    claim: PaymentClaim
+    stored: Payment | None
+    area: Area
+
+
+def _with_omitted(claims: Claims, state: CaseState) -> tuple[PaymentClaim, ...]:
+    if not claims.decision.whole_case:
+        return claims.payments
+    named = {claim.payment_id for claim in claims.payments}
+    omitted = (
+        PaymentClaim(Claim.CEASE_STORED, payment_id, None, stored.rate_type, ())
+        for payment_id, stored in state.payments.items()
+        if payment_id not in named and stored.action is not Action.DELETE
+    )
+    return (*claims.payments, *omitted)
+
+
+def _differs(claim: PaymentClaim, stored: Payment | None) -> bool:
+    """Whether the accepted state is not yet what is claimed; a cessation of what has ceased is no difference (design §12)."""
+    if stored is None:
+        return True
+    return claim.periods != stored.wanted if claim.kind is Claim.PAY else stored.action is not Action.DELETE
+
+
+def _area(claim: PaymentClaim, stored: Payment | None) -> Area:
+    """A payment keeps its area while it lives; a revived one may come back in another."""
+    if stored is not None and (stored.action is not Action.DELETE or claim.benefit is None or claim.benefit.name == stored.benefit):
+        return stored.area
+    assert claim.benefit is not None, "only what is stored can be omitted"
+    return claim.benefit.area
+
+
+def _locked(decision: Decision, claims: Iterable[PaymentClaim], state: CaseState) -> Refusal | None:
+    if state.person is not None and state.person != decision.person:
+        return refusals.unchangeable("personident")
+    for claim in claims:
+        if claim.payment_id in state.elsewhere:
+            return refusals.unchangeable("sakId")
+        stored = state.payments.get(claim.payment_id)
+        if stored is not None and (broken := changed_for_life(decision, claim, stored)):
+            return broken
+    return None
+
+
+def _unbuildable(decision: Decision, change: Change) -> Refusal | None:
+    if broken := broken_claim(decision, change.claim):
+        return broken
+    if change.claim.kind is not Claim.PAY:
+        return refusals.nothing_to_cease(change.claim.payment_id) if change.stored is None else None
+    if change.stored is not None and _same_money(change.claim.periods, change.stored.wanted):
+        return refusals.NO_REAL_CHANGE
+    return None
+
+
+def _same_money(wanted: Sequence[Period], accepted: Sequence[Period]) -> bool:
+    """Only the paying office differs: the rail would see no difference."""
+    return len(wanted) == len(accepted) and all(
+        (new.start, new.end, new.amount, new.decided_rate) == (old.start, old.end, old.amount, old.decided_rate)
+        for new, old in zip(wanted, accepted, strict=True)
+    )
+
+
+class _OrderBuilder:
+    """Collects the lines and payments of one order; line ids follow from the order's id and their position."""
+
+    def __init__(self, decision: Decision, area: Area, number: int, first: bool) -> None:
+        self.decision, self.area, self.first = decision, area, first
+        self.number = number
+        self.order_id: OrderId = order_id(decision.scheme, area, decision.case_id, number)
+        self.lines: list[OrderLine] = []
+        self.payments: list[Payment] = []
+
+    def add(self, change: Change) -> None:
+        claim, stored = change.claim, change.stored
+        target = self._target(claim, stored)
+        chain = extend(stored.wanted if stored else (), claim.periods)
+        joined = stored if stored is not None and stored.area == self.area else None
+        if chain.cease_from is not None and joined is not None:
+            # The last line of the chain again, as it was sent, ended from a date; never with a reference.
+            by = self._by_sender(target) if claim.kind is Claim.CEASE else target
+            self.lines.append(self._line(joined.last_line, None, by, joined.last_sent or joined.periods[-1], chain.cease_from))
+        refers_to = joined.last_line if joined else None
+        for period in chain.new:
+            fresh = line_id(self.order_id, len(self.lines))
+            self.lines.append(self._line(fresh, refers_to, target, period, None))
+            refers_to = fresh
+        last = self.lines[-1]
+        sent = Period(last.start, last.end, last.amount, None, last.decided_rate)
+        self.payments.append(replace(target, last_line=last.line_id, last_sent=sent))
+
+    def _target(self, claim: PaymentClaim, stored: Payment | None) -> Payment:
+        if claim.kind is not Claim.PAY:
+            assert stored is not None, "checked before building"
+            return replace(stored, action=Action.DELETE, decision_id=self.decision.decision_id, first_of_case=self.first)
+        assert claim.benefit is not None, "paid claims name their benefit"
+        revived = stored is None or stored.action is Action.DELETE
+        return Payment(
+            original_key=self.decision.key,
+            area=self.area,
+            payment_id=claim.payment_id,
+            action=Action.CREATE if revived else Action.UPDATE,
+            first_of_case=self.first,
+            case_id=self.decision.case_id,
+            decision_id=self.decision.decision_id,
+            last_line=LineId(""),
+            last_sent=None,
+            person=self.decision.person,
+            decided_at=self.decision.decided_at,
+            benefit=claim.benefit.name,
+            approver=self.decision.approver,
+            caseworker=self.decision.caseworker,
+            rate_type=claim.rate_type,
+            hold_back=self.decision.hold_back,
+            periods=claim.periods,
+        )
+
+    def _by_sender(self, target: Payment) -> Payment:
+        """A cessation in the sender's own words names the sender's people; an omission those that are stored."""
+        names = self.decision
+        return replace(target, decided_at=names.decided_at, caseworker=names.caseworker, approver=names.approver)
+
+    def _line(self, own: LineId, refers_to: LineId | None, by: Payment, period: Period, ceased_from: date | None) -> OrderLine:
+        return OrderLine(
+            line_id=own,
+            refers_to=refers_to,
+            payment_id=by.payment_id,
+            class_code=BENEFITS[by.benefit].class_code,
+            start=period.start,
+            end=period.end,
+            amount=period.amount,
+            decided_rate=period.decided_rate,
+            rate_type=by.rate_type,
+            ceased_from=ceased_from,
+            decided_on=by.decided_at[:10],
+            caseworker=by.caseworker,
+            approver=by.approver,
+            decision_id=self.decision.decision_id,
+        )
+
+    def order(self, made_at: datetime) -> Order:
+        first_line = self.lines[0]
+        return Order(
+            order_id=self.order_id,
+            scheme=self.decision.scheme,
+            area=self.area,
+            case_id=self.decision.case_id,
+            number=self.number,
+            first=self.first,
+            frequency=SCHEMES[self.decision.scheme].frequency,
+            person=self.payments[0].person,
+            caseworker=first_line.caseworker,
+            office=_office(self.payments),
+            hold_back=self.decision.hold_back,
+            made_at=made_at,
+            lines=tuple(self.lines),
+            payments=tuple(self.payments),
+        )
+
+
+def _office(payments: Iterable[Payment]) -> str | None:
+    """The office of the earliest-ending period that names one, in the first payment that has any (helved_stream §5.1)."""
+    for payment in payments:
+        for period in sorted(payment.periods, key=lambda each: each.end):
+            if period.office is not None:
+                return period.office
+    return None
+
+
+def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, ...] | Refusal:
+    """The orders that turn the accepted state of a case into what a message claims; none when nothing differs.
+
+    One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
+    `made_at` is the clock in Oslo local time. Source: helved_stream §3.4, with design §12 where it reports defects.
+    """
+    decision = claims.decision
+    if broken := repeated_payment(claims.payments):
+        return broken
+    payments = _with_omitted(claims, state)
+    if broken := _locked(decision, payments, state):
+        return broken
+    pairs = ((claim, state.payments.get(claim.payment_id)) for claim in payments)
+    changes = [Change(claim, stored, _area(claim, stored)) for claim, stored in pairs if _differs(claim, stored)]
+    for change in changes:
+        if broken := _unbuildable(decision, change):
+            return broken
+    if not changes:
+        return broken_decision(decision) or ()
+    return _build(decision, changes, state, made_at)
+
+
+def _build(decision: Decision, changes: Sequence[Change], state: CaseState, made_at: datetime) -> tuple[Order, ...]:
+    builders: dict[Area, _OrderBuilder] = {}
+    for change in changes:
+        if change.area not in builders:
+            number = state.orders_made + len(builders) + 1
+            builders[change.area] = _OrderBuilder(decision, change.area, number, change.area not in state.areas)
+        builders[change.area].add(change)
+    return tuple(builder.order(made_at) for builder in builders.values())

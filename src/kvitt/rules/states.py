@@ -1,0 +1,59 @@
+"""The states of orders, payments and messages, and the arcs between them (design §6). What is not an arc is refused."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class OrderState(StrEnum):
+    """`unknown` means: it may have reached the rail; a receipt, a query of the queue, or an operator will tell."""
+
+    READY = "ready"
+    SENDING = "sending"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class PaymentState(StrEnum):
+    """A version of a payment: waiting for its receipt, the truth (or once the truth), or never to be."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    DROPPED = "dropped"
+
+
+class MessageState(StrEnum):
+    """Where a message is: taken in, queued behind an open order, ordered, answered for good, or kept for an operator."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    DERIVED = "derived"
+    ANSWERED = "answered"
+    DEAD = "dead"
+
+
+ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
+    OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN}),
+    OrderState.SENDING: frozenset({OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
+    OrderState.SENT: frozenset({OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
+    OrderState.UNKNOWN: frozenset({OrderState.SENDING, OrderState.SENT, OrderState.ACCEPTED, OrderState.REJECTED}),
+    OrderState.ACCEPTED: frozenset(),
+    OrderState.REJECTED: frozenset(),
+    OrderState.WITHDRAWN: frozenset(),
+}
+PAYMENT_ARCS: Mapping[PaymentState, frozenset[PaymentState]] = {
+    PaymentState.PENDING: frozenset({PaymentState.ACCEPTED, PaymentState.DROPPED}),
+    PaymentState.ACCEPTED: frozenset(),
+    PaymentState.DROPPED: frozenset(),
+}
+MESSAGE_ARCS: Mapping[MessageState, frozenset[MessageState]] = {
+    MessageState.RECEIVED: frozenset({MessageState.WAITING, MessageState.DERIVED, MessageState.ANSWERED, MessageState.DEAD}),
+    MessageState.WAITING: frozenset({MessageState.DERIVED, MessageState.ANSWERED}),
+    MessageState.DERIVED: frozenset({MessageState.ANSWERED}),
+    MessageState.ANSWERED: frozenset(),
+    MessageState.DEAD: frozenset(),
+}
+OPEN_ORDER = frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.UNKNOWN})
+"""While a case has an order in one of these states, its next message waits."""

@@ -1,0 +1,156 @@
+"""The words of the rules as frozen values: what a payment, a period, an order and its lines are.
+
+Design §2 names them; the wire's words are mapped in `wire/`. Money is whole kroner, dates are calendar days.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NewType
+
+from msgspec import Struct
+
+CaseId = NewType("CaseId", str)
+DecisionId = NewType("DecisionId", str)
+PaymentId = NewType("PaymentId", str)
+"""UUID as lower-case text with dashes."""
+LineId = NewType("LineId", str)
+"""Raw line id: UUID text, or a text from an older system; the rail sees it Base64-encoded."""
+OrderId = NewType("OrderId", str)
+Area = NewType("Area", str)
+"""The rail's posting area, e.g. `DP` or `TILLSTPB`."""
+
+
+class Scheme(StrEnum):
+    """Benefit systems that own cases; the value is the scheme's name on the wire (helved_stream §2.4)."""
+
+    DAGPENGER = "DAGPENGER"
+    AAP = "AAP"
+    TILLEGGSSTONADER = "TILLEGGSSTØNADER"
+    TILTAKSPENGER = "TILTAKSPENGER"
+    HISTORISK = "HISTORISK"
+    VALP = "VALP"
+
+
+class RateType(StrEnum):
+    """What an amount is paid per; the value is its name on the wire."""
+
+    DAY = "DAG"
+    WEEKDAY = "UKEDAG"
+    MONTH = "MND"
+    ONE_OFF = "EN_GANG"
+
+
+class Action(StrEnum):
+    """What the last accepted order did to a payment."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
+class Benefit(Struct, frozen=True):
+    """A kind of payment in the catalogue; `class_code` is empty for kinds that can only be read, not paid."""
+
+    scheme: Scheme
+    name: str
+    class_code: str
+    area: Area
+    may_use_umbrella_area: bool
+
+
+class Period(Struct, frozen=True):
+    """One amount from `start` to `end`, both included; `decided_rate` is the full rate of the decision."""
+
+    start: date
+    end: date
+    amount: int
+    office: str | None = None
+    decided_rate: int | None = None
+
+
+class HoldBack(Struct, frozen=True):
+    """Money of these days that the rail shall keep until `transferred_on` or a release (helved_stream §2.4)."""
+
+    start: date
+    end: date
+    transferred_on: date | None = None
+    cause: str | None = None
+    registered_by_mistake: bool = False
+
+
+class Payment(Struct, frozen=True):
+    """One independently correctable series of periods, as decided by one message and, once receipted, as the truth.
+
+    `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved_stream §2.7).
+    A payment with action DELETE pays nothing; its periods are those it had before.
+    """
+
+    original_key: str
+    area: Area
+    payment_id: PaymentId
+    action: Action
+    first_of_case: bool
+    case_id: CaseId
+    decision_id: DecisionId
+    last_line: LineId
+    last_sent: Period | None
+    person: str
+    decided_at: str
+    benefit: str
+    approver: str
+    caseworker: str
+    rate_type: RateType
+    hold_back: HoldBack | None
+    periods: tuple[Period, ...]
+
+    @property
+    def wanted(self) -> tuple[Period, ...]:
+        """The periods that shall be paid: none once the payment has ceased."""
+        return () if self.action is Action.DELETE else self.periods
+
+
+class OrderLine(Struct, frozen=True):
+    """A line of an order: a NEW one (`ceased_from` is None) or a cessation of the last line of a chain, as that was sent."""
+
+    line_id: LineId
+    refers_to: LineId | None
+    payment_id: PaymentId
+    class_code: str
+    start: date
+    end: date
+    amount: int
+    decided_rate: int | None
+    rate_type: RateType
+    ceased_from: date | None
+    decided_on: str
+    caseworker: str
+    approver: str
+    decision_id: DecisionId
+
+
+class Order(Struct, frozen=True):
+    """What the rail gets for one case and area; `made_at` is the clock, in Oslo local time, the only thing in it not a function of content."""
+
+    order_id: OrderId
+    scheme: Scheme
+    area: Area
+    case_id: CaseId
+    number: int
+    first: bool
+    frequency: str
+    person: str
+    caseworker: str
+    office: str | None
+    hold_back: HoldBack | None
+    made_at: datetime
+    lines: tuple[OrderLine, ...]
+    payments: tuple[Payment, ...]
+
+
+class Refusal(Struct, frozen=True):
+    """A broken rule as a value: what the sender is told. `doc` names the page that explains it."""
+
+    status: int
+    text: str
+    doc: str
+    system: str = "HELVED"

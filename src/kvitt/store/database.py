@@ -1,0 +1,62 @@
+"""Connections to PostgreSQL with the session settings that all of kvitt's SQL is written for."""
+
+import time
+from typing import Final
+
+import psycopg
+
+CONNECT_SECONDS: Final = 10
+"""How long one attempt to connect may take, so that a dead host is an error and not a standstill."""
+
+RETRY_SECONDS: Final = 0.02
+"""The pause between two looks at a server that is starting."""
+
+ENDED_BY_SERVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
+"""SQLSTATE of: shut down by the administrator, shut down by a crash, not accepting connections now, idle too long."""
+
+CONNECTION_CLASS: Final = "08"
+"""The first two characters of every SQLSTATE that is about the connection itself."""
+
+
+def connect(
+    conninfo: str, *, application: str = "kvitt", autocommit: bool = True, statement_timeout_ms: int = 0
+) -> psycopg.Connection[tuple[object, ...]]:
+    """A new connection in autocommit mode, so that each transaction is written out as `with connection.transaction()`.
+
+    Plans are made for the arrays at hand: a generic plan, frozen while a table was fresh and empty, scans it whole for ever after.
+    `statement_timeout_ms` bounds each statement (0 = no bound). Raises psycopg.OperationalError when there is no server.
+    """
+    settings = {
+        "plan_cache_mode": "force_custom_plan",
+        "statement_timeout": str(statement_timeout_ms),
+        "timezone": "UTC",
+        "jit": "off",
+        "lock_timeout": "0",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return psycopg.connect(conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options)
+
+
+def wait_until_ready(conninfo: str, seconds: float) -> None:
+    """Return when the server answers a query; raise the last psycopg.OperationalError when it has not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with connect(conninfo) as connection:
+                connection.execute("SELECT 1")
+                return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, so that the whole transaction may be tried again on a new one.
+
+    What the transaction had sent to COMMIT may have been committed all the same: only work that recognises its own repeat may be retried.
+    """
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.PipelineAborted):
+        return False
+    # A torn or refused socket is reported by libpq itself, without an SQLSTATE.
+    return error.sqlstate is None or error.sqlstate in ENDED_BY_SERVER or error.sqlstate.startswith(CONNECTION_CLASS)

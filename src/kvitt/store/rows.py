@@ -1,0 +1,179 @@
+"""The rows that a transaction writes, one frozen value each, with the statement that writes many of them at once.
+
+The order of the fields is the order of the statement's columns; `write.sql` holds the statements.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from kvitt.store.queries import load
+
+_WRITE = load("write")
+
+
+class Row(Struct, frozen=True):
+    """A row to be written; `statement` names its statement in `write.sql`."""
+
+    statement: ClassVar[str]
+
+
+class MessageRow(Row, frozen=True):
+    """A record that came in, with what became of it at once."""
+
+    statement = "add_messages"
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    key: bytes
+    digest: bytes
+    body: bytes
+    headers: bytes | None
+    scheme: str
+    case_no: int | None
+    dry_run: bool
+    state: str
+    received_at: datetime
+    derived_at: datetime | None
+    answered_at: datetime | None
+    answer: bytes | None
+
+
+class MessageStep(Row, frozen=True):
+    """A message that was stored before and is now derived or answered; None keeps what is stored."""
+
+    statement = "step_messages"
+    message_no: int
+    state: str
+    derived_at: datetime | None
+    answered_at: datetime | None
+    answer: bytes | None
+
+
+class OrderRow(Row, frozen=True):
+    """A new order, ready to be sent."""
+
+    statement = "add_orders"
+    order_id: str
+    case_no: int
+    number: int
+    area: str
+    person: str
+    message_no: int
+    xml: bytes
+    stamp: str
+    lines_digest: bytes
+    first: bool
+    made_at: datetime
+
+
+class LineRow(Row, frozen=True):
+    """One line of a new order."""
+
+    statement = "add_lines"
+    order_id: str
+    position: int
+    line_id: str
+    refers_to: str | None
+    payment_id: str
+    class_code: str
+    start_on: date
+    end_on: date
+    amount: int
+    decided_rate: int | None
+    ceased_from: date | None
+    decision_id: str
+
+
+class PaymentRow(Row, frozen=True):
+    """A version of a payment, pending until its order is receipted."""
+
+    statement = "add_payments"
+    case_no: int
+    payment_id: str
+    version: int
+    order_id: str
+    area: str
+    action: str
+    client_chose: bool
+    listed: int
+    last_line: str
+    document: bytes
+
+
+class OutboxRow(Row, frozen=True):
+    """Something to tell. `value` None: the bytes of the payment version named by the last three, else of the order."""
+
+    statement = "add_outbox"
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: bytes
+    event_id: str
+    message_no: int | None
+    order_id: str | None
+    made_at: datetime
+    case_no: int | None = None
+    payment_id: str | None = None
+    version: int | None = None
+
+
+class AuditRow(Row, frozen=True):
+    """One entry of a case's audit chain (chain = case_no) or of the operators' (chain 0)."""
+
+    statement = "add_audit"
+    chain: int
+    seq: int
+    at: datetime
+    what: str
+    message_no: int | None
+    order_id: str | None
+    receipt_no: int | None
+    digest: bytes
+    note: str | None
+    hash: bytes
+
+
+class CaseStep(Row, frozen=True):
+    """What a transaction changed of a case that it holds the lock of; `areas` is a comma list."""
+
+    statement = "step_cases"
+    case_no: int
+    person: str | None
+    areas: str
+    orders_made: int
+    open_orders: int
+    waiting: int
+    audit_seq: int
+    audit_hash: bytes
+
+
+class DeadLetterRow(Row, frozen=True):
+    """A record that could not be read, with the reason."""
+
+    statement = "add_dead_letters"
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    body: bytes
+    headers: bytes | None
+    reason: str
+    message_no: int | None
+    at: datetime
+
+
+def columns(rows: Sequence[Struct]) -> list[list[Any]]:
+    """The rows turned into one list per column, as `unnest` takes them."""
+    return [list(column) for column in zip(*map(msgspec.structs.astuple, rows), strict=True)]
+
+
+def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
+    """Writes rows of one kind in one statement; does nothing without rows."""
+    if rows:
+        cursor.execute(getattr(_WRITE, rows[0].statement), columns(rows))

@@ -1,0 +1,58 @@
+-- name: ensure_cases
+-- Makes the rows of cases that are not there yet, in sorted order so that two batches never wait for each other in a circle.
+INSERT INTO cases (scheme, case_id)
+SELECT w.scheme, w.case_id
+FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
+WHERE NOT EXISTS (SELECT FROM cases AS c WHERE c.scheme = w.scheme AND c.case_id = w.case_id)
+ORDER BY 1, 2
+ON CONFLICT (scheme, case_id) DO NOTHING;
+
+-- name: lock_cases
+-- Locks the named cases for this transaction, in sorted order, and gives what must be known of them; unknown ones give no row.
+SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash
+FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
+JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+ORDER BY c.scheme, c.case_id
+FOR UPDATE OF c;
+
+-- name: current_payments
+-- The accepted payments of cases, ceased ones too, in case-list order.
+SELECT p.case_no, p.listed, p.document
+FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
+JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+CROSS JOIN LATERAL (
+    SELECT q.case_no, q.listed, q.document
+    FROM payments AS q
+    WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded
+    ORDER BY q.listed
+) AS p;
+
+-- name: payments_elsewhere
+-- Which of these client-chosen payment ids a case other than the asking one has accepted or pending.
+SELECT w.ordinal, w.payment_id::text
+FROM unnest(%b::integer[], %b::uuid[], %b::text[], %b::text[]) AS w (ordinal, payment_id, scheme, case_id)
+WHERE EXISTS (
+    SELECT FROM payments AS p JOIN cases AS c ON c.case_no = p.case_no
+    WHERE p.payment_id = w.payment_id AND p.client_chose
+      AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded))
+      AND (c.scheme, c.case_id) <> (w.scheme, w.case_id)
+);
+
+-- name: next_message_numbers
+-- As many fresh message numbers as asked for, rising.
+SELECT nextval('message_numbers') FROM generate_series(1, %b::integer);
+
+-- name: waiting_messages
+-- The longest waiting messages of cases after a given one, at most so many of each, oldest first.
+SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.scheme, m.dry_run
+FROM unnest(%b::bigint[], %b::bigint[]) AS c (case_no, after)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages AS q
+    WHERE q.case_no = c.case_no AND q.state = 'waiting' AND q.message_no > c.after
+    ORDER BY q.message_no
+    LIMIT %b
+) AS m;
+
+-- name: answer_of_edge
+-- The message that came in under an edge identity, and its answer so far.
+SELECT message_no, digest, state, answer FROM messages WHERE source = %b AND partition = %b AND position = %b;

@@ -1,0 +1,117 @@
+-- name: claim_ready
+-- Takes up to so many ready orders for sending, oldest first, and gives their bytes; rows that another sender holds are passed by.
+UPDATE orders AS o
+SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+FROM (
+    SELECT order_id FROM orders
+    WHERE state = 'ready'
+    ORDER BY message_no
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+) AS r
+WHERE o.order_id = r.order_id AND o.state = 'ready'
+RETURNING o.order_id::text, o.xml, o.message_no, o.number;
+
+-- name: lock_messages
+-- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them.
+SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme, m.state, m.answer, m.case_no
+FROM messages AS m
+JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
+ORDER BY m.message_no
+FOR UPDATE OF m;
+
+-- name: mark_sent
+-- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved.
+UPDATE orders AS o
+SET state = 'sent', sent_at = %(now)s
+FROM unnest(%(order_ids)s::uuid[]) AS s (order_id)
+WHERE o.order_id = s.order_id AND o.state IN ('sending', 'unknown') AND (o.sender = %(sender)s OR o.state = 'unknown')
+RETURNING o.order_id::text, o.message_no;
+
+-- name: all_with_rail
+-- Those of these messages of which no order is left that has not been with the rail.
+SELECT message_no FROM orders
+WHERE message_no = ANY (%b::bigint[])
+GROUP BY message_no
+HAVING bool_and(sent_at IS NOT NULL);
+
+-- name: orphans_to_unknown
+-- Orders that a sender which is no more had begun to send: they may have reached the rail or not.
+UPDATE orders SET state = 'unknown' WHERE state = 'sending' AND sender <> %b
+RETURNING order_id::text;
+
+-- name: unknown_unsent
+-- Orders in doubt that no receipt has answered and that nobody has seen leave, oldest first.
+SELECT order_id::text, message_no FROM orders WHERE state = 'unknown' AND sent_at IS NULL ORDER BY message_no LIMIT %b;
+
+-- name: unknown_to_sending
+-- Takes orders in doubt, of which the queue says that it never got them, for a deliberate resend of the stored bytes.
+UPDATE orders AS o
+SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+FROM unnest(%(order_ids)s::uuid[]) AS s (order_id)
+WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL
+RETURNING o.order_id::text, o.xml, o.message_no, o.number;
+
+-- name: add_receipts
+-- Stores raw receipts; one that the queue handed out before is left alone and gives no row. The outcome is written when it is known.
+INSERT INTO receipts (message_id, digest, body, received_at, outcome)
+SELECT r.message_id, r.digest, r.body, r.received_at, 'unmatched'
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::timestamptz[]) AS r (message_id, digest, body, received_at)
+ON CONFLICT (message_id, digest) DO NOTHING
+RETURNING receipt_no, message_id, digest;
+
+-- name: close_receipts
+-- Writes what each receipt of this transaction turned out to be.
+UPDATE receipts AS r
+SET order_id = s.order_id, grade = s.grade, outcome = s.outcome, note = s.note
+FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, grade, outcome, note)
+WHERE r.receipt_no = s.receipt_no;
+
+-- name: orders_for_receipts
+-- The orders that receipts may answer: same case, same area, same lines. Newest last.
+SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.sent_at IS NOT NULL,
+       o.person
+FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
+JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest
+ORDER BY w.ordinal, o.number;
+
+-- name: settle_orders
+-- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved. A receipt proves that the rail had them.
+UPDATE orders AS o
+SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now),
+    settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END
+FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[]) AS s (order_id, state, receipt_no, now)
+WHERE o.order_id = s.order_id
+  AND (o.state IN ('sending', 'sent') OR (o.state = 'unknown' AND s.state IN ('accepted', 'rejected')))
+RETURNING o.order_id::text;
+
+-- name: progress_of_messages
+-- Of these messages: how many of their orders are still open, and whether all have been with the rail.
+SELECT message_no, count(*) FILTER (WHERE state IN ('ready', 'sending', 'sent', 'unknown')), bool_and(sent_at IS NOT NULL)
+FROM orders WHERE message_no = ANY (%b::bigint[])
+GROUP BY message_no;
+
+-- name: supersede_payments
+-- The versions that hold until now of payments that these accepted orders change.
+UPDATE payments AS old
+SET superseded = true
+FROM payments AS new
+WHERE new.order_id = ANY (%b::uuid[]) AND new.state = 'pending'
+  AND old.case_no = new.case_no AND old.payment_id = new.payment_id AND old.state = 'accepted' AND NOT old.superseded;
+
+-- name: accept_payments
+-- The pending versions of accepted orders become the truth; gives them.
+UPDATE payments SET state = 'accepted' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
+RETURNING order_id::text, case_no, payment_id::text, version, action, listed;
+
+-- name: drop_payments
+-- The pending versions of rejected orders will never be.
+UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
+
+-- name: case_lists
+-- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.
+SELECT c.case_no, coalesce(array_agg(p.payment_id::text ORDER BY p.listed) FILTER (WHERE p.payment_id IS NOT NULL), '{}')
+FROM unnest(%b::bigint[]) AS c (case_no)
+LEFT JOIN payments AS p ON p.case_no = c.case_no AND p.state = 'accepted' AND NOT p.superseded AND p.action <> 'DELETE'
+GROUP BY c.case_no;

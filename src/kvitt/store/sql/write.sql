@@ -1,0 +1,64 @@
+-- name: add_messages
+-- Stores records that came in; a second record under the same edge identity is refused by the unique constraint.
+INSERT INTO messages (message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state,
+                      received_at, derived_at, answered_at, answer)
+SELECT * FROM unnest(%b::bigint[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[],
+                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]);
+
+-- name: step_messages
+-- Moves stored messages on, along the legal arcs only: waiting to derived or answered, derived to answered.
+UPDATE messages AS m
+SET state = s.state,
+    derived_at = coalesce(s.derived_at, m.derived_at),
+    answered_at = coalesce(s.answered_at, m.answered_at),
+    answer = coalesce(s.answer, m.answer)
+FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]) AS s (message_no, state, derived_at, answered_at, answer)
+WHERE m.message_no = s.message_no
+  AND ((m.state = 'waiting' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
+
+-- name: add_orders
+-- Stores new orders in state ready.
+INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, state)
+SELECT o.*, 'ready'
+FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
+            %b::timestamptz[]) AS o;
+
+-- name: add_lines
+-- Stores the lines of new orders; the unique index refuses a line id that was ever made before.
+INSERT INTO order_lines (order_id, position, line_id, refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate,
+                         ceased_from, decision_id)
+SELECT * FROM unnest(%b::uuid[], %b::smallint[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::date[], %b::date[], %b::bigint[],
+                     %b::bigint[], %b::date[], %b::text[]);
+
+-- name: add_payments
+-- Stores new versions of payments in state pending.
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, state)
+SELECT p.*, 'pending'
+FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
+            %b::bytea[]) AS p;
+
+-- name: add_outbox
+-- Stores what shall be told; the identity column keeps the order in which one case tells it.
+INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
+SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
+                     %b::bigint[], %b::uuid[], %b::integer[]);
+
+-- name: add_audit
+-- Appends to audit chains; the primary key refuses two entries at one place of a chain.
+INSERT INTO audit (chain, seq, at, what, message_no, order_id, receipt_no, digest, note, hash)
+SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[], %b::bigint[], %b::uuid[], %b::bigint[], %b::bytea[],
+                     %b::text[], %b::bytea[]);
+
+-- name: step_cases
+-- Writes back what a transaction changed of the cases that it has locked.
+UPDATE cases AS c
+SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
+    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[])
+     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash)
+WHERE c.case_no = s.case_no;
+
+-- name: add_dead_letters
+-- Keeps records that could not be read, with the reason.
+INSERT INTO dead_letters (source, partition, position, key, body, headers, reason, message_no, at)
+SELECT * FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::timestamptz[]);

@@ -1,0 +1,1 @@
+"""Bytes to values of rules/ and back, one module per contract; no I/O."""

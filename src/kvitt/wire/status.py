@@ -1,0 +1,96 @@
+"""StatusReply JSON: what a sender is told about one key (helved_stream §2.8)."""
+
+from datetime import date
+
+from msgspec import Struct, field
+from msgspec.json import Decoder, Encoder
+
+from kvitt.errors import Undecodable
+from kvitt.rules.answers import Answer, DetailLine, Details, Status
+from kvitt.rules.catalogue import AREA_OF_NAME, AREAS
+from kvitt.rules.values import DecisionId, Refusal, Scheme
+from kvitt.wire.json_reading import read
+from kvitt.wire.shapes import Kroner
+
+
+class _LineShape(Struct, kw_only=True):
+    decision_id: str = field(name="behandlingId")
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    decided_rate: Kroner | None = field(name="vedtakssats", default=None)
+    amount: Kroner = field(name="beløp")
+    class_code: str = field(name="klassekode")
+
+
+class _DetailsShape(Struct):
+    scheme: str = field(name="ytelse")
+    lines: list[_LineShape] = field(name="linjer")
+
+
+class _ErrorShape(Struct):
+    status: int = field(name="statusCode")
+    text: str = field(name="msg")
+    doc: str = "https://helved-docs.ansatt.dev.nav.no"
+    system: str = "HELVED"
+
+
+class _StatusShape(Struct):
+    status: Status
+    details: _DetailsShape | None = field(name="detaljer", default=None)
+    error: _ErrorShape | None = None
+    dry_run: bool = field(name="simulering", default=False)
+
+
+_decoder = Decoder(_StatusShape)
+_encoder = Encoder()
+
+
+def encode(answer: Answer) -> bytes:
+    """The answer as JSON in the contract's field order, nulls written."""
+    error = answer.error
+    shape = _StatusShape(
+        answer.status,
+        _details_shape(answer.details) if answer.details else None,
+        _ErrorShape(error.status, error.text, error.doc, error.system) if error else None,
+        answer.dry_run,
+    )
+    return _encoder.encode(shape)
+
+
+def decode(body: bytes) -> Answer:
+    """The answer that the JSON holds; the umbrella name reads as the umbrella area, also when it stood for several. Raises Undecodable."""
+    shape = read(_decoder, body)
+    error = shape.error
+    return Answer(
+        shape.status,
+        _details(shape.details) if shape.details else None,
+        Refusal(error.status, error.text, error.doc, error.system) if error else None,
+        shape.dry_run,
+    )
+
+
+def _details_shape(details: Details) -> _DetailsShape:
+    name = Scheme.TILLEGGSSTONADER.value if details.area is None else AREAS[details.area].name
+    lines = [
+        _LineShape(
+            decision_id=line.decision_id,
+            start=line.start,
+            end=line.end,
+            decided_rate=line.decided_rate,
+            amount=line.amount,
+            class_code=line.class_code,
+        )
+        for line in details.lines
+    ]
+    return _DetailsShape(name, lines)
+
+
+def _details(shape: _DetailsShape) -> Details:
+    area = AREA_OF_NAME.get(shape.scheme)
+    if area is None:
+        raise Undecodable("detaljer.ytelse", "is not a known word")
+    lines = [
+        DetailLine(DecisionId(line.decision_id), line.start, line.end, line.decided_rate, line.amount, line.class_code)
+        for line in shape.lines
+    ]
+    return Details(area, tuple(lines))

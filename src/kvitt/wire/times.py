@@ -1,0 +1,75 @@
+"""Date-times as the contracts write them: Java LocalDateTime text, Oslo local time, and dates with Oslo's offset.
+
+Texts stay texts, because nine digits of a second do not fit Python's date-time (helved_stream §2.1).
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+OSLO = ZoneInfo("Europe/Oslo")
+
+_FORM = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.([0-9]{1,9}))?(Z)?")
+
+
+def local_text(text: str) -> str:
+    """The shortest Java form of a local date-time; a trailing Z is dropped without conversion.
+
+    Raises ValueError for anything else, also for offsets. Source: helved_stream §2.1.
+    """
+    minute, second, fraction, _ = _parts(text)
+    return _shortest(_checked(minute, second).isoformat(), fraction)
+
+
+def instant_text(text: str) -> str:
+    """Oslo local date-time text of an ISO instant, which must end in Z; raises ValueError. Source: helved_stream §2.6, Valp."""
+    minute, second, fraction, zulu = _parts(text)
+    if not zulu:
+        raise ValueError("an instant ends in Z")
+    try:
+        local = _checked(minute, second).replace(tzinfo=UTC).astimezone(OSLO)
+    except OverflowError:
+        raise ValueError("the instant is outside the calendar") from None
+    return _shortest(local.replace(tzinfo=None).isoformat(), fraction)
+
+
+def date_of_parts(parts: Sequence[int]) -> str:
+    """ISO text of `[y,m,d]`; raises ValueError or TypeError when that is no date."""
+    return date(*parts).isoformat()
+
+
+def local_of_parts(parts: Sequence[int]) -> str:
+    """Date-time text of `[y,m,d,h,m,s,nanos]`, the last four optional; raises ValueError or TypeError when that is none."""
+    whole, nanos = parts[:6], parts[6:]
+    if len(nanos) > 1 or any(not 0 <= nano < 1_000_000_000 for nano in nanos):
+        raise ValueError("nanoseconds are one number below a thousand million")
+    moment = datetime(*whole)  # type: ignore[arg-type]  # noqa: DTZ001 - local by contract; wrong lengths raise TypeError
+    return moment.isoformat() + "".join(f".{nano:09d}" for nano in nanos)
+
+
+@lru_cache(maxsize=8192)
+def date_with_offset(day: date) -> str:
+    """xs:date with the offset that Oslo has when the day begins, e.g. `2024-08-12+02:00`. Source: helved_stream §5.1."""
+    minutes = int(datetime.combine(day, time.min, OSLO).utcoffset().total_seconds()) // 60  # type: ignore[union-attr]
+    return f"{day.isoformat()}{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def _parts(text: str) -> tuple[str, str | None, str | None, str | None]:
+    match = _FORM.fullmatch(text)
+    if match is None or (match[3] and not match[2]):
+        raise ValueError("not a date-time")
+    return match[1], match[2], match[3], match[4]
+
+
+def _checked(minute: str, second: str | None) -> datetime:
+    return datetime.fromisoformat(minute + (second or ":00"))
+
+
+def _shortest(whole: str, fraction: str | None) -> str:
+    """`whole` always has seconds; Java leaves them out when all below the minute is zero and writes 3, 6 or 9 fraction digits."""
+    digits = (fraction or "").rstrip("0")
+    if not digits:
+        return whole.removesuffix(":00") if whole.endswith(":00") else whole
+    return f"{whole}.{digits.ljust(-(-len(digits) // 3) * 3, '0')}"

@@ -1,0 +1,65 @@
+"""The names of the topics, who may be heard on them, and the headers of their records (helved_stream §1)."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from kvitt.rules.values import Scheme
+
+PARTITIONS = 3
+
+EXTERNAL_INPUTS = {
+    Scheme.DAGPENGER: "teamdagpenger.utbetaling.v1",
+    Scheme.AAP: "aap.utbetaling.v1",
+    Scheme.TILLEGGSSTONADER: "tilleggsstonader.utbetaling.v1",
+    Scheme.HISTORISK: "historisk.utbetaling.v1",
+    Scheme.VALP: "team-mulighetsrommet.tilskudd.utbetaling-v1",
+}
+INTERNAL_INPUTS = {
+    Scheme.DAGPENGER: "helved.utbetalinger-dp.v1",
+    Scheme.AAP: "helved.utbetalinger-aap.v1",
+    Scheme.TILLEGGSSTONADER: "helved.utbetalinger-ts.v1",
+    Scheme.HISTORISK: "helved.utbetalinger-historisk.v1",
+    Scheme.VALP: "helved.utbetalinger-valp.v1",
+    Scheme.TILTAKSPENGER: "helved.utbetalinger-tp.v1",
+}
+SCHEME_OF_INPUT = {topic: scheme for table in (EXTERNAL_INPUTS, INTERNAL_INPUTS) for scheme, topic in table.items()}
+
+PENDING_PAYMENTS = "helved.pending-utbetalinger.v1"
+PAYMENTS = "helved.utbetalinger.v1"
+CASES = "helved.saker.v1"
+ORDERS = "helved.oppdrag.v1"
+STATUSES = "helved.status.v1"
+SIMULATIONS = "helved.simuleringer.v1"
+DRY_RUNS = {
+    Scheme.AAP: "helved.dryrun-aap.v1",
+    Scheme.DAGPENGER: "helved.dryrun-dp.v1",
+    Scheme.TILLEGGSSTONADER: "helved.dryrun-ts.v1",
+    Scheme.TILTAKSPENGER: "helved.dryrun-tp.v1",
+}
+OUTPUTS = (PENDING_PAYMENTS, PAYMENTS, CASES, ORDERS, STATUSES, SIMULATIONS, *DRY_RUNS.values())
+ALL_TOPICS = (*SCHEME_OF_INPUT, *OUTPUTS)
+
+Header = tuple[str, str]
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(tuple[Header, ...])
+
+
+def primary_input(scheme: Scheme) -> str:
+    """The topic on which a sender of this scheme is heard; tiltakspenger has only an internal one."""
+    return EXTERNAL_INPUTS.get(scheme) or INTERNAL_INPUTS[scheme]
+
+
+def named_input(topic: str) -> str:
+    """The name by which a sender knows the topic that its message came in on: the external one where there is one."""
+    return primary_input(SCHEME_OF_INPUT[topic])
+
+
+def encode_headers(headers: Iterable[Header]) -> bytes:
+    """Headers as the store and the embedded log keep them: a JSON list of pairs, doubles allowed, the last value counts."""
+    return _encoder.encode(list(headers))
+
+
+def decode_headers(stored: bytes | None) -> Sequence[Header]:
+    """The pairs of `encode_headers`; none for nothing."""
+    return _decoder.decode(stored) if stored else ()

@@ -1,0 +1,256 @@
+"""What every queue adapter promises, tried on each of them: the same promises, the same tests (design §8)."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import psycopg
+import pytest
+
+from kvitt.rail.queue import Delivery, Outgoing, Queue
+from kvitt.rail.table_queue import TableQueue
+
+LONG = 10.0
+"""Seconds to wait for a message that must come; returns as soon as it is there."""
+NONE = 0.0
+"""Seconds to wait where nothing must come."""
+
+
+class Kit(Protocol):
+    """How the suite opens queues of one adapter and breaks their connections."""
+
+    def open(self, name: str, max_redeliveries: int = 10) -> Queue: ...
+
+    def break_connection(self, queue: Queue) -> None: ...
+
+
+class TableKit:
+    """Queues in a PostgreSQL table."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._opened: list[TableQueue] = []
+
+    def open(self, name: str, max_redeliveries: int = 10) -> TableQueue:
+        queue = TableQueue(self._conninfo, name, max_redeliveries)
+        self._opened.append(queue)
+        return queue
+
+    def break_connection(self, queue: Queue) -> None:
+        assert isinstance(queue, TableQueue)
+        assert queue._consumer is not None
+        with psycopg.connect(self._conninfo) as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (queue._consumer.info.backend_pid,))
+
+    def close(self) -> None:
+        for queue in self._opened:
+            queue.close()
+
+
+@pytest.fixture(params=["table"])
+def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+    table = TableKit(request.getfixturevalue("database"))
+    yield table
+    table.close()
+
+
+def messages(*ids: str, body: bytes = b"<x/>", priority: int = 4) -> list[Outgoing]:
+    return [Outgoing(message_id, body, "answers", priority) for message_id in ids]
+
+
+def ids(deliveries: Sequence[Delivery]) -> list[str]:
+    return [delivery.message_id for delivery in deliveries]
+
+
+def take_all(queue: Queue, batch: int) -> list[str]:
+    """Receives and acknowledges until the queue is empty."""
+    taken: list[str] = []
+    while got := queue.receive(batch, NONE):
+        taken += ids(got)
+        queue.acknowledge()
+    return taken
+
+
+def test_a_message_arrives_with_exactly_its_bytes_id_reply_queue_and_priority(kit: Kit) -> None:
+    body = bytes(range(256)) + "blåbærsyltetøy\r\n".encode()
+    kit.open("orders").put([Outgoing("a", body, "queue:///answers", 7)])
+    (got,) = kit.open("orders").receive(10, LONG)
+    assert (got.message_id, got.body, got.reply_to, got.priority, got.redeliveries) == ("a", body, "queue:///answers", 7, 0)
+
+
+def test_an_empty_body_and_no_reply_queue_arrive_as_such(kit: Kit) -> None:
+    kit.open("orders").put([Outgoing("a", b"")])
+    (got,) = kit.open("orders").receive(1, LONG)
+    assert (got.body, got.reply_to, got.priority) == (b"", "", 4)
+
+
+def test_messages_come_in_the_order_of_their_put(kit: Kit) -> None:
+    producer = kit.open("orders")
+    names = [f"m{n:03}" for n in range(50)]
+    producer.put(messages(*names[:20]))
+    producer.put(messages(*names[20:]))
+    assert take_all(kit.open("orders"), 7) == names
+
+
+def test_higher_priority_comes_first_and_equals_keep_their_order(kit: Kit) -> None:
+    producer = kit.open("orders")
+    producer.put(messages("slow1", "slow2", priority=3))
+    producer.put(messages("fast1", "fast2", priority=4))
+    assert take_all(kit.open("orders"), 10) == ["fast1", "fast2", "slow1", "slow2"]
+
+
+def test_no_more_than_asked_for_is_handed_out(kit: Kit) -> None:
+    consumer = kit.open("orders")
+    consumer.put(messages("a", "b", "c"))
+    assert ids(consumer.receive(2, LONG)) == ["a", "b"]
+
+
+def test_an_empty_queue_answers_with_nothing(kit: Kit) -> None:
+    assert list(kit.open("orders").receive(5, NONE)) == []
+    assert list(kit.open("orders").receive(5, 0.05)) == []
+
+
+def test_a_waiting_consumer_is_given_what_is_put_later(kit: Kit) -> None:
+    consumer, producer = kit.open("orders"), kit.open("orders")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(consumer.receive, 1, LONG)
+        producer.put(messages("late"))
+        assert ids(waiting.result()) == ["late"]
+
+
+def test_queues_do_not_see_each_other(kit: Kit) -> None:
+    kit.open("orders").put(messages("a"))
+    assert list(kit.open("answers").receive(1, NONE)) == []
+
+
+def test_acknowledged_messages_do_not_come_back(kit: Kit) -> None:
+    consumer = kit.open("orders")
+    consumer.put(messages("a", "b"))
+    consumer.receive(1, LONG)
+    consumer.acknowledge()
+    consumer.close()
+    assert take_all(kit.open("orders"), 5) == ["b"]
+
+
+def test_released_messages_come_back_counted_and_in_order(kit: Kit) -> None:
+    consumer = kit.open("orders")
+    consumer.put(messages("a", "b", "c"))
+    assert [got.redeliveries for got in consumer.receive(2, LONG)] == [0, 0]
+    consumer.release()
+    again = consumer.receive(3, LONG)
+    assert [(got.message_id, got.redeliveries) for got in again] == [("a", 1), ("b", 1), ("c", 0)]
+
+
+def test_a_connection_that_ends_before_the_acknowledgement_gives_its_messages_back_counted(kit: Kit) -> None:
+    consumer, other = kit.open("orders"), kit.open("orders")
+    consumer.put(messages("a", "b"))
+    consumer.receive(2, LONG)
+    kit.break_connection(consumer)
+    again = other.receive(2, LONG)
+    assert [(got.message_id, got.redeliveries) for got in again] == [("a", 1), ("b", 1)]
+
+
+def test_acknowledging_over_a_broken_connection_says_so_and_the_queue_then_works_again(kit: Kit) -> None:
+    consumer = kit.open("orders")
+    consumer.put(messages("a"))
+    consumer.receive(1, LONG)
+    kit.break_connection(consumer)
+    with pytest.raises(ConnectionError):
+        consumer.acknowledge()
+    assert ids(consumer.receive(1, LONG)) == ["a"]
+    consumer.acknowledge()
+    assert take_all(consumer, 1) == []
+
+
+def test_a_closed_consumer_gives_its_messages_back(kit: Kit) -> None:
+    consumer = kit.open("orders")
+    consumer.put(messages("a"))
+    consumer.receive(1, LONG)
+    consumer.close()
+    assert ids(kit.open("orders").receive(1, LONG)) == ["a"]
+
+
+@pytest.mark.parametrize("give_up", ["release", "crash"])
+def test_a_message_that_comes_back_too_often_goes_to_the_dead_letter_queue_alone(kit: Kit, give_up: str) -> None:
+    consumer = kit.open("orders", max_redeliveries=2)
+    consumer.put(messages("poison", body=b"\x00bad"))
+    counts = []
+    while got := consumer.receive(1, NONE):
+        counts.append(got[0].redeliveries)
+        if give_up == "release":
+            consumer.release()
+        else:
+            consumer.close()
+    consumer.put(messages("good"))
+    assert counts == [0, 1, 2]
+    assert take_all(consumer, 1) == ["good"]
+    (dead,) = kit.open("orders.dlq").receive(5, LONG)
+    assert (dead.message_id, dead.body, dead.reply_to) == ("poison", b"\x00bad", "answers")
+
+
+def test_the_same_id_put_twice_comes_once(kit: Kit) -> None:
+    producer = kit.open("orders")
+    producer.put([*messages("a", body=b"first"), *messages("a", body=b"second")])
+    producer.put(messages("a", body=b"third"))
+    consumer = kit.open("orders")
+    assert [got.body for got in consumer.receive(5, LONG)] == [b"first"]
+
+
+def test_an_id_put_again_after_it_was_consumed_has_no_effect(kit: Kit) -> None:
+    queue = kit.open("orders")
+    queue.put(messages("a"))
+    assert take_all(queue, 5) == ["a"]
+    queue.put(messages("a"))
+    assert take_all(queue, 5) == []
+
+
+def test_the_queue_tells_what_was_put_consumed_or_not(kit: Kit) -> None:
+    queue = kit.open("orders")
+    queue.put(messages("done"))
+    take_all(queue, 5)
+    queue.put(messages("waiting"))
+    assert queue.was_put(["waiting", "never", "done"]) == {"waiting": True, "never": False, "done": True}
+
+
+def test_a_body_of_ten_megabytes_arrives_whole(kit: Kit) -> None:
+    body = bytes(range(251)) * (10_000_000 // 251)
+    kit.open("orders").put([Outgoing("big", body)])
+    consumer = kit.open("orders")
+    (got,) = consumer.receive(1, LONG)
+    assert got.body == body
+    consumer.acknowledge()
+
+
+def test_consumers_at_work_together_never_get_the_same_message(kit: Kit) -> None:
+    names = [f"m{n:03}" for n in range(300)]
+    kit.open("orders").put(messages(*names))
+    with ThreadPoolExecutor(4) as pool:
+        shares = list(pool.map(lambda _: take_all(kit.open("orders"), 7), range(4)))
+    taken = [name for share in shares for name in share]
+    assert sorted(taken) == names
+
+
+def test_what_one_consumer_holds_is_not_counted_against_by_another(kit: Kit) -> None:
+    holder, other = kit.open("orders"), kit.open("orders")
+    holder.put(messages("a"))
+    holder.receive(1, LONG)
+    for _ in range(3):
+        assert list(other.receive(1, NONE)) == []
+    holder.release()
+    assert [got.redeliveries for got in other.receive(1, LONG)] == [1]
+
+
+def test_messages_put_while_others_are_held_are_handed_out_at_once(kit: Kit) -> None:
+    holder, other = kit.open("orders"), kit.open("orders")
+    holder.put(messages("a"))
+    holder.receive(1, LONG)
+    holder.put(messages("b"))
+    assert ids(other.receive(5, LONG)) == ["b"]
+
+
+def test_receiving_while_messages_are_still_held_is_an_error(kit: Kit) -> None:
+    queue = kit.open("orders")
+    queue.put(messages("a", "b"))
+    queue.receive(1, LONG)
+    with pytest.raises(RuntimeError):
+        queue.receive(1, NONE)

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
-from emulator_orders import Line, hold_back_xml, order_xml
 
+from emulator_orders import Line, hold_back_xml, order_xml
 from kvitt.rail.emulator import (
     Chance,
     DamageForm,
@@ -368,7 +368,7 @@ def chained(pieces: list[Piece]) -> list[Line]:
 
 
 def sent(stored: list[Line], numbers: list[tuple[int, ...]]) -> list[Line]:
-    """The lines of the correction as the example's table writes them: cessations name the last stored line, new lines follow one another."""
+    """The lines of the correction as the example's table writes them: cessations name the last stored line, new ones follow on."""
     last = stored[-1].line_id
     lines: list[Line] = []
     for place, figures in enumerate(numbers):
@@ -471,6 +471,9 @@ def test_other_bytes_under_a_known_message_id_are_rejected_and_reported(rail: Ra
     forget_puts(rail)
     rail.sent = 0
     assert rail.ask(order_xml(FIRST, case="SAK-2")) == ["08 B110090F Meldings-ID er brukt før med annet innhold"]
+    forget_puts(rail)
+    rail.sent = 0
+    assert rail.ask(order_xml(FIRST, case="SAK-2"), change(NEXT)) == ["00"], "one answer to each pair of id and bytes"
     assert duplicates(rail.conn).conflicting_messages == ("m0",)
     assert rail.paid("SAK-2") == []
 

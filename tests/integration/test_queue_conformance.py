@@ -188,6 +188,14 @@ def test_a_message_that_comes_back_too_often_goes_to_the_dead_letter_queue_alone
     assert (dead.message_id, dead.body, dead.reply_to) == ("poison", b"\x00bad", "answers")
 
 
+def test_a_dead_letter_can_be_looked_at_as_often_as_wanted(kit: Kit) -> None:
+    dead = kit.open("orders.dlq", max_redeliveries=1)
+    dead.put(messages("poison"))
+    for _ in range(5):
+        assert ids(dead.receive(1, LONG)) == ["poison"]
+        dead.release()
+
+
 def test_the_same_id_put_twice_comes_once(kit: Kit) -> None:
     producer = kit.open("orders")
     producer.put([*messages("a", body=b"first"), *messages("a", body=b"second")])

@@ -1,6 +1,7 @@
 """The rail's chain rule against a model that keeps a dictionary of days, for arbitrary histories."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +84,7 @@ def by_emulator(lines: list[OrderLine], cuts: list[int]) -> dict[tuple[str, date
     book = Book([], [], [])
     journal: list[Entry] = []
     edges = sorted({0, len(lines), *(cut % (len(lines) + 1) for cut in cuts)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         order = Order(CASE, "1", Change.CHANGE if start else Change.NEW, "01020312345", (), tuple(lines[start:end]))
         ruling = rule(order, book, FIRST)
         assert ruling.answer.severity == "00", ruling.answer

@@ -3,13 +3,13 @@
 from datetime import date
 
 import pytest
-from emulator_orders import NAMESPACE, Line, hold_back_xml, order_xml
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from emulator_orders import NAMESPACE, Line, hold_back_xml, order_xml
 from kvitt.rail.emulator import DamageForm
-from kvitt.rail.emulator.answers import CASE_EXISTS
+from kvitt.rail.emulator.answers import CASE_EXISTS, invalid
 from kvitt.rail.emulator.damage import damage
 from kvitt.rail.emulator.order import CaseKey, Change, Order
 from kvitt.rail.emulator.reading import LARGEST_ORDER_BYTES, Garbled, Invalid, Unreadable, read
@@ -193,7 +193,8 @@ def test_text_in_an_answer_is_escaped() -> None:
     body = GOOD.replace(b"<kodeAksjon>1</kodeAksjon>", b"<kodeAksjon>&lt;b&gt;&amp;</kodeAksjon>")
     reading = read(body)
     assert isinstance(reading, Invalid)
-    assert b"<b>" not in unechoed(CASE_EXISTS)
+    assert "<b>&" in reading.problem
+    assert "<b>&" in etree.fromstring(echo(body, invalid(reading.problem))).findtext("mmel/beskrMelding")
 
 
 RECEIPT = echo(GOOD, CASE_EXISTS)

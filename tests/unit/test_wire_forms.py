@@ -1,7 +1,9 @@
 """Every form of input message is read as its contract shows it, and everything else is refused by path and rule."""
+# ruff: noqa: E501 - the contract's examples and the table of refusals read best one to a line
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from uuid import UUID
 
@@ -199,8 +201,8 @@ def test_an_enum_word_that_imitates_the_decoders_own_text_is_not_shown() -> None
         (b'{"x":' + b"[" * 10_000_000, "is nested deeper than 64"),
         (b'{"x":' + b'{"a":' * 1_000_000, "is nested deeper than 64"),
         (DP.encode()[:-1] + b',"x":' + b"[" * 64 + b"]" * 64 + b"}", "is nested deeper than 64"),
-        (DP.encode()[:-1] + b',"x":' + b'["]",' * 100 + b"0" + b"]" * 100 + b"}", "is nested deeper than 64"),
-        (DP.encode()[:-1] + b',"x":' + b'["\\"]",' * 100 + b"0" + b"]" * 100 + b"}", "is nested deeper than 64"),
+        (DP.encode()[:-1] + b',"x":' + b'["]",' * 100 + b"0" + b',"["]' * 100 + b"}", "is nested deeper than 64"),
+        (DP.encode()[:-1] + b',"x":' + b'["\\"]\\"",' * 100 + b"0" + b',"\\"[\\""]' * 100 + b"}", "is nested deeper than 64"),
     ],
     ids=range(18),
 )
@@ -209,7 +211,7 @@ def test_what_is_no_message_at_all_is_refused(body: bytes, rule: str) -> None:
     assert (refused.field, refused.rule) == ("", rule)
 
 
-@pytest.mark.parametrize("inside", [b"[" * 63 + b"]" * 63, b"[" + b'"[[[","\\"{{",' * 100 + b"0]"])
+@pytest.mark.parametrize("inside", [b"[" * 63 + b"]" * 63, b"[" + b'"[[[","\\"{{",' * 100 + b"0]", b"[" + b'"[[[",' * 100 + b"0]"])
 def test_depth_within_the_limit_and_brackets_in_texts_are_no_fault(inside: bytes) -> None:
     assert forms.decode(Scheme.DAGPENGER, DP.encode()[:-1] + b',"x":' + inside + b"}") == EXPECTED[Scheme.DAGPENGER]
 
@@ -227,10 +229,8 @@ def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Sch
     document = json.loads(TEXTS[scheme])
     target = data.draw(st.sampled_from([document, *(value[0] for value in document.values() if isinstance(value, list))]))
     target[data.draw(st.sampled_from(sorted(target)))] = data.draw(json_values)
-    try:
-        forms.decode(scheme, json.dumps(document).encode(errors="surrogatepass"))
-    except Undecodable as refused:
-        assert refused.rule
+    with suppress(Undecodable):
+        forms.decode(scheme, json.dumps(document).encode())
 
 
 @settings(max_examples=200, deadline=None)
@@ -238,7 +238,5 @@ def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Sch
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int) -> None:
     body = DP.encode()
     for damaged in (junk, body[:at] + junk + body[at:]):
-        try:
+        with suppress(Undecodable):
             forms.decode(Scheme.DAGPENGER, damaged)
-        except Undecodable as refused:
-            assert refused.rule

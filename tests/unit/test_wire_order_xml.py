@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from lxml import etree
 from msgspec.structs import replace
-from wire_values import norwegian, orders
 
 from kvitt.errors import InvalidOrderXml
 from kvitt.rules.answers import LineKey
 from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml
+from wire_values import norwegian, orders
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "schemas" / "oppdragskjema-1.xsd"
 
@@ -187,13 +187,17 @@ def test_an_office_that_is_not_ours_pays_and_ours_handles(office: str | None, bl
     [
         (
             HoldBack(JUNE_2, JUNE_13, date(2025, 12, 11), "AVVENT_REFUSJONSKRAV"),
-            "<datoAvventFom>2025-06-02+02:00</datoAvventFom><datoAvventTom>2025-06-13+02:00</datoAvventTom>"
-            "<kodeArsak>AVRK</kodeArsak><datoOverfores>2025-12-11+01:00</datoOverfores><feilreg>N</feilreg>",
+            (
+                "<datoAvventFom>2025-06-02+02:00</datoAvventFom><datoAvventTom>2025-06-13+02:00</datoAvventTom>"
+                "<kodeArsak>AVRK</kodeArsak><datoOverfores>2025-12-11+01:00</datoOverfores><feilreg>N</feilreg>"
+            ),
         ),
         (
             HoldBack(JUNE_2, JUNE_13, None, "AVVENT_AVREGNING", registered_by_mistake=True),
-            "<datoAvventFom>2025-06-02+02:00</datoAvventFom><datoAvventTom>2025-06-13+02:00</datoAvventTom>"
-            "<kodeArsak>AVAV</kodeArsak><feilreg>J</feilreg>",
+            (
+                "<datoAvventFom>2025-06-02+02:00</datoAvventFom><datoAvventTom>2025-06-13+02:00</datoAvventTom>"
+                "<kodeArsak>AVAV</kodeArsak><feilreg>J</feilreg>"
+            ),
         ),
         (
             HoldBack(JUNE_2, JUNE_13),
@@ -230,6 +234,12 @@ def test_an_older_line_id_goes_out_as_it_is_up_to_thirty_characters() -> None:
     assert order_xml.encode_line_id(LineId(FIRST.upper())) == "hQpIV/pOTQ2TSiQPfHbIpA=="
     with pytest.raises(ValueError, match=r"^gammelt format av periodeid er over 30 tegn\.$"):
         order_xml.encode(replace(ORDER, lines=(replace(NEW, refers_to=LineId("x" * 31)),)))
+
+
+def test_marks_and_line_ends_in_texts_arrive_as_they_were() -> None:
+    wanted = "a<b>&c\r\nd]]>\t'\""
+    xml = order_xml.encode(replace(ORDER, case_id=CaseId(wanted)))
+    assert etree.fromstring(xml).findtext("oppdrag-110/fagsystemId") == wanted
 
 
 @settings(max_examples=100, deadline=None)

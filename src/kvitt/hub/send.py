@@ -26,11 +26,14 @@ class OrderToSend(Struct, frozen=True):
 
 
 class Send:
-    """The three steps of sending, on one connection and under one lease, whose epoch every write carries."""
+    """The three steps of sending, on one connection and under one lease, whose epoch every write carries.
 
-    def __init__(self, connection: Connection, clock: Clock, edge: Edge) -> None:
+    `term` tells apart the attempts of one owner: what an earlier one left half sent is in doubt too.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, edge: Edge, term: int = 1) -> None:
         self._connection, self._clock, self._edge = connection, clock, edge
-        self._sender = f"{edge.lease}:{edge.epoch}"
+        self._sender = f"{edge.lease}:{edge.epoch}:{term}"
 
     def _hold(self) -> None:
         if self._connection.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:

@@ -82,7 +82,7 @@ class TableQueue:
 
     def release(self) -> None:
         """Gives back everything handed out by the last `receive`; what came back too often goes to `<name>.dlq`."""
-        exhausted = [sequence for sequence, deliveries in self._held.items() if deliveries > self._max_redeliveries]
+        exhausted = [sequence for sequence, deliveries in self._held.items() if self._is_spent(deliveries)]
         self._finish(lambda conn: self._bury(conn, exhausted))
 
     def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool]:
@@ -119,11 +119,9 @@ class TableQueue:
                 sequences = self._count(conn, limit)
         except psycopg.errors.LockNotAvailable:
             return ()
-        try:
-            return self._hold(conn, sequences) if sequences else ()
-        finally:
-            if conn.info.transaction_status is not psycopg.pq.TransactionStatus.INERROR and not conn.closed:
-                conn.execute(_SQL.close_gate, {"queue": self._name})
+        deliveries = self._hold(conn, sequences) if sequences else ()
+        conn.execute(_SQL.close_gate, {"queue": self._name})
+        return deliveries
 
     def _count(self, conn: psycopg.Connection, limit: int) -> list[int]:
         """Counts a delivery of the next messages, buries those that were handed out too often without an answer, returns the rest."""
@@ -142,11 +140,11 @@ class TableQueue:
         return tuple(Delivery(row[0], row[1], row[2], row[3], row[4], row[5] - 1) for row in rows)
 
     def _is_spent(self, deliveries: int) -> bool:
-        return deliveries > self._max_redeliveries
+        # A dead-letter queue is the last stop: its own messages are handed out for as long as someone asks.
+        return deliveries > self._max_redeliveries and not self._name.endswith(DEAD_LETTER_SUFFIX)
 
     def _bury(self, conn: psycopg.Connection, sequences: list[int]) -> None:
-        # A dead-letter queue is the last stop: its own messages are handed out for as long as someone asks.
-        if sequences and not self._name.endswith(DEAD_LETTER_SUFFIX):
+        if sequences:
             conn.execute(_SQL.bury, {"sequences": sequences, "dead_letters": self._name + DEAD_LETTER_SUFFIX})
 
     def _finish(self, effect: Callable[[psycopg.Connection], object]) -> None:

@@ -19,17 +19,18 @@ def local_text(text: str) -> str:
 
     Raises ValueError for anything else, also for offsets. Source: helved_stream §2.1.
     """
-    minute, second, fraction, _ = _parts(text)
-    return _shortest(_checked(minute, second).isoformat(), fraction)
+    whole, fraction, _ = _parts(text)
+    datetime.fromisoformat(whole)
+    return _shortest(whole, fraction)
 
 
 def instant_text(text: str) -> str:
     """Oslo local date-time text of an ISO instant, which must end in Z; raises ValueError. Source: helved_stream §2.6, Valp."""
-    minute, second, fraction, zulu = _parts(text)
+    whole, fraction, zulu = _parts(text)
     if not zulu:
         raise ValueError("an instant ends in Z")
     try:
-        local = _checked(minute, second).replace(tzinfo=UTC).astimezone(OSLO)
+        local = datetime.fromisoformat(whole).replace(tzinfo=UTC).astimezone(OSLO)
     except OverflowError:
         raise ValueError("the instant is outside the calendar") from None
     return _shortest(local.replace(tzinfo=None).isoformat(), fraction)
@@ -56,20 +57,20 @@ def date_with_offset(day: date) -> str:
     return f"{day.isoformat()}{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
-def _parts(text: str) -> tuple[str, str | None, str | None, str | None]:
+def _parts(text: str) -> tuple[str, str | None, str | None]:
+    """The text down to the second, which is added when left out, the digits after it, and the Z."""
     match = _FORM.fullmatch(text)
-    if match is None or (match[3] and not match[2]):
+    if match is None:
         raise ValueError("not a date-time")
-    return match[1], match[2], match[3], match[4]
-
-
-def _checked(minute: str, second: str | None) -> datetime:
-    return datetime.fromisoformat(minute + (second or ":00"))
+    minute, second, fraction, zulu = match.groups()
+    if fraction and not second:
+        raise ValueError("a fraction follows a second")
+    return minute + (second or ":00"), fraction, zulu
 
 
 def _shortest(whole: str, fraction: str | None) -> str:
     """`whole` always has seconds; Java leaves them out when all below the minute is zero and writes 3, 6 or 9 fraction digits."""
-    digits = (fraction or "").rstrip("0")
+    digits = fraction.rstrip("0") if fraction else ""
     if not digits:
-        return whole.removesuffix(":00") if whole.endswith(":00") else whole
+        return whole.removesuffix(":00")
     return f"{whole}.{digits.ljust(-(-len(digits) // 3) * 3, '0')}"

@@ -1,0 +1,97 @@
+"""The intake from the embedded log: reads the input topics and hands each record to the hub, under one lease per partition.
+
+The position that was handled is stored with the effect, in the same transaction; what this process remembers only saves a look.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+
+from kvitt.doors.embedded_log import CHANNEL, Place, read
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import Step
+from kvitt.hub.submit import Connection, Outcome
+from kvitt.hub.taken import Edge, Incoming
+from kvitt.store.database import connect
+from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
+
+Hand = Callable[[Incoming, int], "Future[Outcome]"]
+"""Hands a record to the hub on a lane; records of one lane are handled in order."""
+
+_LOOK_SECONDS, _RETAKE_SECONDS = 0.2, 1.0
+
+
+class Intake:
+    """One process's share of the input partitions."""
+
+    def __init__(self, conninfo: str, keeper: LeaseKeeper, hand: Hand, *, limit: int = 256, max_outstanding: int = 2048) -> None:
+        self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
+        self._limit, self._max_outstanding = limit, max_outstanding
+        self._lanes: dict[Place, int] = {}
+        for topic in SCHEME_OF_INPUT:
+            for partition in range(PARTITIONS):
+                self._lanes[topic, partition] = len(self._lanes)
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Opens a connection and gives the step of the loop; whatever was handed in is finished before it closes."""
+        outstanding: deque[Future[Outcome]] = deque()
+        with connect(self._conninfo, application="kvitt intake") as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            reader = _Reader(connection, self._keeper, self._lanes)
+            try:
+                yield lambda: self._step(reader, outstanding)
+            finally:
+                for future in outstanding:
+                    future.exception()
+
+    def _step(self, reader: "_Reader", outstanding: deque["Future[Outcome]"]) -> int:
+        while outstanding and (outstanding[0].done() or len(outstanding) > self._max_outstanding):
+            outstanding.popleft().result()
+        records = reader.next(self._limit)
+        for incoming, lane in records:
+            outstanding.append(self._hand(incoming, lane))
+        if not records:
+            reader.wait()
+        return len(records)
+
+
+class _Reader:
+    """The partitions that we hold, and how far each is read."""
+
+    def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[Place, int]) -> None:
+        self._connection, self._keeper, self._lanes = connection, keeper, lanes
+        self._edges: dict[Place, Edge] = {}
+        self._positions: dict[Place, int] = {}
+        self._retake_at = 0.0
+
+    def next(self, limit: int) -> Sequence[tuple[Incoming, int]]:
+        """What has come in on our partitions since the last look."""
+        if time.monotonic() >= self._retake_at:
+            self._take_free()
+        if not self._positions:
+            return ()
+        incoming = []
+        for record in read(self._connection, self._positions, limit):
+            at = (record.topic, record.partition)
+            self._positions[at] = record.position + 1
+            edge = self._edges[at]
+            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, edge)
+            incoming.append((found, self._lanes[at]))
+        return incoming
+
+    def _take_free(self) -> None:
+        for place in self._lanes:
+            if place not in self._edges and (held := self._keeper.take(self._connection, f"intake:{place[0]}:{place[1]}")):
+                self._edges[place], self._positions[place] = held.edge, held.position
+        self._retake_at = time.monotonic() + _RETAKE_SECONDS
+
+    def wait(self) -> None:
+        """Until somebody appends to the log, or for a moment."""
+        for _ in self._connection.notifies(timeout=_LOOK_SECONDS, stop_after=1):
+            return
+
+

@@ -1,0 +1,70 @@
+"""Leases: what must have one owner at a time, and how an owner keeps it (design §4).
+
+Holding a lease here proves nothing: every write carries the epoch, and the database refuses a stale one.
+"""
+
+import threading
+import uuid
+from typing import Any
+
+import psycopg
+import structlog
+from msgspec import Struct
+
+from kvitt.hub.taken import Edge
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+
+_SQL = load("leases")
+_log = structlog.get_logger(__name__)
+
+
+class Held(Struct, frozen=True):
+    """A lease that was ours when we asked, and the position kept with it."""
+
+    edge: Edge
+    position: int
+
+
+class LeaseKeeper:
+    """Takes leases for one process and prolongs them from a thread of its own, on a connection of its own."""
+
+    def __init__(self, conninfo: str, *, seconds: float = 5.0) -> None:
+        self.owner = uuid.uuid4().hex
+        self._conninfo, self._seconds = conninfo, seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
+        self._thread.start()
+
+    def take(self, connection: psycopg.Connection[Any], lease: str) -> Held | None:
+        """The lease with its epoch and stored position; None while somebody else has it."""
+        arguments = {"lease": lease, "owner": self.owner, "seconds": self._seconds}
+        row = connection.execute(_SQL.take_lease, arguments, binary=True).fetchone()
+        return None if row is None else Held(Edge(lease, row[0]), row[1])
+
+    def close(self) -> None:
+        """Stops prolonging and gives up all leases, so that the next owner need not wait."""
+        self._stop.set()
+        self._thread.join()
+        try:
+            with connect(self._conninfo) as connection:
+                connection.execute(_SQL.release_leases, {"owner": self.owner})
+        except psycopg.OperationalError:
+            _log.info("leases run out by themselves: the database is gone")
+
+    def _renew(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        while not self._stop.wait(self._seconds / 4):
+            try:
+                connection = connection or connect(self._conninfo)
+                connection.execute(_SQL.renew_leases, {"owner": self.owner, "seconds": self._seconds})
+            except psycopg.Error as error:
+                _log.warning("leases could not be renewed", error=type(error).__name__)
+                connection = None
+        if connection:
+            connection.close()
+
+
+def release_every_lease(connection: psycopg.Connection[Any]) -> None:
+    """For the sole owner of an embedded database: whoever held a lease before is known to be dead."""
+    connection.execute(_SQL.release_every_lease)

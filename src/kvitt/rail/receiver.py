@@ -1,0 +1,52 @@
+"""The receiver: takes receipts from the reply queue, settles them, and acknowledges only after the commit (design §4 step 7)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+
+from kvitt.hub.crash import reached
+from kvitt.hub.loop import Bell, Step
+from kvitt.hub.settle import RawReceipt, Settle
+from kvitt.hub.submit import Clock
+from kvitt.rail.queue import Queue
+from kvitt.store.database import connect, is_connection_lost
+
+_log = structlog.get_logger(__name__)
+_LOOK_SECONDS = 0.5
+
+
+class Receiver:
+    """Any number of receivers may run: the queue hands each message to one, and the locks of the cases do the rest."""
+
+    def __init__(self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, bell: Bell, *, max_batch: int = 128) -> None:
+        self._conninfo, self._open_queue, self._clock, self._bell = conninfo, open_queue, clock, bell
+        self._max_batch = max_batch
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Opens the queue and a connection, and gives the step of the loop."""
+        queue = self._open_queue()
+        try:
+            with connect(self._conninfo, application="kvitt receiver") as connection:
+                settle = Settle(connection, self._clock)
+                yield lambda: self._step(queue, settle)
+        finally:
+            queue.close()
+
+    def _step(self, queue: Queue, settle: Settle) -> int:
+        deliveries = queue.receive(self._max_batch, _LOOK_SECONDS)
+        if not deliveries:
+            return 0
+        try:
+            settle([RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries])
+        except psycopg.Error as error:
+            if not is_connection_lost(error):
+                _log.error("receipts go back to the queue", receipts=len(deliveries), error=type(error).__name__)
+                queue.release()
+            raise
+        queue.acknowledge()
+        reached("receive.after_acknowledge")
+        self._bell.ring()
+        return len(deliveries)

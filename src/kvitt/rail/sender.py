@@ -1,0 +1,81 @@
+"""The sender: takes ready orders, puts them on the queue, notes that they are sent; what is in doubt is asked for (design §6, §8)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from kvitt.errors import LeaseLost
+from kvitt.hub.crash import reached
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import Bell, Step
+from kvitt.hub.send import OrderToSend, Send
+from kvitt.hub.submit import Clock
+from kvitt.rail.queue import Outgoing, Queue
+from kvitt.store.database import connect
+
+_log = structlog.get_logger(__name__)
+LEASE = "sender"
+_LOOK_SECONDS = 0.2
+
+
+class Sender:
+    """One sender at a time, by lease. A failed put leaves its orders in doubt: the next round asks the queue about them."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        keeper: LeaseKeeper,
+        open_queue: Callable[[], Queue],
+        clock: Clock,
+        bell: Bell,
+        *,
+        reply_to: str,
+        max_batch: int = 256,
+    ) -> None:
+        self._conninfo, self._keeper, self._open_queue, self._clock, self._bell = conninfo, keeper, open_queue, clock, bell
+        self._reply_to, self._max_batch = reply_to, max_batch
+        self._term = 0
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Takes the lease, clears up what a sender before us left in doubt, and gives the step of the loop."""
+        with connect(self._conninfo, application="kvitt sender") as connection:
+            # Every attempt has a name of its own, so that orders which an earlier one of ours left half sent are in doubt as well.
+            self._term += 1
+            held = self._keeper.take(connection, LEASE)
+            if held is None:
+                raise LeaseLost(f"{LEASE} is held by another process")
+            queue = self._open_queue()
+            try:
+                send = Send(connection, self._clock, held.edge, self._term)
+                self._clear_doubt(send, queue)
+                yield lambda: self._step(send, queue)
+            finally:
+                queue.close()
+
+    def _step(self, send: Send, queue: Queue) -> int:
+        orders = send.claim(self._max_batch)
+        if not orders:
+            self._bell.wait(_LOOK_SECONDS)
+            return 0
+        self._put(send, queue, orders)
+        return len(orders)
+
+    def _put(self, send: Send, queue: Queue, orders: Sequence[OrderToSend]) -> None:
+        queue.put([Outgoing(order.order_id, order.xml, self._reply_to) for order in orders])
+        reached("send.after_put")
+        send.sent([(order.order_id, order.message_no) for order in orders])
+
+    def _clear_doubt(self, send: Send, queue: Queue) -> None:
+        """Asks the queue what it got. A queue that cannot tell leaves orders unknown: a receipt or an operator will."""
+        doubtful = send.put_in_doubt()
+        if doubtful:
+            _log.warning("orders in doubt", orders=len(doubtful))
+        while batch := send.in_doubt(self._max_batch):
+            got = queue.was_put([order_id for order_id, _ in batch])
+            if got is None:
+                return
+            send.sent([(order_id, message_no) for order_id, message_no in batch if got[order_id]])
+            if missing := [order_id for order_id, _ in batch if not got[order_id]]:
+                self._put(send, queue, send.resend(missing))

@@ -103,3 +103,30 @@ class LeaseLost(KvittError):
     status = 503
     who = "kvitt"
     doc = "errors#lease-lost"
+
+
+class OrderNotFound(KvittError):
+    """No order has this id."""
+
+    code = "order_not_found"
+    status = 404
+    who = "caller"
+    doc = "errors#order-not-found"
+
+
+class NotInThatState(KvittError):
+    """The thing is not in a state from which this can be done; look at it again."""
+
+    code = "not_in_that_state"
+    status = 409
+    who = "operator"
+    doc = "errors#not-in-that-state"
+
+
+class NeedsSecondPerson(KvittError):
+    """An act that moves money needs the name of a second person who approves it."""
+
+    code = "needs_second_person"
+    status = 403
+    who = "operator"
+    doc = "errors#needs-second-person"

@@ -20,6 +20,7 @@ class What(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     UNCLEAR = "unclear"
+    WITHDRAWN = "withdrawn"
 
 
 def digest(*contents: bytes) -> bytes:

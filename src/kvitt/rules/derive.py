@@ -66,10 +66,12 @@ def _with_omitted(claims: Claims, state: CaseState) -> tuple[PaymentClaim, ...]:
 
 
 def _differs(claim: PaymentClaim, stored: Payment | None) -> bool:
-    """Whether the accepted state is not yet what is claimed; a cessation of what has ceased is no difference (design §12)."""
+    """Whether the accepted state is not yet what is claimed; a cessation of what pays nothing is no difference (design §12)."""
     if stored is None:
         return True
-    return claim.periods != stored.wanted if claim.kind is Claim.PAY else stored.action is not Action.DELETE
+    if claim.kind is Claim.PAY:
+        return stored.action is Action.DELETE or claim.periods != stored.periods
+    return bool(stored.wanted)
 
 
 def _area(claim: PaymentClaim, stored: Payment | None) -> Area:
@@ -80,12 +82,12 @@ def _area(claim: PaymentClaim, stored: Payment | None) -> Area:
     return claim.benefit.area
 
 
-def _locked(decision: Decision, claims: Iterable[PaymentClaim], state: CaseState) -> Refusal | None:
+def _locked(decision: Decision, claims: Sequence[PaymentClaim], state: CaseState) -> Refusal | None:
+    if any(claim.payment_id in state.elsewhere for claim in claims):
+        return refusals.unchangeable("sakId")
     if state.person is not None and state.person != decision.person:
         return refusals.unchangeable("personident")
     for claim in claims:
-        if claim.payment_id in state.elsewhere:
-            return refusals.unchangeable("sakId")
         stored = state.payments.get(claim.payment_id)
         if stored is not None and (broken := changed_for_life(decision, claim, stored)):
             return broken
@@ -141,7 +143,7 @@ class _OrderBuilder:
     def _target(self, claim: PaymentClaim, stored: Payment | None) -> Payment:
         if claim.kind is not Claim.PAY:
             assert stored is not None, "checked before building"
-            return replace(stored, action=Action.DELETE, decision_id=self.decision.decision_id, first_of_case=self.first)
+            return replace(stored, action=Action.DELETE, decision_id=self.decision.decision_id)
         assert claim.benefit is not None, "paid claims name their benefit"
         revived = stored is None or stored.action is Action.DELETE
         return Payment(

@@ -39,12 +39,14 @@ def merge(periods: Sequence[Period], rate_type: RateType, *, office_of_last: boo
 
     Neighbours of equal amount and decided rate are joined when the rate type lets one follow the other: by day, or
     from Friday to Monday for weekday rates. A joined run carries the office of its last span, or of its first.
+    A period that ends before it starts is joined with nothing, so that it is seen and refused.
     """
     follows = _FOLLOWS[rate_type]
     merged: list[Period] = []
     start, end, amount, office, rate = date.min, date.min, -1, None, None
     for period in sorted(periods, key=_by_days):
-        if amount == period.amount and rate == period.decided_rate and follows(end, period.start):
+        forward = start <= end and period.start <= period.end
+        if forward and amount == period.amount and rate == period.decided_rate and follows(end, period.start):
             end = period.end
             if office_of_last:
                 office = period.office

@@ -38,7 +38,7 @@ ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
     OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN}),
     OrderState.SENDING: frozenset({OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.SENT: frozenset({OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
-    OrderState.UNKNOWN: frozenset({OrderState.SENDING, OrderState.SENT, OrderState.ACCEPTED, OrderState.REJECTED}),
+    OrderState.UNKNOWN: frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.ACCEPTED: frozenset(),
     OrderState.REJECTED: frozenset(),
     OrderState.WITHDRAWN: frozenset(),

@@ -1,10 +1,11 @@
 -- name: claim_ready
--- Takes up to so many ready orders for sending, oldest first, and gives their bytes; rows that another sender holds are passed by.
+-- Takes up to so many ready orders for sending, oldest first, and gives their bytes; blocked ones, stopped areas, and rows that
+-- another sender holds are passed by.
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
 FROM (
     SELECT order_id FROM orders
-    WHERE state = 'ready'
+    WHERE state = 'ready' AND blocked IS NULL AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
     ORDER BY message_no
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -56,6 +56,7 @@ CREATE TABLE orders (
     lines_digest bytea       NOT NULL,
     first        boolean     NOT NULL,
     made_at      timestamptz NOT NULL,
+    blocked      text,
     sender       text,
     sending_at   timestamptz,
     sent_at      timestamptz,
@@ -66,6 +67,15 @@ CREATE TABLE orders (
 CREATE INDEX orders_open ON orders (state, message_no) WHERE state IN ('ready', 'sending', 'sent', 'unknown');
 CREATE INDEX orders_of_message ON orders (message_no);
 COMMENT ON TABLE orders IS 'What goes to the rail, as the exact bytes; the state says how far it has come.';
+COMMENT ON COLUMN orders.blocked IS 'Why a ready order may not be sent until an operator has released it.';
+
+CREATE TABLE stops (
+    area       text PRIMARY KEY,
+    reason     text        NOT NULL,
+    stopped_by text        NOT NULL,
+    stopped_at timestamptz NOT NULL
+);
+COMMENT ON TABLE stops IS 'Areas (or * for all) to which nothing is sent until an operator resumes it.';
 
 CREATE TABLE order_lines (
     order_id      uuid     NOT NULL,

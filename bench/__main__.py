@@ -1,0 +1,29 @@
+"""`python -m bench [--only NAME] [--quick]`: runs the benchmarks one after the other; exits 1 when a target was missed."""
+
+import argparse
+from collections.abc import Callable
+from types import MappingProxyType
+
+from bench import submit
+from bench.place import Place, place
+from bench.size import FULL, QUICK, Size
+
+BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyType(
+    {
+        "submit": submit.run,
+    }
+)
+
+
+def main() -> None:
+    """Parses the command line and runs what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this one; may be given more than once")
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything runs, says little about speed")
+    asked = parser.parse_args()
+    with place() as here:
+        for name in asked.only or BENCHMARKS:
+            BENCHMARKS[name](here, QUICK if asked.quick else FULL)
+
+
+main()

@@ -1,0 +1,61 @@
+"""Where benchmarks run: a durable embedded server in a temporary directory, and a fresh database for each benchmark."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from bench.report import Durability
+from kvitt.store.database import connect
+from kvitt.store.embedded import EmbeddedServer
+from kvitt.store.migrate import upgrade
+
+_TEMPLATE = "bench_template"
+
+
+class Place:
+    """A running server with a migrated template database."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._server = conninfo
+        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
+        upgrade(make_conninfo(conninfo, dbname=_TEMPLATE))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with connect(self._server, application="kvitt bench") as connection:
+            connection.execute(statement)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Conninfo of a fresh, migrated database, dropped afterwards."""
+        name = f"bench_{uuid4().hex[:12]}"
+        names = {"name": sql.Identifier(name), "template": sql.Identifier(_TEMPLATE)}
+        self._execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy").format(**names))
+        try:
+            yield make_conninfo(self._server, dbname=name)
+        finally:
+            self._execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+    def durability(self) -> Durability:
+        """The settings of this server, asked for and not assumed."""
+        with connect(self._server, application="kvitt bench") as connection:
+            shown = {name: str(connection.execute(f"SHOW {name}").fetchone()[0]) for name in Durability.__struct_fields__}  # type: ignore[index]
+        return Durability(**shown)
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """Starts the server in a directory that is removed afterwards; nothing of its durability is turned off."""
+    directory = Path(tempfile.mkdtemp(prefix="kvitt-bench-"))
+    # The server of root runs as another user, who must be able to get here.
+    directory.chmod(0o755)
+    try:
+        with EmbeddedServer(directory) as server:
+            yield Place(server.conninfo)
+    finally:
+        shutil.rmtree(directory)

@@ -1,0 +1,52 @@
+"""What a benchmark says: one figure per line, with the settings under which it was measured and the target it is held to."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+
+class Durability(Struct, frozen=True):
+    """The settings that decide what survives a crash, as the server itself tells them."""
+
+    fsync: str
+    synchronous_commit: str
+    full_page_writes: str
+
+
+class Target(Struct, frozen=True):
+    """What a figure is held to: at least `least`, or at most `most`."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def met_by(self, value: float) -> bool:
+        """Whether the figure is good enough."""
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+class Figure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of output. `on` says how many rows or messages it is about; `ratio` is against the baseline named beside it."""
+
+    name: str
+    value: float
+    unit: str
+    on: str
+    ratio: float | None = None
+    baseline: str | None = None
+    samples: Sequence[float] = ()
+    target: Target | None = None
+    met: bool | None = None
+    durability: Durability | None = None
+
+
+def tell(figure: Figure) -> Figure:
+    """Prints the figure as one line of JSON, with its target judged, and gives it back."""
+    met = None if figure.target is None else figure.target.met_by(figure.value)
+    print(msgspec.json.encode(msgspec.structs.replace(figure, met=met)).decode(), flush=True)
+    return figure
+
+
+def rounded(value: float) -> float:
+    """To three significant digits: the rest is noise."""
+    return float(f"{value:.3g}") if abs(value) < 100 else float(round(value))

@@ -1,0 +1,44 @@
+"""How much a run does: the full sizes, and small ones for a quick look."""
+
+from msgspec import Struct
+
+
+class Size(Struct, frozen=True):
+    """Counts per benchmark; the docstring of each benchmark says what they count."""
+
+    derivations: int
+    messages: int
+    alone: int
+    open_loop_seconds: float
+    end_to_end: int
+    payments_of_case: int
+    stored_payments: int
+    memory_messages: int
+    checked_cases: int
+    rounds: int
+
+
+FULL = Size(
+    derivations=30_000,
+    messages=12_000,
+    alone=1_500,
+    open_loop_seconds=8.0,
+    end_to_end=6_000,
+    payments_of_case=500,
+    stored_payments=1_000_000,
+    memory_messages=30_000,
+    checked_cases=10_000,
+    rounds=3,
+)
+QUICK = Size(
+    derivations=3_000,
+    messages=2_000,
+    alone=300,
+    open_loop_seconds=2.0,
+    end_to_end=1_000,
+    payments_of_case=100,
+    stored_payments=50_000,
+    memory_messages=3_000,
+    checked_cases=1_000,
+    rounds=1,
+)

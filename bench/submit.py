@@ -1,0 +1,70 @@
+"""Submit: messages as bytes become durable orders and outbox rows; by group commit, and one per transaction as the baseline."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from bench.messages import Feed
+from bench.place import Place
+from bench.report import Figure, Target, rounded, tell
+from bench.size import Size
+from kvitt.app import utc_now
+from kvitt.config import Settings
+from kvitt.hub.group_commit import GroupCommit
+from kvitt.hub.submit import Outcome, Submit
+from kvitt.hub.taken import Incoming
+from kvitt.store.database import connect
+
+LEAST_PER_SECOND = 3000
+_AS_SET = Settings()
+Writers = GroupCommit[Incoming, Outcome]
+
+
+@contextmanager
+def writers(conninfo: str, *, lanes: int = _AS_SET.lanes, max_batch: int = _AS_SET.max_batch) -> Iterator[Writers]:
+    """The writers of the intake as the settings have them, each with a connection of its own."""
+    connections = [connect(conninfo, application="kvitt bench") for _ in range(lanes)]
+    group: Writers = GroupCommit(lambda lane: Submit(connections[lane], utc_now), lanes=lanes, max_batch=max_batch)
+    try:
+        yield group
+    finally:
+        group.close()
+        for connection in connections:
+            connection.close()
+
+
+def per_second(group: Writers, messages: Sequence[Incoming]) -> float:
+    """Hands in everything and waits until all of it is durable."""
+    started = time.perf_counter()
+    futures = [group.submit(each, each.partition) for each in messages]
+    outcomes = [future.result() for future in futures]
+    seconds = time.perf_counter() - started
+    assert set(outcomes) == {Outcome.DERIVED}, "every message of a new case gives an order"
+    return len(messages) / seconds
+
+
+def run(place: Place, size: Size) -> None:
+    """New cases of dagpenger with 14 days each: JSON bytes in, order and outbox durable. The best of some rounds counts."""
+    feed = Feed()
+    with place.database() as conninfo:
+        with writers(conninfo) as group:
+            per_second(group, feed.new_cases(300))
+            rates = [per_second(group, feed.new_cases(size.messages)) for _ in range(size.rounds)]
+        with writers(conninfo, lanes=1, max_batch=1) as group:
+            alone = max(per_second(group, feed.new_cases(size.alone)) for _ in range(size.rounds))
+    durability = place.durability()
+    baseline = Figure(name="submit one by one", value=rounded(alone), unit="messages/s", on=f"{size.alone} messages", durability=durability)
+    tell(baseline)
+    tell(
+        Figure(
+            name="submit",
+            value=rounded(max(rates)),
+            unit="messages/s",
+            on=f"{size.messages} messages of 14 days",
+            ratio=rounded(max(rates) / alone),
+            baseline=baseline.name,
+            samples=[rounded(rate) for rate in rates],
+            target=Target(least=LEAST_PER_SECOND),
+            durability=durability,
+        )
+    )

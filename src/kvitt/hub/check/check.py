@@ -1,0 +1,92 @@
+"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can tell."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from kvitt.hub.check.loose import check_messages, check_operators, check_receipts
+from kvitt.hub.check.outcome import compare
+from kvitt.hub.check.replay import Replay
+from kvitt.hub.check.report import Findings, Kind, Report
+from kvitt.hub.check.stored import SQL, Reader, StoredCase
+from kvitt.hub.check.told import compare_told
+from kvitt.rules.values import PaymentId
+from kvitt.store.database import connect
+
+Progress = Callable[[int, int], None]
+"""Told after each span: how many cases are done, and how many there are."""
+
+_OVER_ALL = (
+    (Kind.ORPHAN, SQL.messages_of_no_case),
+    (Kind.ORPHAN, SQL.orders_of_no_case),
+    (Kind.ORPHAN, SQL.orders_of_no_message),
+    (Kind.ORPHAN, SQL.orders_without_lines),
+    (Kind.ORPHAN, SQL.orders_without_receipt),
+    (Kind.ORPHAN, SQL.lines_of_no_order),
+    (Kind.ORPHAN, SQL.payments_of_no_order),
+    (Kind.ORPHAN, SQL.receipts_of_no_order),
+    (Kind.ORPHAN, SQL.told_of_no_message),
+    (Kind.ORPHAN, SQL.audit_of_no_case),
+    (Kind.ORPHAN, SQL.dead_letters_of_no_message),
+    (Kind.DOUBLE, SQL.doubled_lines),
+    (Kind.DOUBLE, SQL.doubled_events),
+    (Kind.DOUBLE, SQL.doubled_places),
+    (Kind.LOG, SQL.log_differences),
+)
+
+
+def check(conninfo: str, *, progress: Progress | None = None) -> Report:
+    """Proves the whole store in one read-only snapshot, while everything else goes on; changes nothing.
+
+    Every case is replayed from the messages and receipts that came in, and every row that is stored of it is compared with what the
+    replay gives. Memory is that of a few hundred cases. Raises psycopg errors when there is no server.
+    """
+    with connect(conninfo, application="kvitt check") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction(), connection.cursor() as cursor:
+            return _Check(cursor, progress).run()
+
+
+class _Check:
+    def __init__(self, cursor: psycopg.Cursor[Any], progress: Progress | None) -> None:
+        self._cursor, self._progress = cursor, progress
+        self._found = Findings()
+        self._reader = Reader(cursor, self._found)
+
+    def run(self) -> Report:
+        total, done = self._reader.rows(SQL.count_cases)[0][0], 0
+        for span in self._reader.spans():
+            for stored in span:
+                self._check_case(stored)
+            done += len(span)
+            if self._progress:
+                self._progress(done, total)
+        check_messages(self._reader, self._found)
+        check_receipts(self._reader, self._found)
+        check_operators(self._reader, self._found)
+        self._check_over_all()
+        return self._found.report()
+
+    def _check_case(self, stored: StoredCase) -> None:
+        try:
+            replay = Replay(stored, self._found, self._elsewhere)
+            replay.run()
+            compare(replay)
+            compare_told(replay)
+        except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
+            self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
+
+    def _elsewhere(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
+        arguments = {"case_no": case_no, "payment_ids": list(payment_ids)}
+        rows = self._cursor.execute(SQL.claimed_elsewhere, arguments, binary=True).fetchall()
+        rows = rows or self._cursor.execute(SQL.dropped_elsewhere, arguments, binary=True).fetchall()
+        return frozenset(PaymentId(row[0]) for row in rows)
+
+    def _check_over_all(self) -> None:
+        """Walks whole tables; what is found comes through a cursor of the server, since it may be as much as there is."""
+        for kind, statement in _OVER_ALL:
+            with self._cursor.connection.cursor("over_all") as walk:
+                for case_no, subject, text in walk.execute(statement):
+                    self._found.differs(kind, case_no, subject, text)

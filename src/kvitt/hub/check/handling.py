@@ -1,0 +1,72 @@
+"""The handling of a message, repeated by the very desk that did it, until it gives the entry that was written then."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from kvitt.errors import KvittError
+from kvitt.hub.case import Case
+from kvitt.hub.check.course import Course
+from kvitt.hub.desk import Desk
+from kvitt.hub.facts import Facts
+from kvitt.rules.answers import Status
+from kvitt.rules.claims import Claims
+from kvitt.rules.refusals import unchangeable
+from kvitt.rules.values import PaymentId, Refusal
+from kvitt.store.rows import AuditRow
+from kvitt.wire import status
+
+Elsewhere = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
+"""Which of these payment ids another case than the numbered one has, or ever had."""
+_FAILURE = "Feil ved prosessering av melding fra "
+
+
+def repeated(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere) -> Facts | None:
+    """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
+    before = (case.orders_made, case.open_orders, case.audit_seq, case.audit_hash)
+    for attempt in _attempts(case, course, entry, elsewhere):
+        if attempt is not None and agrees(attempt.audit[-1], entry):
+            return attempt
+        case.orders_made, case.open_orders, case.audit_seq, case.audit_hash = before
+    return None
+
+
+def agrees(made: AuditRow, entry: AuditRow) -> bool:
+    """Whether an entry tells what the replay gives; its hash is the chain's affair."""
+    told = (entry.what, entry.message_no, entry.order_id, entry.receipt_no, entry.digest)
+    return told == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest)
+
+
+def is_failure(course: Course) -> Refusal | None:
+    """The stored answer, if it says that kvitt itself failed on the message: such an answer can not be derived again."""
+    if course.stored.answer is None:
+        return None
+    answer = status.decode(course.stored.answer)
+    failed = answer.status is Status.FAILED and answer.error and answer.error.text.startswith(_FAILURE)
+    return answer.error if failed else None
+
+
+def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere) -> Iterator[Facts | None]:
+    """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
+    case.elsewhere = frozenset()
+    yield _handled(case, course, entry)
+    if course.stored.answer is None or status.decode(course.stored.answer).error is None:
+        return
+    claims = course.reading.claims
+    if isinstance(claims, Claims) and status.decode(course.stored.answer).error == unchangeable("sakId"):
+        case.elsewhere = elsewhere(case.case_no, [claim.payment_id for claim in claims.payments])
+        yield _handled(case, course, entry)
+    if failure := is_failure(course):
+        facts = Facts()
+        Desk(facts, entry.at).refuse(case, course.taken, None, replace(failure))
+        yield facts
+
+
+def _handled(case: Case, course: Course, entry: AuditRow) -> Facts | None:
+    """What the desk does; None when it fails, as it then has failed before."""
+    facts = Facts()
+    try:
+        Desk(facts, entry.at).handle(case, course.taken, None)
+    except (KvittError, ValueError, OverflowError):
+        return None
+    return facts

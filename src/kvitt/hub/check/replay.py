@@ -1,0 +1,263 @@
+"""The replay of one case: its audit chain in order, each entry made again from the stored rows that it tells of (design §13).
+
+The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
+"""
+
+from kvitt.errors import UnreadableReceipt
+from kvitt.hub.audit import What, digest
+from kvitt.hub.books import answer_for, worse
+from kvitt.hub.case import Case
+from kvitt.hub.check.chain import Chain
+from kvitt.hub.check.course import Course
+from kvitt.hub.check.handling import Elsewhere, agrees, repeated
+from kvitt.hub.check.report import Findings, Kind
+from kvitt.hub.check.stored import StoredCase
+from kvitt.hub.desk import Desk, lines_digest
+from kvitt.hub.facts import Facts
+from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
+from kvitt.hub.tell import Teller, tell_case_list
+from kvitt.rules.answers import Receipt
+from kvitt.rules.ids import event_id
+from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
+from kvitt.rules.values import Action, Area, OrderId
+from kvitt.store.rows import AuditRow, LineRow, MessageStep, OrderRow, OutboxRow, PaymentRow
+from kvitt.wire import receipt_xml, status
+
+_VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
+_KNOWN = frozenset(What)
+VersionKey = tuple[str, int]
+
+
+class Version:
+    """A payment version of the replay."""
+
+    def __init__(self, made: PaymentRow) -> None:
+        self.made = made
+        self.state = PaymentState.PENDING
+        self.superseded = False
+
+
+class MadeOrder:
+    """An order of the replay. `state` is ready until a receipt settles it or leaves it in doubt; sending is no entry of the chain."""
+
+    def __init__(self, made: OrderRow) -> None:
+        self.made = made
+        self.state = OrderState.READY
+        self.settled_by: AuditRow | None = None
+
+
+class Replay:
+    """What the chain of one case gives, and the rows that should be stored for it."""
+
+    def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere) -> None:
+        self.stored, self.found, self._elsewhere = stored, found, elsewhere
+        number, scheme, case_id = stored.head[:3]
+        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b""])
+        self.chain = Chain(number, found)
+        self.courses: dict[int, Course] = {}
+        self.orders: dict[str, MadeOrder] = {}
+        self.lines: list[LineRow] = []
+        self.versions: dict[VersionKey, Version] = {}
+        self.told: list[OutboxRow] = []
+        self.lists: dict[int, list[OutboxRow]] = {}
+        self.receipts: dict[int, Receipt] = {}
+        self.ruled: set[int] = set()
+        self._last_handled = 0
+
+    def run(self) -> None:
+        """Replays all entries; differences are noted as they show."""
+        self._read_receipts()
+        for entry in self.stored.audit:
+            self.case.audit_seq, self.case.audit_hash = entry.seq - 1, self.chain.hash
+            self.chain.follow(entry)
+            if entry.what not in _KNOWN:
+                self._differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+            elif entry.what in _VERDICT:
+                self._settled(entry, _VERDICT[What(entry.what)])
+            elif course := self._course(entry):
+                self._waiting(entry, course) if entry.what == What.WAITING else self._handled(entry, course)
+        self.chain.end(self.stored.head[8], bytes(self.stored.head[9]))
+
+    def _differs(self, kind: Kind, subject: object, text: str) -> None:
+        self.found.differs(kind, self.stored.case_no, subject, text)
+
+    def _read_receipts(self) -> None:
+        for receipt_no, stored in self.stored.receipts.items():
+            try:
+                self.receipts[receipt_no] = receipt_xml.decode(stored.body)
+            except UnreadableReceipt:
+                self._differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
+
+    def _course(self, entry: AuditRow) -> Course | None:
+        """The course of the message that an entry tells of; its first entry begins it."""
+        number = entry.message_no
+        if number in self.courses:
+            return self.courses[number]
+        if number is None or number not in self.stored.messages:
+            self._differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
+            return None
+        course = self.courses[number] = Course(self.stored.messages[number])
+        if course.stored.received_at != entry.at:
+            self._differs(Kind.MESSAGE, number, "was not received when its first entry was written")
+        return course
+
+    def _waiting(self, entry: AuditRow, course: Course) -> None:
+        if not self.case.busy:
+            self._differs(Kind.ENTRY, entry.seq, "waits behind nothing")
+        facts = Facts()
+        Desk(facts, entry.at).wait(self.case, course.taken, course.stored)
+        kept = facts.messages[0]
+        course.step(MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer))
+        if not agrees(facts.audit[0], entry):
+            self._differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
+        self.told.extend(facts.outbox)
+
+    def _handled(self, entry: AuditRow, course: Course) -> None:
+        number = course.stored.message_no
+        if self.case.open_orders:
+            self._differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open")
+        if number <= self._last_handled:
+            self._differs(Kind.ENTRY, entry.seq, "was handled after a later message")
+        self._last_handled = number
+        if course.state is MessageState.WAITING:
+            self.case.waiting -= 1
+        facts = repeated(self.case, course, entry, self._elsewhere)
+        if facts is None:
+            self._differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
+            self._take_as_stored(course)
+            return
+        course.step(facts.steps[0])
+        self.told.extend(facts.outbox)
+        self.lines.extend(facts.lines)
+        self._made(course, facts.orders, facts.payments)
+
+    def _take_as_stored(self, course: Course) -> None:
+        """Goes on from the stored rows, so that what follows is still compared."""
+        course.trusted = False
+        orders = [each.made for each in self.stored.orders.values() if each.made.message_no == course.stored.message_no]
+        made_by = {each.order_id for each in orders}
+        self.case.orders_made += len(orders)
+        self.case.open_orders += len(orders)
+        for order_id in made_by:
+            self.lines.extend(self.stored.lines.get(order_id, ()))
+        self._made(course, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
+
+    def _made(self, course: Course, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
+        for order in orders:
+            self.orders[order.order_id] = MadeOrder(order)
+            course.open_orders.add(order.order_id)
+            course.order_ids.append(order.order_id)
+        for payment in payments:
+            self.versions[payment.payment_id, payment.version] = Version(payment)
+
+    def _settled(self, entry: AuditRow, ruling: Verdict) -> None:
+        """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
+        order = self.orders.get(entry.order_id or "")
+        if order is None or order.state not in OPEN_ORDER:
+            self._differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
+            return
+        course = self.courses[order.made.message_no]
+        receipt = self.receipts.get(entry.receipt_no or 0)
+        if receipt is None:
+            self._differs(Kind.ENTRY, entry.seq, f"names receipt {entry.receipt_no}, which its order does not have")
+            course.trusted = False
+        else:
+            self._rule_again(entry, order, receipt, ruling)
+        self.ruled.add(entry.receipt_no or 0)
+        self._book_again(entry, order, course, receipt, ruling)
+
+    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Receipt, ruling: Verdict) -> None:
+        content = digest(order.made.xml, receipt.grade_text.encode(), receipt.text.encode())
+        if (content, order.made.message_no) != (entry.digest, entry.message_no):
+            self._differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
+        same_lines = [
+            _candidate(each)
+            for each in self.orders.values()
+            if each.made.area == receipt.area and each.made.lines_digest == lines_digest(receipt.lines)
+        ]
+        answered = match(receipt, same_lines, {}) if receipt.case_id == self.case.case_id else None
+        if answered is None or answered.order_id != order.made.order_id:
+            self._differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
+        # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
+        possible = {verdict(receipt, OrderState.SENT, in_doubt=False), verdict(receipt, OrderState.UNKNOWN, in_doubt=True)}
+        if ruling not in possible:
+            self._differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
+
+    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
+        versions: list[VersionKey] = []
+        order.settled_by = entry
+        if ruling is Verdict.UNCLEAR:
+            order.state = OrderState.UNKNOWN
+        else:
+            order.state = OrderState(ruling.value)
+            course.open_orders.discard(order.made.order_id)
+            self.case.open_orders -= 1
+            versions = self._accept(order.made, entry) if ruling is Verdict.ACCEPTED else self._drop(order.made)
+        if receipt is not None:
+            self._tell_again(entry, course, Settled(_candidate(order), receipt, entry.receipt_no or 0, ruling), versions)
+
+    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey]) -> None:
+        facts, order_id = Facts(), OrderId(settled.order.order_id)
+        teller = Teller(facts, course.taken, entry.at)
+        teller.receipt(settled.order, settled.receipt, versions)
+        final = settled.verdict is not Verdict.UNCLEAR and not course.open_orders
+        if final:
+            course.state, course.answered_at = MessageState.ANSWERED, entry.at
+        if course.trusted:
+            answer, details = course.answered_so_far()
+            told = answer_for(settled, details)
+            if settled.verdict is Verdict.UNCLEAR:
+                teller.status(told, event_id(order_id, "unclear"))
+            else:
+                course.answer = status.encode(worse(answer, told))
+            if final:
+                teller.status(status.decode(course.answer or b""), event_id(order_id, "answer"))
+        self.told.extend(facts.outbox)
+
+    def _accept(self, order: OrderRow, entry: AuditRow) -> list[VersionKey]:
+        """The versions of an order become the truth; gives them in case-list order."""
+        became = sorted(
+            (each for each in self.versions.values() if each.made.order_id == order.order_id), key=lambda each: each.made.listed
+        )
+        for version in became:
+            for other in self.versions.values():
+                if other.made.payment_id == version.made.payment_id and other.state is PaymentState.ACCEPTED:
+                    other.superseded = True
+        for version in became:
+            version.state = PaymentState.ACCEPTED
+            self.case.accepted(version.made.document, version.made.listed)
+        in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
+        self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
+        self.case.known_to_rail(Area(order.area), order.person)
+        if any(each.made.action != Action.UPDATE for each in became):
+            self._relist(order.message_no, entry)
+        return [(each.made.payment_id, each.made.version) for each in became]
+
+    def _relist(self, message_no: int, entry: AuditRow) -> None:
+        facts = Facts()
+        living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
+        tell_case_list(facts, self.case, living, message_no, entry.at)
+        self.lists.setdefault(message_no, []).extend(facts.outbox)
+
+    def _drop(self, order: OrderRow) -> list[VersionKey]:
+        for version in self.versions.values():
+            if version.made.order_id == order.order_id:
+                version.state = PaymentState.DROPPED
+        return []
+
+
+def _candidate(order: MadeOrder) -> Candidate:
+    made = order.made
+    return Candidate(
+        made.order_id,
+        made.case_no,
+        made.area,
+        made.number,
+        made.message_no,
+        order.state,
+        made.stamp,
+        made.first,
+        made.xml,
+        True,
+        made.person,
+    )

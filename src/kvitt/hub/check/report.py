@@ -1,0 +1,86 @@
+"""What a check found: how much it looked at, and every difference by kind; nothing in it is personal data (design §11)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+KEPT = 1000
+"""How many differences are described; all are counted."""
+
+
+class Kind(StrEnum):
+    """What a difference is about; the value is its name in reports."""
+
+    CHAIN = "audit chain"
+    ENTRY = "audit entry"
+    CASE = "case"
+    MESSAGE = "message"
+    ORDER = "order"
+    LINE = "order line"
+    PAYMENT = "payment"
+    RECEIPT = "receipt"
+    TOLD = "told"
+    STUCK = "stuck"
+    ORPHAN = "orphan"
+    DOUBLE = "double"
+    LOG = "log"
+
+
+class Difference(Struct, frozen=True):
+    """One place where the store is not what its own history gives. `case` is the case's number, `subject` an id of our own."""
+
+    kind: Kind
+    case: int | None
+    subject: str
+    text: str
+
+
+class Counts(Struct, frozen=True):
+    """How many rows of each sort were looked at; `statuses` are all records of the outbox."""
+
+    cases: int = 0
+    messages: int = 0
+    orders: int = 0
+    lines: int = 0
+    payments: int = 0
+    receipts: int = 0
+    statuses: int = 0
+    audit_entries: int = 0
+
+
+class Report(Struct, frozen=True):
+    """The outcome of a check; `differences` describes the first thousand, `by_kind` counts all of them."""
+
+    counts: Counts
+    differences: tuple[Difference, ...]
+    by_kind: Mapping[Kind, int]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing differs."""
+        return not self.by_kind
+
+
+class Findings:
+    """Gathers what a check looks at and finds, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._looked_at: Counter[str] = Counter()
+        self._by_kind: Counter[Kind] = Counter()
+        self._kept: list[Difference] = []
+
+    def looked_at(self, sort: str, rows: int) -> None:
+        """Counts rows; `sort` is a field of `Counts`."""
+        self._looked_at[sort] += rows
+
+    def differs(self, kind: Kind, case: int | None, subject: object, text: str) -> None:
+        """Notes one difference."""
+        self._by_kind[kind] += 1
+        if len(self._kept) < KEPT:
+            self._kept.append(Difference(kind, case, str(subject), text))
+
+    def report(self) -> Report:
+        """What was found until now."""
+        return Report(Counts(**self._looked_at), tuple(self._kept), dict(self._by_kind))

@@ -1,0 +1,121 @@
+"""The stored rows of a span of cases, read set by set, case by case in memory."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.hub.check.report import Findings
+from kvitt.store.queries import load
+from kvitt.store.rows import AuditRow, LineRow, MessageRow, OrderRow, OutboxRow, PaymentRow
+
+SQL = load("check")
+SPAN = 500
+"""How many cases are in memory at once."""
+
+
+class StoredOrder(Struct, frozen=True):
+    """An order as it was made, and how far it has come."""
+
+    made: OrderRow
+    state: str
+    sent_at: datetime | None
+    settled_at: datetime | None
+    receipt_no: int | None
+
+
+class StoredPayment(Struct, frozen=True):
+    """A payment version as it was made, and what became of it."""
+
+    made: PaymentRow
+    state: str
+    superseded: bool
+
+
+class StoredReceipt(Struct, frozen=True):
+    """A receipt as it came, and what it was taken for."""
+
+    receipt_no: int
+    digest: bytes
+    body: bytes
+    order_id: str | None
+    grade: str | None
+    outcome: str
+    note: str
+
+
+class StoredTold(Struct, frozen=True):
+    """A record of the outbox under its number."""
+
+    outbox_no: int
+    row: OutboxRow
+
+
+class StoredCase(Struct):
+    """Everything that is stored of one case; `head` is its own row."""
+
+    head: Sequence[Any]
+    messages: dict[int, MessageRow] = {}
+    orders: dict[str, StoredOrder] = {}
+    lines: dict[str, list[LineRow]] = {}
+    payments: list[StoredPayment] = []
+    receipts: dict[int, StoredReceipt] = {}
+    told: list[StoredTold] = []
+    audit: list[AuditRow] = []
+
+    @property
+    def case_no(self) -> int:
+        """The number of the case."""
+        number: int = self.head[0]
+        return number
+
+
+class Reader:
+    """Reads spans of cases in one snapshot and counts what it reads."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any], found: Findings) -> None:
+        self._cursor, self._found = cursor, found
+
+    def spans(self) -> Iterator[list[StoredCase]]:
+        """All cases with all their rows, a span at a time, by case number."""
+        after = 0
+        while heads := self.rows(SQL.cases_after, after=after, limit=SPAN):
+            after = heads[-1][0]
+            self._found.looked_at("cases", len(heads))
+            yield self._span({head[0]: StoredCase(head) for head in heads}, heads[0][0], after)
+
+    def rows(self, statement: str, **arguments: int) -> list[Any]:
+        """The rows of one statement."""
+        return self._cursor.execute(statement, arguments, binary=True).fetchall()
+
+    def _counted(self, sort: str, statement: str, first: int, last: int) -> list[Any]:
+        rows = self.rows(statement, first=first, last=last)
+        self._found.looked_at(sort, len(rows))
+        return rows
+
+    def _span(self, cases: dict[int, StoredCase], first: int, last: int) -> list[StoredCase]:
+        """Rows between the numbers whose case is not there are left to the search for orphans."""
+        for row in self._counted("messages", SQL.messages, first, last):
+            if case := cases.get(row[9]):
+                case.messages[row[0]] = MessageRow(*row)
+        for row in self._counted("orders", SQL.orders, first, last):
+            if case := cases.get(row[1]):
+                case.orders[row[0]] = StoredOrder(OrderRow(*row[:11]), *row[11:])
+        for row in self._counted("lines", SQL.lines, first, last):
+            if case := cases.get(row[0]):
+                case.lines.setdefault(row[1], []).append(LineRow(*row[1:]))
+        for row in self._counted("payments", SQL.payments, first, last):
+            if case := cases.get(row[0]):
+                case.payments.append(StoredPayment(PaymentRow(*row[:10]), *row[10:]))
+        for row in self._counted("receipts", SQL.receipts, first, last):
+            if case := cases.get(row[0]):
+                case.receipts[row[1]] = StoredReceipt(*row[1:])
+        for row in self._counted("statuses", SQL.told, first, last):
+            if case := cases.get(row[0]):
+                case.told.append(StoredTold(row[1], OutboxRow(*row[2:])))
+        for row in self._counted("audit_entries", SQL.audit, first, last):
+            if case := cases.get(row[0]):
+                case.audit.append(AuditRow(*row))
+        return list(cases.values())

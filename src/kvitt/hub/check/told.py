@@ -1,0 +1,80 @@
+"""What was told of the messages of a case, compared with what its replay tells: each thing exactly once (design §4, §6)."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from kvitt.hub.check.outcome import unequal
+from kvitt.hub.check.replay import Replay
+from kvitt.hub.check.report import Findings, Kind
+from kvitt.hub.check.stored import StoredTold
+from kvitt.hub.facts import Facts
+from kvitt.hub.tell import Teller
+from kvitt.rules.answers import Details
+from kvitt.store.rows import OutboxRow
+from kvitt.wire import topics
+
+
+def compare_told(replay: Replay) -> None:
+    """Notes what is missing, what is told too much and what is told otherwise."""
+    lists = [each for each in replay.stored.told if each.row.topic == topics.CASES]
+    others = [each for each in replay.stored.told if each.row.topic != topics.CASES]
+    _compare_lists(replay, lists)
+    made = [*replay.told, *_with_rail(replay)]
+    distrusted = frozenset(number for number, course in replay.courses.items() if not course.trusted)
+    match_told(
+        replay.found,
+        replay.stored.case_no,
+        _of_others(made, distrusted),
+        [each for each in others if each.row.message_no not in distrusted],
+    )
+
+
+def _of_others(rows: Iterable[OutboxRow], distrusted: frozenset[int]) -> list[OutboxRow]:
+    """Messages whose handling could not be repeated are told of as such; what they told can not be."""
+    return [row for row in rows if row.message_no not in distrusted]
+
+
+def match_told(found: Findings, case_no: int | None, made: Sequence[OutboxRow], stored: Sequence[StoredTold]) -> None:
+    """Matches by event id; doubles are looked for over the whole outbox. The time of telling is not compared."""
+    by_event = {row.event_id: row for row in made}
+    for each in stored:
+        given = by_event.pop(each.row.event_id, None)
+        if given is None:
+            found.differs(Kind.TOLD, case_no, each.outbox_no, f"tells on {each.row.topic} what nothing gives, or tells it again")
+        elif given != each.row and (names := unequal(replace(given, made_at=each.row.made_at), each.row)):
+            found.differs(Kind.TOLD, case_no, each.outbox_no, f"tells on {each.row.topic} with another {names}")
+    for row in by_event.values():
+        found.differs(Kind.TOLD, case_no, row.message_no, f"has not told {row.event_id} on {row.topic}")
+
+
+def _with_rail(replay: Replay) -> list[OutboxRow]:
+    """HOS_OPPDRAG of the messages of which no order is left that has not been with the rail."""
+    facts = Facts()
+    for course in replay.courses.values():
+        orders = [replay.stored.orders.get(order_id) for order_id in course.order_ids]
+        if not orders or not course.trusted or any(order is None or order.sent_at is None for order in orders):
+            continue
+        _, details = course.answered_so_far()
+        Teller(facts, course.taken, course.stored.received_at).with_rail(details or Details(None, ()))
+    return facts.outbox
+
+
+def _compare_lists(replay: Replay, stored: Sequence[StoredTold]) -> None:
+    """The case list after each accepted message; orders of one message that were accepted at once share one record."""
+    by_message: dict[int | None, list[StoredTold]] = {}
+    for each in stored:
+        by_message.setdefault(each.row.message_no, []).append(each)
+    for number in by_message.keys() | replay.lists.keys():
+        told, made = by_message.get(number, []), replay.lists.get(number or 0, [])
+        if len(told) > len(made):
+            replay.found.differs(Kind.TOLD, replay.stored.case_no, number, "tells the case list more often than it changed")
+        if made and (not told or _content(told[-1].row) != _content(made[-1])):
+            replay.found.differs(Kind.TOLD, replay.stored.case_no, number, "does not tell the case list that it leaves")
+        possible = {_content(row) for row in made}
+        if any(_content(each.row) not in possible for each in told[:-1]):
+            replay.found.differs(Kind.TOLD, replay.stored.case_no, number, "tells a case list that never was")
+
+
+def _content(row: OutboxRow) -> tuple[str, bytes, bytes | None, bytes]:
+    return row.topic, row.key, row.value, row.headers

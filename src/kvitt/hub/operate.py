@@ -1,0 +1,182 @@
+"""What operators do: stop and resume sending, release, withdraw, resend and decide orders. Each with a reason, each audited (design §8, §11)."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from msgspec import Struct, json
+
+from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
+from kvitt.hub.audit import What, digest, link
+from kvitt.hub.books import Asked, lock_messages
+from kvitt.hub.case import Case, load_cases
+from kvitt.hub.facts import Facts
+from kvitt.hub.ruling import Verdict
+from kvitt.hub.settle import RawReceipt, Settle
+from kvitt.hub.submit import Clock, Connection
+from kvitt.hub.tell import Teller
+from kvitt.hub.waiting import let_in
+from kvitt.rules.answers import Answer, Grade, Receipt, Status
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.refusals import BASE
+from kvitt.rules.states import MessageState, OrderState
+from kvitt.rules.values import Area, Refusal, Scheme
+from kvitt.store.queries import load
+from kvitt.store.rows import MessageStep, write
+from kvitt.wire import receipt_xml, status
+from kvitt.wire.receipted import receipted
+
+_SQL, _ORDERS = load("operate"), load("orders")
+EVERYWHERE = "*"
+
+
+class Operator(Struct, frozen=True):
+    """Who acts, why, and who has approved it; acts that move money need an approver who is somebody else."""
+
+    name: str
+    reason: str
+    approved_by: str | None = None
+
+
+class Stop(Struct, frozen=True):
+    """A standing order not to send to an area (`*` = any)."""
+
+    area: str
+    stopped_by: str
+    stopped_at: datetime
+    reason: str
+
+
+class OpenOrder(Struct, frozen=True):
+    """An order that an operator may have to look at."""
+
+    order_id: str
+    scheme: str
+    case_id: str
+    area: str
+    state: str
+    blocked: str | None
+    made_at: datetime
+    message_no: int
+
+
+def _second_person(operator: Operator) -> None:
+    if not operator.approved_by or operator.approved_by == operator.name:
+        raise NeedsSecondPerson("this moves money: name another person who approves it")
+
+
+def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Operator, subject: str, order_id: str | None = None) -> None:
+    """Appends to the operators' audit chain, under its lock."""
+    seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
+    told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
+    entry = link(bytes(head), 0, seq + 1, now, what, None, order_id, None, digest(told.encode()), told)
+    write(cursor, [entry])
+    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
+
+
+def areas_of(scheme: Scheme) -> list[str]:
+    """All areas of a scheme, for stopping the whole of it."""
+    return [area for area, terms in AREAS.items() if terms.scheme is scheme]
+
+
+class Operate:
+    """Operator actions on one connection, each one transaction. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+
+    def stop(self, areas: Sequence[str], operator: Operator) -> None:
+        """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            now = self._clock()
+            cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
+            note(cursor, now, "stop", operator, ",".join(areas))
+
+    def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
+        """Lets sending go on; gives the areas that were stopped."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            resumed = [row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)})]
+            if resumed:
+                note(cursor, self._clock(), "resume", operator, ",".join(resumed))
+            return resumed
+
+    def stopped(self) -> list[Stop]:
+        """What is stopped."""
+        return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
+
+    def orders(self, states: Sequence[OrderState], *, blocked_only: bool = False, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states, oldest first."""
+        arguments = {"states": [state.value for state in states], "blocked": blocked_only, "limit": limit}
+        return [OpenOrder(*row) for row in self._connection.execute(_SQL.list_orders, arguments)]
+
+    def release(self, order_id: str, operator: Operator) -> None:
+        """A blocked order may be sent. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        _second_person(operator)
+        self._move(_SQL.release_order, (order_id,), order_id, "release", operator)
+
+    def resend(self, order_id: str, operator: Operator) -> None:
+        """An order in doubt is sent once more, the stored bytes. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        _second_person(operator)
+        self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
+
+    def _move(self, statement: str, arguments: tuple[object, ...], order_id: str, what: str, operator: Operator) -> None:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            self._find(cursor, order_id)
+            if cursor.execute(statement, arguments).fetchone() is None:
+                raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
+            note(cursor, self._clock(), what, operator, order_id, order_id)
+
+    def _find(self, cursor: psycopg.Cursor[Any], order_id: str) -> tuple[Scheme, str, int, bytes]:
+        row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
+        if row is None:
+            raise OrderNotFound(order_id)
+        return Scheme(row[0]), row[1], row[3], bytes(row[6])
+
+    def withdraw(self, order_id: str, operator: Operator) -> None:
+        """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            now = self._clock()
+            scheme, case_id, message_no, _ = self._find(cursor, order_id)
+            case = load_cases(cursor, [(scheme, case_id)])[0]
+            asked = lock_messages(cursor, [message_no])[message_no]
+            if cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone() is None:
+                raise NotInThatState(f"order {order_id} has left, or was taken back before")
+            cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
+            facts = Facts()
+            self._withdrawn(cursor, facts, case, asked, order_id, now)
+            let_in(cursor, facts, {(scheme, case_id): case}, now)
+            facts.cases = [case.step()]
+            facts.write(cursor)
+            note(cursor, now, "withdraw", operator, order_id, order_id)
+
+    def _withdrawn(self, cursor: psycopg.Cursor[Any], facts: Facts, case: Case, asked: Asked, order_id: str, now: datetime) -> None:
+        message_no = asked.address.message_no
+        still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
+        answer = Answer(Status.FAILED, asked.details, Refusal(409, "Utbetalingen er trukket tilbake før den ble sendt", BASE))
+        value = status.encode(answer)
+        last = not (still_open and still_open[1])
+        if last:
+            Teller(facts, asked.address, now).status(answer, str(uuid.uuid5(uuid.UUID(order_id), "withdrawn")))
+        state = MessageState.ANSWERED if last else MessageState.DERIVED
+        facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
+        case.open_orders -= 1
+        case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
+
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> Verdict:
+        """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+
+        Raises NeedsSecondPerson, OrderNotFound.
+        """
+        _second_person(operator)
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            _, _, _, xml = self._find(cursor, order_id)
+            note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id, order_id)
+        echo = receipt_xml.decode(xml)
+        grade = Grade.OK if accepted else Grade.REJECTED
+        receipt = Receipt(
+            Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
+        )
+        body = receipted(xml, receipt)
+        return Settle(self._connection, self._clock)([RawReceipt(f"operator-{uuid.uuid4()}", body)])[0]

@@ -1,0 +1,108 @@
+"""Where log lines go: the ordinary log to standard error, the restricted one to a file of its own (design §11).
+
+Personal data is only ever written to the logger `kvitt.restricted`; that name decides the way, whatever level or form is asked for.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import MutableMapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+RESTRICTED: Final = "kvitt.restricted"
+RESTRICTED_FILE: Final = "restricted.log"
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "exception": 40, "warn": 30, "msg": 20}
+_Event = MutableMapping[str, Any]
+
+
+class LogForm(StrEnum):
+    """How ordinary lines look: for a program that collects them, or for a person at a terminal."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class _Ordinary:
+    """Writes lines to standard error; the stream is looked up each time, so that whoever replaces it is heeded."""
+
+    restricted = False
+
+    def msg(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    debug = info = warning = error = critical = exception = warn = fatal = log = msg
+
+
+class _Restricted:
+    """Appends lines to a file that only its owner may read; nothing exists until there is a first line."""
+
+    restricted = True
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._lock, self._number = file, threading.Lock(), -1
+
+    def msg(self, line: str) -> None:
+        with self._lock:
+            if self._number < 0:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._number = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                # A file that somebody made before us with wider rights is narrowed too.
+                os.fchmod(self._number, 0o600)
+            os.write(self._number, f"{line}\n".encode())
+
+    debug = info = warning = error = critical = exception = warn = fatal = log = msg
+
+
+_Logger = _Ordinary | _Restricted
+
+
+class _Threshold:
+    """Drops ordinary lines below a level; restricted ones are always kept."""
+
+    def __init__(self, level: str) -> None:
+        self._least = _LEVELS[level]
+
+    def __call__(self, logger: _Logger, method: str, event: _Event) -> _Event:
+        if not logger.restricted and _LEVELS.get(method, 20) < self._least:
+            raise structlog.DropEvent
+        return event
+
+
+class _Renderer:
+    """Restricted lines are always JSON; ordinary ones as asked for."""
+
+    def __init__(self, form: LogForm) -> None:
+        self._json = structlog.processors.JSONRenderer(ensure_ascii=False)
+        self._ordinary: structlog.typing.Processor = (
+            self._json if form is LogForm.JSON else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        )
+
+    def __call__(self, logger: _Logger, method: str, event: _Event) -> Any:
+        render = self._json if logger.restricted else self._ordinary
+        return render(logger, method, event)
+
+
+def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOLE) -> None:
+    """From now on ordinary lines of `level` and above go to standard error in `form`, restricted ones to `data`/restricted.log (0600)."""
+    ordinary, restricted = _Ordinary(), _Restricted(data / RESTRICTED_FILE)
+
+    def logger_named(*names: str) -> _Logger:
+        return restricted if names and (names[0] == RESTRICTED or names[0].startswith(f"{RESTRICTED}.")) else ordinary
+
+    structlog.configure(
+        processors=[
+            _Threshold(level),
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _Renderer(form),
+        ],
+        logger_factory=logger_named,
+        wrapper_class=structlog.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,11 @@
+"""The hub's facts: cases, messages, orders, payments, receipts, outbox, audit, leases, the embedded log. The statements are in the SQL file beside."""
+
+from kvitt.store.migrations import apply
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

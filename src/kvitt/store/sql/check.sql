@@ -1,0 +1,201 @@
+-- The reads of `kvitt check`. All run in one read-only snapshot; those by case take a span of case numbers, so that memory stays
+-- flat, and each of them is one walk along an index.
+
+-- name: count_cases
+-- How many cases there are, for whoever watches the progress.
+SELECT count(*) FROM cases;
+
+-- name: cases_after
+-- The next cases by number.
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash
+FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
+
+-- name: messages
+-- The messages of a span of cases.
+SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
+       answered_at, answer
+FROM messages WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
+
+-- name: messages_without_case
+-- The next messages that belong to no case, because they were refused before their case mattered.
+SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
+       answered_at, answer
+FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_no LIMIT %(limit)s;
+
+-- name: orders
+-- The orders of a span of cases: what was stored when they were made, then how far they have come.
+SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
+       state, sent_at, settled_at, receipt_no
+FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
+
+-- name: lines
+-- The lines of the orders of a span of cases.
+SELECT o.case_no, l.*
+FROM orders AS o
+CROSS JOIN LATERAL (
+    SELECT q.order_id::text, q.position, q.line_id, q.refers_to, q.payment_id::text, q.class_code, q.start_on, q.end_on, q.amount,
+           q.decided_rate, q.ceased_from, q.decision_id
+    FROM order_lines AS q WHERE q.order_id = o.order_id
+    ORDER BY q.position
+) AS l
+WHERE o.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY o.case_no, o.number, l.position;
+
+-- name: payments
+-- The payment versions of a span of cases: what was stored when they were made, then what became of them.
+SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, state, superseded
+FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, listed;
+
+-- name: receipts
+-- The receipts that answer orders of a span of cases.
+SELECT o.case_no, r.receipt_no, r.digest, r.body, r.order_id::text, r.grade, r.outcome, r.note
+FROM orders AS o
+CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
+WHERE o.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY o.case_no, r.receipt_no;
+
+-- name: receipts_without_order
+-- The next receipts that answer no order.
+SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note
+FROM receipts WHERE order_id IS NULL AND receipt_no > %(after)s ORDER BY receipt_no LIMIT %(limit)s;
+
+-- name: told
+-- What is told of the messages of a span of cases.
+SELECT m.case_no, o.*
+FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
+           q.payment_id::text, q.version
+    FROM outbox AS q WHERE q.message_no = m.message_no
+) AS o
+WHERE m.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY m.case_no, o.outbox_no;
+
+-- name: told_without_case
+-- What is told of messages that belong to no case.
+SELECT m.message_no, o.*
+FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
+           q.payment_id::text, q.version
+    FROM outbox AS q WHERE q.message_no = m.message_no
+) AS o
+WHERE m.case_no IS NULL AND m.message_no BETWEEN %(first)s AND %(last)s
+ORDER BY m.message_no, o.outbox_no;
+
+-- name: audit
+-- The audit chains of a span of cases.
+SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash
+FROM audit WHERE chain BETWEEN %(first)s AND %(last)s ORDER BY chain, seq;
+
+-- name: audit_of_operators
+-- The next entries of the operators' chain.
+SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash
+FROM audit WHERE chain = 0 AND seq > %(after)s ORDER BY seq LIMIT %(limit)s;
+
+-- name: head_of_operators
+-- Where the operators' chain says that it ends.
+SELECT audit_seq, audit_hash FROM operators WHERE chain = 0;
+
+-- name: claimed_elsewhere
+-- Which of these payment ids, chosen by a sender, another case has accepted or pending.
+SELECT w.payment_id::text
+FROM unnest(%(payment_ids)s::uuid[]) AS w (payment_id)
+WHERE EXISTS (
+    SELECT FROM payments AS p
+    WHERE p.payment_id = w.payment_id AND p.client_chose AND p.case_no <> %(case_no)s
+      AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded))
+);
+
+-- name: dropped_elsewhere
+-- Which of these payment ids another case had pending until the rail rejected it; walks the whole table, and is asked rarely.
+SELECT DISTINCT payment_id::text FROM payments
+WHERE payment_id = ANY (%(payment_ids)s::uuid[]) AND client_chose AND case_no <> %(case_no)s AND state = 'dropped';
+
+-- name: messages_of_no_case
+-- Messages of cases that are not there.
+SELECT m.case_no, m.message_no::text, 'belongs to a case that is not there'
+FROM messages AS m WHERE m.case_no IS NOT NULL AND NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = m.case_no);
+
+-- name: orders_of_no_case
+-- Orders of cases that are not there.
+SELECT o.case_no, o.order_id::text, 'belongs to a case that is not there'
+FROM orders AS o WHERE NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = o.case_no);
+
+-- name: orders_of_no_message
+-- Orders of messages that are not there, or that belong to another case.
+SELECT o.case_no, o.order_id::text, 'was made by a message that its case does not have'
+FROM orders AS o
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no AND m.case_no = o.case_no);
+
+-- name: orders_without_lines
+-- Orders of which every line is gone.
+SELECT o.case_no, o.order_id::text, 'has no lines'
+FROM orders AS o WHERE NOT EXISTS (SELECT FROM order_lines AS l WHERE l.order_id = o.order_id);
+
+-- name: orders_without_receipt
+-- Orders settled by receipts that are not there.
+SELECT o.case_no, o.order_id::text, 'was settled by a receipt that is not there'
+FROM orders AS o
+WHERE o.receipt_no IS NOT NULL AND NOT EXISTS (SELECT FROM receipts AS r WHERE r.receipt_no = o.receipt_no AND r.order_id = o.order_id);
+
+-- name: lines_of_no_order
+-- Lines of orders that are not there.
+SELECT NULL::bigint, l.line_id, 'is a line of an order that is not there'
+FROM order_lines AS l WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = l.order_id);
+
+-- name: payments_of_no_order
+-- Payment versions of orders that are not there, or that belong to another case.
+SELECT p.case_no, p.payment_id || ' version ' || p.version, 'was made by an order that its case does not have'
+FROM payments AS p
+WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no);
+
+-- name: receipts_of_no_order
+-- Receipts of orders that are not there.
+SELECT NULL::bigint, r.receipt_no::text, 'answers an order that is not there'
+FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = r.order_id);
+
+-- name: told_of_no_message
+-- What is told of messages that are not there.
+SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
+FROM outbox AS o WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no);
+
+-- name: audit_of_no_case
+-- Audit entries of cases that are not there.
+SELECT a.chain, a.seq::text, 'is an entry about a case that is not there'
+FROM audit AS a WHERE a.chain <> 0 AND NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = a.chain);
+
+-- name: dead_letters_of_no_message
+-- Dead letters whose message is not there, or came with other bytes or under another edge identity.
+SELECT NULL::bigint, d.dead_no::text, 'is not the message that it names'
+FROM dead_letters AS d
+WHERE d.message_no IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM messages AS m
+      WHERE m.message_no = d.message_no AND m.body = d.body AND (m.source, m.partition, m.position) = (d.source, d.partition, d.position)
+  );
+
+-- name: doubled_lines
+-- Line ids that were made more than once; the rail would take the second for the first.
+SELECT NULL::bigint, line_id, 'was made ' || count(*) || ' times'
+FROM order_lines WHERE ceased_from IS NULL GROUP BY line_id HAVING count(*) > 1;
+
+-- name: doubled_events
+-- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one tells.
+SELECT min(case_no), event_id::text, 'is told ' || count(*) || ' times'
+FROM outbox GROUP BY event_id HAVING count(*) > 1;
+
+-- name: log_differences
+-- Records of the embedded log that are not what the outbox told there; records that the log has let go are passed by.
+SELECT o.case_no, o.outbox_no::text, 'is told otherwise in the log'
+FROM outbox AS o
+JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)
+LEFT JOIN payments AS p ON o.value IS NULL AND (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
+LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
+WHERE o.relayed_at IS NOT NULL
+  AND (r.key, r.value, r.headers) IS DISTINCT FROM (o.key, coalesce(o.value, p.document, d.xml), o.headers);
+
+-- name: doubled_places
+-- Places in topics that more than one record of the outbox claims.
+SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place of ' || count(*) || ' records'
+FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;

@@ -1,0 +1,46 @@
+-- name: stop_sending
+-- Stops sending to areas ('*' for all), with the reason; stopping again renews it.
+INSERT INTO stops (area, reason, stopped_by, stopped_at)
+SELECT a.area, %(reason)s, %(by)s, %(now)s FROM unnest(%(areas)s::text[]) AS a (area)
+ON CONFLICT (area) DO UPDATE SET reason = excluded.reason, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at;
+
+-- name: resume_sending
+-- Lets sending to areas go on; gives those that were stopped.
+DELETE FROM stops WHERE area = ANY (%(areas)s::text[]) RETURNING area;
+
+-- name: stopped
+-- What is stopped, by whom, since when, and why.
+SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
+
+-- name: list_orders
+-- Orders that are open in given states, oldest first; blocked ones with their reason.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.blocked, o.made_at, o.message_no
+FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(blocked)s OR o.blocked IS NOT NULL)
+ORDER BY o.message_no, o.number
+LIMIT %(limit)s;
+
+-- name: case_of_order
+-- The case, message and state of one order.
+SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.blocked, o.xml FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+WHERE o.order_id = %s;
+
+-- name: release_order
+-- Lets a blocked order be sent; no row: it is not blocked, or no longer ready.
+UPDATE orders SET blocked = NULL WHERE order_id = %s AND state = 'ready' AND blocked IS NOT NULL RETURNING order_id;
+
+-- name: withdraw_order
+-- Takes back an order that has not left; no row: it is no longer ready.
+UPDATE orders SET state = 'withdrawn', settled_at = %s WHERE order_id = %s AND state = 'ready' RETURNING order_id;
+
+-- name: ready_again
+-- Lets an order in doubt be sent once more, the stored bytes; no row: it is not in doubt.
+UPDATE orders SET state = 'ready', sender = NULL WHERE order_id = %s AND state = 'unknown' RETURNING order_id;
+
+-- name: head_of_operators
+-- Locks the head of the operators' audit chain.
+SELECT audit_seq, audit_hash FROM operators WHERE chain = 0 FOR UPDATE;
+
+-- name: step_operators
+-- Writes back the head of the operators' audit chain.
+UPDATE operators SET audit_seq = %s, audit_hash = %s WHERE chain = 0;

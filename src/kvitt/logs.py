@@ -78,7 +78,10 @@ class _Renderer:
     def __init__(self, form: LogForm) -> None:
         self._json = structlog.processors.JSONRenderer(ensure_ascii=False)
         self._ordinary: structlog.typing.Processor = (
-            self._json if form is LogForm.JSON else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            self._json
+            if form is LogForm.JSON
+            # Not the rich tracebacks: they show local variables, which may be personal data.
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         )
 
     def __call__(self, logger: _Logger, method: str, event: _Event) -> Any:

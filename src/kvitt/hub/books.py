@@ -71,20 +71,25 @@ class Books:
         for each in settled:
             if each.order.order_id in moved:
                 by_message.setdefault(each.order.message_no, []).append(each)
+        overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
         progress = self._progress(list(by_message))
         for message_no, group in by_message.items():
-            self._book_message(asked[message_no], group, versions, progress[message_no])
+            still_open, all_sent = progress[message_no]
+            if all_sent and message_no in overtaken:
+                Teller(self._facts, asked[message_no].address, self._now).with_rail(asked[message_no].details)
+            self._book_message(asked[message_no], group, versions, still_open)
         self._tell_case_lists(relisted)
 
-    def _move_orders(self, settled: Sequence[Settled]) -> set[str]:
+    def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
+        """The orders that moved, and whether each was known to be sent. What was read before the messages were locked may be old by now."""
         columns = [
             [each.order.order_id for each in settled],
             [_STATE[each.verdict].value for each in settled],
             [each.receipt_no for each in settled],
             [self._now] * len(settled),
         ]
-        return {row[0] for row in self._cursor.execute(_SQL.settle_orders, columns, binary=True)}
+        return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
 
     def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, int]]:
         """The versions that became true, per order, and the cases whose list of payments changed by it."""
@@ -109,21 +114,18 @@ class Books:
         return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
-        self, asked: Asked, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], progress: tuple[int, bool]
+        self, asked: Asked, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], still_open: int
     ) -> None:
         teller = Teller(self._facts, asked.address, self._now)
-        still_open, all_sent = progress
-        if all_sent and any(not each.order.was_sent for each in group):
-            teller.with_rail(asked.details)
-        answer = asked.answer
+        answer, settles = asked.answer, False
         for each in group:
             told = answer_for(each, asked.details)
             self._book_order(each, teller, versions.get(each.order.order_id, ()), asked.address.message_no)
             if each.verdict is Verdict.UNCLEAR:
                 teller.status(told, event_id(OrderId(each.order.order_id), "unclear"))
             else:
-                answer = worse(answer, told)
-        if answer is asked.answer:
+                answer, settles = worse(answer, told), True
+        if not settles:
             return
         state = MessageState.DERIVED if still_open else MessageState.ANSWERED
         if state is MessageState.ANSWERED:

@@ -13,9 +13,10 @@ from kvitt.hub.tell import Teller
 from kvitt.rules.answers import Answer, LineKey, Status, details_of
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.derive import derive
+from kvitt.rules.duplicates import duplicate_lines
 from kvitt.rules.ids import event_id
 from kvitt.rules.states import MessageState
-from kvitt.rules.values import Action, Order, Refusal
+from kvitt.rules.values import Action, LineId, Order, Refusal
 from kvitt.store.rows import LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
 from kvitt.wire import order_xml, payment
 
@@ -32,6 +33,11 @@ def oslo(now: datetime) -> datetime:
 def lines_digest(keys: Sequence[LineKey]) -> bytes:
     """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
     return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
+
+
+def _held(lines: Sequence[LineId]) -> str | None:
+    """Why an order is not sent before an operator has looked at it."""
+    return f"{len(lines)} line(s) equal to lines of other payments of the case that are accepted and not ceased" if lines else None
 
 
 class Desk:
@@ -118,6 +124,7 @@ class Desk:
                 keys,
                 order.first,
                 self._now,
+                _held(duplicate_lines(order, case.state())),
             )
         )
         for position, line in enumerate(order.lines):

@@ -3,20 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate
 from kvitt.hub.taken import Address
 from kvitt.rules.answers import Answer, Details, Receipt, Status
-from kvitt.rules.ids import event_id
+from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import cases, dry_run, order_xml, status, topics
 from kvitt.wire.receipted import receipted
 
-_EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3")
+_EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 
 
 class Teller:
@@ -30,7 +30,7 @@ class Teller:
 
     def _event(self, kind: str) -> str:
         message = self._message
-        return str(uuid5(_EVENTS, f"{message.source}\0{message.partition}\0{message.position}\0{kind}"))
+        return named_uuid(_EVENTS, f"{message.source}\0{message.partition}\0{message.position}\0{kind}")
 
     def status(self, answer: Answer, event: str | None = None, reason: str | None = None) -> bytes:
         """The answer under the sender's key; gives its bytes. `reason` explains a refusal further, in a header."""
@@ -103,6 +103,6 @@ def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message
     """The ids of a case's living payments, under the case's own key (helved_stream §1.2)."""
     key = cases.encode_key(CaseId(case.case_id), case.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])
-    event = str(uuid5(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}"))
+    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}")
     headers = topics.encode_headers([("fagsystem", case.scheme.value)])
     facts.outbox.append(OutboxRow(topics.CASES, key, value, headers, event, message_no, None, now))

@@ -78,14 +78,16 @@ JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest
 ORDER BY w.ordinal, o.number;
 
 -- name: settle_orders
--- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved. A receipt proves that the rail had them.
+-- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved, and whether they were known to be sent
+-- before. A receipt proves that the rail had them.
 UPDATE orders AS o
 SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now),
     settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END
 FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[]) AS s (order_id, state, receipt_no, now)
+JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND (o.state IN ('sending', 'sent') OR (o.state = 'unknown' AND s.state IN ('accepted', 'rejected')))
-RETURNING o.order_id::text;
+RETURNING o.order_id::text, was.sent_at IS NOT NULL;
 
 -- name: progress_of_messages
 -- Of these messages: how many of their orders are still open, and whether all have been with the rail.

@@ -18,10 +18,11 @@ WHERE m.message_no = s.message_no
 
 -- name: add_orders
 -- Stores new orders in state ready.
-INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, state)
+INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
+                    blocked, state)
 SELECT o.*, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[]) AS o;
+            %b::timestamptz[], %b::text[]) AS o;
 
 -- name: add_lines
 -- Stores the lines of new orders; the unique index refuses a line id that was ever made before.

@@ -1,0 +1,69 @@
+-- name: list_topics
+-- Every topic with how many partitions and records it has, and when something was last appended to it.
+SELECT p.topic, count(*), sum(p.next_position)::bigint, max(last.at)
+FROM log_partitions AS p
+LEFT JOIN LATERAL (
+    SELECT r.at FROM log_records AS r
+    WHERE r.topic = p.topic AND r.partition = p.partition
+    ORDER BY r.position DESC
+    LIMIT 1
+) AS last ON true
+GROUP BY p.topic
+ORDER BY p.topic;
+
+-- name: ends_of_topic
+-- Where each partition of a topic goes on; no row: there is no such topic.
+SELECT partition, next_position FROM log_partitions WHERE topic = %s ORDER BY partition;
+
+-- name: last_records
+-- The newest records of a topic, newest first.
+SELECT topic, partition, position, at, key, value, headers
+FROM (
+    SELECT r.*
+    FROM log_partitions AS p
+    CROSS JOIN LATERAL (
+        SELECT * FROM log_records AS l
+        WHERE l.topic = p.topic AND l.partition = p.partition
+        ORDER BY l.position DESC
+        LIMIT %(limit)s
+    ) AS r
+    WHERE p.topic = %(topic)s
+) AS newest
+ORDER BY at DESC, partition DESC, position DESC
+LIMIT %(limit)s;
+
+-- name: somebody_works
+-- Whether a process holds the leases of a hub: it takes messages in, sends orders and tells statuses.
+SELECT EXISTS (SELECT FROM leases WHERE lease = 'relay' AND until > now());
+
+-- name: records_taken_in
+-- How many records the given topics have ever got.
+SELECT coalesce(sum(next_position), 0)::bigint FROM log_partitions WHERE topic = ANY (%s);
+
+-- name: newest_message
+-- The highest message number so far; 0 when there is none.
+SELECT coalesce(max(message_no), 0) FROM messages;
+
+-- name: totals
+-- Per scheme, of the messages after a number that came under the given keys: messages, orders, accepted orders, rejected orders,
+-- messages answered at once, messages that waited in their case's queue. A message that did not wait is derived as it is received.
+SELECT m.scheme, count(*), coalesce(sum(o.made), 0)::bigint, coalesce(sum(o.accepted), 0)::bigint, coalesce(sum(o.rejected), 0)::bigint,
+       count(*) FILTER (WHERE o.made IS NULL AND m.derived_at = m.received_at),
+       count(*) FILTER (WHERE m.state = 'waiting' OR m.derived_at > m.received_at)
+FROM messages AS m
+JOIN (SELECT DISTINCT key FROM unnest(%(keys)s::bytea[]) AS k (key)) AS asked ON asked.key = m.key
+LEFT JOIN (
+    SELECT message_no, count(*) AS made, count(*) FILTER (WHERE state = 'accepted') AS accepted,
+           count(*) FILTER (WHERE state = 'rejected') AS rejected
+    FROM orders
+    WHERE message_no > %(after)s
+    GROUP BY message_no
+) AS o ON o.message_no = m.message_no
+WHERE m.message_no > %(after)s
+GROUP BY m.scheme;
+
+-- name: unfinished
+-- Whether anything is on its way: untold statuses, orders or receipts on a queue, receipts that the emulator holds back.
+SELECT EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)
+    OR EXISTS (SELECT FROM queue.message WHERE consumed_at IS NULL AND queue NOT LIKE '%%.dlq')
+    OR EXISTS (SELECT FROM rail.receipt WHERE put_at IS NULL AND due_at IS NOT NULL);

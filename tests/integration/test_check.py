@@ -1,0 +1,295 @@
+"""`kvitt check` promises: what the hub itself has done is clean, whatever its history; what anybody changed afterwards is found."""
+
+from collections.abc import Iterator
+
+import pytest
+from case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
+
+from kvitt.hub.check import Kind, Report, check
+from kvitt.hub.ruling import Verdict
+from kvitt.hub.submit import Outcome
+from kvitt.rules.values import Scheme
+
+JUNE = [("2026-06-01", "2026-06-12", 500)]
+LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]
+CHANGED = [("2026-06-01", "2026-06-05", 500), ("2026-06-08", "2026-06-12", 650)]
+AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
+
+
+@pytest.fixture
+def hub(database: str) -> Iterator[Hub]:
+    hub = Hub(database)
+    yield hub
+    hub.close()
+
+
+def found(report: Report) -> list[str]:
+    """The differences as text, so that a red test says what is wrong."""
+    return [f"{each.kind.value}: {each.subject} {each.text}" for each in report.differences]
+
+
+def assert_clean(database: str) -> Report:
+    report = check(database)
+    assert found(report) == []
+    assert report.clean
+    return report
+
+
+def test_an_empty_store_is_clean(database: str) -> None:
+    assert assert_clean(database).counts.cases == 0
+
+
+def test_a_case_that_grows_changes_and_ceases_is_clean(hub: Hub, database: str) -> None:
+    for spans in (JUNE, LONGER, CHANGED, JUNE, []):
+        hub.take(Scheme.AAP, aap("A1", spans))
+        assert_clean(database)
+        hub.accept()
+        assert_clean(database)
+    hub.take(Scheme.AAP, aap("A1", LONGER))
+    hub.accept()
+    counts = assert_clean(database).counts
+    assert (counts.cases, counts.messages, counts.orders, counts.receipts) == (1, 6, 6, 6)
+    assert counts.lines >= counts.orders
+    assert counts.payments == counts.orders
+    assert counts.audit_entries == 12
+
+
+def test_every_step_on_the_way_is_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.DAGPENGER, dp("D1", [500] * 28))
+    claimed = hub.send()
+    assert_clean(database)
+    hub.answer(answered(claimed[0]))
+    assert_clean(database)
+
+
+def test_messages_that_wait_behind_an_open_order_are_clean(hub: Hub, database: str) -> None:
+    taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER), aap("A1", LONGER), aap("A1", JUNE, dryrun=True), aap("A1", []))
+    assert taken == [Outcome.DERIVED, *[Outcome.WAITING] * 4]
+    assert_clean(database)
+    hub.accept()
+    report = assert_clean(database)
+    assert report.counts.orders == 3
+
+
+def test_rejections_warnings_and_repeats_are_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE), aap("A2", JUNE, payment=OTHER_PAYMENT))
+    one, two = hub.send()
+    rejected, warned = answered(one, "08", "Oppdraget finnes fra før"), answered(two, "04", "Merknad")
+    assert hub.answer(rejected, warned) == [Verdict.REJECTED, Verdict.ACCEPTED]
+    assert hub.answer(answered(two)) == [Verdict.REPEAT]
+    hub.take(Scheme.AAP, aap("A1", LONGER), aap("A2", LONGER, payment=OTHER_PAYMENT))
+    hub.accept()
+    assert_clean(database)
+
+
+def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    (xml,) = hub.send()
+    assert hub.answer(answered(xml, "")) == [Verdict.UNCLEAR]
+    assert_clean(database)
+    assert hub.answer(answered(xml, "08", EXISTS_ALREADY)) == [Verdict.ACCEPTED]
+    assert_clean(database)
+
+
+def test_a_receipt_that_overtakes_the_sender_is_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    orders = hub._send.claim(10)
+    hub.answer(answered(orders[0].xml))
+    assert hub._send.sent([(orders[0].order_id, orders[0].message_no)]) == 0
+    assert_clean(database)
+
+
+def test_two_areas_of_one_message_receipted_at_once_are_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
+    hub.accept()
+    assert assert_clean(database).counts.orders == len(AREAS)
+
+
+def test_dry_runs_are_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True), aap("A1", JUNE), aap("A2", [], payment=OTHER_PAYMENT, dryrun=True))
+    hub.accept()
+    hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True), aap("A1", LONGER, dryrun=True))
+    assert_clean(database)
+
+
+def test_refused_messages_are_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", [("2026-06-12", "2026-06-01", 500)]), aap("A1", JUNE, ident="nobody"), aap("A" * 31, JUNE), b"{")
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.accept()
+    hub.take(Scheme.AAP, aap("A1", LONGER, ident="10987654321"))
+    assert_clean(database)
+
+
+@pytest.mark.parametrize("severity", ["00", "08"])
+def test_a_payment_that_another_case_has_or_had_is_refused_and_clean(hub: Hub, database: str, severity: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    assert hub.take(Scheme.AAP, aap("A2", JUNE)) == [Outcome.ANSWERED]
+    (xml,) = hub.send()
+    hub.answer(answered(xml, severity, "Avvist"))
+    assert_clean(database)
+
+
+def test_receipts_of_nothing_are_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    (xml,) = hub.send()
+    assert hub.answer(xml.replace(b"A1", b"A9"), b"what?") == [Verdict.UNMATCHED, Verdict.UNREADABLE]
+    assert assert_clean(database).counts.receipts == 2
+
+
+def test_progress_is_told(hub: Hub, database: str) -> None:
+    hub.take(Scheme.DAGPENGER, *(dp(f"D{number}", [500]) for number in range(3)))
+    told: list[tuple[int, int]] = []
+    check(database, progress=lambda done, total: told.append((done, total)))
+    assert told == [(3, 3)]
+
+
+# What was changed, and the kind of difference that must tell of it.
+TAMPERED = {
+    "a message's body": (Kind.MESSAGE, "UPDATE messages SET body = replace(convert_from(body, 'UTF8'), '500', '501')::bytea"),
+    "a body with a digest to fit": (
+        Kind.ENTRY,
+        "UPDATE messages SET body = b.body, digest = sha256(b.body)"
+        " FROM (SELECT message_no, replace(convert_from(body, 'UTF8'), '500', '501')::bytea AS body FROM messages) AS b"
+        " WHERE messages.message_no = b.message_no",
+    ),
+    "an answer": (Kind.MESSAGE, "UPDATE messages SET answer = '{\"status\":\"OK\"}' WHERE state = 'answered'"),
+    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'waiting' WHERE message_no = 1"),
+    "a message's case": (Kind.ENTRY, "UPDATE messages SET case_no = NULL WHERE message_no = 1"),
+    "a message's time": (Kind.MESSAGE, "UPDATE messages SET answered_at = answered_at + interval '1 second'"),
+    "a message, stuck": (Kind.STUCK, "UPDATE messages SET state = 'derived', answered_at = NULL WHERE message_no = 1"),
+    "a message, gone": (Kind.ORPHAN, "DELETE FROM messages WHERE message_no = 1"),
+    "an order's bytes": (Kind.ORDER, "UPDATE orders SET xml = replace(convert_from(xml, 'UTF8'), '<sats>500', '<sats>900')::bytea"),
+    "an order's number": (Kind.ORDER, "UPDATE orders SET number = number + 10"),
+    "an order's state": (Kind.ORDER, "UPDATE orders SET state = 'rejected' WHERE state = 'accepted'"),
+    "an order's receipt": (Kind.ORPHAN, "UPDATE orders SET receipt_no = 99 WHERE state = 'accepted'"),
+    "an order withdrawn": (Kind.ORDER, "UPDATE orders SET state = 'withdrawn' WHERE state = 'sent'"),
+    "an order, gone": (Kind.ORDER, "DELETE FROM orders"),
+    "a line's amount": (Kind.LINE, "UPDATE order_lines SET amount = amount + 1"),
+    "a line, gone": (Kind.LINE, "DELETE FROM order_lines WHERE position = 0"),
+    "all lines, gone": (Kind.ORPHAN, "DELETE FROM order_lines"),
+    "a line too many": (
+        Kind.LINE,
+        "INSERT INTO order_lines SELECT order_id, 99, 'x', refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate,"
+        " ceased_from, decision_id FROM order_lines WHERE ceased_from IS NULL LIMIT 1",
+    ),
+    "a line made twice": (
+        Kind.DOUBLE,
+        "DROP INDEX order_lines_new; INSERT INTO order_lines SELECT gen_random_uuid(), 0, line_id, refers_to, payment_id, class_code,"
+        " start_on, end_on, amount, decided_rate, ceased_from, decision_id FROM order_lines LIMIT 1",
+    ),
+    "a payment's bytes": (Kind.PAYMENT, "UPDATE payments SET document = replace(convert_from(document, 'UTF8'), '500', '900')::bytea"),
+    "a payment's state": (Kind.PAYMENT, "UPDATE payments SET state = 'dropped' WHERE state = 'accepted'"),
+    "a superseded payment": (
+        Kind.PAYMENT,
+        "DROP INDEX payments_current_once; UPDATE payments SET superseded = NOT superseded WHERE state = 'accepted'",
+    ),
+    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET listed = listed + 1"),
+    "a payment, gone": (Kind.PAYMENT, "DELETE FROM payments WHERE version = 1"),
+    "a payment of no order": (Kind.ORPHAN, "UPDATE payments SET order_id = gen_random_uuid()"),
+    "a receipt's bytes": (Kind.RECEIPT, "UPDATE receipts SET body = body || ' '"),
+    "a receipt's words": (
+        Kind.ENTRY,
+        "UPDATE receipts SET body = b.body, digest = sha256(b.body)"
+        " FROM (SELECT receipt_no, replace(convert_from(body, 'UTF8'), 'grad>00<', 'grad>08<')::bytea AS body FROM receipts) AS b"
+        " WHERE receipts.receipt_no = b.receipt_no",
+    ),
+    "a receipt's outcome": (Kind.RECEIPT, "UPDATE receipts SET outcome = 'repeat' WHERE outcome = 'accepted'"),
+    "a receipt's note": (Kind.RECEIPT, "UPDATE receipts SET note = 'x'"),
+    "a receipt's order": (Kind.ORPHAN, "UPDATE receipts SET order_id = gen_random_uuid() WHERE outcome = 'accepted'"),
+    "a receipt, gone": (Kind.ORPHAN, "DELETE FROM receipts WHERE outcome = 'accepted'"),
+    "a status's words": (Kind.TOLD, "UPDATE outbox SET value = '{}' WHERE topic = 'helved.status.v1'"),
+    "a status's key": (Kind.TOLD, "UPDATE outbox SET key = 'other' WHERE topic = 'helved.status.v1'"),
+    "a status, gone": (Kind.TOLD, "DELETE FROM outbox WHERE value::text LIKE '%%' AND convert_from(value, 'UTF8') LIKE '%HOS_OPPDRAG%'"),
+    "a status told again": (
+        Kind.DOUBLE,
+        "INSERT INTO outbox (topic, key, value, headers, event_id, message_no, made_at) SELECT topic, key, value, headers, event_id,"
+        " message_no, made_at FROM outbox WHERE topic = 'helved.status.v1' LIMIT 1",
+    ),
+    "a status too many": (
+        Kind.TOLD,
+        "INSERT INTO outbox (topic, key, value, headers, event_id, message_no, made_at) SELECT topic, key, value, headers,"
+        " gen_random_uuid(), message_no, made_at FROM outbox WHERE topic = 'helved.status.v1' LIMIT 1",
+    ),
+    "a status of nothing": (Kind.ORPHAN, "UPDATE outbox SET message_no = NULL WHERE topic = 'helved.status.v1'"),
+    "a case list": (Kind.TOLD, "UPDATE outbox SET value = '[]' WHERE topic = 'helved.saker.v1'"),
+    "a case list, gone": (Kind.TOLD, "DELETE FROM outbox WHERE topic = 'helved.saker.v1'"),
+    "a reference to bytes": (Kind.TOLD, "UPDATE outbox SET version = version + 1 WHERE version IS NOT NULL"),
+    "a case's person": (Kind.CASE, "UPDATE cases SET person = '10987654321'"),
+    "a case's areas": (Kind.CASE, "UPDATE cases SET areas = areas || 'DP'::text"),
+    "a case's open orders": (Kind.CASE, "UPDATE cases SET open_orders = open_orders + 1"),
+    "a case's waiting messages": (Kind.CASE, "UPDATE cases SET waiting = waiting + 1"),
+    "a case's number of orders": (Kind.CASE, "UPDATE cases SET orders_made = orders_made + 1"),
+    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET audit_hash = 'x'"),
+    "a case, gone": (Kind.ORPHAN, "DELETE FROM cases"),
+    "an audit entry's hash": (Kind.CHAIN, "UPDATE audit SET hash = 'x' WHERE seq = 2"),
+    "an audit entry's digest": (Kind.CHAIN, "UPDATE audit SET digest = 'x' WHERE seq = 1"),
+    "an audit entry's time": (Kind.CHAIN, "UPDATE audit SET at = at + interval '1 second' WHERE seq = 2"),
+    "an audit entry, gone": (Kind.CHAIN, "DELETE FROM audit WHERE seq = 2"),
+    "the last audit entry, gone": (Kind.CHAIN, "DELETE FROM audit USING cases WHERE chain = case_no AND seq = audit_seq"),
+    "the operators' head": (Kind.CHAIN, "UPDATE operators SET audit_seq = 7"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_it_finds_a_change_of(hub: Hub, database: str, what: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.accept()
+    hub.take(Scheme.AAP, aap("A1", CHANGED), aap("A1", LONGER), aap("A2", JUNE, ident="nobody", payment=OTHER_PAYMENT))
+    hub.accept()
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.send()
+    assert_clean(database)
+    kind, statement = TAMPERED[what]
+    hub.connection.execute(statement)
+    report = check(database)
+    assert kind in report.by_kind, found(report)
+    assert sum(report.by_kind.values()) == len(report.differences)
+
+
+LOOSE = {
+    "a refused message's body": (Kind.MESSAGE, "UPDATE messages SET body = '{}' WHERE case_no IS NULL"),
+    "a refusal": (Kind.MESSAGE, "UPDATE messages SET answer = NULL WHERE case_no IS NULL"),
+    "a refusal, untold": (Kind.TOLD, "DELETE FROM outbox"),
+    "a dead letter": (Kind.ORPHAN, "UPDATE dead_letters SET body = 'x'"),
+    "an unmatched receipt's bytes": (Kind.RECEIPT, "UPDATE receipts SET body = 'x' WHERE outcome = 'unmatched'"),
+    "an unmatched receipt's outcome": (Kind.RECEIPT, "UPDATE receipts SET outcome = 'accepted' WHERE outcome = 'unmatched'"),
+    "an unreadable receipt's reason": (Kind.RECEIPT, "UPDATE receipts SET note = '' WHERE outcome = 'unreadable'"),
+}
+
+
+@pytest.mark.parametrize("what", LOOSE)
+def test_it_finds_a_change_outside_of_cases_of(hub: Hub, database: str, what: str) -> None:
+    hub.take(Scheme.AAP, b"{")
+    hub.answer(answered(b'<oppdrag xmlns="">'.replace(b' xmlns=""', b"") + b"<oppdrag-110/></oppdrag>"), b"what?")
+    assert_clean(database)
+    kind, statement = LOOSE[what]
+    hub.connection.execute(statement)
+    assert kind in check(database).by_kind
+
+
+def test_it_finds_a_log_that_tells_otherwise(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.accept()
+    hub.connection.execute("UPDATE outbox SET relayed_at = now(), partition = 0, position = outbox_no")
+    hub.connection.execute(
+        "INSERT INTO log_records SELECT o.topic, 0, o.outbox_no, now(), o.key, coalesce(o.value, p.document, d.xml), o.headers FROM outbox AS o"
+        " LEFT JOIN payments AS p USING (case_no, payment_id, version) LEFT JOIN orders AS d ON d.order_id = o.order_id"
+    )
+    assert_clean(database)
+    hub.connection.execute("UPDATE log_records SET value = 'x' WHERE position = 2")
+    report = check(database)
+    assert report.by_kind == {Kind.LOG: 1}
+    assert report.differences[0].subject == "2"
+
+
+def test_all_differences_are_counted_and_none_holds_personal_data(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.connection.execute(
+        "INSERT INTO receipts (message_id, digest, body, received_at, outcome) SELECT n::text, 'x', 'y', now(), 'accepted'"
+        " FROM generate_series(1, 1200) AS n"
+    )
+    hub.connection.execute("UPDATE messages SET body = 'x'")
+    report = check(database)
+    assert report.by_kind[Kind.RECEIPT] == 2400
+    assert len(report.differences) == 1000
+    assert not any("01020312345" in line or str(AAP_PAYMENT) in line for line in found(report))

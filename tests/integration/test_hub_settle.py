@@ -1,0 +1,250 @@
+"""Receipts settle orders once and for good, in whatever order, number and shape they come (design §6, helved_stream §4.5)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub_messages import aap, dp, payment_uid, ts, ts_payment
+from hub_stage import REPLIES, Stage, again, staged, told
+from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
+from kvitt.hub.settle import RawReceipt
+from kvitt.rail.emulator import Chance, Faults, set_faults, spans
+from kvitt.rail.queue import Outgoing
+from kvitt.rules.answers import Status
+from kvitt.rules.values import Scheme
+
+DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    with staged(database) as made:
+        yield made
+
+
+def ordered(stage: Stage, key: str = "k", case: str = "S") -> RawReceipt:
+    """One accepted order at the rail, its receipt not settled yet."""
+    stage.hand_in(DP, (key, dp(case)))
+    (receipt,) = stage.exchange()
+    return receipt
+
+
+def test_an_accepted_order_is_answered_in_three_steps(stage: Stage) -> None:
+    assert stage.settle([ordered(stage)]) == [Verdict.ACCEPTED]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+
+
+def test_the_same_receipt_handed_out_again_changes_nothing(stage: Stage) -> None:
+    receipt = ordered(stage)
+    assert stage.settle([receipt, receipt]) == [Verdict.ACCEPTED, Verdict.REPEAT]
+    assert stage.settle([receipt]) == [Verdict.REPEAT]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+    assert stage.one("SELECT count(*) FROM receipts") == 1
+
+
+def test_a_doubled_receipt_is_kept_as_a_repeat(stage: Stage) -> None:
+    receipt = ordered(stage)
+    assert stage.settle([receipt, *again([receipt])]) == [Verdict.ACCEPTED, Verdict.REPEAT]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+
+
+@pytest.mark.parametrize("severity", ["08", "12", "04", "99", ""])
+def test_whatever_comes_after_an_acceptance_changes_nothing(stage: Stage, severity: str) -> None:
+    receipt = ordered(stage)
+    stage.settle([receipt])
+    assert stage.settle([told(receipt, severity, "for sent")]) == [Verdict.REPEAT]
+    assert stage.order_states("S") == ["accepted"]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+
+
+@pytest.mark.parametrize("severity", ["00", "04", "12"])
+def test_whatever_comes_after_a_rejection_changes_nothing(stage: Stage, severity: str) -> None:
+    receipt = ordered(stage)
+    stage.settle([told(receipt, "08", "avvist")])
+    assert stage.settle([told(receipt, severity)]) == [Verdict.REPEAT]
+    assert stage.order_states("S") == ["rejected"]
+    assert stage.one("SELECT state FROM payments") == "dropped"
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_an_acceptance_and_a_later_rejection_the_first_counts(stage: Stage, together: bool) -> None:
+    receipt = ordered(stage)
+    both = [receipt, told(receipt, "08", ORDER_EXISTS)]
+    verdicts = stage.settle(both) if together else [*stage.settle(both[:1]), *stage.settle(both[1:])]
+    assert verdicts == [Verdict.ACCEPTED, Verdict.REPEAT]
+    assert stage.final("k").status is Status.OK
+
+
+TOLD = [
+    ("00", "", Status.OK, None, ""),
+    ("04", "Skatteopplysninger ikke funnet", Status.OK, 200, "Skatteopplysninger ikke funnet"),
+    ("08", "Overlappende avvent-perioder", Status.FAILED, 400, "Overlappende avvent-perioder"),
+    ("08", ORDER_EXISTS, Status.FAILED, 409, "Utbetalingen finnes allerede"),
+    ("08", "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", Status.FAILED, 404, "Utbetalingen finnes ikke"),
+    ("12", "Teknisk feil", Status.FAILED, 500, "Teknisk feil"),
+    ("08", "", Status.FAILED, 400, "Oppdragssystemet (OS) oppga ingen årsak"),
+    ("08   ", "blanke", Status.FAILED, 400, "blanke"),
+    ("00 ", "", Status.OK, None, ""),
+]
+
+
+@pytest.mark.parametrize(("severity", "words", "status", "code", "said"), TOLD)
+def test_a_receipt_answers_as_the_contract_says(
+    stage: Stage, severity: str, words: str, status: Status, code: int | None, said: str
+) -> None:
+    stage.settle([told(ordered(stage), severity, words)])
+    answer = stage.final("k")
+    assert answer.status is status
+    assert (answer.error.status if answer.error else None, answer.error.text if answer.error else "") == (code, said)
+    assert answer.error is None or answer.error.system == "OSUR"
+    assert answer.details is not None
+
+
+@pytest.mark.parametrize("severity", ["", "99", "0", "OK"])
+def test_an_unknown_severity_leaves_the_order_unknown_until_a_clear_receipt(stage: Stage, severity: str) -> None:
+    receipt = ordered(stage)
+    assert stage.settle([told(receipt, severity, "uklart")]) == [Verdict.UNCLEAR]
+    assert stage.order_states("S") == ["unknown"]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET"]
+    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.order_states("S") == ["accepted"]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET", "OK"]
+
+
+def test_an_unclear_and_a_clear_receipt_in_one_batch_settle_the_order(stage: Stage) -> None:
+    receipt = ordered(stage)
+    assert stage.settle([told(receipt, "99"), receipt]) == [Verdict.UNCLEAR, Verdict.ACCEPTED]
+    assert stage.order_states("S") == ["accepted"]
+    assert stage.said("k")[-1] == "OK"
+
+
+def test_a_line_of_ours_that_exists_was_accepted_before(stage: Stage) -> None:
+    receipt = told(ordered(stage), "08", LINE_EXISTS)
+    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.final("k").status is Status.OK
+    assert stage.final("k").error is None
+    assert stage.order_states("S") == ["accepted"]
+
+
+def in_doubt(stage: Stage) -> RawReceipt:
+    """An order that a sender put, and died before it noted so; the next sender has taken over."""
+    stage.hand_in(DP, ("k", dp("S")))
+    orders = stage.sender.claim(10)
+    stage.connection.execute("UPDATE orders SET state = 'unknown'")
+    stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES) for order in orders])
+    (receipt,) = stage.rail()
+    return receipt
+
+
+def test_that_an_order_exists_proves_nothing_while_a_copy_may_be_on_its_way(stage: Stage) -> None:
+    receipt = in_doubt(stage)
+    assert stage.settle([told(receipt, "08", ORDER_EXISTS)]) == [Verdict.UNCLEAR]
+    assert stage.order_states("S") == ["unknown"]
+    assert stage.said("k") == ["MOTTATT"]
+    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+
+
+def test_a_receipt_that_overtakes_the_note_that_it_was_sent_tells_both(stage: Stage) -> None:
+    stage.hand_in(DP, ("k", dp("S")))
+    orders = stage.sender.claim(10)
+    stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES) for order in orders])
+    stage.settle(stage.rail())
+    assert stage.sender.sent([(order.order_id, order.message_no) for order in orders]) == 0
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+
+
+def test_a_receipt_for_an_order_that_never_left_is_kept_unmatched(stage: Stage) -> None:
+    receipt = ordered(stage)
+    stage.connection.execute("UPDATE orders SET state = 'ready', sent_at = NULL")
+    assert stage.settle([receipt]) == [Verdict.UNMATCHED]
+    assert stage.order_states("S") == ["ready"]
+
+
+def test_receipts_settle_their_own_orders_in_any_order(stage: Stage) -> None:
+    stage.hand_in(DP, *((f"k{n}", dp(f"S{n}")) for n in range(5)))
+    receipts = stage.exchange()
+    rejected = told(receipts[3], "08", "avvist")
+    assert set(stage.settle([receipts[4], receipts[0], rejected, receipts[2], receipts[1]])) == {Verdict.ACCEPTED, Verdict.REJECTED}
+    assert [stage.final(f"k{n}").status.value for n in range(5)] == ["OK", "OK", "OK", "FEILET", "OK"]
+
+
+def test_of_two_orders_with_the_same_lines_each_gets_its_own_receipt(stage: Stage) -> None:
+    uid = payment_uid("S")
+    stage.hand_in(TS, ("k1", ts("S", ts_payment(uid, spans=[(1, 12)]))))
+    stage.finish()
+    stage.hand_in(TS, ("k2", ts("S", ts_payment(uid, spans=[(1, 5)]))))
+    (first,) = stage.exchange()
+    stage.settle([told(first, "08", "avvist")])
+    stage.hand_in(TS, ("k3", ts("S", ts_payment(uid, spans=[(1, 5)]))))
+    receipts = stage.exchange()
+    assert stage.settle([*again([first]), *receipts]) == [Verdict.REPEAT, Verdict.ACCEPTED]
+    assert stage.order_states("S") == ["accepted", "rejected", "accepted"]
+
+
+TWO_AREAS = (ts_payment(payment_uid("S", 1), benefit="TILSYN_BARN_AAP"), ts_payment(payment_uid("S", 2), benefit="BOUTGIFTER_AAP"))
+
+
+def two_orders(stage: Stage) -> list[RawReceipt]:
+    """The receipts of a message with orders in two areas; first that of TILLSTPB."""
+    stage.hand_in(TS, ("k", ts("S", *TWO_AREAS)))
+    return sorted(stage.exchange(), key=lambda receipt: b"TILLSTPB" not in receipt.body)
+
+
+@pytest.mark.parametrize("turned", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("severities", "final"),
+    [
+        (("00", "00"), ("OK", None)),
+        (("04", "00"), ("OK", 200)),
+        (("00", "08"), ("FEILET", 400)),
+        (("08", "12"), ("FEILET", None)),
+        (("04", "08"), ("FEILET", 400)),
+    ],
+)
+def test_a_message_in_two_areas_is_answered_once_by_the_worse_receipt(
+    stage: Stage, severities: tuple[str, str], final: tuple[str, int | None], together: bool, turned: bool
+) -> None:
+    receipts = [told(each, severity, "sagt") for each, severity in zip(two_orders(stage), severities, strict=True)]
+    receipts = receipts[::-1] if turned else receipts
+    if together:
+        stage.settle(receipts)
+    else:
+        stage.settle(receipts[:1])
+        assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG"]
+        stage.settle(receipts[1:])
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", final[0]]
+    error = stage.final("k").error
+    assert final[1] is None or (error is not None and error.status == final[1])
+    assert stage.rows("SELECT state, answered_at IS NOT NULL FROM messages") == [("answered", True)]
+
+
+def test_what_was_accepted_of_a_message_that_failed_in_part_is_the_truth(stage: Stage) -> None:
+    stage.settle([told(receipt, "00" if b"TILLSTPB" in receipt.body else "08", "nei") for receipt in two_orders(stage)])
+    assert stage.rows("SELECT area, state FROM payments ORDER BY area") == [("TILLSTBO", "dropped"), ("TILLSTPB", "accepted")]
+    stage.hand_in(TS, ("again", ts("S", *TWO_AREAS)))
+    assert stage.rows("SELECT area, first FROM orders WHERE number > 2") == [("TILLSTBO", True)]
+    assert stage.one("SELECT count(*) FROM order_lines AS l JOIN orders AS o USING (order_id) WHERE o.number > 2") == 1
+
+
+def test_a_message_in_two_areas_is_with_the_rail_when_both_orders_are(stage: Stage) -> None:
+    stage.hand_in(TS, ("k", ts("S", *TWO_AREAS)))
+    (one,) = stage.sender.claim(1)
+    stage.sender.sent([(one.order_id, one.message_no)])
+    assert stage.said("k") == ["MOTTATT"]
+    (other,) = stage.sender.claim(1)
+    stage.sender.sent([(other.order_id, other.message_no)])
+    assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG"]
+
+
+def test_a_rejected_first_order_leaves_the_case_new_to_the_rail(stage: Stage) -> None:
+    set_faults(stage.connection, Faults(refuse=Chance(next=1)))
+    stage.hand_in(AAP, ("k1", aap("S")))
+    assert stage.finish() == [Verdict.REJECTED]
+    stage.hand_in(AAP, ("k2", aap("S")))
+    assert stage.finish() == [Verdict.ACCEPTED]
+    assert stage.rows("SELECT first, state FROM orders ORDER BY number") == [(True, "rejected"), (True, "accepted")]
+    (span,) = spans(stage.connection, "AAP", "S")
+    assert (str(span.start), str(span.end), span.amount) == ("2026-06-01", "2026-06-12", 500)

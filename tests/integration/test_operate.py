@@ -1,0 +1,174 @@
+"""What operators do to sending and to orders: every act has a reason and stands in the audit chain, and none bypasses the books."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
+from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
+from kvitt.hub.ruling import Verdict
+from kvitt.hub.send import Send
+from kvitt.hub.settle import RawReceipt, Settle
+from kvitt.hub.submit import Submit
+from kvitt.hub.taken import Edge, Incoming
+from kvitt.rules.states import OrderState
+from kvitt.rules.values import Scheme
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+from kvitt.wire.topics import primary_input
+
+KARI = Operator("kari", "a test")
+KARI_AND_OLA = Operator("kari", "a test", "ola")
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Bench:
+    """A hub stepped by hand."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+        self.submit, self.settle, self.operate = Submit(connection, clock), Settle(connection, clock), Operate(connection, clock)
+        held = connection.execute(load("leases").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
+        assert held is not None
+        self.send = Send(connection, clock, Edge("sender", int(held[0])))
+        self.position = 0
+
+    def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:
+        """Submits a one-off grant of tilleggsstønader; gives the payment id."""
+        payment_id = payment_id or str(uuid4())
+        span = {"fom": day, "tom": day, "beløp": amount}
+        body = {
+            "sakId": case_id,
+            "behandlingId": "1",
+            "personident": "01020312345",
+            "vedtakstidspunkt": "2025-07-04T09:15:30",
+            "periodetype": "EN_GANG",
+            "utbetalinger": [{"id": payment_id, "stønad": "TILSYN_BARN_AAP", "perioder": [span]}],
+        }
+        topic = primary_input(Scheme.TILLEGGSSTONADER)
+        self.submit([Incoming(topic, 0, self.position, str(uuid4()).encode(), json.dumps(body).encode())])
+        self.position += 1
+        return payment_id
+
+    def send_all(self) -> list[str]:
+        orders = self.send.claim(100)
+        self.send.sent([(order.order_id, order.message_no) for order in orders])
+        return [order.order_id for order in orders]
+
+    def receipt(self, order_id: str, grade: str = "00") -> Verdict:
+        row = self.connection.execute("SELECT xml FROM orders WHERE order_id = %s", (order_id,)).fetchone()
+        assert row is not None
+        mmel = f"<mmel><alvorlighetsgrad>{grade}</alvorlighetsgrad></mmel><oppdrag-110>".encode()
+        return self.settle([RawReceipt(str(uuid4()), bytes(row[0]).replace(b"<oppdrag-110>", mmel, 1))])[0]
+
+    def statuses(self) -> list[str]:
+        rows = self.connection.execute("SELECT value FROM outbox WHERE topic = 'helved.status.v1' ORDER BY outbox_no")
+        return [json.loads(bytes(row[0]))["status"] for row in rows]
+
+    def state(self, order_id: str) -> str:
+        row = self.connection.execute("SELECT state FROM orders WHERE order_id = %s", (order_id,)).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def acts(self) -> list[str]:
+        return [str(row[0]) for row in self.connection.execute("SELECT what FROM audit WHERE chain = 0 ORDER BY seq")]
+
+
+@pytest.fixture
+def bench(database: str) -> Iterator[Bench]:
+    with connect(database) as connection:
+        yield Bench(connection)
+
+
+@pytest.mark.parametrize("areas", [["TILLSTPB"], areas_of(Scheme.TILLEGGSSTONADER), [EVERYWHERE]])
+def test_a_stopped_area_is_not_sent_to_until_it_is_resumed(bench: Bench, areas: list[str]) -> None:
+    bench.operate.stop(areas, KARI)
+    bench.pay("A", 100)
+    assert bench.send_all() == []
+    assert [stop.reason for stop in bench.operate.stopped()] == ["a test"] * len(areas)
+    assert sorted(bench.operate.resume(areas, KARI)) == sorted(areas)
+    assert len(bench.send_all()) == 1
+    assert bench.acts() == ["stop", "resume"]
+
+
+def test_another_area_is_sent_to_while_one_is_stopped(bench: Bench) -> None:
+    bench.operate.stop(["DP"], KARI)
+    bench.pay("A", 100)
+    assert len(bench.send_all()) == 1
+
+
+def test_a_withdrawn_order_answers_its_message_and_lets_the_next_one_in(bench: Bench) -> None:
+    payment_id = bench.pay("A", 100)
+    bench.pay("A", 200, payment_id=payment_id)
+    [first] = bench.operate.orders([OrderState.READY])
+    bench.operate.withdraw(first.order_id, KARI)
+    assert bench.state(first.order_id) == "withdrawn"
+    assert bench.statuses() == ["MOTTATT", "MOTTATT", "FEILET", "MOTTATT"]
+    [second] = bench.send_all()
+    assert bench.receipt(second) is Verdict.ACCEPTED
+    assert bench.statuses()[-1] == "OK"
+    with pytest.raises(NotInThatState):
+        bench.operate.withdraw(first.order_id, KARI)
+    assert bench.acts() == ["withdraw"]
+
+
+def test_an_order_that_has_left_can_not_be_withdrawn(bench: Bench) -> None:
+    bench.pay("A", 100)
+    [order_id] = bench.send_all()
+    with pytest.raises(NotInThatState):
+        bench.operate.withdraw(order_id, KARI)
+    assert bench.acts() == []
+
+
+def test_an_equal_line_under_a_new_id_is_held_until_two_people_release_it(bench: Bench) -> None:
+    bench.pay("A", 100)
+    assert bench.receipt(bench.send_all()[0]) is Verdict.ACCEPTED
+    bench.pay("A", 100)
+    assert bench.send_all() == []
+    [blocked] = bench.operate.orders([OrderState.READY], blocked_only=True)
+    assert blocked.blocked is not None
+    for alone in (KARI, Operator("kari", "a test", "kari")):
+        with pytest.raises(NeedsSecondPerson):
+            bench.operate.release(blocked.order_id, alone)
+    bench.operate.release(blocked.order_id, KARI_AND_OLA)
+    assert bench.send_all() == [blocked.order_id]
+    with pytest.raises(NotInThatState):
+        bench.operate.release(blocked.order_id, KARI_AND_OLA)
+
+
+@pytest.mark.parametrize(("amount", "day"), [(101, "2025-06-02"), (100, "2025-06-03")])
+def test_a_line_that_differs_is_not_held(bench: Bench, amount: int, day: str) -> None:
+    bench.pay("A", 100)
+    bench.receipt(bench.send_all()[0])
+    bench.pay("A", amount, day=day)
+    assert len(bench.send_all()) == 1
+
+
+@pytest.mark.parametrize(("accepted", "status"), [(True, "OK"), (False, "FEILET")])
+def test_an_order_without_a_receipt_is_settled_by_an_operators_word(bench: Bench, accepted: bool, status: str) -> None:
+    bench.pay("A", 100)
+    [order_id] = bench.send_all()
+    with pytest.raises(NeedsSecondPerson):
+        bench.operate.decide(order_id, accepted=accepted, operator=KARI)
+    verdict = bench.operate.decide(order_id, accepted=accepted, operator=KARI_AND_OLA)
+    assert verdict is (Verdict.ACCEPTED if accepted else Verdict.REJECTED)
+    assert bench.statuses()[-1] == status
+
+
+def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:
+    bench.pay("A", 100)
+    [claimed] = bench.send.claim(10)
+    bench.connection.execute("UPDATE orders SET state = 'unknown'")
+    bench.operate.resend(claimed.order_id, KARI_AND_OLA)
+    [again] = bench.send.claim(10)
+    assert (again.order_id, again.xml) == (claimed.order_id, claimed.xml)
+    with pytest.raises(OrderNotFound):
+        bench.operate.resend(str(uuid4()), KARI_AND_OLA)

@@ -34,9 +34,15 @@ class Clock:
         return self.now
 
 
-def aap(case_id: str, spans: Sequence[tuple[str, str, int]], *, payment: UUID = AAP_PAYMENT, **head: Any) -> bytes:
-    """A whole-case message of AAP: spans of one payment as (from, to, amount)."""
-    entries = [{"id": payment, "fom": start, "tom": end, "sats": 1000, "utbetaltBeløp": amount} for start, end, amount in spans]
+def aap(
+    case_id: str, spans: Sequence[tuple[str, str, int]], *, payment: UUID = AAP_PAYMENT, also: Sequence[UUID] = (), **head: Any
+) -> bytes:
+    """A whole-case message of AAP: spans of a payment, and the same ones of others, as (from, to, amount)."""
+    entries = [
+        {"id": payment_id, "fom": start, "tom": end, "sats": 1000, "utbetaltBeløp": amount}
+        for payment_id in (payment, *also)
+        for start, end, amount in spans
+    ]
     return _encoded({"ident": PERSON, "vedtakstidspunktet": "2026-06-30T09:15:30", "utbetalinger": entries}, case_id, head)
 
 

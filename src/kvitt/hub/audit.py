@@ -4,8 +4,9 @@ A case has a chain of its own, whose head stands on the case's row: the lock of 
 """
 
 import hashlib
-from datetime import datetime
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from kvitt.store.rows import AuditRow
 
@@ -32,19 +33,8 @@ def digest(*contents: bytes) -> bytes:
     return hashed.digest()
 
 
-def link(
-    previous: bytes,
-    chain: int,
-    seq: int,
-    at: datetime,
-    what: str,
-    message_no: int | None,
-    order_id: str | None,
-    receipt_no: int | None,
-    content: bytes,
-    note: str | None = None,
-) -> AuditRow:
-    """The entry that follows the one whose hash is `previous`; `content` is the digest of what the entry tells of."""
-    told = f"{chain}|{seq}|{at.timestamp():.6f}|{what}|{message_no}|{order_id}|{receipt_no}|{note}"
-    hashed = hashlib.sha256(previous + told.encode() + content).digest()
-    return AuditRow(chain, seq, at, what, message_no, order_id, receipt_no, content, note, hashed)
+def link(previous: bytes, entry: AuditRow) -> AuditRow:
+    """The entry with its hash, which covers all its fields and the hash of the entry before."""
+    where = f"{entry.chain}|{entry.seq}|{entry.at.timestamp():.6f}|{entry.what}"
+    told = f"{where}|{entry.message_no}|{entry.order_id}|{entry.receipt_no}|{entry.note}"
+    return replace(entry, hash=hashlib.sha256(previous + told.encode() + entry.digest).digest())

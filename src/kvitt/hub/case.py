@@ -14,7 +14,7 @@ from kvitt.rules.claims import Claims
 from kvitt.rules.derive import CaseState
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.store.queries import load
-from kvitt.store.rows import CaseStep
+from kvitt.store.rows import AuditRow, CaseStep
 from kvitt.wire import payment
 
 _SQL = load("cases")
@@ -78,20 +78,35 @@ class Case:
     ) -> None:
         """Adds an entry to the case's audit chain."""
         self.audit_seq += 1
-        entry = link(self.audit_hash, self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content)
+        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, None, b"")
+        entry = link(self.audit_hash, told)
         self.audit_hash = entry.hash
         self.changed = True
         facts.audit.append(entry)
 
 
-def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
-    """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
+def lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
+    """Locks the named cases that exist, in sorted order; their accepted payments are not loaded."""
     ordered = sorted(set(keys))
     named = [[scheme.value for scheme, _ in ordered], [case_id for _, case_id in ordered]]
-    cases = [Case(row) for row in cursor.execute(_SQL.lock_cases, named, binary=True)]
+    return [Case(row) for row in cursor.execute(_SQL.lock_cases, named, binary=True)]
+
+
+def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
+    """Loads the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before."""
     by_number = {case.case_no: case for case in cases}
+    for case in cases:
+        case.payments.clear()
+        case.listed.clear()
+    named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
     for case_no, listed, document in cursor.execute(_SQL.current_payments, named, binary=True):
         by_number[case_no].accepted(document, listed)
+
+
+def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
+    """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
+    cases = lock_cases(cursor, keys)
+    load_payments(cursor, cases)
     return cases
 
 

@@ -1,11 +1,9 @@
-"""Dead letters: what could not be read is looked at, mended and sent through the scheme's topic again, once, by a named person (design §4, §11).
+"""Dead letters: what could not be read is looked at, mended, and sent to its topic again, once, by a named person (design §4, §11).
 
-A replay is a row of the outbox, written in the transaction that closes the letter and notes it in the operators' audit chain; the relay
-takes it from there to the topic like everything else that is told.
+A replay is one transaction: the letter is closed, the operators' audit chain tells of it, and the record is handed to the log.
 """
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -17,12 +15,24 @@ from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
-from kvitt.store.rows import OutboxRow, write
 from kvitt.wire import topics
 
 _SQL = load("dead")
-_EVENTS: Final = uuid.UUID("3d6a4a8e-2f0b-5c58-9a57-3a0f1d1c7b90")
 OPEN: Final = "open"
+
+
+class Replayed(Struct, frozen=True):
+    """A record as it shall stand on its topic; headers as the store keeps them."""
+
+    topic: str
+    key: bytes
+    body: bytes
+    headers: bytes
+    at: datetime
+
+
+Put = Callable[[Replayed], object]
+"""Appends a record to its topic in the transaction that is open on the connection of `DeadLetters`."""
 
 
 class DeadLetterNotFound(KvittError):
@@ -88,8 +98,8 @@ class DeadLetter(Struct, frozen=True):
 class DeadLetters:
     """The dead letters, on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Clock, put: Put | None = None) -> None:
+        self._connection, self._clock, self._put = connection, clock, put
 
     def listed(self, *, state: str | None = OPEN, limit: int = 1000) -> Sequence[Listed]:
         """Letters in a state (None = any), oldest first."""
@@ -102,27 +112,30 @@ class DeadLetters:
             raise DeadLetterNotFound(f"there is no dead letter {number}")
         return DeadLetter(*row)
 
-    def replay(self, number: int, operator: Operator, *, body: bytes | None = None, key: bytes | None = None) -> str:
-        """Sends a letter through its scheme's internal topic again, `body` instead of its own bytes when given; gives the topic.
+    def replay(self, number: int, operator: Operator, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
+        """Sends a letter through its scheme's internal topic again, `body` instead of its own bytes when given; gives what was put there.
 
         The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. Raises
         DeadLetterNotFound, NotReplayable, and NotInThatState for a letter that was replayed before.
         """
-        letter = self.find(number)
-        content = letter.body if body is None else body
-        answered_under = key if key is not None else letter.key
-        if problem := unaddressed(Incoming(letter.source, letter.partition, letter.position, answered_under, content)):
-            raise NotReplayable(f"{problem}; name a key to replay it under")
-        assert answered_under is not None, "checked just above"
-        topic = topics.INTERNAL_INPUTS[letter.scheme]
+        assert self._put is not None, "only who can put may replay"
+        record = self.as_replayed(number, body=body, key=key)
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            now = self._clock()
-            closing = {"dead_no": number, "now": now, "by": operator.name, "note": operator.reason}
+            closing = {"dead_no": number, "now": record.at, "by": operator.name, "note": operator.reason}
             if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
                 raise NotInThatState(f"dead letter {number} has been replayed before")
-            event = str(uuid.uuid5(_EVENTS, f"dead letter {number}"))
-            headers = letter.headers or topics.encode_headers(())
-            write(cursor, [OutboxRow(topic, answered_under, content, headers, event, letter.message_no, None, now)])
-            changed = "" if body is None else " with a mended body"
-            note(cursor, now, "replay dead letter", operator, f"dead letter {number}{changed}")
-        return topic
+            self._put(record)
+            mended = "" if body is None else " with a mended body"
+            note(cursor, record.at, "replay dead letter", operator, f"dead letter {number}{mended}")
+        return record
+
+    def as_replayed(self, number: int, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
+        """The record that a replay would put on the topic; changes nothing. Raises DeadLetterNotFound, NotReplayable."""
+        letter = self.find(number)
+        content = letter.body if body is None else body
+        asked_under = letter.key if key is None else key
+        if problem := unaddressed(Incoming(letter.source, letter.partition, letter.position, asked_under, content)):
+            raise NotReplayable(f"dead letter {number}: {problem}; name a key to replay it under")
+        assert asked_under is not None, "what can be addressed has a key"
+        headers = letter.headers or topics.encode_headers(())
+        return Replayed(topics.INTERNAL_INPUTS[letter.scheme], asked_under, content, headers, self._clock())

@@ -34,15 +34,16 @@ class Facts:
         self.cases: list[CaseStep] = []
         self.dead: list[DeadLetterRow] = []
 
-    def _kinds(self) -> Sequence[Sequence[Row]]:
+    def kinds(self) -> Sequence[Sequence[Row]]:
+        """The rows by kind, in the order in which they are written."""
         return (self.messages, self.steps, self.orders, self.lines, self.payments, self.outbox, self.audit, self.cases, self.dead)
 
     def add(self, other: "Facts") -> None:
         """Takes over the rows of one message once all of them are known to be sound."""
-        for mine, theirs in zip(self._kinds(), other._kinds(), strict=True):
+        for mine, theirs in zip(self.kinds(), other.kinds(), strict=True):
             mine.extend(theirs)  # type: ignore[attr-defined]
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
         """One statement per kind of row that there is."""
-        for rows in self._kinds():
+        for rows in self.kinds():
             write(cursor, rows)

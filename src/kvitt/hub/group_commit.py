@@ -24,20 +24,24 @@ class _Lane(Generic[Command, Result]):
     def __init__(self, execute: Callable[[Sequence[Command]], Sequence[Result]], name: str, max_batch: int, max_waiting: int) -> None:
         self._execute, self._max_batch = execute, max_batch
         self._waiting: queue.Queue[tuple[Command, Future[Result]] | None] = queue.Queue(max_waiting)
-        self._closed = threading.Event()
+        self._closed, self._handing_in = False, threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, command: Command) -> Future[Result]:
-        if self._closed.is_set():
-            raise Closed
         future: Future[Result] = Future()
-        self._waiting.put((command, future))
+        # Held while the lane is full, too: nothing may be handed in behind the mark that ends the lane, or it would never be answered.
+        with self._handing_in:
+            if self._closed:
+                raise Closed
+            self._waiting.put((command, future))
         return future
 
     def close(self) -> None:
-        self._closed.set()
-        self._waiting.put(None)
+        with self._handing_in:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
         self._thread.join()
 
     def _gather(self) -> list[tuple[Command, Future[Result]]] | None:
@@ -61,6 +65,8 @@ class _Lane(Generic[Command, Result]):
             futures = [future for _, future in batch]
             try:
                 results = self._execute([command for command, _ in batch])
+                if len(results) != len(batch):
+                    raise ValueError(f"{len(batch)} commands gave {len(results)} results")  # noqa: TRY301 - told like any failure
             except Exception as error:  # noqa: BLE001 - every caller of the batch is told, so the failure is not lost
                 for future in futures:
                     future.set_exception(error)

@@ -1,4 +1,4 @@
-"""What operators do: stop and resume sending, release, withdraw, resend and decide orders. Each with a reason, each audited (design §8, §11)."""
+"""What operators do: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
 
 import uuid
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from kvitt.hub.tell import Teller
 from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Answer, Grade, Receipt, Status
 from kvitt.rules.catalogue import AREAS
-from kvitt.rules.refusals import BASE
+from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.states import MessageState, OrderState
-from kvitt.rules.values import Area, Refusal, Scheme
+from kvitt.rules.values import Area, Scheme
 from kvitt.store.queries import load
-from kvitt.store.rows import MessageStep, write
+from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml, status
 from kvitt.wire.receipted import receipted
 
@@ -67,11 +67,11 @@ def _second_person(operator: Operator) -> None:
         raise NeedsSecondPerson("this moves money: name another person who approves it")
 
 
-def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Operator, subject: str, order_id: str | None = None) -> None:
+def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Operator, subject: str) -> None:
     """Appends to the operators' audit chain, under its lock."""
     seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), 0, seq + 1, now, what, None, order_id, None, digest(told.encode()), told)
+    entry = link(bytes(head), AuditRow(0, seq + 1, now, what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
 
@@ -126,7 +126,7 @@ class Operate:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
                 raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
-            note(cursor, self._clock(), what, operator, order_id, order_id)
+            note(cursor, self._clock(), what, operator, order_id)
 
     def _find(self, cursor: psycopg.Cursor[Any], order_id: str) -> tuple[Scheme, str, int, bytes]:
         row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
@@ -145,18 +145,17 @@ class Operate:
                 raise NotInThatState(f"order {order_id} has left, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             facts = Facts()
-            self._withdrawn(cursor, facts, case, asked, order_id, now)
+            still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
+            self._withdrawn(facts, case, asked, order_id, now, last=not (still_open and still_open[1]))
             let_in(cursor, facts, {(scheme, case_id): case}, now)
             facts.cases = [case.step()]
             facts.write(cursor)
-            note(cursor, now, "withdraw", operator, order_id, order_id)
+            note(cursor, now, "withdraw", operator, order_id)
 
-    def _withdrawn(self, cursor: psycopg.Cursor[Any], facts: Facts, case: Case, asked: Asked, order_id: str, now: datetime) -> None:
+    def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order_id: str, now: datetime, *, last: bool) -> None:
         message_no = asked.address.message_no
-        still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-        answer = Answer(Status.FAILED, asked.details, Refusal(409, "Utbetalingen er trukket tilbake før den ble sendt", BASE))
+        answer = Answer(Status.FAILED, asked.details, WITHDRAWN)
         value = status.encode(answer)
-        last = not (still_open and still_open[1])
         if last:
             Teller(facts, asked.address, now).status(answer, str(uuid.uuid5(uuid.UUID(order_id), "withdrawn")))
         state = MessageState.ANSWERED if last else MessageState.DERIVED
@@ -172,7 +171,7 @@ class Operate:
         _second_person(operator)
         with self._connection.transaction(), self._connection.cursor() as cursor:
             _, _, _, xml = self._find(cursor, order_id)
-            note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id, order_id)
+            note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
         echo = receipt_xml.decode(xml)
         grade = Grade.OK if accepted else Grade.REJECTED
         receipt = Receipt(

@@ -1,4 +1,4 @@
-"""Preview: what a message would do if it came now, by the very functions that would do it, in a transaction that can not write (design §7)."""
+"""Preview: what a message would do now, by the very functions that would do it, in a transaction that writes nothing (design §7)."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -37,7 +37,6 @@ class Candidate(Struct, frozen=True):
     stamp: str
     first: bool
     xml: bytes
-    was_sent: bool
     person: str
 
 

@@ -62,7 +62,8 @@ class Send:
             asked = lock_messages(cursor, [message_no for _, message_no in orders])
             arguments = {"order_ids": [order_id for order_id, _ in orders], "sender": self._sender, "now": now}
             moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
-            complete = cursor.execute(_SQL.all_with_rail, [sorted({row[1] for row in moved})], binary=True).fetchall()
+            first_time = sorted({message_no for _, message_no, first in moved if first})
+            complete = cursor.execute(_SQL.all_with_rail, [first_time], binary=True).fetchall()
             facts = Facts()
             for (message_no,) in sorted(complete):
                 Teller(facts, asked[message_no].address, now).with_rail(asked[message_no].details)

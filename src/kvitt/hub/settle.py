@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kvitt.errors import UnreadableReceipt
 from kvitt.hub.books import Books
-from kvitt.hub.case import load_cases
+from kvitt.hub.case import lock_cases
 from kvitt.hub.crash import reached
 from kvitt.hub.desk import lines_digest
 from kvitt.hub.facts import Facts
@@ -22,7 +22,7 @@ from kvitt.rules.answers import Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from kvitt.store.database import is_connection_lost
+from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
 from kvitt.wire import receipt_xml
 
@@ -82,7 +82,7 @@ class Settle:
         try:
             return self._transact([one])[0]
         except psycopg.Error as error:
-            if is_connection_lost(error):
+            if may_pass(error):
                 raise
             _log.error("receipt kept without effect", error=type(error).__name__)
             return self._transact([_Read(one.raw, one.digest, None, f"{type(error).__name__}: {error}")])[0]
@@ -92,7 +92,7 @@ class Settle:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             numbers = _store_raw(cursor, batch, now)
             keys = [key for each in batch if (key := each.case_key)]
-            cases = {(case.scheme, case.case_id): case for case in load_cases(cursor, keys)} if keys else {}
+            cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
             facts = Facts()
             ruled = _rule(cursor, batch, numbers)
             books = Books(cursor, facts, {case.case_no: case for case in cases.values()}, now)
@@ -136,7 +136,7 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
         columns = [list(column) for column in zip(*asked, strict=True)]
         for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
             found.setdefault(row[0], []).append(
-                Candidate(row[1], row[2], row[3], row[4], row[5], OrderState(row[6]), row[7], row[8], bytes(row[9]), row[10], row[11])
+                Candidate(row[1], row[2], row[3], row[4], row[5], OrderState(row[6]), row[7], row[8], bytes(row[9]), row[10])
             )
     return found
 

@@ -15,7 +15,7 @@ from kvitt.hub.desk import Desk
 from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Incoming, Reading, Taken, failure, read, unaddressed
 from kvitt.rules.values import Refusal, Scheme
-from kvitt.store.database import is_connection_lost
+from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
 from kvitt.store.rows import DeadLetterRow, MessageRow
 
@@ -48,7 +48,8 @@ class Submit:
         """One outcome per record, all of them durable on return.
 
         A record that fails alone is answered and kept; it never sinks its neighbours. Raises LeaseLost when a source
-        partition is no longer ours (nothing is done then), psycopg errors when the connection is gone.
+        partition is no longer ours, or a batch before this one has failed (nothing is done then), psycopg errors when the
+        connection is gone.
         """
         readings = [None if unaddressed(each) else read(each) for each in batch]
         try:
@@ -63,7 +64,7 @@ class Submit:
         try:
             return self._transact([incoming], [reading])[0]
         except (psycopg.Error, ValueError, OverflowError) as error:
-            if is_connection_lost(error):
+            if may_pass(error):
                 raise
             if self._repeated(incoming):
                 return Outcome.REPEATED
@@ -111,7 +112,8 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
     for each in batch:
         if each.edge:
             key = (each.edge.lease, each.edge.epoch)
-            first = spans[key][0] if key in spans else each.position
+            follows = each.position if each.follows is None else each.follows
+            first = spans[key][0] if key in spans else follows
             spans[key] = (first, each.position + 1)
     if not spans:
         return
@@ -122,7 +124,7 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
         *map(list, zip(*(spans[key] for key in ordered), strict=True)),
     ]
     if len(cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()) < len(ordered):
-        raise LeaseLost(f"a source partition among {', '.join(lease for lease, _ in ordered)}")
+        raise LeaseLost(f"or not read up to here: a source partition among {', '.join(lease for lease, _ in ordered)}")
 
 
 def _with_failure(reading: Reading, error: Exception) -> Reading:

@@ -24,7 +24,11 @@ class Edge(Struct, frozen=True):
 
 
 class Incoming(Struct, frozen=True):
-    """A record of an input topic under the identity that its edge gave it. `edge` is None for sources without a position to keep."""
+    """A record of an input topic under the identity that its edge gave it. `edge` is None for sources without a position to keep.
+
+    `follows` is how far the partition had been read before it, where that is not its own position (None): sources may leave
+    positions out. A record is only handled when everything before it is.
+    """
 
     source: str
     partition: int
@@ -33,6 +37,7 @@ class Incoming(Struct, frozen=True):
     body: bytes | None
     headers: bytes | None = None
     edge: Edge | None = None
+    follows: int | None = None
 
 
 class Address(Struct, frozen=True):

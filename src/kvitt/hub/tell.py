@@ -103,6 +103,6 @@ def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message
     """The ids of a case's living payments, under the case's own key (helved_stream §1.2)."""
     key = cases.encode_key(CaseId(case.case_id), case.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])
-    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}")
+    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}\0{','.join(payment_ids)}")
     headers = topics.encode_headers([("fagsystem", case.scheme.value)])
     facts.outbox.append(OutboxRow(topics.CASES, key, value, headers, event, message_no, None, now))

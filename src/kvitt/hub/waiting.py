@@ -1,4 +1,4 @@
-"""The queue of a case: when its last open order is receipted, the next waiting message is derived in the same transaction (design §4 step 7)."""
+"""The queue of a case: when its last open order is settled, the next waiting message is derived in the same transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from kvitt.hub.case import Case, find_elsewhere
+from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.desk import Desk
 from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Incoming, Reading, Taken, failure, read
@@ -24,7 +24,8 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases."""
     free = {case.case_no: case for case in cases.values() if case.waiting and not case.open_orders}
     if free:
-        _reload(cursor, list(free.values()))
+        # Their receipts may have changed the accepted payments in this very transaction.
+        load_payments(cursor, list(free.values()))
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen)
@@ -69,14 +70,3 @@ def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Map
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
     return [(row[0], row[1], read(Incoming(row[2], row[3], row[4], bytes(row[5]), bytes(row[6]), row[7]))) for row in rows]
-
-
-def _reload(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
-    """The accepted payments as this transaction's receipts have made them."""
-    named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
-    by_number = {case.case_no: case for case in cases}
-    for case in cases:
-        case.payments.clear()
-        case.listed.clear()
-    for case_no, listed, document in cursor.execute(_SQL.current_payments, named, binary=True).fetchall():
-        by_number[case_no].accepted(bytes(document), listed)

@@ -28,6 +28,9 @@ from kvitt.rules.values import (
     Refusal,
 )
 
+MAX_LINES = 5000
+"""Of one order: more would make XML that neither the rail nor its receipts can carry (8 MB), and no answer would ever come."""
+
 
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
@@ -237,7 +240,8 @@ def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, 
             return broken
     if not changes:
         return broken_decision(decision) or ()
-    return _build(decision, changes, state, made_at)
+    orders = _build(decision, changes, state, made_at)
+    return refusals.TOO_MANY_LINES if any(len(order.lines) > MAX_LINES for order in orders) else orders
 
 
 def _build(decision: Decision, changes: Sequence[Change], state: CaseState, made_at: datetime) -> tuple[Order, ...]:

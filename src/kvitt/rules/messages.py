@@ -31,7 +31,7 @@ class DpKind(StrEnum):
     HOLIDAY_SUPPLEMENT = "DagpengerFerietillegg"
 
 
-class DpDay(Struct, frozen=True):
+class DpDay(Struct, frozen=True, gc=False):
     """One day of a reporting period; `amount` is what is paid that day, in kroner."""
 
     reporting_period: str

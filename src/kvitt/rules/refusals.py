@@ -20,12 +20,15 @@ TOO_LONG = Refusal(400, "Utbetalinger kan ikke strekke seg over 1100 dager", f"{
 ZERO_AMOUNT = Refusal(400, "Beløp må være > 0", f"{_CREATE}#ugyldig-belop")
 BAD_CASE_ID = Refusal(400, "Sak-ID må være mellom 1 og 30 tegn", f"{_CREATE}#ugyldig-sak-id")
 BAD_DECISION_ID = Refusal(400, "Behandling-ID må være mellom 1 og 30 tegn", f"{_CREATE}#ugyldig-behandling-id")
+BLANK_AT_ENDS = Refusal(400, "Sak-ID og behandling-ID kan ikke begynne eller slutte med blanke tegn", f"{_CREATE}#ugyldig-sak-id")
 BAD_PERSON = Refusal(400, "Feltet personident må være 11 siffer (person) eller 9 siffer (organisasjon)", f"{_CREATE}#ugyldig-personident")
 BAD_OFFICE = Refusal(400, "Feltet betalendeEnhet/kostnadssted må være et enhetsnummer på 4 siffer", f"{_CREATE}#ugyldig-enhet")
 BAD_CASEWORKER = Refusal(400, "Feltet saksbehandler må være mellom 1 og 8 tegn", f"{_CREATE}#ugyldig-saksbehandler")
 BAD_APPROVER = Refusal(400, "Feltet beslutter må være mellom 1 og 8 tegn", f"{_CREATE}#ugyldig-beslutter")
 BAD_HOLD_BACK = Refusal(400, "Feltet avvent må ha tom >= fom", f"{_CREATE}#ugyldig-avvent")
 NO_REAL_CHANGE = Refusal(409, "Ingen reell endring", f"{_CHANGE}#minimum-changes")
+TOO_MANY_LINES = Refusal(400, "Et oppdrag kan ha høyst 5000 linjer; del opp meldingen", f"{_CREATE}#for-mange-linjer")
+WITHDRAWN = Refusal(409, "Utbetalingen er trukket tilbake før den ble sendt", BASE)
 REPEATED_PAYMENT = Refusal(400, "Samme utbetaling (id) kan bare forekomme én gang i en melding", f"{_CREATE}#duplikat-id")
 
 

@@ -1,4 +1,4 @@
-"""What a claim must keep to be ordered, in the order in which the contract checks it; the first broken rule is told (helved_stream §2.9)."""
+"""What a claim must keep to be ordered, in the contract's order; the first broken rule is told (helved_stream §2.9)."""
 
 import re
 from collections import Counter
@@ -79,7 +79,10 @@ _OF_FIELDS: tuple[Check, ...] = (_office, _class_code)
 
 def broken_case_id(case_id: str) -> Refusal | None:
     """Ids are 1 to 30 characters; the rail's fields are no longer (design §12)."""
-    return None if len(case_id.strip()) > 0 and len(case_id) <= MAX_ID_CHARACTERS else refusals.BAD_CASE_ID
+    if not case_id.strip() or len(case_id) > MAX_ID_CHARACTERS:
+        return refusals.BAD_CASE_ID
+    # The rail trims what it echoes, so a receipt of such a case could not be matched.
+    return None if case_id == case_id.strip() else refusals.BLANK_AT_ENDS
 
 
 def broken_decision(decision: Decision) -> Refusal | None:
@@ -88,6 +91,8 @@ def broken_decision(decision: Decision) -> Refusal | None:
         return broken
     if not decision.decision_id.strip() or len(decision.decision_id) > MAX_ID_CHARACTERS:
         return refusals.BAD_DECISION_ID
+    if decision.decision_id != decision.decision_id.strip():
+        return refusals.BLANK_AT_ENDS
     if not _PERSON.fullmatch(decision.person):
         return refusals.BAD_PERSON
     if not 0 < len(decision.caseworker.strip()) <= len(decision.caseworker) <= _CASEWORKER_CHARACTERS:
@@ -120,7 +125,7 @@ def repeated_payment(claims: tuple[PaymentClaim, ...]) -> Refusal | None:
 
 
 def changed_for_life(decision: Decision, claim: PaymentClaim, stored: Payment) -> Refusal | None:
-    """Person and rate type belong to a payment for life, its benefit until it has ceased; case ids are compared where payments are found."""
+    """Person and rate type belong to a payment for life, its benefit until it has ceased; its case is looked at elsewhere."""
     if claim.kind is Claim.CEASE_STORED:
         return None
     if decision.person != stored.person:

@@ -58,7 +58,7 @@ class Benefit(Struct, frozen=True):
     may_use_umbrella_area: bool
 
 
-class Period(Struct, frozen=True):
+class Period(Struct, frozen=True, gc=False):
     """One amount from `start` to `end`, both included; `decided_rate` is the full rate of the decision."""
 
     start: date
@@ -129,7 +129,7 @@ class OrderLine(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """What the rail gets for one case and area; `made_at` is the clock, in Oslo local time, the only thing in it not a function of content."""
+    """What the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content."""
 
     order_id: OrderId
     scheme: Scheme

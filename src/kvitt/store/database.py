@@ -14,6 +14,9 @@ RETRY_SECONDS: Final = 0.02
 ENDED_BY_SERVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """SQLSTATE of: shut down by the administrator, shut down by a crash, not accepting connections now, idle too long."""
 
+PASSING_CLASSES: Final = ("40", "53", "55P03", "57", "58")
+"""SQLSTATE classes of: transaction rolled back, insufficient resources, lock not available, operator intervention, system error."""
+
 CONNECTION_CLASS: Final = "08"
 """The first two characters of every SQLSTATE that is about the connection itself."""
 
@@ -60,3 +63,13 @@ def is_connection_lost(error: BaseException) -> bool:
         return False
     # A torn or refused socket is reported by libpq itself, without an SQLSTATE.
     return error.sqlstate is None or error.sqlstate in ENDED_BY_SERVER or error.sqlstate.startswith(CONNECTION_CLASS)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the fault lies with the server's present state (deadlock, lock, memory, disk, cancelled), not with what was asked of it.
+
+    The same work may succeed later as it is, so nobody is to be told that it failed.
+    """
+    if is_connection_lost(error):
+        return True
+    return isinstance(error, psycopg.Error) and error.sqlstate is not None and error.sqlstate.startswith(PASSING_CLASSES)

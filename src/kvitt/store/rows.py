@@ -5,15 +5,12 @@ The order of the fields is the order of the statement's columns; `write.sql` hol
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from functools import cache
-from types import NoneType
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import Any, ClassVar
 
 import msgspec
 import psycopg
 from msgspec import Struct
 
-from kvitt.store.arrays import TYPES, ElementType, PackedArray, pack
 from kvitt.store.queries import load
 
 _WRITE = load("write")
@@ -172,17 +169,9 @@ class DeadLetterRow(Row, frozen=True):
     at: datetime
 
 
-def columns(rows: Sequence[Row]) -> list[PackedArray]:
-    """The rows turned into one array per column, as `unnest` takes them."""
-    values = zip(*map(msgspec.structs.astuple, rows), strict=True)
-    return list(map(pack, _element_types(type(rows[0])), values))
-
-
-@cache
-def _element_types(kind: type[Row]) -> Sequence[ElementType]:
-    """The type of each column: that of its field, which may be None besides."""
-    hints = get_type_hints(kind)
-    return [TYPES[next(each for each in get_args(hints[name]) or (hints[name],) if each is not NoneType)] for name in kind.__struct_fields__]
+def columns(rows: Sequence[Struct]) -> list[list[Any]]:
+    """The rows turned into one list per column, as `unnest` takes them."""
+    return [list(column) for column in zip(*map(msgspec.structs.astuple, rows), strict=True)]
 
 
 def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:

@@ -43,7 +43,7 @@ class HoldBackShape(Struct):
         return HoldBack(self.start, self.end, self.transferred_on, self.cause and self.cause.value, self.registered_by_mistake)
 
 
-class DpDayShape(Struct):
+class DpDayShape(Struct, gc=False):
     """An entry of `utbetalinger` of DpUtbetaling."""
 
     reporting_period: str = field(name="meldeperiode")

@@ -14,6 +14,7 @@ OSLO = ZoneInfo("Europe/Oslo")
 _FORM = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.([0-9]{1,9}))?(Z)?")
 
 
+@lru_cache(maxsize=4096)
 def local_text(text: str) -> str:
     """The shortest Java form of a local date-time; a trailing Z is dropped without conversion.
 

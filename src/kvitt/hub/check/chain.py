@@ -16,18 +16,7 @@ class Chain:
         """Takes the next entry; notes when one is missing before it, or when it is not what was hashed."""
         if entry.seq != self.seq + 1:
             self._differs(entry.seq, f"follows entry {self.seq}")
-        made = link(
-            self.hash,
-            entry.chain,
-            entry.seq,
-            entry.at,
-            entry.what,
-            entry.message_no,
-            entry.order_id,
-            entry.receipt_no,
-            entry.digest,
-            entry.note,
-        )
+        made = link(self.hash, entry)
         if made.hash != entry.hash:
             self._differs(entry.seq, "has another hash than its content and the entry before give")
         self.seq, self.hash = entry.seq, entry.hash

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.check.loose import check_messages, check_operators, check_receipts
+from kvitt.hub.check.loose import check_messages, check_operators, check_receipts, released_orders
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
@@ -54,6 +54,7 @@ class _Check:
         self._cursor, self._progress = cursor, progress
         self._found = Findings()
         self._reader = Reader(cursor, self._found)
+        self._released = released_orders(self._reader)
 
     def run(self) -> Report:
         total, done = self._reader.rows(SQL.count_cases)[0][0], 0
@@ -71,7 +72,7 @@ class _Check:
 
     def _check_case(self, stored: StoredCase) -> None:
         try:
-            replay = Replay(stored, self._found, self._elsewhere)
+            replay = Replay(stored, self._found, self._elsewhere, self._released)
             replay.run()
             compare(replay)
             compare_told(replay)

@@ -1,10 +1,12 @@
 """What belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
 
 import hashlib
+import re
 
 from msgspec.structs import replace
 
 from kvitt.errors import UnreadableReceipt
+from kvitt.hub.audit import digest
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.handling import is_failure
@@ -19,6 +21,7 @@ from kvitt.rules.values import Refusal
 from kvitt.store.rows import AuditRow, MessageRow, OutboxRow
 from kvitt.wire import receipt_xml
 
+_SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
 _WITHOUT_ORDER = frozenset({Verdict.UNMATCHED, Verdict.UNREADABLE})
 
 
@@ -85,12 +88,19 @@ def _check_receipt(stored: StoredReceipt, found: Findings) -> None:
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 
+def released_orders(reader: Reader) -> frozenset[str]:
+    """The orders that operators have let go though they were blocked."""
+    return frozenset(order_id for row in reader.rows(SQL.releases) for order_id in _SUBJECT.findall(row[0]))
+
+
 def check_operators(reader: Reader, found: Findings) -> None:
     """Follows the chain of operator actions to its head."""
     chain = Chain(0, found)
     while rows := reader.rows(SQL.audit_of_operators, after=chain.seq, limit=SPAN):
         found.looked_at("audit_entries", len(rows))
-        for row in rows:
-            chain.follow(AuditRow(*row))
+        for entry in (AuditRow(*row) for row in rows):
+            chain.follow(entry)
+            if digest((entry.note or "").encode()) != entry.digest:
+                found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")
     for seq, head in reader.rows(SQL.head_of_operators):
         chain.end(seq, bytes(head))

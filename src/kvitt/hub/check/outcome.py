@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.hub.check.replay import MadeOrder, Replay
 from kvitt.hub.check.report import Findings, Kind
@@ -80,8 +81,11 @@ class _Outcome:
             if order_id not in made:
                 self._differs(Kind.ORDER, order_id, "is in no entry of the audit chain")
                 continue
-            if stored.made != made[order_id].made:
-                self._differs(Kind.ORDER, order_id, f"differs in {unequal(made[order_id].made, stored.made)}")
+            given = made[order_id].made
+            if given.blocked and not stored.made.blocked and order_id in self._replay.released:
+                given = replace(given, blocked=None)
+            if stored.made != given:
+                self._differs(Kind.ORDER, order_id, f"differs in {unequal(given, stored.made)}")
             self._progress(made[order_id], stored)
         for order_id in made.keys() - self._stored.orders.keys():
             self._differs(Kind.ORDER, order_id, "is missing")
@@ -96,9 +100,12 @@ class _Outcome:
                 self._differs(Kind.ORDER, order_id, "is open and has a time of settling")
             if stored.receipt_no != (entry and entry.receipt_no):
                 self._differs(Kind.ORDER, order_id, "names another receipt than the one that left it in doubt")
-        elif entry and (stored.state, stored.receipt_no, stored.settled_at) != (made.state, entry.receipt_no, entry.at):
-            self._differs(Kind.ORDER, order_id, f"is {stored.state}, where its receipt makes it {made.state.value}")
-        if stored.sent_at is None and (stored.state == OrderState.SENT or entry is not None):
+        elif entry and (stored.state, stored.receipt_no) != (made.state, entry.receipt_no):
+            self._differs(Kind.ORDER, order_id, f"is {stored.state}, where its history makes it {made.state.value}")
+        elif entry and stored.settled_at != entry.at and made.state is not OrderState.WITHDRAWN:
+            self._differs(Kind.ORDER, order_id, "was settled at another time than its entry says")
+        was_sent = stored.state == OrderState.SENT or (entry is not None and made.state is not OrderState.WITHDRAWN)
+        if was_sent and stored.sent_at is None:
             self._differs(Kind.ORDER, order_id, "has no time of sending")
 
     def lines(self) -> None:

@@ -3,6 +3,8 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
+from uuid import UUID, uuid5
+
 from kvitt.errors import UnreadableReceipt
 from kvitt.hub.audit import What, digest
 from kvitt.hub.books import answer_for, worse
@@ -16,8 +18,9 @@ from kvitt.hub.desk import Desk, lines_digest
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import Teller, tell_case_list
-from kvitt.rules.answers import Receipt
+from kvitt.rules.answers import Answer, Receipt, Status
 from kvitt.rules.ids import event_id
+from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
 from kvitt.rules.values import Action, Area, OrderId
 from kvitt.store.rows import AuditRow, LineRow, MessageStep, OrderRow, OutboxRow, PaymentRow
@@ -38,7 +41,7 @@ class Version:
 
 
 class MadeOrder:
-    """An order of the replay. `state` is ready until a receipt settles it or leaves it in doubt; sending is no entry of the chain."""
+    """An order of the replay. `state` is ready until an entry settles it or leaves it in doubt; sending is no entry of the chain."""
 
     def __init__(self, made: OrderRow) -> None:
         self.made = made
@@ -49,8 +52,8 @@ class MadeOrder:
 class Replay:
     """What the chain of one case gives, and the rows that should be stored for it."""
 
-    def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere) -> None:
-        self.stored, self.found, self._elsewhere = stored, found, elsewhere
+    def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str]) -> None:
+        self.stored, self.found, self._elsewhere, self.released = stored, found, elsewhere, released
         number, scheme, case_id = stored.head[:3]
         self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b""])
         self.chain = Chain(number, found)
@@ -58,6 +61,9 @@ class Replay:
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
         self.versions: dict[VersionKey, Version] = {}
+        self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
+        self._by_order: dict[str, list[Version]] = {}
+        self._current: dict[str, Version] = {}
         self.told: list[OutboxRow] = []
         self.lists: dict[int, list[OutboxRow]] = {}
         self.receipts: dict[int, Receipt] = {}
@@ -72,6 +78,8 @@ class Replay:
             self.chain.follow(entry)
             if entry.what not in _KNOWN:
                 self._differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+            elif entry.what == What.WITHDRAWN:
+                self._withdrawn(entry)
             elif entry.what in _VERDICT:
                 self._settled(entry, _VERDICT[What(entry.what)])
             elif course := self._course(entry):
@@ -144,11 +152,13 @@ class Replay:
 
     def _made(self, course: Course, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
         for order in orders:
-            self.orders[order.order_id] = MadeOrder(order)
+            made = self.orders[order.order_id] = MadeOrder(order)
+            self._by_lines.setdefault((order.area, order.lines_digest), []).append(made)
             course.open_orders.add(order.order_id)
             course.order_ids.append(order.order_id)
         for payment in payments:
-            self.versions[payment.payment_id, payment.version] = Version(payment)
+            version = self.versions[payment.payment_id, payment.version] = Version(payment)
+            self._by_order.setdefault(payment.order_id, []).append(version)
 
     def _settled(self, entry: AuditRow, ruling: Verdict) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
@@ -166,15 +176,34 @@ class Replay:
         self.ruled.add(entry.receipt_no or 0)
         self._book_again(entry, order, course, receipt, ruling)
 
+    def _withdrawn(self, entry: AuditRow) -> None:
+        """An entry about an order that an operator took back before it was sent."""
+        order = self.orders.get(entry.order_id or "")
+        if order is None or order.state not in OPEN_ORDER:
+            self._differs(Kind.ENTRY, entry.seq, f"takes back order {entry.order_id}, which is not open")
+            return
+        course = self.courses[order.made.message_no]
+        order.settled_by, order.state = entry, OrderState.WITHDRAWN
+        course.open_orders.discard(order.made.order_id)
+        self.case.open_orders -= 1
+        self._drop(order.made)
+        if course.trusted:
+            facts = Facts()
+            course.answer = status.encode(Answer(Status.FAILED, course.answered_so_far()[1], WITHDRAWN))
+            if (digest(course.answer), course.stored.message_no) != (entry.digest, entry.message_no):
+                self._differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
+            if not course.open_orders:
+                event = str(uuid5(UUID(order.made.order_id), "withdrawn"))
+                Teller(facts, course.taken, entry.at).status(status.decode(course.answer), event)
+            self.told.extend(facts.outbox)
+        if not course.open_orders:
+            course.state, course.answered_at = MessageState.ANSWERED, entry.at
+
     def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Receipt, ruling: Verdict) -> None:
         content = digest(order.made.xml, receipt.grade_text.encode(), receipt.text.encode())
         if (content, order.made.message_no) != (entry.digest, entry.message_no):
             self._differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
-        same_lines = [
-            _candidate(each)
-            for each in self.orders.values()
-            if each.made.area == receipt.area and each.made.lines_digest == lines_digest(receipt.lines)
-        ]
+        same_lines = [_candidate(each) for each in self._by_lines.get((receipt.area, lines_digest(receipt.lines)), ())]
         answered = match(receipt, same_lines, {}) if receipt.case_id == self.case.case_id else None
         if answered is None or answered.order_id != order.made.order_id:
             self._differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
@@ -216,14 +245,11 @@ class Replay:
 
     def _accept(self, order: OrderRow, entry: AuditRow) -> list[VersionKey]:
         """The versions of an order become the truth; gives them in case-list order."""
-        became = sorted(
-            (each for each in self.versions.values() if each.made.order_id == order.order_id), key=lambda each: each.made.listed
-        )
+        became = sorted(self._by_order.get(order.order_id, ()), key=lambda each: each.made.listed)
         for version in became:
-            for other in self.versions.values():
-                if other.made.payment_id == version.made.payment_id and other.state is PaymentState.ACCEPTED:
-                    other.superseded = True
-        for version in became:
+            if before := self._current.get(version.made.payment_id):
+                before.superseded = True
+            self._current[version.made.payment_id] = version
             version.state = PaymentState.ACCEPTED
             self.case.accepted(version.made.document, version.made.listed)
         in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
@@ -240,9 +266,8 @@ class Replay:
         self.lists.setdefault(message_no, []).extend(facts.outbox)
 
     def _drop(self, order: OrderRow) -> list[VersionKey]:
-        for version in self.versions.values():
-            if version.made.order_id == order.order_id:
-                version.state = PaymentState.DROPPED
+        for version in self._by_order.get(order.order_id, ()):
+            version.state = PaymentState.DROPPED
         return []
 
 
@@ -258,6 +283,5 @@ def _candidate(order: MadeOrder) -> Candidate:
         made.stamp,
         made.first,
         made.xml,
-        True,
         made.person,
     )

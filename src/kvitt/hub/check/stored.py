@@ -90,32 +90,52 @@ class Reader:
         """The rows of one statement."""
         return self._cursor.execute(statement, arguments, binary=True).fetchall()
 
-    def _counted(self, sort: str, statement: str, first: int, last: int) -> list[Any]:
-        rows = self.rows(statement, first=first, last=last)
-        self._found.looked_at(sort, len(rows))
-        return rows
-
     def _span(self, cases: dict[int, StoredCase], first: int, last: int) -> list[StoredCase]:
         """Rows between the numbers whose case is not there are left to the search for orphans."""
-        for row in self._counted("messages", SQL.messages, first, last):
-            if case := cases.get(row[9]):
-                case.messages[row[0]] = MessageRow(*row)
-        for row in self._counted("orders", SQL.orders, first, last):
-            if case := cases.get(row[1]):
-                case.orders[row[0]] = StoredOrder(OrderRow(*row[:11]), *row[11:])
-        for row in self._counted("lines", SQL.lines, first, last):
-            if case := cases.get(row[0]):
-                case.lines.setdefault(row[1], []).append(LineRow(*row[1:]))
-        for row in self._counted("payments", SQL.payments, first, last):
-            if case := cases.get(row[0]):
-                case.payments.append(StoredPayment(PaymentRow(*row[:10]), *row[10:]))
-        for row in self._counted("receipts", SQL.receipts, first, last):
-            if case := cases.get(row[0]):
-                case.receipts[row[1]] = StoredReceipt(*row[1:])
-        for row in self._counted("statuses", SQL.told, first, last):
-            if case := cases.get(row[0]):
-                case.told.append(StoredTold(row[1], OutboxRow(*row[2:])))
-        for row in self._counted("audit_entries", SQL.audit, first, last):
-            if case := cases.get(row[0]):
-                case.audit.append(AuditRow(*row))
+        for sort, statement, case_of, take in _SORTS:
+            rows = self.rows(statement, first=first, last=last)
+            self._found.looked_at(sort, len(rows))
+            for row in rows:
+                if case := cases.get(row[case_of]):
+                    take(case, row)
         return list(cases.values())
+
+
+def _take_message(case: StoredCase, row: Sequence[Any]) -> None:
+    case.messages[row[0]] = MessageRow(*row)
+
+
+def _take_order(case: StoredCase, row: Sequence[Any]) -> None:
+    case.orders[row[0]] = StoredOrder(OrderRow(*row[:12]), *row[12:])
+
+
+def _take_line(case: StoredCase, row: Sequence[Any]) -> None:
+    case.lines.setdefault(row[1], []).append(LineRow(*row[1:]))
+
+
+def _take_payment(case: StoredCase, row: Sequence[Any]) -> None:
+    case.payments.append(StoredPayment(PaymentRow(*row[:10]), *row[10:]))
+
+
+def _take_receipt(case: StoredCase, row: Sequence[Any]) -> None:
+    case.receipts[row[1]] = StoredReceipt(*row[1:])
+
+
+def _take_told(case: StoredCase, row: Sequence[Any]) -> None:
+    case.told.append(StoredTold(row[1], OutboxRow(*row[2:])))
+
+
+def _take_entry(case: StoredCase, row: Sequence[Any]) -> None:
+    case.audit.append(AuditRow(*row))
+
+
+_SORTS = (
+    ("messages", SQL.messages, 9, _take_message),
+    ("orders", SQL.orders, 1, _take_order),
+    ("lines", SQL.lines, 0, _take_line),
+    ("payments", SQL.payments, 0, _take_payment),
+    ("receipts", SQL.receipts, 0, _take_receipt),
+    ("statuses", SQL.told, 0, _take_told),
+    ("audit_entries", SQL.audit, 0, _take_entry),
+)
+"""What is read of a span: the field of `Counts`, the statement, the column of the case's number, and where a row goes."""

@@ -24,7 +24,7 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
-SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
+SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, blocked,
        state, sent_at, settled_at, receipt_no
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
@@ -92,6 +92,10 @@ FROM audit WHERE chain BETWEEN %(first)s AND %(last)s ORDER BY chain, seq;
 -- The next entries of the operators' chain.
 SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash
 FROM audit WHERE chain = 0 AND seq > %(after)s ORDER BY seq LIMIT %(limit)s;
+
+-- name: releases
+-- What operators noted when they let orders go that were blocked.
+SELECT note FROM audit WHERE chain = 0 AND what = 'release' AND note IS NOT NULL;
 
 -- name: head_of_operators
 -- Where the operators' chain says that it ends.

@@ -67,3 +67,15 @@ GROUP BY m.scheme;
 SELECT EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)
     OR EXISTS (SELECT FROM queue.message WHERE consumed_at IS NULL AND queue NOT LIKE '%%.dlq')
     OR EXISTS (SELECT FROM rail.receipt WHERE put_at IS NULL AND due_at IS NOT NULL);
+
+-- name: records_from
+-- The next records of each partition of a topic from given positions on, at most so many of each; together they are sorted by time.
+SELECT r.partition, r.position, r.at, r.key, r.value, r.headers
+FROM unnest(%(partitions)s::integer[], %(positions)s::bigint[]) AS w (partition, position)
+CROSS JOIN LATERAL (
+    SELECT * FROM log_records AS l
+    WHERE l.topic = %(topic)s AND l.partition = w.partition AND l.position >= w.position
+    ORDER BY l.position
+    LIMIT %(limit)s
+) AS r
+ORDER BY r.at, r.partition, r.position;

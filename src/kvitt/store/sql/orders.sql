@@ -1,15 +1,17 @@
 -- name: claim_ready
 -- Takes up to so many ready orders for sending, oldest first, and gives their bytes; blocked ones, stopped areas, and rows that
 -- another sender holds are passed by.
-UPDATE orders AS o
-SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
-FROM (
+-- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
+WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
     WHERE state = 'ready' AND blocked IS NULL AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
     ORDER BY message_no
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
-) AS r
+)
+UPDATE orders AS o
+SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number;
 
@@ -22,12 +24,14 @@ ORDER BY m.message_no
 FOR UPDATE OF m;
 
 -- name: mark_sent
--- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved.
+-- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved, and whether for the
+-- first time. One that a receipt has put in doubt meanwhile stays in doubt.
 UPDATE orders AS o
-SET state = 'sent', sent_at = %(now)s
-FROM unnest(%(order_ids)s::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state IN ('sending', 'unknown') AND (o.sender = %(sender)s OR o.state = 'unknown')
-RETURNING o.order_id::text, o.message_no;
+SET state = 'sent', sent_at = coalesce(o.sent_at, %(now)s)
+FROM unnest(%(order_ids)s::uuid[]) AS s (order_id) JOIN orders AS was ON was.order_id = s.order_id
+WHERE o.order_id = s.order_id
+  AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sent_at IS NULL))
+RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
 
 -- name: all_with_rail
 -- Those of these messages of which no order is left that has not been with the rail.
@@ -70,8 +74,7 @@ WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
 -- The orders that receipts may answer: same case, same area, same lines. Newest last.
-SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.sent_at IS NOT NULL,
-       o.person
+SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest

@@ -1,4 +1,4 @@
-"""The hub's facts: cases, messages, orders, payments, receipts, outbox, audit, leases, the embedded log. The statements are in the SQL file beside."""
+"""The hub's facts, from cases to the embedded log. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

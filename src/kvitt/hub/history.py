@@ -1,0 +1,261 @@
+"""What an operator reads of one case: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.errors import CaseNotFound
+from kvitt.rules.answers import Answer
+from kvitt.rules.calendar import SATURDAY
+from kvitt.rules.values import Area, Payment, PaymentId, Period, RateType, Scheme
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+from kvitt.store.rows import LineRow
+from kvitt.wire import payment, status, topics
+
+_SQL = load("history")
+
+
+class Happening(StrEnum):
+    """What an event tells of. At one moment they follow each other in this order."""
+
+    RECEIVED = "received"
+    RECEIPTED = "receipted"
+    NOTED = "noted"
+    ORDERED = "ordered"
+    SENDING = "sending"
+    SENT = "sent"
+    TOLD = "told"
+
+
+class Event(Struct, frozen=True):
+    """One thing that happened, with the ids of what it is about; `text` says it in a few words, without personal data."""
+
+    at: datetime
+    what: Happening
+    text: str
+    message_no: int | None = None
+    order_id: str | None = None
+    receipt_no: int | None = None
+
+
+class MessageOfCase(Struct, frozen=True):
+    """A message with the bytes that came in and the last answer, None as long as there is none."""
+
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    key: str
+    state: str
+    dry_run: bool
+    received_at: datetime
+    derived_at: datetime | None
+    answered_at: datetime | None
+    body: bytes
+    answer: Answer | None
+
+
+class OrderOfCase(Struct, frozen=True):
+    """An order with its lines, its times, and the bytes that the rail gets."""
+
+    order_id: str
+    number: int
+    area: Area
+    message_no: int
+    state: str
+    first: bool
+    blocked: str | None
+    made_at: datetime
+    sending_at: datetime | None
+    sent_at: datetime | None
+    settled_at: datetime | None
+    receipt_no: int | None
+    xml: bytes
+    lines: tuple[LineRow, ...]
+
+
+class ReceiptOfCase(Struct, frozen=True):
+    """A receipt as it came, and what it was taken for."""
+
+    receipt_no: int
+    order_id: str
+    received_at: datetime
+    grade: str | None
+    outcome: str
+    note: str
+    body: bytes
+
+
+class Told(Struct, frozen=True):
+    """One status that a sender was told; `relayed_at` is None until it is out."""
+
+    outbox_no: int
+    message_no: int
+    made_at: datetime
+    relayed_at: datetime | None
+    answer: Answer
+
+
+class AmountOfDay(Struct, frozen=True):
+    """What is paid for one day, in kroner; a monthly or one-off amount stands on its first day."""
+
+    day: date
+    amount: int
+
+
+class PaymentOfCase(Struct, frozen=True):
+    """One version of a payment: accepted, or pending until the receipt of its order."""
+
+    payment_id: PaymentId
+    version: int
+    order_id: str
+    document: Payment
+
+    @property
+    def periods(self) -> tuple[Period, ...]:
+        """What is paid; nothing once it has ceased."""
+        return self.document.wanted
+
+    @property
+    def schedule_days(self) -> tuple[AmountOfDay, ...]:
+        """What is paid day by day, in order of days; only days that the rate type pays for."""
+        return tuple(day for period in self.periods for day in _days(period, self.document.rate_type))
+
+
+class CaseHistory(Struct, frozen=True):
+    """Everything about one case. `events` is all of it in order of time; `waiting` are the messages in its queue."""
+
+    scheme: Scheme
+    case_id: str
+    person: str | None
+    areas: tuple[Area, ...]
+    orders_made: int
+    open_orders: int
+    messages: tuple[MessageOfCase, ...]
+    orders: tuple[OrderOfCase, ...]
+    receipts: tuple[ReceiptOfCase, ...]
+    told: tuple[Told, ...]
+    events: tuple[Event, ...]
+    accepted: tuple[PaymentOfCase, ...]
+    pending: tuple[PaymentOfCase, ...]
+
+    @property
+    def waiting(self) -> tuple[MessageOfCase, ...]:
+        """The messages that wait behind an open order, in the order in which they will be handled."""
+        return tuple(message for message in self.messages if message.state == "waiting")
+
+
+def history(conninfo: str, scheme: Scheme, case_id: str) -> CaseHistory:
+    """Reads one case in one snapshot. Raises CaseNotFound."""
+    with connect(conninfo, application="kvitt history") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction(), connection.cursor() as cursor:
+            return _read(cursor, scheme, case_id)
+
+
+def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHistory:
+    head = cursor.execute(_SQL.case_row, {"scheme": scheme.value, "case_id": case_id}).fetchone()
+    if head is None:
+        raise CaseNotFound(scheme.value, case_id)
+
+    def rows(statement: str, **more: str) -> list[Any]:
+        return cursor.execute(statement, {"case_no": head[0], **more}, binary=True).fetchall()
+
+    messages = tuple(MessageOfCase(*_decoded(row, 11)) for row in rows(_SQL.messages))
+    lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
+    orders = tuple(OrderOfCase(*(*row, lines.get(row[0], ()))) for row in rows(_SQL.orders))
+    receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
+    told = tuple(Told(*_decoded(row, 4)) for row in rows(_SQL.told, topic=topics.STATUSES))
+    payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
+    events = sorted(
+        (*_noted(rows(_SQL.audit)), *_of_messages(messages), *_of_orders(orders), *_of_receipts(receipts), *_of_told(told)),
+        key=lambda event: (event.at, _ORDER[event.what]),
+    )
+    return CaseHistory(
+        scheme=scheme,
+        case_id=case_id,
+        person=head[1],
+        areas=tuple(Area(area) for area in head[2]),
+        orders_made=head[3],
+        open_orders=head[4],
+        messages=messages,
+        orders=orders,
+        receipts=receipts,
+        told=told,
+        events=tuple(events),
+        accepted=tuple(each for state, each in payments if state == "accepted"),
+        pending=tuple(each for state, each in payments if state == "pending"),
+    )
+
+
+_ORDER = {what: place for place, what in enumerate(Happening)}
+
+
+def _decoded(row: Sequence[Any], last: int) -> list[Any]:
+    """A row with the status in its last column decoded; None stays None."""
+    return [*row[:last], status.decode(row[last]) if row[last] else None]
+
+
+def _by_order(lines: Iterator[LineRow]) -> dict[str, tuple[LineRow, ...]]:
+    return {order_id: tuple(group) for order_id, group in groupby(lines, key=lambda line: line.order_id)}
+
+
+def _noted(entries: Sequence[Any]) -> Iterator[Event]:
+    """The entries of the audit chain, in their own words."""
+    for seq, at, what, message_no, order_id, receipt_no in entries:
+        yield Event(at, Happening.NOTED, f"audit {seq}: {what}", message_no, order_id, receipt_no)
+
+
+def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[Event]:
+    for each in messages:
+        dry_run = ", dry run" if each.dry_run else ""
+        where = f"{each.source}/{each.partition}/{each.position}"
+        yield Event(each.received_at, Happening.RECEIVED, f"message {each.message_no} from {where}{dry_run}", each.message_no)
+
+
+def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+    for each in orders:
+        what = f"order {each.number} to {each.area}"
+        times = (
+            (each.made_at, Happening.ORDERED, f"{what}, {len(each.lines)} line(s){', blocked' if each.blocked else ''}"),
+            (each.sending_at, Happening.SENDING, f"{what} begun to send"),
+            (each.sent_at, Happening.SENT, f"{what} with the rail"),
+        )
+        for at, happening, text in times:
+            if at is not None:
+                yield Event(at, happening, text, each.message_no, each.order_id)
+
+
+def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
+    for each in receipts:
+        text = f"receipt {each.receipt_no} with severity {each.grade or 'none'}: {each.outcome}"
+        yield Event(each.received_at, Happening.RECEIPTED, text, None, each.order_id, each.receipt_no)
+
+
+def _of_told(told: Sequence[Told]) -> Iterator[Event]:
+    for each in told:
+        yield Event(each.made_at, Happening.TOLD, f"told {each.answer.status.value}", each.message_no)
+
+
+def _days(period: Period, rate_type: RateType) -> Iterator[AmountOfDay]:
+    """The days of a period that are paid for: each day, each Monday to Friday, the first of each month, or the first of all."""
+    if rate_type is RateType.ONE_OFF:
+        yield AmountOfDay(period.start, period.amount)
+        return
+    for offset in range((period.end - period.start).days + 1):
+        day = period.start + timedelta(days=offset)
+        if _is_paid(day, period.start, rate_type):
+            yield AmountOfDay(day, period.amount)
+
+
+def _is_paid(day: date, start: date, rate_type: RateType) -> bool:
+    if rate_type is RateType.MONTH:
+        return day in (start, day.replace(day=1))
+    return rate_type is RateType.DAY or day.weekday() < SATURDAY

@@ -1,0 +1,45 @@
+-- The reads of one case for an operator, all in one read-only snapshot.
+
+-- name: case_row
+-- The case by its scheme and id.
+SELECT case_no, person, areas, orders_made, open_orders, waiting FROM cases WHERE scheme = %(scheme)s AND case_id = %(case_id)s;
+
+-- name: messages
+-- The messages of a case in the order in which they came in.
+SELECT message_no, source, partition, position, convert_from(key, 'UTF8'), state, dry_run, received_at, derived_at, answered_at, body, answer
+FROM messages WHERE case_no = %(case_no)s ORDER BY message_no;
+
+-- name: orders
+-- The orders of a case by number.
+SELECT order_id::text, number, area, message_no, state, first, blocked, made_at, sending_at, sent_at, settled_at, receipt_no, xml
+FROM orders WHERE case_no = %(case_no)s ORDER BY number;
+
+-- name: lines
+-- The lines of the orders of a case.
+SELECT l.order_id::text, l.position, l.line_id, l.refers_to, l.payment_id::text, l.class_code, l.start_on, l.end_on, l.amount,
+       l.decided_rate, l.ceased_from, l.decision_id
+FROM orders AS o JOIN order_lines AS l ON l.order_id = o.order_id
+WHERE o.case_no = %(case_no)s ORDER BY o.number, l.position;
+
+-- name: receipts
+-- The receipts that answer orders of a case, as they came in.
+SELECT r.receipt_no, r.order_id::text, r.received_at, r.grade, r.outcome, r.note, r.body
+FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id
+WHERE o.case_no = %(case_no)s ORDER BY r.receipt_no;
+
+-- name: told
+-- What senders were told of the messages of a case on one topic, in the order of telling.
+SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value
+FROM messages AS m JOIN outbox AS o ON o.message_no = m.message_no
+WHERE m.case_no = %(case_no)s AND o.topic = %(topic)s ORDER BY o.outbox_no;
+
+-- name: audit
+-- The audit chain of a case.
+SELECT seq, at, what, message_no, order_id::text, receipt_no FROM audit WHERE chain = %(case_no)s ORDER BY seq;
+
+-- name: payments
+-- The accepted payments of a case in case-list order, then the pending ones; ceased ones too.
+SELECT payment_id::text, version, state, order_id::text, document
+FROM payments
+WHERE case_no = %(case_no)s AND (state = 'pending' OR (state = 'accepted' AND NOT superseded))
+ORDER BY state, listed, version;

@@ -1,0 +1,108 @@
+"""The history of a case promises: everything that happened, in order of time, and what is accepted, pending and waiting."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from case_histories import AAP_PAYMENT, Hub, aap, answered, dp, ts
+from kvitt.errors import CaseNotFound
+from kvitt.hub.history import AmountOfDay, Happening, history
+from kvitt.rules.answers import Status
+from kvitt.rules.values import Scheme
+
+JUNE = [("2026-06-04", "2026-06-09", 500)]
+LONGER = [*JUNE, ("2026-06-15", "2026-06-15", 700)]
+
+
+@pytest.fixture
+def hub(database: str) -> Iterator[Hub]:
+    hub = Hub(database)
+    yield hub
+    hub.close()
+
+
+def test_an_unknown_case_is_not_found(database: str) -> None:
+    with pytest.raises(CaseNotFound) as error:
+        history(database, Scheme.AAP, "A1")
+    assert error.value.status == 404
+
+
+def test_a_case_of_another_scheme_with_the_same_id_is_another_case(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    with pytest.raises(CaseNotFound):
+        history(database, Scheme.DAGPENGER, "A1")
+
+
+def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
+    case = history(database, Scheme.AAP, "A1")
+    assert (case.open_orders, case.orders_made, case.person, case.areas) == (1, 1, None, ())
+    assert case.accepted == ()
+    assert [(each.payment_id, each.version) for each in case.pending] == [(str(AAP_PAYMENT), 1)]
+    assert [each.message_no for each in case.waiting] == [2]
+    assert [each.state for each in case.orders] == ["ready"]
+    assert [line.amount for line in case.orders[0].lines] == [500]
+
+
+def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
+    hub.accept()
+    case = history(database, Scheme.AAP, "A1")
+    (paid,) = case.accepted
+    assert (case.pending, case.waiting, case.areas, case.open_orders) == ((), (), ("AAP",), 0)
+    assert (paid.version, paid.order_id) == (2, case.orders[1].order_id)
+    assert [(each.start, each.end) for each in paid.periods] == [
+        (date(2026, 6, 4), date(2026, 6, 9)),
+        (date(2026, 6, 15), date(2026, 6, 15)),
+    ]
+    expected = [(4, 500), (5, 500), (8, 500), (9, 500), (15, 700)]
+    assert paid.schedule_days == tuple(AmountOfDay(date(2026, 6, day), amount) for day, amount in expected)
+
+
+def test_a_ceased_payment_is_listed_and_pays_nothing(hub: Hub, database: str) -> None:
+    for spans in (JUNE, []):
+        hub.take(Scheme.AAP, aap("A1", spans))
+        hub.accept()
+    (ceased,) = history(database, Scheme.AAP, "A1").accepted
+    assert (ceased.version, ceased.schedule_days) == (2, ())
+
+
+def test_events_follow_each_other_as_they_happened(hub: Hub, database: str) -> None:
+    hub.take(Scheme.DAGPENGER, dp("D1", [500] * 5))
+    (xml,) = hub.send()
+    hub.answer(answered(xml, "04", "Merknad"))
+    case = history(database, Scheme.DAGPENGER, "D1")
+    assert [each.at for each in case.events] == sorted(each.at for each in case.events)
+    assert [each.what for each in case.events] == [
+        Happening.RECEIVED,
+        Happening.NOTED,
+        Happening.ORDERED,
+        Happening.TOLD,
+        Happening.SENDING,
+        Happening.SENT,
+        Happening.TOLD,
+        Happening.RECEIPTED,
+        Happening.NOTED,
+        Happening.TOLD,
+    ]
+    assert [each.answer.status for each in case.told] == [Status.RECEIVED, Status.WITH_RAIL, Status.OK]
+    assert [(each.grade, each.outcome, each.note) for each in case.receipts] == [("04", "accepted", "Merknad")]
+    assert case.messages[0].answer == case.told[-1].answer
+    assert case.orders[0].xml == xml
+
+
+def test_every_area_of_a_message_has_its_order(hub: Hub, database: str) -> None:
+    hub.take(Scheme.TILLEGGSSTONADER, ts("T1", ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")))
+    hub.accept()
+    case = history(database, Scheme.TILLEGGSSTONADER, "T1")
+    assert [each.area for each in case.orders] == ["TILLSTPB", "TILLSTLM"]
+    assert [each.schedule_days for each in case.accepted] == [(AmountOfDay(date(2026, 6, 1), 1000),)] * 2
+
+
+def test_texts_of_events_hold_no_personal_data(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.accept()
+    texts = " ".join(each.text for each in history(database, Scheme.AAP, "A1").events)
+    assert "01020312345" not in texts
+    assert "500" not in texts

@@ -1,0 +1,197 @@
+"""What must have one owner has one: whoever lost a lease can do nothing under it, and nothing that was read is left out (design §4)."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from hub_messages import dp, text
+from hub_stage import Stage, staged
+from kvitt.app import Hub
+from kvitt.config import Settings
+from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.doors.relay import LogRelay
+from kvitt.errors import LeaseLost
+from kvitt.hub.leases import LeaseKeeper, release_every_lease
+from kvitt.hub.send import Send
+from kvitt.hub.taken import Edge, Incoming
+from kvitt.rules.values import Scheme
+from kvitt.store.database import connect
+from kvitt.wire import topics
+from patience import until
+
+TOPIC = topics.primary_input(Scheme.DAGPENGER)
+LEASE = f"intake:{TOPIC}:0"
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    with staged(database) as made:
+        yield made
+
+
+@pytest.fixture
+def rival(database: str) -> Iterator[LeaseKeeper]:
+    keeper = LeaseKeeper(database, seconds=600.0)
+    yield keeper
+    keeper.close()
+
+
+def run_out(stage: Stage, lease: str) -> None:
+    """As if the owner had not prolonged the lease in time."""
+    stage.connection.execute("UPDATE leases SET until = now() - interval '1 second' WHERE lease = %s", (lease,))
+
+
+def edge_of(stage: Stage, keeper: LeaseKeeper, lease: str = LEASE) -> Edge:
+    held = keeper.take(stage.connection, lease)
+    assert held
+    return held.edge
+
+
+def record(edge: Edge | None, position: int, follows: int | None = None, case: str = "") -> Incoming:
+    body = text(dp(case or f"S{position}"))
+    return Incoming(TOPIC, 0, position, f"k{position}".encode(), body, b"[]", edge, follows)
+
+
+def test_a_lease_has_one_owner_until_it_runs_out(stage: Stage, rival: LeaseKeeper) -> None:
+    edge = edge_of(stage, stage.keeper)
+    assert rival.take(stage.connection, LEASE) is None
+    assert edge_of(stage, stage.keeper) == edge
+    run_out(stage, LEASE)
+    assert edge_of(stage, rival) == Edge(LEASE, edge.epoch + 1)
+    assert stage.keeper.take(stage.connection, LEASE) is None
+
+
+def test_a_lease_given_up_is_free_at_once(stage: Stage, rival: LeaseKeeper) -> None:
+    other = LeaseKeeper(stage.conninfo, seconds=600.0)
+    edge_of(stage, other)
+    other.close()
+    assert edge_of(stage, rival).epoch == 2
+
+
+def test_leases_of_owners_known_to_be_dead_are_free_at_once(stage: Stage, rival: LeaseKeeper) -> None:
+    edge_of(stage, stage.keeper)
+    release_every_lease(stage.connection)
+    assert edge_of(stage, rival).epoch == 2
+
+
+def test_a_lease_is_prolonged_for_as_long_as_its_owner_lives(stage: Stage, rival: LeaseKeeper) -> None:
+    short = LeaseKeeper(stage.conninfo, seconds=0.4)
+    edge_of(stage, short)
+    first = stage.one("SELECT until FROM leases WHERE lease = %s", LEASE)
+    until(lambda: stage.one("SELECT until > %s FROM leases WHERE lease = %s", first, LEASE))
+    short.close()
+    assert rival.take(stage.connection, LEASE)
+
+
+def test_records_read_under_a_lost_lease_are_refused_and_leave_nothing(stage: Stage, rival: LeaseKeeper) -> None:
+    edge = edge_of(stage, stage.keeper)
+    stage.submit([record(edge, 0)])
+    run_out(stage, LEASE)
+    edge_of(stage, rival)
+    with pytest.raises(LeaseLost):
+        stage.submit([record(edge, 1)])
+    assert stage.rows("SELECT position FROM messages") == [(0,)]
+    assert stage.rows("SELECT case_id FROM cases") == [("S0",)]
+
+
+def test_the_next_owner_goes_on_where_the_last_effect_was(stage: Stage, rival: LeaseKeeper) -> None:
+    edge = edge_of(stage, stage.keeper)
+    stage.submit([record(edge, 0), record(edge, 1), record(edge, 2)])
+    run_out(stage, LEASE)
+    held = rival.take(stage.connection, LEASE)
+    assert held
+    assert held.position == 3
+    stage.submit([record(held.edge, 3)])
+
+
+def test_a_record_that_was_handled_is_refused_the_second_time(stage: Stage) -> None:
+    edge = edge_of(stage, stage.keeper)
+    stage.submit([record(edge, 0), record(edge, 1)])
+    with pytest.raises(LeaseLost):
+        stage.submit([record(edge, 1), record(edge, 2)])
+    assert stage.one("SELECT count(*) FROM messages") == 2
+
+
+def test_records_behind_a_batch_that_failed_are_refused_until_it_is_handled(stage: Stage) -> None:
+    edge = edge_of(stage, stage.keeper)
+    with pytest.raises(LeaseLost):
+        stage.submit([record(edge, 5), record(edge, 6)])
+    stage.submit([record(edge, position) for position in range(5)])
+    stage.submit([record(edge, 5), record(edge, 6)])
+    assert stage.one("SELECT count(*) FROM messages") == 7
+
+
+def test_positions_that_the_source_never_used_are_no_gap(stage: Stage) -> None:
+    edge = edge_of(stage, stage.keeper)
+    stage.submit([record(edge, 3, follows=0), record(edge, 7, follows=4)])
+    stage.submit([record(edge, 9, follows=8)])
+    assert stage.one("SELECT position FROM leases WHERE lease = %s", LEASE) == 10
+
+
+def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: Stage, rival: LeaseKeeper) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")), ("l", dp("T")))
+    (order, _) = stage.sender.claim(10)
+    run_out(stage, "sender")
+    successor = Send(stage.connection, stage.clock, edge_of(stage, rival, "sender"))
+    for forbidden in (
+        lambda: stage.sender.claim(1),
+        lambda: stage.sender.sent([(order.order_id, order.message_no)]),
+        stage.sender.put_in_doubt,
+        lambda: stage.sender.resend([order.order_id]),
+    ):
+        with pytest.raises(LeaseLost):
+            forbidden()
+    assert stage.order_states("S") == ["sending"]
+    assert len(successor.put_in_doubt()) == 2
+    assert stage.order_states("S") == ["unknown"]
+
+
+def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage: Stage, rival: LeaseKeeper) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    (order,) = stage.sender.claim(10)
+    run_out(stage, "sender")
+    successor = Send(stage.connection, stage.clock, edge_of(stage, rival, "sender"))
+    successor.put_in_doubt()
+    assert successor.in_doubt(10) == [(order.order_id, order.message_no)]
+    assert successor.resend([order.order_id]) == [order]
+    assert successor.resend([order.order_id]) == []
+    assert stage.order_states("S") == ["sending"]
+
+
+def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKeeper) -> None:
+    Hub(stage.conninfo, Settings(), ())
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    relay = LogRelay(stage.connection, stage.clock, edge_of(stage, stage.keeper, "relay"))
+    run_out(stage, "relay")
+    edge_of(stage, rival, "relay")
+    with pytest.raises(LeaseLost):
+        relay.step()
+    assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NOT NULL") == 0
+
+
+def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:
+    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    key = next(f"{n}".encode() for n in range(99) if topics_partition(f"{n}".encode()) == 0)
+    with connect(database) as connection:
+        for part in range(10):
+            append(connection, [NewRecord(TOPIC, key, text(dp(f"S{part}-{n}"))) for n in range(100)], datetime.now(UTC))
+        hub.start()
+        try:
+            for goal in range(50, 1000, 50):
+                until(lambda goal=goal: _messages(connection) >= goal)
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kvitt submit'")
+            until(lambda: _messages(connection) == 1000, seconds=20)
+        finally:
+            hub.stop()
+        assert connection.execute("SELECT count(DISTINCT position), max(position) FROM messages").fetchone() == (1000, 999)
+
+
+def _messages(connection) -> int:  # noqa: ANN001
+    return connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+
+
+def topics_partition(key: bytes) -> int:
+    from kvitt.wire.partitions import partition_of
+
+    return partition_of(key)

@@ -1,0 +1,94 @@
+"""An order moves along the arcs of the design and no others, because the statements that move it say from where (design §6)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub_messages import dp
+from hub_stage import Stage, staged, told
+from kvitt.rules.states import MESSAGE_ARCS, ORDER_ARCS, MessageState, OrderState
+from kvitt.rules.values import Scheme
+from kvitt.store.queries import load
+
+ORDERS, WRITE = load("orders"), load("write")
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    with staged(database) as made:
+        yield made
+
+
+def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, object]]:
+    """Every statement that moves an order: name → statement and arguments."""
+    now, ids = stage.clock(), [order_id]
+    settle = {state: [ids, [state], [1], [now]] for state in ("accepted", "rejected", "unknown")}
+    return {
+        "claim_ready": (ORDERS.claim_ready, {"sender": "other", "now": now, "limit": 9}),
+        "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "now": now}),
+        "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "now": now}),
+        "orphans_to_unknown": (ORDERS.orphans_to_unknown, ["other"]),
+        "unknown_to_sending": (ORDERS.unknown_to_sending, {"order_ids": ids, "sender": "other", "now": now}),
+        **{f"settle {state}": (ORDERS.settle_orders, arguments) for state, arguments in settle.items()},
+    }
+
+
+REACHED = {
+    ("claim_ready", "ready"): "sending",
+    ("mark_sent", "sending"): "sent",
+    ("mark_sent", "unknown"): "sent",
+    ("mark_sent by another", "unknown"): "sent",
+    ("orphans_to_unknown", "sending"): "unknown",
+    ("unknown_to_sending", "unknown"): "sending",
+    ("settle accepted", "sending"): "accepted",
+    ("settle accepted", "sent"): "accepted",
+    ("settle accepted", "unknown"): "accepted",
+    ("settle rejected", "sending"): "rejected",
+    ("settle rejected", "sent"): "rejected",
+    ("settle rejected", "unknown"): "rejected",
+    ("settle unknown", "sending"): "unknown",
+    ("settle unknown", "sent"): "unknown",
+}
+"""What each statement does to an order of the sender `me`; from every other state it moves nothing."""
+
+
+@pytest.mark.parametrize("start", [state.value for state in OrderState])
+def test_each_statement_moves_an_order_along_its_arcs_only(stage: Stage, start: str) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    order_id = str(stage.one("SELECT order_id::text FROM orders"))
+    for name, (statement, arguments) in moves(stage, order_id).items():
+        stage.connection.execute("UPDATE orders SET state = %s, sender = 'me', sent_at = NULL, settled_at = NULL", (start,))
+        moved = stage.connection.execute(statement, arguments, binary=True).fetchall()
+        wanted = REACHED.get((name, start), start)
+        assert (name, stage.one("SELECT state FROM orders")) == (name, wanted)
+        assert (name, len(moved)) == (name, int(wanted != start))
+
+
+def test_the_statements_and_the_table_of_arcs_agree() -> None:
+    reached = {(OrderState(start), OrderState(end)) for (_, start), end in REACHED.items()}
+    arcs = {(start, end) for start, ends in ORDER_ARCS.items() for end in ends}
+    # Taking back and sending again are operators' acts, with statements of their own.
+    assert arcs - reached == {(OrderState.READY, OrderState.WITHDRAWN), (OrderState.UNKNOWN, OrderState.READY)}
+    assert reached <= arcs
+
+
+def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    (receipt,) = stage.exchange()
+    stage.settle([told(receipt, "99")])
+    (order_id,) = stage.rows("SELECT order_id::text FROM orders")[0]
+    assert stage.order_states("S") == ["unknown"]
+    assert stage.sender.in_doubt(10) == []
+    assert stage.sender.resend([str(order_id)]) == []
+
+
+@pytest.mark.parametrize("start", [state.value for state in MessageState])
+@pytest.mark.parametrize("end", [state.value for state in MessageState])
+def test_a_stored_message_moves_along_its_arcs_only(stage: Stage, start: str, end: str) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    number = stage.one("UPDATE messages SET state = %s RETURNING message_no", start)
+    stage.connection.execute(WRITE.step_messages, [[number], [end], [None], [None], [None]], binary=True)
+    arc = MessageState(end) in MESSAGE_ARCS[MessageState(start)]
+    # What came in is stored with what became of it, so `received` is only passed through, and `derived` may gain answers on the way.
+    moves_on = (arc and start != "received") or start == end == "derived"
+    assert stage.one("SELECT state FROM messages") == (end if moves_on else start)

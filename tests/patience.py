@@ -1,0 +1,14 @@
+"""Waiting for what other processes and threads do: on conditions, never for a time."""
+
+import time
+from collections.abc import Callable
+
+PATIENCE_SECONDS = 60.0
+
+
+def until(holds: Callable[[], object], *, seconds: float = PATIENCE_SECONDS, what: str = "the condition was not met in time") -> None:
+    """Returns as soon as the condition holds; fails when it has not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)

@@ -1,0 +1,93 @@
+"""What a sender is told: the lines of the orders, and what a receipt means (helved_stream §2.8, §4.5, design §12)."""
+
+import pytest
+
+from kvitt.rules.answers import Answer, DetailLine, Details, Grade, Receipt, Status, details_of
+from kvitt.rules.claims import Claims, PaymentClaim
+from kvitt.rules.derive import NEW_CASE, CaseState, derive
+from kvitt.rules.receipts import answer_to
+from kvitt.rules.values import Area, Order, Refusal
+from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
+
+D = "https://helved-docs.ansatt.dev.nav.no"
+
+
+def orders_of(state: CaseState, *claims: PaymentClaim) -> tuple[Order, ...]:
+    derived = derive(Claims(DECISION, claims), state, MADE_AT)
+    assert not isinstance(derived, Refusal)
+    return derived
+
+
+def test_details_are_the_lines_by_first_day_with_zero_for_what_ceases() -> None:
+    (first,) = orders_of(NEW_CASE, paying(june(2, 13, 150), june(16, 27, 250, rate=900)))
+    state = CaseState({PAYMENT: first.payments[0]}, DECISION.person, frozenset({first.area}), 1)
+    (order,) = orders_of(state, paying(june(2, 6, 150), june(9, 27, 250, rate=900)), paying(june(1, 30, 7), of=OTHER_PAYMENT))
+    assert [(line.start.day, line.ceased_from is None) for line in order.lines] == [(16, False), (9, True), (1, True)]
+    code = "TSTBASISP4-OP"
+    assert details_of((order,)) == Details(
+        Area("TILLSTPB"),
+        (
+            DetailLine(DECISION.decision_id, june(1, 30, 0).start, june(1, 30, 0).end, None, 7, code),
+            DetailLine(DECISION.decision_id, june(9, 27, 0).start, june(9, 27, 0).end, 900, 250, code),
+            DetailLine(DECISION.decision_id, june(16, 27, 0).start, june(16, 27, 0).end, 900, 0, code),
+        ),
+    )
+
+
+def test_lines_of_one_day_stay_in_the_order_of_sending() -> None:
+    orders = orders_of(NEW_CASE, paying(june(1, 9, 2)), paying(june(1, 5, 1), of=OTHER_PAYMENT))
+    assert [line.amount for line in details_of(orders).lines] == [2, 1]
+
+
+def test_orders_of_several_areas_are_told_together_and_name_no_area() -> None:
+    orders = orders_of(NEW_CASE, paying(june(8, 9, 2)), paying(june(1, 5, 1), of=OTHER_PAYMENT, benefit="LÆREMIDLER_AAP"))
+    details = details_of(orders)
+    assert details.area is None
+    assert [(line.amount, line.class_code) for line in details.lines] == [(1, "TSLMASISP3-OP"), (2, "TSTBASISP4-OP")]
+    assert details_of(()) == Details(None, ())
+
+
+DETAILS = Details(Area("AAP"), ())
+MISSING = Refusal(404, "Utbetalingen finnes ikke", f"{D}/async/kom_i_gang/endre_utbetaling#utbetaling-finnes-ikke", "OSUR")
+EXISTS = Refusal(409, "Utbetalingen finnes allerede", f"{D}/async/kom_i_gang/opprett_utbetaling#utbetaling-finnes-allerede", "OSUR")
+NO_WORDS = "Oppdragssystemet (OS) oppga ingen årsak"
+
+
+@pytest.mark.parametrize(
+    ("grade", "raw", "text", "status", "error"),
+    [
+        (Grade.OK, "00", "", Status.OK, None),
+        (Grade.OK, "00", "whatever it says", Status.OK, None),
+        (Grade.WARNING, "04", "Utbetales senere", Status.OK, Refusal(200, "Utbetales senere", D, "OSUR")),
+        (Grade.WARNING, "04", "", Status.OK, Refusal(200, NO_WORDS, D, "OSUR")),
+        (Grade.REJECTED, "08", "Overlappende avvent-perioder", Status.FAILED, Refusal(400, "Overlappende avvent-perioder", D, "OSUR")),
+        (Grade.REJECTED, "08", "", Status.FAILED, Refusal(400, NO_WORDS, D, "OSUR")),
+        (Grade.TECHNICAL, "12", "Prøv igjen", Status.FAILED, Refusal(500, "Prøv igjen", D, "OSUR")),
+        (Grade.REJECTED, "08", "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", Status.FAILED, MISSING),
+        (Grade.REJECTED, "08", "B1: OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før.", Status.FAILED, MISSING),
+        (Grade.REJECTED, "08", "Oppdraget finnes fra før", Status.FAILED, EXISTS),
+        (Grade.TECHNICAL, "12", "Oppdraget finnes fra før", Status.FAILED, EXISTS),
+        (
+            Grade.UNKNOWN,
+            "16",
+            "Noe nytt",
+            Status.FAILED,
+            Refusal(500, "Kvittering fra oppdragssystemet (OS) har ukjent alvorlighetsgrad '16': Noe nytt", D, "HELVED"),
+        ),
+        (
+            Grade.UNKNOWN,
+            "",
+            "",
+            Status.FAILED,
+            Refusal(500, f"Kvittering fra oppdragssystemet (OS) har ingen alvorlighetsgrad: {NO_WORDS}", D, "HELVED"),
+        ),
+    ],
+)
+def test_a_receipt_is_told_by_its_severity(grade: Grade, raw: str, text: str, status: Status, error: Refusal | None) -> None:
+    receipt = Receipt(Area("AAP"), "SAK-1", "2026-07-01-13.22.05.481516", (), grade, raw, "B110008F", text)
+    assert answer_to(receipt, DETAILS) == Answer(status, DETAILS, error, dry_run=False)
+
+
+def test_every_severity_has_an_answer() -> None:
+    for grade in Grade:
+        assert answer_to(Receipt(Area("AAP"), "SAK-1", "", (), grade, grade.value, "", ""), DETAILS).details == DETAILS

@@ -1,0 +1,56 @@
+"""Every arc of the state machines, and every arc that is missing (design §6)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from itertools import product
+from typing import Any
+
+import pytest
+
+from kvitt.rules.states import MESSAGE_ARCS, OPEN_ORDER, ORDER_ARCS, PAYMENT_ARCS, MessageState, OrderState, PaymentState
+
+ORDER = """
+ready > sending withdrawn
+sending > sent unknown accepted rejected
+sent > unknown accepted rejected
+unknown > ready sending sent accepted rejected
+"""
+PAYMENT = "pending > accepted dropped"
+MESSAGE = """
+received > waiting derived answered dead
+waiting > derived answered
+derived > answered
+"""
+MACHINES: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]], str]] = [
+    (OrderState, ORDER_ARCS, ORDER),
+    (PaymentState, PAYMENT_ARCS, PAYMENT),
+    (MessageState, MESSAGE_ARCS, MESSAGE),
+]
+
+
+def promised(text: str) -> set[tuple[str, str]]:
+    arcs = (line.split(" > ") for line in text.strip().splitlines())
+    return {(start, end) for start, ends in arcs for end in ends.split()}
+
+
+@pytest.mark.parametrize(
+    ("arcs", "start", "end", "legal"),
+    [
+        pytest.param(arcs, start, end, (start.value, end.value) in promised(text), id=f"{states.__name__}-{start}-{end}")
+        for states, arcs, text in MACHINES
+        for start, end in product(states, states)
+    ],
+)
+def test_an_arc_is_there_or_is_missing_as_promised(
+    arcs: Mapping[StrEnum, frozenset[StrEnum]], start: StrEnum, end: StrEnum, legal: bool
+) -> None:
+    assert (end in arcs[start]) is legal
+
+
+def test_nothing_leaves_a_final_state() -> None:
+    final = {state.value for _, arcs, _ in MACHINES for state, ends in arcs.items() if not ends}
+    assert final == {"accepted", "rejected", "withdrawn", "dropped", "answered", "dead"}
+
+
+def test_an_order_is_open_until_it_is_final() -> None:
+    assert {state for state, ends in ORDER_ARCS.items() if ends} == OPEN_ORDER

@@ -1,16 +1,23 @@
-"""`python -m bench [--only NAME] [--quick]`: runs the benchmarks one after the other; exits 1 when a target was missed."""
+"""`python -m bench [--only NAME] [--quick]`: runs the benchmarks one after the other."""
 
 import argparse
 from collections.abc import Callable
 from types import MappingProxyType
 
-from bench import submit
+from bench import check, derivation, end_to_end, large_case, large_store, latency, memory, submit
 from bench.place import Place, place
 from bench.size import FULL, QUICK, Size
 
 BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyType(
     {
+        "derivation": derivation.run,
         "submit": submit.run,
+        "latency": latency.run,
+        "end_to_end": end_to_end.run,
+        "large_case": large_case.run,
+        "large_store": large_store.run,
+        "memory": memory.run,
+        "check": check.run,
     }
 )
 
@@ -26,4 +33,5 @@ def main() -> None:
             BENCHMARKS[name](here, QUICK if asked.quick else FULL)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -114,6 +114,18 @@ class OrderNotFound(KvittError):
     doc = "errors#order-not-found"
 
 
+class CaseNotFound(KvittError):
+    """The scheme has no case with this id."""
+
+    code = "case_not_found"
+    status = 404
+    who = "caller"
+    doc = "errors#case-not-found"
+
+    def __init__(self, scheme: str, case_id: str) -> None:
+        super().__init__(f"{scheme} has no case {case_id}")
+
+
 class NotInThatState(KvittError):
     """The thing is not in a state from which this can be done; look at it again."""
 

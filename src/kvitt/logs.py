@@ -102,6 +102,7 @@ def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOL
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.set_exc_info,
             structlog.processors.format_exc_info,
             _Renderer(form),
         ],

@@ -1,1 +1,25 @@
-"""The command line, one module per command group."""
+"""The command line: one module per group of commands; each imports what it needs when it runs, so that the help is quick."""
+
+from kvitt.cli.case import case
+from kvitt.cli.check import check
+from kvitt.cli.db import db
+from kvitt.cli.dead import dead
+from kvitt.cli.demo import demo
+from kvitt.cli.emulator import emulator
+from kvitt.cli.order import order
+from kvitt.cli.sending import sending
+from kvitt.cli.shell import Commands
+from kvitt.cli.submit import submit
+from kvitt.cli.topic import topic
+from kvitt.cli.up import up
+
+main = Commands(
+    "kvitt",
+    help="Decisions about money come in, the smallest correct orders go to the payment rail, each receipted and answered exactly once.",
+    epilog="Try it: kvitt demo",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (demo, up, submit, case, topic, check, dead, order, sending, emulator, db):
+    main.add_command(_command)
+
+__all__ = ["main"]

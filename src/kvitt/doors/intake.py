@@ -77,9 +77,9 @@ class _Reader:
         incoming = []
         for record in read(self._connection, self._positions, limit):
             at = (record.topic, record.partition)
-            self._positions[at] = record.position + 1
+            follows, self._positions[at] = self._positions[at], record.position + 1
             edge = self._edges[at]
-            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, edge)
+            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, edge, follows)
             incoming.append((found, self._lanes[at]))
         return incoming
 

@@ -33,16 +33,23 @@ class Queue(Protocol):
     """One named queue. Not for sharing between threads: each consumer or producer opens its own."""
 
     def put(self, messages: Sequence[Outgoing]) -> None:
-        """Makes all of them durable in the queue, in order, or none. A message id that was put before is left alone where the broker can tell."""
+        """Makes all of them durable in the queue, in order, or none.
+
+        A message id that was put before is left alone where the broker can tell. Every method raises ConnectionError when the
+        connection ends under it, and may be called again: it connects anew.
+        """
 
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:
-        """Hands out up to `limit` messages, waiting at most `wait_seconds` for the first. They stay ours until acknowledged, released, or our connection ends."""
+        """Hands out up to `limit` messages, waiting at most `wait_seconds` for the first.
+
+        They stay ours until acknowledged, released, or our connection ends.
+        """
 
     def acknowledge(self) -> None:
         """Removes everything handed out by the last `receive`. Call after the effect has committed."""
 
     def release(self) -> None:
-        """Gives everything handed out by the last `receive` back for redelivery; a message that came back too often goes to the dead-letter queue."""
+        """Gives everything handed out by the last `receive` back; a message that came back too often goes to the dead-letter queue."""
 
     def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool] | None:
         """Which of these ids the broker knows to have been put; None when this kind of broker cannot tell."""

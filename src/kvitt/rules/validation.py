@@ -81,8 +81,8 @@ def broken_case_id(case_id: str) -> Refusal | None:
     """Ids are 1 to 30 characters; the rail's fields are no longer (design §12)."""
     if not case_id.strip() or len(case_id) > MAX_ID_CHARACTERS:
         return refusals.BAD_CASE_ID
-    # The rail trims what it echoes, so a receipt of such a case could not be matched.
-    return None if case_id == case_id.strip() else refusals.BLANK_AT_ENDS
+    # The rail trims what it echoes, so a receipt of such a case could not be matched; the byte order mark is trimmed, too.
+    return None if case_id == case_id.strip().strip("\ufeff") else refusals.BLANK_AT_ENDS
 
 
 def broken_decision(decision: Decision) -> Refusal | None:

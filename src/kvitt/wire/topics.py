@@ -61,5 +61,8 @@ def encode_headers(headers: Iterable[Header]) -> bytes:
 
 
 def decode_headers(stored: bytes | None) -> Sequence[Header]:
-    """The pairs of `encode_headers`; none for nothing."""
-    return _decoder.decode(stored) if stored else ()
+    """The pairs of `encode_headers`; none for nothing, or for anything else that a writer of the log may have put there."""
+    try:
+        return _decoder.decode(stored) if stored else ()
+    except (msgspec.DecodeError, RecursionError):
+        return ()

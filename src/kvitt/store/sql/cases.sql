@@ -29,14 +29,17 @@ CROSS JOIN LATERAL (
 
 -- name: payments_elsewhere
 -- Which of these client-chosen payment ids a case other than the asking one has accepted or pending.
-SELECT w.ordinal, w.payment_id::text
+-- OFFSET 0 keeps the lookup per id: as a join it would read all payments that somebody chose the id of.
+SELECT DISTINCT w.ordinal, w.payment_id::text
 FROM unnest(%b::integer[], %b::uuid[], %b::text[], %b::text[]) AS w (ordinal, payment_id, scheme, case_id)
-WHERE EXISTS (
-    SELECT FROM payments AS p JOIN cases AS c ON c.case_no = p.case_no
-    WHERE p.payment_id = w.payment_id AND p.client_chose
-      AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded))
-      AND (c.scheme, c.case_id) <> (w.scheme, w.case_id)
-);
+CROSS JOIN LATERAL (
+    SELECT q.case_no FROM payments AS q
+    WHERE q.payment_id = w.payment_id AND q.client_chose
+      AND (q.state = 'pending' OR (q.state = 'accepted' AND NOT q.superseded))
+    OFFSET 0
+) AS p
+JOIN cases AS c ON c.case_no = p.case_no
+WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id);
 
 -- name: next_message_numbers
 -- As many fresh message numbers as asked for, rising.

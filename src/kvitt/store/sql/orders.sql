@@ -35,10 +35,10 @@ RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
 
 -- name: all_with_rail
 -- Those of these messages of which no order is left that has not been with the rail.
-SELECT message_no FROM orders
-WHERE message_no = ANY (%b::bigint[])
-GROUP BY message_no
-HAVING bool_and(sent_at IS NOT NULL);
+SELECT w.message_no
+FROM unnest(%b::bigint[]) AS w (message_no)
+CROSS JOIN LATERAL (SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no) AS o
+WHERE o.with_rail;
 
 -- name: orphans_to_unknown
 -- Orders that a sender which is no more had begun to send: they may have reached the rail or not.
@@ -94,9 +94,14 @@ RETURNING o.order_id::text, was.sent_at IS NOT NULL;
 
 -- name: progress_of_messages
 -- Of these messages: how many of their orders are still open, and whether all have been with the rail.
-SELECT message_no, count(*) FILTER (WHERE state IN ('ready', 'sending', 'sent', 'unknown')), bool_and(sent_at IS NOT NULL)
-FROM orders WHERE message_no = ANY (%b::bigint[])
-GROUP BY message_no;
+SELECT w.message_no, o.still_open, o.with_rail
+FROM unnest(%b::bigint[]) AS w (message_no)
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE q.state IN ('ready', 'sending', 'sent', 'unknown')) AS still_open, bool_and(q.sent_at IS NOT NULL) AS with_rail
+    FROM orders AS q
+    WHERE q.message_no = w.message_no
+) AS o
+WHERE o.with_rail IS NOT NULL;
 
 -- name: supersede_payments
 -- The versions that hold until now of payments that these accepted orders change.

@@ -94,7 +94,13 @@ WHERE received.message_id = again.message_id;
 UPDATE rail.receipt AS receipt
 SET put_at = NULL, due_at = coalesce(receipt.due_at, %(now)s)
 FROM unnest(%(message_ids)b::text[], %(anew)b::boolean[]) AS given (message_id, anew)
-WHERE receipt.message_id = given.message_id AND receipt.reply_to <> '' AND (receipt.due_at IS NOT NULL OR given.anew);
+CROSS JOIN LATERAL (
+    SELECT stored.sequence
+    FROM rail.receipt AS stored
+    WHERE stored.message_id = given.message_id AND stored.reply_to <> '' AND (stored.due_at IS NOT NULL OR given.anew)
+    OFFSET 0
+) AS again
+WHERE receipt.sequence = again.sequence;
 
 -- name: add_conflicts
 -- Records that a message id came again with other bytes.

@@ -1,0 +1,87 @@
+"""End to end: from a record in the log to status OK in the log, by way of the order, the queue, the rail and its receipt."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+
+from bench.messages import DP_TOPIC, dp
+from bench.place import Place
+from bench.processes import hub_process
+from bench.report import Figure, Target, rounded, tell
+from bench.size import Size
+from kvitt.app import ROLES, utc_now
+from kvitt.doors.embedded_log import NewRecord, append, make_topics
+from kvitt.store.database import connect
+
+LEAST_PER_SECOND = 800
+_APPENDED_AT_ONCE = 500
+_LOOK_SECONDS = 0.05
+_LONGEST_SECONDS = 300.0
+_UNFINISHED = "SELECT EXISTS (SELECT FROM messages WHERE state <> 'answered') OR EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)"
+_OK = "SELECT count(*) FROM messages WHERE answer LIKE '{\"status\":\"OK\"%'"
+
+
+def log_new_cases(connection: psycopg.Connection[Any], first: int, count: int) -> None:
+    """Appends one dagpenger message for each of `count` new cases, numbered from `first`, to the log."""
+    records = [NewRecord(DP_TOPIC, f"key-{number}".encode(), dp(f"case-{number}")) for number in range(first, first + count)]
+    for start in range(0, count, _APPENDED_AT_ONCE):
+        append(connection, records[start : start + _APPENDED_AT_ONCE], utc_now())
+
+
+def wait_until_answered(connection: psycopg.Connection[Any], count: int) -> None:
+    """Until `count` messages in all have come in, are answered, and everything is told; raises TimeoutError."""
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while time.monotonic() < deadline:
+        came_in = connection.execute("SELECT last_value >= %s FROM message_numbers", (count,)).fetchone()
+        unfinished = connection.execute(_UNFINISHED).fetchone()
+        if came_in and came_in[0] and unfinished and not unfinished[0]:
+            return
+        time.sleep(_LOOK_SECONDS)
+    raise TimeoutError(f"not all of {count} messages were answered within {_LONGEST_SECONDS:.0f} s")
+
+
+@contextmanager
+def _running(conninfo: str, *, apart: bool) -> Iterator[None]:
+    with ExitStack() as running:
+        if apart:
+            running.enter_context(hub_process(conninfo, ["emulator"]))
+            running.enter_context(hub_process(conninfo, [role for role in ROLES if role != "emulator"]))
+        else:
+            running.enter_context(hub_process(conninfo))
+        yield
+
+
+def _per_second(place: Place, count: int, *, apart: bool) -> float:
+    warming = max(count // 10, 100)
+    with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
+        make_topics(connection)
+        with _running(conninfo, apart=apart):
+            log_new_cases(connection, 0, warming)
+            wait_until_answered(connection, warming)
+            started = time.perf_counter()
+            log_new_cases(connection, warming, count)
+            wait_until_answered(connection, warming + count)
+            seconds = time.perf_counter() - started
+        accepted = connection.execute(_OK).fetchone()
+        assert accepted == (warming + count,), "every message ends in status OK"
+    return count / seconds
+
+
+def run(place: Place, size: Size) -> None:
+    """New cases of dagpenger with 14 days each, all roles in one process, and with the emulator in its own; the best round counts."""
+    for apart, name in ((False, "end to end"), (True, "end to end, emulator apart")):
+        rates = [_per_second(place, size.end_to_end, apart=apart) for _ in range(size.rounds)]
+        tell(
+            Figure(
+                name=name,
+                value=rounded(max(rates)),
+                unit="messages/s",
+                on=f"{size.end_to_end} messages of 14 days",
+                samples=[rounded(rate) for rate in rates],
+                target=Target(least=LEAST_PER_SECOND),
+                durability=place.durability(),
+            )
+        )

@@ -1,0 +1,42 @@
+"""The hub and the emulator as processes of their own, as they are run, so that the benchmark itself costs them nothing."""
+
+import resource
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from kvitt.app import ROLES, Hub
+from kvitt.config import Settings
+
+_KIB_PER_MIB = 1024
+
+
+def _serve(conninfo: str, roles: Sequence[str]) -> None:
+    Hub(conninfo, Settings(), roles).start()
+    threading.Event().wait()
+
+
+@contextmanager
+def hub_process(conninfo: str, roles: Sequence[str] = ROLES) -> Iterator[BaseProcess]:
+    """A process with these roles; killed at the end, as nothing that matters may live in it (design §1)."""
+    process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles)), daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def resident_mib(process: BaseProcess) -> float:
+    """The memory of a running process that is in RAM now."""
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / _KIB_PER_MIB
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had in RAM."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB

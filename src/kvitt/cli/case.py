@@ -1,0 +1,36 @@
+"""`kvitt case`: everything about one case."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kvitt.cli.schemes import SchemeName
+from kvitt.cli.shell import example, located, opened, print_page
+
+if TYPE_CHECKING:
+    from kvitt.config import Settings
+    from kvitt.rules.values import Scheme
+
+
+@click.command(epilog=example("kvitt case dp AZ111", "kvitt case tilleggsstønader 300000123 --json"))
+@click.argument("scheme", type=SchemeName())
+@click.argument("case_id")
+@click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON document.")
+@located
+def case(settings: "Settings", *, scheme: "Scheme", case_id: str, as_json: bool) -> None:
+    """Show what happened to a case in order of time, what is accepted day by day, and what waits.
+
+    SCHEME is dp, aap, ts, tp, historisk or valp, or the name on the wire.
+    """
+    from kvitt.hub.history import history
+
+    with opened(settings) as conninfo:
+        found = history(conninfo, scheme, case_id)
+    if as_json:
+        from kvitt.cli.case_json import as_document
+
+        click.echo(as_document(found))
+        return
+    from kvitt.cli.case_page import page
+
+    print_page(*page(found))

@@ -1,0 +1,46 @@
+"""What a check proved, as a page."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from kvitt.hub.check import Report, check
+from kvitt.rail.comparison import Compared, compare
+from kvitt.store.database import connect
+
+
+def check_with_progress(conninfo: str, *, visible: bool) -> Report:
+    """Runs the check; a bar on standard error shows how many cases are done."""
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("cases"))
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as bar:
+        task = bar.add_task("checking", total=None)
+        return check(conninfo, progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def compare_with_rail(conninfo: str) -> Compared:
+    """Compares the accepted payments with what the rail's books will pay."""
+    with connect(conninfo, application="kvitt check") as connection:
+        return compare(connection)
+
+
+def page(report: Report, compared: Compared, shown: int) -> Iterator[RenderableType]:
+    """What was looked at, then the first `shown` differences of each kind of proof, then the verdict."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("looked at")
+    table.add_column("rows", justify="right")
+    for name in report.counts.__struct_fields__:
+        table.add_row(name.replace("_", " "), f"{getattr(report.counts, name):,}")
+    table.add_row("payments compared with the rail", f"{compared.payments:,}")
+    yield table
+    for each in report.differences[:shown]:
+        yield f"differs: {each.kind.value} {each.subject} of case number {each.case}: {each.text}"
+    for difference in compared.differences[:shown]:
+        yield f"differs: payment {difference.payment_id} of case {difference.case_id} in {difference.area}: {difference.text}"
+    count = sum(report.by_kind.values()) + compared.count
+    if compared.in_motion:
+        yield f"left out: {compared.in_motion} cases with an order on its way"
+    by_kind = ", ".join(f"{number} {kind.value}" for kind, number in report.by_kind.items())
+    yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"

@@ -1,0 +1,32 @@
+"""`kvitt db`: the database's schema."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kvitt.cli.shell import example, located
+
+if TYPE_CHECKING:
+    from kvitt.config import Settings
+
+
+@click.group(epilog=example("kvitt db upgrade --database postgresql://kvitt@db/kvitt"))
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command(epilog=example("kvitt db upgrade", "kvitt db upgrade --database postgresql://kvitt@db/kvitt"))
+@located
+def upgrade(settings: "Settings") -> None:
+    """Bring the database to this version's schema; does nothing when it is there already."""
+    from kvitt.store import migrate
+    from kvitt.store.embedded import EmbeddedServer, running_server
+
+    if conninfo := settings.database_url or running_server(settings.data):
+        applied = migrate.upgrade(conninfo)
+    else:
+        with EmbeddedServer(settings.data) as server:
+            applied = migrate.upgrade(server.conninfo)
+    for name in applied:
+        click.echo(f"applied {name}")
+    click.echo("the database is up to date")

@@ -1,0 +1,113 @@
+"""Feeds cases to the hub as their systems do, and keeps what is answered: a case's next message follows the answer to the one before,
+except the rushed ones, which follow at once and find their case with an open order.
+"""
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from kvitt.cli.watch import FINAL, Client, Told
+from kvitt.doors.embedded_log import NewRecord
+from kvitt.rules.answers import Answer
+from kvitt.wire.partitions import partition_of
+
+_KEYS: Final = uuid.UUID("c2d6a0a4-6f8e-5a35-9f1c-0f3a7b1e9d44")
+PATIENCE_SECONDS: Final = 30.0
+_OUTSTANDING: Final = 1200
+_PER_APPEND: Final = 300
+_LOOK_SECONDS: Final = 0.2
+
+
+class Letter(Struct, frozen=True):
+    """A message on its way: where to, under which key, and whether it waits for the answer to the one before."""
+
+    topic: str
+    key: bytes
+    body: bytes
+    rushed: bool
+
+
+def key_for(case: str, number: int) -> bytes:
+    """A key for a case's message that lies in the case's own partition, as a sender chooses it who wants its messages kept in order."""
+    partition = partition_of(case.encode())
+    attempt = 0
+    while True:
+        key = str(uuid.uuid5(_KEYS, f"{case}/{number}/{attempt}")).encode()
+        if partition_of(key) == partition:
+            return key
+        attempt += 1
+
+
+class Feed:
+    """Sends the letters of many cases and gathers the final answers by key; `told` is called with how many more have been answered."""
+
+    def __init__(self, client: Client, cases: Sequence[Sequence[Letter]], told: Callable[[int], None]) -> None:
+        self._client, self._cases, self._told = client, cases, told
+        self._case_of = {letter.key: number for number, letters in enumerate(cases) for letter in letters}
+        self._sent = [0] * len(cases)
+        self._ready = deque(number for number, letters in enumerate(cases) if letters)
+        self._outstanding = 0
+        self.finals: dict[bytes, list[Answer]] = {key: [] for key in self._case_of}
+
+    @property
+    def unanswered(self) -> int:
+        """How many letters have no final answer."""
+        return sum(1 for finals in self.finals.values() if not finals)
+
+    @property
+    def surplus(self) -> int:
+        """How many final answers came beyond the first of each letter."""
+        return sum(len(finals) - 1 for finals in self.finals.values() if finals)
+
+    def run(self) -> None:
+        """Sends everything and returns when all of it is answered, or when nothing has been answered for a long time."""
+        quiet_since = time.monotonic()
+        while self._ready or self._outstanding:
+            self._send()
+            told = self._client.hear(_LOOK_SECONDS)
+            if self._take(told):
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > PATIENCE_SECONDS:
+                return
+
+    def listen(self) -> None:
+        """Takes in what has been told since, to catch answers that nobody waits for."""
+        while told := self._client.hear(0.0):
+            self._take(told)
+
+    def _send(self) -> None:
+        batch: list[NewRecord] = []
+        while self._ready and self._outstanding < _OUTSTANDING and len(batch) < _PER_APPEND:
+            number = self._ready.popleft()
+            letters = self._cases[number]
+            going = [letters[self._sent[number]]]
+            self._sent[number] += 1
+            while self._sent[number] < len(letters) and letters[self._sent[number]].rushed:
+                going.append(letters[self._sent[number]])
+                self._sent[number] += 1
+            batch += [NewRecord(letter.topic, letter.key, letter.body) for letter in going]
+            self._outstanding += len(going)
+        if batch:
+            self._client.send(batch)
+
+    def _take(self, told: Sequence[Told]) -> int:
+        """Notes final answers; a case whose last sent letter is answered may send its next. Gives how many letters were answered."""
+        answered = 0
+        for each in told:
+            number = self._case_of.get(each.key)
+            if number is None or each.answer.status not in FINAL:
+                continue
+            self.finals[each.key].append(each.answer)
+            if len(self.finals[each.key]) > 1:
+                continue
+            answered += 1
+            letters, sent = self._cases[number], self._sent[number]
+            if letters[sent - 1].key == each.key and sent < len(letters):
+                self._ready.append(number)
+        self._outstanding -= answered
+        self._told(answered)
+        return answered

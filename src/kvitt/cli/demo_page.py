@@ -1,0 +1,61 @@
+"""What the demo shows at its end: a table of what happened, the story of one case, and what was proved."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich import box
+from rich.table import Table
+
+from kvitt.cli import case_page
+from kvitt.cli.demo_cases import Life
+from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
+from kvitt.cli.schemes import SHORT
+from kvitt.cli.shell import print_page
+from kvitt.hub.history import history
+from kvitt.rules.values import Scheme
+
+_SHOWN: Final = 10
+_TOLD_IN: Final = "dp"
+"""The scheme whose case is shown: its schedule is easy on the eye."""
+
+
+def print_outcome(conninfo: str, paid: Sequence[Life], totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
+    """Prints the outcome of a run, with the story of one of the cases that are `paid` something in the end."""
+    if life := most_told(paid):
+        print_page("One of the cases:\n", *case_page.page(history(conninfo, Scheme(SHORT[life.scheme]), life.case_id)))
+    print_page(_table(totals))
+    print_page("\n".join(_proved(proof, summary)))
+
+
+def most_told(paid: Sequence[Life]) -> Life | None:
+    """The case in which the most different things happen."""
+    told = [life for life in paid if life.scheme == _TOLD_IN]
+    return max(told, key=lambda life: (len({step.shows for step in life.steps}), -len(life.steps)), default=None)
+
+
+def _table(totals: Sequence[SchemeTotals]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table.add_column("scheme", footer="all")
+    for name in ("messages", "orders", "accepted", "rejected", "at_once", "waited"):
+        footer = f"{sum(getattr(each, name) for each in totals):,}"
+        table.add_column(_TITLES.get(name, name), justify="right", footer=footer)
+    for each in totals:
+        counts = (each.messages, each.orders, each.accepted, each.rejected, each.at_once, each.waited)
+        table.add_row(each.scheme, *(f"{count:,}" for count in counts))
+    return table
+
+
+_TITLES: Final = {"messages": "received", "orders": "ordered", "at_once": "answered at once", "waited": "waited in a queue"}
+
+
+def _proved(proof: Proof, summary: Summary) -> list[str]:
+    counts = proof.report.counts
+    told = [f"differs: {each}" for each in proof.wrong[:_SHOWN]]
+    told += [f"differs: {each.area} {each.case_id}: {each.text}" for each in proof.compared.differences[:_SHOWN]]
+    told += [f"differs: {each.kind.value} {each.subject}: {each.text}" for each in proof.report.differences[:_SHOWN]]
+    told.append(f"answered     {summary.messages - summary.unanswered:,} of {summary.messages:,} messages, {summary.doubled} of them twice")
+    told.append(f"schedules    {proof.compared.payments:,} payments compared with the rail: {summary.schedule_differences} differences")
+    replayed = f"{counts.messages:,} messages replayed, {counts.audit_entries:,} audit entries"
+    told.append(f"check        {replayed}: {summary.check_differences} differences")
+    told.append(f"seconds      {summary.seconds}")
+    return told

@@ -1,0 +1,138 @@
+"""`kvitt emulator`: the payment rail as the emulator plays it."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kvitt.cli.shell import example, located, opened, print_page
+
+if TYPE_CHECKING:
+    from kvitt.config import Settings
+    from kvitt.rail.emulator import Faults
+
+_CHANCES = ("swallow", "delay", "double", "reorder", "damage", "refuse", "warn")
+
+
+@click.group(epilog=example("kvitt emulator faults --refuse 0.01", "kvitt emulator schedule DP AZ111", "kvitt emulator received"))
+def emulator() -> None:
+    """Run the rail emulator, make it fail, and look into its books."""
+
+
+@emulator.command(
+    epilog=example("kvitt up --no-emulator", "kvitt emulator run", "kvitt emulator run --database postgresql://kvitt@db/kvitt")
+)
+@click.option("--seed", default=0, show_default=True, help="Decides which orders a probable fault strikes.")
+@located
+def run(settings: "Settings", *, seed: int) -> None:
+    """Play the rail alone, beside a hub that runs with --no-emulator, until Ctrl-C or SIGTERM."""
+    import signal
+    import threading
+
+    from kvitt.rail.emulator import Emulator
+    from kvitt.rail.table_queue import TableQueue
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with opened(settings, must_run=True) as conninfo:
+        played = Emulator(conninfo, TableQueue(conninfo, settings.request_queue), lambda name: TableQueue(conninfo, name), seed)
+        click.echo(f"the rail emulator takes orders from {settings.request_queue}")
+        played.run(stop)
+    click.echo("the rail emulator has stopped", err=True)
+
+
+@emulator.command(
+    epilog=example("kvitt emulator faults", "kvitt emulator faults --swallow 0.1 --refuse 0.01", "kvitt emulator faults --clear")
+)
+@click.option("--swallow", type=float, metavar="P", help="No receipt, though the order takes effect.")
+@click.option("--delay", type=float, metavar="P", help="The receipt comes late.")
+@click.option("--delay-seconds", type=float, metavar="S", help="How late.")
+@click.option("--double", type=float, metavar="P", help="The receipt comes twice.")
+@click.option("--reorder", type=float, metavar="P", help="Receipts change places.")
+@click.option("--damage", type=float, metavar="P", help="The receipt comes in one of the damaged forms seen.")
+@click.option("--refuse", type=float, metavar="P", help="The order is rejected.")
+@click.option("--warn", type=float, metavar="P", help="The order is accepted with a note (04).")
+@click.option("--closed/--open", default=None, help="The rail reads nothing.")
+@click.option("--clear", is_flag=True, help="Switch all of them off first.")
+@located
+def faults(settings: "Settings", /, *, clear: bool, closed: bool | None, delay_seconds: float | None, **chances: float | None) -> None:
+    """Show what goes wrong at the rail, and with options change it. Each P is a probability from 0 to 1."""
+    from msgspec.structs import replace
+
+    from kvitt.rail.emulator import Chance, Faults, get_faults, set_faults
+    from kvitt.store.database import connect
+
+    changes: dict[str, object] = {}
+    try:
+        changes.update({name: Chance(chance) for name, chance in chances.items() if chance is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    changes.update({name: value for name, value in (("closed", closed), ("delay_seconds", delay_seconds)) if value is not None})
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
+        if clear or changes:
+            set_faults(connection, replace(Faults() if clear else get_faults(connection), **changes))
+        _print_faults(get_faults(connection))
+
+
+def _print_faults(switched: "Faults") -> None:
+    told = []
+    for name in _CHANCES:
+        chance = getattr(switched, name)
+        if chance.probability or chance.next:
+            told.append(f"{name} {chance.probability:g}" + (f", the next {chance.next} for certain" if chance.next else ""))
+    if switched.delay.probability or switched.delay.next:
+        told.append(f"delay-seconds {switched.delay_seconds:g}")
+    if switched.closed:
+        told.append("closed")
+    click.echo("\n".join(told) or "the rail has no faults")
+
+
+@emulator.command(epilog=example("kvitt emulator schedule DP AZ111", "kvitt emulator schedule TILLSTPB 300000123"))
+@click.argument("area")
+@click.argument("case_id", metavar="CASE")
+@located
+def schedule(settings: "Settings", *, area: str, case_id: str) -> None:
+    """Draw what the rail will pay for CASE in AREA, by its own books."""
+
+    from kvitt.cli.calendar import Due, draw
+    from kvitt.rail.emulator import schedule as days_of
+    from kvitt.store.database import connect
+
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
+        days = days_of(connection, area.upper(), case_id)
+    print_page(draw([Due(day.date, day.amount, day.class_code) for day in days], f"{area.upper()} {case_id} at the rail"))
+
+
+@emulator.command(epilog=example("kvitt emulator received", "kvitt emulator received --last 5"))
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="The newest N orders.")
+@located
+def received(settings: "Settings", *, last: int) -> None:
+    """List the orders that the rail received, and what came more than once; exit status 1 when a line was accepted twice."""
+    from collections import Counter, deque
+
+    from rich import box
+    from rich.table import Table
+
+    from kvitt.rail.emulator import Received, duplicates
+    from kvitt.rail.emulator import received as all_received
+    from kvitt.store.database import connect
+
+    outcomes: Counter[str] = Counter()
+    newest: deque[Received] = deque(maxlen=last)
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
+        for each in all_received(connection):
+            outcomes[each.outcome] += 1
+            newest.append(each)
+        doubled = duplicates(connection)
+    table = Table("received", "area", "case", "outcome", "note", "repeats", box=box.SIMPLE_HEAD)
+    for each in newest:
+        table.add_row(f"{each.received_at:%Y-%m-%d %H:%M:%S}", each.area, each.case_id, each.outcome, each.note, str(each.repeats or ""))
+    print_page(table)
+    click.echo(f"{outcomes.total()} orders: " + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none"))
+    click.echo(
+        f"accepted twice: {len(doubled.lines)} lines; one message id with other bytes: {len(doubled.conflicting_messages)}; "
+        f"same bytes under several ids: {len(doubled.same_bytes)}"
+    )
+    if doubled.lines:
+        sys.exit(1)

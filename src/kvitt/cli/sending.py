@@ -1,0 +1,84 @@
+"""`kvitt sending`: the stop switch, per rail, scheme or area."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from kvitt.cli.order import operating, reasoned
+from kvitt.cli.schemes import SchemeName
+from kvitt.cli.shell import console, example, located
+
+if TYPE_CHECKING:
+    from kvitt.config import Settings
+    from kvitt.rules.values import Scheme
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def _somewhere(command: Command) -> Command:
+    command = click.option("--area", "areas", multiple=True, metavar="AREA", help="An area of the rail, such as TILLSTDR.")(command)
+    command = click.option("--scheme", "schemes", multiple=True, type=SchemeName(), help="All areas of a scheme, such as ts.")(command)
+    return click.option("--all", "everywhere", is_flag=True, help="The whole rail.")(command)
+
+
+def _areas(areas: Sequence[str], schemes: "Sequence[Scheme]", *, everywhere: bool) -> list[str]:
+    from kvitt.hub.operate import EVERYWHERE, areas_of
+    from kvitt.rules.catalogue import AREAS
+
+    if unknown := [area for area in areas if area not in AREAS]:
+        raise click.UsageError(f"no area is called {', '.join(unknown)}; there are {', '.join(AREAS)}")
+    named = [*areas, *(area for scheme in schemes for area in areas_of(scheme)), *([EVERYWHERE] if everywhere else [])]
+    if not named:
+        raise click.UsageError("say where: --area, --scheme or --all")
+    return named
+
+
+@click.group(epilog=example('kvitt sending stop --scheme ts --by kari --reason "rates are wrong"', "kvitt sending list"))
+def sending() -> None:
+    """Stop and resume sending to the rail. Messages are taken in all the while; their orders stay ready."""
+
+
+@sending.command(epilog=example('kvitt sending stop --all --by kari --reason "the rail is being moved"'))
+@_somewhere
+@reasoned
+@located
+def stop(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", everywhere: bool, by: str, reason: str) -> None:
+    """Send nothing more to these areas until resumed."""
+    from kvitt.hub.operate import Operator
+
+    named = _areas(areas, schemes, everywhere=everywhere)
+    with operating(settings) as operate:
+        operate.stop(named, Operator(by, reason))
+    click.echo(f"stopped: {', '.join(named)}")
+
+
+@sending.command(epilog=example('kvitt sending resume --all --by kari --reason "the rail is back"'))
+@_somewhere
+@reasoned
+@located
+def resume(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", everywhere: bool, by: str, reason: str) -> None:
+    """Let sending go on."""
+    from kvitt.hub.operate import Operator
+
+    with operating(settings) as operate:
+        resumed = operate.resume(_areas(areas, schemes, everywhere=everywhere), Operator(by, reason))
+    click.echo(f"resumed: {', '.join(resumed)}" if resumed else "nothing was stopped there")
+
+
+@sending.command("list", epilog=example("kvitt sending list"))
+@located
+def list_stops(settings: "Settings") -> None:
+    """List what is stopped, by whom, since when, and why."""
+    from rich import box
+    from rich.table import Table
+
+    with operating(settings) as operate:
+        stops = operate.stopped()
+    if not stops:
+        click.echo("nothing is stopped")
+        return
+    table = Table("area", "by", "since", "why", box=box.SIMPLE_HEAD)
+    for each in stops:
+        table.add_row(each.area, each.stopped_by, f"{each.stopped_at:%Y-%m-%d %H:%M:%S}", each.reason)
+    console().print(table)

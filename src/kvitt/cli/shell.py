@@ -1,0 +1,173 @@
+"""What all commands share: where the data is, how errors are told, and how a hub is found or started for the while.
+
+Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could not be done.
+"""
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from kvitt.errors import KvittError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from kvitt.config import Settings
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+COULD_NOT, BAD_RESULT, TERMINATED = 2, 1, 143
+_PIPED_WIDTH = 140
+
+
+class NoDataDirectory(KvittError):
+    """There is no database to look into: nothing was ever started in this data directory."""
+
+    code: ClassVar[str] = "no_data_directory"
+    status: ClassVar[int] = 404
+    who: ClassVar[str] = "operator"
+    doc: ClassVar[str] = "errors#no-data-directory"
+
+
+class NothingRuns(KvittError):
+    """Nothing runs on this data directory; start it with `kvitt up`, or name a database."""
+
+    code: ClassVar[str] = "nothing_runs"
+    status: ClassVar[int] = 503
+    who: ClassVar[str] = "operator"
+    doc: ClassVar[str] = "errors#nothing-runs"
+
+
+class Commands(click.Group):
+    """A group whose commands end with one line, not with a traceback, when something that has a name goes wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except KvittError as error:
+            _fail(str(error), error.code, error.doc)
+        except Exception as error:
+            # Imported by whoever raised it; who never touched a database need not wait for the import.
+            psycopg = sys.modules.get("psycopg")
+            if psycopg is None or not isinstance(error, psycopg.OperationalError):
+                raise
+            _fail(f"the database can not be reached: {_first_line(error)}", "database_unreachable", "errors#database-unreachable")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _fail(said: str, code: str, doc: str) -> NoReturn:
+    page, _, anchor = doc.partition("#")
+    click.echo(f"kvitt: {' '.join(said.split())} ({code}, see docs/{page}.md#{anchor})", err=True)
+    sys.exit(COULD_NOT)
+
+
+def example(*lines: str) -> str:
+    """An epilog that shows commands as they are typed."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def located(command: Callable[Concatenate["Settings", Arguments], Result], *, quiet: bool = True) -> Callable[..., Result]:
+    """Gives a command its --data and --database, as settings in front of its own arguments; sets up the log and a clean SIGTERM.
+
+    A `quiet` command logs errors only, for a person to read; one that stays logs more, as JSON unless it has a terminal.
+    """
+
+    @click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
+    @click.option("--database", metavar="URL", help="Use this PostgreSQL, not an embedded one. [KVITT_DATABASE_URL]")
+    @click.option(
+        "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged to standard error. [KVITT_LOG_LEVEL]"
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, data: Path | None, database: str | None, log_level: str | None, **options: Any) -> Result:
+        from msgspec import ValidationError
+
+        from kvitt import logs
+        from kvitt.config import load_settings
+
+        try:
+            settings = load_settings(data=data, database_url=database)
+        except ValidationError as error:
+            raise click.UsageError(f"a setting is wrong: {error}") from None
+        level = log_level or os.environ.get("KVITT_LOG_LEVEL") or ("error" if quiet else "info")
+        logs.set_up(settings.data, level=level, form=logs.LogForm.CONSOLE if quiet or sys.stderr.isatty() else logs.LogForm.JSON)
+        signal.signal(signal.SIGTERM, _terminated)
+        return command(settings, *args, **options)
+
+    return wrapped
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    """Ends by an exception, so that everything that was started is stopped on the way out."""
+    sys.exit(TERMINATED)
+
+
+@contextmanager
+def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
+    """Conninfo of the database that is there: a given one, a running kvitt's, or the data directory's, started for the while.
+
+    Raises NoDataDirectory when there never was one; NothingRuns when `must_run` and none is running.
+    """
+    from kvitt.app import database
+    from kvitt.store.embedded import running_server
+
+    if settings.database_url is None and running_server(settings.data) is None:
+        if must_run:
+            raise NothingRuns(f"nothing runs in {settings.data}; start it with `kvitt up`, or name a --database")
+        if not (settings.data / "postgres").exists():
+            raise NoDataDirectory(f"{settings.data} holds no data of kvitt; name the directory with --data")
+    with database(settings, own=False) as conninfo:
+        yield conninfo
+
+
+@contextmanager
+def working(settings: "Settings") -> Iterator[str]:
+    """Conninfo of a database with a hub at work on it: whoever is, else all roles in this process for the while."""
+    from kvitt.app import Hub, database
+    from kvitt.store.database import connect
+    from kvitt.store.queries import load
+
+    with database(settings, own=False) as conninfo:
+        with connect(conninfo) as connection:
+            somebody = connection.execute(load("cli").somebody_works).fetchone()
+        if somebody and somebody[0]:
+            yield conninfo
+            return
+        hub = Hub(conninfo, settings, roles_of(settings))
+        hub.start()
+        try:
+            yield conninfo
+        finally:
+            hub.stop()
+
+
+def console() -> "Console":
+    """Where pages are printed; into a file or a pipe they are as wide as they like to be."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def print_page(*parts: "RenderableType") -> None:
+    """Prints a page part by part; its lines are never broken, only its tables fit the width."""
+    out = console()
+    for part in parts:
+        out.print(part, soft_wrap=isinstance(part, str))
+
+
+def roles_of(settings: "Settings") -> tuple[str, ...]:
+    """The roles that one process plays by these settings."""
+    from kvitt.app import ROLES
+
+    return tuple(role for role in ROLES if role != "emulator" or settings.emulator)

@@ -1,0 +1,108 @@
+"""`kvitt submit`: one message through the front door, and what is told about it."""
+
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import click
+
+from kvitt.cli.schemes import SchemeName
+from kvitt.cli.shell import BAD_RESULT, example, located, working
+from kvitt.errors import KvittError
+
+if TYPE_CHECKING:
+    from kvitt.config import Settings
+    from kvitt.rules.answers import Answer
+    from kvitt.rules.values import Scheme
+
+_KEYS: Final = uuid.UUID("8f1f6f0c-5d0e-5b53-8a26-2f7c9b0e4d11")
+
+
+class NoFinalStatus(KvittError):
+    """No final status came in time; the message is kept and will be answered under its key."""
+
+    code: ClassVar[str] = "no_final_status"
+    status: ClassVar[int] = 504
+    who: ClassVar[str] = "operator"
+    doc: ClassVar[str] = "errors#no-final-status"
+
+
+def key_of(body: bytes) -> str:
+    """The key of a message that has none of its own: the same bytes always get the same one."""
+    return str(uuid.uuid5(_KEYS, body.hex()))
+
+
+@click.command(
+    epilog=example(
+        "kvitt submit examples/dp/01-first-two-periods.json --scheme dp",
+        "kvitt submit examples/dp/02-raise-the-second-period.json --scheme dp --dry-run",
+        "cat message.json | kvitt submit - --scheme ts --key 3f0c",
+    )
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--scheme", required=True, type=SchemeName(), help="dp, aap, ts, tp, historisk or valp.")
+@click.option("--key", help="The sender's key, under which the answer comes. [a UUID made of the message's bytes]")
+@click.option("--dry-run", is_flag=True, help="Show what would be ordered; store nothing.")
+@click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for the final status.")
+@located
+def submit(settings: "Settings", *, file: Path, scheme: "Scheme", key: str | None, dry_run: bool, wait: float) -> None:
+    """Append FILE (- = standard input) to the scheme's topic and wait for its final status. Exit status 0 for OK, 1 for FEILET.
+
+    When no kvitt runs on the data directory, one is started for the while.
+    """
+    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    key = key or key_of(body)
+    accepted = _preview(settings, scheme, key, body) if dry_run else _send(settings, scheme, key, body, wait)
+    if not accepted:
+        sys.exit(BAD_RESULT)
+
+
+def _preview(settings: "Settings", scheme: "Scheme", key: str, body: bytes) -> bool:
+    from kvitt.app import database, utc_now
+    from kvitt.cli.preview_page import print_preview
+    from kvitt.hub.preview import preview
+    from kvitt.store.database import connect
+
+    with database(settings, own=False) as conninfo, connect(conninfo, application="kvitt preview") as connection:
+        found = preview(connection, scheme, key.encode(), body, utc_now())
+    print_preview(found)
+    return found.refusal is None
+
+
+def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: float) -> bool:
+    from kvitt.cli.watch import FINAL, Client, statuses_of
+    from kvitt.doors.embedded_log import NewRecord
+    from kvitt.rules.answers import Status
+    from kvitt.wire.topics import primary_input
+
+    topic = primary_input(scheme)
+    last = None
+    with working(settings) as conninfo:
+        client = Client(conninfo)
+        try:
+            place = client.send([NewRecord(topic, key.encode(), body)])[0]
+            click.echo(f"appended    {topic} {place[0]}:{place[1]} under key {key}")
+            for answer in statuses_of(client, key.encode(), wait, lambda: client.answered_silently(topic, place)):
+                click.echo(line_of(answer))
+                last = answer
+            silent = client.answered_silently(topic, place)
+        finally:
+            client.close()
+    if last is not None and last.status in FINAL:
+        return last.status is Status.OK
+    if silent:
+        click.echo("a dry run: its simulation was asked for, and no status is told of it")
+        return True
+    raise NoFinalStatus(f"no final status within {wait:g} s; the message is kept and will be answered under its key")
+
+
+def line_of(answer: "Answer") -> str:
+    """A status as one line for a person."""
+    told = f"{answer.status.value:<12}"
+    if answer.details:
+        lines, days = answer.details.lines, [line.start for line in answer.details.lines] + [line.end for line in answer.details.lines]
+        told += f"{len(lines)} line{'s' if len(lines) != 1 else ''}, {min(days)} to {max(days)}" if lines else ""
+    if answer.error:
+        told += f" [{answer.error.status}] {answer.error.text}"
+    return told.rstrip()

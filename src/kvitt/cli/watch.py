@@ -1,0 +1,83 @@
+"""A client's view of the hub: appends to a scheme's topic, and hears the statuses that come back."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from kvitt.app import utc_now
+from kvitt.doors.embedded_log import CHANNEL, NewRecord, Place, append, read
+from kvitt.rules.answers import Answer, Status
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+from kvitt.wire import status
+from kvitt.wire.topics import STATUSES
+
+if TYPE_CHECKING:
+    import psycopg
+
+FINAL = frozenset({Status.OK, Status.FAILED})
+_AT_ONCE = 2000
+
+
+class Told(Struct, frozen=True):
+    """A status as it stands on the status topic."""
+
+    key: bytes
+    answer: Answer
+
+
+class Client:
+    """Appends records and reads what is told from the moment of its making on. Not for sharing between threads."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client")
+        self._connection.execute(f"LISTEN {CHANNEL}")
+        self._positions = self._ends()
+
+    def _ends(self) -> dict[Place, int]:
+        """Where the status topic goes on."""
+        rows = self._connection.execute(load("cli").ends_of_topic, (STATUSES,)).fetchall()
+        return {(STATUSES, partition): position for partition, position in rows}
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
+        """Appends records in one transaction; gives where each one stands."""
+        return append(self._connection, records, utc_now())
+
+    def hear(self, seconds: float) -> list[Told]:
+        """What has been told since the last look; waits up to `seconds` when that is nothing."""
+        if not (told := self._read()):
+            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+                pass
+            told = self._read()
+        return told
+
+    def _read(self) -> list[Told]:
+        told = []
+        for record in read(self._connection, self._positions, _AT_ONCE):
+            place = (record.topic, record.partition)
+            self._positions[place] = max(self._positions[place], record.position + 1)
+            if record.key is not None and record.value is not None:
+                told.append(Told(record.key, status.decode(record.value)))
+        return told
+
+    def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
+        """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
+        row = self._connection.execute(load("cases").answer_of_edge, (topic, *place), binary=True).fetchone()
+        return row is not None and row[2] == "answered" and row[3] is None
+
+
+def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[Answer]:
+    """The statuses told under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not silent():
+        for told in client.hear(0.2):
+            if told.key == key:
+                yield told.answer
+                if told.answer.status in FINAL:
+                    return

@@ -1,0 +1,183 @@
+"""The commands as people use them: the real console script, a real data directory, a hub that really runs."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import reachable_directory
+from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
+
+FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Path]:
+    """A data directory on which `kvitt up` runs; at the end it is stopped by SIGTERM, as a service manager does."""
+    with reachable_directory() as directory, running(directory / "data", "up", until="SIGTERM") as process:
+        yield directory / "data"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def records(data: Path) -> dict[str, int]:
+    """How many records each topic has."""
+    listed = re.findall(r"^ *(\S+\.v1|\S+-v1) +\d+ +([\d,]+)", kvitt(data, "topic").stdout, re.MULTILINE)
+    return {name: int(count.replace(",", "")) for name, count in listed}
+
+
+def test_every_command_shows_help_with_an_example() -> None:
+    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "emulator", "db"]
+    commands += ["dead list", "dead show", "dead replay", "db upgrade"]
+    commands += [f"emulator {name}" for name in ("run", "faults", "schedule", "received")]
+    for command in commands:
+        done = subprocess.run([str(KVITT), *command.split(), "--help"], capture_output=True, text=True, check=True)
+        assert "Examples:" in done.stdout, command
+
+
+def test_a_message_is_submitted_followed_and_found(hub: Path) -> None:
+    done = kvitt(hub, "submit", FIRST_DP, "--scheme", "dp")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^(MOTTATT|HOS_OPPDRAG|OK)\b", done.stdout, re.MULTILINE) == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+    page = kvitt(hub, "case", "DAGPENGER", "15083091").stdout
+    assert "order 1 to DP" in page
+    assert re.search(r"2025-06-02 +553 +553 +553 +553 +553 +· +· +× 4 weeks", page)
+    document = json.loads(kvitt(hub, "case", "dp", "15083091", "--json").stdout)
+    assert [order["state"] for order in document["orders"]] == ["accepted"]
+    assert "553" in kvitt(hub, "emulator", "schedule", "DP", "15083091").stdout
+
+
+def test_the_same_file_has_the_same_key(hub: Path) -> None:
+    keys = {
+        re.findall(r"under key (\S+)", kvitt(hub, "submit", EXAMPLES / "valp" / "03-nothing-after-all.json", "--scheme", "valp").stdout)[0]
+        for _ in "12"
+    }
+    assert len(keys) == 1
+
+
+def test_a_refused_message_ends_with_status_1(hub: Path) -> None:
+    done = kvitt(hub, "submit", EXAMPLES / "ts" / "04-overlapping-periods-are-refused.json", "--scheme", "ts", "--key", "mine")
+    assert (done.returncode, "[400] Perioder kan ikke overlappe" in done.stdout) == (1, True)
+    assert " mine [" in kvitt(hub, "topic", "helved.status.v1", "--last", "1").stdout
+
+
+def test_a_dry_run_shows_lines_and_schedule_and_stores_nothing(hub: Path) -> None:
+    before = records(hub)
+    done = kvitt(hub, "submit", EXAMPLES / "tp" / "01-work-training-with-two-children.json", "--scheme", "tp", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "TPTPATT" in done.stdout
+    assert "TPBTATTILT" in done.stdout
+    assert re.search(r"2025-06-02 +408 +408 +408 +408 +408", done.stdout)
+    assert records(hub) == before
+    assert kvitt(hub, "case", "tp", "202506021001").returncode == 2
+
+
+def test_a_dry_run_of_a_refused_message_says_why(hub: Path) -> None:
+    done = kvitt(hub, "submit", "-", "--scheme", "historisk", "--dry-run", given=b"{}")
+    assert (done.returncode, "would be answered FEILET [400]" in done.stdout) == (1, True)
+
+
+def test_a_topic_is_followed(hub: Path) -> None:
+    with running(hub, "topic", "helved.status.v1", "--from-start", "--follow", until="MOTTATT") as follower:
+        body = FIRST_DP.read_bytes().replace(b"15083091", b"15083092")
+        assert kvitt(hub, "submit", "-", "--scheme", "dp", "--key", "followed", given=body).returncode == 0
+        wait_for(follower, " followed [")
+        os.killpg(follower.pid, signal.SIGTERM)
+        assert follower.wait(PATIENCE_SECONDS) == 143
+
+
+def test_a_dead_letter_is_mended_and_replayed_once(hub: Path, tmp_path: Path) -> None:
+    whole = (EXAMPLES / "historisk" / "01-an-orthosis-once.json").read_bytes()
+    torn = kvitt(hub, "submit", "-", "--scheme", "historisk", "--key", "torn", given=whole[:-40])
+    assert (torn.returncode, "Feil ved deserialisering" in torn.stdout) == (1, True)
+    listed = kvitt(hub, "dead", "list").stdout
+    number = re.findall(r"^ *(\d+) .*historisk.utbetaling.v1", listed, re.MULTILINE)[0]
+    assert kvitt(hub, "dead", "show", number, "--raw").stdout.encode() == whole[:-40]
+    mended = tmp_path / "mended.json"
+    mended.write_bytes(whole)
+    replay = ("dead", "replay", number, "--by", "ola", "--reason", "torn in transit", "--body", mended)
+    assert "HTOHHÅ" in kvitt(hub, *replay, "--dry-run").stdout
+    assert kvitt(hub, *replay).returncode == 0
+    with running(
+        hub, "topic", "helved.status.v1", "--from-start", "--follow", until='torn [original-key=torn fagsystem=HISTORISK] {"status":"OK"'
+    ):
+        pass
+    again = kvitt(hub, *replay)
+    assert (again.returncode, again.stderr.count("\n"), "not_in_that_state" in again.stderr) == (2, 1, True)
+    assert "no open dead letters" in kvitt(hub, "dead", "list").stdout
+    assert "replayed by ola" in kvitt(hub, "dead", "list", "--all").stdout
+    assert kvitt(hub, "dead", "show", "999").returncode == 2
+
+
+def test_faults_are_switched_and_cleared(hub: Path) -> None:
+    assert "refuse 1" in kvitt(hub, "emulator", "faults", "--refuse", "1").stdout
+    body = FIRST_DP.read_bytes().replace(b"15083091", b"15083093")
+    done = kvitt(hub, "submit", "-", "--scheme", "dp", given=body)
+    assert (done.returncode, "Teknisk feil" in done.stdout) == (1, True)
+    assert "no faults" in kvitt(hub, "emulator", "faults", "--clear").stdout
+    assert "1 refused" in kvitt(hub, "emulator", "received").stdout
+    assert kvitt(hub, "emulator", "faults", "--refuse", "2").returncode == 2
+
+
+def test_a_second_owner_is_told_who_the_first_is(hub: Path) -> None:
+    done = kvitt(hub, "up")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"kvitt: \S+ is in use by process \d+ \(data_directory_in_use, see docs/errors.md#data-directory-in-use\)\n", done.stderr
+    )
+
+
+def test_the_demo_feeds_a_hub_that_runs_already(hub: Path) -> None:
+    done = kvitt(hub, "demo", "--json", "--cases", "12")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["unanswered"] == 0
+
+
+def test_the_database_is_upgraded_while_it_is_used(hub: Path) -> None:
+    assert kvitt(hub, "db", "upgrade").stdout == "the database is up to date\n"
+
+
+def test_what_all_this_has_stored_is_proved(hub: Path) -> None:
+    done = kvitt(hub, "check")
+    assert (done.returncode, "nothing differs" in done.stdout) == (0, True), done.stdout
+
+
+def test_the_emulator_runs_beside_a_hub_of_its_own_process(data_dir: Path) -> None:
+    with running(data_dir, "up", "--no-emulator", until="SIGTERM") as up:
+        waiting = kvitt(data_dir, "submit", FIRST_DP, "--scheme", "dp", "--wait", "0.5")
+        assert (waiting.returncode, "no_final_status" in waiting.stderr) == (2, True)
+        with running(data_dir, "emulator", "run", until="takes orders") as rail:
+            with running(data_dir, "topic", "helved.status.v1", "--from-start", "--follow", until='{"status":"OK"'):
+                pass
+            os.killpg(rail.pid, signal.SIGINT)
+            assert rail.wait(PATIENCE_SECONDS) == 0
+        os.killpg(up.pid, signal.SIGINT)
+        assert up.wait(PATIENCE_SECONDS) == 0
+
+
+def test_submit_starts_a_hub_for_the_while(data_dir: Path) -> None:
+    for _ in "12":
+        done = kvitt(data_dir, "submit", FIRST_DP, "--scheme", "dp")
+        assert done.returncode == 0, done.stderr
+    assert kvitt(data_dir, "case", "dp", "15083091").stdout.count("OK to message") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("case", "dp", "X"), "no_data_directory"),
+        (("check",), "no_data_directory"),
+        (("emulator", "run"), "nothing_runs"),
+        (("topic", "--database", "host=/nowhere dbname=x"), "database_unreachable"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
+    done = kvitt(tmp_path / "nothing", *arguments)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert f"({code}, see docs/errors.md#" in done.stderr
+    assert not (tmp_path / "nothing").exists()

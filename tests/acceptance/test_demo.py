@@ -1,0 +1,66 @@
+"""The demo proves what it claims, can be run again on what it left, and the check notices when the rail would pay something else."""
+
+import json
+from pathlib import Path
+
+from console_script import kvitt
+from kvitt.cli.demo_cases import lives
+from kvitt.cli.examples import examples
+from kvitt.store.database import connect
+from kvitt.store.embedded import EmbeddedServer
+
+KEYS = ["messages", "orders", "accepted", "rejected", "unanswered", "doubled", "schedule_differences", "check_differences", "seconds"]
+
+
+def summary(data: Path, *arguments: object) -> dict[str, float]:
+    """The closing line of a demo that ends well."""
+    done = kvitt(data, "demo", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    told: dict[str, float] = json.loads(done.stdout)
+    assert list(told) == KEYS
+    return told
+
+
+def test_every_message_is_answered_once_and_nothing_differs_again_and_again(data_dir: Path) -> None:
+    for seed in (1, 1):
+        told = summary(data_dir, "--cases", 60, "--seed", seed)
+        assert told["messages"] > 60 * 4
+        assert told["orders"] == told["accepted"] + told["rejected"]
+        assert [told[key] for key in KEYS[4:8]] == [0, 0, 0, 0]
+    assert kvitt(data_dir, "emulator", "faults").stdout == "the rail has no faults\n"
+
+
+def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
+    done = kvitt(data_dir, "demo", "--cases", 24)
+    assert done.returncode == 0, done.stderr
+    for told in ("One of the cases", "accepted, day by day", "waited in a queue", "TILTAKSPENGER", "check        "):
+        assert told in done.stdout
+
+
+def test_a_rail_that_would_pay_otherwise_is_noticed_with_status_1(data_dir: Path) -> None:
+    summary(data_dir, "--cases", 0)
+    with EmbeddedServer(data_dir) as server, connect(server.conninfo) as connection:
+        changed = connection.execute("UPDATE rail.entry SET amount = amount + 1 WHERE area = 'TILLSTBO' RETURNING case_id").fetchone()
+    done = kvitt(data_dir, "check")
+    assert (done.returncode, changed) == (1, ("200001907",))
+    assert "of case 200001907 in TILLSTBO: the rail pays 4954 from 2025-08-01 to 2025-12-31, the store has 4953" in done.stdout
+    again = kvitt(data_dir, "demo", "--json", "--cases", 0)
+    assert (again.returncode, json.loads(again.stdout)["schedule_differences"]) == (1, 1)
+
+
+def test_the_examples_are_of_all_six_forms() -> None:
+    found = examples()
+    assert {each.scheme for each in found} == {"dp", "aap", "ts", "tp", "historisk", "valp"}
+    assert len(found) >= 12
+
+
+def test_the_same_seed_and_run_make_the_same_cases_and_another_run_others() -> None:
+    assert list(lives(30, "a", 1)) == list(lives(30, "a", 1))
+    assert not {each.case_id for each in lives(30, "a", 1)} & {each.case_id for each in lives(30, "b", 1)}
+
+
+def test_a_given_database_is_used_and_no_data_directory_is_made(database: str, tmp_path: Path) -> None:
+    told = summary(tmp_path / "data", "--cases", 6, "--database", database)
+    assert told["unanswered"] == 0
+    assert not (tmp_path / "data" / "postgres").exists()

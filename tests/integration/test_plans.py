@@ -1,0 +1,242 @@
+"""Every statement that runs per batch finds its rows by index: in a store that has just been filled, and in one whose statistics are known.
+
+A sequential scan of a table that grows is the one way in which a store gets slower with age. The arrays are as long as a batch, the
+tables hold some twenty thousand rows, and the session is the one that `connect` gives.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from conftest import new_database
+from psycopg.conninfo import conninfo_to_dict
+
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+
+ROWS, BATCH = 20_000, 128
+NOW = datetime(2025, 7, 4, tzinfo=UTC)
+GROWING = {
+    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records"),
+    *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
+}
+
+FILL = (
+    """INSERT INTO cases (scheme, case_id, person, areas, orders_made)
+       SELECT 'DAGPENGER', 'case-' || n, '01020312345', '{DP}', 1 FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state, received_at, answer)
+       SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
+              CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sender, sent_at)
+       SELECT md5('order ' || n)::uuid, n, 1, 'DP', '01020312345', n,
+              CASE WHEN n > %(rows)s - 200 THEN 'ready' WHEN n > %(rows)s - 300 THEN 'sending' WHEN n > %(rows)s - 500 THEN 'sent'
+                   WHEN n %% 2000 = 0 THEN 'unknown' ELSE 'accepted' END,
+              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id)
+       SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02', '2025-06-15',
+              553, 'B1'
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line, document)
+       SELECT n, md5('payment ' || n)::uuid, 1, md5('order ' || n)::uuid, 'DP', 'CREATE',
+              CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '', convert_to(repeat(md5(n::text), 15), 'UTF8')
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO receipts (message_id, digest, body, received_at, order_id, outcome)
+       SELECT md5('receipt ' || n), sha256('x'), convert_to(repeat(md5(n::text), 60), 'UTF8'), %(now)s, md5('order ' || n)::uuid, 'accepted'
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO outbox (topic, key, value, headers, event_id, message_no, made_at, relayed_at)
+       SELECT 'status', 'key', convert_to(repeat(md5(n::text), 10), 'UTF8'), '[]', md5('event ' || n)::uuid, n, %(now)s,
+              CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO audit (chain, seq, at, what, digest, hash)
+       SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO log_records (topic, partition, position, at, key, value)
+       SELECT 'topic', n %% 3, n / 3, %(now)s, 'key', convert_to(repeat(md5(n::text), 50), 'UTF8') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO queue.message (queue, message_id, body, reply_to, priority, consumed_at)
+       SELECT 'requests', md5('order ' || n), CASE WHEN n > %(rows)s - 500 THEN convert_to(repeat(md5(n::text), 60), 'UTF8') END, 'replies', 4,
+              CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO rail.received (message_id, digest, received_at, area, case_id, outcome, severity, note)
+       SELECT md5('order ' || n), sha256('x'), %(now)s, 'DP', 'case-' || n, 'accepted', '00', '' FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO rail.known_case (area, case_id, person, opened_by)
+       SELECT 'DP', 'case-' || n, '01020312345', md5('order ' || n) FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amount, rate_code, class_code, message_id)
+       SELECT 'DP', 'case-' || n, 'line', '', 'line-' || n, '2025-06-02', '2025-06-15', 553, 'DAG7', 'DAGPENGER', md5('order ' || n)
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO rail.hold_back (area, case_id, starts, is_error)
+       SELECT 'DP', 'case-' || n, '2025-06-02', false FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO rail.receipt (receipt_id, message_id, digest, reply_to, body, due_at, put_at)
+       SELECT md5('receipt ' || n), md5('order ' || n), sha256('x'), 'replies', convert_to(repeat(md5(n::text), 60), 'UTF8'), %(now)s,
+              CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
+)
+
+NUMBERS = [1 + n * (ROWS // BATCH) for n in range(BATCH)]
+ZEROS, AREAS = [0] * BATCH, ["DP"] * BATCH
+SCHEMES, CASES = ["DAGPENGER"] * BATCH, [f"case-{number}" for number in NUMBERS]
+NAMED_CASES = [SCHEMES, CASES]
+IDS = [str(UUID(int=number << 64)) for number in NUMBERS]
+MOMENTS, TEXTS, BYTES = [NOW] * BATCH, [f"text-{number}" for number in NUMBERS], [b"%d" % number for number in NUMBERS]
+THREE = [["topic"] * 3, [0, 1, 2], [5000] * 3]
+RELAYED = {"now": NOW, "numbers": NUMBERS, "partitions": ZEROS, "positions": NUMBERS}
+SENDING = {"order_ids": IDS, "sender": "sender:1:1", "now": NOW}
+RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
+
+Parameters = Sequence[Any] | dict[str, Any]
+HUB = "kvitt.store"
+QUEUE, RAIL = "kvitt.rail", "kvitt.rail.emulator"
+HOT: dict[tuple[str, str], dict[str, Parameters]] = {
+    (HUB, "cases"): {
+        "ensure_cases": NAMED_CASES,
+        "lock_cases": NAMED_CASES,
+        "current_payments": NAMED_CASES,
+        "payments_elsewhere": [ZEROS, IDS, SCHEMES, CASES],
+        "waiting_messages": [NUMBERS, ZEROS, 20],
+        "answer_of_edge": ["topic", 1, 5000],
+    },
+    (HUB, "orders"): {
+        "claim_ready": {"sender": "sender:1:1", "now": NOW, "limit": 256},
+        "lock_messages": [NUMBERS],
+        "mark_sent": SENDING,
+        "all_with_rail": [NUMBERS],
+        "orphans_to_unknown": ["sender:1:2"],
+        "unknown_unsent": [BATCH],
+        "unknown_to_sending": SENDING,
+        "add_receipts": [TEXTS, BYTES, BYTES, MOMENTS],
+        "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
+        "orders_for_receipts": [ZEROS, SCHEMES, CASES, AREAS, BYTES],
+        "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS],
+        "progress_of_messages": [NUMBERS],
+        "supersede_payments": [IDS],
+        "accept_payments": [IDS],
+        "drop_payments": [IDS],
+        "case_lists": [NUMBERS],
+    },
+    (HUB, "log"): {
+        "read": [*THREE, 256],
+        "unrelayed": [2000],
+        "relay_to_log": RELAYED,
+        "mark_relayed": RELAYED,
+    },
+    (HUB, "write"): {
+        "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES],
+        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES],
+    },
+    (QUEUE, "table_queue"): {
+        "count_delivery": {"queue": "requests", "limit": 200},
+        "hold": {"sequences": NUMBERS},
+        "consume": {"sequences": NUMBERS},
+        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "was_put": {"queue": "requests", "message_ids": TEXTS},
+        "depth": {"queue": "requests"},
+    },
+    (RAIL, "emulator"): {
+        "known_messages": {"message_ids": TEXTS},
+        "known_cases": RAIL_CASES,
+        "named_lines": {**RAIL_CASES, "line_ids": TEXTS},
+        "hold_backs": RAIL_CASES,
+        "add_repeats": {"message_ids": TEXTS},
+        "send_again": {"message_ids": TEXTS, "anew": [True] * BATCH, "now": NOW},
+        "due_receipts": {"now": NOW, "limit": 500},
+        "mark_put": {"now": NOW, "receipt_ids": TEXTS},
+        "journal_of_case": {"area": "DP", "case_id": "case-1"},
+    },
+}
+NOT_HOT: dict[tuple[str, str], set[str]] = {
+    (HUB, "cases"): {"next_message_numbers"},  # a sequence
+    (HUB, "orders"): set(),
+    (HUB, "log"): {
+        *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert
+        "read_topic",  # an operator looks at a topic
+    },
+    (HUB, "write"): {"add_messages", "add_orders", "add_lines", "add_payments", "add_outbox", "add_audit", "add_dead_letters"},  # plain inserts
+    (QUEUE, "table_queue"): {
+        *("put", "open_gate", "close_gate"),  # a plain insert, and locks
+        "prune",  # by an operator or once a day; as much as there is
+    },
+    (RAIL, "emulator"): {
+        *("take_turns", "get_faults", "lock_faults", "set_faults"),  # locks, and a table of one row
+        *("add_received", "add_cases", "add_entries", "put_hold_backs", "add_receipts", "add_conflicts"),  # plain inserts
+        *("journal", "lines_accepted_twice", "conflicting_messages", "same_bytes", "received"),  # tests and demos read whole books
+    },
+}
+STATEMENTS = [(*file, name) for file, statements in HOT.items() for name in statements]
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@pytest.fixture(scope="module")
+def filled(server: str, template: str) -> Iterator[Connection]:
+    """A store in which twenty thousand cases have just been written, and nobody has counted them yet."""
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+        for statement in FILL:
+            table = statement.split()[2]
+            connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # so that only the test decides who has counted
+            connection.execute(statement, {"rows": ROWS, "now": NOW})
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def analysed(server: str, template: str, filled: Connection) -> Iterator[Connection]:
+    """The same store with statistics; a copy, so that the other keeps having none."""
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+        for statement in FILL:
+            connection.execute(statement, {"rows": ROWS, "now": NOW})
+        connection.execute("VACUUM (ANALYZE)")
+        yield connection
+
+
+def plan_of(connection: Connection, package: str, file: str, name: str) -> dict[str, Any]:
+    """How the server would run the statement with these very arrays."""
+    statement = getattr(load(file, package=package), name)
+    row = connection.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}", HOT[package, file][name]).fetchone()
+    assert row is not None
+    assert isinstance(row[0], list)
+    return dict(row[0][0]["Plan"])
+
+
+def scanned(node: dict[str, Any]) -> list[str]:
+    """The growing tables that a plan reads from end to end."""
+    found = [each for part in node.get("Plans", ()) for each in scanned(part)]
+    if node["Node Type"] == "Seq Scan":
+        schema, table = node["Schema"], node["Relation Name"]
+        name = table if schema == "public" else f"{schema}.{table}"
+        found += [name] if name in GROWING else []
+    return found
+
+
+@pytest.mark.parametrize(("package", "file", "name"), STATEMENTS)
+def test_a_store_just_filled_is_read_by_index(filled: Connection, package: str, file: str, name: str) -> None:
+    assert scanned(plan_of(filled, package, file, name)) == []
+
+
+@pytest.mark.parametrize(("package", "file", "name"), STATEMENTS)
+def test_a_store_with_statistics_is_read_by_index(analysed: Connection, package: str, file: str, name: str) -> None:
+    assert scanned(plan_of(analysed, package, file, name)) == []
+
+
+def test_every_statement_can_be_planned_on_an_empty_store(database: str) -> None:
+    with connect(database) as connection:
+        for package, file, name in STATEMENTS:
+            assert plan_of(connection, package, file, name)["Node Type"]
+
+
+def test_a_plan_made_while_the_store_was_empty_is_not_kept(database: str) -> None:
+    with connect(database) as connection:
+        connection.execute("PREPARE current (text[], text[]) AS " + load("cases").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1))
+        for _ in range(10):  # a generic plan is considered from the sixth run on
+            connection.execute("EXECUTE current ('{DAGPENGER}', '{case-1}')")
+        for statement in FILL:
+            connection.execute(statement, {"rows": ROWS, "now": NOW})
+        row = connection.execute("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE current ('{DAGPENGER}', '{case-1}')").fetchone()
+    assert row is not None
+    assert scanned(row[0][0]["Plan"]) == []  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("package", "file"), list(HOT))
+def test_every_statement_is_either_held_to_its_plan_or_said_not_to_need_it(package: str, file: str) -> None:
+    assert set(dir(load(file, package=package))) == set(HOT[package, file]) | NOT_HOT[package, file]

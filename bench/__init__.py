@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m bench` starts a durable server of its own and prints one JSON object per figure, with ratios where they say more."""
+"""Benchmarks: `python -m bench` starts a durable server of its own and prints one JSON object per figure."""

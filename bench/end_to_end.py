@@ -21,7 +21,7 @@ _APPENDED_AT_ONCE = 500
 _LOOK_SECONDS = 0.05
 _LONGEST_SECONDS = 300.0
 _UNFINISHED = "SELECT EXISTS (SELECT FROM messages WHERE state <> 'answered') OR EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)"
-_OK = "SELECT count(*) FROM messages WHERE answer LIKE '{\"status\":\"OK\"%'"
+_OK = 'SELECT count(*) FROM messages WHERE answer LIKE \'{"status":"OK"%\''
 
 
 def log_new_cases(connection: psycopg.Connection[Any], first: int, count: int) -> None:

@@ -40,6 +40,10 @@ class Ticking:
         self._now += timedelta(milliseconds=1)
         return self._now
 
+    def set(self, now: datetime) -> None:
+        """Goes on from `now`."""
+        self._now = now
+
 
 class Stage:
     """The parts of a hub and of the rail on one database; `key` of a message is also how its answers are found."""
@@ -52,7 +56,8 @@ class Stage:
         self.keeper = LeaseKeeper(conninfo, seconds=600.0)
         held = self.keeper.take(self.connection, "sender")
         assert held
-        self.sender = Send(self.connection, self.clock, held.edge)
+        self.edge = held.edge
+        self.sender = Send(self.connection, self.clock, self.edge)
         self.requests, self.replies = TableQueue(conninfo, REQUESTS), TableQueue(conninfo, REPLIES)
         self.emulator = Emulator(conninfo, self.requests, lambda name: TableQueue(conninfo, name), wait_seconds=0.0, clock=self.clock)
         self._position = 0

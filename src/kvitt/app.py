@@ -38,7 +38,7 @@ def utc_now() -> datetime:
 
 @contextmanager
 def database(settings: Settings, *, own: bool) -> Iterator[str]:
-    """A migrated database as conninfo: the external one, that of a running kvitt (unless `own`), or the embedded one, started for the while.
+    """A migrated database as conninfo: the external one, a running kvitt's (unless `own`), or the embedded one, started for the while.
 
     Raises DataDirectoryInUse when `own` and another process has the data directory.
     """
@@ -149,7 +149,9 @@ class Hub:
 
     @contextmanager
     def _emulator_steps(self) -> Iterator[Step]:
-        emulator = Emulator(self.conninfo, TableQueue(self.conninfo, self._settings.request_queue), lambda name: TableQueue(self.conninfo, name))
+        emulator = Emulator(
+            self.conninfo, TableQueue(self.conninfo, self._settings.request_queue), lambda name: TableQueue(self.conninfo, name)
+        )
         try:
             yield emulator.step
         finally:

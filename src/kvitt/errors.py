@@ -142,3 +142,57 @@ class NeedsSecondPerson(KvittError):
     status = 403
     who = "operator"
     doc = "errors#needs-second-person"
+
+
+class DeadLetterNotFound(KvittError):
+    """No dead letter has this number."""
+
+    code = "dead_letter_not_found"
+    status = 404
+    who = "operator"
+    doc = "errors#dead-letter-not-found"
+
+
+class NotReplayable(KvittError):
+    """The dead letter can not be replayed as it is; the message says what it lacks."""
+
+    code = "not_replayable"
+    status = 409
+    who = "operator"
+    doc = "errors#not-replayable"
+
+
+class TopicNotFound(KvittError):
+    """No topic has this name."""
+
+    code = "topic_not_found"
+    status = 404
+    who = "operator"
+    doc = "errors#topic-not-found"
+
+
+class NoDataDirectory(KvittError):
+    """There is no database to look into: nothing was ever started in this data directory."""
+
+    code = "no_data_directory"
+    status = 404
+    who = "operator"
+    doc = "errors#no-data-directory"
+
+
+class NothingRuns(KvittError):
+    """Nothing runs on this data directory; start it with `kvitt up`, or name a database."""
+
+    code = "nothing_runs"
+    status = 503
+    who = "operator"
+    doc = "errors#nothing-runs"
+
+
+class NoFinalStatus(KvittError):
+    """No final status came in time; the message is kept and will be answered under its key."""
+
+    code = "no_final_status"
+    status = 504
+    who = "operator"
+    doc = "errors#no-final-status"

@@ -32,8 +32,10 @@ def records(data: Path) -> dict[str, int]:
 
 
 def test_every_command_shows_help_with_an_example() -> None:
-    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "emulator", "db"]
+    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "order", "sending", "emulator", "db"]
     commands += ["dead list", "dead show", "dead replay", "db upgrade"]
+    commands += [f"order {name}" for name in ("list", "release", "withdraw", "resend", "decide")]
+    commands += [f"sending {name}" for name in ("stop", "resume", "list")]
     commands += [f"emulator {name}" for name in ("run", "faults", "schedule", "received")]
     for command in commands:
         done = subprocess.run([str(KVITT), *command.split(), "--help"], capture_output=True, text=True, check=True)
@@ -140,6 +142,21 @@ def test_the_demo_feeds_a_hub_that_runs_already(hub: Path) -> None:
 
 def test_the_database_is_upgraded_while_it_is_used(hub: Path) -> None:
     assert kvitt(hub, "db", "upgrade").stdout == "the database is up to date\n"
+
+
+def test_sending_is_stopped_and_an_order_withdrawn(hub: Path) -> None:
+    by = ("--by", "kari", "--reason", "a test")
+    assert "stopped: AAP" in kvitt(hub, "sending", "stop", "--scheme", "aap", *by).stdout
+    assert "kari" in kvitt(hub, "sending", "list").stdout
+    with running(hub, "submit", str(EXAMPLES / "aap/01-two-cards-one-held-back.json"), "--scheme", "aap", until="MOTTATT") as submitted:
+        listed = kvitt(hub, "order", "list", "--state", "ready").stdout
+        [order_id] = [line.split()[0] for line in listed.splitlines() if " AAP " in line]
+        refused = kvitt(hub, "order", "release", order_id, *by)
+        assert (refused.returncode, "needs_second_person" in refused.stderr) == (2, True)
+        assert kvitt(hub, "order", "withdraw", order_id, *by).returncode == 0
+        assert "trukket tilbake" in wait_for(submitted, "FEILET")
+    assert "resumed: AAP" in kvitt(hub, "sending", "resume", "--scheme", "aap", *by).stdout
+    assert "no order waits for a person" in kvitt(hub, "order", "list").stdout
 
 
 def test_what_all_this_has_stored_is_proved(hub: Path) -> None:

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from conftest import new_database
 from psycopg.conninfo import conninfo_to_dict
 
+from conftest import new_database
 from kvitt.store.database import connect
 from kvitt.store.queries import load
 
@@ -27,23 +27,26 @@ GROWING = {
 FILL = (
     """INSERT INTO cases (scheme, case_id, person, areas, orders_made)
        SELECT 'DAGPENGER', 'case-' || n, '01020312345', '{DP}', 1 FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state, received_at, answer)
+    """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state,
+                             received_at, answer)
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
               CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sender, sent_at)
+    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sender,
+                           sent_at)
        SELECT md5('order ' || n)::uuid, n, 1, 'DP', '01020312345', n,
               CASE WHEN n > %(rows)s - 200 THEN 'ready' WHEN n > %(rows)s - 300 THEN 'sending' WHEN n > %(rows)s - 500 THEN 'sent'
                    WHEN n %% 2000 = 0 THEN 'unknown' ELSE 'accepted' END,
               convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id)
-       SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02', '2025-06-15',
-              553, 'B1'
+       SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
+              '2025-06-15', 553, 'B1'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line, document)
        SELECT n, md5('payment ' || n)::uuid, 1, md5('order ' || n)::uuid, 'DP', 'CREATE',
-              CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '', convert_to(repeat(md5(n::text), 15), 'UTF8')
+              CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '',
+              convert_to(repeat(md5(n::text), 15), 'UTF8')
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO receipts (message_id, digest, body, received_at, order_id, outcome)
        SELECT md5('receipt ' || n), sha256('x'), convert_to(repeat(md5(n::text), 60), 'UTF8'), %(now)s, md5('order ' || n)::uuid, 'accepted'
@@ -55,9 +58,11 @@ FILL = (
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO log_records (topic, partition, position, at, key, value)
-       SELECT 'topic', n %% 3, n / 3, %(now)s, 'key', convert_to(repeat(md5(n::text), 50), 'UTF8') FROM generate_series(1, %(rows)s) AS n""",
+       SELECT 'topic', n %% 3, n / 3, %(now)s, 'key', convert_to(repeat(md5(n::text), 50), 'UTF8')
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO queue.message (queue, message_id, body, reply_to, priority, consumed_at)
-       SELECT 'requests', md5('order ' || n), CASE WHEN n > %(rows)s - 500 THEN convert_to(repeat(md5(n::text), 60), 'UTF8') END, 'replies', 4,
+       SELECT 'requests', md5('order ' || n), CASE WHEN n > %(rows)s - 500 THEN convert_to(repeat(md5(n::text), 60), 'UTF8') END,
+              'replies', 4,
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO rail.received (message_id, digest, received_at, area, case_id, outcome, severity, note)
@@ -151,9 +156,16 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "orders"): set(),
     (HUB, "log"): {
         *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert
-        "read_topic",  # an operator looks at a topic
     },
-    (HUB, "write"): {"add_messages", "add_orders", "add_lines", "add_payments", "add_outbox", "add_audit", "add_dead_letters"},  # plain inserts
+    (HUB, "write"): {
+        "add_messages",
+        "add_orders",
+        "add_lines",
+        "add_payments",
+        "add_outbox",
+        "add_audit",
+        "add_dead_letters",
+    },  # plain inserts
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is
@@ -227,7 +239,9 @@ def test_every_statement_can_be_planned_on_an_empty_store(database: str) -> None
 
 def test_a_plan_made_while_the_store_was_empty_is_not_kept(database: str) -> None:
     with connect(database) as connection:
-        connection.execute("PREPARE current (text[], text[]) AS " + load("cases").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1))
+        connection.execute(
+            "PREPARE current (text[], text[]) AS " + load("cases").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1)
+        )
         for _ in range(10):  # a generic plan is considered from the sixth run on
             connection.execute("EXECUTE current ('{DAGPENGER}', '{case-1}')")
         for statement in FILL:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from kvitt.errors import KvittError
+from kvitt.errors import KvittError, NoDataDirectory, NothingRuns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,24 +26,6 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 COULD_NOT, BAD_RESULT, TERMINATED = 2, 1, 143
 _PIPED_WIDTH = 140
-
-
-class NoDataDirectory(KvittError):
-    """There is no database to look into: nothing was ever started in this data directory."""
-
-    code: ClassVar[str] = "no_data_directory"
-    status: ClassVar[int] = 404
-    who: ClassVar[str] = "operator"
-    doc: ClassVar[str] = "errors#no-data-directory"
-
-
-class NothingRuns(KvittError):
-    """Nothing runs on this data directory; start it with `kvitt up`, or name a database."""
-
-    code: ClassVar[str] = "nothing_runs"
-    status: ClassVar[int] = 503
-    who: ClassVar[str] = "operator"
-    doc: ClassVar[str] = "errors#nothing-runs"
 
 
 class Commands(click.Group):

@@ -3,13 +3,13 @@
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, example, located, working
-from kvitt.errors import KvittError
+from kvitt.errors import NoFinalStatus
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from kvitt.rules.values import Scheme
 
 _KEYS: Final = uuid.UUID("8f1f6f0c-5d0e-5b53-8a26-2f7c9b0e4d11")
-
-
-class NoFinalStatus(KvittError):
-    """No final status came in time; the message is kept and will be answered under its key."""
-
-    code: ClassVar[str] = "no_final_status"
-    status: ClassVar[int] = 504
-    who: ClassVar[str] = "operator"
-    doc: ClassVar[str] = "errors#no-final-status"
 
 
 def key_of(body: bytes) -> str:

@@ -1,12 +1,12 @@
 """`kvitt topic`: what stands in the embedded log."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kvitt.cli.shell import example, located, opened, print_page
-from kvitt.errors import KvittError
+from kvitt.errors import TopicNotFound
 
 if TYPE_CHECKING:
     import psycopg
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 500
 _LOOK_SECONDS = 1.0
-
-
-class TopicNotFound(KvittError):
-    """No topic has this name."""
-
-    code: ClassVar[str] = "topic_not_found"
-    status: ClassVar[int] = 404
-    who: ClassVar[str] = "operator"
-    doc: ClassVar[str] = "errors#topic-not-found"
 
 
 @click.command(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-
 from kvitt.doors.embedded_log import CHANNEL, Place, read
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Step
@@ -93,5 +92,3 @@ class _Reader:
         """Until somebody appends to the log, or for a moment."""
         for _ in self._connection.notifies(timeout=_LOOK_SECONDS, stop_after=1):
             return
-
-

@@ -5,11 +5,11 @@ A replay is one transaction: the letter is closed, the operators' audit chain te
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import Final
 
 from msgspec import Struct
 
-from kvitt.errors import KvittError, NotInThatState
+from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
@@ -33,24 +33,6 @@ class Replayed(Struct, frozen=True):
 
 Put = Callable[[Replayed], object]
 """Appends a record to its topic in the transaction that is open on the connection of `DeadLetters`."""
-
-
-class DeadLetterNotFound(KvittError):
-    """No dead letter has this number."""
-
-    code: ClassVar[str] = "dead_letter_not_found"
-    status: ClassVar[int] = 404
-    who: ClassVar[str] = "operator"
-    doc: ClassVar[str] = "errors#dead-letter-not-found"
-
-
-class NotReplayable(KvittError):
-    """The dead letter can not be replayed as it is; the message says what it lacks."""
-
-    code: ClassVar[str] = "not_replayable"
-    status: ClassVar[int] = 409
-    who: ClassVar[str] = "operator"
-    doc: ClassVar[str] = "errors#not-replayable"
 
 
 class Listed(Struct, frozen=True):

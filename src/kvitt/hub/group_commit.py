@@ -4,8 +4,8 @@ At low load a command costs one commit; at high load a commit carries a batch. Q
 the database takes waits.
 """
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -19,49 +19,43 @@ class Closed(Exception):
 
 
 class _Lane(Generic[Command, Result]):
-    """One writer thread with its queue; commands of a lane are executed in the order in which they came."""
+    """One writer thread with what waits for it; commands of a lane are executed in the order in which they came."""
 
     def __init__(self, execute: Callable[[Sequence[Command]], Sequence[Result]], name: str, max_batch: int, max_waiting: int) -> None:
-        self._execute, self._max_batch = execute, max_batch
-        self._waiting: queue.Queue[tuple[Command, Future[Result]] | None] = queue.Queue(max_waiting)
-        self._closed, self._handing_in = False, threading.Lock()
+        self._execute, self._max_batch, self._max_waiting = execute, max_batch, max_waiting
+        self._waiting: deque[tuple[Command, Future[Result]]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, command: Command) -> Future[Result]:
         future: Future[Result] = Future()
-        # Held while the lane is full, too: nothing may be handed in behind the mark that ends the lane, or it would never be answered.
-        with self._handing_in:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._max_waiting)
             if self._closed:
                 raise Closed
-            self._waiting.put((command, future))
+            self._waiting.append((command, future))
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
         return future
 
     def close(self) -> None:
-        with self._handing_in:
-            if not self._closed:
-                self._closed = True
-                self._waiting.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join()
 
-    def _gather(self) -> list[tuple[Command, Future[Result]]] | None:
-        first = self._waiting.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < self._max_batch:
-            try:
-                following = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if following is None:
-                self._waiting.put(None)
-                break
-            batch.append(following)
+    def _gather(self) -> list[tuple[Command, Future[Result]]]:
+        """What waits, up to a batch, taken under one lock; waits for the first; nothing once the lane is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting)
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
+            self._changed.notify_all()
         return batch
 
     def _run(self) -> None:
-        while (batch := self._gather()) is not None:
+        while batch := self._gather():
             futures = [future for _, future in batch]
             try:
                 results = self._execute([command for command, _ in batch])

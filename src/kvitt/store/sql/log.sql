@@ -37,15 +37,6 @@ CROSS JOIN LATERAL (
     LIMIT %b
 ) AS r;
 
--- name: read_topic
--- The records of one topic that came after given positions, oldest first by time and place.
-SELECT r.partition, r.position, r.at, r.key, r.value, r.headers
-FROM log_records AS r
-JOIN unnest(%b::integer[], %b::bigint[]) AS w (partition, position) ON r.partition = w.partition AND r.position >= w.position
-WHERE r.topic = %b
-ORDER BY r.at, r.partition, r.position
-LIMIT %b;
-
 -- name: unrelayed
 -- What has not been relayed yet, in the order in which it was written. Commits become visible out of order, so there is no cursor.
 SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b;

@@ -16,6 +16,7 @@ from kvitt.store.embedded import EmbeddedServer
 from kvitt.store.migrate import upgrade
 
 _TEMPLATE = "bench_template"
+_LOG_MIB_AT_ONCE, _LOG_TIMES = 8, 64
 
 
 class Place:
@@ -25,6 +26,14 @@ class Place:
         self._server = conninfo
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
         upgrade(make_conninfo(conninfo, dbname=_TEMPLATE))
+        self._age()
+
+    def _age(self) -> None:
+        """Makes the server write and recycle its log once: a fresh one stands still for 50 ms at every new file of it."""
+        with connect(self._server, application="kvitt bench") as connection:
+            for _ in range(_LOG_TIMES):
+                connection.execute("SELECT pg_logical_emit_message(false, 'bench', repeat('x', %s))", (_LOG_MIB_AT_ONCE * 1024 * 1024,))
+            connection.execute("CHECKPOINT")
 
     def _execute(self, statement: sql.Composed) -> None:
         with connect(self._server, application="kvitt bench") as connection:

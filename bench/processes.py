@@ -9,13 +9,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from kvitt.app import ROLES, Hub
-from kvitt.config import Settings
+from kvitt.config import load_settings
 
 _KIB_PER_MIB = 1024
 
 
 def _serve(conninfo: str, roles: Sequence[str]) -> None:
-    Hub(conninfo, Settings(), roles).start()
+    Hub(conninfo, load_settings(), roles).start()
     threading.Event().wait()
 
 

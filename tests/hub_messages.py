@@ -1,7 +1,7 @@
 """Messages of every scheme as a sender writes them, plain ones to vary by hand (helved_stream §2.6)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from kvitt.rules.messages import AapMessage, DpMessage, Head, HistoriskMessage, Message, Span, TpMessage, TsMessage, ValpMessage
@@ -54,7 +54,14 @@ def ts(case: str, *payments: Json, rate: str = "UKEDAG", **changes: object) -> J
 
 def tp(case: str, amount: int = 285, *, benefit: str = "ARBEIDSTRENING", **changes: object) -> Json:
     """Tiltakspenger, 1–12 June."""
-    entry = {"meldeperiode": FORTNIGHT, "fom": "2026-06-01", "tom": "2026-06-12", "betalendeEnhet": "0220", "beløp": amount, "stønad": benefit}
+    entry = {
+        "meldeperiode": FORTNIGHT,
+        "fom": "2026-06-01",
+        "tom": "2026-06-12",
+        "betalendeEnhet": "0220",
+        "beløp": amount,
+        "stønad": benefit,
+    }
     head = {"sakId": case, "behandlingId": "BEH-1", "personident": PERSON, "vedtakstidspunkt": DECIDED}
     return {**head, "perioder": [entry], **changes}
 
@@ -73,7 +80,7 @@ def valp(case: str, amount: int = 12500, **changes: object) -> Json:
     return {**head, **terms, "periode": {"fom": "2026-06-01", "tom": "2026-06-20"}, "belop": amount, **changes}
 
 
-PLAIN = {
+PLAIN: dict[Scheme, Callable[..., Json]] = {
     Scheme.DAGPENGER: dp,
     Scheme.AAP: aap,
     Scheme.TILLEGGSSTONADER: ts,
@@ -171,5 +178,11 @@ def _valp(message: ValpMessage, case: str) -> Json:
     head = _head(message.head, case, "personIdent", "besluttetTidspunkt")
     head = {**head, "besluttetTidspunkt": f"{message.head.decided_at}Z", "saksbehandler": message.head.caseworker or "Z900001"}
     days = {"fom": str(message.span.start), "tom": str(message.span.end)}
-    terms = {"periode": days, "belop": message.span.amount, "tilskuddstype": kind, "tiltakskode": measure, "kostnadssted": message.span.office}
+    terms = {
+        "periode": days,
+        "belop": message.span.amount,
+        "tilskuddstype": kind,
+        "tiltakskode": measure,
+        "kostnadssted": message.span.office,
+    }
     return {**head, "id": payment_uid(case, message.payment_id.int), **terms}

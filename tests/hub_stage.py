@@ -1,11 +1,12 @@
 """The whole hub on one database, stepped by hand: what real objects do, one after the other, without threads and with a clock that ticks.
 
-    hand in → send → rail → receipts (kept here, so that a test may double, reorder or damage them) → settle
+hand in → send → rail → receipts (kept here, so that a test may double, reorder or damage them) → settle
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import msgspec
 import psycopg
@@ -56,8 +57,8 @@ class Stage:
         self.keeper = LeaseKeeper(conninfo, seconds=600.0)
         held = self.keeper.take(self.connection, "sender")
         assert held
-        self.edge = held.edge
-        self.sender = Send(self.connection, self.clock, self.edge)
+        self._edge, self._terms = held.edge, count(1)
+        self.sender = self.new_sender()
         self.requests, self.replies = TableQueue(conninfo, REQUESTS), TableQueue(conninfo, REPLIES)
         self.emulator = Emulator(conninfo, self.requests, lambda name: TableQueue(conninfo, name), wait_seconds=0.0, clock=self.clock)
         self._position = 0
@@ -68,6 +69,11 @@ class Stage:
         self.replies.close()
         self.keeper.close()
         self.connection.close()
+
+    def new_sender(self) -> Send:
+        """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
+        self.sender = Send(self.connection, self.clock, self._edge, next(self._terms))
+        return self.sender
 
     def incoming(self, scheme: Scheme, key: str, body: Json | bytes) -> Incoming:
         """A record as the intake hands it in, at the next position of the scheme's topic."""
@@ -108,8 +114,8 @@ class Stage:
 
     def answers(self, key: str) -> list[Answer]:
         """What the sender of `key` was told, in order."""
-        rows = self.rows("SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", topics.STATUSES, key.encode())
-        return [status.decode(bytes(value)) for (value,) in rows if isinstance(value, bytes)]
+        query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
+        return [status.decode(value) for value in self.bytes(query, topics.STATUSES, key.encode())]
 
     def said(self, key: str) -> list[str]:
         """The statuses of `key`, in order."""
@@ -123,6 +129,10 @@ class Stage:
     def rows(self, query: str, *arguments: object) -> list[Row]:
         """The rows of a query."""
         return self.connection.execute(query.encode(), arguments).fetchall()
+
+    def bytes(self, query: str, *arguments: object) -> list[bytes]:
+        """The values of a query for bytes."""
+        return [value for (value,) in self.rows(query, *arguments) if isinstance(value, bytes)]
 
     def one(self, query: str, *arguments: object) -> object:
         """The one value of a query."""

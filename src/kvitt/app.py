@@ -1,5 +1,6 @@
 """The only place that wires concrete parts together: which database, which log, which queue, which rail (design §3, §10)."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +95,8 @@ class Hub:
 
     def start(self) -> None:
         """Starts the roles; returns at once."""
+        # What was loaded until now stays for ever: the collector need not walk through it while messages wait.
+        gc.freeze()
         self._keeper = LeaseKeeper(self.conninfo, seconds=self._settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
             lambda _: _LaneWriter(self.conninfo, self._ring), lanes=self._settings.lanes, max_batch=self._settings.max_batch

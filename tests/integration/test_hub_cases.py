@@ -142,7 +142,8 @@ def test_a_key_used_again_is_a_message_of_its_own(stage: Stage) -> None:
 
 def test_an_order_too_large_for_the_rail_is_refused_and_blocks_nothing(stage: Stage) -> None:
     entries = [
-        {"meldeperiode": f"m{n}", "dato": "2026-06-01", "sats": 1, "utbetaltBeløp": 1, "utbetalingstype": "Dagpenger"} for n in range(33_000)
+        {"meldeperiode": f"m{n}", "dato": "2026-06-01", "sats": 1, "utbetaltBeløp": 1, "utbetalingstype": "Dagpenger"}
+        for n in range(33_000)
     ]
     batch = [("k0", dp("N0")), ("big", dp("S", utbetalinger=entries)), ("k1", dp("N1"))]
     assert stage.hand_in(DP, *batch) == [Outcome.DERIVED, Outcome.ANSWERED, Outcome.DERIVED]
@@ -153,7 +154,8 @@ def test_an_order_too_large_for_the_rail_is_refused_and_blocks_nothing(stage: St
 
 def test_a_waiting_order_too_large_for_the_rail_does_not_sink_the_receipt(stage: Stage) -> None:
     entries = [
-        {"meldeperiode": f"m{n}", "dato": "2026-06-01", "sats": 1, "utbetaltBeløp": 1, "utbetalingstype": "Dagpenger"} for n in range(33_000)
+        {"meldeperiode": f"m{n}", "dato": "2026-06-01", "sats": 1, "utbetaltBeløp": 1, "utbetalingstype": "Dagpenger"}
+        for n in range(33_000)
     ]
     stage.hand_in(DP, ("k0", dp("S")), ("big", dp("S", utbetalinger=entries)), ("k1", dp("S", 7)))
     stage.finish()
@@ -179,11 +181,11 @@ def test_writers_on_the_same_cases_take_turns(stage: Stage) -> None:
     assert failures == []
     stage.finish()
     assert stage.one("SELECT count(*) FROM messages WHERE state = 'answered'") == 90
-    assert stage.one("SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE '{\"status\":\"OK\"%%'", topics.STATUSES) == 90
+    assert stage.one('SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE \'{"status":"OK"%%\'', topics.STATUSES) == 90
     assert stage.one("SELECT max(open_orders) + max(waiting) FROM cases") == 0
     last = "SELECT body FROM messages WHERE case_no = %s ORDER BY message_no DESC LIMIT 1"
     for case_no, case in stage.rows("SELECT case_no, case_id FROM cases"):
-        wanted = msgspec.json.decode(bytes(stage.one(last, case_no)))["utbetalinger"][0]["utbetaltBeløp"]  # type: ignore[arg-type]
+        wanted = msgspec.json.decode(stage.bytes(last, case_no)[0])["utbetalinger"][0]["utbetaltBeløp"]
         assert amounts(stage, str(case)) == [wanted]
 
 
@@ -241,8 +243,8 @@ def test_the_case_list_tells_living_payments_in_the_order_in_which_they_joined(s
     stage.finish()
     stage.hand_in(TS, ("back", ts("S", ts_payment(uids[0]))))
     stage.finish()
-    lists = [msgspec.json.decode(bytes(value)) for (value,) in stage.rows(  # type: ignore[arg-type]
-        "SELECT value FROM outbox WHERE topic = %s ORDER BY outbox_no", topics.CASES)]
+    told = stage.bytes("SELECT value FROM outbox WHERE topic = %s ORDER BY outbox_no", topics.CASES)
+    lists = [msgspec.json.decode(value) for value in told]
     assert lists == [uids[:1], uids[:2], uids, uids[1:], [*uids[1:], uids[0]]]
 
 

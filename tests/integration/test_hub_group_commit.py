@@ -11,6 +11,9 @@ from kvitt.hub.group_commit import Closed, GroupCommit
 from patience import until
 
 
+Execute = Callable[[Sequence[int]], Sequence[int]]
+
+
 class Gate:
     """An `execute` that stands still until it is let go, and remembers its batches."""
 
@@ -30,8 +33,8 @@ def at_once(batch: Sequence[int]) -> Sequence[int]:
     return [10 * command for command in batch]
 
 
-def commit(execute: Callable[[Sequence[int]], Sequence[int]], **bounds: int) -> GroupCommit[int, int]:
-    return GroupCommit(lambda _: execute, **bounds)
+def commit(execute: Execute, *, lanes: int = 1, max_batch: int = 128, max_waiting: int = 1024) -> GroupCommit[int, int]:
+    return GroupCommit(lambda _: execute, lanes=lanes, max_batch=max_batch, max_waiting=max_waiting)
 
 
 def test_what_gathers_behind_a_batch_is_the_next_batch_in_order() -> None:
@@ -135,7 +138,7 @@ def test_no_caller_is_left_without_an_answer_however_closing_and_handing_in_meet
 
 def test_lanes_do_not_wait_for_each_other() -> None:
     gate = Gate()
-    executes = [gate, at_once]
+    executes: list[Execute] = [gate, at_once]
     writers: GroupCommit[int, int] = GroupCommit(lambda lane: executes[lane], lanes=2)
     held = writers.submit(1, lane=0)
     assert writers.submit(2, lane=1).result() == 20

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
+import psycopg
 import pytest
 
 from hub_messages import dp, text
@@ -18,6 +20,7 @@ from kvitt.hub.taken import Edge, Incoming
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.wire import topics
+from kvitt.wire.partitions import partition_of
 from patience import until
 
 TOPIC = topics.primary_input(Scheme.DAGPENGER)
@@ -172,14 +175,14 @@ def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKee
 
 def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:
     hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
-    key = next(f"{n}".encode() for n in range(99) if topics_partition(f"{n}".encode()) == 0)
+    key = next(f"{n}".encode() for n in range(99) if partition_of(f"{n}".encode()) == 0)
     with connect(database) as connection:
         for part in range(10):
             append(connection, [NewRecord(TOPIC, key, text(dp(f"S{part}-{n}"))) for n in range(100)], datetime.now(UTC))
         hub.start()
         try:
             for goal in range(50, 1000, 50):
-                until(lambda goal=goal: _messages(connection) >= goal)
+                until(partial(_has, connection, goal))
                 connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kvitt submit'")
             until(lambda: _messages(connection) == 1000, seconds=20)
         finally:
@@ -187,11 +190,10 @@ def test_writers_that_lose_their_connections_lose_no_message(database: str) -> N
         assert connection.execute("SELECT count(DISTINCT position), max(position) FROM messages").fetchone() == (1000, 999)
 
 
-def _messages(connection) -> int:  # noqa: ANN001
-    return connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+def _has(connection: psycopg.Connection[tuple[object, ...]], goal: int) -> bool:
+    return _messages(connection) >= goal
 
 
-def topics_partition(key: bytes) -> int:
-    from kvitt.wire.partitions import partition_of
-
-    return partition_of(key)
+def _messages(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    ((found,),) = connection.execute("SELECT count(*) FROM messages").fetchall()
+    return int(str(found))

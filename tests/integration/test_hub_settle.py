@@ -1,6 +1,7 @@
 """Receipts settle orders once and for good, in whatever order, number and shape they come (design §6, helved_stream §4.5)."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -76,27 +77,35 @@ def test_of_an_acceptance_and_a_later_rejection_the_first_counts(stage: Stage, t
     assert stage.final("k").status is Status.OK
 
 
-TOLD = [
-    ("00", "", Status.OK, None, ""),
-    ("04", "Skatteopplysninger ikke funnet", Status.OK, 200, "Skatteopplysninger ikke funnet"),
-    ("08", "Overlappende avvent-perioder", Status.FAILED, 400, "Overlappende avvent-perioder"),
-    ("08", ORDER_EXISTS, Status.FAILED, 409, "Utbetalingen finnes allerede"),
-    ("08", "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", Status.FAILED, 404, "Utbetalingen finnes ikke"),
-    ("12", "Teknisk feil", Status.FAILED, 500, "Teknisk feil"),
-    ("08", "", Status.FAILED, 400, "Oppdragssystemet (OS) oppga ingen årsak"),
-    ("08   ", "blanke", Status.FAILED, 400, "blanke"),
-    ("00 ", "", Status.OK, None, ""),
+class Case(NamedTuple):
+    """A receipt's severity and words, and the answer that they give."""
+
+    severity: str
+    words: str
+    status: Status
+    code: int | None
+    said: str
+
+
+CASES = [
+    Case("00", "", Status.OK, None, ""),
+    Case("00 ", "", Status.OK, None, ""),
+    Case("04", "Skatteopplysninger ikke funnet", Status.OK, 200, "Skatteopplysninger ikke funnet"),
+    Case("08", "Overlappende avvent-perioder", Status.FAILED, 400, "Overlappende avvent-perioder"),
+    Case("08", ORDER_EXISTS, Status.FAILED, 409, "Utbetalingen finnes allerede"),
+    Case("08", "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", Status.FAILED, 404, "Utbetalingen finnes ikke"),
+    Case("12", "Teknisk feil", Status.FAILED, 500, "Teknisk feil"),
+    Case("08", "", Status.FAILED, 400, "Oppdragssystemet (OS) oppga ingen årsak"),
+    Case("08   ", "blanke", Status.FAILED, 400, "blanke"),
 ]
 
 
-@pytest.mark.parametrize(("severity", "words", "status", "code", "said"), TOLD)
-def test_a_receipt_answers_as_the_contract_says(
-    stage: Stage, severity: str, words: str, status: Status, code: int | None, said: str
-) -> None:
-    stage.settle([told(ordered(stage), severity, words)])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.severity!r} {case.words}")
+def test_a_receipt_answers_as_the_contract_says(stage: Stage, case: Case) -> None:
+    stage.settle([told(ordered(stage), case.severity, case.words)])
     answer = stage.final("k")
-    assert answer.status is status
-    assert (answer.error.status if answer.error else None, answer.error.text if answer.error else "") == (code, said)
+    assert answer.status is case.status
+    assert (answer.error.status if answer.error else None, answer.error.text if answer.error else "") == (case.code, case.said)
     assert answer.error is None or answer.error.system == "OSUR"
     assert answer.details is not None
 

@@ -1,6 +1,6 @@
 """An order moves along the arcs of the design and no others, because the statements that move it say from where (design §6)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -10,6 +10,7 @@ from kvitt.rules.states import MESSAGE_ARCS, ORDER_ARCS, MessageState, OrderStat
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
 
+Arguments = Sequence[object] | Mapping[str, object]
 ORDERS, WRITE = load("orders"), load("write")
 
 
@@ -19,10 +20,10 @@ def stage(database: str) -> Iterator[Stage]:
         yield made
 
 
-def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, object]]:
+def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
     """Every statement that moves an order: name → statement and arguments."""
     now, ids = stage.clock(), [order_id]
-    settle = {state: [ids, [state], [1], [now]] for state in ("accepted", "rejected", "unknown")}
+    settle: dict[str, Arguments] = {state: [ids, [state], [1], [now]] for state in ("accepted", "rejected", "unknown")}
     return {
         "claim_ready": (ORDERS.claim_ready, {"sender": "other", "now": now, "limit": 9}),
         "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "now": now}),

@@ -23,6 +23,8 @@ GROWING = {
     *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
+OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_waiting"}
+"""Indexes of what is not finished; they are short, however much is stored."""
 
 FILL = (
     """INSERT INTO cases (scheme, case_id, person, areas, orders_made)
@@ -122,7 +124,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "case_lists": [NUMBERS],
     },
     (HUB, "log"): {
-        "read": [*THREE, 256],
+        "read": [*THREE, 256, 4 << 20],
         "unrelayed": [2000],
         "relay_to_log": RELAYED,
         "mark_relayed": RELAYED,
@@ -212,12 +214,13 @@ def plan_of(connection: Connection, package: str, file: str, name: str) -> dict[
 
 
 def scanned(node: dict[str, Any]) -> list[str]:
-    """The growing tables that a plan reads from end to end."""
+    """What a plan reads from end to end of that which grows: tables, and indexes unless they hold open work only."""
     found = [each for part in node.get("Plans", ()) for each in scanned(part)]
-    if node["Node Type"] == "Seq Scan":
-        schema, table = node["Schema"], node["Relation Name"]
-        name = table if schema == "public" else f"{schema}.{table}"
-        found += [name] if name in GROWING else []
+    kind, index = node["Node Type"], node.get("Index Name")
+    if kind == "Seq Scan" and f"{node['Schema']}.{node['Relation Name']}".removeprefix("public.") in GROWING:
+        found.append(node["Relation Name"])
+    if index and "Index Cond" not in node and index not in OPEN_WORK:
+        found.append(index)
     return found
 
 

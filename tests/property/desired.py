@@ -32,6 +32,7 @@ CLASS_CODES = {
     "STUDIESPESIALISERING_SKOLEPENGER": "TTOSTUDSPSKOLP",
 }
 _TS_AREAS = {"TILSYN_BARN_AAP": "TILLSTPB", "LÆREMIDLER_AAP": "TILLSTLM", "BOUTGIFTER_AAP": "TILLSTBO"}
+_TS_UMBRELLA = "TILLST"
 _RATE_CODES = {RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}
 _SATURDAY = 5
 
@@ -49,7 +50,7 @@ Days = dict[date, Paid]
 
 
 class Wish(NamedTuple):
-    """What a message wants of one payment: its days (none = it ceases), the area, and whether the days also hold a weekend between."""
+    """What a message wants of one payment: its days (none = it ceases), and the area in which it is posted."""
 
     area: str
     days: Days
@@ -79,9 +80,10 @@ def wishes_of(message: Message, case: str) -> dict[str, Wish]:
         case TpMessage():
             return _tp(message, case)
         case TsMessage():
+            areas = [_TS_UMBRELLA if each.use_umbrella_area else _TS_AREAS[each.benefit] for each in message.payments]
             return {
-                payment_uid(case, each.payment_id.int): Wish(_TS_AREAS[each.benefit], _spans(each.spans, each.benefit, message.rate_type))
-                for each in message.payments
+                payment_uid(case, each.payment_id.int): Wish(area, _spans(each.spans, each.benefit, message.rate_type))
+                for area, each in zip(areas, message.payments, strict=True)
             }
         case HistoriskMessage():
             days = _spans(message.spans, message.benefit, message.rate_type)
@@ -140,11 +142,6 @@ def difference(wanted: Days, paid: Days) -> dict[date, tuple[Paid | None, Paid |
 
 
 def _is_joined(day: date, paid: Days) -> bool:
-    """Whether the same is paid on the Friday before and the Monday after."""
-    friday = day - timedelta(days=day.weekday() - 4)
-    return paid.get(friday) == paid[day] == paid.get(friday + timedelta(days=3)) and paid[day].class_code in {
-        "DAGPENGER",
-        "DAGPENGERFERIE",
-        *(code for code in CLASS_CODES.values() if paid[day].rate_code == "DAG"),
-        *(["AAPOR"] if paid[day].rate_code == "DAG" else []),
-    }
+    """Whether a weekend day lies inside a run of days that is paid only on weekdays, or once."""
+    monday = day + timedelta(days=7 - day.weekday())
+    return paid[day].rate_code == "DAG" or (paid[day].class_code == "DAGPENGERFERIE" and paid[day] == paid.get(monday))

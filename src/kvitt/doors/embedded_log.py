@@ -18,6 +18,8 @@ from kvitt.wire.topics import ALL_TOPICS, PARTITIONS
 _SQL = load("log")
 Place = tuple[str, int]
 CHANNEL = "kvitt_log"
+BYTES_AT_ONCE = 4 << 20
+"""Of one partition in one read; the record that reaches it is the last one read."""
 
 
 class Record(Struct, frozen=True):
@@ -78,6 +80,6 @@ def append(connection: psycopg.Connection[Any], records: Sequence[NewRecord], at
 
 
 def read(connection: psycopg.Connection[Any], positions: Mapping[Place, int], limit: int) -> list[Record]:
-    """Up to `limit` records of each partition from its position on, in order within a partition."""
-    columns = [[topic for topic, _ in positions], [partition for _, partition in positions], list(positions.values()), limit]
+    """Up to `limit` records of each partition from its position on, in order within a partition, and no more than memory should hold."""
+    columns = [[topic for topic, _ in positions], [partition for _, partition in positions], list(positions.values()), limit, BYTES_AT_ONCE]
     return [Record(*row) for row in connection.execute(_SQL.read, columns, binary=True)]

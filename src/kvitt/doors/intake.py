@@ -21,6 +21,31 @@ Hand = Callable[[Incoming, int], "Future[Outcome]"]
 """Hands a record to the hub on a lane; records of one lane are handled in order."""
 
 _LOOK_SECONDS, _RETAKE_SECONDS = 0.2, 1.0
+_MAX_OUTSTANDING_BYTES = 64 << 20
+
+
+class _Outstanding:
+    """What was handed in and is not done, oldest first, with its size."""
+
+    def __init__(self) -> None:
+        self._handed: deque[tuple[Future[Outcome], int]] = deque()
+        self._bytes = 0
+
+    def add(self, future: "Future[Outcome]", size: int) -> None:
+        self._handed.append((future, size))
+        self._bytes += size
+
+    def settle(self, max_records: int) -> None:
+        """Lets go of what is done, and waits while there is too much. Raises what a record raised."""
+        while self._handed and (self._handed[0][0].done() or len(self._handed) > max_records or self._bytes > _MAX_OUTSTANDING_BYTES):
+            future, size = self._handed.popleft()
+            self._bytes -= size
+            future.result()
+
+    def finish(self) -> None:
+        """Waits for everything, whatever came of it."""
+        for future, _ in self._handed:
+            future.exception()
 
 
 class Intake:
@@ -37,22 +62,20 @@ class Intake:
     @contextmanager
     def steps(self) -> Iterator[Step]:
         """Opens a connection and gives the step of the loop; whatever was handed in is finished before it closes."""
-        outstanding: deque[Future[Outcome]] = deque()
+        outstanding = _Outstanding()
         with connect(self._conninfo, application="kvitt intake") as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             reader = _Reader(connection, self._keeper, self._lanes)
             try:
                 yield lambda: self._step(reader, outstanding)
             finally:
-                for future in outstanding:
-                    future.exception()
+                outstanding.finish()
 
-    def _step(self, reader: "_Reader", outstanding: deque["Future[Outcome]"]) -> int:
-        while outstanding and (outstanding[0].done() or len(outstanding) > self._max_outstanding):
-            outstanding.popleft().result()
+    def _step(self, reader: "_Reader", outstanding: _Outstanding) -> int:
+        outstanding.settle(self._max_outstanding)
         records = reader.next(self._limit)
         for incoming, lane in records:
-            outstanding.append(self._hand(incoming, lane))
+            outstanding.add(self._hand(incoming, lane), len(incoming.body or b""))
         if not records:
             reader.wait()
         return len(records)

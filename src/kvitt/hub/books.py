@@ -148,5 +148,5 @@ class Books:
         """The payments of each case whose list changed, on the topic that other readers follow."""
         if not relisted:
             return
-        for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [list(relisted)], binary=True).fetchall():
+        for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
             tell_case_list(self._facts, self._cases[case_no], payment_ids, relisted[case_no], self._now)

@@ -72,7 +72,7 @@ class Settle:
         read = [_read(raw) for raw in batch]
         try:
             return self._transact(read)
-        except psycopg.Error as error:
+        except Exception as error:
             if is_connection_lost(error):
                 raise
             _log.warning("receipts re-run one by one", receipts=len(batch), error=type(error).__name__)
@@ -81,7 +81,7 @@ class Settle:
     def _alone(self, one: _Read) -> Verdict:
         try:
             return self._transact([one])[0]
-        except psycopg.Error as error:
+        except Exception as error:
             if may_pass(error):
                 raise
             _log.error("receipt kept without effect", error=type(error).__name__)

@@ -1,5 +1,6 @@
 """Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from kvitt.rules.values import Refusal, Scheme
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
 from kvitt.store.rows import DeadLetterRow, MessageRow
+from kvitt.wire import topics
 
 _CASES, _LEASES = load("cases"), load("leases")
 _log = structlog.get_logger(__name__)
@@ -51,19 +53,24 @@ class Submit:
         partition is no longer ours, or a batch before this one has failed (nothing is done then), psycopg errors when the
         connection is gone.
         """
-        readings = [None if unaddressed(each) else read(each) for each in batch]
+        readings = [None if unaddressed(each) else _read(each) for each in batch]
         try:
             return self._transact(batch, readings)
-        except (psycopg.Error, ValueError, OverflowError) as error:
+        except LeaseLost:
+            raise
+        except Exception as error:
             if is_connection_lost(error):
                 raise
+            # Whatever failed, it is one record's doing: alone, it fails again and is answered; its neighbours go through.
             _log.warning("batch re-run one by one", records=len(batch), error=type(error).__name__)
             return [self._alone(incoming, reading) for incoming, reading in zip(batch, readings, strict=True)]
 
     def _alone(self, incoming: Incoming, reading: Reading | None) -> Outcome:
         try:
             return self._transact([incoming], [reading])[0]
-        except (psycopg.Error, ValueError, OverflowError) as error:
+        except LeaseLost:
+            raise
+        except Exception as error:
             if may_pass(error):
                 raise
             if self._repeated(incoming):
@@ -125,6 +132,16 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
     ]
     if len(cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()) < len(ordered):
         raise LeaseLost(f"or not read up to here: a source partition among {', '.join(lease for lease, _ in ordered)}")
+
+
+def _read(incoming: Incoming) -> Reading:
+    """Reads a record; one on which reading itself fails is answered and kept like any that kvitt fails on."""
+    try:
+        return read(incoming)
+    except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
+        digest = hashlib.sha256(incoming.body or b"").digest()
+        scheme = topics.SCHEME_OF_INPUT[incoming.source]
+        return Reading(incoming, scheme, digest, failure(incoming, error), False, f"{type(error).__name__}: {error}")
 
 
 def _with_failure(reading: Reading, error: Exception) -> Reading:

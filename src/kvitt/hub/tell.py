@@ -48,7 +48,7 @@ class Teller:
     def simulation(self, order: Order) -> bytes:
         """The request to simulate an order; gives its bytes."""
         value = order_xml.encode_simulation(order)
-        self._tell(topics.SIMULATIONS, self._message.key, value, self._plain, event_id(order.order_id, "simulation"))
+        self._tell(topics.SIMULATIONS, self._message.key, value, self._plain, self._event(f"simulation {order.area}"))
         return value
 
     def order(self, order: Order, xml: bytes, case: Case) -> None:

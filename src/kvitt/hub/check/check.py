@@ -59,9 +59,10 @@ class _Check:
     def run(self) -> Report:
         total, done = self._reader.rows(SQL.count_cases)[0][0], 0
         for span in self._reader.spans():
-            for stored in span:
-                self._check_case(stored)
             done += len(span)
+            # Taken out one by one, so that a span that is proved is not in memory while the next one is read.
+            while span:
+                self._check_case(span.popleft())
             if self._progress:
                 self._progress(done, total)
         check_messages(self._reader, self._found)

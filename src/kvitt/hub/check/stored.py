@@ -1,5 +1,6 @@
 """The stored rows of a span of cases, read set by set, case by case in memory."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, LineRow, MessageRow, OrderRow, OutboxRow, PaymentRow
 
 SQL = load("check")
-SPAN = 500
+SPAN = 200
 """How many cases are in memory at once."""
 
 
@@ -78,13 +79,13 @@ class Reader:
     def __init__(self, cursor: psycopg.Cursor[Any], found: Findings) -> None:
         self._cursor, self._found = cursor, found
 
-    def spans(self) -> Iterator[list[StoredCase]]:
+    def spans(self) -> Iterator[deque[StoredCase]]:
         """All cases with all their rows, a span at a time, by case number."""
         after = 0
         while heads := self.rows(SQL.cases_after, after=after, limit=SPAN):
             after = heads[-1][0]
             self._found.looked_at("cases", len(heads))
-            yield self._span({head[0]: StoredCase(head) for head in heads}, heads[0][0], after)
+            yield deque(self._span({head[0]: StoredCase(head) for head in heads}, heads[0][0], after))
 
     def rows(self, statement: str, **arguments: int) -> list[Any]:
         """The rows of one statement."""

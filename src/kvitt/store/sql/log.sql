@@ -27,15 +27,20 @@ INSERT INTO log_records (topic, partition, position, at, key, value, headers)
 SELECT * FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::timestamptz[], %b::bytea[], %b::bytea[], %b::bytea[]);
 
 -- name: read
--- The records of partitions from given positions on, at most so many of each.
+-- The records of partitions from given positions on: of each at most so many, and no more once so many bytes came before.
 SELECT r.topic, r.partition, r.position, r.key, r.value, r.headers
 FROM unnest(%b::text[], %b::integer[], %b::bigint[]) AS w (topic, partition, position)
 CROSS JOIN LATERAL (
-    SELECT * FROM log_records AS l
-    WHERE l.topic = w.topic AND l.partition = w.partition AND l.position >= w.position
-    ORDER BY l.position
-    LIMIT %b
-) AS r;
+    SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.position ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW), 0) AS before
+    FROM (
+        SELECT * FROM log_records AS l
+        WHERE l.topic = w.topic AND l.partition = w.partition AND l.position >= w.position
+        ORDER BY l.position
+        LIMIT %b
+    ) AS n
+) AS r
+WHERE r.before < %b
+ORDER BY r.topic, r.partition, r.position;
 
 -- name: unrelayed
 -- What has not been relayed yet, in the order in which it was written. Commits become visible out of order, so there is no cursor.
@@ -45,7 +50,7 @@ SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbo
 -- Copies records of the outbox to the places reserved for them; bytes that are a fact already are taken from there.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
 SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, p.document, d.xml), o.headers
-FROM unnest(%(numbers)s::bigint[], %(partitions)s::integer[], %(positions)s::bigint[]) AS w (outbox_no, partition, position)
+FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
 JOIN outbox AS o ON o.outbox_no = w.outbox_no
 LEFT JOIN payments AS p ON p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
 LEFT JOIN orders AS d ON d.order_id = o.order_id;
@@ -54,5 +59,5 @@ LEFT JOIN orders AS d ON d.order_id = o.order_id;
 -- Notes where each record of the outbox has gone.
 UPDATE outbox AS o
 SET relayed_at = %(now)s, partition = w.partition, position = w.position
-FROM unnest(%(numbers)s::bigint[], %(partitions)s::integer[], %(positions)s::bigint[]) AS w (outbox_no, partition, position)
+FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
 WHERE o.outbox_no = w.outbox_no;

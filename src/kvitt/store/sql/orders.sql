@@ -5,7 +5,7 @@
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
     WHERE state = 'ready' AND blocked IS NULL AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
-    ORDER BY message_no
+    ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
@@ -28,7 +28,7 @@ FOR UPDATE OF m;
 -- first time. One that a receipt has put in doubt meanwhile stays in doubt.
 UPDATE orders AS o
 SET state = 'sent', sent_at = coalesce(o.sent_at, %(now)s)
-FROM unnest(%(order_ids)s::uuid[]) AS s (order_id) JOIN orders AS was ON was.order_id = s.order_id
+FROM unnest(%(order_ids)b::uuid[]) AS s (order_id) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sent_at IS NULL))
 RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
@@ -53,7 +53,7 @@ SELECT order_id::text, message_no FROM orders WHERE state = 'unknown' AND sent_a
 -- Takes orders in doubt, of which the queue says that it never got them, for a deliberate resend of the stored bytes.
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
-FROM unnest(%(order_ids)s::uuid[]) AS s (order_id)
+FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
 WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL
 RETURNING o.order_id::text, o.xml, o.message_no, o.number;
 
@@ -105,11 +105,17 @@ WHERE o.with_rail IS NOT NULL;
 
 -- name: supersede_payments
 -- The versions that hold until now of payments that these accepted orders change.
+-- OFFSET 0 keeps the lookup per payment: as a join it would read the index of all payments that hold.
 UPDATE payments AS old
 SET superseded = true
-FROM payments AS new
-WHERE new.order_id = ANY (%b::uuid[]) AND new.state = 'pending'
-  AND old.case_no = new.case_no AND old.payment_id = new.payment_id AND old.state = 'accepted' AND NOT old.superseded;
+FROM unnest(%b::uuid[]) AS w (order_id)
+CROSS JOIN LATERAL (SELECT n.case_no, n.payment_id FROM payments AS n WHERE n.order_id = w.order_id AND n.state = 'pending' OFFSET 0) AS new
+CROSS JOIN LATERAL (
+    SELECT h.case_no, h.payment_id, h.version FROM payments AS h
+    WHERE h.case_no = new.case_no AND h.payment_id = new.payment_id AND h.state = 'accepted' AND NOT h.superseded
+    OFFSET 0
+) AS held
+WHERE old.case_no = held.case_no AND old.payment_id = held.payment_id AND old.version = held.version;
 
 -- name: accept_payments
 -- The pending versions of accepted orders become the truth; gives them.
@@ -122,7 +128,10 @@ UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND stat
 
 -- name: case_lists
 -- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.
-SELECT c.case_no, coalesce(array_agg(p.payment_id::text ORDER BY p.listed) FILTER (WHERE p.payment_id IS NOT NULL), '{}')
+SELECT c.case_no, p.payment_ids
 FROM unnest(%b::bigint[]) AS c (case_no)
-LEFT JOIN payments AS p ON p.case_no = c.case_no AND p.state = 'accepted' AND NOT p.superseded AND p.action <> 'DELETE'
-GROUP BY c.case_no;
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
+    FROM payments AS q
+    WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
+) AS p;

@@ -27,8 +27,11 @@ JOIN rail.known_case AS known ON known.area = asked.area AND known.case_id = ask
 SELECT entry.area, entry.case_id, entry.chain, entry.line_id, entry.starts, entry.ends, entry.amount, entry.rate_code, entry.class_code,
        entry.decided_rate, entry.ceased_from
 FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(line_ids)b::text[]) AS asked (area, case_id, line_id)
-JOIN rail.entry AS entry
-  ON entry.area = asked.area AND entry.case_id = asked.case_id AND entry.line_id = asked.line_id AND entry.kind = 'line';
+CROSS JOIN LATERAL (
+    SELECT * FROM rail.entry AS line
+    WHERE line.area = asked.area AND line.case_id = asked.case_id AND line.line_id = asked.line_id AND line.kind = 'line'
+    OFFSET 0
+) AS entry;
 
 -- name: hold_backs
 -- The hold-backs of the cases asked for; rows: area, case_id, starts, ends, transfers_on, is_error.

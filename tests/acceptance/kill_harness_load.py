@@ -1,0 +1,140 @@
+"""The load: messages about a fixed set of cases, each wanting the whole case otherwise, fed through the log whatever happens to it.
+
+What was fed is known exactly: after a lost connection the log itself is asked whether the records stand in it.
+"""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import psycopg
+from msgspec import Struct
+
+from acceptance.kill_harness import Watch
+from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
+from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.rules.values import Scheme
+from kvitt.store.database import connect
+from kvitt.store.embedded import running_server
+from kvitt.wire.partitions import partition_of
+from kvitt.wire.topics import primary_input
+
+CASES = 60
+PER_APPEND = 10
+MOST_UNANSWERED = 150
+_WEEKDAYS = (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)
+Amounts = dict[date, int]
+
+
+class Fed(Struct, frozen=True):
+    """A message that stands in the log: `wanted` is what each day of June 2026 pays if it is accepted, by payment; None = unreadable."""
+
+    key: str
+    scheme: Scheme
+    case: str
+    wanted: tuple[Amounts, ...] | None
+    body: bytes
+
+
+def _june(first: int, last: int, amount: int) -> Amounts:
+    return {date(2026, 6, first) + timedelta(days=offset): amount for offset in range(last - first + 1)}
+
+
+class Script:
+    """Makes the messages one after the other; all of one case go to one partition, so that they keep their order."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance, self._numbers = Random(seed), count()
+
+    def next(self) -> Fed:
+        """The next message."""
+        number, case_number = next(self._numbers), self._chance.randrange(CASES)
+        scheme = (Scheme.DAGPENGER, Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER)[case_number % 4]
+        case = f"C{case_number}"
+        key = next(key for key in (f"{case}/{number}/{salt}" for salt in count()) if partition_of(key.encode()) == case_number % 3)
+        if self._chance.random() < 0.03:
+            return Fed(key, scheme, case, None, f"broken {key}".encode())
+        wanted, body = self._message(scheme, case)
+        return Fed(key, scheme, case, wanted, body)
+
+    def _message(self, scheme: Scheme, case: str) -> tuple[tuple[Amounts, ...], bytes]:
+        amount = self._chance.randint(100, 900)
+        if scheme is Scheme.AAP:
+            return (_june(1, 12, amount),), text(aap(case, amount))
+        if scheme is Scheme.DAGPENGER:
+            days = sorted(self._chance.sample(_WEEKDAYS, self._chance.randint(1, len(_WEEKDAYS))))
+            return ({date(2026, 6, day): amount for day in days},), text(dp(case, amount, days=days))
+        last = self._chance.randint(3, 12)
+        # Two payments of one case never pay the same, or the second would be held for an operator.
+        payments = [ts_payment(payment_uid(case, n), amount + 1000 * n, spans=[(1 + n, last)]) for n in range(2)]
+        return tuple(_june(1 + n, last, amount + 1000 * n) for n in range(2)), text(ts(case, *payments))
+
+
+class Feeder:
+    """Feeds from a thread of its own, never more ahead of the answers than a bound, over connections that come and go."""
+
+    def __init__(self, data: Path, seed: int) -> None:
+        self.fed: list[Fed] = []
+        self.failure: BaseException | None = None
+        self._data, self._script, self._watch = data, Script(seed), Watch(data)
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._stop, self._abandon = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feeder")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Ends feeding though there may be no log to feed any more; what was fed last is not known then."""
+        self._abandon.set()
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends feeding; everything in `fed` stands in the log then. A hub must be running, or come."""
+        self._stop.set()
+        self._thread.join()
+        self._watch.forget()
+        if self._connection:
+            self._connection.close()
+        if self.failure:
+            raise self.failure
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self._is_far_ahead():
+                    self._stop.wait(0.02)
+                    continue
+                batch = [self._script.next() for _ in range(PER_APPEND)]
+                while not self._append(batch):
+                    if self._abandon.wait(0.02):
+                        return
+                self.fed += batch
+        except BaseException as error:  # noqa: BLE001 - raised by `stop`
+            self.failure = error
+
+    def _is_far_ahead(self) -> bool:
+        rows = self._watch.rows("SELECT count(*) FROM messages WHERE state = 'answered'")
+        return rows is None or len(self.fed) - int(str(rows[0][0])) > MOST_UNANSWERED
+
+    def _append(self, batch: Sequence[Fed]) -> bool:
+        """Whether the batch stands in the log now. A commit whose answer was lost is looked for before it is tried again."""
+        try:
+            if self._connection is None or self._connection.closed:
+                conninfo = running_server(self._data)
+                if conninfo is None:
+                    return False
+                self._connection = connect(conninfo, application="kvitt feeder")
+            keys = [each.key.encode() for each in batch]
+            known = self._connection.execute("SELECT count(*) FROM log_records WHERE key = ANY (%s)", (keys,)).fetchone()
+            if known == (0,):
+                records = [NewRecord(primary_input(each.scheme), each.key.encode(), each.body) for each in batch]
+                append(self._connection, records, datetime.now(UTC))
+            return True
+        except psycopg.OperationalError:
+            if self._connection is not None:
+                self._connection.close()
+            return False

@@ -1,0 +1,169 @@
+"""The hub survives the loss of its process, of its database and of both, at every place that is hard and at any moment.
+
+KVITT_KILLS says how often it is killed (default 100), KVITT_SOAK_SECONDS ends the killing after that time, KVITT_SEED makes another
+sequence. Afterwards every message is answered exactly once and the rail pays exactly what was accepted last.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from random import Random
+from statistics import median
+
+import pytest
+
+from acceptance.kill_harness import Child, Resumed, Watch, watching
+from acceptance.kill_harness_load import Feeder
+from acceptance.kill_harness_proof import prove
+from kvitt.hub.crash import PLACES
+from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
+from kvitt.store.database import connect
+from kvitt.store.embedded import running_server
+from kvitt.store.embedded.leftovers import end_leftovers
+from kvitt.store.embedded.places import Places
+from patience import until
+
+KILLS = int(os.environ.get("KVITT_KILLS", "100"))
+SOAK_SECONDS = float(os.environ.get("KVITT_SOAK_SECONDS", "inf"))
+SEED = int(os.environ.get("KVITT_SEED", "1"))
+RESUMES_WITHIN_SECONDS = 5.0
+TROUBLE = Faults(
+    delay=Chance(0.1),
+    delay_seconds=0.2,
+    double=Chance(0.1),
+    reorder=Chance(0.2),
+    damage=Chance(0.2),
+    damage_forms=tuple(form for form in DamageForm if form is not DamageForm.TRUNCATED),
+    refuse=Chance(0.05),
+    warn=Chance(0.1),
+)
+"""A rail that behaves as badly as one may that answers every order in the end."""
+
+
+def deaths(chance: Random) -> Iterator[str]:
+    """How to kill, one after the other, for ever: each place at its first visit, then all kinds in turn."""
+    yield from (f"{place}:1" for place in PLACES)
+    places = cycle(PLACES)
+    while True:
+        yield from (f"{next(places)}:{chance.randint(2, 12)}" for _ in range(4))
+        yield from ("any moment", "any moment", "database", "any moment", "both")
+
+
+class Killer:
+    """Starts the hub again and again, kills it as told, and notes how soon each new one works."""
+
+    def __init__(self, data: Path, log: Path, watch: Watch) -> None:
+        self.resumed: list[Resumed] = []
+        self._data, self._log, self._watch = data, log, watch
+        self._chance = Random(SEED)
+
+    def kill(self, how: str) -> None:
+        """One life of the hub, and its end."""
+        child = Child(self._data, self._log, how if ":" in how else "")
+        try:
+            if ":" in how:
+                self._await_progress(child, f"start, to die at {how}", self._progress())
+                child.await_death()
+                return
+            self._await_progress(child, "start", self._progress())
+            self._await_more(child, self._chance.randrange(300))
+            if how in ("database", "both"):
+                before, at = self._progress(), time.monotonic()
+                child.kill_database()
+                if how == "database":
+                    until(
+                        lambda: child.is_dead or (self._progress() or 0) > (before or 0), what="no progress after the database was killed"
+                    )
+                    self.resumed.append(Resumed("the database was killed", time.monotonic() - at))
+            assert not child.is_dead, f"the hub ended by itself, see {self._log.read_text()[-3000:]}"
+        finally:
+            child.kill()
+
+    def _progress(self) -> int | None:
+        return self._watch.progress()
+
+    def _await_progress(self, child: Child, after: str, before: int | None) -> None:
+        """Notes when the new process has committed something; one that is to die may do so before it has."""
+        # Nobody can tell the number while there is no server; then the first one that is told is where it stood.
+        stood = [before]
+
+        def has_moved() -> bool:
+            now = self._progress()
+            stood[0] = now if stood[0] is None else stood[0]
+            return child.is_dead or (now is not None and stood[0] is not None and now > stood[0])
+
+        until(has_moved, what=f"no progress after {after}")
+        if not child.is_dead:
+            self.resumed.append(Resumed(after, child.age_seconds))
+
+    def _await_more(self, child: Child, amount: int) -> None:
+        goal = (self._progress() or 0) + amount
+        until(lambda: child.is_dead or (self._progress() or 0) >= goal, what="no progress under load")
+
+
+def prepare(data: Path, log: Path) -> None:
+    """The first life of the hub, in which the rail is told to make trouble."""
+    child = Child(data, log)
+    try:
+        until(lambda: running_server(data) or child.is_dead, what="the hub did not start")
+        conninfo = running_server(data)
+        assert conninfo, log.read_text()[-3000:]
+        with connect(conninfo) as connection:
+            for query in ("SELECT to_regclass('rail.faults') IS NOT NULL", "SELECT count(*) > 0 FROM log_partitions"):
+                until(lambda query=query: connection.execute(query).fetchone() == (True,))  # type: ignore[misc]
+            set_faults(connection, TROUBLE)
+    finally:
+        child.kill()
+
+
+@pytest.fixture
+def hub_data(data_dir: Path) -> Iterator[Path]:
+    """A data directory whose server is gone in the end, whatever was killed last."""
+    data = data_dir / "hub"
+    yield data
+    places = Places(data / "postgres")
+    if places.cluster.exists():
+        end_leftovers(places.cluster, places.sockets)
+
+
+@pytest.mark.timeout(0 if KILLS > 1000 else 900)
+def test_nothing_is_lost_or_doubled_however_often_it_is_killed(hub_data: Path, tmp_path: Path) -> None:
+    data, log = hub_data, tmp_path / "hub.log"
+    prepare(data, log)
+    feeder, began, kills = Feeder(data, SEED), time.monotonic(), 0
+    feeder.start()
+    try:
+        with watching(data) as watch:
+            killer = Killer(data, log, watch)
+            for how in islice(deaths(Random(SEED)), KILLS):
+                killer.kill(how)
+                kills += 1
+                if time.monotonic() - began > SOAK_SECONDS:
+                    break
+        print(f"{kills} kills, {len(feeder.fed)} messages, {time.monotonic() - began:.0f} s")
+        _prove_after_all(data, log, feeder)
+    finally:
+        feeder.abandon()
+    slowest = max(killer.resumed, key=lambda resumed: resumed.seconds)
+    print(f"work went on after {median(each.seconds for each in killer.resumed):.2f} s in the median; slowest: {slowest}")
+    assert slowest.seconds <= RESUMES_WITHIN_SECONDS
+
+
+def _prove_after_all(data: Path, log: Path, feeder: Feeder) -> None:
+    """A last life without a kill, in which everything that was fed is answered."""
+    child = Child(data, log)
+    try:
+        feeder.stop()
+        with watching(data) as watch:
+            open_ends = """SELECT (SELECT count(*) FROM messages WHERE state = 'answered')
+                                - (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)
+                                - (SELECT count(*) FROM queue.message WHERE consumed_at IS NULL)"""
+            until(lambda: watch.rows(open_ends) == [(len(feeder.fed),)], what="not everything was answered")
+        conninfo = running_server(data)
+        assert conninfo
+        prove(conninfo, feeder.fed)
+        assert child.end() == 0
+    finally:
+        child.kill()

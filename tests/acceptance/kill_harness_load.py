@@ -27,6 +27,11 @@ PER_APPEND = 10
 MOST_UNANSWERED = 150
 _WEEKDAYS = (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)
 Amounts = dict[date, int]
+Connection = psycopg.Connection[tuple[object, ...]]
+_SETTLED = """
+SELECT (SELECT coalesce(sum(position), 0) FROM leases WHERE lease LIKE 'intake:%')
+     - (SELECT count(*) FROM messages WHERE state IN ('received', 'waiting', 'derived'))
+"""
 
 
 class Fed(Struct, frozen=True):
@@ -80,7 +85,8 @@ class Feeder:
         self.fed: list[Fed] = []
         self.failure: BaseException | None = None
         self._data, self._script, self._watch = data, Script(seed), Watch(data)
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection: Connection | None = None
+        self._in_doubt = False
         self._stop, self._abandon = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
 
@@ -117,7 +123,7 @@ class Feeder:
             self.failure = error
 
     def _is_far_ahead(self) -> bool:
-        rows = self._watch.rows("SELECT count(*) FROM messages WHERE state = 'answered'")
+        rows = self._watch.rows(_SETTLED)
         return rows is None or len(self.fed) - int(str(rows[0][0])) > MOST_UNANSWERED
 
     def _append(self, batch: Sequence[Fed]) -> bool:
@@ -128,13 +134,20 @@ class Feeder:
                 if conninfo is None:
                     return False
                 self._connection = connect(conninfo, application="kvitt feeder")
-            keys = [each.key.encode() for each in batch]
-            known = self._connection.execute("SELECT count(*) FROM log_records WHERE key = ANY (%s)", (keys,)).fetchone()
-            if known == (0,):
-                records = [NewRecord(primary_input(each.scheme), each.key.encode(), each.body) for each in batch]
-                append(self._connection, records, datetime.now(UTC))
+            if not self._in_doubt or not self._stands(self._connection, batch):
+                append(
+                    self._connection,
+                    [NewRecord(primary_input(each.scheme), each.key.encode(), each.body) for each in batch],
+                    datetime.now(UTC),
+                )
+            self._in_doubt = False
             return True
         except psycopg.OperationalError:
+            self._in_doubt = True
             if self._connection is not None:
                 self._connection.close()
             return False
+
+    def _stands(self, connection: Connection, batch: Sequence[Fed]) -> bool:
+        query = "SELECT FROM log_records WHERE topic = %s AND key = %s"
+        return connection.execute(query, (primary_input(batch[0].scheme), batch[0].key.encode())).fetchone() is not None

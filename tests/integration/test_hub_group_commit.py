@@ -10,7 +10,6 @@ import pytest
 from kvitt.hub.group_commit import Closed, GroupCommit
 from patience import until
 
-
 Execute = Callable[[Sequence[int]], Sequence[int]]
 
 

@@ -282,7 +282,7 @@ def reaches(before: Chain, cut: date | None, new: Iterable[OrderLine], wanted: d
 
 
 def tidy(given: tuple[Period, ...]) -> tuple[Period, ...]:
-    return merge([Period(each.start, each.end, each.amount) for each in given], RateType.DAY)
+    return merge([(each.start, each.end, each.amount, None, None) for each in given], RateType.DAY)
 
 
 @given(history=st.lists(periods(smallest=1).map(tidy), min_size=2, max_size=5))

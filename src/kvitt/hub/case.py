@@ -40,7 +40,7 @@ class Case:
 
     def accepted(self, document: bytes, listed: int) -> None:
         """Takes in an accepted payment as it is stored."""
-        stored = payment.decode(document)
+        stored = payment.decode_stored(document)
         self.payments[stored.payment_id] = stored
         self.listed[stored.payment_id] = listed
 

@@ -21,9 +21,9 @@ from kvitt.rules.messages import (
     TsPayment,
     ValpMessage,
 )
-from kvitt.rules.periods import in_order, merge
+from kvitt.rules.periods import Given, in_order, merge
 from kvitt.rules.refusals import daily_rate_unsupported, not_in_umbrella_area
-from kvitt.rules.values import Benefit, CaseId, DecisionId, HoldBack, PaymentId, Period, RateType, Refusal, Scheme
+from kvitt.rules.values import Benefit, CaseId, DecisionId, HoldBack, PaymentId, RateType, Refusal, Scheme
 
 _DP_BENEFIT = {DpKind.DAGPENGER: BENEFITS["DAGPENGER"], DpKind.HOLIDAY_SUPPLEMENT: BENEFITS["DAGPENGERFERIE"]}
 _DP_RATE = {DpKind.DAGPENGER: RateType.WEEKDAY, DpKind.HOLIDAY_SUPPLEMENT: RateType.ONE_OFF}
@@ -50,10 +50,10 @@ def _decision(scheme: Scheme, key: str, head: Head, hold_back: HoldBack | None =
 
 def _dagpenger(message: DpMessage, key: str) -> Claims:
     decision = _decision(Scheme.DAGPENGER, key, message.head)
-    groups: dict[tuple[str, DpKind], list[Period]] = {}
+    groups: dict[tuple[str, DpKind], list[Given]] = {}
     for day in message.days:
         if day.amount > 0:
-            groups.setdefault((day.reporting_period, day.kind), []).append(Period(day.day, day.day, day.amount, None, day.decided_rate))
+            groups.setdefault((day.reporting_period, day.kind), []).append((day.day, day.day, day.amount, None, day.decided_rate))
     payments = []
     for (reporting_period, kind), days in groups.items():
         benefit = _DP_BENEFIT[kind]
@@ -65,11 +65,11 @@ def _dagpenger(message: DpMessage, key: str) -> Claims:
 
 def _aap(message: AapMessage, key: str) -> Claims:
     decision = _decision(Scheme.AAP, key, message.head, message.hold_back)
-    groups: dict[PaymentId, list[Period]] = {}
+    groups: dict[PaymentId, list[Given]] = {}
     for entry in message.entries:
         if entry.amount > 0:
-            period = Period(entry.start, entry.end, entry.amount, None, entry.decided_rate)
-            groups.setdefault(PaymentId(str(entry.payment_id)), []).append(period)
+            given = (entry.start, entry.end, entry.amount, None, entry.decided_rate)
+            groups.setdefault(PaymentId(str(entry.payment_id)), []).append(given)
     payments = (
         PaymentClaim(Claim.PAY, payment_id, _AAP_BENEFIT, RateType.WEEKDAY, merge(entries, RateType.WEEKDAY))
         for payment_id, entries in groups.items()
@@ -79,11 +79,11 @@ def _aap(message: AapMessage, key: str) -> Claims:
 
 def _tiltakspenger(message: TpMessage, key: str) -> Claims:
     decision = _decision(Scheme.TILTAKSPENGER, key, message.head)
-    groups: dict[tuple[str, str], list[Period]] = {}
+    groups: dict[tuple[str, str], list[Given]] = {}
     for entry in message.entries:
         name = entry.benefit + _CHILD_TWIN if entry.with_children else entry.benefit
-        period = Period(entry.start, entry.end, entry.amount, entry.office, None)
-        groups.setdefault((entry.reporting_period, name), []).append(period)
+        given = (entry.start, entry.end, entry.amount, entry.office, None)
+        groups.setdefault((entry.reporting_period, name), []).append(given)
     payments = []
     for (reporting_period, name), entries in groups.items():
         benefit = BENEFITS[name]
@@ -92,15 +92,15 @@ def _tiltakspenger(message: TpMessage, key: str) -> Claims:
     return Claims(decision, tuple(payments))
 
 
-def _spans(spans: Iterable[Span]) -> list[Period]:
-    return [Period(span.start, span.end, span.amount, span.office, None) for span in spans]
+def _given(spans: Iterable[Span]) -> list[Given]:
+    return [(span.start, span.end, span.amount, span.office, None) for span in spans]
 
 
 def _named(payment_id: str, benefit: Benefit, rate_type: RateType, spans: Sequence[Span]) -> PaymentClaim:
     if not spans:
         return PaymentClaim(Claim.CEASE, PaymentId(payment_id), benefit, rate_type, ())
-    periods = _spans(spans)
-    merged = in_order(periods) if rate_type is RateType.ONE_OFF else merge(periods, rate_type, office_of_last=False)
+    given = _given(spans)
+    merged = in_order(given) if rate_type is RateType.ONE_OFF else merge(given, rate_type, office_of_last=False)
     return PaymentClaim(Claim.PAY, PaymentId(payment_id), benefit, rate_type, merged)
 
 
@@ -135,7 +135,7 @@ def _historisk(message: HistoriskMessage, key: str) -> Claims | Refusal:
 
 def _valp(message: ValpMessage, key: str) -> Claims:
     kind = Claim.PAY if message.span.amount > 0 else Claim.CEASE_STORED
-    periods = tuple(_spans((message.span,))) if kind is Claim.PAY else ()
+    periods = in_order(_given((message.span,))) if kind is Claim.PAY else ()
     payment = PaymentClaim(kind, PaymentId(str(message.payment_id)), BENEFITS[message.benefit], RateType.ONE_OFF, periods)
     return Claims(_decision(Scheme.VALP, key, message.head), (payment,))
 

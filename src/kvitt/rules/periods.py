@@ -3,23 +3,28 @@
 The input is sorted first (design §12), so the order in which a sender lists its days never changes an order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date
-from operator import attrgetter
+from operator import itemgetter
 
-from kvitt.rules.calendar import next_day, next_weekday
 from kvitt.rules.values import Period, RateType
 
-_by_days = attrgetter("start", "end")
+Given = tuple[date, date, int, str | None, int | None]
+"""First day, last day, amount, office and decided rate, as a sender gives them; a tuple, for a case may have thousands."""
+
+_by_days = itemgetter(0, 1)
+_FRIDAY, _SATURDAY = 4, 5
 Follows = Callable[[date, date], bool]
 
 
 def _follows_by_day(end: date, start: date) -> bool:
-    return next_day(end) == start
+    return start.toordinal() - end.toordinal() == 1
 
 
 def _follows_by_weekday(end: date, start: date) -> bool:
-    return start == next_day(end) or start == next_weekday(end)
+    """The day after, or the first weekday after; public holidays count as weekdays here."""
+    gap = start.toordinal() - end.toordinal()
+    return gap == 1 or (gap == 3 and end.weekday() == _FRIDAY) or (gap == 2 and end.weekday() == _SATURDAY)
 
 
 _FOLLOWS: dict[RateType, Follows] = {
@@ -29,31 +34,30 @@ _FOLLOWS: dict[RateType, Follows] = {
 }
 
 
-def in_order(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """The periods sorted by their days, not joined: one-off amounts are never added up."""
-    return tuple(sorted(periods, key=_by_days))
+def in_order(given: Iterable[Given]) -> tuple[Period, ...]:
+    """As given, sorted by days and not joined: one-off amounts are never added up."""
+    return tuple(Period(*each) for each in sorted(given, key=_by_days))
 
 
-def merge(periods: Sequence[Period], rate_type: RateType, *, office_of_last: bool = True) -> tuple[Period, ...]:
+def merge(given: Iterable[Given], rate_type: RateType, *, office_of_last: bool = True) -> tuple[Period, ...]:
     """The fewest periods that say the same, sorted by first day.
 
     Neighbours of equal amount and decided rate are joined when the rate type lets one follow the other: by day, or
     from Friday to Monday for weekday rates. A joined run carries the office of its last span, or of its first.
-    A period that ends before it starts is joined with nothing, so that it is seen and refused.
+    A span that ends before it starts is joined with nothing, so that it is seen and refused.
     """
     follows = _FOLLOWS[rate_type]
     merged: list[Period] = []
-    start, end, amount, office, rate = date.min, date.min, -1, None, None
-    for period in sorted(periods, key=_by_days):
-        forward = start <= end and period.start <= period.end
-        if forward and amount == period.amount and rate == period.decided_rate and follows(end, period.start):
-            end = period.end
+    start, end, amount, office, rate, forward = date.min, date.min, -1, None, None, False
+    for first, last, each_amount, each_office, each_rate in sorted(given, key=_by_days):
+        if forward and each_amount == amount and each_rate == rate and first <= last and follows(end, first):
+            end = last
             if office_of_last:
-                office = period.office
+                office = each_office
             continue
         if amount >= 0:
             merged.append(Period(start, end, amount, office, rate))
-        start, end, amount, office, rate = period.start, period.end, period.amount, period.office, period.decided_rate
+        start, end, amount, office, rate, forward = first, last, each_amount, each_office, each_rate, first <= last
     if amount >= 0:
         merged.append(Period(start, end, amount, office, rate))
     return tuple(merged)

@@ -81,7 +81,15 @@ def encode(payment: Payment) -> bytes:
 
 def decode(body: bytes) -> Payment:
     """The payment that the JSON describes; unknown fields and missing optional ones are tolerated. Raises Undecodable."""
-    shape = read(_decoder, body)
+    return _payment(read(_decoder, body))
+
+
+def decode_stored(document: bytes) -> Payment:
+    """The payment in a document that `encode` made: without the guards that bytes from outside need, since a case may have hundreds."""
+    return _payment(_decoder.decode(document))
+
+
+def _payment(shape: _PaymentShape) -> Payment:
     return Payment(
         original_key=shape.original_key,
         area=_known(AREA_OF_NAME, shape.scheme, "fagsystem"),

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check format bench soak lock clean
+.PHONY: help setup demo test check format bench soak brokers lock clean
 
 help: ## print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
@@ -41,6 +41,9 @@ bench: $(READY) ## run the benchmarks and print their ratios
 
 soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600) and count what was lost
 	KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py
+
+brokers: $(READY) ## run a real Kafka and a real ActiveMQ Artemis until Ctrl-C (needs Java 17 and, once, Maven)
+	$(BIN)/python -m brokers
 
 lock: ## write requirements.txt anew from pyproject.toml
 	$(PYTHON) -m venv build/lock

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from brokers.artemis import Artemis
 from brokers.java import BrokerUnavailable, class_path, java
 from brokers.kafka import Kafka

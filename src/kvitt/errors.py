@@ -196,3 +196,12 @@ class NoFinalStatus(KvittError):
     status = 504
     who = "operator"
     doc = "errors#no-final-status"
+
+
+class QueueClientMissing(KvittError):
+    """The client of this kind of queue is not installed or lacks its native library; the message names what was not found."""
+
+    code = "queue_client_missing"
+    status = 503
+    who = "operator"
+    doc = "errors#queue-client-missing"

@@ -11,6 +11,9 @@ CONNECT_SECONDS: Final = 10
 RETRY_SECONDS: Final = 0.02
 """The pause between two looks at a server that is starting."""
 
+PAUSED_MS: Final = 10_000
+"""How long a transaction may wait for its own process. One that is paused in the middle would hold its locks until it is resumed."""
+
 ENDED_BY_SERVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """SQLSTATE of: shut down by the administrator, shut down by a crash, not accepting connections now, idle too long."""
 
@@ -22,18 +25,20 @@ CONNECTION_CLASS: Final = "08"
 
 
 def connect(
-    conninfo: str, *, application: str = "kvitt", autocommit: bool = True, statement_timeout_ms: int = 0
+    conninfo: str, *, application: str = "kvitt", autocommit: bool = True, statement_timeout_ms: int = 0, paused_ms: int = PAUSED_MS
 ) -> psycopg.Connection[tuple[object, ...]]:
     """A new connection in autocommit mode, so that each transaction is written out as `with connection.transaction()`.
 
     Plans are made for the arrays at hand: a generic plan, frozen while a table was fresh and empty, scans it whole for ever after.
     Pages in any order cost what pages in a row do, as on every disk without an arm: a batch reads its rows by index, not whole tables.
-    `statement_timeout_ms` bounds each statement (0 = no bound). Raises psycopg.OperationalError when there is no server.
+    `statement_timeout_ms` bounds each statement, `paused_ms` the time between the statements of a transaction (0 = no bound).
+    Raises psycopg.OperationalError when there is no server.
     """
     settings = {
         "plan_cache_mode": "force_custom_plan",
         "random_page_cost": "1.1",
         "statement_timeout": str(statement_timeout_ms),
+        "idle_in_transaction_session_timeout": str(paused_ms),
         "timezone": "UTC",
         "jit": "off",
         "lock_timeout": "0",
@@ -61,6 +66,8 @@ def is_connection_lost(error: BaseException) -> bool:
 
     What the transaction had sent to COMMIT may have been committed all the same: only work that recognises its own repeat may be retried.
     """
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        return True
     if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.PipelineAborted):
         return False
     # A torn or refused socket is reported by libpq itself, without an SQLSTATE.

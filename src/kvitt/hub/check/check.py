@@ -42,7 +42,7 @@ def check(conninfo: str, *, progress: Progress | None = None) -> Report:
     Every case is replayed from the messages and receipts that came in, and every row that is stored of it is compared with what the
     replay gives. Memory is that of a few hundred cases. Raises psycopg errors when there is no server.
     """
-    with connect(conninfo, application="kvitt check") as connection:
+    with connect(conninfo, application="kvitt check", paused_ms=0) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction(), connection.cursor() as cursor:

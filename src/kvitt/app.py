@@ -28,7 +28,7 @@ from kvitt.store.database import connect, is_connection_lost
 from kvitt.store.embedded import EmbeddedServer, running_server
 from kvitt.store.migrate import upgrade
 
-_RELAY_LEASE, _RELAY_LOOK_SECONDS = "relay", 0.2
+_RELAY_LEASE, _RELAY_LOOK_SECONDS, _REST_SECONDS = "relay", 0.2, 0.02
 ROLES = ("intake", "relay", "sender", "receiver", "emulator")
 
 
@@ -156,9 +156,14 @@ class Hub:
             self.conninfo, TableQueue(self.conninfo, self._settings.request_queue), lambda name: TableQueue(self.conninfo, name)
         )
         try:
-            yield emulator.step
+            # A rail that is closed does not look into its queue, so it does not wait there either.
+            yield lambda: emulator.step() or self._rest()
         finally:
             emulator.close()
+
+    def _rest(self) -> int:
+        self._stop.wait(_REST_SECONDS)
+        return 0
 
 
 class _Both(Bell):

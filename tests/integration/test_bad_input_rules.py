@@ -213,10 +213,6 @@ def test_ids_of_30_characters_are_served(way: Way, scheme: Scheme) -> None:
     way.accepted(scheme, PLAIN[scheme]((way.case() + ID30)[:30], behandlingId="B" * 30))
 
 
-def _unlike(**changes: object) -> Callable[[str], Json]:
-    return lambda case: ts(case, **changes)  # type: ignore[arg-type]
-
-
 LOCKED: list[tuple[str, Scheme, Callable[[str], Json], str]] = [
     ("another person", DP, lambda c: dp(c, 7, ident=OTHER_PERSON), "personident"),
     ("another person, whole case empty", AAP, lambda c: aap(c, ident=OTHER_PERSON, utbetalinger=[]), "personident"),

@@ -13,7 +13,7 @@ from kvitt.config import Settings
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.intake import Intake
 from kvitt.doors.relay import LogRelay
-from kvitt.errors import LeaseLost
+from kvitt.errors import LeaseLost, NotUpgraded
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper, release_every_lease
 from kvitt.hub.loop import Bell, MakeStep, Step, run_loop
@@ -24,9 +24,9 @@ from kvitt.rail.queue import Queue
 from kvitt.rail.receiver import Receiver
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue
-from kvitt.store.database import connect, is_connection_lost
+from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
 from kvitt.store.embedded import EmbeddedServer, running_server
-from kvitt.store.migrate import upgrade
+from kvitt.store.migrate import pending, upgrade
 
 _RELAY_LEASE, _RELAY_LOOK_SECONDS, _REST_SECONDS = "relay", 0.2, 0.02
 ROLES = ("intake", "relay", "sender", "receiver", "emulator")
@@ -38,13 +38,17 @@ def utc_now() -> datetime:
 
 
 @contextmanager
-def database(settings: Settings, *, own: bool) -> Iterator[str]:
+def database(settings: Settings, *, own: bool, upgrade_it: bool = True) -> Iterator[str]:
     """A migrated database as conninfo: the external one, a running kvitt's (unless `own`), or the embedded one, started for the while.
 
-    Raises DataDirectoryInUse when `own` and another process has the data directory.
+    Raises DataDirectoryInUse when `own` and another process has the data directory; NotUpgraded when the external one would have to be
+    migrated and not `upgrade_it`.
     """
     if settings.database_url:
-        upgrade(settings.database_url)
+        if upgrade_it:
+            upgrade(settings.database_url)
+        elif pending(settings.database_url):
+            raise NotUpgraded("this is no database of kvitt, or an older one; run kvitt db upgrade")
         yield settings.database_url
         return
     if not own and (running := running_server(settings.data)):
@@ -70,7 +74,7 @@ class _LaneWriter:
 
     def __call__(self, batch: Sequence[Incoming]) -> Sequence[Outcome]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application="kvitt submit")
+            self._connection = connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS)
         try:
             outcomes = Submit(self._connection, utc_now)(batch)
         except psycopg.Error as error:

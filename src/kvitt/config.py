@@ -20,7 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_queue: str = "oppdrag.request"
     reply_queue: str = "oppdrag.receipts"
     emulator: bool = True
-    lease_seconds: float = 5.0
+    lease_seconds: float = 2.5
 
 
 def load_settings(**overrides: object) -> Settings:

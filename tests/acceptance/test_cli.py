@@ -12,6 +12,7 @@ import pytest
 
 from conftest import reachable_directory
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
+from kvitt.store.database import connect
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 
@@ -32,9 +33,10 @@ def records(data: Path) -> dict[str, int]:
 
 
 def test_every_command_shows_help_with_an_example() -> None:
-    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "order", "sending", "emulator", "db"]
+    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "receipt", "order", "sending", "emulator", "db"]
     commands += ["dead list", "dead show", "dead replay", "db upgrade"]
     commands += [f"order {name}" for name in ("list", "release", "withdraw", "resend", "decide")]
+    commands += ["receipt list", "receipt show"]
     commands += [f"sending {name}" for name in ("stop", "resume", "list")]
     commands += [f"emulator {name}" for name in ("run", "faults", "schedule", "received")]
     for command in commands:
@@ -93,10 +95,18 @@ def test_a_topic_is_followed(hub: Path) -> None:
         assert follower.wait(PATIENCE_SECONDS) == 143
 
 
+def test_a_topic_is_followed_until_ctrl_c(hub: Path) -> None:
+    assert kvitt(hub, "submit", FIRST_DP, "--scheme", "dp").returncode == 0
+    with running(hub, "topic", "helved.status.v1", "--from-start", "--follow", until="MOTTATT") as follower:
+        os.killpg(follower.pid, signal.SIGINT)
+        _, said = follower.communicate(timeout=PATIENCE_SECONDS)
+        assert (follower.returncode, said) == (0, b"")
+
+
 def test_a_dead_letter_is_mended_and_replayed_once(hub: Path, tmp_path: Path) -> None:
     whole = (EXAMPLES / "historisk" / "01-an-orthosis-once.json").read_bytes()
     torn = kvitt(hub, "submit", "-", "--scheme", "historisk", "--key", "torn", given=whole[:-40])
-    assert (torn.returncode, "Feil ved deserialisering" in torn.stdout) == (1, True)
+    assert (torn.returncode, "Feil ved deserialisering" in torn.stdout, "(message is not JSON)" in torn.stdout) == (1, True, True)
     listed = kvitt(hub, "dead", "list").stdout
     number = re.findall(r"^ *(\d+) .*historisk.utbetaling.v1", listed, re.MULTILINE)[0]
     assert kvitt(hub, "dead", "show", number, "--raw").stdout.encode() == whole[:-40]
@@ -191,6 +201,8 @@ def test_submit_starts_a_hub_for_the_while(data_dir: Path) -> None:
         (("check",), "no_data_directory"),
         (("emulator", "run"), "nothing_runs"),
         (("topic", "--database", "host=/nowhere dbname=x"), "database_unreachable"),
+        (("check", "--database", "nonsense"), "database_unreachable"),
+        (("up", "--database", "nonsense=1"), "database_unreachable"),
     ],
 )
 def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
@@ -198,3 +210,25 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, arguments: tuple[
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
     assert f"({code}, see docs/errors.md#" in done.stderr
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_data_directory_that_can_be_none_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = kvitt(tmp_path / "file" / "data", "check")
+    assert (done.returncode, done.stderr.count("\n"), "data_directory_unreachable" in done.stderr) == (2, 1, True)
+
+
+def test_an_empty_key_is_refused(tmp_path: Path) -> None:
+    done = kvitt(tmp_path / "nothing", "submit", FIRST_DP, "--scheme", "dp", "--key", "")
+    assert (done.returncode, "Usage:" in done.stderr, "--key" in done.stderr) == (2, True, True)
+
+
+def test_looking_at_a_database_of_somebody_else_makes_no_tables(tmp_path: Path, empty_database: str) -> None:
+    dry_run = ("submit", FIRST_DP, "--scheme", "dp", "--dry-run")
+    for command in (("check",), ("topic",), ("case", "dp", "X"), ("dead", "list"), dry_run):
+        done = kvitt(tmp_path, *command, "--database", empty_database)
+        assert (done.returncode, done.stderr.count("\n"), "(not_upgraded, see " in done.stderr) == (2, 1, True), done.stderr
+    with connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema)'").fetchone() == (0,)
+    assert kvitt(tmp_path, "db", "upgrade", "--database", empty_database).returncode == 0
+    assert "nothing differs" in kvitt(tmp_path, "check", "--database", empty_database).stdout

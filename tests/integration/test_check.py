@@ -363,21 +363,6 @@ def test_it_finds_a_change_outside_of_cases_of(hub: Hub, database: str, what: st
     assert kind in check(database).by_kind
 
 
-def test_it_finds_a_log_that_tells_otherwise(hub: Hub, database: str) -> None:
-    hub.take(Scheme.AAP, aap("A1", JUNE))
-    hub.accept()
-    hub.connection.execute("UPDATE outbox SET relayed_at = now(), partition = 0, position = outbox_no")
-    hub.connection.execute(
-        "INSERT INTO log_records SELECT o.topic, 0, o.outbox_no, now(), o.key, coalesce(o.value, p.document, d.xml), o.headers"
-        " FROM outbox AS o LEFT JOIN payments AS p USING (case_no, payment_id, version) LEFT JOIN orders AS d ON d.order_id = o.order_id"
-    )
-    assert_clean(database)
-    hub.connection.execute("UPDATE log_records SET value = 'x' WHERE position = 2")
-    report = check(database)
-    assert report.by_kind == {Kind.LOG: 1}
-    assert report.differences[0].subject == "2"
-
-
 def test_all_differences_are_counted_and_none_holds_personal_data(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.connection.execute(

@@ -215,6 +215,14 @@ def test_a_path_too_long_for_a_socket_gets_its_socket_elsewhere(data_dir: Path) 
         assert rows(server.conninfo) == 1
 
 
+def test_a_path_may_have_commas_blanks_quotes_and_equals_signs(data_dir: Path) -> None:
+    # The first keeps its socket inside the directory; a comma sends it elsewhere.
+    for name in ('a = "b" ', 'a, b="c", d'):
+        with EmbeddedServer(data_dir / name) as server:
+            commit_row(server.conninfo)
+            assert running_server(data_dir / name) == server.conninfo
+
+
 def test_an_ordinary_user_can_own_a_server(data_dir: Path) -> None:
     command = [sys.executable, "-c", OWNER, data_dir / "theirs"]
     with subprocess.Popen(
@@ -279,6 +287,15 @@ def test_a_directory_that_cannot_be_entered_is_named(closed_dir: Path) -> None:
     with pytest.raises(ServerDidNotStart, match=message):
         EmbeddedServer(closed_dir).start()
     closed_dir.parent.chmod(0o700)
+
+
+def test_looking_into_a_directory_that_is_closed_to_us_says_so(closed_dir: Path) -> None:
+    look = "import sys; from pathlib import Path; from kvitt.store.embedded import running_server; running_server(Path(sys.argv[1]))"
+    command = as_ordinary_user([sys.executable, "-c", look, closed_dir], closed_dir.parents[1])
+    closed_dir.parent.chmod(0)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ":".join(sys.path)})
+    closed_dir.parent.chmod(0o700)
+    assert f"DataDirectoryUnreachable: the data directory {closed_dir} can't be looked into: Permission denied" in done.stderr
 
 
 def test_a_wrong_setting_is_told_with_the_log_and_leaves_nothing_running(data_dir: Path) -> None:

@@ -106,3 +106,10 @@ def test_texts_of_events_hold_no_personal_data(hub: Hub, database: str) -> None:
     texts = " ".join(each.text for each in history(database, Scheme.AAP, "A1").events)
     assert "01020312345" not in texts
     assert "500" not in texts
+
+
+def test_a_dry_run_whose_simulation_was_asked_for_is_an_event(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True))
+    events = history(database, Scheme.AAP, "A1").events
+    assert [each.what for each in events] == [Happening.RECEIVED, Happening.NOTED, Happening.SIMULATED]
+    assert (events[-1].text, events[-1].message_no) == ("simulation of message 1 asked for", 1)

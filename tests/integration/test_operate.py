@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
+from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
@@ -172,3 +172,17 @@ def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: 
     assert (again.order_id, again.xml) == (claimed.order_id, claimed.xml)
     with pytest.raises(OrderNotFound):
         bench.operate.resend(str(uuid4()), KARI_AND_OLA)
+
+
+def test_a_receipt_that_changed_nothing_is_there_for_a_person(bench: Bench) -> None:
+    bench.pay("A", 100)
+    [order_id] = bench.send_all()
+    assert bench.receipt(order_id, "08") is Verdict.REJECTED
+    assert bench.receipt(order_id) is Verdict.CONTRADICTS
+    bench.settle([RawReceipt("r", b"garbage")])
+    garbage, contradiction = bench.operate.odd_receipts()
+    assert (garbage.outcome, garbage.size, garbage.order_id) == ("unreadable", 7, None)
+    assert (contradiction.outcome, contradiction.grade, contradiction.order_id) == ("contradicts", "00", order_id)
+    assert bench.operate.receipt_body(garbage.receipt_no) == b"garbage"
+    with pytest.raises(ReceiptNotFound):
+        bench.operate.receipt_body(10**6)

@@ -124,7 +124,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "case_lists": [NUMBERS],
     },
     (HUB, "log"): {
-        "read": [*THREE, 256, 4 << 20],
+        "read": {"topics": THREE[0], "partitions": THREE[1], "positions": THREE[2], "records": 256, "bytes": 4 << 20},
         "unrelayed": [2000],
         "relay_to_log": RELAYED,
         "mark_relayed": RELAYED,

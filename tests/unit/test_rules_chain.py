@@ -186,10 +186,15 @@ def test_periods_after_a_cut_come_back_as_a_new_line() -> None:
     assert [(line.refers_to, line.start) for line in order.lines] == [(first.lines[0].line_id, june(15, 15, 0).start)]
 
 
-def test_weekday_rates_are_cut_on_the_day_after_even_a_saturday() -> None:
-    _, state = submit(NEW_CASE, paying(june(1, 12, 640), rate=RateType.WEEKDAY))
-    order, _ = submit(state, paying(june(1, 5, 640), june(8, 12, 700), rate=RateType.WEEKDAY))
-    assert [line.ceased_from for line in order.lines] == [june(6, 6, 0).start, None]
+@pytest.mark.parametrize(
+    ("rate", "start", "ceased"),
+    [(RateType.WEEKDAY, 8, [None]), (RateType.WEEKDAY, 9, [6, None]), (RateType.MONTH, 8, [6, None]), (RateType.WEEKDAY, 7, [None])],
+)
+def test_a_weekend_between_needs_no_cut_when_weekdays_are_paid(rate: RateType, start: int, ceased: list[int | None]) -> None:
+    """5 June 2026 is a Friday: with a weekday rate nothing is paid from the 6th to the 7th, whatever line is valid then."""
+    _, state = submit(NEW_CASE, paying(june(1, 12, 640), rate=rate))
+    order, _ = submit(state, paying(june(1, 5, 640), june(start, 12, 700), rate=rate))
+    assert [line.ceased_from and line.ceased_from.day for line in order.lines] == ceased
 
 
 def test_the_stored_payment_of_a_message_carries_all_that_was_decided() -> None:

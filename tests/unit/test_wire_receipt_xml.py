@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.errors import UnreadableReceipt
 from kvitt.rules.answers import Grade, LineKey, Receipt
 from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
-from kvitt.wire import order_xml, receipt_xml
+from kvitt.wire import order_xml, receipt_xml, receipted
 from wire_values import norwegian, orders
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
@@ -62,7 +63,10 @@ RECEIPT = Receipt(
     "08",
     "B110008F",
     "Oppdraget finnes fra før",
+    (("systemId", "231-OPPD"), ("programId", "K231BB10"), ("sectionNavn", "CA10-INPUTKONTROLL")),
 )
+
+WORDS = ("kodeMelding", "alvorlighetsgrad", "beskrMelding")
 
 
 def receipt_text(order: Order, mmel: str = MMEL) -> str:
@@ -172,6 +176,22 @@ def test_a_missing_or_odd_severity_is_unknown_and_kept_as_it_came(mmel: str, gra
     receipt = receipt_xml.decode(receipt_text(ORDER, mmel).encode())
     assert (receipt.grade, receipt.grade_text, receipt.text) == (grade, severity, text)
     assert receipt.lines == RECEIPT.lines
+
+
+def test_an_order_with_its_receipt_says_what_the_rail_said_in_the_order_of_the_contract() -> None:
+    others = tuple((name, f"{name} <&> ø") for name in reversed(receipted.LEAVES) if name not in WORDS)
+    said = replace(RECEIPT, text="a < b", others=others)
+    told = receipted.receipted(order_xml.encode(ORDER), said)
+    assert re.findall(r"<(\w+)>", told.decode().partition("</mmel>")[0]) == ["mmel", *receipted.LEAVES]
+    assert receipt_xml.decode(told) == replace(said, others=others[::-1])
+
+
+def test_of_what_the_rail_said_only_what_says_something_is_told_and_without_its_padding() -> None:
+    mmel = "<mmel><sqlKode> -803   </sqlKode><sqlState>   </sqlState><alvorlighetsgrad>12</alvorlighetsgrad><sqlMelding/></mmel>"
+    receipt = receipt_xml.decode(receipt_text(ORDER, mmel).encode())
+    assert receipt.others == (("sqlKode", " -803"),)
+    told = receipted.receipted(order_xml.encode(ORDER), receipt).decode()
+    assert re.findall(r"<(\w+)>(.*)</", told.partition("</mmel>")[0]) == [("alvorlighetsgrad", "12"), ("sqlKode", " -803")]
 
 
 @pytest.mark.parametrize("offset", ["", "Z", "+02:00", "+01:00", "   "])

@@ -7,6 +7,7 @@ from kvitt.cli.dead import dead
 from kvitt.cli.demo import demo
 from kvitt.cli.emulator import emulator
 from kvitt.cli.order import order
+from kvitt.cli.receipt import receipt
 from kvitt.cli.sending import sending
 from kvitt.cli.shell import Commands
 from kvitt.cli.submit import submit
@@ -19,7 +20,7 @@ main = Commands(
     epilog="Try it: kvitt demo",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, up, submit, case, topic, check, dead, order, sending, emulator, db):
+for _command in (demo, up, submit, case, topic, check, dead, receipt, order, sending, emulator, db):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -42,11 +42,15 @@ class Commands(click.Group):
             psycopg = sys.modules.get("psycopg")
             if psycopg is None or not isinstance(error, psycopg.OperationalError):
                 raise
-            _fail(f"the database can not be reached: {_first_line(error)}", "database_unreachable", "errors#database-unreachable")
+            _fail_to_reach(error)
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def _fail_to_reach(error: Exception) -> NoReturn:
+    _fail(f"the database can not be reached: {_first_line(error)}", "database_unreachable", "errors#database-unreachable")
 
 
 def _fail(said: str, code: str, doc: str) -> NoReturn:
@@ -82,12 +86,25 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
             settings = load_settings(data=data, database_url=database)
         except ValidationError as error:
             raise click.UsageError(f"a setting is wrong: {error}") from None
+        if settings.database_url:
+            _refuse_wrong_url(settings.database_url)
         level = log_level or os.environ.get("KVITT_LOG_LEVEL") or ("error" if quiet else "info")
         logs.set_up(settings.data, level=level, form=logs.LogForm.CONSOLE if quiet or sys.stderr.isatty() else logs.LogForm.JSON)
         signal.signal(signal.SIGTERM, _terminated)
         return command(settings, *args, **options)
 
     return wrapped
+
+
+def _refuse_wrong_url(url: str) -> None:
+    """Ends the command when this can not name a database; later the same class of error would be a fault of our own."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError as error:
+        _fail_to_reach(error)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
@@ -99,7 +116,8 @@ def _terminated(_signal: int, _frame: FrameType | None) -> None:
 def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
     """Conninfo of the database that is there: a given one, a running kvitt's, or the data directory's, started for the while.
 
-    Raises NoDataDirectory when there never was one; NothingRuns when `must_run` and none is running.
+    Raises NoDataDirectory when there never was one; NothingRuns when `must_run` and none is running; NotUpgraded when a given one is
+    not of this version, since looking changes no schema.
     """
     from kvitt.app import database
     from kvitt.store.embedded import running_server
@@ -109,7 +127,7 @@ def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
             raise NothingRuns(f"nothing runs in {settings.data}; start it with `kvitt up`, or name a --database")
         if not (settings.data / "postgres").exists():
             raise NoDataDirectory(f"{settings.data} holds no data of kvitt; name the directory with --data")
-    with database(settings, own=False) as conninfo:
+    with database(settings, own=False, upgrade_it=False) as conninfo:
         yield conninfo
 
 

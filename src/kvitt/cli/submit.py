@@ -12,8 +12,8 @@ from kvitt.cli.shell import BAD_RESULT, example, located, working
 from kvitt.errors import NoFinalStatus
 
 if TYPE_CHECKING:
+    from kvitt.cli.watch import Told
     from kvitt.config import Settings
-    from kvitt.rules.answers import Answer
     from kvitt.rules.values import Scheme
 
 _KEYS: Final = uuid.UUID("8f1f6f0c-5d0e-5b53-8a26-2f7c9b0e4d11")
@@ -42,6 +42,8 @@ def submit(settings: "Settings", *, file: Path, scheme: "Scheme", key: str | Non
 
     When no kvitt runs on the data directory, one is started for the while.
     """
+    if key == "":
+        raise click.UsageError("an empty --key names nobody; leave it out, and one is made of the message's bytes")
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     key = key or key_of(body)
     accepted = _preview(settings, scheme, key, body) if dry_run else _send(settings, scheme, key, body, wait)
@@ -55,7 +57,7 @@ def _preview(settings: "Settings", scheme: "Scheme", key: str, body: bytes) -> b
     from kvitt.hub.preview import preview
     from kvitt.store.database import connect
 
-    with database(settings, own=False) as conninfo, connect(conninfo, application="kvitt preview") as connection:
+    with database(settings, own=False, upgrade_it=False) as conninfo, connect(conninfo, application="kvitt preview") as connection:
         found = preview(connection, scheme, key.encode(), body, utc_now())
     print_preview(found)
     return found.refusal is None
@@ -74,9 +76,9 @@ def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: f
         try:
             place = client.send([NewRecord(topic, key.encode(), body)])[0]
             click.echo(f"appended    {topic} {place[0]}:{place[1]} under key {key}")
-            for answer in statuses_of(client, key.encode(), wait, lambda: client.answered_silently(topic, place)):
-                click.echo(line_of(answer))
-                last = answer
+            for told in statuses_of(client, key.encode(), wait, lambda: client.answered_silently(topic, place)):
+                click.echo(line_of(told))
+                last = told.answer
             silent = client.answered_silently(topic, place)
         finally:
             client.close()
@@ -88,12 +90,15 @@ def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: f
     raise NoFinalStatus(f"no final status within {wait:g} s; the message is kept and will be answered under its key")
 
 
-def line_of(answer: "Answer") -> str:
+def line_of(told: "Told") -> str:
     """A status as one line for a person."""
-    told = f"{answer.status.value:<12}"
+    answer = told.answer
+    said = f"{answer.status.value:<12}"
     if answer.details:
         lines, days = answer.details.lines, [line.start for line in answer.details.lines] + [line.end for line in answer.details.lines]
-        told += f"{len(lines)} line{'s' if len(lines) != 1 else ''}, {min(days)} to {max(days)}" if lines else ""
+        said += f"{len(lines)} line{'s' if len(lines) != 1 else ''}, {min(days)} to {max(days)}" if lines else ""
     if answer.error:
-        told += f" [{answer.error.status}] {answer.error.text}"
-    return told.rstrip()
+        said += f" [{answer.error.status}] {answer.error.text}"
+    if told.reason:
+        said += f" ({told.reason})"
+    return said.rstrip()

@@ -1,6 +1,7 @@
 """`kvitt topic`: what stands in the embedded log."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,13 +35,15 @@ def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: b
             _list_topics(connection)
             return
         ends = _ends(connection, name)
-        if from_start:
-            positions = _print_from(connection, name, dict.fromkeys(ends, 0))
-        else:
-            _print_last(connection, name, last)
-            positions = ends
-        if follow:
-            _follow(connection, name, positions)
+        # Who follows ends it by Ctrl-C: nothing was broken off.
+        with suppress(KeyboardInterrupt) if follow else nullcontext():
+            if from_start:
+                positions = _print_from(connection, name, dict.fromkeys(ends, 0))
+            else:
+                _print_last(connection, name, last)
+                positions = ends
+            if follow:
+                _follow(connection, name, positions)
 
 
 def _list_topics(connection: "psycopg.Connection[Any]") -> None:

@@ -12,7 +12,7 @@ from kvitt.rules.answers import Answer, Status
 from kvitt.store.database import connect
 from kvitt.store.queries import load
 from kvitt.wire import status
-from kvitt.wire.topics import STATUSES
+from kvitt.wire.topics import STATUSES, decode_headers
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,10 +22,11 @@ _AT_ONCE = 2000
 
 
 class Told(Struct, frozen=True):
-    """A status as it stands on the status topic."""
+    """A status as it stands on the status topic; `reason` is its header of that name, which explains a refusal further."""
 
     key: bytes
     answer: Answer
+    reason: str | None = None
 
 
 class Client:
@@ -63,7 +64,7 @@ class Client:
             place = (record.topic, record.partition)
             self._positions[place] = max(self._positions[place], record.position + 1)
             if record.key is not None and record.value is not None:
-                told.append(Told(record.key, status.decode(record.value)))
+                told.append(Told(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason")))
         return told
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
@@ -72,12 +73,12 @@ class Client:
         return row is not None and row[2] == "answered" and row[3] is None
 
 
-def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[Answer]:
+def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[Told]:
     """The statuses told under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not silent():
         for told in client.hear(0.2):
             if told.key == key:
-                yield told.answer
+                yield told
                 if told.answer.status in FINAL:
                     return

@@ -80,6 +80,12 @@ def append(connection: psycopg.Connection[Any], records: Sequence[NewRecord], at
 
 
 def read(connection: psycopg.Connection[Any], positions: Mapping[Place, int], limit: int) -> list[Record]:
-    """Up to `limit` records of each partition from its position on, in order within a partition, and no more than memory should hold."""
-    columns = [[topic for topic, _ in positions], [partition for _, partition in positions], list(positions.values()), limit, BYTES_AT_ONCE]
-    return [Record(*row) for row in connection.execute(_SQL.read, columns, binary=True)]
+    """Up to `limit` records of each partition from its position on, and no more than memory should hold, as they were appended."""
+    asked = {
+        "topics": [topic for topic, _ in positions],
+        "partitions": [partition for _, partition in positions],
+        "positions": list(positions.values()),
+        "records": limit,
+        "bytes": BYTES_AT_ONCE,
+    }
+    return [Record(*row) for row in connection.execute(_SQL.read, asked, binary=True)]

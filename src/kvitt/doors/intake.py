@@ -14,6 +14,7 @@ from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Step
 from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
 
@@ -54,10 +55,12 @@ class Intake:
     def __init__(self, conninfo: str, keeper: LeaseKeeper, hand: Hand, *, limit: int = 256, max_outstanding: int = 2048) -> None:
         self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
         self._limit, self._max_outstanding = limit, max_outstanding
-        self._lanes: dict[Place, int] = {}
-        for topic in SCHEME_OF_INPUT:
-            for partition in range(PARTITIONS):
-                self._lanes[topic, partition] = len(self._lanes)
+        # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
+        # are free, so the messages of a case lie in any partition of its scheme's topics.
+        schemes = list(Scheme)
+        self._lanes: dict[Place, int] = {
+            (topic, partition): schemes.index(scheme) for topic, scheme in SCHEME_OF_INPUT.items() for partition in range(PARTITIONS)
+        }
 
     @contextmanager
     def steps(self) -> Iterator[Step]:

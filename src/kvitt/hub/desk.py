@@ -76,7 +76,7 @@ class Desk:
     def _answered(self, case: Case | None, message: Taken, record: MessageRow | None, value: bytes) -> MessageState:
         self._keep(message, record, case.case_no if case else None, MessageState.ANSWERED, value)
         if case:
-            case.note(self._facts, self._now, What.ANSWERED, digest(value), message_no=message.message_no)
+            case.note(self._facts, self._now, What.ANSWERED, digest(message.body, value), message_no=message.message_no)
         return MessageState.ANSWERED
 
     def _unchanged(self, case: Case, message: Taken, record: MessageRow | None) -> MessageState:
@@ -90,7 +90,7 @@ class Desk:
         teller = Teller(self._facts, message, self._now)
         requests = [teller.simulation(order) for order in orders]
         self._keep(message, record, case.case_no, MessageState.ANSWERED, None)
-        case.note(self._facts, self._now, What.SIMULATED, digest(*requests), message_no=message.message_no)
+        case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
 
     def _ordered(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
@@ -103,7 +103,7 @@ class Desk:
             self._store(case, message, order, xml)
             teller.order(order, xml, case)
         self._keep(message, record, case.case_no, MessageState.DERIVED, value)
-        case.note(self._facts, self._now, What.ORDERED, digest(*documents), message_no=message.message_no)
+        case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED

@@ -10,6 +10,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
+from kvitt.hub.audit import What
 from kvitt.rules.answers import Answer
 from kvitt.rules.calendar import SATURDAY
 from kvitt.rules.values import Area, Payment, PaymentId, Period, RateType, Scheme
@@ -27,6 +28,7 @@ class Happening(StrEnum):
     RECEIVED = "received"
     RECEIPTED = "receipted"
     NOTED = "noted"
+    SIMULATED = "simulated"
     ORDERED = "ordered"
     SENDING = "sending"
     SENT = "sent"
@@ -174,8 +176,9 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
     told = tuple(Told(*_decoded(row, 4)) for row in rows(_SQL.told, topic=topics.STATUSES))
     payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
+    audit = rows(_SQL.audit)
     events = sorted(
-        (*_noted(rows(_SQL.audit)), *_of_messages(messages), *_of_orders(orders), *_of_receipts(receipts), *_of_told(told)),
+        (*_noted(audit), *_simulated(audit), *_of_messages(messages), *_of_orders(orders), *_of_receipts(receipts), *_of_told(told)),
         key=lambda event: (event.at, _ORDER[event.what]),
     )
     return CaseHistory(
@@ -211,6 +214,13 @@ def _noted(entries: Sequence[Any]) -> Iterator[Event]:
     """The entries of the audit chain, in their own words."""
     for seq, at, what, message_no, order_id, receipt_no in entries:
         yield Event(at, Happening.NOTED, f"audit {seq}: {what}", message_no, order_id, receipt_no)
+
+
+def _simulated(entries: Sequence[Any]) -> Iterator[Event]:
+    """The dry runs whose simulation was asked for: no order and no status tells of them, only the audit chain."""
+    for _, at, what, message_no, _, _ in entries:
+        if what == What.SIMULATED:
+            yield Event(at, Happening.SIMULATED, f"simulation of message {message_no} asked for", message_no)
 
 
 def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[Event]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import structlog
 
 _log = structlog.get_logger(__name__)
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 2.0
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 1.0
 
 Step = Callable[[], int]
 """Does what there is to do and gives how much that was; waits a little by itself when there is nothing."""

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct, json
 
-from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
+from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import Asked, lock_messages
 from kvitt.hub.case import Case, load_cases
@@ -62,6 +62,18 @@ class OpenOrder(Struct, frozen=True):
     message_no: int
 
 
+class OddReceipt(Struct, frozen=True):
+    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words."""
+
+    receipt_no: int
+    received_at: datetime
+    outcome: str
+    grade: str | None
+    order_id: str | None
+    size: int
+    note: str
+
+
 def _second_person(operator: Operator) -> None:
     if not operator.approved_by or operator.approved_by == operator.name:
         raise NeedsSecondPerson("this moves money: name another person who approves it")
@@ -110,6 +122,17 @@ class Operate:
         """Orders in these states, oldest first."""
         arguments = {"states": [state.value for state in states], "blocked": blocked_only, "limit": limit}
         return [OpenOrder(*row) for row in self._connection.execute(_SQL.list_orders, arguments)]
+
+    def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
+        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
+        return [OddReceipt(*row) for row in self._connection.execute(_SQL.odd_receipts, (limit,))]
+
+    def receipt_body(self, receipt_no: int) -> bytes:
+        """A receipt as it came. Raises ReceiptNotFound."""
+        row = self._connection.execute(_SQL.receipt_body, (receipt_no,)).fetchone()
+        if row is None:
+            raise ReceiptNotFound(f"no receipt has the number {receipt_no}")
+        return bytes(row[0])
 
     def release(self, order_id: str, operator: Operator) -> None:
         """A blocked order may be sent. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""

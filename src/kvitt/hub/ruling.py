@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     UNCLEAR = "unclear"
     REPEAT = "repeat"
+    CONTRADICTS = "contradicts"
     UNMATCHED = "unmatched"
     UNREADABLE = "unreadable"
 
@@ -64,10 +65,13 @@ def verdict(receipt: Receipt, state: OrderState, in_doubt: bool) -> Verdict:
     """What the receipt does to an order in `state`. `in_doubt`: the order may have reached the rail more than once.
 
     A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. That
-    the order exists proves nothing when a copy may be on its way.
+    the order exists proves nothing when a copy may be on its way. An acceptance of what was rejected changes nothing either,
+    for later messages may stand on the rejection; but the rail may pay, so an operator has to look.
     """
     if state in _NEVER_SENT:
         return Verdict.UNMATCHED
+    if state is OrderState.REJECTED and receipt.grade in (Grade.OK, Grade.WARNING):
+        return Verdict.CONTRADICTS
     if state in _SETTLED:
         return Verdict.REPEAT
     if receipt.grade in (Grade.OK, Grade.WARNING):

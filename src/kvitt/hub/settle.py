@@ -164,7 +164,7 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
             if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
                 states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
                 settled[order.order_id] = Settled(order, each.receipt, number, decided)
-        if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR):
+        if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR, Verdict.CONTRADICTS):
             _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade_text)
         ruled.verdicts.append(decided)
         grade = each.receipt.grade_text

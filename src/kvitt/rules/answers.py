@@ -75,7 +75,10 @@ class LineKey(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The rail's answer, by business ids. `grade_text` is the severity as it came, `text` the rail's words (may be empty)."""
+    """The rail's answer, by business ids. `grade_text` is the severity as it came, `text` the rail's words (may be empty).
+
+    `others` is what else the rail said about its answer, as (name, text): which system, program and database error it came from.
+    """
 
     area: Area
     case_id: str
@@ -85,3 +88,4 @@ class Receipt(Struct, frozen=True):
     grade_text: str
     code: str
     text: str
+    others: tuple[tuple[str, str], ...] = ()

@@ -7,6 +7,7 @@ _ONE_DAY = timedelta(days=1)
 _EASTER_OFFSETS_DAYS = (-3, -2, 0, 1, 39, 49, 50)
 _FIXED_HOLIDAYS = ((1, 1), (5, 1), (5, 17), (12, 25), (12, 26))
 SATURDAY = 5
+DAYS_OF_WEEK = 7
 
 
 def next_day(day: date) -> date:

@@ -10,7 +10,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from kvitt.rules.calendar import next_day
+from kvitt.rules.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.rules.values import Period
 
 
@@ -39,10 +39,17 @@ def _only_ends_earlier(old: Period, new: Period) -> bool:
     )
 
 
-def extend(accepted: Sequence[Period], wanted: Sequence[Period]) -> ChainChange:
+def _all_weekend(start: date, end: date) -> bool:
+    """No day from `start` up to but not including `end` is a weekday."""
+    return start.weekday() >= SATURDAY and (end - start).days <= DAYS_OF_WEEK - start.weekday()
+
+
+def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
     """The change from `accepted` to `wanted`, both sorted and free of overlap; nothing at all when they are equal.
 
-    An empty `wanted` cuts the chain from its first day. Source: helved_stream §3.5 and the table M1-M20 of iverksetting_rest §3.6.
+    An empty `wanted` cuts the chain from its first day. With `weekdays_only` weekend days pay nothing, so days that stop need no
+    cut when only a weekend lies between them and the first new line.
+    Source: helved_stream §3.5 and the table M1-M20 of iverksetting_rest §3.6.
     """
     if not wanted:
         return ChainChange(accepted[0].start if accepted else None, ())
@@ -55,5 +62,5 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period]) -> ChainChange:
         cease_from, new = next_day(wanted[first].end), tuple(wanted[first + 1 :])
     else:
         cease_from, new = accepted[first].start, tuple(wanted[first:])
-    overwritten_anyway = bool(new) and new[0].start <= cease_from
+    overwritten_anyway = bool(new) and (new[0].start <= cease_from or (weekdays_only and _all_weekend(cease_from, new[0].start)))
     return ChainChange(None if overwritten_anyway else cease_from, new)

@@ -25,6 +25,7 @@ from kvitt.rules.values import (
     Payment,
     PaymentId,
     Period,
+    RateType,
     Refusal,
 )
 
@@ -128,7 +129,7 @@ class _OrderBuilder:
     def add(self, change: Change) -> None:
         claim, stored = change.claim, change.stored
         target = self._target(claim, stored)
-        chain = extend(stored.wanted if stored else (), claim.periods)
+        chain = extend(stored.wanted if stored else (), claim.periods, weekdays_only=claim.rate_type is RateType.WEEKDAY)
         joined = stored if stored is not None and stored.area == self.area else None
         if chain.cease_from is not None and joined is not None:
             # The last line of the chain again, as it was sent, ended from a date; never with a reference.

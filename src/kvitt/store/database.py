@@ -14,6 +14,11 @@ RETRY_SECONDS: Final = 0.02
 PAUSED_MS: Final = 10_000
 """How long a transaction may wait for its own process. One that is paused in the middle would hold its locks until it is resumed."""
 
+TRANSACTION_MS: Final = 20_000
+"""How long a transaction that holds locks of cases and leases may take, far beyond any that is alive."""
+
+_HAS_TRANSACTION_TIMEOUT: Final = 170_000
+
 ENDED_BY_SERVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """SQLSTATE of: shut down by the administrator, shut down by a crash, not accepting connections now, idle too long."""
 
@@ -25,14 +30,21 @@ CONNECTION_CLASS: Final = "08"
 
 
 def connect(
-    conninfo: str, *, application: str = "kvitt", autocommit: bool = True, statement_timeout_ms: int = 0, paused_ms: int = PAUSED_MS
+    conninfo: str,
+    *,
+    application: str = "kvitt",
+    autocommit: bool = True,
+    statement_timeout_ms: int = 0,
+    paused_ms: int = PAUSED_MS,
+    transaction_ms: int = 0,
 ) -> psycopg.Connection[tuple[object, ...]]:
     """A new connection in autocommit mode, so that each transaction is written out as `with connection.transaction()`.
 
     Plans are made for the arrays at hand: a generic plan, frozen while a table was fresh and empty, scans it whole for ever after.
     Pages in any order cost what pages in a row do, as on every disk without an arm: a batch reads its rows by index, not whole tables.
     `statement_timeout_ms` bounds each statement, `paused_ms` the time between the statements of a transaction (0 = no bound).
-    Raises psycopg.OperationalError when there is no server.
+    `transaction_ms` bounds whole transactions, on PostgreSQL 17 and later: to the server a process that is paused in the middle of a
+    pipeline is not idle. Raises psycopg.OperationalError when there is no server.
     """
     settings = {
         "plan_cache_mode": "force_custom_plan",
@@ -44,7 +56,12 @@ def connect(
         "lock_timeout": "0",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    return psycopg.connect(conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options)
+    connection = psycopg.connect(
+        conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
+    )
+    if transaction_ms and connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        connection.execute(f"SET transaction_timeout = {transaction_ms:d}")
+    return connection
 
 
 def wait_until_ready(conninfo: str, seconds: float) -> None:
@@ -66,7 +83,7 @@ def is_connection_lost(error: BaseException) -> bool:
 
     What the transaction had sent to COMMIT may have been committed all the same: only work that recognises its own repeat may be retried.
     """
-    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout | psycopg.errors.TransactionTimeout):
         return True
     if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.PipelineAborted):
         return False

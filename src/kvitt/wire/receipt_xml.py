@@ -12,6 +12,7 @@ from lxml import etree
 from kvitt.errors import UnreadableReceipt
 from kvitt.rules.answers import Grade, LineKey, Receipt
 from kvitt.rules.values import Area
+from kvitt.wire.receipted import LEAVES
 from kvitt.wire.xml_reading import parse
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -22,6 +23,7 @@ _ENCODING = re.compile(rb"""<\?xml\b[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._
 _LATIN = {"iso-8859-15": "iso-8859-15", "latin-9": "iso-8859-15", "windows-1252": "cp1252", "cp1252": "cp1252"}
 _ROOT = re.compile(r"<((?:([A-Za-z_][\w.-]*):)?oppdrag)(?=[\s>])([^>]*)>", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?oppdrag\s*>\Z", re.IGNORECASE)
+_OTHERS = tuple([name for name in LEAVES if name not in ("kodeMelding", "alvorlighetsgrad", "beskrMelding")])
 _GRADES = {grade.value: grade for grade in Grade if grade is not Grade.UNKNOWN}
 
 
@@ -45,7 +47,13 @@ def decode(body: bytes) -> Receipt:
         grade_text=severity,
         code=_leaf(root, "{*}mmel/{*}kodeMelding"),
         text=_leaf(root, "{*}mmel/{*}beskrMelding"),
+        others=_others(root),
     )
+
+
+def _others(root: etree._Element) -> tuple[tuple[str, str], ...]:
+    texts = [(name, (root.findtext(f"{{*}}mmel/{{*}}{name}") or "").rstrip(_PADDING)) for name in _OTHERS]
+    return tuple([(name, text) for name, text in texts if text])
 
 
 def _line(line: etree._Element) -> LineKey:

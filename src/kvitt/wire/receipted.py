@@ -4,12 +4,17 @@ from xml.sax.saxutils import escape
 
 from kvitt.rules.answers import Receipt
 
+LEAVES = (
+    *("systemId", "kodeMelding", "alvorlighetsgrad", "beskrMelding", "sqlKode", "sqlState", "sqlMelding"),
+    *("mqCompletionKode", "mqReasonKode", "programId", "sectionNavn"),
+)
+"""Everything that an `mmel` may hold, in the order in which it stands there; all of it optional."""
 _END_OF_ROOT_TAG = b'oppdrag">'
 
 
 def receipted(xml: bytes, receipt: Receipt) -> bytes:
     """The stored order with the rail's answer in front; well-formed however damaged the echo was."""
-    fields = (("kodeMelding", receipt.code), ("alvorlighetsgrad", receipt.grade_text), ("beskrMelding", receipt.text))
-    leaves = "".join(f"\n        <{name}>{escape(text)}</{name}>" for name, text in fields if text)
+    said = dict(receipt.others) | {"kodeMelding": receipt.code, "alvorlighetsgrad": receipt.grade_text, "beskrMelding": receipt.text}
+    leaves = "".join(f"\n        <{name}>{escape(said[name])}</{name}>" for name in LEAVES if said.get(name))
     head, separator, rest = xml.partition(_END_OF_ROOT_TAG)
     return head + separator + f"\n    <mmel>{leaves}\n    </mmel>".encode() + rest

@@ -13,6 +13,7 @@ from kvitt.hub.check.stored import SQL, Reader, StoredCase
 from kvitt.hub.check.told import compare_told
 from kvitt.rules.values import PaymentId
 from kvitt.store.database import connect
+from kvitt.wire import topics
 
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
@@ -33,6 +34,7 @@ _OVER_ALL = (
     (Kind.DOUBLE, SQL.doubled_events),
     (Kind.DOUBLE, SQL.doubled_places),
     (Kind.LOG, SQL.log_differences),
+    (Kind.LOG, SQL.log_of_nothing),
 )
 
 
@@ -88,7 +90,8 @@ class _Check:
 
     def _check_over_all(self) -> None:
         """Walks whole tables; what is found comes through a cursor of the server, since it may be as much as there is."""
+        arguments = {"outputs": list(topics.OUTPUTS)}
         for kind, statement in _OVER_ALL:
             with self._cursor.connection.cursor("over_all") as walk:
-                for case_no, subject, text in walk.execute(statement):
+                for case_no, subject, text in walk.execute(statement, arguments):
                     self._found.differs(kind, case_no, subject, text)

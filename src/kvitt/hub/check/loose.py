@@ -34,7 +34,7 @@ def check_messages(reader: Reader, found: Findings) -> None:
         for row in reader.rows(SQL.told_without_case, first=messages[0].message_no, last=messages[-1].message_no):
             told.setdefault(row[0], []).append(StoredTold(row[1], OutboxRow(*row[2:])))
         found.looked_at("messages", len(messages))
-        found.looked_at("statuses", sum(map(len, told.values())))
+        found.looked_at("records_told", sum(map(len, told.values())))
         for message in messages:
             try:
                 _check_message(message, told.get(message.message_no, []), found)

@@ -38,7 +38,7 @@ class Difference(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """How many rows of each sort were looked at; `statuses` are all records of the outbox."""
+    """How many rows of each sort were looked at; `records_told` are those of the outbox, on all topics."""
 
     cases: int = 0
     messages: int = 0
@@ -46,7 +46,7 @@ class Counts(Struct, frozen=True):
     lines: int = 0
     payments: int = 0
     receipts: int = 0
-    statuses: int = 0
+    records_told: int = 0
     audit_entries: int = 0
 
 

@@ -136,7 +136,7 @@ _SORTS = (
     ("lines", SQL.lines, 0, _take_line),
     ("payments", SQL.payments, 0, _take_payment),
     ("receipts", SQL.receipts, 0, _take_receipt),
-    ("statuses", SQL.told, 0, _take_told),
+    ("records_told", SQL.told, 0, _take_told),
     ("audit_entries", SQL.audit, 0, _take_entry),
 )
 """What is read of a span: the field of `Counts`, the statement, the column of the case's number, and where a row goes."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from kvitt.errors import DataDirectoryInUse
+from kvitt.errors import DataDirectoryInUse, DataDirectoryUnreachable
 from kvitt.store.database import connect
 
 PATIENCE_SECONDS: Final = 0.5
@@ -56,7 +56,10 @@ class Ownership:
 
 
 def running_server(data_dir: Path) -> str | None:
-    """The conninfo of the server in `data_dir` when a live process owns it and the server accepts connections, else None."""
+    """The conninfo of the server in `data_dir` when a live process owns it and the server accepts connections, else None.
+
+    Raises DataDirectoryUnreachable when we may not look.
+    """
     if not _is_owned(data_dir):
         return None
     conninfo = _read(data_dir)[1]
@@ -74,6 +77,8 @@ def _is_owned(data_dir: Path) -> bool:
         file = os.open(lock_file(data_dir), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise DataDirectoryUnreachable(f"the data directory {data_dir} can't be looked into: {error.strerror}") from error
     try:
         return not _lock(file, fcntl.LOCK_SH)
     finally:

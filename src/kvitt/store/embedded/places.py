@@ -55,10 +55,10 @@ def make_places(data_dir: Path) -> Places:
 def socket_directory(places: Places, identity: Identity) -> Path:
     """A directory that can hold a socket: inside the data directory, or a new private one among the temporary files.
 
-    A socket's path has at most 107 bytes, and some file systems have no sockets at all.
+    A socket's path has at most 107 bytes, some file systems have no sockets at all, and a client takes a comma for the end of a host.
     """
     forget_sockets_elsewhere(places)
-    if _holds_sockets(places.sockets):
+    if "," not in str(places.sockets) and _holds_sockets(places.sockets):
         return places.sockets
     elsewhere = Path(tempfile.mkdtemp(prefix=ELSEWHERE))
     places.sockets_elsewhere.write_text(str(elsewhere), encoding="utf-8")

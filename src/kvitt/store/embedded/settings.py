@@ -39,7 +39,9 @@ IF_SUPPORTED: Final[Mapping[str, str]] = MappingProxyType({"wal_compression": "l
 def server_arguments(settings: Mapping[str, str], *, cluster: Path, sockets: Path, name: str) -> Iterator[str]:
     """Command-line arguments of `postgres` for `settings` (later than BASE, so they win)."""
     yield from ("-D", str(cluster))
-    for key, value in {**settings, "unix_socket_directories": str(sockets), "cluster_name": name}.items():
+    # A list of directories in PostgreSQL's eyes: only what is quoted may have commas and blanks.
+    quoted = '"' + str(sockets).replace('"', '""') + '"'
+    for key, value in {**settings, "unix_socket_directories": quoted, "cluster_name": name}.items():
         yield from ("-c", f"{key}={value}")
 
 

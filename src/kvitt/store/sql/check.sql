@@ -190,14 +190,33 @@ SELECT min(case_no), event_id::text, 'is told ' || count(*) || ' times'
 FROM outbox GROUP BY event_id HAVING count(*) > 1;
 
 -- name: log_differences
--- Records of the embedded log that are not what the outbox told there; records that the log has let go are passed by.
+-- Records of the embedded log that are not what the outbox told there; records that the log has let go are passed by. Behind the
+-- headers that were told stand exactly the four that the relay gives every record.
 SELECT o.case_no, o.outbox_no::text, 'is told otherwise in the log'
 FROM outbox AS o
 JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)
+CROSS JOIN LATERAL (
+    SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM r.at) * 1000)::bigint
+) AS t (made_ms, told_ms)
 LEFT JOIN payments AS p ON o.value IS NULL AND (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
 LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
 WHERE o.relayed_at IS NOT NULL
-  AND (r.key, r.value, r.headers) IS DISTINCT FROM (o.key, coalesce(o.value, p.document, d.xml), o.headers);
+  AND (r.key, r.value, r.headers) IS DISTINCT FROM (
+      o.key, coalesce(o.value, p.document, d.xml),
+      substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
+          CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
+          || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
+  );
+
+-- name: log_of_nothing
+-- Records of the embedded log on topics where only the hub tells, that no record of the outbox stands for.
+SELECT NULL::bigint, r.topic || '/' || r.partition || '/' || r.position, 'stands in the log, and nothing has told it'
+FROM log_records AS r
+WHERE r.topic = ANY (%(outputs)s::text[])
+  AND NOT EXISTS (
+      SELECT FROM outbox AS o
+      WHERE o.relayed_at IS NOT NULL AND (o.topic, o.partition, o.position) = (r.topic, r.partition, r.position)
+  );
 
 -- name: doubled_places
 -- Places in topics that more than one record of the outbox claims.

@@ -27,31 +27,49 @@ INSERT INTO log_records (topic, partition, position, at, key, value, headers)
 SELECT * FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::timestamptz[], %b::bytea[], %b::bytea[], %b::bytea[]);
 
 -- name: read
--- The records of partitions from given positions on: of each at most so many, and no more once so many bytes came before.
-SELECT r.topic, r.partition, r.position, r.key, r.value, r.headers
-FROM unnest(%b::text[], %b::integer[], %b::bigint[]) AS w (topic, partition, position)
-CROSS JOIN LATERAL (
-    SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.position ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW), 0) AS before
-    FROM (
-        SELECT * FROM log_records AS l
-        WHERE l.topic = w.topic AND l.partition = w.partition AND l.position >= w.position
-        ORDER BY l.position
-        LIMIT %b
-    ) AS n
-) AS r
-WHERE r.before < %b
-ORDER BY r.topic, r.partition, r.position;
+-- The records of partitions from given positions on: of each at most so many, and no more once so many bytes came before. They come
+-- as they were appended, over all partitions; what came after the end of a partition that was cut off waits for the next look.
+WITH found AS (
+    SELECT r.*
+    FROM unnest(%(topics)b::text[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (topic, partition, position)
+    CROSS JOIN LATERAL (
+        SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.position ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW), 0) AS before
+        FROM (
+            SELECT * FROM log_records AS l
+            WHERE l.topic = w.topic AND l.partition = w.partition AND l.position >= w.position
+            ORDER BY l.position
+            LIMIT %(records)b
+        ) AS n
+    ) AS r
+), cut_off AS (
+    SELECT max(log_no) FILTER (WHERE before < %(bytes)b) AS last
+    FROM found
+    GROUP BY topic, partition
+    HAVING count(*) >= %(records)b OR bool_or(before >= %(bytes)b)
+)
+SELECT topic, partition, position, key, value, headers
+FROM found
+WHERE before < %(bytes)b AND NOT EXISTS (SELECT FROM cut_off AS c WHERE found.log_no > c.last)
+ORDER BY log_no;
 
 -- name: unrelayed
 -- What has not been relayed yet, in the order in which it was written. Commits become visible out of order, so there is no cursor.
 SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b;
 
 -- name: relay_to_log
--- Copies records of the outbox to the places reserved for them; bytes that are a fact already are taken from there.
+-- Copies records of the outbox to the places reserved for them; bytes that are a fact already are taken from there. The headers that
+-- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
+-- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
-SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, p.document, d.xml), o.headers
+SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, p.document, d.xml),
+       substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
+           CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
+           || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
 FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
 JOIN outbox AS o ON o.outbox_no = w.outbox_no
+CROSS JOIN LATERAL (
+    SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM %(now)s::timestamptz) * 1000)::bigint
+) AS t (made_ms, told_ms)
 LEFT JOIN payments AS p ON p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
 LEFT JOIN orders AS d ON d.order_id = o.order_id;
 

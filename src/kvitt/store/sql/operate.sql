@@ -44,3 +44,15 @@ SELECT audit_seq, audit_hash FROM operators WHERE chain = 0 FOR UPDATE;
 -- name: step_operators
 -- Writes back the head of the operators' audit chain.
 UPDATE operators SET audit_seq = %s, audit_hash = %s WHERE chain = 0;
+
+-- name: odd_receipts
+-- Receipts that changed nothing and that a person should look at, newest first.
+SELECT receipt_no, received_at, outcome, grade, order_id::text, octet_length(body), note
+FROM receipts
+WHERE outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
+ORDER BY receipt_no DESC
+LIMIT %s;
+
+-- name: receipt_body
+-- One receipt as it came.
+SELECT body FROM receipts WHERE receipt_no = %s;

@@ -124,7 +124,8 @@ CREATE TABLE receipts (
     received_at timestamptz NOT NULL,
     order_id    uuid,
     grade       text,
-    outcome     text        NOT NULL CHECK (outcome IN ('accepted', 'rejected', 'unclear', 'repeat', 'unmatched', 'unreadable')),
+    outcome     text        NOT NULL CHECK (outcome IN ('accepted', 'rejected', 'unclear', 'repeat', 'contradicts', 'unmatched',
+                                                                 'unreadable')),
     note        text        NOT NULL DEFAULT '',
     UNIQUE (message_id, digest)
 );
@@ -217,8 +218,10 @@ CREATE TABLE log_records (
     key       bytea,
     value     bytea,
     headers   bytea       NOT NULL DEFAULT '[]',
+    log_no    bigint GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (topic, partition, position)
 );
+COMMENT ON COLUMN log_records.log_no IS 'The order of appending over all partitions, so that messages of one case are taken in as they were sent.';
 COMMENT ON TABLE log_records IS 'The embedded log: topics as a table. Appending locks the partition row, so positions become visible in order.';
 
 -- Bodies and documents are written once and read rarely. Where the server has no lz4, compressing them costs more time than the space is worth.

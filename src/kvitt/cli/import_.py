@@ -1,0 +1,97 @@
+"""`kvitt import`: fills an empty kvitt with what another hub knows."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kvitt.config import Settings
+    from kvitt.hub.importing import ImportReport
+
+
+@click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
+def import_() -> None:
+    """Fill an empty kvitt with what another hub knows."""
+
+
+@import_.command(
+    epilog=example(
+        "kvitt import helved --kafka broker:9092 --dry-run",
+        'kvitt import helved --kafka broker:9092 --client kafka.properties --by kari --reason "kvitt takes over"',
+    )
+)
+@click.option("--kafka", required=True, envvar="KVITT_KAFKA", metavar="HOST:PORT", help="The brokers. [KVITT_KAFKA]")
+@click.option(
+    "--client",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="KVITT_KAFKA_CLIENT",
+    metavar="FILE",
+    help="More client settings, such as TLS and SASL, as name=value lines. [KVITT_KAFKA_CLIENT]",
+)
+@click.option("--dry-run", is_flag=True, help="Read and judge everything, write nothing.")
+@click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
+@click.option("--by", metavar="NAME", help="Who does it.")
+@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@located
+def helved(
+    settings: "Settings", *, kafka: str, client: Path | None, dry_run: bool, leave_out: bool, by: str | None, reason: str | None
+) -> None:
+    """Take over accepted payments, case lists and last line ids from the state topics. Exit status 1 when something is wrong with them.
+
+    The other hub must be at rest: what it has sent and not got a receipt for is not in these topics.
+    """
+    from itertools import chain
+
+    from confluent_kafka import KafkaException
+
+    from kvitt.app import utc_now
+    from kvitt.doors.kafka_settings import KafkaSettings, read_client_file
+    from kvitt.doors.kafka_state import read_state
+    from kvitt.hub.importing import Importing
+    from kvitt.hub.operate import Operator
+    from kvitt.store.database import connect
+    from kvitt.wire.topics import CASES, PAYMENTS
+
+    if not dry_run and not (by and reason):
+        raise click.UsageError("an import names who does it and why: --by and --reason (or look first: --dry-run)")
+    try:
+        brokers = KafkaSettings(bootstrap=kafka, client=read_client_file(client) if client else {})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
+        records = chain(read_state(brokers, PAYMENTS), read_state(brokers, CASES))
+        try:
+            report = Importing(connection, utc_now).run(records, Operator(by or "", reason or ""), dry_run=dry_run, leave_out=leave_out)
+        except KafkaException as error:
+            raise click.ClickException(f"the brokers can not be read: {error.args[0].str()}") from error
+    print_page(*_page(report, dry_run=dry_run))
+    if report.faults:
+        sys.exit(BAD_RESULT)
+
+
+def _page(report: "ImportReport", *, dry_run: bool) -> "list[RenderableType]":
+    from rich import box
+    from rich.table import Table
+
+    done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
+    parts: list[RenderableType] = [
+        f"{report.records} records read",
+        f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}",
+    ]
+    if report.left_out:
+        parts.append(f"{report.left_out} cases left out")
+    if report.counts:
+        table = Table("", "what is odd", "times", "such as", box=box.SIMPLE_HEAD)
+        for oddity, count in report.counts.items():
+            named = [finding.subject for finding in report.findings if finding.oddity is oddity]
+            table.add_row("FAULT" if oddity.is_fault else "note", oddity.value, str(count), "\n".join(named))
+        parts.append(table)
+    if report.faults and not report.written and not dry_run:
+        parts.append("nothing was written; mend the topics, or take over all other cases with --leave-out")
+    return parts

@@ -1,0 +1,133 @@
+"""The intake from Kafka: reads the input topics as one of a consumer group and hands each record to the hub (design §4 steps 1-2).
+
+The group says who reads a partition, the lease says who may: the position is stored with the effect, in the same transaction, and sought
+to whenever a partition comes to us. What the brokers are told about offsets is a hint, for those who watch the lag.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+from kvitt.doors.kafka_clients import new_consumer
+from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.doors.kafka_share import Place, size_of
+from kvitt.doors.kafka_shares import Shares
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import Step
+from kvitt.hub.submit import Outcome
+from kvitt.hub.taken import Incoming
+from kvitt.store.database import connect
+from kvitt.wire.topics import SCHEME_OF_INPUT
+
+Hand = Callable[[Incoming, int], "Future[Outcome]"]
+"""Hands a record to the hub on a lane; records of one lane are handled in order. It must take `max_outstanding` records without waiting."""
+
+_log = structlog.get_logger(__name__)
+_LOOK_SECONDS, _FULL_SECONDS, _PAUSE_AFTER_SECONDS, _HINT_SECONDS = 0.1, 0.05, 1.0, 1.0
+_MAX_BYTES = 64_000_000
+
+
+class KafkaIntake:
+    """One process's share of the input topics."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        keeper: LeaseKeeper,
+        hand: Hand,
+        settings: KafkaSettings,
+        *,
+        topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
+        limit: int = 512,
+        max_outstanding: int = 1024,
+    ) -> None:
+        self._conninfo, self._keeper, self._hand, self._settings = conninfo, keeper, hand, settings
+        self._topics, self._limit, self._max_outstanding = topics, limit, max_outstanding
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Joins the group and gives the step of the loop; on the way out it leaves the group and gives up its leases."""
+        with connect(self._conninfo, application="kvitt intake") as connection:
+            consumer = new_consumer(self._settings)
+            try:
+                shares = Shares(consumer, connection, self._keeper, self._topics)
+                consumer.subscribe(list(self._topics), on_assign=shares.assigned, on_revoke=shares.revoked, on_lost=shares.lost)
+                yield _Reading(consumer, shares, self._hand, self._limit, self._max_outstanding).step
+            finally:
+                # Gives the partitions back, which calls `revoked`.
+                consumer.close()
+
+
+class _Reading:
+    """The poll loop. It never waits for work for long: what is handed in is bounded, and while it is too much the partitions rest."""
+
+    def __init__(self, consumer: Consumer, shares: Shares, hand: Hand, limit: int, max_outstanding: int) -> None:
+        self._consumer, self._shares, self._hand = consumer, shares, hand
+        self._limit, self._max_outstanding = limit, max_outstanding
+        self._full_since: float | None = None
+        self._hint_at = 0.0
+
+    def step(self) -> int:
+        """Hands in what has come, up to a batch; gives how many records. Waits a moment when there is nothing."""
+        count, size = self._shares.reap()
+        room = 0 if size >= _MAX_BYTES else min(self._limit, self._max_outstanding - count)
+        if room <= 0:
+            self._full()
+            return 0
+        self._full_since = None
+        self._shares.resume()
+        self._shares.take_free()
+        handed = sum(map(self._hand_in, self._next(room)))
+        if time.monotonic() >= self._hint_at:
+            self._shares.hint()
+            self._hint_at = time.monotonic() + _HINT_SECONDS
+        return handed
+
+    def _next(self, limit: int) -> Iterator[Message]:
+        """The first record as soon as there is one, and what waits behind it; `consume` alone would wait for a batch to fill."""
+        first = self._consumer.poll(_LOOK_SECONDS)
+        if first is not None:
+            yield first
+            if limit > 1:
+                yield from self._consumer.consume(limit - 1, 0.0)
+
+    def _hand_in(self, message: Message) -> bool:
+        if error := message.error():
+            _told_of(error)
+            return False
+        share = self._shares.of(_place(message))
+        incoming = share.incoming(message) if share else None
+        if share is None or incoming is None:
+            return False
+        share.awaits(self._hand(incoming, share.lane), size_of(message))
+        return True
+
+    def _full(self) -> None:
+        """Waits a little for work to be done. If that lasts, the partitions are paused and polled, so that the group does not lose us."""
+        now = time.monotonic()
+        self._full_since = self._full_since or now
+        if now - self._full_since < _PAUSE_AFTER_SECONDS:
+            self._shares.wait_for_oldest(_FULL_SECONDS)
+            return
+        self._shares.pause()
+        # Only to serve the group: nothing is fetched, and what might slip through is fetched again by `resume`.
+        if (message := self._consumer.poll(_LOOK_SECONDS)) and (error := message.error()):
+            _told_of(error)
+
+
+def _place(message: Message) -> Place:
+    topic, partition = message.topic(), message.partition()
+    assert topic is not None, "a record has a topic"
+    assert partition is not None, "a record has a partition"
+    return topic, partition
+
+
+def _told_of(error: KafkaError) -> None:
+    """Errors that come in place of records. Raises KafkaException for one that ends the consumer; the others mend themselves."""
+    if error.fatal():
+        raise KafkaException(error)
+    _log.warning("kafka intake", error=error.name(), reason=error.str()[:200])

@@ -1,0 +1,124 @@
+"""The relay to Kafka: tells what the outbox holds, in the order of each key; who drops repeats hears it once (design §4 step 8).
+
+A batch is one Kafka transaction, but no truth rests on it: the transaction only keeps an old relay, paused and resumed, from telling
+after a new one has begun, which would leave an old value in a compacted topic for ever.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import psycopg
+from confluent_kafka import KafkaError, KafkaException, Message
+from msgspec import Struct
+
+from kvitt.doors.kafka_clients import new_producer
+from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.errors import LeaseLost
+from kvitt.hub.crash import reached
+from kvitt.hub.submit import Clock
+from kvitt.hub.taken import Edge
+from kvitt.store.queries import load
+from kvitt.wire.topics import Header, decode_headers
+
+_KAFKA, _LOG, _LEASES = load("kafka"), load("log"), load("leases")
+_BROKER_SECONDS = 30.0
+_BYTES_AT_ONCE = 32 << 20
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 - its public name
+EVENT_ID = "event-id"
+"""The header by which a consumer recognises what it has heard before."""
+
+
+class Untold(Struct, frozen=True):
+    """A record of the outbox that has not been relayed; headers as the store keeps them."""
+
+    outbox_no: int
+    topic: str
+    key: bytes
+    value: bytes
+    headers: bytes
+    event_id: str
+    made_at: datetime
+
+
+class KafkaRelay:
+    """Moves records from the outbox to Kafka. What a killed relay had told but not noted, at most a batch, is told again."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], clock: Clock, edge: Edge, settings: KafkaSettings, *, max_batch: int = 2000
+    ) -> None:
+        """Fences every earlier relay of the group; raises KafkaException when no broker answers within half a minute."""
+        self._connection, self._clock, self._edge, self._max_batch = connection, clock, edge, max_batch
+        self._producer = new_producer(settings)
+        self._producer.init_transactions(_BROKER_SECONDS)
+
+    def close(self) -> None:
+        """Lets go of the producer; what is not committed is never told."""
+        self._producer.purge()
+        self._producer.close()
+
+    def step(self) -> int:
+        """Relays what waits, up to a batch; gives how many. Nothing is noted of a batch that fails: make a new relay then.
+
+        Raises LeaseLost when another relay owns the lane, KafkaException when the brokers do not take the batch.
+        """
+        rows = self._connection.execute(_KAFKA.untold, (self._max_batch, _BYTES_AT_ONCE), binary=True).fetchall()
+        if not rows:
+            return 0
+        batch = [Untold(*row) for row in rows]
+        try:
+            places = self._tell(batch)
+        except KafkaException as error:
+            if error.args[0].code() in _FENCED:
+                raise LeaseLost(f"{self._edge.lease}: fenced by another relay") from error
+            raise
+        self._note(batch, places)
+        return len(batch)
+
+    def _tell(self, batch: Sequence[Untold]) -> list[tuple[int, int]]:
+        """Where each record stands now, in the order of the batch."""
+        places: list[tuple[int, int] | None] = [None] * len(batch)
+        now_ms = _milliseconds(self._clock())
+        self._producer.begin_transaction()
+        for index, each in enumerate(batch):
+            at_ms = _milliseconds(each.made_at)
+            headers: list[tuple[str, str | bytes | None]] = [*decode_headers(each.headers), *_stamps(each, at_ms, now_ms)]
+            told = partial(_delivered, places, index)
+            self._producer.produce(each.topic, each.value, each.key, on_delivery=told, timestamp=at_ms, headers=headers)
+        self._producer.commit_transaction(_BROKER_SECONDS)
+        found = [place for place in places if place is not None]
+        assert len(found) == len(batch), "a committed transaction has delivered every record"
+        return found
+
+    def _note(self, batch: Sequence[Untold], places: Sequence[tuple[int, int]]) -> None:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            if cursor.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
+                raise LeaseLost(self._edge.lease)
+            arguments = {
+                "now": self._clock(),
+                "numbers": [each.outbox_no for each in batch],
+                "partitions": [partition for partition, _ in places],
+                "positions": [position for _, position in places],
+            }
+            cursor.execute(_LOG.mark_relayed, arguments, binary=True)
+            reached("relay.before_commit")
+        reached("relay.after_commit")
+
+
+def _delivered(places: list[tuple[int, int] | None], index: int, error: KafkaError | None, message: Message) -> None:
+    partition, position = message.partition(), message.offset()
+    if error is None and partition is not None and position is not None:
+        places[index] = (partition, position)
+
+
+def _stamps(each: Untold, at_ms: int, now_ms: int) -> tuple[Header, ...]:
+    """The headers that every record has (helved_stream §1); they come last, because the last value of a header counts.
+
+    The time of the stream is the record's own: one relay tells in the order in which things were written.
+    """
+    return (EVENT_ID, each.event_id), ("x-ts", str(at_ms)), ("x-st", str(at_ms)), ("x-sy", str(now_ms))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,117 @@
+"""One input partition that the consumer group has given to this process: under which lease, how far it is read, what is not done yet."""
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, wait
+
+from confluent_kafka import Message, TopicPartition
+from msgspec import Struct
+
+from kvitt.hub.leases import Held
+from kvitt.hub.submit import Outcome
+from kvitt.hub.taken import Edge, Incoming
+from kvitt.wire.topics import encode_headers
+
+Place = tuple[str, int]
+
+
+def lease_of(place: Place) -> str:
+    """The name of the lease of a partition."""
+    return f"intake:{place[0]}:{place[1]}"
+
+
+class HandedIn(Struct, frozen=True):
+    """A record whose outcome is awaited; when it is there, the partition is done up to `next_position`."""
+
+    future: "Future[Outcome]"
+    next_position: int
+    size: int
+
+
+class Share:
+    """A partition of ours. Without an edge it is not read: somebody else holds the lease, or what was handed in has failed."""
+
+    def __init__(self, place: Place, lane: int) -> None:
+        self.place, self.lane = place, lane
+        self.edge: Edge | None = None
+        self.follows = 0
+        """How far the partition has been handed in."""
+        self.reads_at = 0
+        """From where it is fetched: as far as it was handed in, or where it begins for us."""
+        self.done = 0
+        """How far it is known to be stored."""
+        self.hinted = 0
+        """How far the brokers were told that it is done."""
+        self.bytes = 0
+        self._outstanding: deque[HandedIn] = deque()
+
+    def held(self, lease: Held) -> None:
+        """The lease is ours: reading begins where the last effect was stored."""
+        self.edge = lease.edge
+        self.follows = self.reads_at = self.done = self.hinted = lease.position
+
+    def incoming(self, message: Message) -> Incoming | None:
+        """A record as the hub takes it; None for one that was read before, or that is not ours to read now."""
+        offset = message.offset()
+        if self.edge is None or offset is None or offset < self.follows:
+            return None
+        follows, self.follows = self.follows, offset + 1
+        self.reads_at = self.follows
+        topic, partition = self.place
+        return Incoming(topic, partition, offset, message.key(), message.value(), _headers(message), self.edge, follows)
+
+    def awaits(self, future: "Future[Outcome]", size: int) -> None:
+        """The record that `incoming` gave last was handed in."""
+        self._outstanding.append(HandedIn(future, self.follows, size))
+        self.bytes += size
+
+    def reap(self) -> BaseException | None:
+        """Takes off what is done; the first failure, after which the partition is not ours to read until its lease is taken again."""
+        failure: BaseException | None = None
+        while self._outstanding and self._outstanding[0].future.done():
+            finished = self._outstanding.popleft()
+            self.bytes -= finished.size
+            failure = failure or finished.future.exception()
+            if failure is None and self.edge:
+                self.done = finished.next_position
+        if failure:
+            self.edge = None
+        return failure
+
+    @property
+    def start(self) -> TopicPartition:
+        """The partition and from where to fetch it."""
+        return TopicPartition(*self.place, self.reads_at)
+
+    @property
+    def outstanding(self) -> int:
+        """How many records are handed in and not done."""
+        return len(self._outstanding)
+
+    def settle(self, seconds: float) -> None:
+        """Waits for what is handed in, but not longer; what is not done by then is refused for its epoch once another owns the lease."""
+        wait([each.future for each in self._outstanding], timeout=seconds)
+        self.reap()
+
+    def wait_for_first(self, seconds: float) -> None:
+        """Until the oldest record is done, or for a moment."""
+        if self._outstanding:
+            wait([self._outstanding[0].future], timeout=seconds)
+
+
+def size_of(message: Message) -> int:
+    """Bytes of a record's key and value."""
+    return len(message.key() or b"") + len(message.value() or b"")
+
+
+def totals(shares: Iterable[Share]) -> tuple[int, int]:
+    """Records and bytes that are handed in and not done."""
+    counted = [(share.outstanding, share.bytes) for share in shares if share.outstanding]
+    return sum(count for count, _ in counted), sum(size for _, size in counted)
+
+
+def _headers(message: Message) -> bytes:
+    """As the store keeps them; what is no UTF-8 in a value is replaced, since a header explains and decides nothing."""
+    found = message.headers() or []
+    pairs = found.items() if isinstance(found, dict) else found
+    return encode_headers((name, value.decode("utf-8", "replace") if isinstance(value, bytes) else value or "") for name, value in pairs)

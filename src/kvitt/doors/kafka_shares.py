@@ -1,0 +1,144 @@
+"""The partitions that the consumer group has given to this process, and the leases without which none of them is read.
+
+A partition is read from the moment its lease is taken, from the position stored with that lease, until the group takes it back or
+something that was handed in fails; then it is let go and taken again from what is stored.
+"""
+
+import time
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from kvitt.doors.kafka_share import Place, Share, lease_of, totals
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.submit import Connection
+from kvitt.store.queries import load
+
+_SQL = load("kafka")
+_log = structlog.get_logger(__name__)
+_RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS = 1.0, 10.0, 5.0
+_LANES_PER_TOPIC = 1024
+"""Other teams' topics have as many partitions as they like."""
+
+
+class Shares:
+    """What is ours of the input topics. All of it runs in the thread that polls, the group's callbacks too."""
+
+    def __init__(self, consumer: Consumer, connection: Connection, keeper: LeaseKeeper, topics: Sequence[str]) -> None:
+        self._consumer, self._connection, self._keeper = consumer, connection, keeper
+        self._lane_of_topic = {topic: number * _LANES_PER_TOPIC for number, topic in enumerate(topics)}
+        self._shares: dict[Place, Share] = {}
+        self._paused = False
+        self._retake_at = 0.0
+
+    def of(self, place: Place) -> Share | None:
+        """The share of a partition, if the group has given it to us."""
+        return self._shares.get(place)
+
+    def assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group gives us partitions: those whose lease is free are read from their stored position on, the others later."""
+        for each in partitions:
+            self._shares[each.topic, each.partition] = Share((each.topic, each.partition), self._lane_of_topic[each.topic] + each.partition)
+        # Called even without partitions, or the client would fetch all of them from the brokers' own offsets.
+        self._fetch(self._take([self._shares[each.topic, each.partition] for each in partitions]))
+
+    def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group takes partitions back: what is handed in is finished, then others may go on from there."""
+        gone = [share for each in partitions if (share := self._shares.pop((each.topic, each.partition), None))]
+        read = [share for share in gone if share.edge]
+        leases = [lease_of(share.place) for share in read]
+        for share in gone:
+            share.settle(_SETTLE_SECONDS)
+        self._hint(gone)
+        self._leave(read)
+        try:
+            self._connection.execute(_SQL.give_up_leases, {"owner": self._keeper.owner, "leases": leases})
+        except psycopg.OperationalError:
+            _log.info("leases run out by themselves: the database is gone", leases=len(leases))
+
+    def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group has given our partitions to others already, because it has not heard of us for too long."""
+        _log.warning("partitions lost to others of the group", partitions=len(partitions))
+        self.revoked(consumer, partitions)
+
+    def reap(self) -> tuple[int, int]:
+        """Takes off what is done, lets go of partitions with a failure; gives records and bytes that are not done."""
+        failed: list[Share] = []
+        for share in self._shares.values():
+            was_read = share.edge is not None
+            if (failure := share.reap()) and was_read:
+                _log.warning("partition is read again", topic=share.place[0], partition=share.place[1], error=type(failure).__name__)
+                failed.append(share)
+        if failed:
+            self._leave(failed)
+        return totals(self._shares.values())
+
+    def take_free(self) -> None:
+        """Each second: takes the leases that we lack and that have come free, and reads those partitions from what is stored."""
+        if time.monotonic() < self._retake_at:
+            return
+        self._retake_at = time.monotonic() + _RETAKE_SECONDS
+        # What failed may have others behind it in its lane, which must have failed too before it is read again.
+        idle = [share for share in self._shares.values() if share.edge is None and not share.outstanding]
+        if idle and (taken := self._take(idle)):
+            self._fetch(taken)
+
+    def _take(self, shares: Sequence[Share]) -> list[Share]:
+        """Takes the leases that are free; gives the shares that are ours to read."""
+        taken = []
+        for share in shares:
+            if held := self._keeper.take(self._connection, lease_of(share.place)):
+                share.held(held)
+                taken.append(share)
+        self._find_beginnings([share for share in taken if not share.follows])
+        return taken
+
+    def _find_beginnings(self, shares: Sequence[Share]) -> None:
+        """Where to begin when nothing is stored: where the group had come before us, else at the first record."""
+        if not shares:
+            return
+        asked = [TopicPartition(*share.place) for share in shares]
+        for each in self._consumer.committed(asked, timeout=_BROKER_SECONDS):
+            self._shares[each.topic, each.partition].reads_at = each.offset if each.offset > 0 else OFFSET_BEGINNING
+
+    def wait_for_oldest(self, seconds: float) -> None:
+        """Until something that is handed in is done, or for a moment."""
+        busy = [share for share in self._shares.values() if share.outstanding]
+        if busy:
+            busy[0].wait_for_first(seconds)
+
+    def pause(self) -> None:
+        """Fetches nothing for the time being; what was fetched ahead is thrown away."""
+        if not self._paused:
+            self._leave([share for share in self._shares.values() if share.edge])
+            self._paused = True
+
+    def resume(self) -> None:
+        """Fetches again, from exactly where reading was left."""
+        if self._paused:
+            self._paused = False
+            self._fetch([share for share in self._shares.values() if share.edge])
+
+    def _fetch(self, shares: Sequence[Share]) -> None:
+        self._consumer.incremental_assign([] if self._paused else [share.start for share in shares])
+
+    def _leave(self, shares: Sequence[Share]) -> None:
+        self._consumer.incremental_unassign([] if self._paused else [TopicPartition(*share.place) for share in shares])
+
+    def hint(self) -> None:
+        """Tells the brokers how far we have come, without waiting for their answer."""
+        self._hint(list(self._shares.values()))
+
+    def _hint(self, shares: Sequence[Share]) -> None:
+        moved = [share for share in shares if share.done > share.hinted]
+        if not moved:
+            return
+        try:
+            self._consumer.commit(offsets=[TopicPartition(*share.place, share.done) for share in moved], asynchronous=True)
+        except KafkaException as error:
+            _log.info("the brokers did not take our offsets", error=error.args[0].name())
+            return
+        for share in moved:
+            share.hinted = share.done

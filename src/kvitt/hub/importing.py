@@ -1,0 +1,244 @@
+"""Importing: fills an empty kvitt with what another hub left in the state topics, all of it or nothing (helved_stream §1.2, §2.7).
+
+The payments become version 0, made by order 0 of their case, which is not ours; our own orders begin at 1, and chain on from the last
+lines that the rail knows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.errors import NotInThatState, Undecodable
+from kvitt.hub.audit import digest, link
+from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, take_over
+from kvitt.hub.operate import Operator, note
+from kvitt.hub.submit import Clock, Connection
+from kvitt.rules.catalogue import AREAS, SCHEMES
+from kvitt.rules.ids import order_id
+from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
+from kvitt.store.queries import load
+from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
+from kvitt.wire import cases, payment
+from kvitt.wire.topics import CASES, PAYMENTS
+
+_SQL = load("importing")
+_SPAN, _SHOWN = 500, 20
+IMPORTED = "imported"
+"""The first entry in the audit chain of a case that was taken over; its digest is over its payments' documents, as they are listed."""
+
+
+class StateRecord(Struct, frozen=True):
+    """A record of a state topic."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+
+
+class ImportReport(Struct, frozen=True):
+    """What an import has done, or would do. `findings` are the first of each oddity, `counts` all of them."""
+
+    records: int
+    cases: int
+    payments: int
+    ceased: int
+    left_out: int
+    counts: Mapping[Oddity, int]
+    findings: tuple[Finding, ...]
+    written: bool
+
+    @property
+    def faults(self) -> int:
+        """Oddities that keep cases out."""
+        return sum(count for oddity, count in self.counts.items() if oddity.is_fault)
+
+
+class Importing:
+    """Imports on one connection, which must be in autocommit mode and is not shared."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+
+    def run(
+        self, records: Iterable[Sequence[StateRecord]], operator: Operator, *, dry_run: bool = False, leave_out: bool = False
+    ) -> ImportReport:
+        """Takes over what the records say and gives the report; a dry run does all of it and takes it back.
+
+        `records` are those of both state topics, in order within a partition. With faults nothing is written unless `leave_out`, which
+        writes all cases but the faulty ones. Raises NotInThatState when there are cases already.
+        """
+        self._refuse_unless_empty()
+        self._connection.execute(_SQL.clear_room)
+        self._connection.execute(_SQL.make_room)
+        try:
+            read = sum(map(self._stage, records))
+            with self._connection.transaction() as transaction, self._connection.cursor() as cursor:
+                cursor.execute(_SQL.close_cases)
+                self._refuse_unless_empty()
+                work = _Import(self._connection, cursor, self._clock())
+                work.run()
+                report = work.report(read, written=not dry_run and (leave_out or not work.faults))
+                if not report.written:
+                    raise psycopg.Rollback(transaction)
+                subject = f"{report.cases} cases, {report.payments} payments"
+                note(cursor, self._clock(), IMPORTED, operator, subject)
+            return report
+        finally:
+            if not self._connection.closed:
+                self._connection.execute(_SQL.clear_room)
+
+    def _refuse_unless_empty(self) -> None:
+        ((count,),) = self._connection.execute(_SQL.count_cases).fetchall()
+        if count:
+            raise NotInThatState(f"only an empty kvitt can be filled; this one has {count} cases")
+
+    def _stage(self, batch: Sequence[StateRecord]) -> int:
+        newest: dict[tuple[str, bytes], tuple[StateRecord, bool]] = {}
+        for each in batch:
+            if each.key is None:
+                continue
+            before = newest.get((each.topic, each.key))
+            moved = before is not None and (before[1] or before[0].partition != each.partition)
+            newest[each.topic, each.key] = each, moved
+        kept = list(newest.values())
+        rows = [(each.topic, each.key, each.partition, moved, each.value) for each, moved in kept]
+        if rows:
+            self._connection.execute(_SQL.stage, [list(column) for column in zip(*rows, strict=True)], binary=True)
+        return len(batch)
+
+
+class _Import:
+    """The work of one import inside its transaction."""
+
+    def __init__(self, connection: Connection, cursor: psycopg.Cursor[Any], now: datetime) -> None:
+        self._connection, self._cursor, self._now = connection, cursor, now
+        self._counts: Counter[Oddity] = Counter()
+        self._findings: list[Finding] = []
+        self._doubtful: set[PaymentId] = set()
+        self._done: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Sorts the records by case, judges each case, and writes those that can be taken over."""
+        for rows in self._spans(_SQL.staged, (PAYMENTS,)):
+            self._sort_payments(rows)
+        for rows in self._spans(_SQL.staged, (CASES,)):
+            self._sort_lists(rows)
+        for rows in self._spans(_SQL.cases_to_import, ()):
+            self._write([case for row in rows if (case := self._judge(row))])
+
+    @property
+    def faults(self) -> bool:
+        """Whether something could not be taken over."""
+        return any(oddity.is_fault for oddity in self._counts)
+
+    def report(self, records: int, *, written: bool) -> ImportReport:
+        """What was found and done."""
+        done = self._done
+        counts = {oddity: self._counts[oddity] for oddity in Oddity if self._counts[oddity]}
+        found = tuple(self._findings)
+        return ImportReport(records, done["cases"], done["payments"], done["ceased"], done["left out"], counts, found, written)
+
+    def _spans(self, statement: str, arguments: tuple[str, ...]) -> Iterable[list[Any]]:
+        """The rows of a statement, a span at a time, through a cursor of the server."""
+        with self._connection.cursor("import_walk", binary=True) as walk:
+            walk.execute(statement, arguments)
+            while rows := walk.fetchmany(_SPAN):
+                yield rows
+
+    def _found(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._counts[finding.oddity] += 1
+            if self._counts[finding.oddity] <= _SHOWN:
+                self._findings.append(finding)
+
+    def _sort_payments(self, rows: Sequence[tuple[bytes, bool, bytes]]) -> None:
+        kept = []
+        for key, moved, document in rows:
+            oddity, read = _read_payment(key, moved, document)
+            if oddity:
+                self._found([Finding(oddity, f"{PAYMENTS} {_shown(key)}")])
+                self._doubtful.add(read.payment_id if read else PaymentId(_shown(key)))
+            # What can be read but not trusted still says which case is to be left out.
+            if read:
+                kept.append((AREAS[read.area].scheme.value, read.case_id, read.payment_id, document))
+        if kept:
+            self._cursor.execute(_SQL.keep_payments, [list(column) for column in zip(*kept, strict=True)], binary=True)
+
+    def _sort_lists(self, rows: Sequence[tuple[bytes, bool, bytes]]) -> None:
+        kept: list[tuple[str, str, str | None]] = []
+        for key, moved, value in rows:
+            try:
+                (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
+            except Undecodable:
+                self._found([Finding(Oddity.UNREADABLE, f"{CASES} {_shown(key)}")])
+                continue
+            if moved:
+                self._found([Finding(Oddity.TWO_PARTITIONS, f"{CASES} {_shown(key)}")])
+            kept += [(scheme.value, case_id, payment_id) for payment_id in payment_ids or (None,)]
+        if kept:
+            self._cursor.execute(_SQL.keep_lists, [list(column) for column in zip(*kept, strict=True)], binary=True)
+
+    def _judge(self, row: tuple[str, str, bool, list[str], list[bytes]]) -> ImportedCase | None:
+        scheme, case_id, has_list, listed, documents = row
+        payments = tuple(payment.decode(document) for document in documents)
+        ids = tuple(map(PaymentId, listed)) if has_list else None
+        case, findings = take_over(StoredState(Scheme(scheme), CaseId(case_id), ids, payments), self._doubtful)
+        self._found(findings)
+        if case is None:
+            self._done["left out"] += 1
+        return case
+
+    def _write(self, taken: Sequence[ImportedCase]) -> None:
+        if not taken:
+            return
+        rows = [(case.scheme.value, case.case_id, case.person, ",".join(case.areas)) for case in taken]
+        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*rows, strict=True)], binary=True)
+        numbers = {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
+        payments: list[PaymentRow] = []
+        entries: list[AuditRow] = []
+        steps: list[CaseStep] = []
+        for case in taken:
+            case_no = numbers[case.scheme.value, case.case_id]
+            versions = [_version(case, case_no, listed, each) for listed, each in enumerate(case.payments)]
+            entry = link(b"", _entry(case_no, self._now, [each.document for each in versions]))
+            payments += versions
+            entries.append(entry)
+            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash))
+        if payments:
+            self._cursor.execute(_SQL.add_accepted, columns(payments))
+        write(self._cursor, entries)
+        write(self._cursor, steps)
+        ceased = sum(each.action is Action.DELETE for case in taken for each in case.payments)
+        self._done.update({"cases": len(taken), "payments": len(payments), "ceased": ceased})
+
+
+def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Oddity | None, Payment | None]:
+    """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
+    try:
+        read = payment.decode(document)
+    except Undecodable:
+        return Oddity.UNREADABLE, None
+    if moved:
+        return Oddity.TWO_PARTITIONS, read
+    return (None if key == read.payment_id.encode() else Oddity.OTHER_KEY), read
+
+
+def _entry(case_no: int, now: datetime, documents: Sequence[bytes]) -> AuditRow:
+    return AuditRow(case_no, 1, now, IMPORTED, None, None, None, digest(*documents), None, b"")
+
+
+def _version(case: ImportedCase, case_no: int, listed: int, each: Payment) -> PaymentRow:
+    made_by = order_id(case.scheme, each.area, case.case_id, 0)
+    chosen = SCHEMES[case.scheme].sender_chooses_ids
+    return PaymentRow(
+        case_no, each.payment_id, 0, made_by, each.area, each.action.value, chosen, listed, each.last_line, payment.encode(each)
+    )
+
+
+def _shown(key: bytes) -> str:
+    return key.decode("utf-8", "replace")

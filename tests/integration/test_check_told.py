@@ -1,0 +1,102 @@
+"""What is told, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds what was changed in them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from case_histories import Hub, aap, answered
+from kvitt.doors.embedded_log import NewRecord, append, make_topics
+from kvitt.doors.relay import LogRelay
+from kvitt.hub.check import Kind, check
+from kvitt.hub.taken import Edge
+from kvitt.rules.values import Scheme
+from kvitt.store.queries import load
+from kvitt.wire import topics
+from kvitt.wire.receipted import LEAVES
+
+JUNE = [("2026-06-01", "2026-06-12", 500)]
+
+
+@pytest.fixture
+def hub(database: str) -> Iterator[Hub]:
+    hub = Hub(database)
+    yield hub
+    hub.close()
+
+
+def assert_clean(database: str) -> None:
+    assert [repr(each) for each in check(database).differences] == []
+
+
+def relay(hub: Hub) -> int:
+    """Tells the embedded log what waits in the outbox; gives how many records that were."""
+    make_topics(hub.connection)
+    row: Any = hub.connection.execute(load("leases").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}).fetchone()
+    return LogRelay(hub.connection, hub.clock, Edge("relay", row[0])).step()
+
+
+# What was changed in the log; each is one difference.
+LOG_TAMPERED = {
+    "value": "UPDATE log_records SET value = 'x' WHERE log_no = 2",
+    "key": "UPDATE log_records SET key = 'x' WHERE log_no = 2",
+    "headers": "UPDATE log_records SET headers = '[]' WHERE log_no = 2",
+    "event": """UPDATE log_records SET headers = replace(convert_from(headers, 'UTF8'), '"event-id","', '"event-id","0')::bytea
+        WHERE log_no = 2""",
+    "headers, one too many": """UPDATE log_records SET headers = (rtrim(convert_from(headers, 'UTF8'), ']') || '],["a","b"]]')::bytea
+        WHERE log_no = 2""",
+    "headers, without those of every record": "UPDATE log_records AS r SET headers = o.headers FROM outbox AS o"
+    " WHERE log_no = 2 AND (o.topic, o.partition, o.position) = (r.topic, r.partition, r.position)",
+    "records, one told again": "INSERT INTO log_records (topic, partition, position, at, key, value, headers)"
+    " SELECT topic, partition, position + 100, at, key, value, headers FROM log_records WHERE log_no = 2",
+    "records, one of a stranger": "INSERT INTO log_records (topic, partition, position, at) VALUES ('helved.status.v1', 0, 100, now())",
+}
+
+
+@pytest.mark.parametrize("what", LOG_TAMPERED)
+def test_it_finds_a_log_with_another(hub: Hub, database: str, what: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.accept()
+    assert relay(hub) > 2
+    assert_clean(database)
+    assert hub.connection.execute(LOG_TAMPERED[what]).rowcount == 1
+    report = check(database)
+    assert report.by_kind == {Kind.LOG: 1}, report.differences
+
+
+def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.accept()
+    relay(hub)
+    append(hub.connection, [NewRecord(topics.primary_input(Scheme.AAP), b"k", b"not taken yet")], hub.clock())
+    hub.connection.execute("DELETE FROM log_records WHERE log_no < 4")
+    assert_clean(database)
+
+
+def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    hub.connection.execute("UPDATE outbox SET headers = '[]' WHERE outbox_no = 1")
+    relay(hub)
+    query = """SELECT r.headers, o.headers, o.event_id::text, o.made_at, r.at FROM outbox AS o JOIN log_records AS r
+        ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)"""
+    rows = hub.connection.execute(query).fetchall()
+    assert len(rows) > 2
+    for told, carried, event, made_at, told_at in rows:
+        made, now = (str((moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)) for moment in (made_at, told_at))
+        behind = (("event-id", event), ("x-ts", made), ("x-st", made), ("x-sy", now))
+        assert topics.decode_headers(told) == (*topics.decode_headers(carried), *behind)
+
+
+def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: Hub, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE))
+    (xml,) = hub.send()
+    said = "".join(f"<{name}>{name} &lt; æ  </{name}>" for name in LEAVES if name != "alvorlighetsgrad")
+    hub.answer(answered(xml).replace(b"<beskrMelding></beskrMelding>", said.encode()))
+    assert_clean(database)
+    row = hub.connection.execute("SELECT value FROM outbox WHERE topic = %s AND value IS NOT NULL", (topics.ORDERS,)).fetchone()
+    assert row is not None
+    told = etree.fromstring(row[0]).find("mmel")
+    assert told is not None
+    assert [(each.tag, each.text) for each in told] == [(name, "00" if name == "alvorlighetsgrad" else f"{name} < æ") for name in LEAVES]

@@ -1,0 +1,206 @@
+"""The relay to Kafka: told in order, under known ids, where Java would put it; once, or recognisably twice (helved_stream §1)."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from brokers.kafka import Kafka
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+
+from hub_messages import dp
+from hub_stage import Stage, staged
+from kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
+from kvitt.app import utc_now
+from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
+from kvitt.errors import LeaseLost
+from kvitt.rules.values import Scheme
+from kvitt.store.database import connect
+from kvitt.wire import topics
+from kvitt.wire.partitions import partition_of
+
+Connection = psycopg.Connection[tuple[object, ...]]
+OUTPUTS = [topics.STATUSES, topics.ORDERS, topics.PENDING_PAYMENTS, topics.PAYMENTS, topics.CASES]
+
+JAVA = {b"": 275646681, b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
+"""Hashes of keys as Java's client makes them (the vectors of its own test of murmur2)."""
+
+
+@pytest.fixture
+def settings(kafka: str) -> KafkaSettings:
+    return joined(kafka)
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    with staged(database) as made:
+        yield made
+
+
+def relay_of(stage: Stage, settings: KafkaSettings, max_batch: int = 2000) -> KafkaRelay:
+    held = stage.keeper.take(stage.connection, "relay")
+    assert held
+    return KafkaRelay(stage.connection, utc_now, held.edge, settings, max_batch=max_batch)
+
+
+def tell_all(relay: KafkaRelay) -> int:
+    told = 0
+    while number := relay.step():
+        told += number
+    return told
+
+
+def by_key(records: list[Message]) -> dict[tuple[object, object], list[bytes]]:
+    found: dict[tuple[object, object], list[bytes]] = {}
+    for each in records:
+        found.setdefault((each.topic(), each.key()), []).append(bytes(each.value() or b""))
+    return found
+
+
+def test_everything_is_told_in_order_with_its_bytes_ids_and_stamps(stage: Stage, settings: KafkaSettings) -> None:
+    for amount in (500, 600, 700):
+        stage.hand_in(Scheme.DAGPENGER, *[(f"{settings.group}-{index}", dp(f"C{index}", amount)) for index in range(20)])
+        stage.finish()
+    start = ends(settings.bootstrap, OUTPUTS)
+    relay = relay_of(stage, settings, max_batch=37)
+    told = tell_all(relay)
+    relay.close()
+    records = read(settings.bootstrap, start)
+    assert len(records) == told == stage.one("SELECT count(*) FROM outbox")
+    query = """SELECT o.topic, o.key, coalesce(o.value, p.document, d.xml), o.event_id::text, o.partition, o.position FROM outbox AS o
+               LEFT JOIN payments AS p ON (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
+               LEFT JOIN orders AS d ON d.order_id = o.order_id ORDER BY outbox_no"""
+    expected: dict[tuple[object, object], list[bytes]] = {}
+    for topic, key, value, *_ in stage.rows(query):
+        expected.setdefault((topic, bytes(key)), []).append(bytes(value))  # type: ignore[call-overload]
+    assert by_key(records) == expected
+    noted = {(row[0], row[4], row[5]): row[3] for row in stage.rows(query)}
+    assert {(each.topic(), each.partition(), each.offset()): header(each, "event-id") for each in records} == noted
+    for each in records:
+        assert each.partition() == partition_of(bytes(each.key() or b""))
+        assert header(each, "x-ts") == header(each, "x-st") == str(each.timestamp()[1])
+        assert int(header(each, "x-sy")) > 0
+        assert header(each, "fagsystem") == "DAGPENGER"
+
+
+def test_keys_land_where_java_puts_them() -> None:
+    assert {key: partition_of(key, 1000) for key in JAVA} == {key: (hashed & 0x7FFFFFFF) % 1000 for key, hashed in JAVA.items()}
+
+
+def test_the_state_topics_hold_what_is_accepted_and_nothing_else(stage: Stage, settings: KafkaSettings) -> None:
+    start = ends(settings.bootstrap, OUTPUTS)
+    for index, days in enumerate(((1, 2, 3), (1, 2), ())):
+        stage.hand_in(Scheme.DAGPENGER, *[(f"{settings.group}-{index}-{case}", dp(f"S{case}", days=days)) for case in range(5)])
+        stage.finish()
+    relay = relay_of(stage, settings)
+    tell_all(relay)
+    relay.close()
+    newest = {(each.topic(), each.key()): each.value() for each in read(settings.bootstrap, start)}
+    payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == topics.PAYMENTS}
+    stored = stage.rows("SELECT payment_id::text, document FROM payments WHERE state = 'accepted' AND NOT superseded")
+    assert payments == {str(payment_id).encode(): bytes(document) for payment_id, document in stored}  # type: ignore[call-overload]
+    assert [value for (topic, _), value in newest.items() if topic == topics.CASES] == [b"[]"] * 5
+
+
+def test_an_old_relay_is_fenced_and_tells_nothing_more(stage: Stage, settings: KafkaSettings) -> None:
+    stage.hand_in(Scheme.DAGPENGER, (f"{settings.group}-1", dp("F1")))
+    old = relay_of(stage, settings)
+    old.step()
+    new = relay_of(stage, settings)
+    stage.hand_in(Scheme.DAGPENGER, (f"{settings.group}-2", dp("F2")))
+    start = ends(settings.bootstrap, OUTPUTS)
+    with pytest.raises(LeaseLost):
+        old.step()
+    assert not read(settings.bootstrap, start)
+    assert tell_all(new) == 3
+    assert len(read(settings.bootstrap, start)) == 3
+    old.close()
+    new.close()
+
+
+@pytest.mark.parametrize(("die_at", "repeats"), [("relay.before_commit:1", True), ("relay.after_commit:1", False)])
+def test_a_killed_relay_repeats_a_batch_at_most_under_the_same_ids(
+    stage: Stage, settings: KafkaSettings, die_at: str, repeats: bool
+) -> None:
+    stage.hand_in(Scheme.DAGPENGER, *[(f"{settings.group}-{index}", dp(f"K{index}")) for index in range(900)])
+    start = ends(settings.bootstrap, OUTPUTS)
+    victim = Neighbour(stage.conninfo, settings, "relay", die_at=die_at)
+    with neighbours(victim):
+        until(victim.is_dead)
+        heir = Neighbour(stage.conninfo, settings, "relay")
+        with neighbours(heir):
+            until(lambda: stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0)
+    heard = Counter(header(each, "event-id") for each in read(settings.bootstrap, start))
+    assert set(heard) == {event for (event,) in stage.rows("SELECT event_id::text FROM outbox")}
+    assert sum(heard.values()) - len(heard) == (2000 if repeats else 0)
+
+
+def test_an_order_of_many_megabytes_gets_through(stage: Stage, settings: KafkaSettings) -> None:
+    value = b"<oppdrags-linje-150>" * 400_000
+    insert = "INSERT INTO outbox (topic, key, value, headers, event_id, made_at) VALUES (%s, 'big', %s, '[]', gen_random_uuid(), now())"
+    stage.connection.execute(insert.encode(), (topics.ORDERS, value))
+    start = ends(settings.bootstrap, [topics.ORDERS])
+    relay = relay_of(stage, settings)
+    assert relay.step() == 1
+    relay.close()
+    assert [each.value() for each in read(settings.bootstrap, start)] == [value]
+
+
+def test_a_broker_that_is_killed_in_between_gets_everything_in_order(stage: Stage, own_kafka: Kafka) -> None:
+    settings = joined(own_kafka.address)
+    start = ends(settings.bootstrap, OUTPUTS)
+    with neighbours(Neighbour(stage.conninfo, settings, "relay")), connect(stage.conninfo) as connection:
+        for amount in range(500, 900, 100):
+            stage.hand_in(Scheme.DAGPENGER, *[(f"b{index}", dp(f"B{index}", amount)) for index in range(100)])
+            stage.finish()
+            if amount == 600:
+                until(lambda: count(connection, "relayed_at IS NOT NULL") > 100)
+                own_kafka.kill()
+        own_kafka.restart()
+        until(lambda: count(connection, "relayed_at IS NULL") == 0)
+        expected = count(connection, "true")
+    records = read(settings.bootstrap, start)
+    first_heard = list({header(each, "event-id"): each for each in reversed(records)}.values())[::-1]
+    assert len(first_heard) == expected
+    for key in {each.key() for each in first_heard if each.topic() == topics.STATUSES}:
+        told = [header(each, "event-id") for each in first_heard if (each.topic(), each.key()) == (topics.STATUSES, key)]
+        written = stage.rows("SELECT event_id::text FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", topics.STATUSES, key)
+        assert told == [event for (event,) in written]
+
+
+def count(connection: Connection, condition: str) -> int:
+    ((number,),) = connection.execute(f"SELECT count(*) FROM outbox WHERE {condition}".encode()).fetchall()
+    assert isinstance(number, int)
+    return number
+
+
+def test_topics_are_made_as_the_contract_says_and_checked_afterwards(own_kafka: Kafka) -> None:
+    settings = KafkaSettings(bootstrap=own_kafka.address)
+    with pytest.raises(TopicsDiffer, match="is missing"):
+        ensure_topics(KafkaSettings(bootstrap=settings.bootstrap, make_topics=False))
+    assert set(ensure_topics(settings)) == set(topics.ALL_TOPICS)
+    assert ensure_topics(settings) == []
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap})
+    assert config(admin, topics.PAYMENTS)[0] == config(admin, topics.CASES)[0] == "compact"
+    assert config(admin, topics.STATUSES) == ("delete,compact", str(336 * 3_600_000)) or config(admin, topics.STATUSES) == (
+        "compact,delete",
+        str(336 * 3_600_000),
+    )
+    for future in admin.delete_topics([topics.STATUSES, topics.CASES]).values():
+        future.result()
+    until(lambda: not {topics.STATUSES, topics.CASES} & set(admin.list_topics(timeout=10).topics))
+    wrong = [NewTopic(topics.STATUSES, 4, 1, config={"cleanup.policy": "compact,delete"}), NewTopic(topics.CASES, 3, 1)]
+    for future in admin.create_topics(wrong).values():
+        future.result()
+    until(lambda: {topics.STATUSES, topics.CASES} <= set(admin.list_topics(timeout=10).topics))
+    with pytest.raises(TopicsDiffer, match=r"status\.v1 has 4 partitions, not 3; helved\.saker\.v1 has cleanup delete, not compact"):
+        ensure_topics(settings)
+
+
+def config(admin: AdminClient, topic: str) -> tuple[str, str]:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    entries = admin.describe_configs([resource])[resource].result(10)
+    return entries["cleanup.policy"].value, entries["retention.ms"].value

@@ -1,0 +1,73 @@
+"""A process with some Kafka roles of a hub, for tests that kill and pause it: CONNINFO BOOTSTRAP GROUP LEASE_SECONDS ROLE..."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kvitt.app import _LaneWriter, utc_now
+from kvitt.doors.kafka_intake import KafkaIntake
+from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.errors import LeaseLost
+from kvitt.hub.group_commit import GroupCommit
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import MakeStep, Step, run_loop
+from kvitt.hub.submit import Outcome
+from kvitt.hub.taken import Incoming
+from kvitt.store.database import connect
+
+
+def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, stop: threading.Event) -> MakeStep:
+    """The relay as a role."""
+
+    @contextmanager
+    def steps() -> Iterator[Step]:
+        with connect(conninfo) as connection:
+            held = keeper.take(connection, "relay")
+            if held is None:
+                raise LeaseLost("held by another process")
+            relay = KafkaRelay(connection, utc_now, held.edge, settings)
+            try:
+                yield lambda: relay.step() or int(stop.wait(0.02))
+            finally:
+                relay.close()
+
+    return steps
+
+
+class Roles:
+    """The roles, each in a thread, until `close`."""
+
+    def __init__(self, conninfo: str, settings: KafkaSettings, roles: list[str], lease_seconds: float = 5.0) -> None:
+        self.stop = threading.Event()
+        self.keeper = LeaseKeeper(conninfo, seconds=lease_seconds)
+        self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: _LaneWriter(conninfo, lambda: None), lanes=2, max_batch=32)
+        makers = {
+            "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,
+            "relay": relay_steps(conninfo, self.keeper, settings, self.stop),
+        }
+        self.threads = [threading.Thread(target=run_loop, args=(role, makers[role], self.stop)) for role in roles]
+        for thread in self.threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Ends the roles in order."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        self.writers.close()
+        self.keeper.close()
+
+
+def main(conninfo: str, bootstrap: str, group: str, lease_seconds: str, *roles: str) -> None:
+    """Runs until SIGTERM."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    working = Roles(conninfo, KafkaSettings(bootstrap=bootstrap, group=group), list(roles), float(lease_seconds))
+    signal.sigwait({signal.SIGTERM})
+    working.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -36,7 +36,7 @@ MAX_LINES = 5000
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `elsewhere` holds those of the claimed ids that belong to another case of the scheme.
+    `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme.
     """
 
     payments: Mapping[PaymentId, Payment]

@@ -10,12 +10,13 @@ from msgspec import Struct
 class Settings(Struct, frozen=True, kw_only=True):
     """What may differ between installations.
 
-    `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake.
+    `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
+    pays only where the database is far away, for they share one interpreter.
     """
 
     data: Path = Path(".kvitt")
     database_url: str | None = None
-    lanes: int = 2
+    lanes: int = 1
     max_batch: int = 128
     request_queue: str = "oppdrag.request"
     reply_queue: str = "oppdrag.receipts"

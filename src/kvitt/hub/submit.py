@@ -14,7 +14,7 @@ from kvitt.hub.case import Case, find_elsewhere, load_cases
 from kvitt.hub.crash import reached
 from kvitt.hub.desk import Desk
 from kvitt.hub.facts import Facts
-from kvitt.hub.taken import Incoming, Reading, Taken, failure, read, unaddressed
+from kvitt.hub.taken import Incoming, Reading, Taken, failure, numbered, read, unaddressed
 from kvitt.rules.values import Refusal, Scheme
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
@@ -213,18 +213,7 @@ def _taken(reading: Reading, number: int, now: datetime) -> tuple[Taken, Message
     incoming = reading.incoming
     assert incoming.key is not None, "unaddressed records have no reading"
     assert incoming.body is not None, "unaddressed records have no reading"
-    taken = Taken(
-        number,
-        incoming.source,
-        incoming.partition,
-        incoming.position,
-        incoming.key,
-        incoming.headers,
-        reading.scheme,
-        incoming.body,
-        reading.claims,
-        reading.dry_run,
-    )
+    taken = numbered(reading, number)
     record = MessageRow(
         number,
         incoming.source,

@@ -123,3 +123,22 @@ def read(incoming: Incoming) -> Reading:
     if isinstance(claims, Claims) and (broken_id := broken_case_id(claims.decision.case_id)):
         claims = broken_id
     return Reading(incoming, scheme, digest, claims, message.head.dry_run)
+
+
+def numbered(reading: Reading, message_no: int) -> Taken:
+    """A record that was read, as the message that it is under its number."""
+    incoming = reading.incoming
+    assert incoming.key is not None, "unaddressed records are set aside before"
+    assert incoming.body is not None, "unaddressed records are set aside before"
+    return Taken(
+        message_no,
+        incoming.source,
+        incoming.partition,
+        incoming.position,
+        incoming.key,
+        incoming.headers,
+        reading.scheme,
+        incoming.body,
+        reading.claims,
+        reading.dry_run,
+    )

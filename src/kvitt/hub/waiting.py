@@ -10,7 +10,7 @@ import structlog
 from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.desk import Desk
 from kvitt.hub.facts import Facts
-from kvitt.hub.taken import Incoming, Reading, Taken, failure, read
+from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
 
@@ -41,20 +41,7 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
 
 def _handle(case: Case, number: int, reading: Reading, facts: Facts, now: datetime) -> None:
     incoming = reading.incoming
-    assert incoming.key is not None, "only messages with a key are queued"
-    assert incoming.body is not None, "only messages with a body are queued"
-    message = Taken(
-        number,
-        incoming.source,
-        incoming.partition,
-        incoming.position,
-        incoming.key,
-        incoming.headers,
-        reading.scheme,
-        incoming.body,
-        reading.claims,
-        reading.dry_run,
-    )
+    message = numbered(reading, number)
     gathered = Facts()
     case.waiting -= 1
     try:

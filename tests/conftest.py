@@ -54,6 +54,13 @@ def database(server: str, template: str) -> Iterator[str]:
         yield conninfo
 
 
+@pytest.fixture(scope="module")
+def ledger_database(server: str, template: str) -> Iterator[str]:
+    """Conninfo of a migrated database that the ledger tests of one file share: their accounts and plans have names of their own."""
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+        yield conninfo
+
+
 @pytest.fixture
 def empty_database(server: str) -> Iterator[str]:
     """Conninfo of a fresh database with nothing in it."""

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -19,6 +19,7 @@ from kvitt.hub.leases import LeaseKeeper, release_every_lease
 from kvitt.hub.loop import Bell, MakeStep, Step, run_loop
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.ops.roles import RoleBoard
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Queue
 from kvitt.rail.receiver import Receiver
@@ -27,6 +28,9 @@ from kvitt.rail.table_queue import TableQueue
 from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
 from kvitt.store.embedded import EmbeddedServer, running_server
 from kvitt.store.migrate import pending, upgrade
+
+if TYPE_CHECKING:
+    from kvitt.ops.server import OpsServer
 
 _RELAY_LEASE, _RELAY_LOOK_SECONDS, _REST_SECONDS = "relay", 0.2, 0.02
 ROLES = ("intake", "relay", "sender", "receiver", "emulator")
@@ -91,6 +95,7 @@ class Hub:
 
     def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str] = ROLES) -> None:
         self.conninfo, self._settings, self._roles = conninfo, settings, roles
+        self.board = RoleBoard(utc_now)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._orders, self._told = Bell(), Bell()
@@ -106,7 +111,8 @@ class Hub:
             lambda _: _LaneWriter(self.conninfo, self._ring), lanes=self._settings.lanes, max_batch=self._settings.max_batch
         )
         for role in self._roles:
-            thread = threading.Thread(target=run_loop, args=(role, self._maker(role), self._stop), name=role, daemon=True)
+            watched = self.board.watched(role, self._maker(role))
+            thread = threading.Thread(target=run_loop, args=(role, watched, self._stop), name=role, daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -168,6 +174,20 @@ class Hub:
     def _rest(self) -> int:
         self._stop.wait(_REST_SECONDS)
         return 0
+
+
+@contextmanager
+def operations(hub: Hub, settings: Settings) -> Iterator["OpsServer"]:
+    """Health, metrics and alarms of the process that runs this hub, for as long as the block runs. Raises PortTaken."""
+    # Imported here: a process that shows nothing need not wait for it.
+    from kvitt.ops.server import OpsServer
+
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class _Both(Bell):

@@ -241,3 +241,41 @@ class TopicsDiffer(KvittError):
     status = 503
     who = "operator"
     doc = "errors#topics-differ"
+
+
+class AccountNotFound(KvittError):
+    """No account of the ledger has this id."""
+
+    code = "account_not_found"
+    status = 404
+    who = "caller"
+    doc = "errors#account-not-found"
+
+    def __init__(self, account_id: int) -> None:
+        self.account_id = account_id
+        super().__init__(f"no account has the id {account_id}")
+
+
+class PlanNotFound(KvittError):
+    """No plan of the ledger has this id."""
+
+    code = "plan_not_found"
+    status = 404
+    who = "caller"
+    doc = "errors#plan-not-found"
+
+    def __init__(self, plan_id: str) -> None:
+        self.plan_id = plan_id
+        super().__init__(f"no plan has the id {plan_id}")
+
+
+class PortTaken(KvittError):
+    """The address for health and metrics can not be had; set another port, or stop who has it."""
+
+    code = "port_taken"
+    status = 503
+    who = "operator"
+    doc = "errors#port-taken"
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"health and metrics can not be served on {host}:{port}: {reason}")

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,18 +16,18 @@ from kvitt.store.database import connect
 from kvitt.store.embedded import running_server
 from patience import until
 
-UP = "from kvitt.cli import main; main()"
+KVITT = "from kvitt.cli import main; main()"
 Row = tuple[object, ...]
 
 
-class Child:
-    """`kvitt up` on a data directory; `die_at` names a place and a visit, e.g. `send.after_put:3`."""
+class Process:
+    """A kvitt command as a process of its own; `die_at` names a place and a visit, e.g. `send.after_put:3`."""
 
-    def __init__(self, data: Path, log: Path, die_at: str = "") -> None:
-        self.data, self.started_at = data, time.monotonic()
+    def __init__(self, arguments: Sequence[str], log: Path, die_at: str = "") -> None:
+        self.started_at = time.monotonic()
         environment = {**os.environ, "KVITT_DIE_AT": die_at, "KVITT_LOG_LEVEL": "warning"}
         with log.open("ab") as output:
-            command = [sys.executable, "-c", UP, "up", "--data", str(data)]
+            command = [sys.executable, "-c", KVITT, *arguments]
             self._process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=output, stdin=subprocess.DEVNULL)
 
     @property
@@ -37,6 +37,10 @@ class Child:
     @property
     def age_seconds(self) -> float:
         return time.monotonic() - self.started_at
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """SIGKILL, like the loss of a machine's power to this process alone; returns when it is gone."""
@@ -52,6 +56,14 @@ class Child:
         """SIGTERM; gives the exit status."""
         self._process.terminate()
         return self._process.wait(60)
+
+
+class Child(Process):
+    """`kvitt up` on a data directory."""
+
+    def __init__(self, data: Path, log: Path, die_at: str = "") -> None:
+        super().__init__(["up", "--data", str(data)], log, die_at)
+        self.data = data
 
     def kill_database(self) -> None:
         """SIGKILL to the postmaster, below the hub that goes on living."""

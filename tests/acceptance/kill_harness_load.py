@@ -4,11 +4,12 @@ What was fed is known exactly: after a lost connection the log itself is asked w
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 import psycopg
 from msgspec import Struct
@@ -16,6 +17,7 @@ from msgspec import Struct
 from acceptance.kill_harness import Watch
 from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.rail.emulator import Chance, DamageForm, Faults
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.store.embedded import running_server
@@ -26,6 +28,17 @@ CASES = 60
 PER_APPEND = 10
 MOST_UNANSWERED = 150
 _WEEKDAYS = (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)
+TROUBLE = Faults(
+    delay=Chance(0.1),
+    delay_seconds=0.2,
+    double=Chance(0.1),
+    reorder=Chance(0.2),
+    damage=Chance(0.2),
+    damage_forms=tuple(form for form in DamageForm if form is not DamageForm.TRUNCATED),
+    refuse=Chance(0.05),
+    warn=Chance(0.1),
+)
+"""A rail that behaves as badly as one may that answers every order in the end."""
 Amounts = dict[date, int]
 Connection = psycopg.Connection[tuple[object, ...]]
 _SETTLED = """
@@ -54,6 +67,10 @@ class Script:
     def __init__(self, seed: int) -> None:
         self._chance, self._numbers = Random(seed), count()
 
+    def batch(self) -> list[Fed]:
+        """The next messages."""
+        return [self.next() for _ in range(PER_APPEND)]
+
     def next(self) -> Fed:
         """The next message."""
         number, case_number = next(self._numbers), self._chance.randrange(CASES)
@@ -78,15 +95,26 @@ class Script:
         return tuple(_june(1 + n, last, amount + 1000 * n) for n in range(2)), text(ts(case, *payments))
 
 
-class Feeder:
-    """Feeds from a thread of its own, never more ahead of the answers than a bound, over connections that come and go."""
+class Log(Protocol):
+    """Where the load goes, whatever happens to it meanwhile."""
 
-    def __init__(self, data: Path, seed: int) -> None:
+    def append(self, batch: Sequence[Fed]) -> bool:
+        """Whether the batch stands in the log now; asked with the same batch until it does."""
+
+    def settled(self) -> int | None:
+        """How many records need no more work; None while nobody can tell."""
+
+    def close(self) -> None:
+        """Ends the connections."""
+
+
+class Feeder:
+    """Feeds from a thread of its own, never more ahead of the answers than a bound."""
+
+    def __init__(self, log: Log, batches: Callable[[], Sequence[Fed]]) -> None:
         self.fed: list[Fed] = []
         self.failure: BaseException | None = None
-        self._data, self._script, self._watch = data, Script(seed), Watch(data)
-        self._connection: Connection | None = None
-        self._in_doubt = False
+        self._log, self._batches = log, batches
         self._stop, self._abandon = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
 
@@ -102,31 +130,51 @@ class Feeder:
         """Ends feeding; everything in `fed` stands in the log then. A hub must be running, or come."""
         self._stop.set()
         self._thread.join()
-        self._watch.forget()
-        if self._connection:
-            self._connection.close()
+        self._log.close()
         if self.failure:
             raise self.failure
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                if self._is_far_ahead():
+                settled = self._log.settled()
+                if settled is None or len(self.fed) - settled > MOST_UNANSWERED:
                     self._stop.wait(0.02)
                     continue
-                batch = [self._script.next() for _ in range(PER_APPEND)]
-                while not self._append(batch):
+                batch = self._batches()
+                while not self._log.append(batch):
                     if self._abandon.wait(0.02):
                         return
                 self.fed += batch
         except BaseException as error:  # noqa: BLE001 - raised by `stop`
             self.failure = error
 
-    def _is_far_ahead(self) -> bool:
-        rows = self._watch.rows(_SETTLED)
-        return rows is None or len(self.fed) - int(str(rows[0][0])) > MOST_UNANSWERED
 
-    def _append(self, batch: Sequence[Fed]) -> bool:
+def settled(watch: Watch) -> int | None:
+    """How many records are taken in and wait for nothing more; None while nobody can tell."""
+    rows = watch.rows(_SETTLED)
+    return None if rows is None else int(str(rows[0][0]))
+
+
+class EmbeddedLog:
+    """The embedded log of a hub, over connections that come and go."""
+
+    def __init__(self, data: Path) -> None:
+        self._data, self._watch = data, Watch(data)
+        self._connection: Connection | None = None
+        self._in_doubt = False
+
+    def settled(self) -> int | None:
+        """How many records need no more work."""
+        return settled(self._watch)
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._watch.forget()
+        if self._connection:
+            self._connection.close()
+
+    def append(self, batch: Sequence[Fed]) -> bool:
         """Whether the batch stands in the log now. A commit whose answer was lost is looked for before it is tried again."""
         try:
             if self._connection is None or self._connection.closed:

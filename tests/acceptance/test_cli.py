@@ -33,10 +33,10 @@ def records(data: Path) -> dict[str, int]:
 
 
 def test_every_command_shows_help_with_an_example() -> None:
-    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "receipt", "order", "sending", "emulator", "db"]
+    commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "receipt", "order", "alarm", "sending", "emulator", "db"]
     commands += ["dead list", "dead show", "dead replay", "db upgrade"]
     commands += [f"order {name}" for name in ("list", "release", "withdraw", "resend", "decide")]
-    commands += ["receipt list", "receipt show"]
+    commands += ["receipt list", "receipt show", "alarm list"]
     commands += [f"sending {name}" for name in ("stop", "resume", "list")]
     commands += [f"emulator {name}" for name in ("run", "faults", "schedule", "received")]
     for command in commands:

@@ -15,10 +15,10 @@ from statistics import median
 import pytest
 
 from acceptance.kill_harness import Child, Resumed, Watch, watching
-from acceptance.kill_harness_load import Feeder
-from acceptance.kill_harness_proof import prove
+from acceptance.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
+from acceptance.kill_harness_proof import prove, told_in_log
 from kvitt.hub.crash import PLACES
-from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
+from kvitt.rail.emulator import set_faults
 from kvitt.store.database import connect
 from kvitt.store.embedded import running_server
 from kvitt.store.embedded.leftovers import end_leftovers
@@ -29,17 +29,6 @@ KILLS = int(os.environ.get("KVITT_KILLS", "100"))
 SOAK_SECONDS = float(os.environ.get("KVITT_SOAK_SECONDS", "inf"))
 SEED = int(os.environ.get("KVITT_SEED", "1"))
 RESUMES_WITHIN_SECONDS = 5.0
-TROUBLE = Faults(
-    delay=Chance(0.1),
-    delay_seconds=0.2,
-    double=Chance(0.1),
-    reorder=Chance(0.2),
-    damage=Chance(0.2),
-    damage_forms=tuple(form for form in DamageForm if form is not DamageForm.TRUNCATED),
-    refuse=Chance(0.05),
-    warn=Chance(0.1),
-)
-"""A rail that behaves as badly as one may that answers every order in the end."""
 
 
 def deaths(chance: Random) -> Iterator[str]:
@@ -132,7 +121,7 @@ def hub_data(data_dir: Path) -> Iterator[Path]:
 def test_nothing_is_lost_or_doubled_however_often_it_is_killed(hub_data: Path, tmp_path: Path) -> None:
     data, log = hub_data, tmp_path / "hub.log"
     prepare(data, log)
-    feeder, began, kills = Feeder(data, SEED), time.monotonic(), 0
+    feeder, began, kills = Feeder(EmbeddedLog(data), Script(SEED).batch), time.monotonic(), 0
     feeder.start()
     try:
         with watching(data) as watch:
@@ -163,7 +152,7 @@ def _prove_after_all(data: Path, log: Path, feeder: Feeder) -> None:
             until(lambda: watch.rows(open_ends) == [(len(feeder.fed),)], what="not everything was answered")
         conninfo = running_server(data)
         assert conninfo
-        prove(conninfo, feeder.fed)
+        prove(conninfo, feeder.fed, told_in_log(conninfo))
         assert child.end() == 0
     finally:
         child.kill()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-from hub_messages import PERSON, aap, dp, payment_uid, ts, ts_payment
+from hub_messages import aap, dp, payment_uid, ts, ts_payment
 from hub_stage import Stage, staged, told
 from kafka_stage import ends, joined, read
 from kvitt.app import utc_now
@@ -19,47 +19,18 @@ from kvitt.doors.kafka_settings import KafkaSettings, read_client_file
 from kvitt.doors.kafka_state import read_state
 from kvitt.errors import NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity
-from kvitt.hub.importing import Importing, ImportReport, StateRecord
-from kvitt.hub.operate import Operator
+from kvitt.hub.importing import Importing, StateRecord
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.store.migrate import upgrade
 from kvitt.wire import order_xml, topics
-
-OPERATOR = Operator("kari", "kvitt takes over")
-LINE = "850a4857-fa4e-4d0d-934a-240f7c76c8a4"
-Json = dict[str, object]
+from state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling
 
 
 @pytest.fixture
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as made:
         yield made
-
-
-def period(first: int, last: int, amount: int = 500) -> Json:
-    return {"fom": f"2026-06-{first:02}", "tom": f"2026-06-{last:02}", "beløp": amount, "betalendeEnhet": None, "vedtakssats": 1000}
-
-
-def utbetaling(case: str, uid: str, *periods: Json, **changes: object) -> Json:
-    """A payment as another hub has written it, of AAP unless changed."""
-    head: Json = {"dryrun": False, "originalKey": "old", "fagsystem": "AAP", "uid": uid, "action": "CREATE", "førsteUtbetalingPåSak": True}
-    ids: Json = {"sakId": case, "behandlingId": "OLD-1", "lastPeriodeId": LINE, "sistePeriode": None, "personident": PERSON}
-    terms: Json = {"vedtakstidspunkt": "2026-05-30T09:15:30", "stønad": "AAP_UNDER_ARBEIDSAVKLARING", "beslutterId": "kelvin"}
-    return {**head, **ids, **terms, "saksbehandlerId": "kelvin", "periodetype": "UKEDAG", "avvent": None, "perioder": [*periods], **changes}
-
-
-def payment(document: Json, *, partition: int = 0, key: str | None = None) -> StateRecord:
-    value = json.dumps(document, ensure_ascii=False).encode()
-    return StateRecord(topics.PAYMENTS, partition, (key or str(document["uid"])).encode(), value)
-
-
-def case_list(case: str, *uids: str, scheme: str = "AAP") -> StateRecord:
-    return StateRecord(topics.CASES, 0, json.dumps({"sakId": case, "fagsystem": scheme}).encode(), json.dumps(uids).encode())
-
-
-def run(stage: Stage, *records: StateRecord, dry_run: bool = False, leave_out: bool = False) -> ImportReport:
-    return Importing(stage.connection, stage.clock).run([list(records)], OPERATOR, dry_run=dry_run, leave_out=leave_out)
 
 
 def lines_of(stage: Stage, case: str) -> list[tuple[object, ...]]:

@@ -286,7 +286,7 @@ def stages(server: str, template: str) -> Iterator[list[Stage]]:
         yield [stack.enter_context(staged(stack.enter_context(new_database(server, made)))) for _ in range(2)]
 
 
-@pytest.mark.parametrize("scheme", list(Scheme))
+@pytest.mark.parametrize("scheme", list(AREAS))
 def test_what_is_paid_is_what_was_accepted_and_equal_inputs_give_equal_bytes(stages: list[Stage], scheme: Scheme) -> None:
     @settings(
         max_examples=EXAMPLES,

@@ -110,6 +110,8 @@ def test_only_some_benefits_may_use_the_umbrella_area() -> None:
         *((f"TILLST{part}", TS, f"TILLST{part}") for part in ("PB", "LM", "BO", "DR", "RS", "RO", "RA", "FL")),
         ("HELSREF", OLD, "HISTORISK"),
         ("TILSOPP", VALP, "VALP"),
+        ("SPREF", Scheme.SYKEPENGER, "SPREF"),
+        ("SP", Scheme.SYKEPENGER, "SP"),
     ],
 )
 def test_an_area_has_a_scheme_and_a_name(area: str, scheme: Scheme, name: str) -> None:
@@ -118,8 +120,8 @@ def test_an_area_has_a_scheme_and_a_name(area: str, scheme: Scheme, name: str) -
 
 
 def test_there_are_no_other_areas() -> None:
-    assert len(AREAS) == 14
-    assert {each.area for each in BENEFITS.values()} | {"TILLST"} == set(AREAS)
+    assert len(AREAS) == 16
+    assert {each.area for each in BENEFITS.values()} | {"TILLST", "SPREF", "SP"} == set(AREAS)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,7 @@ def test_there_are_no_other_areas() -> None:
         (TS, "ts", "MND", False, True),
         (OLD, "hist", "ENG", False, True),
         (VALP, "teamvalp", "MND", False, True),
+        (Scheme.SYKEPENGER, "", "MND", False, False),
     ],
 )
 def test_what_is_the_same_for_all_cases_of_a_scheme(

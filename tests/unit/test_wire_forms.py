@@ -112,12 +112,12 @@ def refusal(scheme: Scheme, body: bytes) -> Undecodable:
     return raised.value
 
 
-@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("scheme", TEXTS)
 def test_the_contracts_example_is_read(scheme: Scheme) -> None:
     assert forms.decode(scheme, TEXTS[scheme].encode()) == EXPECTED[scheme]
 
 
-@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("scheme", TEXTS)
 def test_unknown_fields_are_ignored_and_escapes_mean_the_same(scheme: Scheme) -> None:
     document = json.loads(TEXTS[scheme]) | {"nytt": {"x": [1, {"y": None}]}, "dryrun": False}
     assert forms.decode(scheme, json.dumps(document).encode()) == EXPECTED[scheme]
@@ -224,7 +224,7 @@ json_values = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(Scheme), st.data())
+@given(st.sampled_from(sorted(TEXTS)), st.data())
 def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Scheme, data: st.DataObject) -> None:
     document = json.loads(TEXTS[scheme])
     target = data.draw(st.sampled_from([document, *(value[0] for value in document.values() if isinstance(value, list))]))

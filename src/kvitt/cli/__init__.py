@@ -1,5 +1,6 @@
 """The command line: one module per group of commands; each imports what it needs when it runs, so that the help is quick."""
 
+from kvitt.cli.alarm import alarm
 from kvitt.cli.case import case
 from kvitt.cli.check import check
 from kvitt.cli.db import db
@@ -20,7 +21,7 @@ main = Commands(
     epilog="Try it: kvitt demo",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, up, submit, case, topic, check, dead, receipt, order, sending, emulator, db):
+for _command in (demo, up, submit, case, topic, check, dead, receipt, order, alarm, sending, emulator, db):
     main.add_command(_command)
 
 __all__ = ["main"]

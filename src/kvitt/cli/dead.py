@@ -88,6 +88,7 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
     from kvitt.hub.dead import DeadLetters, Replayed
     from kvitt.hub.operate import Operator
     from kvitt.store.database import connect
+    from kvitt.wire.topics import RAPID
 
     content, new_key = body.read_bytes() if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
@@ -101,7 +102,11 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
             from kvitt.hub.preview import preview
 
             record = letters.as_replayed(number, body=content, key=new_key)
+            if record.key is None or record.topic == RAPID:
+                click.echo(f"dead letter {number} would be appended to {record.topic}; a need is forwarded as it is")
+                return
             print_preview(preview(connection, letters.find(number).scheme, record.key, record.body, record.at))
             return
         record = letters.replay(number, Operator(by, reason), body=content, key=new_key)
-    click.echo(f"dead letter {number} was appended to {record.topic} under key {record.key.decode()} and closed")
+    under = f"under key {record.key.decode()}" if record.key else "without a key"
+    click.echo(f"dead letter {number} was appended to {record.topic} {under} and closed")

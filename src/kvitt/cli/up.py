@@ -20,7 +20,7 @@ def up(settings: "Settings", *, no_emulator: bool) -> None:
     """Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from kvitt.app import Hub, database
+    from kvitt.app import Hub, database, operations
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -29,18 +29,20 @@ def up(settings: "Settings", *, no_emulator: bool) -> None:
         settings = replace(settings, emulator=False)
     with database(settings, own=True) as conninfo:
         hub = Hub(conninfo, settings, roles_of(settings))
-        hub.start()
-        try:
-            _tell_where(settings, conninfo)
-            while not stop.wait(1.0):
-                pass
-            click.echo("stopping …", err=True)
-        finally:
-            hub.stop()
+        with operations(hub, settings) as shown:
+            hub.start()
+            try:
+                _tell_where(settings, conninfo, shown.url)
+                while not stop.wait(1.0):
+                    pass
+                click.echo("stopping …", err=True)
+            finally:
+                shown.stopping()
+                hub.stop()
     click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
 
 
-def _tell_where(settings: "Settings", conninfo: str) -> None:
+def _tell_where(settings: "Settings", conninfo: str, pages: str) -> None:
     where = "the given database" if settings.database_url else str(settings.data)
     option = "--database URL" if settings.database_url else f"--data {settings.data}"
     click.echo(f"kvitt is up on {where} ({', '.join(roles_of(settings))})")
@@ -49,4 +51,5 @@ def _tell_where(settings: "Settings", conninfo: str) -> None:
     click.echo(f"  submit      kvitt submit FILE --scheme dp {option}")
     click.echo(f"  statuses    kvitt topic helved.status.v1 --follow {option}")
     click.echo(f"  one case    kvitt case dp CASE_ID {option}")
+    click.echo(f"  health      {pages}/isready, metrics {pages}/metrics")
     click.echo("  stop        Ctrl-C or SIGTERM")

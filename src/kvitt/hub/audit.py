@@ -14,6 +14,7 @@ from kvitt.store.rows import AuditRow
 class What(StrEnum):
     """What an entry of a case's chain tells."""
 
+    IMPORTED = "imported"
     WAITING = "waiting"
     ORDERED = "ordered"
     SIMULATED = "simulated"

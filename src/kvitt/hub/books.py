@@ -8,51 +8,29 @@ import psycopg
 
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
+from kvitt.hub.dialects import is_forwarded, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict
-from kvitt.hub.taken import Address
-from kvitt.hub.tell import Teller, tell_case_list
-from kvitt.rules.answers import Answer, Details, Grade, Status
-from kvitt.rules.ids import event_id
-from kvitt.rules.receipts import answer_to
+from kvitt.hub.tell import tell_case_list
+from kvitt.hub.voice import Asked, Forwarded, Voice
 from kvitt.rules.states import MessageState, OrderState
-from kvitt.rules.values import Action, Area, OrderId, Scheme
+from kvitt.rules.values import Action, Area
 from kvitt.store.queries import load
 from kvitt.store.rows import MessageStep
-from kvitt.wire import status
 
-_SQL = load("orders")
+_SQL, _RAPID = load("orders"), load("rapid")
 _WHAT = {Verdict.ACCEPTED: What.ACCEPTED, Verdict.REJECTED: What.REJECTED, Verdict.UNCLEAR: What.UNCLEAR}
 _STATE = {Verdict.ACCEPTED: OrderState.ACCEPTED, Verdict.REJECTED: OrderState.REJECTED, Verdict.UNCLEAR: OrderState.UNKNOWN}
-
-
-class Asked:
-    """A message whose orders are being settled: whom to tell, and the answer so far."""
-
-    def __init__(self, row: Sequence[Any]) -> None:
-        self.address = Address(row[0], row[1], row[2], row[3], bytes(row[4]), row[5], Scheme(row[6]))
-        self.answer: Answer = status.decode(bytes(row[8]))
-        self.details: Details = self.answer.details or Details(None, ())
 
 
 def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -> dict[int, Asked]:
     """Locks the rows of messages in sorted order; whoever tells of a message holds its lock, so that statuses keep their order."""
     rows = cursor.execute(_SQL.lock_messages, [sorted(set(message_numbers))], binary=True)
-    return {row[0]: Asked(row) for row in rows.fetchall()}
-
-
-def answer_for(settled: Settled, details: Details) -> Answer:
-    """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
-    if settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING):
-        return Answer(Status.OK, details)
-    return answer_to(settled.receipt, details)
-
-
-def worse(one: Answer, other: Answer) -> Answer:
-    """Of the answers to the orders of one message: a failure counts more than a note, a note more than none."""
-    if one.status is Status.FAILED or (one.error is not None and other.status is not Status.FAILED):
-        return one
-    return other
+    asked = {row[0]: Asked(row) for row in rows.fetchall()}
+    if needs := [number for number, each in asked.items() if is_forwarded(each.address.scheme)]:
+        for number, *order in cursor.execute(_RAPID.orders_of_needs, [needs], binary=True):
+            asked[number].order = Forwarded(*order)
+    return asked
 
 
 class Books:
@@ -72,13 +50,14 @@ class Books:
             if each.order.order_id in moved:
                 by_message.setdefault(each.order.message_no, []).append(each)
         overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
+        voices = {message_no: voice_for(asked[message_no], self._facts, self._now) for message_no in by_message}
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
         progress = self._progress(list(by_message))
         for message_no, group in by_message.items():
             still_open, all_sent = progress[message_no]
             if all_sent and message_no in overtaken:
-                Teller(self._facts, asked[message_no].address, self._now).with_rail(asked[message_no].details)
-            self._book_message(asked[message_no], group, versions, still_open)
+                voices[message_no].with_rail()
+            self._book_message(asked[message_no], voices[message_no], group, versions, still_open)
         self._tell_case_lists(relisted)
 
     def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
@@ -114,28 +93,27 @@ class Books:
         return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
-        self, asked: Asked, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], still_open: int
+        self, asked: Asked, voice: Voice, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], still_open: int
     ) -> None:
-        teller = Teller(self._facts, asked.address, self._now)
-        answer, settles = asked.answer, False
+        answer, kept = asked.answer, False
         for each in group:
-            told = answer_for(each, asked.details)
-            self._book_order(each, teller, versions.get(each.order.order_id, ()), asked.address.message_no)
-            if each.verdict is Verdict.UNCLEAR:
-                teller.status(told, event_id(OrderId(each.order.order_id), "unclear"))
-            else:
-                answer, settles = worse(answer, told), True
-        if not settles:
+            self._book_order(each, voice, versions.get(each.order.order_id, ()), asked.address.message_no)
+            if each.verdict is not Verdict.UNCLEAR:
+                answer, kept = voice.settled(each, answer), True
+            elif told := voice.unclear(each):
+                answer, kept = told, True
+        if not kept:
             return
-        state = MessageState.DERIVED if still_open else MessageState.ANSWERED
+        settles = any(each.verdict is not Verdict.UNCLEAR for each in group)
+        state = MessageState.DERIVED if still_open or not settles else MessageState.ANSWERED
         if state is MessageState.ANSWERED:
-            teller.status(answer, event_id(OrderId(group[-1].order.order_id), "answer"))
+            voice.final(answer, group[-1].order.order_id)
         answered_at = self._now if state is MessageState.ANSWERED else None
-        self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, status.encode(answer)))
+        self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, answer))
 
-    def _book_order(self, each: Settled, teller: Teller, versions: Sequence[tuple[str, int]], message_no: int) -> None:
+    def _book_order(self, each: Settled, voice: Voice, versions: Sequence[tuple[str, int]], message_no: int) -> None:
         order, case = each.order, self._cases[each.order.case_no]
-        teller.receipt(order, each.receipt, versions)
+        voice.receipt(each, versions)
         content = digest(order.xml, each.receipt.grade_text.encode(), each.receipt.text.encode())
         what = _WHAT[each.verdict]
         case.note(self._facts, self._now, what, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)

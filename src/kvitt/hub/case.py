@@ -8,10 +8,12 @@ import psycopg
 
 from kvitt.hub.audit import What, link
 from kvitt.hub.facts import Facts
+from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import CaseState
+from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep
@@ -36,6 +38,8 @@ class Case:
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
+        self.standings: dict[Identity, Standing] = {}
+        self.forwarded: list[ForwardedLine] = []
         self.changed = False
 
     def accepted(self, document: bytes, listed: int) -> None:

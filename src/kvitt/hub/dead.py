@@ -25,7 +25,7 @@ class Replayed(Struct, frozen=True):
     """A record as it shall stand on its topic; headers as the store keeps them."""
 
     topic: str
-    key: bytes
+    key: bytes | None
     body: bytes
     headers: bytes
     at: datetime
@@ -74,7 +74,7 @@ class DeadLetter(Struct, frozen=True):
     @property
     def scheme(self) -> Scheme:
         """The scheme whose topic it came in on."""
-        return topics.SCHEME_OF_INPUT[self.source]
+        return topics.SCHEME_OF_SOURCE[self.source]
 
 
 class DeadLetters:
@@ -95,7 +95,7 @@ class DeadLetters:
         return DeadLetter(*row)
 
     def replay(self, number: int, operator: Operator, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
-        """Sends a letter through its scheme's internal topic again, `body` instead of its own bytes when given; gives what was put there.
+        """Sends a letter through its scheme's internal topic, or the rapid, again, `body` in place of its bytes; gives what was put there.
 
         The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. Raises
         DeadLetterNotFound, NotReplayable, and NotInThatState for a letter that was replayed before.
@@ -118,6 +118,6 @@ class DeadLetters:
         asked_under = letter.key if key is None else key
         if problem := unaddressed(Incoming(letter.source, letter.partition, letter.position, asked_under, content)):
             raise NotReplayable(f"dead letter {number}: {problem}; name a key to replay it under")
-        assert asked_under is not None, "what can be addressed has a key"
         headers = letter.headers or topics.encode_headers(())
-        return Replayed(topics.INTERNAL_INPUTS[letter.scheme], asked_under, content, headers, self._clock())
+        topic = topics.INTERNAL_INPUTS.get(letter.scheme, letter.source)
+        return Replayed(topic, asked_under, content, headers, self._clock())

@@ -3,31 +3,27 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
+from kvitt.hub.clock import oslo
 from kvitt.hub.facts import Facts
+from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
 from kvitt.rules.answers import Answer, LineKey, Status, details_of
 from kvitt.rules.catalogue import SCHEMES
+from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.duplicates import duplicate_lines
 from kvitt.rules.ids import event_id
 from kvitt.rules.states import MessageState
-from kvitt.rules.values import Action, LineId, Order, Refusal
-from kvitt.store.rows import LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
+from kvitt.rules.values import Action, Order, Refusal
+from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
 from kvitt.wire import order_xml, payment
 
-_OSLO = ZoneInfo("Europe/Oslo")
 LISTED_PER_ORDER = 100_000
 """Room for the payments of one order in the numbers that keep the case list in order."""
-
-
-def oslo(now: datetime) -> datetime:
-    """The clock as the rail reads it: local time in Oslo, without zone."""
-    return now.astimezone(_OSLO).replace(tzinfo=None)
 
 
 def lines_digest(keys: Sequence[LineKey]) -> bytes:
@@ -35,7 +31,7 @@ def lines_digest(keys: Sequence[LineKey]) -> bytes:
     return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
 
 
-def _held(lines: Sequence[LineId]) -> str | None:
+def held_back(lines: Sequence[object]) -> str | None:
     """Why an order is not sent before an operator has looked at it."""
     return f"{len(lines)} line(s) equal to lines of other payments of the case that are accepted and not ceased" if lines else None
 
@@ -46,10 +42,19 @@ class Desk:
     def __init__(self, facts: Facts, now: datetime) -> None:
         self._facts, self._now, self._made_at = facts, now, oslo(now)
 
+    def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
+        """Handles a message that has just come in, or queues it behind what its case is busy with; gives its new state."""
+        if isinstance(message.claims, Refusal):
+            return self.refuse(case, message, record, message.claims, reason)
+        if case is not None and case.busy:
+            self.wait(case, message, record)
+            return MessageState.WAITING
+        return self.handle(case, message, record)
+
     def wait(self, case: Case, message: Taken, record: MessageRow) -> None:
         """Queues a message behind the case's open order; the sender hears MOTTATT, except for dry runs."""
         answer = None if message.dry_run else Teller(self._facts, message, self._now).status(Answer(Status.RECEIVED), reason="waiting")
-        self._keep(message, record, case.case_no, MessageState.WAITING, answer)
+        keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.WAITING, answer=answer)
         case.waiting += 1
         case.note(self._facts, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
 
@@ -58,6 +63,7 @@ class Desk:
         if isinstance(message.claims, Refusal):
             return self.refuse(case, message, record, message.claims)
         assert case is not None, "a message that can be read has a case"
+        assert isinstance(message.claims, Claims), "needs have a desk of their own"
         derived = derive(message.claims, case.state(), self._made_at)
         if isinstance(derived, Refusal):
             return self.refuse(case, message, record, derived)
@@ -74,7 +80,15 @@ class Desk:
         return self._answered(case, message, record, value)
 
     def _answered(self, case: Case | None, message: Taken, record: MessageRow | None, value: bytes) -> MessageState:
-        self._keep(message, record, case.case_no if case else None, MessageState.ANSWERED, value)
+        keep(
+            self._facts,
+            self._now,
+            message.message_no,
+            record,
+            case_no=case.case_no if case else None,
+            state=MessageState.ANSWERED,
+            answer=value,
+        )
         if case:
             case.note(self._facts, self._now, What.ANSWERED, digest(message.body, value), message_no=message.message_no)
         return MessageState.ANSWERED
@@ -89,7 +103,7 @@ class Desk:
     def _simulated(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
         teller = Teller(self._facts, message, self._now)
         requests = [teller.simulation(order) for order in orders]
-        self._keep(message, record, case.case_no, MessageState.ANSWERED, None)
+        keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
         case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
 
@@ -102,7 +116,7 @@ class Desk:
         for order, xml in zip(orders, documents, strict=True):
             self._store(case, message, order, xml)
             teller.order(order, xml, case)
-        self._keep(message, record, case.case_no, MessageState.DERIVED, value)
+        keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
         case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
@@ -124,7 +138,7 @@ class Desk:
                 keys,
                 order.first,
                 self._now,
-                _held(duplicate_lines(order, case.state())),
+                held_back(duplicate_lines(order, case.state())),
             )
         )
         for position, line in enumerate(order.lines):
@@ -161,31 +175,3 @@ class Desk:
                     payment.encode(each),
                 )
             )
-
-    def _keep(self, message: Taken, record: MessageRow | None, case_no: int | None, state: MessageState, answer: bytes | None) -> None:
-        """Stores what became of a message: a new row, or the next step of the one that waited."""
-        derived_at = None if state is MessageState.WAITING else self._now
-        answered_at = self._now if state is MessageState.ANSWERED else None
-        if record is None:
-            self._facts.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, answer))
-            return
-        self._facts.messages.append(
-            MessageRow(
-                record.message_no,
-                record.source,
-                record.partition,
-                record.position,
-                record.key,
-                record.digest,
-                record.body,
-                record.headers,
-                record.scheme,
-                case_no,
-                record.dry_run,
-                state.value,
-                record.received_at,
-                derived_at,
-                answered_at,
-                answer,
-            )
-        )

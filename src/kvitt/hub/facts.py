@@ -12,6 +12,7 @@ from kvitt.store.rows import (
     LineRow,
     MessageRow,
     MessageStep,
+    NeedRow,
     OrderRow,
     OutboxRow,
     PaymentRow,
@@ -25,6 +26,7 @@ class Facts:
 
     def __init__(self) -> None:
         self.messages: list[MessageRow] = []
+        self.needs: list[NeedRow] = []
         self.steps: list[MessageStep] = []
         self.orders: list[OrderRow] = []
         self.lines: list[LineRow] = []
@@ -36,7 +38,18 @@ class Facts:
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
-        return (self.messages, self.steps, self.orders, self.lines, self.payments, self.outbox, self.audit, self.cases, self.dead)
+        return (
+            self.messages,
+            self.needs,
+            self.steps,
+            self.orders,
+            self.lines,
+            self.payments,
+            self.outbox,
+            self.audit,
+            self.cases,
+            self.dead,
+        )
 
     def add(self, other: "Facts") -> None:
         """Takes over the rows of one message once all of them are known to be sound."""

@@ -1,4 +1,4 @@
-"""One case of the state topics, looked at by itself: whether it can be taken over, and what of it an operator should know.
+"""One case of the state topics, looked at by itself: whether it can be taken over, what of it an operator should know, and its rows.
 
 A fault leaves the whole case out, since half a case would be paid wrongly; a note takes it over and says what was odd about it.
 """
@@ -6,18 +6,25 @@ A fault leaves the whole case out, since half a case would be paid wrongly; a no
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.rules.catalogue import AREAS, BENEFITS
+from kvitt.hub.audit import What, digest
+from kvitt.rules.catalogue import AREAS, BENEFITS, SCHEMES
+from kvitt.rules.ids import order_id
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, Area, CaseId, Payment, PaymentId, Scheme
+from kvitt.store.rows import AuditRow, PaymentRow
+from kvitt.wire import payment as documents
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OLD_LINE_CHARACTERS = 30
+_NAME_CHARACTERS = 8
+"""What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved_stream §4.8, §5.1)."""
 
 
 class Oddity(StrEnum):
@@ -38,6 +45,8 @@ class Oddity(StrEnum):
     NOT_LISTED = "a living payment is not on its case list"
     LISTED_UNKNOWN = "a case list names a payment that is not there"
     LISTED_CEASED = "a case list names a payment that has ceased"
+    NO_CLASS = "a living payment's benefit has no class code, so no order can be made that changes or ceases it"
+    NAMES = "a payment's caseworker or approver has a name that the rail does not take; the scheme's own stands in"
 
     @property
     def is_fault(self) -> bool:
@@ -45,7 +54,9 @@ class Oddity(StrEnum):
         return self not in _NOTES
 
 
-_NOTES = frozenset({Oddity.NO_LIST, Oddity.NOT_LISTED, Oddity.LISTED_UNKNOWN, Oddity.LISTED_CEASED})
+_NOTES = frozenset(
+    {Oddity.NO_LIST, Oddity.NOT_LISTED, Oddity.LISTED_UNKNOWN, Oddity.LISTED_CEASED, Oddity.NO_CLASS, Oddity.NAMES},
+)
 
 
 class Finding(Struct, frozen=True):
@@ -83,7 +94,7 @@ def take_over(state: StoredState, doubtful: AbstractSet[PaymentId]) -> tuple[Imp
         return None, findings
     person = state.payments[0].person if state.payments else None
     payments = tuple(_normal(each) for each in sorted(state.payments, key=_in_list_order(state.listed or ())))
-    return ImportedCase(state.scheme, state.case_id, person, tuple(sorted(_areas(state))), payments), findings
+    return ImportedCase(state.scheme, state.case_id, person, known_areas(state.scheme, payments), payments), findings
 
 
 def _wrong(state: StoredState) -> list[Oddity]:
@@ -92,7 +103,7 @@ def _wrong(state: StoredState) -> list[Oddity]:
         wrong.append(Oddity.CASE_ID)
     if len({each.person for each in state.payments}) > 1:
         wrong.append(Oddity.PERSONS)
-    if not _areas(state):
+    if not known_areas(state.scheme, state.payments):
         wrong.append(Oddity.NO_AREA)
     return wrong
 
@@ -102,8 +113,12 @@ def _wrong_payment(payment: Payment) -> list[Oddity]:
     benefit = BENEFITS.get(payment.benefit)
     if benefit is None or benefit.scheme is not AREAS[payment.area].scheme:
         wrong.append(Oddity.BENEFIT)
+    elif payment.action is not Action.DELETE and not benefit.class_code:
+        wrong.append(Oddity.NO_CLASS)
     if _UUID.fullmatch(payment.last_line) is None and not 0 < len(payment.last_line) <= _OLD_LINE_CHARACTERS:
         wrong.append(Oddity.LINE_ID)
+    if not (_is_name(payment.caseworker) and _is_name(payment.approver)):
+        wrong.append(Oddity.NAMES)
     if payment.action is not Action.DELETE and not payment.periods:
         wrong.append(Oddity.NO_PERIODS)
     ordered = sorted(payment.periods, key=lambda each: each.start)
@@ -128,12 +143,37 @@ def _unlike(state: StoredState, doubtful: AbstractSet[PaymentId]) -> list[Oddity
     return [*doubted, *(oddity for oddity, payment_ids in odd.items() if payment_ids)]
 
 
-def _areas(state: StoredState) -> set[Area]:
-    """Where the rail knows the case: in the areas of its payments, living or ceased; without any, in the scheme's only one."""
-    if found := {each.area for each in state.payments}:
-        return found
-    possible = {area for area, terms in AREAS.items() if terms.scheme is state.scheme}
-    return possible if len(possible) == 1 else set()
+def known_areas(scheme: Scheme, payments: Sequence[Payment]) -> tuple[Area, ...]:
+    """Where the rail knows a case: in the areas of its payments, living or ceased; without any, in the scheme's only one."""
+    if found := {each.area for each in payments}:
+        return tuple(sorted(found))
+    possible = [area for area, terms in AREAS.items() if terms.scheme is scheme]
+    return tuple(possible) if len(possible) == 1 else ()
+
+
+def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
+    """The payments of the case as rows: version 0, of an order 0 that is not ours, listed as they stand."""
+    chosen = SCHEMES[case.scheme].sender_chooses_ids
+    return [
+        PaymentRow(
+            case_no,
+            each.payment_id,
+            0,
+            order_id(case.scheme, each.area, case.case_id, 0),
+            each.area,
+            each.action.value,
+            chosen,
+            listed,
+            each.last_line,
+            documents.encode(each),
+        )
+        for listed, each in enumerate(case.payments)
+    ]
+
+
+def first_entry(case_no: int, at: datetime, made: Sequence[PaymentRow]) -> AuditRow:
+    """The first entry in the audit chain of the case, not linked yet; its digest is over the documents, as they are listed."""
+    return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, digest(*(each.document for each in made)), None, b"")
 
 
 def _in_list_order(listed: Sequence[PaymentId]) -> "_Order":
@@ -151,6 +191,19 @@ class _Order:
 
 
 def _normal(payment: Payment) -> Payment:
-    """With the last line as it was sent, which old data lacks (the last period then, helved_stream §2.7), and with sorted periods."""
-    last_sent = payment.last_sent or (payment.periods[-1] if payment.periods else None)
-    return replace(payment, last_sent=last_sent, periods=tuple(sorted(payment.periods, key=lambda each: each.start)))
+    """With what old data lacks: the last line as it was sent (the last period then, helved_stream §2.7), sorted periods, and short names.
+
+    When a later message leaves the payment out, its cessation is built from nothing but this.
+    """
+    terms = SCHEMES[AREAS[payment.area].scheme]
+    return replace(
+        payment,
+        last_sent=payment.last_sent or (payment.periods[-1] if payment.periods else None),
+        periods=tuple(sorted(payment.periods, key=lambda each: each.start)),
+        caseworker=payment.caseworker if _is_name(payment.caseworker) else terms.default_caseworker,
+        approver=payment.approver if _is_name(payment.approver) else terms.default_approver,
+    )
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= _NAME_CHARACTERS

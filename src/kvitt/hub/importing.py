@@ -13,12 +13,11 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import NotInThatState, Undecodable
-from kvitt.hub.audit import digest, link
-from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, take_over
+from kvitt.hub.audit import What, link
+from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, take_over, versions
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
-from kvitt.rules.catalogue import AREAS, SCHEMES
-from kvitt.rules.ids import order_id
+from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
@@ -27,8 +26,6 @@ from kvitt.wire.topics import CASES, PAYMENTS
 
 _SQL = load("importing")
 _SPAN, _SHOWN = 500, 20
-IMPORTED = "imported"
-"""The first entry in the audit chain of a case that was taken over; its digest is over its payments' documents, as they are listed."""
 
 
 class StateRecord(Struct, frozen=True):
@@ -86,7 +83,7 @@ class Importing:
                 if not report.written:
                     raise psycopg.Rollback(transaction)
                 subject = f"{report.cases} cases, {report.payments} payments"
-                note(cursor, self._clock(), IMPORTED, operator, subject)
+                note(cursor, self._clock(), What.IMPORTED, operator, subject)
             return report
         finally:
             if not self._connection.closed:
@@ -196,17 +193,17 @@ class _Import:
     def _write(self, taken: Sequence[ImportedCase]) -> None:
         if not taken:
             return
-        rows = [(case.scheme.value, case.case_id, case.person, ",".join(case.areas)) for case in taken]
-        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*rows, strict=True)], binary=True)
+        named = [(case.scheme.value, case.case_id, case.person, ",".join(case.areas)) for case in taken]
+        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*named, strict=True)], binary=True)
         numbers = {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
         payments: list[PaymentRow] = []
         entries: list[AuditRow] = []
         steps: list[CaseStep] = []
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
-            versions = [_version(case, case_no, listed, each) for listed, each in enumerate(case.payments)]
-            entry = link(b"", _entry(case_no, self._now, [each.document for each in versions]))
-            payments += versions
+            rows = versions(case, case_no)
+            entry = link(b"", first_entry(case_no, self._now, rows))
+            payments += rows
             entries.append(entry)
             steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash))
         if payments:
@@ -226,18 +223,6 @@ def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Oddity | No
     if moved:
         return Oddity.TWO_PARTITIONS, read
     return (None if key == read.payment_id.encode() else Oddity.OTHER_KEY), read
-
-
-def _entry(case_no: int, now: datetime, documents: Sequence[bytes]) -> AuditRow:
-    return AuditRow(case_no, 1, now, IMPORTED, None, None, None, digest(*documents), None, b"")
-
-
-def _version(case: ImportedCase, case_no: int, listed: int, each: Payment) -> PaymentRow:
-    made_by = order_id(case.scheme, each.area, case.case_id, 0)
-    chosen = SCHEMES[case.scheme].sender_chooses_ids
-    return PaymentRow(
-        case_no, each.payment_id, 0, made_by, each.area, each.action.value, chosen, listed, each.last_line, payment.encode(each)
-    )
 
 
 def _shown(key: bytes) -> str:

@@ -4,9 +4,13 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import psycopg
 import structlog
 
+from kvitt.errors import KvittError
+
 _log = structlog.get_logger(__name__)
+_private = structlog.get_logger("kvitt.restricted")
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 1.0
 
 Step = Callable[[], int]
@@ -41,6 +45,23 @@ def run_loop(role: str, make_step: MakeStep, stop: threading.Event) -> None:
                     if step():
                         wait_seconds = _FIRST_WAIT_SECONDS
         except Exception as error:  # noqa: BLE001 - a role outlives every failure; each is logged and the role starts anew
-            _log.warning("role starts anew", role=role, error=type(error).__name__, reason=str(error).split("\n")[0][:200])
+            _tell(role, error)
             stop.wait(wait_seconds)
             wait_seconds = min(wait_seconds * 2, _LONGEST_WAIT_SECONDS)
+
+
+def _tell(role: str, error: Exception) -> None:
+    """What stopped a role; the words of an error only where they are known to quote nothing of a message."""
+    reason = str(error).partition("\n")[0][:200]
+    if _quotes_nothing(error):
+        _log.warning("role starts anew", role=role, error=type(error).__name__, reason=reason)
+        return
+    _log.warning("role starts anew", role=role, error=type(error).__name__, reason="see the restricted log")
+    _private.warning("role starts anew", role=role, error=type(error).__name__, reason=reason)
+
+
+def _quotes_nothing(error: Exception) -> bool:
+    """Faults of connections and servers, and our own that are no sender's doing. Kafka's client is not loaded where it is not used."""
+    if isinstance(error, KvittError):
+        return error.who != "caller"
+    return isinstance(error, OSError | psycopg.OperationalError) or type(error).__name__ == "KafkaException"

@@ -10,22 +10,22 @@ from msgspec import Struct, json
 
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
-from kvitt.hub.books import Asked, lock_messages
+from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases
+from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
-from kvitt.hub.tell import Teller
+from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
-from kvitt.rules.answers import Answer, Grade, Receipt, Status
+from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
-from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
-from kvitt.wire import receipt_xml, status
+from kvitt.wire import receipt_xml
 from kvitt.wire.receipted import receipted
 
 _SQL, _ORDERS = load("operate"), load("orders")
@@ -177,10 +177,7 @@ class Operate:
 
     def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order_id: str, now: datetime, *, last: bool) -> None:
         message_no = asked.address.message_no
-        answer = Answer(Status.FAILED, asked.details, WITHDRAWN)
-        value = status.encode(answer)
-        if last:
-            Teller(facts, asked.address, now).status(answer, str(uuid.uuid5(uuid.UUID(order_id), "withdrawn")))
+        value = voice_for(asked, facts, now).withdrawn(order_id, last=last)
         state = MessageState.ANSWERED if last else MessageState.DERIVED
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1

@@ -6,9 +6,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from kvitt.hub.case import Case, find_elsewhere
-from kvitt.hub.desk import oslo
+from kvitt.hub.clock import oslo
 from kvitt.hub.submit import Connection
 from kvitt.hub.taken import Incoming, Reading, read, unaddressed
+from kvitt.rules.claims import Claims
 from kvitt.rules.derive import NEW_CASE, derive
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.store.queries import load
@@ -41,7 +42,8 @@ def preview(connection: Connection, scheme: Scheme, key: bytes, body: bytes, now
     if problem := unaddressed(incoming):
         raise ValueError(str(problem))
     reading = read(incoming)
-    if isinstance(reading.claims, Refusal):
+    if not isinstance(reading.claims, Claims):
+        assert isinstance(reading.claims, Refusal), "needs have no preview: their lines are their sender's"
         return Preview(scheme, "", reading.claims, (), (), (), False)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

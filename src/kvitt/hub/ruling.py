@@ -48,6 +48,7 @@ class Settled(Struct, frozen=True):
     receipt: Receipt
     receipt_no: int
     verdict: Verdict
+    body: bytes
 
 
 def match(receipt: Receipt, candidates: Sequence[Candidate], states: dict[str, OrderState]) -> Candidate | None:
@@ -61,12 +62,13 @@ def match(receipt: Receipt, candidates: Sequence[Candidate], states: dict[str, O
     return (stamped or still_open or list(candidates) or [None])[-1]  # type: ignore[list-item]
 
 
-def verdict(receipt: Receipt, state: OrderState, in_doubt: bool) -> Verdict:
+def verdict(receipt: Receipt, state: OrderState, in_doubt: bool, *, own_lines: bool = True) -> Verdict:
     """What the receipt does to an order in `state`. `in_doubt`: the order may have reached the rail more than once.
 
-    A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. That
-    the order exists proves nothing when a copy may be on its way. An acceptance of what was rejected changes nothing either,
-    for later messages may stand on the rejection; but the rail may pay, so an operator has to look.
+    A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. A sender's
+    own ids (not `own_lines`) prove nothing, and neither does it that the order exists, when a copy may be on its way. An acceptance
+    of what was rejected changes nothing either, for later messages may stand on the rejection; but the rail may pay, so an operator
+    has to look.
     """
     if state in _NEVER_SENT:
         return Verdict.UNMATCHED
@@ -78,6 +80,7 @@ def verdict(receipt: Receipt, state: OrderState, in_doubt: bool) -> Verdict:
         return Verdict.ACCEPTED
     if receipt.grade is Grade.UNKNOWN:
         return Verdict.UNCLEAR
-    if LINE_EXISTS in receipt.text:
+    if own_lines and LINE_EXISTS in receipt.text:
         return Verdict.ACCEPTED
-    return Verdict.UNCLEAR if in_doubt and ORDER_EXISTS in receipt.text else Verdict.REJECTED
+    exists = ORDER_EXISTS in receipt.text or LINE_EXISTS in receipt.text
+    return Verdict.UNCLEAR if in_doubt and exists else Verdict.REJECTED

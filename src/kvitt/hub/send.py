@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from kvitt.errors import LeaseLost
+from kvitt.hub import journal
 from kvitt.hub.books import lock_messages
 from kvitt.hub.crash import reached
+from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Edge
-from kvitt.hub.tell import Teller
+from kvitt.rules.states import MessageState
 from kvitt.store.queries import load
+from kvitt.store.rows import MessageStep
 
 _SQL, _LEASES = load("orders"), load("leases")
 
@@ -23,6 +26,7 @@ class OrderToSend(Struct, frozen=True):
     xml: bytes
     message_no: int
     number: int
+    priority: int
 
 
 class Send:
@@ -66,9 +70,11 @@ class Send:
             complete = cursor.execute(_SQL.all_with_rail, [first_time], binary=True).fetchall()
             facts = Facts()
             for (message_no,) in sorted(complete):
-                Teller(facts, asked[message_no].address, now).with_rail(asked[message_no].details)
+                if told := voice_for(asked[message_no], facts, now).with_rail():
+                    facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told))
             facts.write(cursor)
         reached("send.after_sent_commit")
+        journal.sent([order_id for order_id, *_ in moved])
         return len(moved)
 
     def put_in_doubt(self) -> list[str]:

@@ -10,11 +10,14 @@ import structlog
 from msgspec import Struct
 
 from kvitt.errors import UnreadableReceipt
+from kvitt.hub import journal
 from kvitt.hub.books import Books
 from kvitt.hub.case import lock_cases
 from kvitt.hub.crash import reached
 from kvitt.hub.desk import lines_digest
+from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
+from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.waiting import let_in
@@ -61,8 +64,9 @@ def _read(raw: RawReceipt) -> _Read:
 class Settle:
     """Executes batches of receipts on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Clock, *, rapid: bool = False) -> None:
+        """`rapid`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are."""
+        self._connection, self._clock, self._rapid = connection, clock, rapid
 
     def __call__(self, batch: Sequence[RawReceipt]) -> list[Verdict]:
         """One verdict per receipt, all of them durable on return; a receipt handed in before is a REPEAT and changes nothing.
@@ -94,6 +98,7 @@ class Settle:
             keys = [key for each in batch if (key := each.case_key)]
             cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
             facts = Facts()
+            self._copy(facts, batch, numbers, now)
             ruled = _rule(cursor, batch, numbers)
             books = Books(cursor, facts, {case.case_no: case for case in cases.values()}, now)
             books.settle(ruled.settled)
@@ -104,7 +109,15 @@ class Settle:
                 facts.write(cursor)
             reached("settle.before_commit")
         reached("settle.after_commit")
+        journal.settled(ruled.verdicts, [(each.order.order_id, each.order.area, each.verdict) for each in ruled.settled], facts)
         return ruled.verdicts
+
+    def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
+        """The rapid hears every receipt of its own as it came, before anything is made of it."""
+        for each, number in zip(batch, numbers, strict=True):
+            scheme = each.case_key[0] if each.case_key else None
+            if number is not None and (self._rapid if scheme is None else is_forwarded(scheme)):
+                tell_raw_receipt(facts, each.raw.message_id, each.digest, each.raw.body, now)
 
 
 def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> list[int | None]:
@@ -160,12 +173,13 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
         decided = Verdict.UNMATCHED
         if order is not None:
             state = states.get(order.order_id, order.state)
-            decided = verdict(each.receipt, state, in_doubt=state is OrderState.UNKNOWN)
+            own_lines = not is_forwarded(AREAS[each.receipt.area].scheme)
+            decided = verdict(each.receipt, state, in_doubt=state is OrderState.UNKNOWN, own_lines=own_lines)
             if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
                 states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
-                settled[order.order_id] = Settled(order, each.receipt, number, decided)
+                settled[order.order_id] = Settled(order, each.receipt, number, decided, each.raw.body)
         if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR, Verdict.CONTRADICTS):
-            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade_text)
+            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade.name)
         ruled.verdicts.append(decided)
         grade = each.receipt.grade_text
         ruled.closed.append((number, order.order_id if order else None, grade, decided.value, each.receipt.text))

@@ -1,6 +1,5 @@
 """Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -10,16 +9,17 @@ import psycopg
 import structlog
 
 from kvitt.errors import LeaseLost
+from kvitt.hub import journal
 from kvitt.hub.case import Case, find_elsewhere, load_cases
 from kvitt.hub.crash import reached
-from kvitt.hub.desk import Desk
+from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.taken import Incoming, Reading, Taken, failure, numbered, read, unaddressed
-from kvitt.rules.values import Refusal, Scheme
+from kvitt.hub.rapid.standing import find_standings
+from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
+from kvitt.rules.values import Scheme
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
 from kvitt.store.rows import DeadLetterRow, MessageRow
-from kvitt.wire import topics
 
 _CASES, _LEASES = load("cases"), load("leases")
 _log = structlog.get_logger(__name__)
@@ -43,8 +43,9 @@ class Outcome(StrEnum):
 class Submit:
     """Executes batches on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Clock, *, answer_invalid_needs: bool = True) -> None:
+        """`answer_invalid_needs` False: needs that break rules are stored and hear nothing, as of old (design §12)."""
+        self._connection, self._clock, self._answer_invalid_needs = connection, clock, answer_invalid_needs
 
     def __call__(self, batch: Sequence[Incoming]) -> list[Outcome]:
         """One outcome per record, all of them durable on return.
@@ -53,7 +54,7 @@ class Submit:
         partition is no longer ours, or a batch before this one has failed (nothing is done then), psycopg errors when the
         connection is gone.
         """
-        readings = [None if unaddressed(each) else _read(each) for each in batch]
+        readings = [look(each) for each in batch]
         try:
             return self._transact(batch, readings)
         except LeaseLost:
@@ -65,7 +66,7 @@ class Submit:
             _log.warning("batch re-run one by one", records=len(batch), error=type(error).__name__)
             return [self._alone(incoming, reading) for incoming, reading in zip(batch, readings, strict=True)]
 
-    def _alone(self, incoming: Incoming, reading: Reading | None) -> Outcome:
+    def _alone(self, incoming: Incoming, reading: Reading | Aside) -> Outcome:
         try:
             return self._transact([incoming], [reading])[0]
         except LeaseLost:
@@ -75,7 +76,7 @@ class Submit:
                 raise
             if self._repeated(incoming):
                 return Outcome.REPEATED
-            broken = None if reading is None else _with_failure(reading, error)
+            broken = reading if isinstance(reading, Aside) else _with_failure(reading, error)
             _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
             return self._transact([incoming], [broken])[0]
 
@@ -84,17 +85,19 @@ class Submit:
         row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
         return row is not None
 
-    def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | None]) -> list[Outcome]:
+    def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside]) -> list[Outcome]:
         now = self._clock()
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            cases, numbers = self._open(cursor, batch, [each for each in readings if each])
+            cases, numbers = self._open(cursor, batch, [each for each in readings if isinstance(each, Reading)])
             facts = Facts()
-            outcomes = _Sorting(facts, cases, iter(numbers), now).sort(batch, readings)
+            sorting = _Sorting(facts, cases, iter(numbers), now, answer_invalid_needs=self._answer_invalid_needs)
+            outcomes = [sorting.sort(each) for each in readings]
             facts.cases = [case.step() for case in cases.values() if case.changed]
             with self._connection.pipeline():
                 facts.write(cursor)
             reached("submit.before_commit")
         reached("submit.after_commit")
+        journal.taken(facts, outcomes)
         return outcomes
 
     def _open(
@@ -108,6 +111,7 @@ class Submit:
             cursor.execute(_CASES.ensure_cases, [[scheme.value for scheme, _ in keys], [case_id for _, case_id in keys]], binary=True)
             cases = {(case.scheme, case.case_id): case for case in load_cases(cursor, keys)}
             find_elsewhere(cursor, cases, readings)
+            find_standings(cursor, cases, readings)
         if not readings:
             return cases, []
         numbers = cursor.execute(_CASES.next_message_numbers, [len(readings)], binary=True).fetchall()
@@ -134,16 +138,6 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
         raise LeaseLost(f"or not read up to here: a source partition among {', '.join(lease for lease, _ in ordered)}")
 
 
-def _read(incoming: Incoming) -> Reading:
-    """Reads a record; one on which reading itself fails is answered and kept like any that kvitt fails on."""
-    try:
-        return read(incoming)
-    except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
-        digest = hashlib.sha256(incoming.body or b"").digest()
-        scheme = topics.SCHEME_OF_INPUT[incoming.source]
-        return Reading(incoming, scheme, digest, failure(incoming, error), False, f"{type(error).__name__}: {error}")
-
-
 def _with_failure(reading: Reading, error: Exception) -> Reading:
     said = f"{type(error).__name__}: {error}"
     return Reading(reading.incoming, reading.scheme, reading.digest, failure(reading.incoming, error), reading.dry_run, said)
@@ -152,20 +146,18 @@ def _with_failure(reading: Reading, error: Exception) -> Reading:
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each."""
 
-    def __init__(self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime) -> None:
+    def __init__(
+        self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, *, answer_invalid_needs: bool
+    ) -> None:
         self._facts, self._cases, self._numbers, self._now = facts, cases, numbers, now
+        self._answer_invalid_needs = answer_invalid_needs
 
-    def sort(self, batch: Sequence[Incoming], readings: Sequence[Reading | None]) -> list[Outcome]:
-        return [
-            self._unaddressed(incoming) if reading is None else self._handle(reading)
-            for incoming, reading in zip(batch, readings, strict=True)
-        ]
-
-    def _unaddressed(self, incoming: Incoming) -> Outcome:
-        reason = unaddressed(incoming)
-        if incoming.body is None:
+    def sort(self, reading: Reading | Aside) -> Outcome:
+        if isinstance(reading, Reading):
+            return self._handle(reading)
+        if not reading.kept:
             return Outcome.SKIPPED
-        self._bury(incoming, str(reason), None)
+        self._bury(reading.incoming, reading.reason, None)
         return Outcome.DEAD
 
     def _bury(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
@@ -192,18 +184,12 @@ class _Sorting:
 
     def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None) -> tuple[Outcome, Facts]:
         facts = Facts()
-        desk = Desk(facts, self._now)
-        if isinstance(message.claims, Refusal):
-            desk.refuse(case, message, record, message.claims, reason)
-            return Outcome.ANSWERED, facts
-        if case is not None and case.busy:
-            desk.wait(case, message, record)
-            return Outcome.WAITING, facts
-        return Outcome(desk.handle(case, message, record).value), facts
+        desk = desk_for(message, facts, self._now, answer_invalid_needs=self._answer_invalid_needs)
+        return Outcome(desk.take(case, message, record, reason).value), facts
 
     def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception) -> tuple[Outcome, Facts]:
         facts = Facts()
-        Desk(facts, self._now).refuse(None, message, record, failure(reading.incoming, error))
+        desk_for(message, facts, self._now).refuse(None, message, record, failure(reading.incoming, error))
         self._bury(reading.incoming, f"{type(error).__name__}: {error}", message.message_no)
         return Outcome.ANSWERED, facts
 
@@ -211,8 +197,7 @@ class _Sorting:
 def _taken(reading: Reading, number: int, now: datetime) -> tuple[Taken, MessageRow]:
     """The message under its number, and its row as far as it is known before its case is looked at."""
     incoming = reading.incoming
-    assert incoming.key is not None, "unaddressed records have no reading"
-    assert incoming.body is not None, "unaddressed records have no reading"
+    assert incoming.body is not None, "tombstones have no reading"
     taken = numbered(reading, number)
     record = MessageRow(
         number,

@@ -23,7 +23,8 @@ class Teller:
     """Writes what is told about one message: the records of the outbox, with the headers that belong to them."""
 
     def __init__(self, facts: Facts, message: Address, now: datetime) -> None:
-        self._facts, self._message, self._now = facts, message, now
+        assert message.key is not None, "only the rapid has messages without a key"
+        self._facts, self._message, self._key, self._now = facts, message, message.key, now
         carried = [*topics.decode_headers(message.headers), ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
         self._carried: list[topics.Header] = carried
         self._plain = topics.encode_headers(carried)
@@ -36,19 +37,19 @@ class Teller:
         """The answer under the sender's key; gives its bytes. `reason` explains a refusal further, in a header."""
         value = status.encode(answer)
         headers = self._plain if reason is None else topics.encode_headers([*self._carried, ("reason", reason)])
-        self._tell(topics.STATUSES, self._message.key, value, headers, event or self._event(answer.status.value))
+        self._tell(topics.STATUSES, self._key, value, headers, event or self._event(answer.status.value))
         return value
 
     def no_change(self) -> None:
         """For a dry run: that the simulation succeeded without postings, on the scheme's topic if it has one."""
         topic = topics.DRY_RUNS.get(self._message.scheme)
         if topic:
-            self._tell(topic, self._message.key, dry_run.encode_no_change(self._message.scheme), self._plain, self._event("info"))
+            self._tell(topic, self._key, dry_run.encode_no_change(self._message.scheme), self._plain, self._event("info"))
 
     def simulation(self, order: Order) -> bytes:
         """The request to simulate an order; gives its bytes."""
         value = order_xml.encode_simulation(order)
-        self._tell(topics.SIMULATIONS, self._message.key, value, self._plain, self._event(f"simulation {order.area}"))
+        self._tell(topics.SIMULATIONS, self._key, value, self._plain, self._event(f"simulation {order.area}"))
         return value
 
     def order(self, order: Order, xml: bytes, case: Case) -> None:
@@ -66,7 +67,7 @@ class Teller:
             )
         headers = topics.encode_headers([*self._carried, ("uids", uids)])
         event = event_id(order.order_id, "order")
-        self._facts.outbox.append(OutboxRow(topics.ORDERS, self._message.key, None, headers, event, message_no, order.order_id, now))
+        self._facts.outbox.append(OutboxRow(topics.ORDERS, self._key, None, headers, event, message_no, order.order_id, now))
 
     def _tell(self, topic: str, key: bytes, value: bytes, headers: bytes, event: str) -> None:
         self._facts.outbox.append(OutboxRow(topic, key, value, headers, event, self._message.message_no, None, self._now))
@@ -80,7 +81,7 @@ class Teller:
         uids = ",".join(payment_id for payment_id, _ in versions)
         headers = topics.encode_headers([*self._carried, ("uids", uids)]) if uids else self._plain
         event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}")
-        self._tell(topics.ORDERS, self._message.key, receipted(order.xml, receipt), headers, event)
+        self._tell(topics.ORDERS, self._key, receipted(order.xml, receipt), headers, event)
         for payment_id, version in versions:
             event = event_id(OrderId(order.order_id), f"payment {payment_id}")
             row = OutboxRow(

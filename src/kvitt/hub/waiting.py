@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
-from kvitt.hub.desk import Desk
+from kvitt.hub.dialects import desk_for, is_forwarded
 from kvitt.hub.facts import Facts
+from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
@@ -20,40 +21,54 @@ _PER_LOOK = 20
 """How many messages of one case are looked at in one query; more are fetched while none of them opens an order."""
 
 
+class _Queued(NamedTuple):
+    case_no: int
+    message_no: int
+    reading: Reading
+    received_at: datetime
+
+
 def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases."""
     free = {case.case_no: case for case in cases.values() if case.waiting and not case.open_orders}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
+        if forwarded := [case for case in free.values() if is_forwarded(case.scheme)]:
+            load_lines(cursor, forwarded)
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen)
-        find_elsewhere(cursor, cases, [reading for _, _, reading in queued])
-        for case_no, number, reading in queued:
-            case, last_seen[case_no] = free[case_no], number
+        find_elsewhere(cursor, cases, [each.reading for each in queued])
+        for each in queued:
+            case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if not case.open_orders:
-                _handle(case, number, reading, facts, now)
-        seen = {case_no for case_no, _, _ in queued}
+                _handle(case, each, facts, now)
+        seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and not case.open_orders}
 
 
-def _handle(case: Case, number: int, reading: Reading, facts: Facts, now: datetime) -> None:
-    incoming = reading.incoming
-    message = numbered(reading, number)
+def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime) -> None:
+    incoming = queued.reading.incoming
+    message = numbered(queued.reading, queued.message_no, queued.received_at)
     gathered = Facts()
     case.waiting -= 1
     try:
-        Desk(gathered, now).handle(case, message, None)
+        desk_for(message, gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
         _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = Facts()
-        Desk(gathered, now).refuse(case, message, None, failure(incoming, error))
+        desk_for(message, gathered, now).refuse(case, message, None, failure(incoming, error))
     facts.add(gathered)
 
 
-def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int]) -> list[tuple[int, int, Reading]]:
+def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int]) -> list[_Queued]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
-    return [(row[0], row[1], read(Incoming(row[2], row[3], row[4], bytes(row[5]), bytes(row[6]), row[7]))) for row in rows]
+    return [_Queued(row[0], row[1], read(_incoming(row[2:8])), row[8]) for row in rows]
+
+
+def _incoming(row: Sequence[Any]) -> Incoming:
+    key = None if row[3] is None else bytes(row[3])
+    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5])

@@ -63,7 +63,7 @@ class Sender:
         return len(orders)
 
     def _put(self, send: Send, queue: Queue, orders: Sequence[OrderToSend]) -> None:
-        queue.put([Outgoing(order.order_id, order.xml, self._reply_to) for order in orders])
+        queue.put([Outgoing(order.order_id, order.xml, self._reply_to, order.priority) for order in orders])
         reached("send.after_put")
         send.sent([(order.order_id, order.message_no) for order in orders])
 

@@ -21,7 +21,10 @@ Area = NewType("Area", str)
 
 
 class Scheme(StrEnum):
-    """Benefit systems that own cases; the value is the scheme's name on the wire (helved_stream §2.4)."""
+    """Benefit systems that own cases; the value is the scheme's name on the wire (helved_stream §2.4).
+
+    SYKEPENGER is heard on the rapid, as needs with lines of its own; it has neither benefits nor topics of its own (spenn §2).
+    """
 
     DAGPENGER = "DAGPENGER"
     AAP = "AAP"
@@ -29,6 +32,7 @@ class Scheme(StrEnum):
     TILTAKSPENGER = "TILTAKSPENGER"
     HISTORISK = "HISTORISK"
     VALP = "VALP"
+    SYKEPENGER = "SYKEPENGER"
 
 
 class RateType(StrEnum):

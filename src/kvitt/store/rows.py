@@ -30,7 +30,7 @@ class MessageRow(Row, frozen=True):
     source: str
     partition: int
     position: int
-    key: bytes
+    key: bytes | None
     digest: bytes
     body: bytes
     headers: bytes | None
@@ -56,7 +56,7 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, ready to be sent unless it is blocked."""
+    """A new order, ready to be sent unless it is blocked. Only forwarded orders have a key of their own for reconciliation."""
 
     statement = "add_orders"
     order_id: str
@@ -71,6 +71,8 @@ class OrderRow(Row, frozen=True):
     first: bool
     made_at: datetime
     blocked: str | None
+    priority: int = 4
+    reconciliation_key: int | None = None
 
 
 class LineRow(Row, frozen=True):
@@ -89,6 +91,7 @@ class LineRow(Row, frozen=True):
     decided_rate: int | None
     ceased_from: date | None
     decision_id: str
+    forwarded: bool = False
 
 
 class PaymentRow(Row, frozen=True):
@@ -112,7 +115,7 @@ class OutboxRow(Row, frozen=True):
 
     statement = "add_outbox"
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: bytes
     event_id: str
@@ -122,6 +125,17 @@ class OutboxRow(Row, frozen=True):
     case_no: int | None = None
     payment_id: str | None = None
     version: int | None = None
+
+
+class NeedRow(Row, frozen=True):
+    """A need of the rapid that was let in, under its identity within the case."""
+
+    statement = "add_needs"
+    message_no: int
+    case_no: int
+    person: str
+    payment_id: str
+    digest: bytes
 
 
 class AuditRow(Row, frozen=True):

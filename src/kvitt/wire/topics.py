@@ -1,4 +1,4 @@
-"""The names of the topics, who may be heard on them, and the headers of their records (helved_stream §1)."""
+"""The names of the topics, who may be heard on them, and the headers of their records (helved_stream §1, spenn §1)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +24,12 @@ INTERNAL_INPUTS = {
     Scheme.TILTAKSPENGER: "helved.utbetalinger-tp.v1",
 }
 SCHEME_OF_INPUT = {topic: scheme for table in (EXTERNAL_INPUTS, INTERNAL_INPUTS) for scheme, topic in table.items()}
+"""The topics on which only inputs are, with the scheme of all that stands there."""
+
+RAPID = "tbd.rapid.v1"
+"""The rapid, whatever its configured name outside: needs come in on it, and answers and events go out on it (spenn §1)."""
+SCHEME_OF_SOURCE = {**SCHEME_OF_INPUT, RAPID: Scheme.SYKEPENGER}
+"""The scheme of everything that may be taken in, by the topic it came on."""
 
 PENDING_PAYMENTS = "helved.pending-utbetalinger.v1"
 PAYMENTS = "helved.utbetalinger.v1"
@@ -38,7 +44,7 @@ DRY_RUNS = {
     Scheme.TILTAKSPENGER: "helved.dryrun-tp.v1",
 }
 OUTPUTS = (PENDING_PAYMENTS, PAYMENTS, CASES, ORDERS, STATUSES, SIMULATIONS, *DRY_RUNS.values())
-ALL_TOPICS = (*SCHEME_OF_INPUT, *OUTPUTS)
+ALL_TOPICS = (*SCHEME_OF_INPUT, *OUTPUTS, RAPID)
 
 Header = tuple[str, str]
 _encoder = msgspec.json.Encoder()
@@ -46,13 +52,13 @@ _decoder = msgspec.json.Decoder(tuple[Header, ...])
 
 
 def primary_input(scheme: Scheme) -> str:
-    """The topic on which a sender of this scheme is heard; tiltakspenger has only an internal one."""
-    return EXTERNAL_INPUTS.get(scheme) or INTERNAL_INPUTS[scheme]
+    """The topic on which a sender of this scheme is heard; tiltakspenger has only an internal one, sykepenger the rapid."""
+    return EXTERNAL_INPUTS.get(scheme) or INTERNAL_INPUTS.get(scheme, RAPID)
 
 
 def named_input(topic: str) -> str:
     """The name by which a sender knows the topic that its message came in on: the external one where there is one."""
-    return primary_input(SCHEME_OF_INPUT[topic])
+    return primary_input(SCHEME_OF_SOURCE[topic])
 
 
 def encode_headers(headers: Iterable[Header]) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.check.loose import check_messages, check_operators, check_receipts, released_orders
+from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
@@ -30,6 +30,10 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.told_of_no_message),
     (Kind.ORPHAN, SQL.audit_of_no_case),
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
+    (Kind.ORPHAN, SQL.needs_of_no_message),
+    (Kind.ORPHAN, SQL.copies_of_no_receipt),
+    (Kind.TOLD, SQL.receipts_without_copy),
+    (Kind.CASE, SQL.imports_not_as_noted),
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),
     (Kind.DOUBLE, SQL.doubled_places),
@@ -69,6 +73,7 @@ class _Check:
                 self._progress(done, total)
         check_messages(self._reader, self._found)
         check_receipts(self._reader, self._found)
+        check_copies(self._reader, self._found)
         check_operators(self._reader, self._found)
         self._check_over_all()
         return self._found.report()
@@ -77,8 +82,9 @@ class _Check:
         try:
             replay = Replay(stored, self._found, self._elsewhere, self._released)
             replay.run()
-            compare(replay)
+            # What was told goes first: how far an order has come is part of what a need was told last.
             compare_told(replay)
+            compare(replay)
         except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
             self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
 

@@ -3,10 +3,9 @@
 from datetime import datetime
 
 from kvitt.hub.taken import Incoming, Reading, Taken, read
-from kvitt.rules.answers import Answer, Details
+from kvitt.hub.voice import Asked, Forwarded
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow, MessageStep
-from kvitt.wire import status
 
 
 class Course:
@@ -31,11 +30,13 @@ class Course:
         self.answered_at = step.answered_at or self.answered_at
         self.answer = step.answer or self.answer
 
-    def answered_so_far(self) -> tuple[Answer, Details]:
-        """The last answer, and the lines that every answer of the message names."""
-        assert self.answer is not None, "a message with orders has been answered MOTTATT"
-        answer = status.decode(self.answer)
-        return answer, answer.details or Details(None, ())
+    def asked(self, order: Forwarded | None) -> Asked:
+        """The message as whoever tells of it takes it, with the answer so far; `order` is that of a need."""
+        stored = self.stored
+        address = (stored.message_no, stored.source, stored.partition, stored.position, stored.key, stored.headers, stored.scheme)
+        asked = Asked((*address, None, self.answer or b"", stored.case_no, stored.body, stored.received_at))
+        asked.order = order
+        return asked
 
 
 def read_again(stored: MessageRow) -> Reading:
@@ -56,4 +57,5 @@ def taken_again(stored: MessageRow, reading: Reading) -> Taken:
         stored.body,
         reading.claims,
         reading.dry_run,
+        stored.received_at,
     )

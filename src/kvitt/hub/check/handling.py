@@ -7,14 +7,21 @@ from msgspec.structs import replace
 from kvitt.errors import KvittError
 from kvitt.hub.case import Case
 from kvitt.hub.check.course import Course
-from kvitt.hub.desk import Desk
+from kvitt.hub.dialects import desk_for, is_forwarded
 from kvitt.hub.facts import Facts
+from kvitt.hub.rapid.desk import TECHNICAL
+from kvitt.hub.rapid.standing import identity_of
 from kvitt.rules.answers import Status
 from kvitt.rules.claims import Claims
+from kvitt.rules.needs import Need
+from kvitt.rules.receipts import BASE
 from kvitt.rules.refusals import unchangeable
+from kvitt.rules.states import MessageState
 from kvitt.rules.values import PaymentId, Refusal
 from kvitt.store.rows import AuditRow
 from kvitt.wire import status
+from kvitt.wire.rapid import solutions
+from kvitt.wire.rapid.solutions import SolutionStatus
 
 Elsewhere = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 """Which of these payment ids another case than the numbered one has, or ever had."""
@@ -41,8 +48,12 @@ def is_failure(course: Course) -> Refusal | None:
     """The stored answer, if it says that kvitt itself failed on the message: such an answer can not be derived again."""
     if course.stored.answer is None:
         return None
+    if is_forwarded(course.taken.scheme):
+        told = solutions.decode(course.stored.answer)
+        failed = told.status is SolutionStatus.FAILED and told.text.startswith(TECHNICAL + _FAILURE)
+        return Refusal(500, told.text.removeprefix(TECHNICAL), BASE) if failed else None
     answer = status.decode(course.stored.answer)
-    failed = answer.status is Status.FAILED and answer.error and answer.error.text.startswith(_FAILURE)
+    failed = answer.status is Status.FAILED and answer.error is not None and answer.error.text.startswith(_FAILURE)
     return answer.error if failed else None
 
 
@@ -50,23 +61,40 @@ def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere)
     """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
     case.elsewhere = frozenset()
     yield _handled(case, course, entry)
-    if course.stored.answer is None or status.decode(course.stored.answer).error is None:
-        return
-    claims = course.reading.claims
-    if isinstance(claims, Claims) and status.decode(course.stored.answer).error == unchangeable("sakId"):
+    if is_forwarded(case.scheme):
+        yield from _repeats(case, course, entry)
+    elif course.stored.answer is not None and status.decode(course.stored.answer).error == unchangeable("sakId"):
+        claims = course.reading.claims
+        assert isinstance(claims, Claims), "only what can be read is compared with other cases"
         case.elsewhere = elsewhere(case.case_no, [claim.payment_id for claim in claims.payments])
         yield _handled(case, course, entry)
     if failure := is_failure(course):
         facts = Facts()
-        Desk(facts, entry.at).refuse(case, course.taken, None, replace(failure))
+        desk_for(course.taken, facts, entry.at).refuse(case, course.taken, None, replace(failure))
         yield facts
+
+
+def _repeats(case: Case, course: Course, entry: AuditRow) -> Iterator[Facts | None]:
+    """A repeat hears what was told last; that an order was sent is no entry of the chain, and yet may be what it heard."""
+    need = course.reading.claims
+    standing = case.standings.get(identity_of(need)) if isinstance(need, Need) else None
+    if standing and course.stored.answer:
+        before = standing.told
+        standing.told = course.stored.answer
+        if solutions.decode(standing.told).status is SolutionStatus.TRANSFERRED:
+            yield _handled(case, course, entry)
+        standing.told = before
 
 
 def _handled(case: Case, course: Course, entry: AuditRow) -> Facts | None:
     """What the desk does; None when it fails, as it then has failed before."""
     facts = Facts()
+    desk = desk_for(course.taken, facts, entry.at)
     try:
-        Desk(facts, entry.at).handle(case, course.taken, None)
+        if course.state is MessageState.RECEIVED and is_forwarded(case.scheme):
+            desk.take(case, course.taken, course.stored)
+        else:
+            desk.handle(case, course.taken, None)
     except (KvittError, ValueError, OverflowError):
         return None
     return facts

@@ -10,16 +10,19 @@ from kvitt.hub.audit import digest
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.handling import is_failure
+from kvitt.hub.check.replay import step_of
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold
 from kvitt.hub.check.told import match_told
-from kvitt.hub.desk import Desk
+from kvitt.hub.clock import oslo
+from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
 from kvitt.rules.states import MessageState
-from kvitt.rules.values import Refusal
 from kvitt.store.rows import AuditRow, MessageRow, OutboxRow
 from kvitt.wire import receipt_xml
+from kvitt.wire.rapid import events
+from kvitt.wire.rapid.receipt_text import normalised
 
 _SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
 _WITHOUT_ORDER = frozenset({Verdict.UNMATCHED, Verdict.UNREADABLE})
@@ -47,14 +50,16 @@ def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings) 
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
     course, facts = Course(stored), Facts()
-    failure = is_failure(course)
-    refusal = course.reading.claims if isinstance(course.reading.claims, Refusal) else failure
-    if refusal is None:
+    if course.reading.case_key and not is_failure(course):
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return
-    again = failure or refusal
-    Desk(facts, stored.received_at).refuse(None, course.taken, None, again, course.reading.dead)
-    course.step(facts.steps[0])
+    failure = is_failure(course)
+    desk = desk_for(course.taken, facts, stored.received_at, answer_invalid_needs=stored.answer is not None)
+    if failure:
+        desk.refuse(None, course.taken, None, failure)
+    else:
+        desk.take(None, course.taken, stored, course.reading.dead)
+    course.step(step_of(facts))
     if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, course.answer, stored.received_at):
         found.differs(Kind.MESSAGE, None, stored.message_no, "is not answered with its refusal")
     if failure:  # its reason stands in a header in kvitt's own words of that day
@@ -86,6 +91,17 @@ def _check_receipt(stored: StoredReceipt, found: Findings) -> None:
         return
     if stored.outcome == Verdict.UNMATCHED and (receipt.grade_text, receipt.text) != (stored.grade, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
+
+
+def check_copies(reader: Reader, found: Findings) -> None:
+    """Makes again every copy of a receipt that the rapid heard."""
+    after = 0
+    while rows := reader.rows(SQL.copies_of_receipts, after=after, limit=SPAN):
+        found.looked_at("records_told", len(rows))
+        for outbox_no, event, made_at, key, value, body in rows:
+            if key is not None or bytes(value) != events.raw_receipt(normalised(bytes(body)), event, oslo(made_at)):
+                found.differs(Kind.TOLD, None, outbox_no, "copies a receipt otherwise than it came")
+        after = rows[-1][0]
 
 
 def released_orders(reader: Reader) -> frozenset[str]:

@@ -24,6 +24,7 @@ def compare(replay: Replay) -> None:
     outcome.messages()
     outcome.orders()
     outcome.lines()
+    outcome.needs()
     outcome.payments()
     outcome.receipts()
 
@@ -123,6 +124,16 @@ class _Outcome:
             else:
                 text = f"differs in {unequal(given, stands)}"
             self._differs(Kind.LINE, f"{place[0]}/{place[1]}", text)
+
+    def needs(self) -> None:
+        made = {need.message_no: need for need in self._replay.needs}
+        for stored in self._stored.needs:
+            given = made.pop(stored.message_no, None)
+            if given != stored:
+                text = f"differs in {unequal(given, stored)}" if given else "is a need that was not let in"
+                self._differs(Kind.MESSAGE, stored.message_no, text)
+        for number in made:
+            self._differs(Kind.MESSAGE, number, "has no identity among the needs")
 
     def payments(self) -> None:
         made = dict(self._replay.versions)

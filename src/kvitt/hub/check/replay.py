@@ -3,28 +3,27 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
-from uuid import UUID, uuid5
-
-from kvitt.errors import UnreadableReceipt
+from kvitt.errors import Undecodable, UnreadableReceipt
 from kvitt.hub.audit import What, digest
-from kvitt.hub.books import answer_for, worse
 from kvitt.hub.case import Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.handling import Elsewhere, agrees, repeated
+from kvitt.hub.check.imports import taken_over
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
-from kvitt.hub.desk import Desk, lines_digest
+from kvitt.hub.desk import lines_digest
+from kvitt.hub.dialects import desk_for, is_forwarded, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
-from kvitt.hub.tell import Teller, tell_case_list
-from kvitt.rules.answers import Answer, Receipt, Status
-from kvitt.rules.ids import event_id
-from kvitt.rules.refusals import WITHDRAWN
+from kvitt.hub.tell import tell_case_list
+from kvitt.hub.voice import Forwarded, Voice
+from kvitt.rules.answers import Receipt
+from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
-from kvitt.rules.values import Action, Area, OrderId
-from kvitt.store.rows import AuditRow, LineRow, MessageStep, OrderRow, OutboxRow, PaymentRow
-from kvitt.wire import receipt_xml, status
+from kvitt.rules.values import Action, Area
+from kvitt.store.rows import AuditRow, LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.wire import receipt_xml
 
 _VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
 _KNOWN = frozenset(What)
@@ -60,6 +59,7 @@ class Replay:
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
+        self.needs: list[NeedRow] = []
         self.versions: dict[VersionKey, Version] = {}
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self._by_order: dict[str, list[Version]] = {}
@@ -78,6 +78,8 @@ class Replay:
             self.chain.follow(entry)
             if entry.what not in _KNOWN:
                 self._differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+            elif entry.what == What.IMPORTED:
+                self._imported(entry)
             elif entry.what == What.WITHDRAWN:
                 self._withdrawn(entry)
             elif entry.what in _VERDICT:
@@ -96,6 +98,23 @@ class Replay:
             except UnreadableReceipt:
                 self._differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
+    def _imported(self, entry: AuditRow) -> None:
+        """The case as another hub left it: its first versions are true from the start, by no order of ours."""
+        if entry is not self.stored.audit[0]:
+            self._differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
+            return
+        try:
+            again = taken_over(self.stored, entry.at)
+        except Undecodable:
+            self._differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
+            return
+        if not agrees(again.entry, entry):
+            self._differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
+        self.case.person, self.case.areas = again.person, list(again.areas)
+        for row in again.versions:
+            version = self.versions[row.payment_id, row.version] = Version(row)
+            self._becomes_true(version)
+
     def _course(self, entry: AuditRow) -> Course | None:
         """The course of the message that an entry tells of; its first entry begins it."""
         number = entry.message_no
@@ -113,20 +132,22 @@ class Replay:
         if not self.case.busy:
             self._differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         facts = Facts()
-        Desk(facts, entry.at).wait(self.case, course.taken, course.stored)
-        kept = facts.messages[0]
-        course.step(MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer))
+        desk_for(course.taken, facts, entry.at).wait(self.case, course.taken, course.stored)
+        course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
             self._differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
         self.told.extend(facts.outbox)
+        self.needs.extend(facts.needs)
 
     def _handled(self, entry: AuditRow, course: Course) -> None:
         number = course.stored.message_no
-        if self.case.open_orders:
+        # On the rapid repeats and refusals are answered at once, whatever the case is busy with.
+        in_turn = entry.what == What.ORDERED or not is_forwarded(self.case.scheme)
+        if in_turn and self.case.open_orders:
             self._differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open")
-        if number <= self._last_handled:
+        if in_turn and number <= self._last_handled:
             self._differs(Kind.ENTRY, entry.seq, "was handled after a later message")
-        self._last_handled = number
+        self._last_handled = number if in_turn else self._last_handled
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
         facts = repeated(self.case, course, entry, self._elsewhere)
@@ -134,10 +155,18 @@ class Replay:
             self._differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
             self._take_as_stored(course)
             return
-        course.step(facts.steps[0])
+        course.step(step_of(facts))
         self.told.extend(facts.outbox)
         self.lines.extend(facts.lines)
+        self.needs.extend(facts.needs)
         self._made(course, facts.orders, facts.payments)
+        self._stand(course)
+
+    def _stand(self, course: Course) -> None:
+        """What a repeat of this need would hear from now on."""
+        for standing in self.case.standings.values():
+            if standing.message_no == course.stored.message_no and course.answer:
+                standing.state, standing.told = course.state, course.answer
 
     def _take_as_stored(self, course: Course) -> None:
         """Goes on from the stored rows, so that what follows is still compared."""
@@ -189,15 +218,13 @@ class Replay:
         self._drop(order.made)
         if course.trusted:
             facts = Facts()
-            course.answer = status.encode(Answer(Status.FAILED, course.answered_so_far()[1], WITHDRAWN))
+            course.answer = self._voice(course, facts, entry).withdrawn(order.made.order_id, last=not course.open_orders)
             if (digest(course.answer), course.stored.message_no) != (entry.digest, entry.message_no):
                 self._differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
-            if not course.open_orders:
-                event = str(uuid5(UUID(order.made.order_id), "withdrawn"))
-                Teller(facts, course.taken, entry.at).status(status.decode(course.answer), event)
             self.told.extend(facts.outbox)
         if not course.open_orders:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
+        self._stand(course)
 
     def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Receipt, ruling: Verdict) -> None:
         content = digest(order.made.xml, receipt.grade_text.encode(), receipt.text.encode())
@@ -208,7 +235,9 @@ class Replay:
         if answered is None or answered.order_id != order.made.order_id:
             self._differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
-        possible = {verdict(receipt, OrderState.SENT, in_doubt=False), verdict(receipt, OrderState.UNKNOWN, in_doubt=True)}
+        own = not is_forwarded(self.case.scheme)
+        states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
+        possible = {verdict(receipt, state, in_doubt, own_lines=own) for state, in_doubt in states}
         if ruling not in possible:
             self._differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 
@@ -222,42 +251,60 @@ class Replay:
             course.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
             versions = self._accept(order.made, entry) if ruling is Verdict.ACCEPTED else self._drop(order.made)
-        if receipt is not None:
-            self._tell_again(entry, course, Settled(_candidate(order), receipt, entry.receipt_no or 0, ruling), versions)
-
-    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey]) -> None:
-        facts, order_id = Facts(), OrderId(settled.order.order_id)
-        teller = Teller(facts, course.taken, entry.at)
-        teller.receipt(settled.order, settled.receipt, versions)
-        final = settled.verdict is not Verdict.UNCLEAR and not course.open_orders
+        final = ruling is not Verdict.UNCLEAR and not course.open_orders
         if final:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
-        if course.trusted:
-            answer, details = course.answered_so_far()
-            told = answer_for(settled, details)
-            if settled.verdict is Verdict.UNCLEAR:
-                teller.status(told, event_id(order_id, "unclear"))
-            else:
-                course.answer = status.encode(worse(answer, told))
-            if final:
-                teller.status(status.decode(course.answer or b""), event_id(order_id, "answer"))
+        if receipt is not None and course.trusted:
+            body = self.stored.receipts[entry.receipt_no or 0].body
+            settled = Settled(_candidate(order), receipt, entry.receipt_no or 0, ruling, body)
+            self._tell_again(entry, course, settled, versions, final=final)
+        self._stand(course)
+
+    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey], *, final: bool) -> None:
+        facts = Facts()
+        voice = self._voice(course, facts, entry)
+        voice.receipt(settled, versions)
+        if settled.verdict is Verdict.UNCLEAR:
+            course.answer = voice.unclear(settled) or course.answer
+        else:
+            course.answer = voice.settled(settled, course.answer or b"")
+        if final:
+            voice.final(course.answer or b"", settled.order.order_id)
         self.told.extend(facts.outbox)
+
+    def _voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
+        return voice_for(course.asked(self.forwarded(course)), facts, entry.at)
+
+    def forwarded(self, course: Course) -> Forwarded | None:
+        """The order of a need, as it was made."""
+        made = next((self.orders[order_id].made for order_id in course.order_ids), None)
+        if made is None or made.reconciliation_key is None:
+            return None
+        return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
     def _accept(self, order: OrderRow, entry: AuditRow) -> list[VersionKey]:
         """The versions of an order become the truth; gives them in case-list order."""
         became = sorted(self._by_order.get(order.order_id, ()), key=lambda each: each.made.listed)
         for version in became:
-            if before := self._current.get(version.made.payment_id):
-                before.superseded = True
-            self._current[version.made.payment_id] = version
-            version.state = PaymentState.ACCEPTED
-            self.case.accepted(version.made.document, version.made.listed)
+            self._becomes_true(version)
         in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
         self.case.known_to_rail(Area(order.area), order.person)
+        self.case.forwarded += [
+            ForwardedLine(line.line_id, line.refers_to, line.class_code, line.start_on, line.end_on, line.amount, line.ceased_from)
+            for line in self.lines
+            if line.forwarded and line.order_id == order.order_id
+        ]
         if any(each.made.action != Action.UPDATE for each in became):
             self._relist(order.message_no, entry)
         return [(each.made.payment_id, each.made.version) for each in became]
+
+    def _becomes_true(self, version: Version) -> None:
+        if before := self._current.get(version.made.payment_id):
+            before.superseded = True
+        self._current[version.made.payment_id] = version
+        version.state = PaymentState.ACCEPTED
+        self.case.accepted(version.made.document, version.made.listed)
 
     def _relist(self, message_no: int, entry: AuditRow) -> None:
         facts = Facts()
@@ -269,6 +316,14 @@ class Replay:
         for version in self._by_order.get(order.order_id, ()):
             version.state = PaymentState.DROPPED
         return []
+
+
+def step_of(facts: Facts) -> MessageStep:
+    """What handling did to the message, whether it was stored before or came in with it."""
+    if facts.steps:
+        return facts.steps[0]
+    kept = facts.messages[0]
+    return MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer)
 
 
 def _candidate(order: MadeOrder) -> Candidate:

@@ -44,6 +44,7 @@ class Counts(Struct, frozen=True):
     messages: int = 0
     orders: int = 0
     lines: int = 0
+    needs: int = 0
     payments: int = 0
     receipts: int = 0
     records_told: int = 0

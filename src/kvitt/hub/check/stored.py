@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from kvitt.hub.check.report import Findings
 from kvitt.store.queries import load
-from kvitt.store.rows import AuditRow, LineRow, MessageRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.store.rows import AuditRow, LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 SQL = load("check")
 SPAN = 200
 """How many cases are in memory at once."""
+_MADE = len(OrderRow.__struct_fields__)
 
 
 class StoredOrder(Struct, frozen=True):
@@ -61,6 +62,7 @@ class StoredCase(Struct):
     messages: dict[int, MessageRow] = {}
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
+    needs: list[NeedRow] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     told: list[StoredTold] = []
@@ -107,11 +109,15 @@ def _take_message(case: StoredCase, row: Sequence[Any]) -> None:
 
 
 def _take_order(case: StoredCase, row: Sequence[Any]) -> None:
-    case.orders[row[0]] = StoredOrder(OrderRow(*row[:12]), *row[12:])
+    case.orders[row[0]] = StoredOrder(OrderRow(*row[:_MADE]), *row[_MADE:])
 
 
 def _take_line(case: StoredCase, row: Sequence[Any]) -> None:
     case.lines.setdefault(row[1], []).append(LineRow(*row[1:]))
+
+
+def _take_need(case: StoredCase, row: Sequence[Any]) -> None:
+    case.needs.append(NeedRow(*row))
 
 
 def _take_payment(case: StoredCase, row: Sequence[Any]) -> None:
@@ -134,6 +140,7 @@ _SORTS = (
     ("messages", SQL.messages, 9, _take_message),
     ("orders", SQL.orders, 1, _take_order),
     ("lines", SQL.lines, 0, _take_line),
+    ("needs", SQL.needs, 1, _take_need),
     ("payments", SQL.payments, 0, _take_payment),
     ("receipts", SQL.receipts, 0, _take_receipt),
     ("records_told", SQL.told, 0, _take_told),

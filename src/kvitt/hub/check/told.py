@@ -8,9 +8,8 @@ from kvitt.hub.check.outcome import unequal
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredTold
+from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.tell import Teller
-from kvitt.rules.answers import Details
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import topics
 
@@ -49,14 +48,16 @@ def match_told(found: Findings, case_no: int | None, made: Sequence[OutboxRow], 
 
 
 def _with_rail(replay: Replay) -> list[OutboxRow]:
-    """HOS_OPPDRAG of the messages of which no order is left that has not been with the rail."""
+    """That all orders of a message are with the rail, of those messages where it is so; it is told when the last of them was sent."""
     facts = Facts()
     for course in replay.courses.values():
         orders = [replay.stored.orders.get(order_id) for order_id in course.order_ids]
-        if not orders or not course.trusted or any(order is None or order.sent_at is None for order in orders):
-            continue
-        _, details = course.answered_so_far()
-        Teller(facts, course.taken, course.stored.received_at).with_rail(details or Details(None, ()))
+        sent = [order.sent_at for order in orders if order and order.sent_at]
+        if orders and course.trusted and len(sent) == len(orders):
+            course.answer = course.answer or b""
+            told = voice_for(course.asked(replay.forwarded(course)), facts, max(sent)).with_rail()
+            if told and not any(replay.orders[order_id].settled_by for order_id in course.order_ids):
+                course.answer = told
     return facts.outbox
 
 
@@ -76,5 +77,5 @@ def _compare_lists(replay: Replay, stored: Sequence[StoredTold]) -> None:
             replay.found.differs(Kind.TOLD, replay.stored.case_no, number, "tells a case list that never was")
 
 
-def _content(row: OutboxRow) -> tuple[str, bytes, bytes | None, bytes]:
+def _content(row: OutboxRow) -> tuple[str, bytes | None, bytes | None, bytes]:
     return row.topic, row.key, row.value, row.headers

@@ -119,13 +119,16 @@ def _new_line(line: OrderLine, ends: date, case: CaseKey, book: Book, fresh: dic
 
 
 def _changed_line(line: OrderLine, named: Entry) -> Entry | Answer | None:
-    """A change repeats the line that it names; the only effect it can have is to end the chain."""
-    if line.ref_line or line.ref_case:
+    """A change repeats the line that it names; the only effect it can have is to end the chain.
+
+    A line that says it is unchanged may repeat its reference too, but nothing can come of it.
+    """
+    if line.change is Change.CHANGE and (line.ref_line or line.ref_case):
         return answers.REFERENCE_ON_CHANGE
     said = (line.starts, line.ends, line.amount, line.rate_code, line.class_code)
     if said != (named.starts, named.ends, named.amount, named.rate_code, named.class_code):
         return answers.LINE_DIFFERS
-    if not line.status:
+    if not line.status or line.change is Change.NONE:
         return None
     if line.status != "OPPH":
         return answers.STATUS_UNSUPPORTED

@@ -47,7 +47,7 @@ SELECT nextval('message_numbers') FROM generate_series(1, %b::integer);
 
 -- name: waiting_messages
 -- The longest waiting messages of cases after a given one, at most so many of each, oldest first.
-SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.scheme, m.dry_run
+SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at
 FROM unnest(%b::bigint[], %b::bigint[]) AS c (case_no, after)
 CROSS JOIN LATERAL (
     SELECT * FROM messages AS q

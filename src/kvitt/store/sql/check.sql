@@ -24,8 +24,8 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
-SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, blocked,
-       state, sent_at, settled_at, receipt_no
+SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, blocked, priority,
+       reconciliation_key, state, sent_at, settled_at, receipt_no
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
 -- name: lines
@@ -34,12 +34,17 @@ SELECT o.case_no, l.*
 FROM orders AS o
 CROSS JOIN LATERAL (
     SELECT q.order_id::text, q.position, q.line_id, q.refers_to, q.payment_id::text, q.class_code, q.start_on, q.end_on, q.amount,
-           q.decided_rate, q.ceased_from, q.decision_id
+           q.decided_rate, q.ceased_from, q.decision_id, q.forwarded
     FROM order_lines AS q WHERE q.order_id = o.order_id
     ORDER BY q.position
 ) AS l
 WHERE o.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY o.case_no, o.number, l.position;
+
+-- name: needs
+-- The needs of a span of cases.
+SELECT message_no, case_no, person, payment_id::text, digest
+FROM needs WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
 
 -- name: payments
 -- The payment versions of a span of cases: what was stored when they were made, then what became of them.
@@ -149,10 +154,28 @@ SELECT NULL::bigint, l.line_id, 'is a line of an order that is not there'
 FROM order_lines AS l WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = l.order_id);
 
 -- name: payments_of_no_order
--- Payment versions of orders that are not there, or that belong to another case.
+-- Payment versions of orders that are not there, or that belong to another case; the first ones of a case that was taken over are of
+-- an order before our time.
 SELECT p.case_no, p.payment_id || ' version ' || p.version, 'was made by an order that its case does not have'
 FROM payments AS p
-WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no);
+WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no)
+  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'));
+
+-- name: imports_not_as_noted
+-- How much imports took over, where it is not what is there: a case that nothing has happened to since is known by nothing else.
+SELECT NULL::bigint, 'imports',
+       format('took over %%s cases with %%s payments, where %%s cases with %%s are there', n.cases, n.payments, t.cases, t.payments)
+FROM (
+    SELECT coalesce(sum(w.noted[1]::bigint), 0) AS cases, coalesce(sum(w.noted[2]::bigint), 0) AS payments
+    FROM audit AS a
+    CROSS JOIN LATERAL regexp_match(a.note, '"subject":"(\d+) cases, (\d+) payments"') AS w (noted)
+    WHERE a.chain = 0 AND a.what = 'imported'
+) AS n
+CROSS JOIN (
+    SELECT (SELECT count(*) FROM audit WHERE chain <> 0 AND seq = 1 AND what = 'imported') AS cases,
+           (SELECT count(*) FROM payments WHERE version = 0) AS payments
+) AS t
+WHERE (n.cases, n.payments) <> (t.cases, t.payments);
 
 -- name: receipts_of_no_order
 -- Receipts of orders that are not there.
@@ -162,7 +185,8 @@ FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orde
 -- name: told_of_no_message
 -- What is told of messages that are not there.
 SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
-FROM outbox AS o WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no);
+FROM outbox AS o
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no) AND NOT (o.message_no IS NULL AND o.topic = 'tbd.rapid.v1');
 
 -- name: audit_of_no_case
 -- Audit entries of cases that are not there.
@@ -182,7 +206,7 @@ WHERE d.message_no IS NOT NULL
 -- name: doubled_lines
 -- Line ids that were made more than once; the rail would take the second for the first.
 SELECT NULL::bigint, line_id, 'was made ' || count(*) || ' times'
-FROM order_lines WHERE ceased_from IS NULL GROUP BY line_id HAVING count(*) > 1;
+FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded GROUP BY line_id HAVING count(*) > 1;
 
 -- name: doubled_events
 -- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one tells.
@@ -222,3 +246,33 @@ WHERE r.topic = ANY (%(outputs)s::text[])
 -- Places in topics that more than one record of the outbox claims.
 SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place of ' || count(*) || ' records'
 FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;
+
+-- name: needs_of_no_message
+-- Needs whose message is not there, or is of another case.
+SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not have'
+FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
+
+-- name: copies_of_receipts
+-- The next copies of receipts that the rapid heard, with the receipts.
+SELECT o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
+FROM outbox AS o
+JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id
+WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1' AND o.outbox_no > %(after)s
+ORDER BY o.outbox_no LIMIT %(limit)s;
+
+-- name: copies_of_no_receipt
+-- Copies of receipts that never came.
+SELECT NULL::bigint, o.outbox_no::text, 'copies a receipt that is not there'
+FROM outbox AS o
+WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1'
+  AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id);
+
+-- name: receipts_without_copy
+-- Receipts of forwarded orders that the rapid has not heard.
+SELECT o.case_no, r.receipt_no::text, 'was not copied to the rapid'
+FROM orders AS o
+JOIN receipts AS r ON r.order_id = o.order_id
+WHERE o.reconciliation_key IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM outbox AS q WHERE q.message_no IS NULL AND q.event_id = md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid
+  );

@@ -13,11 +13,12 @@ UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
-RETURNING o.order_id::text, o.xml, o.message_no, o.number;
+RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority;
 
 -- name: lock_messages
--- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them.
-SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme, m.state, m.answer, m.case_no
+-- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them; a need is part of its answers.
+SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme, m.state, m.answer, m.case_no,
+       CASE WHEN m.scheme = 'SYKEPENGER' THEN m.body END, m.received_at
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
 ORDER BY m.message_no
@@ -55,7 +56,7 @@ UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
 WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL
-RETURNING o.order_id::text, o.xml, o.message_no, o.number;
+RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority;
 
 -- name: add_receipts
 -- Stores raw receipts; one that the queue handed out before is left alone and gives no row. The outcome is written when it is known.

@@ -16,20 +16,25 @@ FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::
 WHERE m.message_no = s.message_no
   AND ((m.state = 'waiting' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
 
+-- name: add_needs
+-- Stores the identity of needs that were let in.
+INSERT INTO needs (message_no, case_no, person, payment_id, digest)
+SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::bytea[]);
+
 -- name: add_orders
 -- Stores new orders in state ready.
 INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-                    blocked, state)
+                    blocked, priority, reconciliation_key, state)
 SELECT o.*, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[], %b::text[]) AS o;
+            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[]) AS o;
 
 -- name: add_lines
--- Stores the lines of new orders; the unique index refuses a line id that was ever made before.
+-- Stores the lines of new orders; the unique index refuses a line id of ours that was ever made before.
 INSERT INTO order_lines (order_id, position, line_id, refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate,
-                         ceased_from, decision_id)
+                         ceased_from, decision_id, forwarded)
 SELECT * FROM unnest(%b::uuid[], %b::smallint[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::date[], %b::date[], %b::bigint[],
-                     %b::bigint[], %b::date[], %b::text[]);
+                     %b::bigint[], %b::date[], %b::text[], %b::boolean[]);
 
 -- name: add_payments
 -- Stores new versions of payments in state pending.

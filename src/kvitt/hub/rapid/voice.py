@@ -1,0 +1,72 @@
+"""How the order of a need is told of: solutions on the need, and the events of the rapid (spenn §2.5, §2.6, §3.3)."""
+
+from datetime import datetime
+
+from kvitt.hub.facts import Facts
+from kvitt.hub.rapid.tell import NeedTeller
+from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.voice import Asked, Versions, named_withdrawal
+from kvitt.rules.answers import Grade
+from kvitt.rules.ids import event_id
+from kvitt.rules.needs import Need
+from kvitt.rules.refusals import WITHDRAWN
+from kvitt.rules.values import OrderId
+from kvitt.wire.rapid import need as needs
+from kvitt.wire.rapid import packet, solutions
+from kvitt.wire.rapid.packet import Trace
+from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
+
+
+class NeedVoice:
+    """Speaks about one need that has an order."""
+
+    def __init__(self, facts: Facts, asked: Asked, now: datetime) -> None:
+        assert asked.order is not None, "a need that is told of has an order"
+        order = asked.order
+        self._teller = NeedTeller(facts, asked.address, asked.body, asked.received_at, now)
+        found = needs.read(asked.body)
+        assert isinstance(found, Need), "only needs that can be read have orders"
+        self._need, self._order, self._order_id = found, order, OrderId(order.order_id)
+        self._cause: Trace | None = None
+
+    def with_rail(self) -> bytes | None:
+        """The order with its bytes as on the queue, then OVERFØRT."""
+        order = self._order
+        cause = self._teller.transferred(self._need, order.key, order.xml, self._order_id, order.made_at)
+        solution = Solution(
+            SolutionStatus.TRANSFERRED,
+            TEXTS[SolutionStatus.TRANSFERRED],
+            sent_at=packet.default_text(self._teller.at),
+            key=order.key,
+        )
+        told = solutions.encode(solution)
+        self._teller.answer(told, event_id(self._order_id, "with rail"), cause)
+        return told
+
+    def receipt(self, settled: Settled, versions: Versions) -> None:
+        """What the rail said of the order, as an event of its own. Forwarded orders have no payments."""
+        assert not versions, "forwarded orders have no payments"
+        self._cause = self._teller.transaction_status(self._need, self._order.key, settled.receipt, settled.body, self._order_id)
+
+    def settled(self, settled: Settled, so_far: bytes) -> bytes:  # noqa: ARG002 - a need has one order, so there is nothing to weigh
+        """The solution by the receipt's severity."""
+        accepted_before = settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING)
+        assert not accepted_before, "what the rail refuses of a sender's own lines proves nothing"
+        return solutions.encode(solutions.of_receipt(settled.receipt, self._order.key, self._teller.at))
+
+    def unclear(self, settled: Settled) -> bytes | None:
+        """FEIL with the rail's raw words; a later receipt may settle the order after all."""
+        told = solutions.encode(solutions.of_receipt(settled.receipt, self._order.key, self._teller.at))
+        self._teller.answer(told, event_id(self._order_id, "unclear"), self._cause)
+        return told
+
+    def final(self, answer: bytes, order_id: str) -> None:
+        """The solution that the receipt gave."""
+        self._teller.answer(answer, event_id(OrderId(order_id), "answer"), self._cause)
+
+    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
+        """FEIL, with the reason that nothing was sent."""
+        assert last, "a need has one order"
+        told = solutions.encode(Solution(SolutionStatus.FAILED, WITHDRAWN.text, key=self._order.key))
+        self._teller.answer(told, named_withdrawal(order_id))
+        return told

@@ -1,0 +1,127 @@
+"""How the orders of a message are told of: the same moments in both dialects, in the words of each.
+
+An answer is opaque to whoever books: bytes that only the dialect reads, kept with the message as what its sender was told last, or
+will be told once its last order is settled.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+
+from kvitt.hub.facts import Facts
+from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.taken import Address
+from kvitt.hub.tell import Teller
+from kvitt.rules.answers import Answer, Details, Grade, Status
+from kvitt.rules.ids import event_id
+from kvitt.rules.receipts import answer_to
+from kvitt.rules.refusals import WITHDRAWN
+from kvitt.rules.values import OrderId, Scheme
+from kvitt.wire import status
+
+Versions = Sequence[tuple[str, int]]
+"""The payments that an order made true, as (payment id, version)."""
+
+
+class Forwarded(Struct, frozen=True):
+    """The order of a need: what is told of it besides the need."""
+
+    order_id: str
+    key: int
+    made_at: datetime
+    xml: bytes
+
+
+class Asked:
+    """A message whose orders are being settled: whom to tell, and the answer so far.
+
+    Needs come with their body, for it is part of every answer, and with their order.
+    """
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.address = Address(row[0], row[1], row[2], row[3], None if row[4] is None else bytes(row[4]), row[5], Scheme(row[6]))
+        self.answer = bytes(row[8])
+        self.body = b"" if row[10] is None else bytes(row[10])
+        self.received_at: datetime = row[11]
+        self.order: Forwarded | None = None
+
+
+class Voice(Protocol):
+    """What a dialect says about one message at one moment."""
+
+    def with_rail(self) -> bytes | None:
+        """All orders are with the rail; gives the answer to keep if it is another one from now on."""
+
+    def receipt(self, settled: Settled, versions: Versions) -> None:
+        """What a receipt says of an order, for those who follow orders."""
+
+    def settled(self, settled: Settled, so_far: bytes) -> bytes:
+        """The answer that a receipt makes of the one so far; nothing is told yet."""
+
+    def unclear(self, settled: Settled) -> bytes | None:
+        """Tells that a receipt says nothing certain; gives the answer to keep if it is another one from now on."""
+
+    def final(self, answer: bytes, order_id: str) -> None:
+        """Tells the last answer; `order_id` is the order that was settled last."""
+
+    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
+        """The answer when an operator took an order back; it is told if that was the `last` open one."""
+
+
+def answer_for(settled: Settled, details: Details) -> Answer:
+    """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
+    if settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING):
+        return Answer(Status.OK, details)
+    return answer_to(settled.receipt, details)
+
+
+def worse(one: Answer, other: Answer) -> Answer:
+    """Of the answers to the orders of one message: a failure counts more than a note, a note more than none."""
+    if one.status is Status.FAILED or (one.error is not None and other.status is not Status.FAILED):
+        return one
+    return other
+
+
+class StatusVoice:
+    """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved_stream §1, §3.6)."""
+
+    def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
+        self._teller = Teller(facts, address, now)
+        self._details = status.decode(answer).details or Details(None, ())
+
+    def with_rail(self) -> bytes | None:
+        """HOS_OPPDRAG; the answer to keep stays as it is."""
+        self._teller.with_rail(self._details)
+        return None
+
+    def receipt(self, settled: Settled, versions: Versions) -> None:
+        """The order with its receipt, and the payments that it made true."""
+        self._teller.receipt(settled.order, settled.receipt, versions)
+
+    def settled(self, settled: Settled, so_far: bytes) -> bytes:
+        """The worse one of both answers."""
+        return status.encode(worse(status.decode(so_far), answer_for(settled, self._details)))
+
+    def unclear(self, settled: Settled) -> bytes | None:
+        """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
+        self._teller.status(answer_for(settled, self._details), event_id(OrderId(settled.order.order_id), "unclear"))
+        return None
+
+    def final(self, answer: bytes, order_id: str) -> None:
+        """OK or FEILET."""
+        self._teller.status(status.decode(answer), event_id(OrderId(order_id), "answer"))
+
+    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
+        """FEILET, with the reason that nothing was sent."""
+        answer = Answer(Status.FAILED, self._details, WITHDRAWN)
+        if last:
+            self._teller.status(answer, named_withdrawal(order_id))
+        return status.encode(answer)
+
+
+def named_withdrawal(order_id: str) -> str:
+    """The id of telling that an order was taken back."""
+    return str(uuid5(UUID(order_id), "withdrawn"))

@@ -1,0 +1,102 @@
+"""Alarms about orders that have no receipt after the set time within the rail's opening hours (design §8).
+
+Every process may look: the store lets one alarm stand per order, so whoever raises it is the only one to tell. An alarm is a row, a line in
+the log at level error, and part of a metric; it is over when the order is settled.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import structlog
+from msgspec import Struct
+
+from kvitt.hub.loop import Step
+from kvitt.hub.submit import Clock, Connection
+from kvitt.rules.opening_hours import OpeningHours, is_open, open_time_ago
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+
+_SQL = load("ops")
+_log = structlog.get_logger(__name__)
+_AT_ONCE = 10_000
+"""Raised in one statement, which reads all open orders; more are raised in the same look."""
+_STATEMENT_MS = 30_000
+_TOLD_ALONE = 100
+"""When the rail is down all of its orders are late: beyond so many, a look tells their number. The store has them all."""
+
+
+class Patience(Struct, frozen=True):
+    """How much of the time in which the rail is open an order may wait for its receipt."""
+
+    hours: OpeningHours
+    waits: timedelta
+
+
+class Alarm(Struct, frozen=True):
+    """An alarm that was just raised or cleared; `sent_at` is since when the receipt was waited for."""
+
+    order_id: str
+    area: str
+    sent_at: datetime
+
+
+class ListedAlarm(Struct, frozen=True):
+    """An alarm as operators see it, with the state that its order has now."""
+
+    alarm_no: int
+    order_id: str
+    area: str
+    state: str
+    sent_at: datetime
+    raised_at: datetime
+    cleared_at: datetime | None
+
+
+def look(connection: Connection, now: datetime, patience: Patience) -> tuple[list[Alarm], list[Alarm]]:
+    """Clears the alarms of settled orders and, while the rail is open, raises those that are due; gives (raised, cleared).
+
+    What is given is committed, and given to one looker only.
+    """
+    cleared = [Alarm(*row) for row in connection.execute(_SQL.clear_alarms, {"now": now})]
+    raised: list[Alarm] = []
+    if is_open(patience.hours, now):
+        arguments = {"now": now, "before": open_time_ago(patience.hours, now, patience.waits), "limit": _AT_ONCE}
+        while found := [Alarm(*row) for row in connection.execute(_SQL.raise_alarms, arguments)]:
+            raised += found
+    return raised, cleared
+
+
+def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
+    """Standing alarms, longest waiting first, and then, if asked for, those that are over, newest first."""
+    return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
+
+
+class AlarmWatch:
+    """The loop that looks now and then, in any number of processes."""
+
+    def __init__(self, conninfo: str, clock: Clock, patience: Patience) -> None:
+        self._conninfo, self._clock, self._patience = conninfo, clock, patience
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Opens a connection and gives the step of the loop."""
+        with connect(self._conninfo, application="kvitt alarms", statement_timeout_ms=_STATEMENT_MS) as connection:
+            yield lambda: self._step(connection)
+
+    def _step(self, connection: Connection) -> int:
+        now = self._clock()
+        raised, cleared = look(connection, now, self._patience)
+        _tell("order has no receipt", _log.error, raised, now)
+        _tell("order without receipt is settled", _log.info, cleared, now)
+        return len(raised) + len(cleared)
+
+
+def _tell(event: str, log: Any, alarms: Sequence[Alarm], now: datetime) -> None:
+    for alarm in alarms[:_TOLD_ALONE]:
+        waited = int((now - alarm.sent_at).total_seconds())
+        log(event, order_id=alarm.order_id, area=alarm.area, sent_at=alarm.sent_at.isoformat(), waited_seconds=waited)
+    if len(alarms) > _TOLD_ALONE:
+        log(f"{event}: and more", orders=len(alarms) - _TOLD_ALONE, areas=sorted({alarm.area for alarm in alarms[_TOLD_ALONE:]}))

@@ -1,0 +1,116 @@
+"""What the database says about work that is not finished: read with a handful of statements over indexes of open work only."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.hub.submit import Clock
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+from kvitt.wire.topics import SCHEME_OF_SOURCE
+
+_SQL = load("ops")
+_STATEMENT_MS = 10_000
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+AGES: Final = (("1m", _MINUTE), ("10m", 10 * _MINUTE), ("1h", _HOUR), ("6h", 6 * _HOUR), ("1d", _DAY))
+"""Open orders are counted by age: those younger than each of these (seconds) and no younger than the one before, and the others."""
+OLDER: Final = "older"
+
+
+class OpenOrders(Struct, frozen=True):
+    """Open orders of an area in one state and of one age; `blocked` ones among them wait for an operator."""
+
+    area: str
+    state: str
+    age: str
+    orders: int
+    blocked: int
+
+
+class Unanswered(Struct, frozen=True):
+    """Messages of a scheme without a final answer, in one state."""
+
+    scheme: str
+    state: str
+    messages: int
+    oldest: datetime
+
+
+class Late(Struct, frozen=True):
+    """Standing alarms about orders of an area without a receipt."""
+
+    area: str
+    orders: int
+    oldest: datetime
+
+
+class TopicLag(Struct, frozen=True):
+    """How many records of an input topic are not taken in yet."""
+
+    topic: str
+    records: int
+
+
+ReadLag = Callable[[], Sequence[TopicLag]]
+"""Asks the brokers how far we lag behind; raises what their client raises when they can't be asked."""
+
+
+class Figures(Struct, frozen=True):
+    """One look at the store, at `now`; `lag` is that of the embedded log, empty where another log is used."""
+
+    now: datetime
+    orders: Sequence[OpenOrders]
+    unanswered: Sequence[Unanswered]
+    untold: int
+    untold_since: datetime | None
+    late: Sequence[Late]
+    dead_letters: int
+    stopped_areas: Sequence[str]
+    lag: Sequence[TopicLag]
+
+
+def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded_log: bool) -> Figures:
+    """Reads them all. Raises psycopg errors, also when a statement takes too long."""
+    ages = {"now": now, "ages": [seconds for _, seconds in AGES]}
+    names = [*(name for name, _ in AGES), OLDER]
+    ((untold, untold_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
+    ((dead_letters,),) = connection.execute(_SQL.open_dead_letters).fetchall()
+    lag = connection.execute(_SQL.log_lag, {"topics": list(SCHEME_OF_SOURCE)}).fetchall() if embedded_log else []
+    return Figures(
+        now,
+        [OpenOrders(row[0], row[1], names[row[2]], row[3], row[4]) for row in connection.execute(_SQL.open_orders, ages)],
+        [Unanswered(*row) for row in connection.execute(_SQL.unanswered_messages)],
+        untold,
+        untold_since,
+        [Late(*row) for row in connection.execute(_SQL.standing_alarms)],
+        dead_letters,
+        [row[0] for row in connection.execute(_SQL.stopped_areas)],
+        [TopicLag(*row) for row in lag],
+    )
+
+
+class FigureReader:
+    """Reads the figures on a connection of its own, opened when first asked and anew after a failure. For one caller at a time."""
+
+    def __init__(self, conninfo: str, clock: Clock, *, embedded_log: bool) -> None:
+        self._conninfo, self._clock, self._embedded_log = conninfo, clock, embedded_log
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def __call__(self) -> Figures:
+        """The figures as they are now. Raises psycopg errors."""
+        if self._connection is None:
+            self._connection = connect(self._conninfo, application="kvitt metrics", statement_timeout_ms=_STATEMENT_MS)
+        try:
+            return read_figures(self._connection, self._clock(), embedded_log=self._embedded_log)
+        except psycopg.Error:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.close()

@@ -1,0 +1,192 @@
+"""The metrics in Prometheus' form: figures of the store, counts of this process, and how its roles do.
+
+Labels come from short closed lists (schemes, areas, states, roles, topics): never ids of cases, orders or people.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import psycopg
+import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from kvitt.hub.journal import BATCH_SIZES, Batches, Counted, Work, scheme_of
+from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
+from kvitt.ops.roles import Condition, RoleState
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.states import OPEN_ORDER
+from kvitt.rules.values import Scheme
+
+_log = structlog.get_logger(__name__)
+COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
+    Counted.MESSAGES: ("kvitt_messages", "Records taken in by this process, by what became of them at once", ("scheme", "outcome")),
+    Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),
+    Counted.SENT: ("kvitt_orders_sent", "Orders put on the queue by this process", ()),
+    Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("verdict",)),
+    Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox told by this process", ()),
+    Counted.RESTARTS: ("kvitt_role_restarts", "How often a role of this process failed and started anew", ("role",)),
+}
+
+
+class Metrics(Collector):
+    """Everything that a scrape shows. A figure that can not be had now is left out; `kvitt_database_up` then says 0."""
+
+    def __init__(
+        self,
+        work: Work,
+        figures: Callable[[], Figures],
+        roles: Callable[[], Sequence[RoleState]],
+        broker_lag: Callable[[], Sequence[TopicLag]] | None,
+    ) -> None:
+        """`broker_lag` None: the lag is that of the embedded log, which is among the figures."""
+        self._work, self._figures, self._roles, self._broker_lag = work, figures, roles, broker_lag
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics as they are now."""
+        yield from counters(self._work)
+        yield batch_sizes(self._work.batches())
+        yield role_works(self._roles())
+        figures = self._read()
+        yield _gauge("kvitt_database_up", "Whether the store's figures could be read", float(figures is not None))
+        if figures:
+            yield from figures_of(figures)
+        yield from self._lag(figures)
+
+    def _read(self) -> Figures | None:
+        try:
+            return self._figures()
+        except (psycopg.Error, TimeoutError) as error:
+            _log.info("no figures for the metrics", error=type(error).__name__)
+            return None
+
+    def _lag(self, figures: Figures | None) -> Iterator[Metric]:
+        if self._broker_lag is None:
+            yield from [] if figures is None else [lag_of(figures.lag)]
+            return
+        try:
+            lag = self._broker_lag()
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, it is told as `kvitt_broker_up 0`
+            _log.info("no lag for the metrics", error=type(error).__name__)
+            yield _gauge("kvitt_broker_up", "Whether the log's brokers could be asked", 0)
+            return
+        yield _gauge("kvitt_broker_up", "Whether the log's brokers could be asked", 1)
+        yield lag_of(lag)
+
+
+def registry_of(metrics: Metrics) -> CollectorRegistry:
+    """A registry of these metrics and of what the operating system says about this process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(metrics)
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def counters(work: Work) -> Iterator[Metric]:
+    """What this process has done since it began."""
+    families = {what: CounterMetricFamily(name, said, labels=labels) for what, (name, said, labels) in COUNTERS.items()}
+    for count in work.counts():
+        families[count.what].add_metric(count.labels, count.times)
+    for what, (_, _, labels) in COUNTERS.items():
+        if not labels and not families[what].samples:
+            families[what].add_metric((), 0)
+    yield from families.values()
+
+
+def batch_sizes(batches: Sequence[Batches]) -> Metric:
+    """How many records, orders or receipts one step had at once."""
+    family = HistogramMetricFamily("kvitt_batch_size", "How many records, orders or receipts a step had at once", labels=("step",))
+    for each in batches:
+        below, buckets = 0, []
+        for limit, times in zip((*map(str, BATCH_SIZES), "+Inf"), each.sizes, strict=True):
+            below += times
+            buckets.append((limit, float(below)))
+        family.add_metric((each.step,), buckets, each.total)
+    return family
+
+
+def role_works(states: Sequence[RoleState]) -> Metric:
+    """1 while a role of this process works or stands by, else 0."""
+    family = GaugeMetricFamily("kvitt_role_works", "Whether a role of this process works, or stands by for another's", labels=("role",))
+    for state in states:
+        family.add_metric((state.role,), float(state.condition in (Condition.WORKS, Condition.STANDS_BY)))
+    return family
+
+
+def lag_of(lag: Sequence[TopicLag]) -> Metric:
+    """Records that are not taken in yet."""
+    family = GaugeMetricFamily("kvitt_lag_records", "Records of an input topic that are not taken in yet", labels=("topic",))
+    for each in lag:
+        family.add_metric((each.topic,), each.records)
+    return family
+
+
+def figures_of(figures: Figures) -> Iterator[Metric]:
+    """What the store says about unfinished work, zeros too, so that an alert has something to look at."""
+    yield from _orders(figures)
+    yield from _messages(figures)
+    yield _gauge("kvitt_outbox_records", "Records of the outbox that are not told yet", figures.untold)
+    waited = _seconds(figures, [figures.untold_since] if figures.untold_since else [])
+    yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not told yet", waited)
+    yield _gauge("kvitt_open_dead_letters", "Dead letters that wait for an operator", figures.dead_letters)
+    stopped = GaugeMetricFamily(
+        "kvitt_sending_stopped", "1 for an area (* = all) to which an operator has stopped sending", labels=("area",)
+    )
+    for area in figures.stopped_areas:
+        stopped.add_metric((area,), 1)
+    yield stopped
+
+
+def _orders(figures: Figures) -> Iterator[Metric]:
+    schemes = [scheme.value for scheme in Scheme]
+    counted: Counter[tuple[str, str, str]] = Counter()
+    blocked: Counter[str] = Counter()
+    for each in figures.orders:
+        scheme = scheme_of(each.area)
+        counted[scheme, each.state, each.age] += each.orders
+        blocked[scheme] += each.blocked
+    zeros = {(scheme, state.value, age) for scheme in schemes for state in OPEN_ORDER for age in (*(name for name, _ in AGES), OLDER)}
+    orders = GaugeMetricFamily(
+        "kvitt_open_orders", "Open orders by state, and by age since they were made", labels=("scheme", "state", "age")
+    )
+    for labels in sorted(zeros | set(counted)):
+        orders.add_metric(labels, counted[labels])
+    yield orders
+    released = GaugeMetricFamily("kvitt_blocked_orders", "Ready orders that an operator has to release or withdraw", labels=("scheme",))
+    for scheme in sorted({*schemes, *blocked}):
+        released.add_metric((scheme,), blocked[scheme])
+    yield released
+    late = {each.area: each.orders for each in figures.late}
+    said = "Orders without a receipt after the set time within the rail's opening hours (standing alarms)"
+    without = GaugeMetricFamily("kvitt_orders_without_receipt", said, labels=("area",))
+    for area in sorted({*AREAS, *late}):
+        without.add_metric((area,), late.get(area, 0))
+    yield without
+    oldest = _seconds(figures, [each.oldest for each in figures.late])
+    yield _gauge("kvitt_orders_without_receipt_oldest_seconds", "How long the longest of them has waited, closed hours included", oldest)
+
+
+def _messages(figures: Figures) -> Iterator[Metric]:
+    unanswered = GaugeMetricFamily("kvitt_unanswered_messages", "Messages without a final answer", labels=("scheme", "state"))
+    for each in figures.unanswered:
+        unanswered.add_metric((each.scheme, each.state), each.messages)
+    yield unanswered
+    said = "Age of the oldest message without a final answer"
+    oldest = GaugeMetricFamily("kvitt_oldest_unanswered_message_seconds", said, labels=("scheme",))
+    for scheme in Scheme:
+        oldest.add_metric((scheme.value,), _seconds(figures, [each.oldest for each in figures.unanswered if each.scheme == scheme.value]))
+    yield oldest
+
+
+def _seconds(figures: Figures, moments: Sequence[datetime]) -> float:
+    """The age of the oldest of these moments, 0 when there is none."""
+    ages = [(figures.now - moment).total_seconds() for moment in moments]
+    return max(0.0, *ages) if ages else 0.0
+
+
+def _gauge(name: str, said: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, said, value=value)

@@ -1,0 +1,78 @@
+-- name: raise_alarms
+-- Raises an alarm about each order that has been with the rail, or may have been, since before a moment and is not settled, at most so
+-- many, longest waiting first; gives those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
+WITH late AS (
+    SELECT o.order_id, o.area, coalesce(o.sent_at, o.sending_at, o.made_at) AS sent_at
+    FROM orders AS o
+    WHERE o.state IN ('sending', 'sent', 'unknown') AND coalesce(o.sent_at, o.sending_at, o.made_at) <= %(before)s
+      AND NOT EXISTS (SELECT FROM alarms AS a WHERE a.order_id = o.order_id AND a.cleared_at IS NULL)
+    ORDER BY 3
+    LIMIT %(limit)s
+)
+INSERT INTO alarms (order_id, area, sent_at, raised_at)
+SELECT order_id, area, sent_at, %(now)s FROM late ORDER BY order_id
+ON CONFLICT (order_id) WHERE cleared_at IS NULL DO NOTHING
+RETURNING order_id::text, area, sent_at;
+
+-- name: clear_alarms
+-- Clears the standing alarms whose orders are settled by now; gives them. What somebody else is clearing is left to them.
+WITH settled AS (
+    SELECT a.alarm_no
+    FROM alarms AS a
+    CROSS JOIN LATERAL (SELECT o.state FROM orders AS o WHERE o.order_id = a.order_id OFFSET 0) AS s
+    WHERE a.cleared_at IS NULL AND s.state IN ('accepted', 'rejected', 'withdrawn')
+    FOR UPDATE OF a SKIP LOCKED
+)
+UPDATE alarms AS a SET cleared_at = %(now)s
+FROM settled AS s
+WHERE a.alarm_no = s.alarm_no AND a.cleared_at IS NULL
+RETURNING a.order_id::text, a.area, a.sent_at;
+
+-- name: standing_alarms
+-- The standing alarms per area: how many, and since when the longest waiting order waits.
+SELECT area, count(*), min(sent_at) FROM alarms WHERE cleared_at IS NULL GROUP BY area;
+
+-- name: list_alarms
+-- Standing alarms, longest waiting first; with what is over, newest first, if asked for.
+SELECT a.alarm_no, a.order_id::text, a.area, o.state, a.sent_at, a.raised_at, a.cleared_at
+FROM alarms AS a
+CROSS JOIN LATERAL (SELECT s.state FROM orders AS s WHERE s.order_id = a.order_id) AS o
+WHERE a.cleared_at IS NULL OR %(cleared)s
+ORDER BY a.cleared_at DESC NULLS FIRST, a.sent_at
+LIMIT %(limit)s;
+
+-- name: open_orders
+-- The open orders per area and state: how many are younger than each of these ages (in seconds, ascending) and no younger than the one
+-- before, how many are older than all, and how many an operator has to release.
+SELECT o.area, o.state, width_bucket(extract(epoch FROM %(now)s::timestamptz - o.made_at)::double precision, %(ages)s::double precision[]),
+       count(*), count(*) FILTER (WHERE o.state = 'ready' AND o.blocked IS NOT NULL)
+FROM orders AS o
+WHERE o.state IN ('ready', 'sending', 'sent', 'unknown')
+GROUP BY 1, 2, 3;
+
+-- name: unanswered_messages
+-- The messages without a final answer per scheme and state: how many, and when the oldest came.
+SELECT scheme, state, count(*), min(received_at)
+FROM messages
+WHERE state IN ('received', 'waiting', 'derived')
+GROUP BY 1, 2;
+
+-- name: outbox_waiting
+-- How many records of the outbox are not told yet, and when the oldest was written.
+SELECT count(*), min(made_at) FROM outbox WHERE relayed_at IS NULL;
+
+-- name: open_dead_letters
+-- How many dead letters wait for an operator.
+SELECT count(*) FROM dead_letters WHERE state = 'open';
+
+-- name: stopped_areas
+-- To which areas nothing is sent until an operator resumes it.
+SELECT area FROM stops;
+
+-- name: log_lag
+-- Per topic of the embedded log: how many records lie behind the position that is stored for each partition.
+SELECT p.topic, sum(greatest(p.next_position - coalesce(l.position, 0), 0))::bigint
+FROM log_partitions AS p
+LEFT JOIN leases AS l ON l.lease = 'intake:' || p.topic || ':' || p.partition
+WHERE p.topic = ANY (%(topics)s::text[])
+GROUP BY p.topic;

@@ -1,0 +1,83 @@
+"""What a need is answered: the object under `@løsning`, its fixed texts, and what a receipt makes of it (spenn §2.3–§2.6, §3.3)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field
+
+from kvitt.rules.answers import Grade, Receipt
+from kvitt.wire.rapid.packet import mapper_text
+
+
+class SolutionStatus(StrEnum):
+    """The states that a sender sees for one need."""
+
+    RECEIVED = "MOTTATT"
+    TRANSFERRED = "OVERFØRT"
+    ACCEPTED = "AKSEPTERT"
+    ACCEPTED_WITH_NOTE = "AKSEPTERT_MED_FEIL"
+    REJECTED = "AVVIST"
+    FAILED = "FEIL"
+
+
+class Solution(Struct, frozen=True, omit_defaults=True):
+    """One answer. `key` is the reconciliation key, `sent_at` the Oslo time of the event that brought it; absent ones are left out."""
+
+    status: SolutionStatus
+    text: str = field(name="beskrivelse")
+    sent_at: str | None = field(name="overføringstidspunkt", default=None)
+    key: int | None = field(name="avstemmingsnøkkel", default=None)
+
+
+TEXTS: Final[Mapping[SolutionStatus, str]] = {
+    SolutionStatus.RECEIVED: "Oppdraget er mottatt, men ikke sendt til Oppdrag/UR",
+    SolutionStatus.TRANSFERRED: "Oppdraget er sendt til Oppdrag/UR. Venter på kvittering",
+    SolutionStatus.ACCEPTED: "Oppdraget ble akseptert uten feil",
+    SolutionStatus.ACCEPTED_WITH_NOTE: "Oppdraget ble akseptert, men noe er feil",
+    SolutionStatus.REJECTED: "Oppdraget ble avvist",
+    SolutionStatus.FAILED: "Spenn forstår ikke responsen fra Oppdrag",
+}
+"""What a status says where nobody has said anything better."""
+
+_TECHNICAL: Final = "Teknisk feil fra oppdrag, OS har angivelig forsøkt et par ganger og til slutt avvist. Forsøk på nytt"
+_STATUS_OF: Final[Mapping[Grade, SolutionStatus]] = {
+    Grade.OK: SolutionStatus.ACCEPTED,
+    Grade.WARNING: SolutionStatus.ACCEPTED_WITH_NOTE,
+    Grade.REJECTED: SolutionStatus.REJECTED,
+    Grade.TECHNICAL: SolutionStatus.FAILED,
+    Grade.UNKNOWN: SolutionStatus.FAILED,
+}
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Solution)
+
+
+def encode(solution: Solution) -> bytes:
+    """The answer as JSON; what it does not know is left out."""
+    return _encoder.encode(solution)
+
+
+def decode(stored: bytes) -> Solution:
+    """The answer that `encode` wrote."""
+    return _decoder.decode(stored)
+
+
+def of_receipt(receipt: Receipt, key: int | None, at: datetime) -> Solution:
+    """The answer that a receipt gives, told `at` that Oslo time. Source: spenn §3.3, table of severities."""
+    return Solution(_STATUS_OF[receipt.grade], _words(receipt), sent_at=mapper_text(at), key=key)
+
+
+def code_of(receipt: Receipt) -> str:
+    """`feilkode_oppdrag`: the severity, or `??` for a missing or unheard-of one."""
+    return "??" if receipt.grade is Grade.UNKNOWN else receipt.grade.value
+
+
+def _words(receipt: Receipt) -> str:
+    if receipt.grade is Grade.TECHNICAL:
+        return _TECHNICAL
+    if receipt.grade is Grade.UNKNOWN:
+        unheard = f"{TEXTS[SolutionStatus.FAILED]}. Fikk ukjent kode: {receipt.grade_text or 'UKJENT'}"
+        return f"{unheard}. {receipt.text}" if receipt.text else unheard
+    return receipt.text or TEXTS[_STATUS_OF[receipt.grade]]

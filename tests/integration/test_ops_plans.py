@@ -1,0 +1,64 @@
+"""What a scrape and a look for late receipts read: open work by its own short indexes, however much is stored (see test_plans)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from conftest import new_database
+from integration.test_plans import FILL, NOW, ROWS, scanned
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+
+Connection = psycopg.Connection[tuple[object, ...]]
+OPEN_WORK = {"orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing"}
+LOOKS: dict[str, dict[str, Any]] = {
+    "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000},
+    "clear_alarms": {"now": NOW},
+    "standing_alarms": {},
+    "open_orders": {"now": NOW, "ages": [60.0, 3600.0]},
+    "unanswered_messages": {},
+    "outbox_waiting": {},
+    "open_dead_letters": {},
+}
+SMALL = {"stopped_areas", "log_lag"}
+"""Read tables of some dozen rows."""
+BY_PEOPLE = {"list_alarms"}
+"""Asked for by a person now and then; as much as there is."""
+ALARMS = """
+INSERT INTO alarms (order_id, area, sent_at, raised_at, cleared_at)
+SELECT md5('order ' || n)::uuid, 'DP', %(now)s, %(now)s, CASE WHEN n %% 100 > 0 THEN %(now)s::timestamptz END
+FROM generate_series(1, %(rows)s) AS n"""
+DEAD = """
+INSERT INTO dead_letters (source, partition, position, body, reason, at, state)
+SELECT 'topic', 0, n, convert_to(repeat(md5(n::text), 50), 'UTF8'), 'why', %(now)s, CASE WHEN n %% 100 > 0 THEN 'replayed' ELSE 'open' END
+FROM generate_series(1, %(rows)s) AS n"""
+
+
+@pytest.fixture(scope="module")
+def filled(server: str, template: str) -> Iterator[Connection]:
+    """A store with twenty thousand orders, of which a few hundred are open, and its statistics."""
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+        for statement in (*FILL, ALARMS, DEAD):
+            connection.execute(statement.encode(), {"rows": ROWS, "now": NOW})
+        connection.execute("VACUUM (ANALYZE)")
+        yield connection
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_open_work_is_found_by_its_index(filled: Connection, name: str) -> None:
+    row = filled.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {getattr(load('ops'), name)}".encode(), LOOKS[name]).fetchone()
+    assert row is not None
+    plan = row[0][0]["Plan"]  # type: ignore[index]
+    assert set(scanned(plan)) <= OPEN_WORK
+    assert not {"Seq Scan on alarms", "Seq Scan on dead_letters"} & set(_nodes(plan))
+
+
+def test_every_statement_of_operations_is_held_to_its_plan_or_said_not_to_need_it() -> None:
+    assert set(dir(load("ops"))) == set(LOOKS) | SMALL | BY_PEOPLE
+
+
+def _nodes(node: dict[str, Any]) -> list[str]:
+    return [f"{node['Node Type']} on {node.get('Relation Name', '')}", *(each for part in node.get("Plans", ()) for each in _nodes(part))]

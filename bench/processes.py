@@ -1,6 +1,5 @@
 """The hub and the emulator as processes of their own, as they are run, so that the benchmark itself costs them nothing."""
 
-import resource
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,10 +32,14 @@ def hub_process(conninfo: str, roles: Sequence[str] = ROLES) -> Iterator[BasePro
 
 def resident_mib(process: BaseProcess) -> float:
     """The memory of a running process that is in RAM now."""
-    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / _KIB_PER_MIB
+    return _status_mib(str(process.pid), "VmRSS")
 
 
 def peak_mib() -> float:
-    """The most memory that this process has had in RAM."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB
+    """The most memory that this process has had in RAM itself; the usage that the system counts starts at its parent's."""
+    return _status_mib("self", "VmHWM")
+
+
+def _status_mib(process: str, name: str) -> float:
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / _KIB_PER_MIB

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kvitt.app import _LaneWriter, utc_now
+from kvitt.app import utc_now
+from kvitt.app.hub import LaneWriter
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.config import KafkaSettings, Settings
 from kvitt.errors import LeaseLost
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper
@@ -43,7 +44,7 @@ class Roles:
     def __init__(self, conninfo: str, settings: KafkaSettings, roles: list[str], lease_seconds: float = 5.0) -> None:
         self.stop = threading.Event()
         self.keeper = LeaseKeeper(conninfo, seconds=lease_seconds)
-        self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: _LaneWriter(conninfo, lambda: None), lanes=2, max_batch=32)
+        self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: LaneWriter(conninfo, Settings(), lambda: None), lanes=2, max_batch=32)
         makers = {
             "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,
             "relay": relay_steps(conninfo, self.keeper, settings, self.stop),

@@ -1,12 +1,24 @@
-"""All settings, with their defaults; the environment overrides them (`KVITT_` and the name in capitals)."""
+"""All settings, with their defaults: a file `kvitt.toml`, overridden by the environment, overridden by options of a command.
+
+The environment names a setting `KVITT_` and its name in capitals, one of a section with the section's name between: KVITT_KAFKA_GROUP.
+"""
 
 import os
+import tomllib
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
+
+from kvitt.errors import BadSettings
+
+FILE: Final = Path("kvitt.toml")
+HIDDEN: Final = "(hidden)"
+"""Stands for a secret wherever settings are shown."""
 
 
 class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,32 +38,221 @@ class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     look_seconds: Annotated[float, Meta(gt=0)] = 60.0
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the brokers are and who we are to them.
+
+    `group` is the consumer group; the relay's transactional id follows from it, so installations that share a cluster need groups of
+    their own. `instance` names this process among its group (static membership): the group then waits out `session_seconds` before it
+    gives a stopped process's partitions away, and gives them back at once when it returns. `replication` is for topics that are made.
+    `client` holds further settings of librdkafka, such as TLS and SASL, and `client_file` names a file of `name=value` lines with more;
+    they win over ours. `rapid_topic` is what the rapid is called on this cluster.
+    """
+
+    bootstrap: str
+    group: str = "kvitt"
+    client_id: str = "kvitt"
+    instance: str | None = None
+    session_seconds: Annotated[float, Meta(gt=0)] = 6.0
+    replication: Annotated[int, Meta(ge=1)] = 1
+    make_topics: bool = True
+    rapid_topic: str = "tbd.rapid.v1"
+    client: Mapping[str, str] = {}
+    client_file: Path | None = None
+
+    def __repr__(self) -> str:
+        """Without the values of `client`, which may be secrets."""
+        return f"KafkaSettings(bootstrap={self.bootstrap!r}, group={self.group!r}, client={sorted(self.client)})"
+
+    @property
+    def transactional_id(self) -> str:
+        """By which the brokers know the relay, so that a new one fences the old."""
+        return f"{self.group}-relay"
+
+
+class QueueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The message queue to the rail: a table of our own database, a broker that speaks STOMP, or IBM MQ.
+
+    `password_file` holds the password on its first line. For STOMP, `tls` takes the files in PEM; for IBM MQ, `cipher` with
+    `key_repository` turns TLS on. A message that came back `max_redeliveries` times goes to the dead-letter queue.
+    """
+
+    kind: Literal["table", "stomp", "mq"] = "table"
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    user: str = ""
+    password: str = ""
+    password_file: Path | None = None
+    max_redeliveries: Annotated[int, Meta(ge=1)] = 10
+    tls: bool = False
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    queue_manager: str = ""
+    channel: str = ""
+    cipher: str = ""
+    key_repository: str = ""
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"QueueSettings(kind={self.kind!r}, host={self.host!r}, port={self.port!r}, user={self.user!r})"
+
+
+class RapidSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rapid. `answer_invalid_needs` false: needs that break rules hear nothing, as of old.
+
+    `ours`: this hub serves the rapid, in this process or another one; then it also hears of receipts of which nobody can say whose
+    they are.
+    """
+
+    answer_invalid_needs: bool = True
+    ours: bool = False
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may differ between installations.
 
     `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
-    pays only where the database is far away, for they share one interpreter.
+    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log.
     """
 
     data: Path = Path(".kvitt")
     database_url: str | None = None
-    lanes: int = 1
-    max_batch: int = 128
+    lanes: Annotated[int, Meta(ge=1)] = 1
+    max_batch: Annotated[int, Meta(ge=1)] = 128
     request_queue: str = "oppdrag.request"
     reply_queue: str = "oppdrag.receipts"
     emulator: bool = True
-    lease_seconds: float = 2.5
+    lease_seconds: Annotated[float, Meta(gt=0)] = 2.5
     ops: OpsSettings = OpsSettings()
+    kafka: KafkaSettings | None = None
+    queue: QueueSettings = QueueSettings()
+    rapid: RapidSettings = RapidSettings()
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        return f"Settings({shown(self)})"
 
 
-def load_settings(**overrides: object) -> Settings:
-    """The settings from the environment, with `overrides` (None = not given) on top. Raises msgspec.ValidationError naming the setting."""
-    named = {name: os.environ[f"KVITT_{name.upper()}"] for name in Settings.__struct_fields__ if f"KVITT_{name.upper()}" in os.environ}
-    ops = {
-        name: os.environ[f"KVITT_OPS_{name.upper()}"] for name in OpsSettings.__struct_fields__ if f"KVITT_OPS_{name.upper()}" in os.environ
+_SECTIONS: Final[Mapping[str, type[Struct]]] = {"ops": OpsSettings, "kafka": KafkaSettings, "queue": QueueSettings, "rapid": RapidSettings}
+_QUEUE_PORTS: Final = {"stomp": 61613, "mq": 1414}
+
+
+def load_settings(file: Path | None = None, **overrides: object) -> Settings:
+    """The settings from `file` (None: the one that KVITT_CONFIG names, or kvitt.toml if it is there), the environment, and `overrides`
+    (None = not given). Raises BadSettings naming the file or variable, the setting and the rule.
+    """
+    named = file or (Path(os.environ["KVITT_CONFIG"]) if "KVITT_CONFIG" in os.environ else None)
+    found = _read(named or FILE) if named or FILE.exists() else {}
+    source = str(named or FILE)
+    _refuse_misplaced(found, source)
+    _convert(found, source)
+    _overlay(found)
+    found.update({name: value for name, value in overrides.items() if value is not None})
+    return _completed(_convert(found, f"{source if found else 'the settings'}, the environment and the options together"))
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they are in force, by section, with every secret hidden."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
+    if settings.database_url:
+        plain["database_url"] = _without_password(settings.database_url)
+    if settings.queue.password:
+        plain["queue"]["password"] = HIDDEN
+    if settings.kafka:
+        plain["kafka"]["client"] = dict.fromkeys(settings.kafka.client, HIDDEN)
+    return plain
+
+
+def read_client_file(path: Path) -> Mapping[str, str]:
+    """The `client` settings in a file of `name=value` lines; empty lines and those that begin with # say nothing.
+
+    Raises OSError when the file can't be read, ValueError naming the line that is none.
+    """
+    given: dict[str, str] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, found, value = line.partition("=")
+        if not found:
+            raise ValueError(f"{path}:{number} is not name=value")
+        given[name.strip()] = value.strip()
+    return given
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise BadSettings(f"{file} can not be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadSettings(f"{file} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{file} is not TOML: {error}") from None
+
+
+def _refuse_misplaced(found: Mapping[str, Any], source: str) -> None:
+    for section in _SECTIONS:
+        if section in found and not isinstance(found[section], dict):
+            raise BadSettings(f"{source}: {section} is a section, [{section}], and no value")
+
+
+def _overlay(found: dict[str, Any]) -> None:
+    """Puts what the environment names over what the file says."""
+    for name, kind in _SECTIONS.items():
+        given = _from_environment(f"KVITT_{name.upper()}_", kind)
+        if given:
+            found[name] = {**found.get(name, {}), **given}
+    found.update(_from_environment("KVITT_", Settings))
+
+
+def _from_environment(prefix: str, kind: type[Struct]) -> dict[str, str]:
+    fields = msgspec.structs.fields(kind)
+    return {
+        field.name: os.environ[f"{prefix}{field.name.upper()}"]
+        for field in fields
+        if field.name not in _SECTIONS and not _is_table(field.type) and f"{prefix}{field.name.upper()}" in os.environ
     }
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return msgspec.convert({"ops": ops, **named, **given}, Settings, strict=False, dec_hook=_decode)
+
+
+def _is_table(kind: Any) -> bool:
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType, Annotated) else (kind,)
+    return any(get_origin(part) is Mapping or part is Mapping for part in parts)
+
+
+def _convert(found: Mapping[str, Any], source: str) -> Settings:
+    try:
+        return msgspec.convert(found, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise BadSettings(f"{source}: {error}") from None
+
+
+def _completed(settings: Settings) -> Settings:
+    """With what stands in files of its own, and with what one setting says about another."""
+    kafka, queue = settings.kafka, settings.queue
+    try:
+        if kafka and kafka.client_file:
+            kafka = msgspec.structs.replace(kafka, client={**read_client_file(kafka.client_file), **kafka.client}, client_file=None)
+        if queue.password_file:
+            password = queue.password_file.read_text("utf-8").partition("\n")[0]
+            queue = msgspec.structs.replace(queue, password=password, password_file=None)
+    except OSError as error:
+        raise BadSettings(f"{error.filename} can not be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BadSettings(str(error)) from None
+    if queue.kind != "table" and not queue.host:
+        raise BadSettings(f"[queue] host: a queue of kind {queue.kind} has a host")
+    if queue.kind == "mq" and not (queue.queue_manager and queue.channel):
+        raise BadSettings("[queue] queue_manager, channel: a queue of kind mq has both")
+    port = queue.port or _QUEUE_PORTS.get(queue.kind)
+    return msgspec.structs.replace(settings, kafka=kafka, queue=msgspec.structs.replace(queue, port=port))
+
+
+def _without_password(url: str) -> str:
+    head, found, tail = url.rpartition("@")
+    if not found or "://" not in head:
+        return HIDDEN if "password" in url else url
+    scheme, _, user = head.partition("://")
+    return f"{scheme}://{user.partition(':')[0]}@{tail}"
 
 
 def _decode(kind: type, value: object) -> object:

@@ -279,3 +279,39 @@ class PortTaken(KvittError):
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"health and metrics can not be served on {host}:{port}: {reason}")
+
+
+class BadSettings(KvittError):
+    """The settings can not be used; the message names the file, the setting and the rule."""
+
+    code = "bad_settings"
+    status = 500
+    who = "operator"
+    doc = "errors#bad-settings"
+
+
+class OtherLog(KvittError):
+    """The database belongs to another log: its positions would skip records there, or read them again."""
+
+    code = "other_log"
+    status = 503
+    who = "operator"
+    doc = "errors#other-log"
+
+
+class RecordsGone(KvittError):
+    """A topic no longer holds what comes next: it was made anew, or records were deleted before they were read."""
+
+    code = "records_gone"
+    status = 503
+    who = "operator"
+    doc = "errors#records-gone"
+
+
+class NotBegun(KvittError):
+    """Nobody has said where to begin on the rapid; from its first record on, old needs would be paid again."""
+
+    code = "not_begun"
+    status = 503
+    who = "operator"
+    doc = "errors#not-begun"

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from hub_messages import dp, text
 from kafka_stage import Neighbour, ends, joined, neighbours, send, until
-from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.config import KafkaSettings
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.wire import topics

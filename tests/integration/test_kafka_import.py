@@ -14,8 +14,8 @@ from hub_stage import Stage, staged, told
 from kafka_stage import ends, joined, read
 from kvitt.app import utc_now
 from kvitt.cli.import_ import import_
+from kvitt.config import KafkaSettings, read_client_file
 from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.doors.kafka_settings import KafkaSettings, read_client_file
 from kvitt.doors.kafka_state import read_state
 from kvitt.errors import NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity

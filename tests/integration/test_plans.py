@@ -20,7 +20,7 @@ from kvitt.store.queries import load
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
 GROWING = {
-    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records"),
+    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "needs"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
 OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_waiting"}
@@ -57,6 +57,8 @@ FILL = (
        SELECT 'status', 'key', convert_to(repeat(md5(n::text), 10), 'UTF8'), '[]', md5('event ' || n)::uuid, n, %(now)s,
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO needs (message_no, case_no, person, payment_id, digest)
+       SELECT n, n, '01020312345', md5('payment ' || n)::uuid, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO log_records (topic, partition, position, at, key, value)
@@ -153,14 +155,36 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "journal_of_case": {"area": "DP", "case_id": "case-1"},
     },
 }
+HOT[HUB, "rapid"] = {
+    "standings": [ZEROS, NUMBERS, TEXTS, IDS],
+    "accepted_lines": [NUMBERS],
+    "orders_of_needs": [NUMBERS],
+}
+HOT[HUB, "ledger"] = {
+    "lock_plans": [TEXTS],
+    "postings_of_plans": [TEXTS],
+    "lock_accounts": [NUMBERS],
+    "answers_of_steps": [TEXTS, TEXTS, NUMBERS],
+    "step_plans": [TEXTS, TEXTS, MOMENTS],
+    "step_accounts": [NUMBERS] * 5,
+    "accounts_by_key": [TEXTS],
+    "account": [1],
+    "plan": ["plan"],
+    "totals_before": {"account_id": 1, "before": NOW},
+    "entries_after": {"account_id": 1, "after": 1, "limit": 100},
+    "list_accounts": {"after": 1, "limit": 100},
+}
 NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "cases"): {"next_message_numbers"},  # a sequence
     (HUB, "orders"): set(),
+    (HUB, "rapid"): set(),
+    (HUB, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (HUB, "log"): {
         *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert
     },
     (HUB, "write"): {
         "add_messages",
+        "add_needs",
         "add_orders",
         "add_lines",
         "add_payments",

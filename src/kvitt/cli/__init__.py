@@ -7,8 +7,11 @@ from kvitt.cli.db import db
 from kvitt.cli.dead import dead
 from kvitt.cli.demo import demo
 from kvitt.cli.emulator import emulator
+from kvitt.cli.import_ import import_
+from kvitt.cli.kafka import kafka
 from kvitt.cli.order import order
 from kvitt.cli.receipt import receipt
+from kvitt.cli.run import run
 from kvitt.cli.sending import sending
 from kvitt.cli.shell import Commands
 from kvitt.cli.submit import submit
@@ -21,7 +24,7 @@ main = Commands(
     epilog="Try it: kvitt demo",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, up, submit, case, topic, check, dead, receipt, order, alarm, sending, emulator, db):
+for _command in (demo, up, submit, case, topic, check, dead, receipt, order, alarm, sending, emulator, db, run, kafka, import_):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -26,13 +26,12 @@ def import_() -> None:
         'kvitt import helved --kafka broker:9092 --client kafka.properties --by kari --reason "kvitt takes over"',
     )
 )
-@click.option("--kafka", required=True, envvar="KVITT_KAFKA", metavar="HOST:PORT", help="The brokers. [KVITT_KAFKA]")
+@click.option("--kafka", metavar="HOST:PORT", help="The brokers, in place of those that are set. [KVITT_KAFKA_BOOTSTRAP]")
 @click.option(
     "--client",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="KVITT_KAFKA_CLIENT",
     metavar="FILE",
-    help="More client settings, such as TLS and SASL, as name=value lines. [KVITT_KAFKA_CLIENT]",
+    help="More client settings, such as TLS and SASL, as name=value lines. [KVITT_KAFKA_CLIENT_FILE]",
 )
 @click.option("--dry-run", is_flag=True, help="Read and judge everything, write nothing.")
 @click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
@@ -40,7 +39,7 @@ def import_() -> None:
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
 @located
 def helved(
-    settings: "Settings", *, kafka: str, client: Path | None, dry_run: bool, leave_out: bool, by: str | None, reason: str | None
+    settings: "Settings", *, kafka: str | None, client: Path | None, dry_run: bool, leave_out: bool, by: str | None, reason: str | None
 ) -> None:
     """Take over accepted payments, case lists and last line ids from the state topics. Exit status 1 when something is wrong with them.
 
@@ -49,9 +48,10 @@ def helved(
     from itertools import chain
 
     from confluent_kafka import KafkaException
+    from msgspec.structs import replace
 
     from kvitt.app import utc_now
-    from kvitt.doors.kafka_settings import KafkaSettings, read_client_file
+    from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_state import read_state
     from kvitt.hub.importing import Importing
     from kvitt.hub.operate import Operator
@@ -60,8 +60,11 @@ def helved(
 
     if not dry_run and not (by and reason):
         raise click.UsageError("an import names who does it and why: --by and --reason (or look first: --dry-run)")
+    if kafka is None and settings.kafka is None:
+        raise click.UsageError("name the brokers: --kafka, or [kafka] bootstrap in kvitt.toml")
+    brokers = settings.kafka if settings.kafka and kafka is None else KafkaSettings(bootstrap=kafka or "")
     try:
-        brokers = KafkaSettings(bootstrap=kafka, client=read_client_file(client) if client else {})
+        brokers = replace(brokers, client={**brokers.client, **read_client_file(client)}) if client else brokers
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:

@@ -70,22 +70,20 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
     A `quiet` command logs errors only, for a person to read; one that stays logs more, as JSON unless it has a terminal.
     """
 
+    @click.option(
+        "--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]"
+    )
     @click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
     @click.option("--database", metavar="URL", help="Use this PostgreSQL, not an embedded one. [KVITT_DATABASE_URL]")
     @click.option(
         "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged to standard error. [KVITT_LOG_LEVEL]"
     )
     @functools.wraps(command)
-    def wrapped(*args: Any, data: Path | None, database: str | None, log_level: str | None, **options: Any) -> Result:
-        from msgspec import ValidationError
-
+    def wrapped(*args: Any, config: Path | None, data: Path | None, database: str | None, log_level: str | None, **options: Any) -> Result:
         from kvitt import logs
         from kvitt.config import load_settings
 
-        try:
-            settings = load_settings(data=data, database_url=database)
-        except ValidationError as error:
-            raise click.UsageError(f"a setting is wrong: {error}") from None
+        settings = load_settings(config, data=data, database_url=database)
         if settings.database_url:
             _refuse_wrong_url(settings.database_url)
         level = log_level or os.environ.get("KVITT_LOG_LEVEL") or ("error" if quiet else "info")

@@ -16,7 +16,7 @@ from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
-from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
+from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
 """Hands a record to the hub on a lane; records of one lane are handled in order."""
@@ -52,14 +52,23 @@ class _Outstanding:
 class Intake:
     """One process's share of the input partitions."""
 
-    def __init__(self, conninfo: str, keeper: LeaseKeeper, hand: Hand, *, limit: int = 256, max_outstanding: int = 2048) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        keeper: LeaseKeeper,
+        hand: Hand,
+        *,
+        topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
+        limit: int = 256,
+        max_outstanding: int = 2048,
+    ) -> None:
         self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
         self._limit, self._max_outstanding = limit, max_outstanding
         # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
         # are free, so the messages of a case lie in any partition of its scheme's topics.
         schemes = list(Scheme)
         self._lanes: dict[Place, int] = {
-            (topic, partition): schemes.index(scheme) for topic, scheme in SCHEME_OF_INPUT.items() for partition in range(PARTITIONS)
+            (topic, partition): schemes.index(SCHEME_OF_SOURCE[topic]) for topic in topics for partition in range(PARTITIONS)
         }
 
     @contextmanager

@@ -1,13 +1,15 @@
 """Kafka clients as kvitt needs them: what is set on them, and why."""
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
-from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.config import KafkaSettings
+from kvitt.wire.topics import RAPID
 
 _log = structlog.get_logger(__name__)
 _QUEUE_KILOBYTES = 16_384
@@ -22,12 +24,22 @@ class _ClientLog:
         (_log.warning if level >= logging.WARNING else _log.debug)("kafka client", said=said)
 
 
+def names_of(settings: KafkaSettings) -> Callable[[str], str]:
+    """What a topic is called on this cluster: the rapid may have another name there."""
+    return lambda topic: settings.rapid_topic if topic == RAPID else topic
+
+
 def new_admin(settings: KafkaSettings) -> AdminClient:
     """A client for making and describing topics."""
     return AdminClient({**_common(settings), **settings.client}, logger=_ClientLog())
 
 
-def new_consumer(settings: KafkaSettings) -> Consumer:
+def group_of(settings: KafkaSettings, topics: Sequence[str]) -> str:
+    """The consumer group that reads these topics: one for the case streams, one for the rapid, as one process may be in both."""
+    return f"{settings.group}-rapid" if RAPID in topics else settings.group
+
+
+def new_consumer(settings: KafkaSettings, group: str) -> Consumer:
     """A member of the consumer group; positions are ours to keep, so it stores none and commits only what it is told to.
 
     A partition moves only when it must (cooperative), records of unfinished transactions are not seen, and what is fetched ahead is
@@ -35,7 +47,7 @@ def new_consumer(settings: KafkaSettings) -> Consumer:
     """
     session_ms = int(settings.session_seconds * 1000)
     chosen: dict[str, Any] = {
-        "group.id": settings.group,
+        "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from kvitt.doors.kafka_clients import new_consumer
-from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.config import KafkaSettings
+from kvitt.doors.kafka_clients import group_of, names_of, new_consumer
 from kvitt.doors.kafka_share import Place, size_of
 from kvitt.doors.kafka_shares import Shares
 from kvitt.hub.leases import LeaseKeeper
@@ -52,10 +52,13 @@ class KafkaIntake:
     def steps(self) -> Iterator[Step]:
         """Joins the group and gives the step of the loop; on the way out it leaves the group and gives up its leases."""
         with connect(self._conninfo, application="kvitt intake") as connection:
-            consumer = new_consumer(self._settings)
+            consumer = new_consumer(self._settings, group_of(self._settings, self._topics))
             try:
-                shares = Shares(consumer, connection, self._keeper, self._topics)
-                consumer.subscribe(list(self._topics), on_assign=shares.assigned, on_revoke=shares.revoked, on_lost=shares.lost)
+                named = names_of(self._settings)
+                shares = Shares(consumer, connection, self._keeper, self._topics, named)
+                consumer.subscribe(
+                    [named(topic) for topic in self._topics], on_assign=shares.assigned, on_revoke=shares.revoked, on_lost=shares.lost
+                )
                 yield _Reading(consumer, shares, self._hand, self._limit, self._max_outstanding).step
             finally:
                 # Gives the partitions back, which calls `revoked`.

@@ -13,8 +13,8 @@ import psycopg
 from confluent_kafka import KafkaError, KafkaException, Message
 from msgspec import Struct
 
-from kvitt.doors.kafka_clients import new_producer
-from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.config import KafkaSettings
+from kvitt.doors.kafka_clients import names_of, new_producer
 from kvitt.errors import LeaseLost
 from kvitt.hub.crash import reached
 from kvitt.hub.submit import Clock
@@ -35,7 +35,7 @@ class Untold(Struct, frozen=True):
 
     outbox_no: int
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: bytes
     event_id: str
@@ -50,6 +50,7 @@ class KafkaRelay:
     ) -> None:
         """Fences every earlier relay of the group; raises KafkaException when no broker answers within half a minute."""
         self._connection, self._clock, self._edge, self._max_batch = connection, clock, edge, max_batch
+        self._names = names_of(settings)
         self._producer = new_producer(settings)
         self._producer.init_transactions(_BROKER_SECONDS)
 
@@ -85,7 +86,7 @@ class KafkaRelay:
             at_ms = _milliseconds(each.made_at)
             headers: list[tuple[str, str | bytes | None]] = [*decode_headers(each.headers), *_stamps(each, at_ms, now_ms)]
             told = partial(_delivered, places, index)
-            self._producer.produce(each.topic, each.value, each.key, on_delivery=told, timestamp=at_ms, headers=headers)
+            self._producer.produce(self._names(each.topic), each.value, each.key, on_delivery=told, timestamp=at_ms, headers=headers)
         self._producer.commit_transaction(_BROKER_SECONDS)
         found = [place for place in places if place is not None]
         assert len(found) == len(batch), "a committed transaction has delivered every record"

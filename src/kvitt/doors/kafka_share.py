@@ -15,9 +15,9 @@ from kvitt.wire.topics import encode_headers
 Place = tuple[str, int]
 
 
-def lease_of(place: Place) -> str:
+def lease_of(source: str, partition: int) -> str:
     """The name of the lease of a partition."""
-    return f"intake:{place[0]}:{place[1]}"
+    return f"intake:{source}:{partition}"
 
 
 class HandedIn(Struct, frozen=True):
@@ -31,8 +31,9 @@ class HandedIn(Struct, frozen=True):
 class Share:
     """A partition of ours. Without an edge it is not read: somebody else holds the lease, or what was handed in has failed."""
 
-    def __init__(self, place: Place, lane: int) -> None:
-        self.place, self.lane = place, lane
+    def __init__(self, place: Place, lane: int, source: str) -> None:
+        """`source` is what the topic is called in the hub, whatever its name on the cluster."""
+        self.place, self.lane, self.source = place, lane, source
         self.edge: Edge | None = None
         self.follows = 0
         """How far the partition has been handed in."""
@@ -57,8 +58,7 @@ class Share:
             return None
         follows, self.follows = self.follows, offset + 1
         self.reads_at = self.follows
-        topic, partition = self.place
-        return Incoming(topic, partition, offset, message.key(), message.value(), _headers(message), self.edge, follows)
+        return Incoming(self.source, self.place[1], offset, message.key(), message.value(), _headers(message), self.edge, follows)
 
     def awaits(self, future: "Future[Outcome]", size: int) -> None:
         """The record that `incoming` gave last was handed in."""
@@ -77,6 +77,11 @@ class Share:
         if failure:
             self.edge = None
         return failure
+
+    @property
+    def lease(self) -> str:
+        """The name of its lease."""
+        return lease_of(self.source, self.place[1])
 
     @property
     def start(self) -> TopicPartition:

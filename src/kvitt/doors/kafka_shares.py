@@ -5,16 +5,18 @@ something that was handed in fails; then it is let go and taken again from what 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from kvitt.doors.kafka_share import Place, Share, lease_of, totals
+from kvitt.doors.kafka_share import Place, Share, totals
+from kvitt.errors import NotBegun, RecordsGone
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection
 from kvitt.store.queries import load
+from kvitt.wire.topics import RAPID
 
 _SQL = load("kafka")
 _log = structlog.get_logger(__name__)
@@ -26,9 +28,12 @@ _LANES_PER_TOPIC = 1024
 class Shares:
     """What is ours of the input topics. All of it runs in the thread that polls, the group's callbacks too."""
 
-    def __init__(self, consumer: Consumer, connection: Connection, keeper: LeaseKeeper, topics: Sequence[str]) -> None:
+    def __init__(
+        self, consumer: Consumer, connection: Connection, keeper: LeaseKeeper, topics: Sequence[str], named: Callable[[str], str]
+    ) -> None:
         self._consumer, self._connection, self._keeper = consumer, connection, keeper
-        self._lane_of_topic = {topic: number * _LANES_PER_TOPIC for number, topic in enumerate(topics)}
+        self._lane_of_topic = {named(topic): number * _LANES_PER_TOPIC for number, topic in enumerate(topics)}
+        self._sources = {named(topic): topic for topic in topics}
         self._shares: dict[Place, Share] = {}
         self._paused = False
         self._retake_at = 0.0
@@ -40,7 +45,8 @@ class Shares:
     def assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group gives us partitions: those whose lease is free are read from their stored position on, the others later."""
         for each in partitions:
-            self._shares[each.topic, each.partition] = Share((each.topic, each.partition), self._lane_of_topic[each.topic] + each.partition)
+            lane = self._lane_of_topic[each.topic] + each.partition
+            self._shares[each.topic, each.partition] = Share((each.topic, each.partition), lane, self._sources[each.topic])
         # Called even without partitions, or the client would fetch all of them from the brokers' own offsets.
         self._fetch(self._take([self._shares[each.topic, each.partition] for each in partitions]))
 
@@ -48,7 +54,7 @@ class Shares:
         """The group takes partitions back: what is handed in is finished, then others may go on from there."""
         gone = [share for each in partitions if (share := self._shares.pop((each.topic, each.partition), None))]
         read = [share for share in gone if share.edge]
-        leases = [lease_of(share.place) for share in read]
+        leases = [share.lease for share in read]
         for share in gone:
             share.settle(_SETTLE_SECONDS)
         self._hint(gone)
@@ -89,19 +95,39 @@ class Shares:
         """Takes the leases that are free; gives the shares that are ours to read."""
         taken = []
         for share in shares:
-            if held := self._keeper.take(self._connection, lease_of(share.place)):
+            if held := self._keeper.take(self._connection, share.lease):
                 share.held(held)
                 taken.append(share)
-        self._find_beginnings([share for share in taken if not share.follows])
+        try:
+            self._find_beginnings([share for share in taken if not share.follows])
+            self._look_for_gone([share for share in taken if share.reads_at > 0])
+        except Exception:
+            for share in taken:
+                share.edge = None
+            raise
         return taken
 
     def _find_beginnings(self, shares: Sequence[Share]) -> None:
-        """Where to begin when nothing is stored: where the group had come before us, else at the first record."""
+        """Where to begin when nothing is stored: where the group had come before us, else at the first record.
+
+        Raises NotBegun for the rapid when nobody has said where: its old needs have been paid by somebody.
+        """
         if not shares:
             return
         asked = [TopicPartition(*share.place) for share in shares]
         for each in self._consumer.committed(asked, timeout=_BROKER_SECONDS):
-            self._shares[each.topic, each.partition].reads_at = each.offset if each.offset > 0 else OFFSET_BEGINNING
+            share = self._shares[each.topic, each.partition]
+            if each.offset < 0 and share.source == RAPID:
+                raise NotBegun(f"{each.topic} partition {each.partition}: say where to begin with kvitt kafka begin")
+            share.reads_at = each.offset if each.offset > 0 else OFFSET_BEGINNING
+
+    def _look_for_gone(self, shares: Sequence[Share]) -> None:
+        """Raises RecordsGone when a partition ends before where we are to go on, or begins behind it: nothing is passed by in silence."""
+        for share in shares:
+            first, end = self._consumer.get_watermark_offsets(TopicPartition(*share.place), timeout=_BROKER_SECONDS)
+            if not first <= share.reads_at <= end:
+                topic, partition = share.place
+                raise RecordsGone(f"{topic} partition {partition} holds {first} to {end}, and {share.reads_at} comes next")
 
     def wait_for_oldest(self, seconds: float) -> None:
         """Until something that is handed in is done, or for a moment."""

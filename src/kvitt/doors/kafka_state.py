@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import new_reader
-from kvitt.doors.kafka_settings import KafkaSettings
 from kvitt.errors import TopicNotFound
 from kvitt.hub.importing import StateRecord
 

@@ -7,11 +7,12 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kvitt.doors.kafka_clients import new_admin
-from kvitt.doors.kafka_settings import KafkaSettings
+from kvitt.config import KafkaSettings
+from kvitt.doors.kafka_clients import names_of, new_admin
 from kvitt.errors import TopicsDiffer
-from kvitt.wire.topics import ALL_TOPICS, CASES, EXTERNAL_INPUTS, PARTITIONS, PAYMENTS
+from kvitt.wire.topics import ALL_TOPICS, CASES, EXTERNAL_INPUTS, PARTITIONS, PAYMENTS, RAPID
 
 _log = structlog.get_logger(__name__)
 _ADMIN_SECONDS = 15.0
@@ -45,7 +46,7 @@ class TopicTerms(Struct, frozen=True):
 
 def terms_of(topic: str) -> TopicTerms:
     """The terms of a topic of the contract (helved_stream §1.1, §1.2)."""
-    if topic in EXTERNAL_INPUTS.values():
+    if topic in EXTERNAL_INPUTS.values() or topic == RAPID:
         return TopicTerms(topic, Cleanup.OWNERS)
     return TopicTerms(topic, Cleanup.COMPACT if topic in (PAYMENTS, CASES) else Cleanup.COMPACT_AND_DELETE)
 
@@ -58,14 +59,15 @@ def ensure_topics(settings: KafkaSettings, topics: Sequence[str] = ALL_TOPICS) -
     """
     admin = new_admin(settings)
     there = admin.list_topics(timeout=_ADMIN_SECONDS).topics
-    missing = [terms_of(topic) for topic in topics if topic not in there]
+    named = names_of(settings)
+    missing = [replace(terms_of(topic), name=named(topic)) for topic in topics if named(topic) not in there]
     faults = []
     made: list[str] = []
     if settings.make_topics:
         made = _make(admin, missing, settings.replication)
     else:
         faults = [f"{terms.name} is missing" for terms in missing]
-    ours = [terms for topic in topics if topic in there and (terms := terms_of(topic)).cleanup is not Cleanup.OWNERS]
+    ours = [terms for topic in topics if named(topic) in there and (terms := terms_of(topic)).cleanup is not Cleanup.OWNERS]
     for terms in ours:
         count = len(there[terms.name].partitions)
         if count != PARTITIONS:
@@ -109,3 +111,8 @@ def _config_faults(admin: AdminClient, ours: Sequence[TopicTerms]) -> list[str]:
         if terms.cleanup is Cleanup.COMPACT_AND_DELETE and kept != terms.config["retention.ms"]:
             _log.warning("topic has another retention", topic=terms.name, retention_ms=kept, wanted_ms=_TWO_WEEKS_MS)
     return faults
+
+
+def cluster_of(settings: KafkaSettings) -> str:
+    """The id of the cluster, which tells it from every other one. Raises KafkaException when no broker answers."""
+    return str(new_admin(settings).list_topics(timeout=_ADMIN_SECONDS).cluster_id)

@@ -11,7 +11,7 @@ from kvitt.hub.loop import Bell, Step
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock
 from kvitt.rail.queue import Queue
-from kvitt.store.database import connect, is_connection_lost
+from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.5
@@ -20,17 +20,20 @@ _LOOK_SECONDS = 0.5
 class Receiver:
     """Any number of receivers may run: the queue hands each message to one, and the locks of the cases do the rest."""
 
-    def __init__(self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, bell: Bell, *, max_batch: int = 128) -> None:
+    def __init__(
+        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, bell: Bell, *, rapid: bool = False, max_batch: int = 128
+    ) -> None:
+        """`rapid`: the rapid is ours, see Settle."""
         self._conninfo, self._open_queue, self._clock, self._bell = conninfo, open_queue, clock, bell
-        self._max_batch = max_batch
+        self._rapid, self._max_batch = rapid, max_batch
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
         """Opens the queue and a connection, and gives the step of the loop."""
         queue = self._open_queue()
         try:
-            with connect(self._conninfo, application="kvitt receiver") as connection:
-                settle = Settle(connection, self._clock)
+            with connect(self._conninfo, application="kvitt receiver", transaction_ms=TRANSACTION_MS) as connection:
+                settle = Settle(connection, self._clock, rapid=self._rapid)
                 yield lambda: self._step(queue, settle)
         finally:
             queue.close()

@@ -12,7 +12,7 @@ from kvitt.hub.loop import Bell, Step
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.hub.submit import Clock
 from kvitt.rail.queue import Outgoing, Queue
-from kvitt.store.database import connect
+from kvitt.store.database import TRANSACTION_MS, connect
 
 _log = structlog.get_logger(__name__)
 LEASE = "sender"
@@ -40,7 +40,7 @@ class Sender:
     @contextmanager
     def steps(self) -> Iterator[Step]:
         """Takes the lease, clears up what a sender before us left in doubt, and gives the step of the loop."""
-        with connect(self._conninfo, application="kvitt sender") as connection:
+        with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS) as connection:
             # Every attempt has a name of its own, so that orders which an earlier one of ours left half sent are in doubt as well.
             self._term += 1
             held = self._keeper.take(connection, LEASE)

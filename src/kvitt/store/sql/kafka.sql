@@ -18,3 +18,16 @@ ORDER BY outbox_no;
 -- name: give_up_leases
 -- Gives up some leases of one owner, so that the next owner of their partitions need not wait.
 UPDATE leases SET until = '-infinity' WHERE owner = %(owner)s AND lease = ANY (%(leases)s);
+
+-- name: stored_positions
+-- How far partitions have been read, by the names of their leases.
+SELECT lease, position FROM leases WHERE lease = ANY (%s);
+
+-- name: forget_positions
+-- Gives up what is stored of partitions that nobody reads, and makes every earlier owner's epoch stale; gives those that somebody reads.
+WITH idle AS (
+    UPDATE leases SET position = 0, epoch = epoch + 1, owner = '', until = '-infinity'
+    WHERE lease = ANY (%s) AND until < now()
+    RETURNING lease
+)
+SELECT l.lease FROM leases AS l WHERE l.lease = ANY (%s) AND l.until >= now();

@@ -24,4 +24,7 @@ ORDER BY o.case_no, o.number, l.position;
 -- The forwarded orders of messages: what is told about them besides the message itself.
 SELECT w.message_no, o.order_id::text, o.reconciliation_key, o.made_at, o.xml
 FROM unnest(%b::bigint[]) AS w (message_no)
-JOIN orders AS o ON o.message_no = w.message_no AND o.reconciliation_key IS NOT NULL;
+CROSS JOIN LATERAL (
+    SELECT q.order_id, q.reconciliation_key, q.made_at, q.xml FROM orders AS q WHERE q.message_no = w.message_no OFFSET 0
+) AS o
+WHERE o.reconciliation_key IS NOT NULL;

@@ -1,0 +1,7 @@
+"""The only place that wires concrete parts together: which database, which log, which queue, which rail (design §3, §10)."""
+
+from kvitt.app.clock import utc_now
+from kvitt.app.databases import database
+from kvitt.app.hub import ROLES, Hub, operations
+
+__all__ = ["ROLES", "Hub", "database", "operations", "utc_now"]

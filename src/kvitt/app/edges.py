@@ -1,0 +1,171 @@
+"""Which log and which queue: tables of our own database, or Kafka and a broker, as the settings say. The roles do not know."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+
+from kvitt.app.clock import utc_now
+from kvitt.config import KafkaSettings, QueueSettings, Settings
+from kvitt.doors.embedded_log import make_topics
+from kvitt.doors.intake import Intake
+from kvitt.doors.relay import LogRelay
+from kvitt.errors import LeaseLost
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import Bell, MakeStep, Step
+from kvitt.hub.source import claim_database
+from kvitt.hub.submit import Connection, Outcome
+from kvitt.hub.taken import Edge, Incoming
+from kvitt.ops.figures import ReadLag, TopicLag
+from kvitt.rail.queue import Queue
+from kvitt.rail.table_queue import TableQueue
+from kvitt.store.database import connect
+from kvitt.wire.topics import ALL_TOPICS, RAPID, SCHEME_OF_INPUT
+
+Hand = Callable[[Incoming, int], "Future[Outcome]"]
+INPUTS = {"intake": tuple(SCHEME_OF_INPUT), "rapid": (RAPID,)}
+"""The topics that each role of intake reads."""
+EMBEDDED = "embedded"
+_RELAY_LEASE, _LOOK_SECONDS = "relay", 0.2
+
+
+def queue_named(conninfo: str, settings: QueueSettings, name: str) -> Queue:
+    """A queue of the kind that is set. Raises QueueClientMissing, OSError for TLS files that are not there."""
+    if settings.kind == "stomp":
+        from kvitt.rail.stomp_connection import StompTls
+        from kvitt.rail.stomp_queue import StompQueue
+
+        tls = StompTls(settings.ca_file, settings.certificate_file, settings.key_file) if settings.tls else None
+        assert settings.port is not None, "settings are completed when they are loaded"
+        return StompQueue(
+            settings.host,
+            settings.port,
+            name,
+            user=settings.user,
+            password=settings.password,
+            max_redeliveries=settings.max_redeliveries,
+            tls=tls,
+        )
+    if settings.kind == "mq":
+        from kvitt.rail.mq_queue import MqQueue, MqServer
+
+        assert settings.port is not None, "settings are completed when they are loaded"
+        server = MqServer(
+            settings.host,
+            settings.port,
+            settings.queue_manager,
+            settings.channel,
+            settings.user,
+            settings.password,
+            settings.cipher,
+            settings.key_repository,
+        )
+        return MqQueue(server, name, max_redeliveries=settings.max_redeliveries)
+    return TableQueue(conninfo, name)
+
+
+class EmbeddedEdge:
+    """The log as tables."""
+
+    read_lag: ReadLag | None = None
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+
+    def prepare(self) -> None:
+        """Makes what is missing. Raises OtherLog when the database belongs to another log."""
+        with connect(self._conninfo) as connection:
+            claim_database(connection, EMBEDDED)
+            make_topics(connection)
+
+    def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
+        """Reads the topics of a role."""
+        return Intake(self._conninfo, keeper, hand, topics=INPUTS[role]).steps
+
+    @contextmanager
+    def relay(self, connection: Connection, edge: Edge) -> Iterator[Step]:
+        """Tells what the outbox holds."""
+        yield LogRelay(connection, utc_now, edge).step
+
+
+class KafkaEdge:
+    """The log on Kafka brokers."""
+
+    def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str]) -> None:
+        self._conninfo, self._settings, self._topics = conninfo, settings, topics
+        self.read_lag: ReadLag | None = self._lag
+
+    def _lag(self) -> Sequence[TopicLag]:
+        """How far we lag behind on the topics of this process; raises KafkaException or psycopg errors when they can not be asked."""
+        from kvitt.doors.kafka_positions import positions
+
+        lags: Counter[str] = Counter()
+        with connect(self._conninfo, application="kvitt lag") as connection:
+            for each in positions(connection, self._settings, self._topics):
+                lags[each.topic] += each.lag
+        return [TopicLag(topic, records) for topic, records in lags.items()]
+
+    def prepare(self) -> None:
+        """Makes or checks topics. Raises OtherLog, TopicsDiffer, KafkaException when no broker answers."""
+        from kvitt.doors.kafka_topics import cluster_of, ensure_topics
+
+        with connect(self._conninfo) as connection:
+            claim_database(connection, f"kafka {cluster_of(self._settings)}")
+        ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic != RAPID or RAPID in self._topics])
+
+    def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
+        """Reads the topics of a role, as a consumer group of its own for each role."""
+        from kvitt.doors.kafka_intake import KafkaIntake
+
+        return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=INPUTS[role]).steps
+
+    @contextmanager
+    def relay(self, connection: Connection, edge: Edge) -> Iterator[Step]:
+        """Tells what the outbox holds; earlier relays are fenced."""
+        from kvitt.doors.kafka_relay import KafkaRelay
+
+        relay = KafkaRelay(connection, utc_now, edge, self._settings)
+        try:
+            yield relay.step
+        finally:
+            relay.close()
+
+
+LogEdge = EmbeddedEdge | KafkaEdge
+
+
+def edge_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> LogEdge:
+    """The log that is set, for a process with these roles."""
+    if settings.kafka is None:
+        return EmbeddedEdge(conninfo)
+    topics = [topic for role, names in INPUTS.items() if role in roles for topic in names]
+    return KafkaEdge(conninfo, settings.kafka, topics)
+
+
+class RelayRole:
+    """The relay as a role: one at a time, by lease, woken when there is something to tell."""
+
+    def __init__(self, conninfo: str, keeper: LeaseKeeper, edge: LogEdge, bell: Bell) -> None:
+        self._conninfo, self._keeper, self._edge, self._bell = conninfo, keeper, edge, bell
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Takes the lease and gives the step of the loop."""
+        with connect(self._conninfo, application="kvitt relay") as connection:
+            held = self._keeper.take(connection, _RELAY_LEASE)
+            if held is None:
+                raise LeaseLost(f"{_RELAY_LEASE} is held by another process")
+            opened: AbstractContextManager[Step] = self._edge.relay(connection, held.edge)
+            with opened as step:
+                yield lambda: step() or self._nothing_to_tell()
+
+    def _nothing_to_tell(self) -> int:
+        self._bell.wait(_LOOK_SECONDS)
+        return 0
+
+
+def rest(stop: threading.Event, seconds: float) -> int:
+    """Waits a moment, or until stopped; nothing was done."""
+    stop.wait(seconds)
+    return 0

@@ -1,0 +1,163 @@
+"""The hub: the roles of one process, each in a thread of its own, on the edges that are set."""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from kvitt.app.clock import utc_now
+from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
+from kvitt.config import Settings
+from kvitt.hub.group_commit import GroupCommit
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import Bell, MakeStep, Step, run_loop
+from kvitt.hub.submit import Outcome, Submit
+from kvitt.hub.taken import Incoming
+from kvitt.ops.roles import RoleBoard
+from kvitt.rail.emulator import Emulator
+from kvitt.rail.queue import Queue
+from kvitt.rail.receiver import Receiver
+from kvitt.rail.sender import Sender
+from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
+
+if TYPE_CHECKING:
+    from kvitt.ops.server import OpsServer
+
+_REST_SECONDS = 0.02
+_ROOM_PER_INTAKE = 2048
+ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator")
+
+
+class LaneWriter:
+    """Executes the batches of one lane on a connection of its own, opened anew after it was lost."""
+
+    def __init__(self, conninfo: str, settings: Settings, after: Callable[[], None]) -> None:
+        self._conninfo, self._settings, self._after = conninfo, settings, after
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def __call__(self, batch: Sequence[Incoming]) -> Sequence[Outcome]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS)
+        submit = Submit(self._connection, utc_now, answer_invalid_needs=self._settings.rapid.answer_invalid_needs)
+        try:
+            outcomes = submit(batch)
+        except psycopg.Error as error:
+            if is_connection_lost(error):
+                self._connection.close()
+                self._connection = None
+            raise
+        self._after()
+        return outcomes
+
+
+class Hub:
+    """The roles of one process, each in a thread of its own."""
+
+    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str] = ROLES) -> None:
+        """Raises ValueError for an unknown role, OtherLog, TopicsDiffer, KafkaException when no broker answers."""
+        if unknown := [role for role in roles if role not in ROLES]:
+            raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
+        self.conninfo, self._settings, self.roles = conninfo, settings, roles
+        self.board = RoleBoard(utc_now)
+        self.edge = edge_of(conninfo, settings, roles)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._orders, self._told = Bell(), Bell()
+        self.edge.prepare()
+
+    def start(self) -> None:
+        """Starts the roles; returns at once."""
+        # What was loaded until now stays for ever: the collector need not walk through it while messages wait.
+        gc.freeze()
+        settings = self._settings
+        self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
+        self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
+            lambda _: LaneWriter(self.conninfo, settings, self._ring),
+            lanes=settings.lanes,
+            max_batch=settings.max_batch,
+            # An intake must never wait for room: it has a group to keep in touch with.
+            max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
+        )
+        for role in self.roles:
+            watched = self.board.watched(role, self._maker(role))
+            thread = threading.Thread(target=run_loop, args=(role, watched, self._stop), name=role, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, seconds: float | None = None) -> list[str]:
+        """Ends the roles after the step that each is in; what was handed in is committed. Gives the roles that did not end in `seconds`."""
+        self._stop.set()
+        self._ring()
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if hanging := [thread.name for thread in self._threads if thread.is_alive()]:
+            return hanging
+        self._writers.close()
+        self._keeper.close()
+        return []
+
+    def _ring(self) -> None:
+        self._orders.ring()
+        self._told.ring()
+
+    def _maker(self, role: str) -> MakeStep:
+        settings = self._settings
+        if role in INPUTS:
+            return self.edge.intake(self._keeper, self._writers.submit, role)
+        if role == "relay":
+            return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
+        if role == "sender":
+            requests = self._queue(settings.request_queue)
+            return Sender(self.conninfo, self._keeper, requests, utc_now, self._orders, reply_to=settings.reply_queue).steps
+        if role == "receiver":
+            replies, bell = self._queue(settings.reply_queue), _Both(self._orders, self._told)
+            return Receiver(self.conninfo, replies, utc_now, bell, rapid=settings.rapid.ours or "rapid" in self.roles).steps
+        return self._emulator_steps
+
+    def _queue(self, name: str) -> Callable[[], Queue]:
+        return lambda: queue_named(self.conninfo, self._settings.queue, name)
+
+    @contextmanager
+    def _emulator_steps(self) -> Iterator[Step]:
+        queue = self._settings.queue
+        emulator = Emulator(
+            self.conninfo,
+            queue_named(self.conninfo, queue, self._settings.request_queue),
+            lambda name: queue_named(self.conninfo, queue, name),
+        )
+        try:
+            # A rail that is closed does not look into its queue, so it does not wait there either.
+            yield lambda: emulator.step() or rest(self._stop, _REST_SECONDS)
+        finally:
+            emulator.close()
+
+
+@contextmanager
+def operations(hub: Hub, settings: Settings) -> Iterator["OpsServer"]:
+    """Health, metrics and alarms of the process that runs this hub, for as long as the block runs. Raises PortTaken."""
+    # Imported here: a process that shows nothing need not wait for it.
+    from kvitt.ops.server import OpsServer
+
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.edge.read_lag)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class _Both(Bell):
+    """A bell that rings several."""
+
+    def __init__(self, *bells: Bell) -> None:
+        super().__init__()
+        self._bells = bells
+
+    def ring(self) -> None:
+        for bell in self._bells:
+            bell.ring()

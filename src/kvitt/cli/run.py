@@ -1,0 +1,115 @@
+"""`kvitt run`: chosen roles of a hub in one process, until it is told to stop."""
+
+import functools
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from kvitt.cli.shell import BAD_RESULT, example, located
+
+if TYPE_CHECKING:
+    from kvitt.app import Hub
+    from kvitt.config import Settings
+
+USUAL = "intake,relay,sender,receiver"
+STOP_SECONDS = 30.0
+
+
+@click.command(
+    epilog=example(
+        "kvitt run --config /etc/kvitt/kvitt.toml",
+        "kvitt run --roles intake,relay",
+        "kvitt run --roles rapid,relay,sender,receiver",
+        "kvitt run --show-config",
+    )
+)
+@click.option("--roles", default=USUAL, show_default=True, metavar="ROLE,…", help="intake, rapid, relay, sender, receiver, emulator.")
+@click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
+@functools.partial(located, quiet=False)
+def run(settings: "Settings", *, roles: str, show_config: bool) -> None:
+    """Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work.
+
+    The database must be of this version (kvitt db upgrade). A stop takes at most 30 seconds: what was handed in is finished, the
+    consumer group left, leases given up. Exit status 1 when something hung and was left to the others.
+    """
+    from kvitt.app import database, operations
+
+    if show_config:
+        _show(settings)
+        return
+    wanted = _roles(roles)
+    if "rapid" in wanted and settings.kafka is None and settings.database_url:
+        raise click.UsageError("the role rapid reads a topic: say [kafka] bootstrap, or leave out --database for the embedded log")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with database(settings, own=True, upgrade_it=settings.database_url is None) as conninfo:
+        hub = _hub(conninfo, settings, wanted)
+        with operations(hub, settings) as shown:
+            hub.start()
+            click.echo(f"kvitt runs {', '.join(wanted)}; health {shown.url}/isready", err=True)
+            while not stop.wait(1.0):
+                pass
+            shown.stopping()
+            _stop(hub)
+
+
+def _roles(named: str) -> list[str]:
+    from kvitt.app import ROLES
+
+    wanted = list(dict.fromkeys(role.strip() for role in named.split(",") if role.strip()))
+    if unknown := [role for role in wanted if role not in ROLES]:
+        raise click.UsageError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
+    if not wanted:
+        raise click.UsageError(f"name at least one role of {', '.join(ROLES)}")
+    return wanted
+
+
+def _hub(conninfo: str, settings: "Settings", roles: list[str]) -> "Hub":
+    """The hub, not started; ends the command with the reason when the brokers can not be reached."""
+    from kvitt.app import Hub
+
+    try:
+        return Hub(conninfo, settings, roles)
+    except Exception as error:
+        # Kafka's client is not loaded where it is not used, so its error is known by name.
+        if type(error).__name__ != "KafkaException":
+            raise
+        raise click.ClickException(f"the Kafka brokers can not be reached: {error.args[0].str()}") from error
+
+
+def _stop(hub: "Hub") -> None:
+    hanging = hub.stop(STOP_SECONDS)
+    if hanging:
+        click.echo(f"kvitt: {', '.join(hanging)} did not end within {STOP_SECONDS:.0f} s; nothing is lost, others take over", err=True)
+        sys.stderr.flush()
+        # Threads that hang would keep the interpreter from ending.
+        os._exit(BAD_RESULT)
+    click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
+
+
+def _show(settings: "Settings") -> None:
+    from kvitt.config import shown
+
+    for name, value in shown(settings).items():
+        if not isinstance(value, dict):
+            click.echo(f"{name} = {_toml(value)}")
+    for name, section in shown(settings).items():
+        if isinstance(section, dict):
+            click.echo(f"\n[{name}]")
+            for key, value in section.items():
+                click.echo(f"{key} = {_toml(value)}")
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return '""  # not set'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{name}" = "{each}"' for name, each in value.items()) + " }"
+    return str(value) if isinstance(value, int | float) else f'"{value}"'

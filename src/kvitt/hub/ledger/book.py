@@ -1,0 +1,137 @@
+"""Plans and accounts in memory while one transaction holds their locks: calls are applied one after the other, refused ones not at all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from kvitt.hub.ledger.calls import Account, Answer, Call, Done, State
+from kvitt.rules.ledger import (
+    MOST,
+    STATE_AFTER,
+    Batch,
+    InvalidRequest,
+    Operation,
+    PlanState,
+    Posting,
+    Totals,
+    after_final,
+    after_hold,
+    differing,
+    fits,
+    net_by_account,
+    out_of_order,
+    unknown_accounts,
+)
+from kvitt.store.ledger_rows import AccountStep, EntryRow, PlanRow, PlanStep, PostingRow, StepRow
+
+StepKey = tuple[str, Operation, int]
+"""A hold of a batch, or the end of a plan under the largest number."""
+
+
+class HeldAccount:
+    """An account whose row is locked."""
+
+    def __init__(self, account: Account, totals: Totals, entries: int) -> None:
+        self.account, self.totals, self.entries = account, totals, entries
+        self.changed = False
+
+
+class HeldPlan:
+    """A plan whose row is locked, or that nobody has held yet (`state` None), with its batches and what it nets on each account."""
+
+    def __init__(self, state: PlanState | None) -> None:
+        self.state = state
+        self.is_new = state is None
+        self.was = state
+        self.batches: dict[int, tuple[Posting, ...]] = {}
+        self.net: dict[int, int] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Takes in a batch that is held."""
+        self.batches[batch.batch_id] = batch.postings
+        for account_id, net in net_by_account(batch.postings).items():
+            self.net[account_id] = self.net.get(account_id, 0) + net
+
+
+def step_key(call: Call) -> StepKey:
+    """Under what the answer to a call is found again."""
+    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else MOST
+
+
+class Repeated(Exception):
+    """The call was done before, outside this transaction: its answer has to be read."""
+
+
+class Book:
+    """The plans and accounts that a batch of calls touches, and the rows that the calls make."""
+
+    def __init__(self, plans: Mapping[str, HeldPlan], accounts: Mapping[int, HeldAccount], now: datetime) -> None:
+        self._plans, self._accounts, self._now = plans, accounts, now
+        self._currencies = {account_id: held.account.currency for account_id, held in accounts.items()}
+        self._answers: dict[StepKey, Done] = {}
+        self.postings: list[PostingRow] = []
+        self.steps: list[StepRow] = []
+        self.entries: list[EntryRow] = []
+
+    def apply(self, call: Call) -> Answer:
+        """Does a well-formed call; a refused one leaves everything as it was. Raises Repeated when only the store knows its answer."""
+        plan = self._plans[call.plan_id]
+        if refusal := out_of_order(call.plan_id, plan.state, call.operation) or differing(call.operation, plan.batches, call.batches):
+            return refusal
+        fresh = [batch for batch in call.batches if batch.batch_id not in plan.batches]
+        if not fresh and plan.state is STATE_AFTER[call.operation]:
+            return self._again(call)
+        if refusal := unknown_accounts(fresh, self._currencies):
+            return refusal
+        totals = self._held(plan, fresh) if call.operation is Operation.HOLD else self._ended(plan, call.operation)
+        if not all(map(fits, totals.values())):
+            return InvalidRequest(f"Plan ({call.plan_id}) would move an account beyond 64 bits")
+        return self._note(call, plan, fresh, totals)
+
+    def _again(self, call: Call) -> Done:
+        done = self._answers.get(step_key(call))
+        if done is None:
+            raise Repeated
+        return done
+
+    def _held(self, plan: HeldPlan, fresh: Sequence[Batch]) -> dict[int, Totals]:
+        net = net_by_account([posting for batch in fresh for posting in batch.postings])
+        return {each: after_hold(self._accounts[each].totals, plan.net.get(each, 0), change) for each, change in net.items()}
+
+    def _ended(self, plan: HeldPlan, operation: Operation) -> dict[int, Totals]:
+        return {each: after_final(self._accounts[each].totals, operation, net) for each, net in plan.net.items()}
+
+    def _note(self, call: Call, plan: HeldPlan, fresh: Sequence[Batch], totals: Mapping[int, Totals]) -> Done:
+        plan_id, operation, batch_id = step_key(call)
+        for batch in fresh:
+            plan.add(batch)
+            self.postings += [PostingRow(plan_id, batch.batch_id, place, *posting) for place, posting in enumerate(batch.postings)]
+        plan.state = STATE_AFTER[operation]
+        affected: dict[int, State] = {}
+        numbers: list[int] = []
+        for account_id, after in totals.items():
+            held = self._accounts[account_id]
+            held.totals, held.entries, held.changed = after, held.entries + 1, True
+            affected[account_id] = State(held.account, after)
+            numbers.append(held.entries)
+            self.entries.append(EntryRow(account_id, held.entries, self._now, plan_id, operation.value, batch_id, *after))
+        self.steps.append(StepRow(plan_id, operation.value, batch_id, self._now, _array(totals), _array(numbers)))
+        done = self._answers[plan_id, operation, batch_id] = Done(affected)
+        return done
+
+    def new_plans(self) -> list[PlanRow]:
+        """Plans that were held for the first time."""
+        held = ((plan_id, plan) for plan_id, plan in self._plans.items() if plan.is_new and plan.state)
+        return [PlanRow(plan_id, plan.state, self._now, self._now) for plan_id, plan in held if plan.state]
+
+    def moved_plans(self) -> list[PlanStep]:
+        """Plans that were there before and are in another state now."""
+        moved = ((plan_id, plan) for plan_id, plan in self._plans.items() if not plan.is_new and plan.state is not plan.was)
+        return [PlanStep(plan_id, plan.state, self._now) for plan_id, plan in moved if plan.state]
+
+    def moved_accounts(self) -> list[AccountStep]:
+        """Accounts with other totals than before."""
+        return [AccountStep(account_id, *held.totals, held.entries) for account_id, held in self._accounts.items() if held.changed]
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"

@@ -1,0 +1,49 @@
+"""What is asked of the ledger, and what it answers."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kvitt.rules.ledger import Batch, Operation, Refusal, Totals
+
+
+class Account(Struct, frozen=True):
+    """An account as it is made; its id is the ledger's."""
+
+    account_id: int
+    currency: str
+    description: str | None
+    created_at: datetime
+
+
+class State(Struct, frozen=True):
+    """An account with its totals at some moment."""
+
+    account: Account
+    totals: Totals
+
+
+class NewAccount(Struct, frozen=True):
+    """A request to make an account. `request_key` recognises a repeat; `created_at` None means now."""
+
+    currency: str
+    description: str | None = None
+    created_at: datetime | None = None
+    request_key: str | None = None
+
+
+class Call(Struct, frozen=True):
+    """A hold of one batch, or the end of a plan with all its batches."""
+
+    plan_id: str
+    operation: Operation
+    batches: tuple[Batch, ...]
+
+
+class Done(Struct, frozen=True):
+    """The accounts that a call touched, with their totals after it, by id; a repeated call is answered as the first time."""
+
+    affected: dict[int, State]
+
+
+Answer = Done | Refusal

@@ -1,0 +1,161 @@
+"""Post: a batch of calls holds, commits and rolls back plans and makes accounts, in one transaction (design §4; payout_manager §4.4)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.errors import UniqueViolation
+
+from kvitt.hub.crash import reached
+from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
+from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
+from kvitt.hub.submit import Clock, Connection
+from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
+from kvitt.store.database import is_connection_lost, may_pass
+from kvitt.store.ledger_rows import write
+from kvitt.store.queries import load
+
+_SQL = load("ledger")
+_log = structlog.get_logger(__name__)
+_ATTEMPTS = 5
+
+Command = Call | NewAccount
+Result = Answer | Account
+
+
+class Post:
+    """Executes batches on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+
+    def __call__(self, batch: Sequence[Command]) -> list[Result | Exception]:
+        """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
+
+        A command on which kvitt itself fails gives the exception. Raises psycopg errors when the connection is gone.
+        """
+        try:
+            return list(self._transact(batch))
+        except Exception as error:
+            if is_connection_lost(error):
+                raise
+            _log.warning("ledger calls re-run one by one", calls=len(batch), error=type(error).__name__)
+            return [self._alone(command) for command in batch]
+
+    def _alone(self, command: Command) -> Result | Exception:
+        try:
+            return self._transact([command])[0]
+        except Exception as error:
+            if is_connection_lost(error) or may_pass(error):
+                raise
+            return error
+
+    def _transact(self, batch: Sequence[Command]) -> list[Result]:
+        """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._once(batch)
+            except UniqueViolation:
+                continue
+        return self._once(batch)
+
+    def _once(self, batch: Sequence[Command]) -> list[Result]:
+        now = self._clock()
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], now)
+            results: dict[int, Result] = {}
+            for place, each in enumerate(batch):
+                if isinstance(each, NewAccount):
+                    results[place] = made.pop(0)
+                elif refusal := malformed(each.plan_id, each.operation, each.batches):
+                    results[place] = refusal
+            calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
+            if calls:
+                results.update(_post(cursor, calls, now))
+            reached("ledger.before_commit")
+        reached("ledger.after_commit")
+        return [results[place] for place in range(len(batch))]
+
+
+def _post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: datetime) -> dict[int, Result]:
+    plans = _lock_plans(cursor, {call.plan_id for _, call in calls})
+    named = {account for _, call in calls for batch in call.batches for posting in batch.postings for account in posting[:2]}
+    accounts = _lock_accounts(cursor, named.union(*(plan.net for plan in plans.values())))
+    book = Book(plans, accounts, now)
+    results: dict[int, Result] = {}
+    repeated: list[tuple[int, StepKey]] = []
+    for place, call in calls:
+        try:
+            results[place] = book.apply(call)
+        except Repeated:
+            repeated.append((place, step_key(call)))
+    if repeated:
+        answers = _answers(cursor, {key for _, key in repeated})
+        results.update({place: answers[key] for place, key in repeated})
+    with cursor.connection.pipeline():
+        for rows in (book.new_plans(), book.moved_plans(), book.postings, book.steps, book.entries, book.moved_accounts()):
+            write(cursor, rows)
+    return results
+
+
+def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, HeldPlan]:
+    """The plans by id; one that nobody has held yet has no state."""
+    plans = {plan_id: HeldPlan(PlanState(state)) for plan_id, state in cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)}
+    if plans:
+        batches: dict[tuple[str, int], list[Posting]] = {}
+        for plan_id, batch_id, *posting in cursor.execute(_SQL.postings_of_plans, [list(plans)], binary=True):
+            batches.setdefault((plan_id, batch_id), []).append(Posting(*posting))
+        for (plan_id, batch_id), postings in batches.items():
+            plans[plan_id].add(Batch(batch_id, tuple(postings)))
+    return plans | {plan_id: HeldPlan(None) for plan_id in plan_ids - plans.keys()}
+
+
+def _lock_accounts(cursor: psycopg.Cursor[Any], account_ids: set[int]) -> dict[int, HeldAccount]:
+    rows = cursor.execute(_SQL.lock_accounts, [sorted(account_ids)], binary=True)
+    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), row[7]) for row in rows}
+
+
+def _answers(cursor: psycopg.Cursor[Any], keys: set[StepKey]) -> dict[StepKey, Done]:
+    """What was answered to steps that are stored."""
+    asked = sorted(keys)
+    answers: dict[StepKey, Done] = {key: Done({}) for key in asked}
+    columns = [[key[0] for key in asked], [key[1].value for key in asked], [key[2] for key in asked]]
+    for plan_id, operation, batch_id, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
+        state = State(Account(*account), Totals(own, least, most))
+        answers[plan_id, operation, batch_id].affected[state.account.account_id] = state
+    return answers
+
+
+def _make_accounts(cursor: psycopg.Cursor[Any], wanted: Sequence[NewAccount], now: datetime) -> list[Result]:
+    """One account per request, in order; a request key that was used before gives the account of then, if it asked for the same."""
+    results: list[Result | None] = [_wrong(each) for each in wanted]
+    sound = [(place, each) for place, each in enumerate(wanted) if results[place] is None]
+    once: dict[str, NewAccount] = {}
+    fresh = [each for _, each in sound if each.request_key is None or once.setdefault(each.request_key, each) is each]
+    if fresh:
+        columns = {
+            "currencies": [each.currency for each in fresh],
+            "descriptions": [each.description for each in fresh],
+            "created": [each.created_at or now for each in fresh],
+            "keys": [each.request_key for each in fresh],
+        }
+        rows = cursor.execute(_SQL.add_accounts, columns, binary=True).fetchall()
+        keyed = [each.request_key for _, each in sound if each.request_key is not None]
+        by_key = {row[1]: row for row in cursor.execute(_SQL.accounts_by_key, [keyed], binary=True)} if keyed else {}
+        nameless = iter([row for row in rows if row[1] is None])
+        for place, each in sound:
+            row = next(nameless) if each.request_key is None else by_key[each.request_key]
+            made = Account(row[0], row[2], row[3], row[4])
+            same = (made.currency, made.description) == (each.currency, each.description)
+            results[place] = made if same else InvalidRequest("The request key was used for another account")
+    return [each for each in results if each is not None]
+
+
+def _wrong(wanted: NewAccount) -> InvalidRequest | None:
+    if not 1 <= len(wanted.currency) <= MAX_CURRENCY or "\0" in wanted.currency:
+        return InvalidRequest(f"Currency code must have 1 to {MAX_CURRENCY} characters")
+    if wanted.description is not None and (len(wanted.description) > MAX_DESCRIPTION or "\0" in wanted.description):
+        return InvalidRequest(f"Description must have at most {MAX_DESCRIPTION} characters")
+    return None

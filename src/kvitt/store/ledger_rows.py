@@ -1,0 +1,93 @@
+"""The rows that the ledger writes; the order of the fields is the order of the statement's columns in `ledger.sql`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+
+from kvitt.store.queries import load
+
+_SQL = load("ledger")
+
+
+class PlanRow(NamedTuple):
+    """A plan that is held for the first time."""
+
+    plan_id: str
+    state: str
+    held_at: datetime
+    changed_at: datetime
+
+
+class PlanStep(NamedTuple):
+    """A plan that has ended."""
+
+    plan_id: str
+    state: str
+    changed_at: datetime
+
+
+class PostingRow(NamedTuple):
+    """A posting of a new batch."""
+
+    plan_id: str
+    batch_id: int
+    position: int
+    source: int
+    target: int
+    amount: int
+    currency: str
+    description: str
+
+
+class StepRow(NamedTuple):
+    """A hold or an end, with the entries that it made; the last two are arrays in PostgreSQL's text form."""
+
+    plan_id: str
+    operation: str
+    batch_id: int
+    at: datetime
+    accounts: str
+    entries: str
+
+
+class EntryRow(NamedTuple):
+    """What a step did to one account."""
+
+    account_id: int
+    entry: int
+    at: datetime
+    plan_id: str
+    operation: str
+    batch_id: int
+    own: int
+    least: int
+    most: int
+
+
+class AccountStep(NamedTuple):
+    """The totals of an account after a transaction."""
+
+    account_id: int
+    own: int
+    least: int
+    most: int
+    entries: int
+
+
+Row = PlanRow | PlanStep | PostingRow | StepRow | EntryRow | AccountStep
+_STATEMENTS = {
+    PlanRow: _SQL.add_plans,
+    PlanStep: _SQL.step_plans,
+    PostingRow: _SQL.add_postings,
+    StepRow: _SQL.add_steps,
+    EntryRow: _SQL.add_entries,
+    AccountStep: _SQL.step_accounts,
+}
+
+
+def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
+    """Writes rows of one kind in one statement; does nothing without rows."""
+    if rows:
+        cursor.execute(_STATEMENTS[type(rows[0])], [list(column) for column in zip(*rows, strict=True)], binary=True)

@@ -1,0 +1,163 @@
+"""The ledger on PostgreSQL: the worked examples, repeats, what is append-only, and many at once."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import psycopg
+import pytest
+
+from kvitt.errors import AccountNotFound, PlanNotFound
+from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
+from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.read import Ledger
+from kvitt.rules.ledger import MOST, InvalidRequest, Operation, PlanState, Posting, Totals
+from kvitt.store.database import connect
+from ledger_stage import clock, commit, hold, made, moved, rollback, sums_are_zero, totals
+
+
+@pytest.fixture
+def connection(ledger_database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with connect(ledger_database) as connection:
+        yield connection
+
+
+@pytest.fixture
+def post(connection: psycopg.Connection[tuple[object, ...]]) -> Post:
+    return Post(connection, clock)
+
+
+def test_worked_example_two_three_plans_and_a_duplicate(post: Post) -> None:
+    a, b, c, d = made(post, 4)
+    one, two = (moved(a, b, 10), moved(c, a, 25)), (moved(a, b, 7), moved(c, a, 18))
+    three = (moved(a, b, 70), moved(c, d, 180))
+    first = totals(post([hold("e2.1", *one)])[0])
+    assert first == {a: (0, 0, 15), b: (0, 0, 10), c: (0, -25, 0)}
+    assert totals(post([hold("e2.2", *two)])[0]) == {a: (0, 0, 26), b: (0, 0, 17), c: (0, -43, 0)}
+    assert totals(post([commit("e2.2", *two)])[0]) == {a: (11, 11, 26), b: (7, 7, 17), c: (-18, -43, -18)}
+    held = totals(post([hold("e2.3", *three)])[0])
+    assert held == {a: (11, -59, 26), b: (7, 7, 87), c: (-18, -223, -18), d: (0, 0, 180)}
+    back = totals(post([rollback("e2.3", *three)])[0])
+    assert back == {a: (11, 11, 26), b: (7, 7, 17), c: (-18, -43, -18), d: (0, 0, 0)}
+    assert totals(post([hold("e2.1", *one)])[0]) == first
+    ended = totals(post([commit("e2.1", *one)])[0])
+    assert ended == {a: (26, 26, 26), b: (17, 17, 17), c: (-43, -43, -43)}
+    assert totals(post([commit("e2.1", *one)])[0]) == ended
+
+
+def test_what_is_refused_leaves_nothing_and_its_neighbours_alone(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    a, b = made(post, 2)
+    refused, held, unknown = post([hold("n.1", moved(a, 10**15, 5)), hold("n.2", moved(a, b, 5)), commit("n.3", moved(a, b, 5))])
+    assert not isinstance(refused, Done)
+    assert totals(held) == {a: (0, -5, 0), b: (0, 0, 5)}
+    assert unknown == InvalidRequest("Posting plan not found: n.3")
+    with pytest.raises(PlanNotFound):
+        Ledger(connection).plan("n.1")
+
+
+def test_an_overflow_is_refused_and_does_not_wrap(post: Post) -> None:
+    a, b = made(post, 2)
+    assert totals(post([hold("o.1", moved(a, b, MOST))])[0]) == {a: (0, -MOST, 0), b: (0, 0, MOST)}
+    assert post([hold("o.2", moved(a, b, 2))])[0] == InvalidRequest("Plan (o.2) would move an account beyond 64 bits")
+    assert totals(post([hold("o.2", moved(b, a, 1))])[0])[a] == (0, -MOST, 1)
+
+
+def test_facts_can_only_be_added(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    a, b = made(post, 2)
+    post([hold("f.1", moved(a, b, 5))])
+    for table in ("postings", "steps", "entries"):
+        for statement in (f"UPDATE ledger.{table} SET plan_id = 'x'", f"DELETE FROM ledger.{table}", f"TRUNCATE ledger.{table}"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+def test_plans_balances_of_the_past_and_histories_can_be_read(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    a, b = made(post, 2)
+    before = clock()
+    post([hold("r.1", moved(a, b, 5)), hold("r.1", moved(a, b, 3), batch_id=2)])
+    between = clock()
+    x, y = hold("r.1", moved(a, b, 5)).batches[0], hold("r.1", moved(a, b, 3), batch_id=2).batches[0]
+    post([Call("r.1", Operation.COMMIT, (y, x))])
+    ledger = Ledger(connection)
+    plan = ledger.plan("r.1")
+    assert (plan.state, plan.batches) == (PlanState.COMMITTED, (x, y))
+    assert ledger.totals_before(b, before) == Totals()
+    assert ledger.totals_before(b, between) == Totals(0, 0, 8)
+    assert ledger.totals_before(b, clock()) == Totals(8, 8, 8)
+    told = [(entry.number, entry.operation, entry.batch_id, tuple(entry.totals)) for entry in ledger.statement(b)]
+    assert told == [(1, "HOLD", 1, (0, 0, 5)), (2, "HOLD", 2, (0, 0, 8)), (3, "COMMIT", None, (8, 8, 8))]
+    assert [entry.number for entry in ledger.history(b, after=1, limit=1)] == [2]
+    for look in (ledger.account, lambda account: ledger.totals_before(account, before), ledger.history):
+        with pytest.raises(AccountNotFound):
+            look(10**15)
+
+
+def test_a_request_key_makes_one_account(post: Post) -> None:
+    asked = NewAccount("RUB", "payouts", request_key="k-1")
+    one, two, other = post([asked, asked, NewAccount("USD", request_key="k-1")])
+    assert isinstance(one, Account)
+    assert one == two == post([asked])[0]
+    assert other == InvalidRequest("The request key was used for another account")
+    assert isinstance(post([NewAccount("RUBLES")])[0], InvalidRequest)
+
+
+class Crowd:
+    """Several posts, each on a connection of its own, that call at the same moment."""
+
+    def __init__(self, conninfo: str, size: int) -> None:
+        self.posts = [Post(connect(conninfo), clock) for _ in range(size)]
+        self._pool = ThreadPoolExecutor(size)
+
+    def call(self, calls: Sequence[Call]) -> list[object]:
+        """One call for each, all let go at once."""
+        start = threading.Barrier(len(calls))
+
+        def one(post: Post, call: Call) -> object:
+            start.wait()
+            return post([call])[0]
+
+        return list(self._pool.map(one, self.posts, calls))
+
+
+def test_eight_identical_first_holds_at_once_have_one_effect_and_equal_answers(ledger_database: str, post: Post) -> None:
+    a, b = made(post, 2)
+    crowd = Crowd(ledger_database, 8)
+    for number in range(20):
+        answers = crowd.call([hold(f"same.{number}", moved(a, b, 1))] * 8)
+        assert [totals(answer) for answer in answers] == [{a: (0, -number - 1, 0), b: (0, 0, number + 1)}] * 8
+
+
+def test_commits_against_rollbacks_have_one_winning_side(ledger_database: str, post: Post) -> None:
+    a, b = made(post, 2)
+    crowd = Crowd(ledger_database, 8)
+    for number in range(20):
+        plan, posting = f"side.{number}", moved(a, b, 1)
+        post([hold(plan, posting)])
+        answers = crowd.call([commit(plan, posting), rollback(plan, posting)] * 4)
+        commits, rollbacks = answers[::2], answers[1::2]
+        winners, losers = (commits, rollbacks) if isinstance(commits[0], Done) else (rollbacks, commits)
+        assert len({str(totals(winner)) for winner in winners}) == 1
+        assert all(isinstance(loser, InvalidRequest) for loser in losers)
+
+
+def test_random_plans_over_few_accounts_never_deadlock(
+    ledger_database: str, post: Post, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    accounts = made(post, 50)
+    posts = [Post(connect(ledger_database), clock) for _ in range(4)]
+
+    def work(number: int) -> int:
+        chance, done = Random(number), 0
+        for each in range(60):
+            postings: list[Posting] = [moved(*chance.sample(accounts, 2), chance.randrange(100)) for _ in range(5)]
+            plan = f"random.{number}.{each}"
+            held, ended = posts[number]([hold(plan, *postings), chance.choice([commit, rollback])(plan, *postings)])
+            done += isinstance(held, Done) and isinstance(ended, Done)
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [60] * 4
+    sums_are_zero(connection)
+    query = "SELECT count(*) FROM ledger.accounts WHERE account_id = ANY (%s) AND (own <> least OR own <> most)"
+    assert connection.execute(query, (accounts,)).fetchone() == (0,)

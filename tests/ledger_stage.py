@@ -1,0 +1,52 @@
+"""Parts of ledger tests: accounts to move money between, calls in few words, and the sums that must hold whatever happened."""
+
+from datetime import UTC, datetime
+
+import psycopg
+
+from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
+from kvitt.hub.ledger.post import Post
+from kvitt.rules.ledger import Batch, Operation, Posting
+
+
+def clock() -> datetime:
+    """The time of the tests."""
+    return datetime.now(UTC)
+
+
+def made(post: Post, count: int, currency: str = "RUB") -> list[int]:
+    """New accounts, by id."""
+    accounts = post([NewAccount(currency) for _ in range(count)])
+    return [account.account_id for account in accounts if isinstance(account, Account)]
+
+
+def moved(source: int, target: int, amount: int, description: str = "x") -> Posting:
+    """A posting in RUB."""
+    return Posting(source, target, amount, "RUB", description)
+
+
+def hold(plan_id: str, *postings: Posting, batch_id: int = 1) -> Call:
+    """A hold of one batch."""
+    return Call(plan_id, Operation.HOLD, (Batch(batch_id, postings),))
+
+
+def commit(plan_id: str, *postings: Posting) -> Call:
+    """The commit of a plan of one batch."""
+    return Call(plan_id, Operation.COMMIT, (Batch(1, postings),))
+
+
+def rollback(plan_id: str, *postings: Posting) -> Call:
+    """The rollback of a plan of one batch."""
+    return Call(plan_id, Operation.ROLLBACK, (Batch(1, postings),))
+
+
+def totals(result: object) -> dict[int, tuple[int, int, int]]:
+    """What a call that went through was answered."""
+    assert isinstance(result, Done), result
+    return {account: tuple(state.totals) for account, state in result.affected.items()}
+
+
+def sums_are_zero(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """own adds up to zero in each currency, and what may leave is what may come (§4.3)."""
+    query = "SELECT currency FROM ledger.accounts GROUP BY currency HAVING sum(own) <> 0 OR sum(least - own) <> -sum(most - own)"
+    assert connection.execute(query).fetchall() == []

@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check format bench soak brokers lock clean
+.PHONY: help setup demo demo-kafka test check format bench soak brokers lock clean
 
 help: ## print these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
 
 setup: $(READY) ## make .venv with the locked dependencies and kvitt itself
 
@@ -19,6 +19,9 @@ $(READY): requirements.txt pyproject.toml
 
 demo: $(READY) ## run the whole hub on made-up cases and print what happened
 	$(BIN)/kvitt demo
+
+demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs Java 17 and, once, Maven)
+	$(BIN)/python -m brokers demo
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest -q tests

@@ -1,4 +1,7 @@
-"""Runs the brokers until Ctrl-C: `python -m brokers`, or only those that are named (`python -m brokers artemis`)."""
+"""Runs the brokers until Ctrl-C: `python -m brokers`, or only those that are named (`python -m brokers artemis`).
+
+`python -m brokers demo` runs the demo over them instead, with its options behind.
+"""
 
 import signal
 import sys
@@ -7,6 +10,7 @@ from contextlib import ExitStack
 
 from brokers.artemis import Artemis
 from brokers.broker import Broker, is_free
+from brokers.demo import demo
 from brokers.java import JARS, BrokerFailed, BrokerUnavailable
 from brokers.kafka import Kafka
 
@@ -17,6 +21,8 @@ def main(names: Sequence[str]) -> int:
     """Starts the brokers, prints their addresses, and stops them at SIGINT or SIGTERM; 1 when one cannot be run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if names[:1] == ["demo"]:
+            return demo(names[1:])
         with ExitStack() as running:
             for name in names or ("kafka", "artemis"):
                 running.callback(_started(name).stop)

@@ -94,7 +94,14 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
     with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
 
         def put(record: Replayed) -> None:
-            append(connection, [NewRecord(record.topic, record.key, record.body, record.headers)], record.at)
+            fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
+            if settings.kafka:
+                from kvitt.doors import kafka_plain
+
+                # Before the letter is closed: should closing fail, a second replay is the same message again, and changes nothing.
+                kafka_plain.put(settings.kafka, fresh)
+            else:
+                append(connection, fresh, record.at)
 
         letters = DeadLetters(connection, utc_now, put)
         if dry_run:

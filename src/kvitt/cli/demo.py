@@ -25,7 +25,7 @@ def demo(settings: "Settings", *, as_json: bool, cases: int, seed: int) -> None:
     from kvitt.cli.shell import working
 
     with working(settings) as conninfo:
-        summary = run(conninfo, cases=cases, seed=seed, quiet=as_json)
+        summary = run(conninfo, settings, cases=cases, seed=seed, quiet=as_json)
     if as_json:
         click.echo(summary.line())
     if not summary.clean:

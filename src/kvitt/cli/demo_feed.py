@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Final
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from kvitt.cli.watch import FINAL, Client, Told
 from kvitt.doors.embedded_log import NewRecord
 from kvitt.rules.answers import Answer
+from kvitt.wire.partitions import partition_of
 
 _KEYS: Final = uuid.UUID("c2d6a0a4-6f8e-5a35-9f1c-0f3a7b1e9d44")
 PATIENCE_SECONDS: Final = 30.0
@@ -30,9 +32,13 @@ class Letter(Struct, frozen=True):
     rushed: bool
 
 
-def key_for(case: str, number: int) -> bytes:
-    """A key as senders choose them: a UUID for each message, so that the messages of a case lie in any partition."""
-    return str(uuid.uuid5(_KEYS, f"{case}/{number}")).encode()
+def key_for(case: str, number: int, behind: bytes | None = None) -> bytes:
+    """A key as senders choose them: a UUID for each message, so that the messages of a case lie in any partition.
+
+    A message that follows at once must lie in the partition of the one that it is `behind`, or nobody knows which is handled first.
+    """
+    keys = (str(uuid.uuid5(_KEYS, f"{case}/{number}/{salt}")).encode() for salt in count())
+    return next(key for key in keys if behind is None or partition_of(key) == partition_of(behind))
 
 
 class Feed:

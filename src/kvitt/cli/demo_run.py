@@ -20,11 +20,12 @@ from kvitt.cli.demo_page import print_outcome
 from kvitt.cli.examples import examples
 from kvitt.cli.schemes import SHORT
 from kvitt.cli.watch import Client
+from kvitt.config import Settings
 from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicates, get_faults, set_faults
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.store.queries import load
-from kvitt.wire.topics import SCHEME_OF_INPUT, primary_input
+from kvitt.wire.topics import primary_input
 
 _SQL = load("cli")
 _QUIET_SECONDS: Final = 30.0
@@ -42,15 +43,15 @@ MISBEHAVIOUR: Final = Faults(
 )
 
 
-def run(conninfo: str, *, cases: int, seed: int, quiet: bool) -> Summary:
+def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool) -> Summary:
     """Runs the demo against the hub at work on this database, and prints what happened unless `quiet`."""
     began = time.perf_counter()
     with connect(conninfo, application="kvitt demo") as connection:
         newest = _number(connection, _SQL.newest_message)
-        run_id = _base36(_number(connection, _SQL.records_taken_in, (list(SCHEME_OF_INPUT),)))
+        run_id = _base36(newest)
         made = list(lives(cases, run_id, seed))
         letters = [*_example_letters(run_id), *(_letters(life) for life in made)]
-        feed = _fed(conninfo, connection, letters, visible=not quiet and sys.stderr.isatty())
+        feed = _fed(Client(conninfo, settings), connection, letters, visible=not quiet and sys.stderr.isatty())
         totals = _totals(connection, newest, list(feed.finals))
         answers = [[next(iter(feed.finals[letter.key]), None) for letter in each] for each in letters[len(letters) - len(made) :]]
         judged = [judge(life, given) for life, given in zip(made, answers, strict=True)]
@@ -80,7 +81,11 @@ def _base36(number: int) -> str:
 def _letters(life: Life) -> list[Letter]:
     topic = primary_input(Scheme(SHORT[life.scheme]))
     case = f"{life.scheme}/{life.case_id}"
-    return [Letter(topic, key_for(case, number), body_of(life, number), step.rushed) for number, step in enumerate(life.steps)]
+    letters: list[Letter] = []
+    for number, step in enumerate(life.steps):
+        key = key_for(case, number, letters[-1].key if step.rushed and letters else None)
+        letters.append(Letter(topic, key, body_of(life, number), step.rushed))
+    return letters
 
 
 def _example_letters(run_id: str) -> list[list[Letter]]:
@@ -93,10 +98,9 @@ def _example_letters(run_id: str) -> list[list[Letter]]:
     return list(by_scheme.values())
 
 
-def _fed(conninfo: str, connection: psycopg.Connection[Any], letters: Sequence[Sequence[Letter]], *, visible: bool) -> Feed:
+def _fed(client: Client, connection: psycopg.Connection[Any], letters: Sequence[Sequence[Letter]], *, visible: bool) -> Feed:
     """Everything sent and answered, and nothing on its way any more."""
     columns = (TextColumn("answered"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    client = Client(conninfo)
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as bar, _misbehaving(connection):
             task = bar.add_task("answered", total=sum(map(len, letters)))

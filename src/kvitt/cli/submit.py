@@ -72,7 +72,7 @@ def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: f
     topic = primary_input(scheme)
     last = None
     with working(settings) as conninfo:
-        client = Client(conninfo)
+        client = Client(conninfo, settings)
         try:
             place = client.send([NewRecord(topic, key.encode(), body)])[0]
             click.echo(f"appended    {topic} {place[0]}:{place[1]} under key {key}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from kvitt.app import utc_now
-from kvitt.doors.embedded_log import CHANNEL, NewRecord, Place, append, read
+from kvitt.doors.embedded_log import CHANNEL, NewRecord, Place, Record, append, read
 from kvitt.rules.answers import Answer, Status
 from kvitt.store.database import connect
 from kvitt.store.queries import load
@@ -16,6 +16,8 @@ from kvitt.wire.topics import STATUSES, decode_headers
 
 if TYPE_CHECKING:
     import psycopg
+
+    from kvitt.config import KafkaSettings, Settings
 
 FINAL = frozenset({Status.OK, Status.FAILED})
 _AT_ONCE = 2000
@@ -30,10 +32,38 @@ class Told(Struct, frozen=True):
 
 
 class Client:
-    """Appends records and reads what is told from the moment of its making on. Not for sharing between threads."""
+    """Appends records and reads what is told from the moment of its making on, on the log that is set. Not for sharing between threads."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, settings: "Settings") -> None:
         self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client")
+        self._log: _EmbeddedLog | _KafkaLog = _KafkaLog(settings.kafka) if settings.kafka else _EmbeddedLog(self._connection)
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._log.close()
+        self._connection.close()
+
+    def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
+        """Appends records in order; gives where each one stands."""
+        return self._log.send(records)
+
+    def hear(self, seconds: float) -> list[Told]:
+        """What has been told since the last look; waits up to `seconds` when that is nothing."""
+        return [
+            Told(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
+            for record in self._log.read(seconds)
+            if record.key is not None and record.value is not None
+        ]
+
+    def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
+        """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
+        row = self._connection.execute(load("cases").answer_of_edge, (topic, *place), binary=True).fetchone()
+        return row is not None and row[2] == "answered" and row[3] is None
+
+
+class _EmbeddedLog:
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
         self._connection.execute(f"LISTEN {CHANNEL}")
         self._positions = self._ends()
 
@@ -43,34 +73,51 @@ class Client:
         return {(STATUSES, partition): position for partition, position in rows}
 
     def close(self) -> None:
-        """Ends the connection."""
-        self._connection.close()
+        """The connection is its owner's to end."""
 
     def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
-        """Appends records in one transaction; gives where each one stands."""
         return append(self._connection, records, utc_now())
 
-    def hear(self, seconds: float) -> list[Told]:
-        """What has been told since the last look; waits up to `seconds` when that is nothing."""
-        if not (told := self._read()):
+    def read(self, seconds: float) -> list[Record]:
+        if not (found := self._read()):
             for _ in self._connection.notifies(timeout=seconds, stop_after=1):
                 pass
-            told = self._read()
-        return told
+            found = self._read()
+        return found
 
-    def _read(self) -> list[Told]:
-        told = []
-        for record in read(self._connection, self._positions, _AT_ONCE):
+    def _read(self) -> list[Record]:
+        found = read(self._connection, self._positions, _AT_ONCE)
+        for record in found:
             place = (record.topic, record.partition)
             self._positions[place] = max(self._positions[place], record.position + 1)
-            if record.key is not None and record.value is not None:
-                told.append(Told(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason")))
-        return told
+        return found
 
-    def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
-        """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases").answer_of_edge, (topic, *place), binary=True).fetchone()
-        return row is not None and row[2] == "answered" and row[3] is None
+
+class _KafkaLog:
+    def __init__(self, settings: "KafkaSettings") -> None:
+        from kvitt.doors.kafka_clients import new_plain_producer
+        from kvitt.doors.kafka_plain import Reader
+
+        self._settings, self._producer, self._reader = settings, new_plain_producer(settings), Reader(settings, STATUSES)
+        self._heard: set[str] = set()
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
+        from kvitt.doors.kafka_plain import put
+
+        return put(self._settings, records, self._producer)
+
+    def read(self, seconds: float) -> list[Record]:
+        """A relay that was killed tells its last batch again: repeats are known by their event id."""
+        found = []
+        for record in self._reader.read(seconds):
+            event = dict(decode_headers(record.headers)).get("event-id", "")
+            if event not in self._heard:
+                self._heard.add(event)
+                found.append(record)
+        return found
 
 
 def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[Told]:

@@ -1,11 +1,12 @@
 """Kafka clients as kvitt needs them: what is set on them, and why."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from kvitt.config import KafkaSettings
@@ -14,6 +15,17 @@ from kvitt.wire.topics import RAPID
 _log = structlog.get_logger(__name__)
 _QUEUE_KILOBYTES = 16_384
 _TRANSACTION_SECONDS = 60
+_ASK_AGAIN_SECONDS = 0.1
+_SOON = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - its public name
+        KafkaError._TRANSPORT,  # noqa: SLF001 - its public name
+    }
+)
+"""What is answered about a partition that is being made or moved."""
 
 
 class _ClientLog:
@@ -92,6 +104,28 @@ def new_producer(settings: KafkaSettings) -> Producer:
         "message.max.bytes": 16_000_000,
     }
     return Producer({**_common(settings), **chosen, **settings.client}, logger=_ClientLog())
+
+
+def new_plain_producer(settings: KafkaSettings) -> Producer:
+    """A producer like any neighbour's: idempotent, and keys land where Java puts them."""
+    chosen = {"enable.idempotence": True, "acks": "all", "partitioner": "murmur2_random", "linger.ms": 5, "message.max.bytes": 16_000_000}
+    return Producer({**_common(settings), **chosen, **settings.client}, logger=_ClientLog())
+
+
+def watermarks(consumer: Consumer, place: TopicPartition, seconds: float) -> tuple[int, int]:
+    """The first offset and the end of a partition. One that was made a moment ago has no leader yet: it is asked again.
+
+    Raises KafkaException when no answer comes in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            first, end = consumer.get_watermark_offsets(place, timeout=seconds)
+            return first, end
+        except KafkaException as error:
+            if error.args[0].code() not in _SOON or time.monotonic() > deadline:
+                raise
+        time.sleep(_ASK_AGAIN_SECONDS)
 
 
 def _common(settings: KafkaSettings) -> dict[str, Any]:

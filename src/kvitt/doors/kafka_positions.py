@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from msgspec import Struct
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_clients import group_of, names_of, new_admin, new_reader
+from kvitt.doors.kafka_clients import group_of, names_of, new_admin, new_reader, watermarks
 from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import NotInThatState, TopicNotFound
 from kvitt.hub.submit import Connection
@@ -54,7 +54,7 @@ def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[
             parts = [partition for name, partition in places if name == topic]
             committed = _committed(settings, group or group_of(settings, [topic]), named(topic), parts)
             for partition in parts:
-                first, end = reader.get_watermark_offsets(TopicPartition(named(topic), partition), timeout=_SECONDS)
+                first, end = watermarks(reader, TopicPartition(named(topic), partition), _SECONDS)
                 at = stored.get(lease_of(topic, partition), 0)
                 found.append(Position(topic, partition, first, end, at, committed.get(partition)))
         return found

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
+from kvitt.doors.kafka_clients import watermarks
 from kvitt.doors.kafka_share import Place, Share, totals
 from kvitt.errors import NotBegun, RecordsGone
 from kvitt.hub.leases import LeaseKeeper
@@ -124,7 +125,7 @@ class Shares:
     def _look_for_gone(self, shares: Sequence[Share]) -> None:
         """Raises RecordsGone when a partition ends before where we are to go on, or begins behind it: nothing is passed by in silence."""
         for share in shares:
-            first, end = self._consumer.get_watermark_offsets(TopicPartition(*share.place), timeout=_BROKER_SECONDS)
+            first, end = watermarks(self._consumer, TopicPartition(*share.place), _BROKER_SECONDS)
             if not first <= share.reads_at <= end:
                 topic, partition = share.place
                 raise RecordsGone(f"{topic} partition {partition} holds {first} to {end}, and {share.reads_at} comes next")

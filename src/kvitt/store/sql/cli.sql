@@ -36,10 +36,6 @@ LIMIT %(limit)s;
 -- Whether a process holds the leases of a hub: it takes messages in, sends orders and tells statuses.
 SELECT EXISTS (SELECT FROM leases WHERE lease = 'relay' AND until > now());
 
--- name: records_taken_in
--- How many records the given topics have ever got.
-SELECT coalesce(sum(next_position), 0)::bigint FROM log_partitions WHERE topic = ANY (%s);
-
 -- name: newest_message
 -- The highest message number so far; 0 when there is none.
 SELECT coalesce(max(message_no), 0) FROM messages;
@@ -63,8 +59,10 @@ WHERE m.message_no > %(after)s
 GROUP BY m.scheme;
 
 -- name: unfinished
--- Whether anything is on its way: untold statuses, orders or receipts on a queue, receipts that the emulator holds back.
+-- Whether anything is on its way: untold statuses, orders without their receipt, messages on a queue of ours, receipts that the emulator
+-- holds back.
 SELECT EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)
+    OR EXISTS (SELECT FROM orders WHERE state IN ('sending', 'sent'))
     OR EXISTS (SELECT FROM queue.message WHERE consumed_at IS NULL AND queue NOT LIKE '%%.dlq')
     OR EXISTS (SELECT FROM rail.receipt WHERE put_at IS NULL AND due_at IS NOT NULL);
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from types import MappingProxyType
 
-from bench import check, derivation, end_to_end, large_case, large_store, latency, memory, submit
+from bench import check, derivation, end_to_end, kafka_relay, large_case, large_store, latency, memory, over_brokers, submit
 from bench.place import Place, place
 from bench.size import FULL, QUICK, Size
 
@@ -18,6 +18,8 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "large_store": large_store.run,
         "memory": memory.run,
         "check": check.run,
+        "kafka_relay": kafka_relay.run,
+        "over_brokers": over_brokers.run,
     }
 )
 

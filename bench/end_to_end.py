@@ -54,7 +54,8 @@ def _running(conninfo: str, *, apart: bool) -> Iterator[None]:
         yield
 
 
-def _per_second(place: Place, count: int, *, apart: bool) -> float:
+def per_second(place: Place, count: int, *, apart: bool) -> float:
+    """Messages per second to their final status on the embedded log and queue; `apart`: the emulator in a process of its own."""
     warming = max(count // 10, 100)
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         make_topics(connection)
@@ -73,7 +74,7 @@ def _per_second(place: Place, count: int, *, apart: bool) -> float:
 def run(place: Place, size: Size) -> None:
     """New cases of dagpenger with 14 days each, all roles in one process, and with the emulator in its own; the best round counts."""
     for apart, name in ((False, "end to end"), (True, "end to end, emulator apart")):
-        rates = [_per_second(place, size.end_to_end, apart=apart) for _ in range(size.rounds)]
+        rates = [per_second(place, size.end_to_end, apart=apart) for _ in range(size.rounds)]
         tell(
             Figure(
                 name=name,

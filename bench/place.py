@@ -22,8 +22,8 @@ _LOG_MIB_AT_ONCE, _LOG_TIMES = 8, 64
 class Place:
     """A running server with a migrated template database."""
 
-    def __init__(self, conninfo: str) -> None:
-        self._server = conninfo
+    def __init__(self, conninfo: str, directory: Path) -> None:
+        self._server, self.directory = conninfo, directory
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
         upgrade(make_conninfo(conninfo, dbname=_TEMPLATE))
         self._age()
@@ -65,6 +65,6 @@ def place() -> Iterator[Place]:
     directory.chmod(0o755)
     try:
         with EmbeddedServer(directory) as server:
-            yield Place(server.conninfo)
+            yield Place(server.conninfo, directory)
     finally:
         shutil.rmtree(directory)

@@ -8,20 +8,20 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from kvitt.app import ROLES, Hub
-from kvitt.config import load_settings
+from kvitt.config import Settings, load_settings
 
 _KIB_PER_MIB = 1024
 
 
-def _serve(conninfo: str, roles: Sequence[str]) -> None:
-    Hub(conninfo, load_settings(), roles).start()
+def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
+    Hub(conninfo, settings, roles).start()
     threading.Event().wait()
 
 
 @contextmanager
-def hub_process(conninfo: str, roles: Sequence[str] = ROLES) -> Iterator[BaseProcess]:
+def hub_process(conninfo: str, roles: Sequence[str] = ROLES, settings: Settings | None = None) -> Iterator[BaseProcess]:
     """A process with these roles; killed at the end, as nothing that matters may live in it (design §1)."""
-    process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles)), daemon=True)
+    process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles), settings or load_settings()), daemon=True)
     process.start()
     try:
         yield process

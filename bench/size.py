@@ -15,6 +15,8 @@ class Size(Struct, frozen=True):
     stored_payments: int
     memory_messages: int
     checked_cases: int
+    relayed: int
+    waiting: int
     rounds: int
 
 
@@ -28,6 +30,8 @@ FULL = Size(
     stored_payments=1_000_000,
     memory_messages=30_000,
     checked_cases=10_000,
+    relayed=60_000,
+    waiting=100_000,
     rounds=3,
 )
 QUICK = Size(
@@ -40,5 +44,7 @@ QUICK = Size(
     stored_payments=50_000,
     memory_messages=3_000,
     checked_cases=1_000,
+    relayed=5_000,
+    waiting=3_000,
     rounds=1,
 )

@@ -100,6 +100,8 @@ def new_producer(settings: KafkaSettings) -> Producer:
         "partitioner": "murmur2_random",
         "compression.type": "lz4",
         "linger.ms": 0,
+        # A transaction begins while the one before is still being closed: what is asked again, is asked soon.
+        "retry.backoff.ms": 10,
         # The largest order is 8 MB as it stands, and a tenth of that as it travels.
         "message.max.bytes": 16_000_000,
     }

@@ -44,7 +44,9 @@ class Roles:
     def __init__(self, conninfo: str, settings: KafkaSettings, roles: list[str], lease_seconds: float = 5.0) -> None:
         self.stop = threading.Event()
         self.keeper = LeaseKeeper(conninfo, seconds=lease_seconds)
-        self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: LaneWriter(conninfo, Settings(), lambda: None), lanes=2, max_batch=32)
+        self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(
+            lambda _: LaneWriter(conninfo, Settings(), lambda: None), lanes=2, max_batch=32
+        )
         makers = {
             "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,
             "relay": relay_steps(conninfo, self.keeper, settings, self.stop),

@@ -64,7 +64,9 @@ def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[
 
 def _committed(settings: KafkaSettings, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int]:
     asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
-    answer = new_admin(settings).list_consumer_group_offsets([asked])[group].result(_SECONDS)
+    # Kept in a name: an answer never comes once its client is gone.
+    admin = new_admin(settings)
+    answer = admin.list_consumer_group_offsets([asked])[group].result(_SECONDS)
     return {each.partition: each.offset for each in answer.topic_partitions if each.offset >= 0}
 
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from kvitt.app import utc_now
 from kvitt.app.hub import LaneWriter
+from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.config import KafkaSettings, Settings
 from kvitt.errors import LeaseLost
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper

@@ -38,7 +38,7 @@ class Model:
         """What a call does and is answered, step by step as §4.4 tells it."""
         return self._call_error(plan_id, operation, batches) or self._do(plan_id, operation, batches)
 
-    def _call_error(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> str:
+    def _call_error(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> str:  # noqa: C901 - told as the contract does
         ids = [batch.batch_id for batch in batches]
         if not batches:
             return f"Plan ({plan_id}) has no batches inside"
@@ -65,7 +65,7 @@ class Model:
             return f"Unable to change plan state: {plan_id} from: {was} to {operation.value}"
         return self._differences(plan_id, operation, batches)
 
-    def _differences(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> str:
+    def _differences(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> str:  # noqa: C901, PLR0912 - likewise
         bad: dict[Posting, list[str]] = {}
         stored = self.plans.get(plan_id, {})
         named = {batch.batch_id: list(batch.postings) for batch in batches}

@@ -8,8 +8,8 @@ import pytest
 from hub_messages import PLAIN, dp, text
 from kafka_stage import ends, hint, joined, roles, send, until
 from kvitt.app import utc_now
-from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.config import KafkaSettings
+from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import run_loop

@@ -13,8 +13,8 @@ from hub_messages import dp
 from hub_stage import Stage, staged
 from kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
 from kvitt.app import utc_now
-from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.config import KafkaSettings
+from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
 from kvitt.errors import LeaseLost
 from kvitt.rules.values import Scheme

@@ -24,7 +24,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"utbetalingId": "ikke-en-uuid"}, "utbetalingId"),
     ({"fødselsnummer": LEFT_OUT}, "fødselsnummer"),
     ({"organisasjonsnummer": None}, "organisasjonsnummer"),
-    ({"@id": LEFT_OUT}, "@id"),
     ({"saksbehandler": LEFT_OUT}, "Utbetaling.saksbehandler"),
     ({"mottaker": None}, "Utbetaling.mottaker"),
     ({"fagsystemId": "x" * 31}, "Utbetaling.fagsystemId"),
@@ -66,6 +65,14 @@ def test_all_problems_are_told_at_once_without_what_was_written(rapid: Rapid) ->
     for path in ("Utbetaling.mottaker", "Utbetaling.saksbehandler", "sats", "klassekode"):
         assert path in told
     assert "hemmelig" not in told
+
+
+def test_a_need_without_an_id_gets_one_when_it_is_read(rapid: Rapid) -> None:
+    assert rapid.ask(need(**{"@id": LEFT_OUT})) == [Outcome.DERIVED]
+    (_, answer), (_, ordered) = rapid.told()
+    read, told = answer["system_participating_services"]
+    assert read["id"] == answer["@forårsaket_av"]["id"] == ordered["@forårsaket_av"]["id"] != told["id"] == answer["@id"]
+    rapid.finish()
 
 
 def test_numbers_as_text_are_numbers(rapid: Rapid) -> None:

@@ -66,7 +66,7 @@ def test_the_contracts_example_goes_the_whole_way(rapid: Rapid) -> None:
         "avstemmingsnøkkel": key,
     }
     assert raw["originalXml"] == status["originalXml"]
-    assert (status["status"], status["feilkode_oppdrag"], status["avstemmingsnøkkel"]) == ("AKSEPTERT", key)
+    assert (status["status"], status["feilkode_oppdrag"], status["avstemmingsnøkkel"]) == ("AKSEPTERT", "00", key)
     assert (status["fødselsnummer"], status["utbetalingId"], status["fagsystemId"]) == (PERSON, PAYMENT_ID, CASE_ID)
     assert accepted["@forårsaket_av"]["id"] == status["@id"]
     assert accepted["@løsning"]["Utbetaling"] == {

@@ -134,7 +134,7 @@ def test_a_number_has_bounds(field: str, number: object, least: int, greatest: i
     assert problems(need_bytes(linjer=[line(**{field: number})])) == (f"Utbetaling.linjer[0].{field}: må være fra {least} til {greatest}",)
 
 
-REQUIRED_ABOVE = ["@id", "fødselsnummer", "organisasjonsnummer", "utbetalingId", "Utbetaling"]
+REQUIRED_ABOVE = ["fødselsnummer", "organisasjonsnummer", "utbetalingId", "Utbetaling"]
 REQUIRED_BELOW = ["saksbehandler", "mottaker", "fagsystemId", "fagområde", "endringskode", "linjer"]
 REQUIRED_OF_A_LINE = ["sats", "delytelseId", "klassekode", "grad", "fom", "tom", "endringskode", "satstype"]
 

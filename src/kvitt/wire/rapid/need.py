@@ -83,7 +83,6 @@ def _asked(document: Mapping[str, object]) -> tuple[NeedKind, ...]:
 
 def _need(kind: NeedKind, top: Fields) -> Need:
     """The need; worth something only when no problem was noted on the way."""
-    top.text("@id", most=100)
     section = top.section(kind.value)
     area = section.word("fagområde", AREAS)
     return Need(

@@ -3,17 +3,21 @@
 Only what the rapid itself keeps is looked into: identity, time, the trace back, and who has read the message (spenn §1.1, §1.2).
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 
+from kvitt.rules.ids import named_uuid
 from kvitt.rules.needs import NeedKind
 
 SERVICE: Final = "kvitt"
 _MAX_COUNT: Final = 2**53
+_IDS: Final = UUID("c3f0a9d4-4a5b-5d17-8f3e-5b7c1d2e9a60").bytes
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _items = msgspec.json.Decoder(list[Raw])
@@ -50,10 +54,10 @@ class Packet(Struct, frozen=True):
 def parse(body: bytes, at: datetime) -> Packet:
     """The packet, counted as read by us `at` that Oslo time; `body` is known to be a JSON object. Never raises for one.
 
-    A message without a read count was never read, one without a time was made now (spenn §1.1).
+    A message without a read count was never read, one without a time was made now, one without an id gets one (spenn §1.1).
     """
     fields = _fields.decode(body)
-    identity = _text(fields, "@id")
+    identity = _text(fields, "@id") or named_uuid(_IDS, hashlib.sha256(body).hexdigest())
     readers = _list(fields, "system_participating_services")
     return Packet(
         fields=fields,

@@ -29,6 +29,8 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
         "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "now": now}),
         "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "now": now}),
         "orphans_to_unknown": (ORDERS.orphans_to_unknown, ["other"]),
+        "give_back": (ORDERS.give_back, [ids, "me"]),
+        "give_back by another": (ORDERS.give_back, [ids, "other"]),
         "unknown_to_sending": (ORDERS.unknown_to_sending, {"order_ids": ids, "sender": "other", "now": now}),
         **{f"settle {state}": (ORDERS.settle_orders, arguments) for state, arguments in settle.items()},
     }
@@ -40,6 +42,7 @@ REACHED = {
     ("mark_sent", "unknown"): "sent",
     ("mark_sent by another", "unknown"): "sent",
     ("orphans_to_unknown", "sending"): "unknown",
+    ("give_back", "sending"): "ready",
     ("unknown_to_sending", "unknown"): "sending",
     ("settle accepted", "sending"): "accepted",
     ("settle accepted", "sent"): "accepted",

@@ -111,6 +111,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "claim_ready": {"sender": "sender:1:1", "now": NOW, "limit": 256},
         "lock_messages": [NUMBERS],
         "mark_sent": SENDING,
+        "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
         "orphans_to_unknown": ["sender:1:2"],
         "unknown_unsent": [BATCH],

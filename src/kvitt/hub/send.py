@@ -77,6 +77,13 @@ class Send:
         journal.sent([order_id for order_id, *_ in moved])
         return len(moved)
 
+    def give_back(self, order_ids: Sequence[str]) -> int:
+        """Orders of ours of which for certain nothing reached the queue are `ready` again; gives how many. Raises LeaseLost."""
+        with self._connection.transaction():
+            self._hold()
+            rows = self._connection.execute(_SQL.give_back, (list(order_ids), self._sender), binary=True).fetchall()
+        return len(rows)
+
     def put_in_doubt(self) -> list[str]:
         """Orders that a sender before us had begun to send become `unknown`; gives their ids."""
         with self._connection.transaction():

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from kvitt.errors import QueueClientMissing
-from kvitt.rail.queue import Delivery, Outgoing
+from kvitt.rail.queue import Delivery, NotPut, Outgoing
 
 DEAD_LETTER_SUFFIX = ".DLQ"
 UTF8_CCSID = 1208
@@ -74,11 +74,27 @@ class MqQueue:
         """Stores all of them in order in one unit of work. The queue manager does not compare ids: a repeat is stored again."""
         if not messages:
             return
+        try:
+            self.connect()
+            assert self._producer is not None, "connected right above"
+            with self._connection_errors():
+                for message in messages:
+                    self._producer.put(self._name, message)
+        except ConnectionError as error:
+            # What is not committed is backed out by the queue manager.
+            raise NotPut(str(error)) from error
+        with self._connection_errors():
+            self._producer.commit()
+
+    @property
+    def drops_repeats(self) -> bool:
+        """False: a queue manager stores what it is given."""
+        return False
+
+    def connect(self) -> None:
+        """Connects for putting, if that is not done."""
         with self._connection_errors():
             self._producer = self._producer or _Link(self._mq, self._server, self._name)
-            for message in messages:
-                self._producer.put(self._name, message)
-            self._producer.commit()
 
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:
         """Hands out up to `limit` messages under syncpoint; waits for the first at most `wait_seconds`.

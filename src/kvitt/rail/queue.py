@@ -29,14 +29,25 @@ class Delivery(Struct, frozen=True):
     redeliveries: int
 
 
+class NotPut(ConnectionError):
+    """The connection ended before the queue could have stored anything of a batch: for certain none of it was put."""
+
+
 class Queue(Protocol):
     """One named queue. Not for sharing between threads: each consumer or producer opens its own."""
+
+    @property
+    def drops_repeats(self) -> bool:
+        """Whether a message that is put again under its id, soon after, is dropped by the broker if it has it already."""
+
+    def connect(self) -> None:
+        """Connects for putting, if that is not done. Raises ConnectionError while the broker can not be reached."""
 
     def put(self, messages: Sequence[Outgoing]) -> None:
         """Makes all of them durable in the queue, in order, or none.
 
         A message id that was put before is left alone where the broker can tell. Every method raises ConnectionError when the
-        connection ends under it, and may be called again: it connects anew.
+        connection ends under it, and may be called again: it connects anew. NotPut says that for certain nothing was stored.
         """
 
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:

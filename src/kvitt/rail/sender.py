@@ -11,7 +11,7 @@ from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Bell, Step
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.hub.submit import Clock
-from kvitt.rail.queue import Outgoing, Queue
+from kvitt.rail.queue import NotPut, Outgoing, Queue
 from kvitt.store.database import TRANSACTION_MS, connect
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +48,8 @@ class Sender:
                 raise LeaseLost(f"{LEASE} is held by another process")
             queue = self._open_queue()
             try:
+                # While the broker is down nothing is touched: what is ready stays ready.
+                queue.connect()
                 send = Send(connection, self._clock, held.edge, self._term)
                 self._clear_doubt(send, queue)
                 yield lambda: self._step(send, queue)
@@ -55,6 +57,7 @@ class Sender:
                 queue.close()
 
     def _step(self, send: Send, queue: Queue) -> int:
+        queue.connect()
         orders = send.claim(self._max_batch)
         if not orders:
             self._bell.wait(_LOOK_SECONDS)
@@ -63,19 +66,32 @@ class Sender:
         return len(orders)
 
     def _put(self, send: Send, queue: Queue, orders: Sequence[OrderToSend]) -> None:
-        queue.put([Outgoing(order.order_id, order.xml, self._reply_to, order.priority) for order in orders])
+        try:
+            queue.put([Outgoing(order.order_id, order.xml, self._reply_to, order.priority) for order in orders])
+        except NotPut:
+            send.give_back([order.order_id for order in orders])
+            raise
         reached("send.after_put")
         send.sent([(order.order_id, order.message_no) for order in orders])
 
     def _clear_doubt(self, send: Send, queue: Queue) -> None:
-        """Asks the queue what it got. A queue that cannot tell leaves orders unknown: a receipt or an operator will."""
+        """Asks the queue what it got; one that cannot tell, and drops repeats, is given once more what was under way just now.
+
+        A queue that does neither leaves orders unknown: a receipt or an operator will clear them.
+        """
         doubtful = send.put_in_doubt()
         if doubtful:
             _log.warning("orders in doubt", orders=len(doubtful))
         while batch := send.in_doubt(self._max_batch):
             got = queue.was_put([order_id for order_id, _ in batch])
             if got is None:
-                return
+                break
             send.sent([(order_id, message_no) for order_id, message_no in batch if got[order_id]])
             if missing := [order_id for order_id, _ in batch if not got[order_id]]:
                 self._put(send, queue, send.resend(missing))
+        else:
+            return
+        # Nothing was put since they came into doubt, for nobody sends before this is done: the broker still knows their ids.
+        for start in range(0, len(doubtful) if queue.drops_repeats else 0, self._max_batch):
+            if again := send.resend(doubtful[start : start + self._max_batch]):
+                self._put(send, queue, again)

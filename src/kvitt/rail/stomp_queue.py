@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from uuid import uuid4
 
-from kvitt.rail.queue import Delivery, Outgoing
+from kvitt.rail.queue import Delivery, NotPut, Outgoing
 from kvitt.rail.stomp_connection import BrokerRefused, StompConnection, StompMessage, StompTls
 
 DEAD_LETTER_SUFFIX = ".dlq"
@@ -66,6 +66,16 @@ class StompQueue:
                 connection = self._producing()
                 for message in first.values():
                     connection.send(self._name, message)
+
+    @property
+    def drops_repeats(self) -> bool:
+        """True: Artemis leaves alone an id that is among the last it has seen."""
+        return True
+
+    def connect(self) -> None:
+        """Connects for putting, if that is not done."""
+        with self._connection_errors(self._forget_producer):
+            self._producing()
 
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:
         """Hands out up to `limit` messages, high priority first, then in order of put; waits for the first at most `wait_seconds`.
@@ -127,11 +137,17 @@ class StompQueue:
         self._forget_consumer()
 
     def _put_together(self, messages: Sequence[Outgoing]) -> None:
-        connection = self._producing()
         transaction = uuid4().hex
-        connection.begin(transaction)
-        for message in messages:
-            connection.send(self._name, message, transaction)
+        try:
+            connection = self._producing()
+            connection.begin(transaction)
+            for message in messages:
+                connection.send(self._name, message, transaction)
+        except BrokerRefused:
+            raise
+        except ConnectionError as error:
+            # What is not committed is undone by the broker.
+            raise NotPut(f"the connection of queue {self._name} ended before the commit: {error}") from error
         connection.commit(transaction)
 
     def _gather(self, connection: StompConnection, limit: int, deadline: float) -> None:

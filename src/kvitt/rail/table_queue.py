@@ -57,6 +57,16 @@ class TableQueue:
                 binary=True,
             )
 
+    @property
+    def drops_repeats(self) -> bool:
+        """True, and `was_put` knows besides."""
+        return True
+
+    def connect(self) -> None:
+        """Connects for putting, if that is not done."""
+        with self._connection_errors():
+            self._producing()
+
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:
         """Hands out up to `limit` messages, high priority first, then in order of put; waits for the first at most `wait_seconds`.
 

@@ -36,7 +36,8 @@ class MessageState(StrEnum):
 
 ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
     OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN}),
-    OrderState.SENDING: frozenset({OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
+    # Back to ready only where the queue says for certain that nothing was put: an order whose queue is down stays ready (design §12).
+    OrderState.SENDING: frozenset({OrderState.READY, OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.SENT: frozenset({OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.UNKNOWN: frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.ACCEPTED: frozenset(),

@@ -34,6 +34,13 @@ WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sent_at IS NULL))
 RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
 
+-- name: give_back
+-- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
+UPDATE orders AS o SET state = 'ready', sender = NULL, sending_at = NULL
+FROM unnest(%b::uuid[]) AS s (order_id)
+WHERE o.order_id = s.order_id AND o.state = 'sending' AND o.sender = %b AND o.sent_at IS NULL
+RETURNING o.order_id::text;
+
 -- name: all_with_rail
 -- Those of these messages of which no order is left that has not been with the rail.
 SELECT w.message_no

@@ -1,0 +1,107 @@
+"""A queue broker that goes away: what it can not have stays ready, what it may have is put again where repeats are dropped (design §6, §12)."""  # noqa: ARG002 - the port's signature
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from hub_messages import aap
+from hub_stage import Stage, staged
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.loop import Bell
+from kvitt.rail.queue import Delivery, NotPut, Outgoing
+from kvitt.rail.sender import Sender
+from kvitt.rules.values import Scheme
+
+
+class Weak:
+    """A queue whose ends are drawn: what each put does before its connection ends."""
+
+    def __init__(self, fates: list[str], *, drops_repeats: bool = True) -> None:
+        self.fates, self.had, self._drops = fates, list[str](), drops_repeats
+
+    @property
+    def drops_repeats(self) -> bool:
+        return self._drops
+
+    def connect(self) -> None:
+        if self.fates and self.fates[0] == "down":
+            self.fates.pop(0)
+            raise ConnectionError("down")
+
+    def put(self, messages: Sequence[Outgoing]) -> None:
+        fate = self.fates.pop(0) if self.fates else "well"
+        if fate == "before":
+            raise NotPut("ended before the commit")
+        if fate in ("well", "after"):
+            self.had += [message.message_id for message in messages if not self._drops or message.message_id not in self.had]
+        if fate != "well":
+            raise ConnectionError("ended in the commit")
+
+    def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - the port's signature
+        return None
+
+    def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:  # noqa: ARG002 - the port's signature
+        raise AssertionError("a sender receives nothing")
+
+    def acknowledge(self) -> None:
+        raise AssertionError("a sender acknowledges nothing")
+
+    def release(self) -> None:
+        raise AssertionError("a sender holds nothing")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    with staged(database) as stage:
+        stage.hand_in(Scheme.AAP, *((f"k{number}", aap(f"S{number}")) for number in range(3)))
+        yield stage
+
+
+def send_once(stage: Stage, queue: Weak, attempts: int) -> None:
+    """What the role does: one attempt after the other, each from its beginning."""
+    keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
+    stage.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
+    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, Bell(), reply_to="replies")
+    for _ in range(attempts):
+        try:
+            with sender.steps() as step:
+                while step():
+                    continue
+        except ConnectionError:
+            continue
+    keeper.close()
+
+
+def states(stage: Stage) -> list[str]:
+    return [str(state) for (state,) in stage.rows("SELECT state FROM orders ORDER BY message_no")]
+
+
+def test_while_the_broker_is_down_orders_stay_ready_and_nobody_hears_of_it(stage: Stage) -> None:
+    send_once(stage, Weak(["down"] * 5), 5)
+    assert states(stage) == ["ready"] * 3
+    assert stage.said("k0") == ["MOTTATT"]
+
+
+def test_what_was_not_put_for_certain_is_ready_again_and_sent_by_itself(stage: Stage) -> None:
+    queue = Weak(["before", "down", "before"])
+    send_once(stage, queue, 3)
+    assert (states(stage), queue.had) == (["ready"] * 3, [])
+    send_once(stage, queue, 1)
+    assert (states(stage), len(queue.had)) == (["sent"] * 3, 3)
+
+
+@pytest.mark.parametrize("fate", ["after", "in between"])
+def test_what_may_have_been_put_is_put_again_where_repeats_are_dropped(stage: Stage, fate: str) -> None:
+    queue = Weak([fate, fate, "down"])
+    send_once(stage, queue, 4)
+    assert (states(stage), len(queue.had)) == (["sent"] * 3, 3)
+    assert stage.said("k0") == ["MOTTATT", "HOS_OPPDRAG"]
+
+
+def test_what_may_have_been_put_stays_unknown_where_a_repeat_would_be_stored(stage: Stage) -> None:
+    queue = Weak(["after"], drops_repeats=False)
+    send_once(stage, queue, 3)
+    assert (states(stage), len(queue.had)) == (["unknown"] * 3, 3)

@@ -1,4 +1,4 @@
-"""A queue broker that goes away: what it can not have stays ready, what it may have is put again where repeats are dropped (design §6, §12)."""  # noqa: ARG002 - the port's signature
+"""A queue broker that goes away: what it can not have stays ready, what it may have is put again where repeats are dropped (design §6)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -22,7 +22,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 def prove(conninfo: str, fed: Sequence[Fed], told: Told) -> None:
-    """Fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted. A record that was fed twice counts twice."""
+    """Fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted. What was fed twice counts twice."""
     with connect(conninfo) as connection:
         _everything_is_answered_once(connection, fed, told)
         _nothing_is_left_open(connection)

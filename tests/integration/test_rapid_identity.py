@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
 
 from hub_stage import again
 from hub_stage import told as receipt_with
+from kvitt.cli import main
 from kvitt.hub.check import check
+from kvitt.hub.history import history
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.submit import Outcome
 from kvitt.rules.states import OrderState
+from kvitt.rules.values import Scheme
 from rapid_messages import CASE_ID, EXAMPLE, line, need
 from rapid_stage import Rapid, other_case, rapid_on
 
@@ -121,6 +125,19 @@ def test_a_second_need_of_a_case_waits_for_its_turn(rapid: Rapid) -> None:
     rapid.finish()
     assert rapid.heard()[-1] == "AKSEPTERT"
     assert rapid.order_states(CASE_ID) == ["accepted", "accepted"]
+
+
+def test_an_operator_reads_the_case_like_any_other(rapid: Rapid) -> None:
+    rapid.ask(need(), need(linjer=[line(sats=7)]))
+    rapid.finish()
+    found = history(rapid.conninfo, Scheme.SYKEPENGER, CASE_ID)
+    assert [each.answer.status.value for each in found.told] == ["MOTTATT", "FEILET", "HOS_OPPDRAG", "OK"]
+    assert [each.answer.error is None for each in found.messages if each.answer] == [True, False]
+    assert "audit 1: ordered" in [event.text for event in found.events]
+    runner = CliRunner()
+    for options in ([], ["--json"]):
+        shown = runner.invoke(main, ["case", "syk", CASE_ID, "--database", rapid.conninfo, *options])
+        assert (shown.exit_code, "SPREF" in shown.output) == (0, True), shown.output
 
 
 def test_one_payment_may_have_an_employers_and_a_persons_order(rapid: Rapid) -> None:

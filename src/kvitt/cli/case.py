@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def case(settings: "Settings", *, scheme: "Scheme", case_id: str, as_json: bool) -> None:
     """Show what happened to a case in order of time, what is accepted day by day, and what waits.
 
-    SCHEME is dp, aap, ts, tp, historisk or valp, or the name on the wire.
+    SCHEME is dp, aap, ts, tp, historisk, valp or syk, or the name on the wire.
     """
     from kvitt.hub.history import history
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
 from kvitt.hub.audit import What
+from kvitt.hub.dialects import is_forwarded
 from kvitt.rules.answers import Answer
 from kvitt.rules.calendar import SATURDAY
 from kvitt.rules.values import Area, Payment, PaymentId, Period, RateType, Scheme
@@ -18,6 +19,7 @@ from kvitt.store.database import connect
 from kvitt.store.queries import load
 from kvitt.store.rows import LineRow
 from kvitt.wire import payment, status, topics
+from kvitt.wire.rapid import solutions
 
 _SQL = load("history")
 
@@ -170,11 +172,13 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     def rows(statement: str, **more: str) -> list[Any]:
         return cursor.execute(statement, {"case_no": head[0], **more}, binary=True).fetchall()
 
-    messages = tuple(MessageOfCase(*_decoded(row, 11)) for row in rows(_SQL.messages))
+    forwarded = is_forwarded(scheme)
+    messages = tuple(MessageOfCase(*(*row[:11], _kept(row[11], forwarded=forwarded))) for row in rows(_SQL.messages))
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
     orders = tuple(OrderOfCase(*(*row, lines.get(row[0], ()))) for row in rows(_SQL.orders))
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
-    told = tuple(Told(*_decoded(row, 4)) for row in rows(_SQL.told, topic=topics.STATUSES))
+    answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)
+    told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
     payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
     audit = rows(_SQL.audit)
     events = sorted(
@@ -201,9 +205,19 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
 _ORDER = {what: place for place, what in enumerate(Happening)}
 
 
-def _decoded(row: Sequence[Any], last: int) -> list[Any]:
-    """A row with the status in its last column decoded; None stays None."""
-    return [*row[:last], status.decode(row[last]) if row[last] else None]
+def _kept(answer: bytes | None, *, forwarded: bool) -> Answer | None:
+    """The last answer of a message, whatever its dialect; None stays None."""
+    if not answer:
+        return None
+    return solutions.in_short(solutions.decode(answer)) if forwarded else status.decode(answer)
+
+
+def _told(value: bytes, *, forwarded: bool) -> Answer | None:
+    """The answer in a record that was told; None for a record of the rapid that is none."""
+    if not forwarded:
+        return status.decode(value)
+    solution = solutions.of_message(value)
+    return None if solution is None else solutions.in_short(solution)
 
 
 def _by_order(lines: Iterator[LineRow]) -> dict[str, tuple[LineRow, ...]]:

@@ -6,7 +6,7 @@ SELECT case_no, person, areas, orders_made, open_orders, waiting FROM cases WHER
 
 -- name: messages
 -- The messages of a case in the order in which they came in.
-SELECT message_no, source, partition, position, convert_from(key, 'UTF8'), state, dry_run, received_at, derived_at, answered_at, body, answer
+SELECT message_no, source, partition, position, coalesce(convert_from(key, 'UTF8'), ''), state, dry_run, received_at, derived_at, answered_at, body, answer
 FROM messages WHERE case_no = %(case_no)s ORDER BY message_no;
 
 -- name: orders
@@ -17,7 +17,7 @@ FROM orders WHERE case_no = %(case_no)s ORDER BY number;
 -- name: lines
 -- The lines of the orders of a case.
 SELECT l.order_id::text, l.position, l.line_id, l.refers_to, l.payment_id::text, l.class_code, l.start_on, l.end_on, l.amount,
-       l.decided_rate, l.ceased_from, l.decision_id
+       l.decided_rate, l.ceased_from, l.decision_id, l.forwarded
 FROM orders AS o JOIN order_lines AS l ON l.order_id = o.order_id
 WHERE o.case_no = %(case_no)s ORDER BY o.number, l.position;
 

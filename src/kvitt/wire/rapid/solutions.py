@@ -8,7 +8,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from kvitt.rules.answers import Grade, Receipt
+from kvitt.rules.answers import Answer, Grade, Receipt, Status
+from kvitt.rules.receipts import BASE
+from kvitt.rules.values import Refusal
 from kvitt.wire.rapid.packet import mapper_text
 
 
@@ -67,6 +69,39 @@ def decode(stored: bytes) -> Solution:
 def of_receipt(receipt: Receipt, key: int | None, at: datetime) -> Solution:
     """The answer that a receipt gives, told `at` that Oslo time. Source: spenn §3.3, table of severities."""
     return Solution(_STATUS_OF[receipt.grade], _words(receipt), sent_at=mapper_text(at), key=key)
+
+
+class _Told(Struct):
+    solutions: Mapping[str, Solution] = field(name="@løsning", default_factory=dict)
+
+
+_told = msgspec.json.Decoder(_Told)
+_STATUS_IN_SHORT: Final[Mapping[SolutionStatus, Status]] = {
+    SolutionStatus.RECEIVED: Status.RECEIVED,
+    SolutionStatus.TRANSFERRED: Status.WITH_RAIL,
+    SolutionStatus.ACCEPTED: Status.OK,
+    SolutionStatus.ACCEPTED_WITH_NOTE: Status.OK,
+    SolutionStatus.REJECTED: Status.FAILED,
+    SolutionStatus.FAILED: Status.FAILED,
+}
+_HTTP_STATUS: Final[Mapping[SolutionStatus, int]] = {
+    SolutionStatus.ACCEPTED_WITH_NOTE: 200,
+    SolutionStatus.REJECTED: 400,
+    SolutionStatus.FAILED: 500,
+}
+
+
+def of_message(told: bytes) -> Solution | None:
+    """The answer that a message told on the rapid carries; None for one that is no answer."""
+    return next(iter(_told.decode(told).solutions.values()), None)
+
+
+def in_short(solution: Solution) -> Answer:
+    """The answer in the words of the other dialect, for whoever looks at cases of both."""
+    error = None
+    if solution.status in _HTTP_STATUS:
+        error = Refusal(_HTTP_STATUS[solution.status], f"{solution.status.value}: {solution.text}", BASE)
+    return Answer(_STATUS_IN_SHORT[solution.status], None, error)
 
 
 def code_of(receipt: Receipt) -> str:

@@ -37,6 +37,12 @@ _OVER_ALL = (
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),
     (Kind.DOUBLE, SQL.doubled_places),
+    (Kind.LEDGER, SQL.ledger_totals_differ),
+    (Kind.LEDGER, SQL.ledger_currencies_differ),
+    (Kind.LEDGER, SQL.ledger_histories_differ),
+    (Kind.LEDGER, SQL.ledger_plans_differ),
+    (Kind.LEDGER, SQL.ledger_entries_differ),
+    (Kind.LEDGER, SQL.ledger_rows_of_no_plan),
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
 )

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     STUCK = "stuck"
     ORPHAN = "orphan"
     DOUBLE = "double"
+    LEDGER = "ledger"
     LOG = "log"
 
 

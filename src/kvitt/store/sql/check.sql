@@ -276,3 +276,96 @@ WHERE o.reconciliation_key IS NOT NULL
   AND NOT EXISTS (
       SELECT FROM outbox AS q WHERE q.message_no IS NULL AND q.event_id = md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid
   );
+
+-- name: ledger_totals_differ
+-- Accounts whose totals are not what the postings of all plans give: own by committed plans, the bounds by open ones too, netted per plan.
+SELECT NULL::bigint, a.account_id::text, 'has other totals than its postings give'
+FROM ledger.accounts AS a
+LEFT JOIN (
+    SELECT n.account_id,
+           sum(n.net) FILTER (WHERE p.state = 'committed') AS own,
+           sum(least(n.net, 0)) FILTER (WHERE p.state = 'held') AS less,
+           sum(greatest(n.net, 0)) FILTER (WHERE p.state = 'held') AS more
+    FROM (
+        SELECT m.plan_id, m.account_id, sum(m.amount) AS net
+        FROM ledger.postings AS q
+        CROSS JOIN LATERAL (VALUES (q.plan_id, q.source, -q.amount::numeric), (q.plan_id, q.target, q.amount::numeric))
+                   AS m (plan_id, account_id, amount)
+        GROUP BY m.plan_id, m.account_id
+    ) AS n
+    JOIN ledger.plans AS p ON p.plan_id = n.plan_id
+    GROUP BY n.account_id
+) AS s ON s.account_id = a.account_id
+WHERE (a.own, a.least, a.most) IS DISTINCT FROM
+      (coalesce(s.own, 0)::bigint, (coalesce(s.own, 0) + coalesce(s.less, 0))::bigint, (coalesce(s.own, 0) + coalesce(s.more, 0))::bigint);
+
+-- name: ledger_currencies_differ
+-- Currencies whose accounts do not add up to zero.
+SELECT NULL::bigint, currency, 'adds up to ' || sum(own) || ', not to zero'
+FROM ledger.accounts GROUP BY currency HAVING sum(own::numeric) <> 0;
+
+-- name: ledger_histories_differ
+-- Accounts whose history has gaps, or does not end with their totals.
+SELECT NULL::bigint, a.account_id::text, 'has a history that is not its own'
+FROM ledger.accounts AS a
+LEFT JOIN (SELECT account_id, count(*) AS entries, min(entry) AS first, max(entry) AS last FROM ledger.entries GROUP BY account_id) AS h
+       ON h.account_id = a.account_id
+LEFT JOIN ledger.entries AS e ON e.account_id = a.account_id AND e.entry = a.entries
+WHERE (a.entries, a.entries, least(a.entries, 1)) IS DISTINCT FROM (coalesce(h.entries, 0), coalesce(h.last, 0), coalesce(h.first, 0))
+   OR (a.entries > 0 AND (a.own, a.least, a.most) IS DISTINCT FROM (e.own, e.least, e.most));
+
+-- name: ledger_plans_differ
+-- Plans without a batch, whose batches and holds are not the same, or whose state is not that of their last step.
+SELECT NULL::bigint, p.plan_id, 'is ' || p.state || ', and its steps and batches say something else'
+FROM ledger.plans AS p
+LEFT JOIN (SELECT plan_id, array_agg(DISTINCT batch_id ORDER BY batch_id) AS batches FROM ledger.postings GROUP BY plan_id) AS b
+       ON b.plan_id = p.plan_id
+LEFT JOIN (
+    SELECT plan_id, array_agg(batch_id ORDER BY batch_id) FILTER (WHERE operation = 'HOLD') AS held,
+           count(*) FILTER (WHERE operation = 'COMMIT') AS commits, count(*) FILTER (WHERE operation = 'ROLLBACK') AS rollbacks
+    FROM ledger.steps GROUP BY plan_id
+) AS s ON s.plan_id = p.plan_id
+WHERE b.batches IS DISTINCT FROM s.held OR b.batches IS NULL
+   OR (s.commits, s.rollbacks) IS DISTINCT FROM ((p.state = 'committed')::integer::bigint, (p.state = 'rolled back')::integer::bigint);
+
+-- name: ledger_rows_of_no_plan
+-- Postings, steps and entries of plans or accounts that are not there.
+SELECT NULL::bigint, q.plan_id, 'is a posting of a plan that is not there'
+FROM ledger.postings AS q WHERE NOT EXISTS (SELECT FROM ledger.plans AS p WHERE p.plan_id = q.plan_id)
+UNION ALL
+SELECT NULL::bigint, t.plan_id, 'is a step of a plan that is not there'
+FROM ledger.steps AS t WHERE NOT EXISTS (SELECT FROM ledger.plans AS p WHERE p.plan_id = t.plan_id)
+UNION ALL
+SELECT NULL::bigint, e.account_id || '/' || e.entry, 'is an entry of no account, or of no step'
+FROM ledger.entries AS e
+WHERE NOT EXISTS (SELECT FROM ledger.accounts AS a WHERE a.account_id = e.account_id)
+   OR NOT EXISTS (
+       SELECT FROM ledger.steps AS t
+       WHERE (t.plan_id, t.operation, t.batch_id) = (e.plan_id, e.operation, e.batch_id) AND e.account_id = ANY (t.accounts)
+   );
+
+-- name: ledger_entries_differ
+-- Entries that moved an account by something else than the postings of their step: a hold moves both bounds together by what its batch
+-- nets, a commit moves own and the bounds by what the plan nets, a rollback moves the bounds back.
+WITH net AS MATERIALIZED (
+    SELECT m.plan_id, m.batch_id, m.account_id, sum(m.amount) AS net
+    FROM ledger.postings AS q
+    CROSS JOIN LATERAL (VALUES (q.plan_id, q.batch_id, q.source, -q.amount::numeric), (q.plan_id, q.batch_id, q.target, q.amount::numeric))
+               AS m (plan_id, batch_id, account_id, amount)
+    GROUP BY m.plan_id, m.batch_id, m.account_id
+), moved AS (
+    SELECT account_id, entry, plan_id, operation, batch_id,
+           own::numeric - lag(own::numeric, 1, 0) OVER w AS own,
+           least::numeric + most - lag(least::numeric + most, 1, 0) OVER w AS bounds
+    FROM ledger.entries WINDOW w AS (PARTITION BY account_id ORDER BY entry)
+)
+SELECT NULL::bigint, e.account_id || '/' || e.entry, 'moves the account by something else than its postings'
+FROM moved AS e
+LEFT JOIN net AS b ON e.operation = 'HOLD' AND (b.plan_id, b.batch_id, b.account_id) = (e.plan_id, e.batch_id, e.account_id)
+LEFT JOIN (SELECT plan_id, account_id, sum(net) AS net FROM net GROUP BY plan_id, account_id) AS p
+       ON e.operation <> 'HOLD' AND (p.plan_id, p.account_id) = (e.plan_id, e.account_id)
+WHERE (e.own, e.bounds) IS DISTINCT FROM CASE e.operation
+    WHEN 'HOLD' THEN ROW(0::numeric, b.net)
+    WHEN 'COMMIT' THEN ROW(p.net, p.net)
+    ELSE ROW(0::numeric, -p.net)
+END;

@@ -1,0 +1,117 @@
+"""The stage of a hub on real brokers: orders and receipts go through Artemis, what the hub tells is read back from Kafka."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import uuid4
+
+from confluent_kafka import Message
+
+from hub_stage import Stage
+from kafka_stage import ends, header, read
+from kvitt.config import KafkaSettings
+from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.hub.operate import Operate
+from kvitt.hub.settle import RawReceipt
+from kvitt.rail.emulator import Emulator
+from kvitt.rail.stomp_queue import StompQueue
+from kvitt.wire.topics import OUTPUTS
+from patience import until
+from property.test_whole_system import GUARD, Play
+
+_LOOK_SECONDS = 0.01
+_OUTBOX = """
+SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, p.document, d.xml)
+FROM outbox AS o
+LEFT JOIN payments AS p ON (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
+LEFT JOIN orders AS d ON d.order_id = o.order_id
+WHERE o.relayed_at IS NULL
+ORDER BY o.outbox_no
+"""
+Told = tuple[str, str, bytes, bytes]
+"""Event id, topic, key and value of a record."""
+
+
+class BrokerStage(Stage):
+    """A stage whose queues are Artemis's and whose log is Kafka's; the queues have names of the stage's own."""
+
+    def __init__(self, conninfo: str, artemis: tuple[str, int], kafka: KafkaSettings) -> None:
+        super().__init__(conninfo)
+        prefix = uuid4().hex
+
+        def queue(name: str) -> StompQueue:
+            return StompQueue(*artemis, f"{prefix}.{name}")
+
+        self._kafka = kafka
+        self.requests, self.replies = queue("requests"), queue("test.replies")  # type: ignore[assignment]
+        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=self.clock)
+
+    def close(self) -> None:
+        """Ends all connections."""
+        self.requests.close()
+        super().close()
+
+    def rail(self) -> list[RawReceipt]:
+        """Waits until the rail has answered, which it always does, and gives its receipts."""
+        found: list[RawReceipt] = []
+        until(lambda: self._answered(found), what="the rail has not answered")
+        while self._answered(found):
+            continue
+        return found
+
+    def _answered(self, found: list[RawReceipt]) -> int:
+        """Takes what the rail has said by now."""
+        self.emulator.step()
+        deliveries = self.replies.receive(1000, _LOOK_SECONDS)
+        self.replies.acknowledge()
+        found += [RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries]
+        return len(deliveries)
+
+    def relayed(self) -> tuple[Sequence[Told], Sequence[Told]]:
+        """Relays what the hub has to tell: what that was, and what stands on Kafka then, each in order."""
+        wanted = [(str(event), str(topic), _bytes(key), _bytes(value)) for event, topic, key, value in self.rows(_OUTBOX)]
+        start = ends(self._kafka.bootstrap, OUTPUTS)
+        held = self.keeper.take(self.connection, "relay")
+        assert held
+        relay = KafkaRelay(self.connection, self.clock, held.edge, self._kafka)
+        try:
+            while relay.step():
+                continue
+        finally:
+            relay.close()
+        return wanted, [_told(message) for message in read(self._kafka.bootstrap, start)]
+
+
+class BrokerPlay(Play):
+    """A history on brokers that can not tell what they were given: what is in doubt is cleared by its receipt, or by an operator."""
+
+    def _recover(self) -> None:
+        send = self.stage.new_sender()
+        (doubtful,) = send.put_in_doubt()
+        assert self.stage.requests.was_put([doubtful]) is None
+        died_after_put = self.history.fates[(self._fates - 1) % len(self.history.fates)].sender == "dies after put"
+        if died_after_put and self._chance.random() < 0.5:
+            return
+        Operate(self.stage.connection, self.stage.clock).resend(doubtful, GUARD)
+        (order,) = send.claim(1)
+        assert order.order_id == doubtful
+        self._put(order)
+        send.sent([(order.order_id, order.message_no)])
+
+
+def _told(message: Message) -> Told:
+    return header(message, "event-id"), str(message.topic()), message.key() or b"", message.value() or b""
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value
+
+
+@contextmanager
+def on_brokers(conninfo: str, artemis: tuple[str, int], kafka: KafkaSettings) -> Iterator[BrokerStage]:
+    """A stage for as long as the block runs."""
+    stage = BrokerStage(conninfo, artemis, kafka)
+    try:
+        yield stage
+    finally:
+        stage.close()

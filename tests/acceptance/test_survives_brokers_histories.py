@@ -1,0 +1,72 @@
+"""Arbitrary histories on real brokers: what is paid in the end is what was accepted, and Kafka holds exactly what was to be told.
+
+KVITT_BROKER_EXAMPLES says how many histories of each scheme are tried.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from psycopg.conninfo import conninfo_to_dict
+
+from acceptance.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
+from conftest import new_database
+from kafka_stage import joined
+from kvitt.hub.check import check
+from kvitt.rules.values import Scheme
+from property.test_whole_system import AREAS, History, histories, judge, traces
+
+EXAMPLES = int(os.environ.get("KVITT_BROKER_EXAMPLES", "3"))
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def stages(server: str, template: str, kafka: str, artemis: tuple[str, int]) -> Iterator[list[BrokerStage]]:
+    made, where = str(conninfo_to_dict(template)["dbname"]), joined(kafka)
+    with ExitStack() as stack:
+        yield [stack.enter_context(on_brokers(stack.enter_context(new_database(server, made)), artemis, where)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("scheme", list(AREAS))
+@pytest.mark.timeout(0 if EXAMPLES > 50 else 300)
+def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_told_is_told(stages: list[BrokerStage], scheme: Scheme) -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize="KVITT_BROKER_EXAMPLES" not in os.environ,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    @given(histories(scheme))
+    def holds(history: History) -> None:
+        number = next(_numbers)
+        plays = [BrokerPlay(stage, history, scheme, number) for stage in stages]
+        for play in plays:
+            play.run()
+        judge(plays[0])
+        assert traces(plays[0]) == traces(plays[1])
+
+    holds()
+    for stage in stages:
+        wanted, told = stage.relayed()
+        assert wanted
+        assert by_key(told) == by_key(wanted)
+
+
+def by_key(records: Sequence[Told]) -> dict[tuple[str, bytes], list[Told]]:
+    """The records of each key in their order, which is all the order that a log keeps."""
+    found: dict[tuple[str, bytes], list[Told]] = defaultdict(list)
+    for told in records:
+        found[told[1], told[2]].append(told)
+    return found
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_books_prove_all_of_it(stages: list[BrokerStage], which: int) -> None:
+    report = check(stages[which].conninfo)
+    assert report.counts.orders > 0
+    assert [repr(each) for each in report.differences] == []

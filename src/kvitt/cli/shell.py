@@ -165,7 +165,8 @@ def print_page(*parts: "RenderableType") -> None:
 
 
 def roles_of(settings: "Settings") -> tuple[str, ...]:
-    """The roles that one process plays by these settings."""
+    """The roles that one process plays by these settings; the rapid of a cluster is only served where that is said."""
     from kvitt.app import ROLES
 
-    return tuple(role for role in ROLES if role != "emulator" or settings.emulator)
+    left_out = {"emulator": not settings.emulator, "rapid": settings.kafka is not None and not settings.rapid.ours}
+    return tuple(role for role in ROLES if not left_out.get(role))

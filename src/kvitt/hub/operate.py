@@ -12,7 +12,7 @@ from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, Recei
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases
-from kvitt.hub.dialects import voice_for
+from kvitt.hub.dialects import receipt_of, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.settle import RawReceipt, Settle
@@ -26,7 +26,6 @@ from kvitt.rules.values import Area, Scheme
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
-from kvitt.wire.receipted import receipted
 
 _SQL, _ORDERS = load("operate"), load("orders")
 EVERYWHERE = "*"
@@ -190,12 +189,12 @@ class Operate:
         """
         _second_person(operator)
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            _, _, _, xml = self._find(cursor, order_id)
+            scheme, _, _, xml = self._find(cursor, order_id)
             note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
         echo = receipt_xml.decode(xml)
         grade = Grade.OK if accepted else Grade.REJECTED
         receipt = Receipt(
             Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
         )
-        body = receipted(xml, receipt)
+        body = receipt_of(scheme, xml, receipt)
         return Settle(self._connection, self._clock)([RawReceipt(f"operator-{uuid.uuid4()}", body)])[0]

@@ -177,7 +177,7 @@ class _Sorting:
         except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; its neighbours go on
             _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
             outcome, facts = self._failed(reading, message, record, error)
-        if reading.dead:
+        if reading.dead and outcome is not Outcome.DEAD:
             self._bury(reading.incoming, reading.dead, message.message_no)
         self._facts.add(facts)
         return outcome
@@ -188,9 +188,15 @@ class _Sorting:
         return Outcome(desk.take(case, message, record, reason).value), facts
 
     def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception) -> tuple[Outcome, Facts]:
-        facts = Facts()
-        desk_for(message, facts, self._now).refuse(None, message, record, failure(reading.incoming, error))
-        self._bury(reading.incoming, f"{type(error).__name__}: {error}", message.message_no)
+        """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
+        facts, reason = Facts(), f"{type(error).__name__}: {error}"
+        try:
+            desk_for(message, facts, self._now).refuse(None, message, record, failure(reading.incoming, error))
+        except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
+            _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
+            self._bury(reading.incoming, reason, None)
+            return Outcome.DEAD, Facts()
+        self._bury(reading.incoming, reason, message.message_no)
         return Outcome.ANSWERED, facts
 
 

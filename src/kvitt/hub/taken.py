@@ -3,8 +3,10 @@
 import hashlib
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from kvitt.errors import Undecodable
 from kvitt.rules.claims import Claims
@@ -13,11 +15,12 @@ from kvitt.rules.needs import Need
 from kvitt.rules.refusals import BASE
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Refusal, Scheme
-from kvitt.wire import forms, topics
+from kvitt.wire import forms, json_reading, topics
 from kvitt.wire.rapid import need
 from kvitt.wire.rapid.need import InvalidNeed
 
 _REASON_CHARACTERS = 500
+_ANY_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 Claimed = Claims | Need | InvalidNeed | Refusal
 """What a message wants, in the values of its dialect, or why nothing can be made of it."""
 
@@ -138,7 +141,7 @@ def look(incoming: Incoming) -> "Reading | Aside":
     if problem := unaddressed(incoming):
         return Aside(incoming, problem.value, kept=problem is not Unaddressed.TOMBSTONE)
     try:
-        return _read_need(incoming) if incoming.source == topics.RAPID else read(incoming)
+        return _look_at_need(incoming) if incoming.source == topics.RAPID else read(incoming)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
         digest = hashlib.sha256(incoming.body or b"").digest()
         scheme = topics.SCHEME_OF_SOURCE[incoming.source]
@@ -163,6 +166,20 @@ def read(incoming: Incoming) -> Reading:
     if isinstance(claims, Claims) and (broken_id := broken_case_id(claims.decision.case_id)):
         claims = broken_id
     return Reading(incoming, scheme, digest, claims, message.head.dry_run)
+
+
+def _look_at_need(incoming: Incoming) -> "Reading | Aside":
+    """A need that comes in; one that is nested too deep, also where nobody reads, is kept.
+
+    Without a limit of our own it would depend on the caller's stack whether a stored need can be read again.
+    """
+    found = _read_need(incoming)
+    if isinstance(found, Reading):
+        try:
+            json_reading.read(_ANY_OBJECT, incoming.body or b"")
+        except Undecodable as broken:
+            return Aside(incoming, str(broken), kept=True)
+    return found
 
 
 def _read_need(incoming: Incoming) -> "Reading | Aside":

@@ -253,12 +253,11 @@ SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not
 FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
 
 -- name: copies_of_receipts
--- The next copies of receipts that the rapid heard, with the receipts.
+-- The copies of receipts that the rapid heard, with the receipts.
 SELECT o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
 FROM outbox AS o
 JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1' AND o.outbox_no > %(after)s
-ORDER BY o.outbox_no LIMIT %(limit)s;
+WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1';
 
 -- name: copies_of_no_receipt
 -- Copies of receipts that never came.

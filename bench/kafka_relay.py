@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from bench.brokers import Neighbour, Site, site
+from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
@@ -50,6 +50,7 @@ def _start_up(place: Place, at: Site, directory: Path) -> float:
     """Seconds from starting `kvitt run` to the first status on the topic, for a message that waited."""
     settings = at.settings()
     assert settings.kafka, "brokers are set"
+    begin_here(settings)
     neighbour = Neighbour(at)
     neighbour.send(0)
     neighbour.flush()
@@ -68,7 +69,8 @@ def _start_up(place: Place, at: Site, directory: Path) -> float:
         try:
             neighbour.hear(lambda: bool(heard), lambda _: heard.append(time.perf_counter()))
         finally:
-            process.kill()
+            # In order: a transaction that was left open would keep the next one's listener waiting until it runs out.
+            process.terminate()
             process.wait()
             neighbour.close()
     return heard[0] - started
@@ -91,6 +93,7 @@ def run(place: Place, size: Size) -> None:
                 samples=[rounded(rate) for rate, _ in rates],
                 target=Target(least=LEAST_PER_SECOND),
                 durability=durability,
+                brokers=at.durability,
             )
         )
         seconds = sorted(_start_up(place, at, place.directory) for _ in range(size.rounds))
@@ -103,5 +106,6 @@ def run(place: Place, size: Size) -> None:
                 samples=[rounded(each) for each in seconds],
                 target=Target(most=MOST_START_SECONDS),
                 durability=durability,
+                brokers=at.durability,
             )
         )

@@ -1,5 +1,6 @@
 """The hub and the emulator as processes of their own, as they are run, so that the benchmark itself costs them nothing."""
 
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,21 +12,28 @@ from kvitt.app import ROLES, Hub
 from kvitt.config import Settings, load_settings
 
 _KIB_PER_MIB = 1024
+_STOP_SECONDS = 15.0
 
 
 def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
-    Hub(conninfo, settings, roles).start()
-    threading.Event().wait()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    hub = Hub(conninfo, settings, roles)
+    hub.start()
+    stop.wait()
+    hub.stop(_STOP_SECONDS)
 
 
 @contextmanager
 def hub_process(conninfo: str, roles: Sequence[str] = ROLES, settings: Settings | None = None) -> Iterator[BaseProcess]:
-    """A process with these roles; killed at the end, as nothing that matters may live in it (design §1)."""
+    """A process with these roles; ended in order, so that what it held of brokers does not keep its successor waiting, or killed."""
     process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles), settings or load_settings()), daemon=True)
     process.start()
     try:
         yield process
     finally:
+        process.terminate()
+        process.join(2 * _STOP_SECONDS)
         process.kill()
         process.join()
 

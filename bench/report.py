@@ -14,6 +14,17 @@ class Durability(Struct, frozen=True):
     full_page_writes: str
 
 
+class BrokerDurability(Struct, frozen=True):
+    """The same of the brokers. A Kafka whose flush settings are at their largest leaves it to the system and to its replicas."""
+
+    kafka_acks: str
+    kafka_replicas: int
+    kafka_flush_messages: str
+    kafka_flush_ms: str
+    artemis_journal: str
+    artemis_journal_datasync: str
+
+
 class Target(Struct, frozen=True):
     """What a figure is held to: at least `least`, or at most `most`."""
 
@@ -38,6 +49,7 @@ class Figure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: Target | None = None
     met: bool | None = None
     durability: Durability | None = None
+    brokers: BrokerDurability | None = None
 
 
 def tell(figure: Figure) -> Figure:

@@ -18,6 +18,9 @@ from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
 from patience import until
 
 _SECONDS = 15.0
+_BEING_MADE = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
+)
 _PROGRAM = Path(__file__).with_name("kafka_process.py")
 
 
@@ -53,7 +56,7 @@ def _note_end(consumer: Consumer, place: tuple[str, int], found: dict[tuple[str,
     try:
         found[place] = consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)[1]
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+        if error.args[0].code() not in _BEING_MADE:
             raise
         return False
     return True

@@ -10,7 +10,7 @@ from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.wire.topics import RAPID
-from rapid_messages import PERSON, need
+from rapid_messages import PERSON, line, need
 
 Message = dict[str, Any]
 
@@ -70,6 +70,12 @@ def in_short(message: Message) -> str:
 def other_case(number: int, **changes: Any) -> Message:
     """A need about a case and a payment of its own."""
     return need(**{"fagsystemId": f"SAK{number}", "utbetalingId": f"6f6bd6a7-0ab4-4d1e-9d69-{number:012d}"} | changes)
+
+
+def following_need(number: int) -> Message:
+    """Another need of the case of that number, of a payment of its own, which goes on where the first one ends."""
+    longer = line(delytelseId=2, refDelytelseId=1, refFagsystemId=f"SAK{number}", fom="2024-03-23", tom="2024-03-29")
+    return other_case(number, utbetalingId=f"00000000-0000-4000-8000-{number:012d}", endringskode="ENDR", linjer=[longer])
 
 
 @contextmanager

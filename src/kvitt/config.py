@@ -5,7 +5,7 @@ The environment names a setting `KVITT_` and its name in capitals, one of a sect
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import time
 from pathlib import Path
 from types import UnionType
@@ -112,7 +112,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may differ between installations.
 
     `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
-    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log.
+    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. `log_level` and
+    `log_form` None: as fits the command, errors for a person or more as JSON.
     """
 
     data: Path = Path(".kvitt")
@@ -123,6 +124,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reply_queue: str = "oppdrag.receipts"
     emulator: bool = True
     lease_seconds: Annotated[float, Meta(gt=0)] = 2.5
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    log_form: Literal["json", "console"] | None = None
     ops: OpsSettings = OpsSettings()
     kafka: KafkaSettings | None = None
     queue: QueueSettings = QueueSettings()
@@ -134,6 +137,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _SECTIONS: Final[Mapping[str, type[Struct]]] = {"ops": OpsSettings, "kafka": KafkaSettings, "queue": QueueSettings, "rapid": RapidSettings}
+_SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
+"""In the name of a part of a conninfo that is one, or may be in an escaped name."""
 _QUEUE_PORTS: Final = {"stomp": 61613, "mq": 1414}
 
 
@@ -145,10 +150,10 @@ def load_settings(file: Path | None = None, **overrides: object) -> Settings:
     found = _read(named or FILE) if named or FILE.exists() else {}
     source = str(named or FILE)
     _refuse_misplaced(found, source)
-    _convert(found, source)
     _overlay(found)
-    found.update({name: value for name, value in overrides.items() if value is not None})
-    return _completed(_convert(found, f"{source if found else 'the settings'}, the environment and the options together"))
+    given = {name: value for name, value in overrides.items() if value is not None}
+    found.update(given)
+    return _completed(_convert(found, source, given))
 
 
 def shown(settings: Settings) -> dict[str, Any]:
@@ -219,11 +224,20 @@ def _is_table(kind: Any) -> bool:
     return any(get_origin(part) is Mapping or part is Mapping for part in parts)
 
 
-def _convert(found: Mapping[str, Any], source: str) -> Settings:
+def _convert(found: Mapping[str, Any], file: str, options: Container[str]) -> Settings:
     try:
         return msgspec.convert(found, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise BadSettings(f"{source}: {error}") from None
+        setting = str(error).partition(" - at `$.")[2].rstrip("`")
+        raise BadSettings(f"{_said_by(setting, file, options)}: {error}") from None
+
+
+def _said_by(setting: str, file: str, options: Container[str]) -> str:
+    """Who said this: an option, a variable of the environment, or the file."""
+    if setting in options:
+        return f"--{setting}"
+    variable = f"KVITT_{setting.upper().replace('.', '_')}"
+    return variable if variable in os.environ else file
 
 
 def _completed(settings: Settings) -> Settings:
@@ -248,12 +262,15 @@ def _completed(settings: Settings) -> Settings:
 
 
 def _without_password(url: str) -> str:
+    """A conninfo without the password of its user; nothing of one that holds secrets elsewhere."""
     head, found, tail = url.rpartition("@")
-    if not found or "://" not in head:
-        return HIDDEN if "password" in url else url
-    scheme, _, user = head.partition("://")
-    return f"{scheme}://{user.partition(':')[0]}@{tail}"
+    if found and "://" in head:
+        scheme, _, user = head.partition("://")
+        url = f"{scheme}://{user.partition(':')[0]}@{tail}"
+    return HIDDEN if any(word in url.lower() for word in _SECRET_WORDS) else url
 
 
 def _decode(kind: type, value: object) -> object:
+    if kind is Path and not isinstance(value, str | Path):
+        raise TypeError("Expected `str`")
     return Path(str(value)) if kind is Path else value

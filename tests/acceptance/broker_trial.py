@@ -1,5 +1,6 @@
 """A site under load, watched: what was fed to it, what was heard from it, the operator on duty, and the proof when all is over."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +21,12 @@ from kvitt.store.database import connect
 from patience import until
 
 _PATIENCE_SECONDS = 150.0
-_STUCK_SECONDS = 40.0
-"""Longer than the broker waits for a consumer that is paused."""
+_STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
+"""After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
+
+_RECORDS_PER_SECOND = 20
+_MOST_UNANSWERED = 80
+_MOST_DEATHS_AT_ONCE = 5
 _STEPS_BETWEEN_KILLS = 150
 _ANY_MOMENT = "any moment"
 _OPEN_ENDS = """
@@ -36,6 +41,7 @@ class Trial:
     def __init__(self, site: Site, seed: int) -> None:
         self.site, self.duty, self.heard, self.script = site, Duty(site), Heard(site.kafka.address), Unruly(seed)
         self.fed: list[Fed] = []
+        self._stuck_seconds = _STUCK_SECONDS
 
     def set_faults(self, faults: Faults) -> None:
         """Tells the rail how to behave from now on."""
@@ -57,7 +63,7 @@ class Trial:
     @contextmanager
     def load(self) -> Iterator[Feeder]:
         """Feeds for as long as the block runs, which is entered when all parts are at work."""
-        feeder = Feeder(self._log(), self.script.batch)
+        feeder = Feeder(self._log(), self.script.batch, most_unanswered=_MOST_UNANSWERED)
         feeder.start()
         try:
             self.await_movement(self.marks(), "the load began")
@@ -84,17 +90,28 @@ class Trial:
         self.wait(lambda: look() or self.site.has_passed(before), f"work did not go on after {after}")
         return time.monotonic() - began
 
-    def wait(self, holds: Callable[[], object], what: str) -> None:
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """A process stands still for as long as the block runs."""
+        self._stuck_seconds = _STUCK_WHILE_PAUSED_SECONDS
+        self.site.processes[name].signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.site.processes[name].signal(signal.SIGCONT)
+            self._stuck_seconds = _STUCK_SECONDS
+
+    def wait(self, holds: Callable[[], object], what: str, seconds: float = _PATIENCE_SECONDS) -> None:
         """Waits for a condition, while the operator is on duty; fails with what the processes said last."""
         try:
-            until(lambda: holds() or self._look_after(), seconds=_PATIENCE_SECONDS)
+            until(lambda: holds() or self._look_after(), seconds=seconds)
         except AssertionError:
             pytest.fail(f"{what}\n{self.site.last_words()}")
 
     def _look_after(self) -> None:
         """What operators do; what a broker gave to a consumer that died may be stuck in it until it starts anew (docs/queues.md)."""
         self.duty.look()
-        if self.duty.still_seconds > _STUCK_SECONDS and self.site.count(_WITHOUT_RECEIPT):
+        if self.duty.still_seconds > self._stuck_seconds and self.site.count(_WITHOUT_RECEIPT):
             print(f"the queue broker is started anew, because it keeps {self.site.count(_WITHOUT_RECEIPT)} messages to itself")
             self.site.artemis.restart()
             self.duty.begin_anew()
@@ -106,7 +123,7 @@ class Trial:
     def prove(self) -> None:
         """Waits until everything is answered; fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted."""
         began = time.monotonic()
-        self.wait(self._all_is_answered, "not everything was answered")
+        self.wait(self._all_is_answered, "not everything was answered", _PATIENCE_SECONDS + len(self.fed) / _RECORDS_PER_SECOND)
         self.heard.listen()
         print(f"{len(self.fed)} records so far, all answered {time.monotonic() - began:.1f} s after the last")
         prove(self.site.server.conninfo, self.fed, self.heard.told)
@@ -148,8 +165,9 @@ class Killer:
                 process.await_death()
                 self._died.append(f"{name} ({self._doomed.get(name, _ANY_MOMENT)})")
                 self.kills += 1
-                self._doomed[name] = _ANY_MOMENT if name == RAIL else next(self._places)
-                self._site.start(name, die_at="" if name == RAIL else self._doomed[name])
+                spared = name == RAIL or len(self._died) > _MOST_DEATHS_AT_ONCE
+                self._doomed[name] = _ANY_MOMENT if spared else next(self._places)
+                self._site.start(name, die_at="" if spared else self._doomed[name])
         return self._died
 
     def _revive_quietly(self) -> None:

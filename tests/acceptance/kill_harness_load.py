@@ -111,10 +111,10 @@ class Log(Protocol):
 class Feeder:
     """Feeds from a thread of its own, never more ahead of the answers than a bound."""
 
-    def __init__(self, log: Log, batches: Callable[[], Sequence[Fed]]) -> None:
+    def __init__(self, log: Log, batches: Callable[[], Sequence[Fed]], *, most_unanswered: int = MOST_UNANSWERED) -> None:
         self.fed: list[Fed] = []
         self.failure: BaseException | None = None
-        self._log, self._batches = log, batches
+        self._log, self._batches, self._most_unanswered = log, batches, most_unanswered
         self._stop, self._abandon = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
 
@@ -138,7 +138,7 @@ class Feeder:
         try:
             while not self._stop.is_set():
                 settled = self._log.settled()
-                if settled is None or len(self.fed) - settled > MOST_UNANSWERED:
+                if settled is None or len(self.fed) - settled > self._most_unanswered:
                     self._stop.wait(0.02)
                     continue
                 batch = self._batches()

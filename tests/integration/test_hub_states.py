@@ -65,14 +65,18 @@ def test_each_statement_moves_an_order_along_its_arcs_only(stage: Stage, start: 
         moved = stage.connection.execute(statement, arguments, binary=True).fetchall()
         wanted = REACHED.get((name, start), start)
         assert (name, stage.one("SELECT state FROM orders")) == (name, wanted)
-        assert (name, len(moved)) == (name, int(wanted != start))
+        # An unclear receipt of an order that nobody has seen leave is noted, though the order stays in doubt.
+        noted = (name, start) == ("settle unknown", "unknown")
+        assert (name, len(moved)) == (name, int(wanted != start or noted))
 
 
 def test_the_statements_and_the_table_of_arcs_agree() -> None:
     reached = {(OrderState(start), OrderState(end)) for (_, start), end in REACHED.items()}
     arcs = {(start, end) for start, ends in ORDER_ARCS.items() for end in ends}
     # Taking back and sending again are operators' acts, with statements of their own.
-    assert arcs - reached == {(OrderState.READY, OrderState.WITHDRAWN), (OrderState.UNKNOWN, OrderState.READY)}
+    # What is ready again after a doubt may be settled by its first copy's receipt.
+    again = {(OrderState.READY, end) for end in (OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED)}
+    assert arcs - reached == {(OrderState.READY, OrderState.WITHDRAWN), (OrderState.UNKNOWN, OrderState.READY), *again}
     assert reached <= arcs
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from hub_stage import again
 from kvitt.hub.check import check
+from kvitt.hub.rapid import tell
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.submit import Outcome
+from kvitt.wire.rapid.packet import Packet, Trace
 from rapid_messages import LEFT_OUT, line, need
 from rapid_stage import Rapid, other_case, rapid_on
 
@@ -126,6 +128,22 @@ def test_our_own_words_are_let_go_when_they_come_by(rapid: Rapid) -> None:
 def test_what_was_to_be_a_need_and_is_no_json_is_kept(rapid: Rapid) -> None:
     assert rapid.ask(b'{"@behov":["Utbetaling"', other_case(1)) == [Outcome.DEAD, Outcome.DERIVED]
     assert rapid.rows("SELECT source, state FROM dead_letters") == [("tbd.rapid.v1", "open")]
+    rapid.finish()
+
+
+def test_a_need_that_no_answer_can_be_made_for_is_kept_and_its_neighbours_go_on(rapid: Rapid, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is part of its answer, so a fault of ours in telling would otherwise be met again at every try."""
+    told, broken = tell.packet.trace_of, need(**{"@event_name": "behov", "@behov": ["Utbetaling", "umulig"]})
+
+    def trace(packet: Packet) -> Trace:
+        found = told(packet)
+        if "umulig" in found.behov:
+            raise ValueError("no trace")
+        return found
+
+    monkeypatch.setattr(tell.packet, "trace_of", trace)
+    assert rapid.ask(other_case(1), broken, other_case(2)) == [Outcome.DERIVED, Outcome.DEAD, Outcome.DERIVED]
+    assert rapid.rows("SELECT reason, message_no FROM dead_letters") == [("ValueError: no trace", None)]
     rapid.finish()
 
 

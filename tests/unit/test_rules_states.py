@@ -10,7 +10,7 @@ import pytest
 from kvitt.rules.states import MESSAGE_ARCS, OPEN_ORDER, ORDER_ARCS, PAYMENT_ARCS, MessageState, OrderState, PaymentState
 
 ORDER = """
-ready > sending withdrawn
+ready > sending withdrawn unknown accepted rejected
 sending > ready sent unknown accepted rejected
 sent > unknown accepted rejected
 unknown > ready sending sent accepted rejected

@@ -79,6 +79,9 @@ class EmbeddedEdge:
             claim_database(connection, EMBEDDED)
             make_topics(connection)
 
+    def refuse_to_guess(self) -> None:
+        """What was taken in and what comes next are tables of one database."""
+
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
         """Reads the topics of a role."""
         return Intake(self._conninfo, keeper, hand, topics=INPUTS[role]).steps
@@ -112,7 +115,16 @@ class KafkaEdge:
 
         with connect(self._conninfo) as connection:
             claim_database(connection, f"kafka {cluster_of(self._settings)}")
-        ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic != RAPID or RAPID in self._topics])
+            ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic != RAPID or RAPID in self._topics])
+
+    def refuse_to_guess(self) -> None:
+        """Looks whether it is known where to go on. Raises NotBegun, RecordsGone; KafkaException or TimeoutError when no broker answers."""
+        from kvitt.doors.kafka_identity import TopicIds
+        from kvitt.doors.kafka_positions import refuse_to_guess
+
+        with connect(self._conninfo) as connection:
+            TopicIds(self._settings, self._topics).check(connection)
+            refuse_to_guess(connection, self._settings, self._topics)
 
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
         """Reads the topics of a role, as a consumer group of its own for each role."""

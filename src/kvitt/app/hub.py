@@ -89,17 +89,22 @@ class Hub:
             self._threads.append(thread)
 
     def stop(self, seconds: float | None = None) -> list[str]:
-        """Ends the roles after the step that each is in; what was handed in is committed. Gives the roles that did not end in `seconds`."""
+        """Ends the roles after the step that each is in; what was handed in is committed, leases are given up.
+
+        Gives the names of the parts that did not end within `seconds`; what they hold runs out by itself.
+        """
         self._stop.set()
         self._ring()
         deadline = None if seconds is None else time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        if hanging := [thread.name for thread in self._threads if thread.is_alive()]:
+        if hanging := _not_ended(self._threads, deadline):
             return hanging
+        closing = threading.Thread(target=self._close, name="writers and leases", daemon=True)
+        closing.start()
+        return _not_ended([closing], deadline)
+
+    def _close(self) -> None:
         self._writers.close()
         self._keeper.close()
-        return []
 
     def _ring(self) -> None:
         self._orders.ring()
@@ -135,6 +140,13 @@ class Hub:
             yield lambda: emulator.step() or rest(self._stop, _REST_SECONDS)
         finally:
             emulator.close()
+
+
+def _not_ended(threads: Sequence[threading.Thread], deadline: float | None) -> list[str]:
+    """The names of those that have not ended by then."""
+    for thread in threads:
+        thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    return [thread.name for thread in threads if thread.is_alive()]
 
 
 @contextmanager

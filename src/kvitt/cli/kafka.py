@@ -1,5 +1,7 @@
 """`kvitt kafka`: where kvitt stands in the input topics, and where it shall begin."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +12,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from kvitt.config import KafkaSettings, Settings
+    from kvitt.doors.kafka_begin import Beginning
     from kvitt.doors.kafka_positions import Position
+    from kvitt.hub.submit import Connection
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
@@ -24,10 +28,10 @@ def kafka() -> None:
 def lag(settings: "Settings", *, topic: str | None) -> None:
     """Show each partition: where it begins and ends, how far it was taken in, how many records wait."""
     from kvitt.doors.kafka_positions import positions
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt kafka") as connection:
-        print_page(_table(positions(connection, _kafka(settings), _topics(topic))))
+    brokers = _kafka(settings)
+    with _asking(settings) as connection:
+        print_page(_standing(positions(connection, brokers, _topics(brokers, topic))))
 
 
 @kafka.command(
@@ -35,16 +39,18 @@ def lag(settings: "Settings", *, topic: str | None) -> None:
         "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run",
         'kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --by kari --reason "kvitt takes over"',
         'kvitt kafka begin --topic aap.utbetaling.v1 --end --by kari --reason "new installation"',
+        'kvitt kafka begin --topic aap.utbetaling.v1 --beginning --over --by kari --approved-by ola --reason "made anew"',
     )
 )
-@click.option("--topic", required=True, help="An input topic, by its name in the contract.")
-@click.option("--group", metavar="GROUP", help="Where this group has committed: the old hub's.")
+@click.option("--topic", required=True, help="An input topic, by its name in the contract or on the cluster.")
+@click.option("--group", metavar="GROUP", help="Where this group has committed: the old hub's, which must be stopped.")
 @click.option("--beginning", is_flag=True, help="At the first record that the topic holds.")
 @click.option("--end", is_flag=True, help="Behind the last record: nothing that stands there now is read.")
-@click.option("--over", is_flag=True, help="Give up what kvitt has stored itself.")
+@click.option("--over", is_flag=True, help="Give up what kvitt has stored itself; needs --approved-by.")
 @click.option("--dry-run", is_flag=True, help="Show what would be skipped and what read; change nothing.")
 @click.option("--by", metavar="NAME", help="Who does it; stands in the audit chain.")
 @click.option("--reason", metavar="TEXT", help="Why; stands in the audit chain.")
+@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @located
 def begin(
     settings: "Settings",
@@ -57,35 +63,50 @@ def begin(
     dry_run: bool,
     by: str | None,
     reason: str | None,
+    approved_by: str | None,
 ) -> None:
-    """Say where kvitt begins to read a topic. All intakes must be stopped.
+    """Say once where kvitt begins to read a topic, before its first run; the rapid is not read before that is said.
 
-    A group without a committed offset on a partition counts from that partition's beginning.
+    Partitions that have begun are left as they are, unless --over. While a topic is read, nothing is changed.
     """
-    from msgspec.structs import replace
-
     from kvitt.app import utc_now
-    from kvitt.doors.kafka_positions import begin as begin_at
+    from kvitt.doors import kafka_begin
     from kvitt.doors.kafka_positions import positions
-    from kvitt.hub.operate import Operator, note
-    from kvitt.store.database import connect
+    from kvitt.hub.operate import Operator
 
     if sum(map(bool, (group, beginning, end))) != 1:
         raise click.UsageError("say one of --group, --beginning and --end")
     if not dry_run and not (by and reason):
         raise click.UsageError("this decides what is paid: say --by and --reason (or look first: --dry-run)")
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt kafka") as connection:
-        found = positions(connection, _kafka(settings), _topics(topic), group)
-        offsets = {each.partition: each.end if end else each.first if beginning else replace(each, stored=0).next for each in found}
-        print_page(_table([replace(each, stored=0, committed=offsets[each.partition]) for each in found]))
+    start = kafka_begin.Start.GROUP if group else kafka_begin.Start.BEGINNING if beginning else kafka_begin.Start.END
+    brokers = _kafka(settings)
+    (source,) = _topics(brokers, topic)
+    with _asking(settings) as connection:
+        planned = kafka_begin.planned(positions(connection, brokers, [source], group), start, over=over)
+        print_page(_plan(planned))
         if dry_run:
             click.echo("nothing was changed")
             return
-        with connection.transaction(), connection.cursor() as cursor:
-            told = ", ".join(f"{each.partition}:{offsets[each.partition]}" for each in found)
-            note(cursor, utc_now(), "kafka begin", Operator(by or "", reason or ""), f"{topic} at {told}")
-            begin_at(connection, _kafka(settings), found, offsets, over=over)
-    click.echo(f"kvitt begins there the next time that it reads {topic}")
+        if group:
+            kafka_begin.refuse_group_at_work(brokers, group)
+        kafka_begin.begin(connection, brokers, planned, start, operator=Operator(by or "", reason or "", approved_by), now=utc_now())
+    click.echo(f"kvitt goes on there when it reads {topic} the next time")
+
+
+@contextmanager
+def _asking(settings: "Settings") -> "Iterator[Connection]":
+    """The database that is there; ends the command with the reason when the brokers do not answer."""
+    from confluent_kafka import KafkaException
+
+    from kvitt.store.database import connect
+
+    try:
+        with opened(settings) as conninfo, connect(conninfo, application="kvitt kafka") as connection:
+            yield connection
+    except KafkaException as error:
+        raise click.ClickException(f"the brokers do not answer: {error.args[0].str()}") from error
+    except TimeoutError as error:
+        raise click.ClickException("the brokers do not answer in time") from error
 
 
 def _kafka(settings: "Settings") -> "KafkaSettings":
@@ -94,19 +115,34 @@ def _kafka(settings: "Settings") -> "KafkaSettings":
     return settings.kafka
 
 
-def _topics(named: str | None) -> list[str]:
-    from kvitt.wire.topics import SCHEME_OF_SOURCE
+def _topics(brokers: "KafkaSettings", named: str | None) -> list[str]:
+    from kvitt.wire.topics import RAPID, SCHEME_OF_SOURCE
 
-    if named is not None and named not in SCHEME_OF_SOURCE:
+    if named is None:
+        return list(SCHEME_OF_SOURCE)
+    source = RAPID if named == brokers.rapid_topic else named
+    if source not in SCHEME_OF_SOURCE:
         raise click.UsageError(f"{named} is no input topic; there are {', '.join(SCHEME_OF_SOURCE)}")
-    return [named] if named else list(SCHEME_OF_SOURCE)
+    return [source]
 
 
-def _table(found: "list[Position]") -> "RenderableType":
+def _standing(found: "list[Position]") -> "RenderableType":
     from rich import box
     from rich.table import Table
 
-    table = Table("topic", "partition", "first", "end", "next", "waiting", box=box.SIMPLE_HEAD)
+    table = Table("topic", "partition", "first", "stored", "end", "waiting", box=box.SIMPLE_HEAD)
     for each in found:
-        table.add_row(each.topic, *map(str, (each.partition, each.first, each.end, each.next, each.lag)))
+        stored = "nothing" if each.stored is None else str(each.stored)
+        table.add_row(each.topic, str(each.partition), str(each.first), stored, str(each.end), str(each.lag))
+    return table
+
+
+def _plan(planned: "list[Beginning]") -> "RenderableType":
+    from rich import box
+    from rich.table import Table
+
+    table = Table("topic", "partition", "first", "end", "begins at", "never read", "will be read", box=box.SIMPLE_HEAD)
+    for each in planned:
+        at = each.position
+        table.add_row(at.topic, *map(str, (at.partition, at.first, at.end, each.offset, each.skipped, each.read)))
     return table

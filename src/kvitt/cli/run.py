@@ -5,7 +5,10 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 USUAL = "intake,relay,sender,receiver"
 STOP_SECONDS = 30.0
+_START_SECONDS = 30.0
+Made = TypeVar("Made")
 
 
 @click.command(
@@ -47,8 +52,12 @@ def run(settings: "Settings", *, roles: str, show_config: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with database(settings, own=True, upgrade_it=settings.database_url is None) as conninfo:
-        hub = _hub(conninfo, settings, wanted)
+    with ExitStack() as opened:
+        with_migrations = settings.database_url is None
+        conninfo = _reached(stop, lambda: opened.enter_context(database(settings, own=False, upgrade_it=with_migrations)))
+        hub = conninfo and _reached(stop, lambda: _hub(conninfo, settings, wanted))
+        if not hub:
+            return
         with operations(hub, settings) as shown:
             hub.start()
             click.echo(f"kvitt runs {', '.join(wanted)}; health {shown.url}/isready", err=True)
@@ -56,6 +65,51 @@ def run(settings: "Settings", *, roles: str, show_config: bool) -> None:
                 pass
             shown.stopping()
             _stop(hub)
+
+
+def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
+    """What the attempt gives, tried again for half a minute while a server does not answer: all may have been started at once.
+
+    None when told to stop meanwhile. Raises what the last attempt raised.
+    """
+    import structlog
+
+    log, deadline = structlog.get_logger(__name__), time.monotonic() + _START_SECONDS
+    while not stop.is_set():
+        try:
+            return attempt()
+        except Exception as error:
+            if not _is_away(error) or time.monotonic() > deadline:
+                _tell_of_brokers(error)
+                raise
+            log.warning("waits for a server", error=type(error).__name__, reason=" ".join(str(error).split())[:200])
+        stop.wait(1.0)
+    return None
+
+
+def _hub(conninfo: str, settings: "Settings", roles: list[str]) -> "Hub":
+    """The hub, not started. Raises OtherLog, TopicsDiffer, NotBegun, RecordsGone, and what clients raise when a server does not answer."""
+    from kvitt.app import Hub
+
+    hub = Hub(conninfo, settings, roles)
+    hub.edge.refuse_to_guess()
+    return hub
+
+
+def _is_away(error: Exception) -> bool:
+    from psycopg import OperationalError
+
+    # Kafka's client is not loaded where it is not used, so its error is known by name. A setting that it refuses mends nothing by waiting.
+    brokers = type(error).__name__ == "KafkaException" and error.args[0].name() != "_INVALID_ARG"
+    return brokers or isinstance(error, OperationalError | TimeoutError)
+
+
+def _tell_of_brokers(error: Exception) -> None:
+    """Ends the command with the reason when it was the brokers that could not be reached."""
+    if type(error).__name__ == "KafkaException":
+        raise click.ClickException(f"the Kafka brokers can not be reached: {error.args[0].str()}") from error
+    if isinstance(error, TimeoutError):
+        raise click.ClickException("the Kafka brokers do not answer in time") from error
 
 
 def _roles(named: str) -> list[str]:
@@ -67,19 +121,6 @@ def _roles(named: str) -> list[str]:
     if not wanted:
         raise click.UsageError(f"name at least one role of {', '.join(ROLES)}")
     return wanted
-
-
-def _hub(conninfo: str, settings: "Settings", roles: list[str]) -> "Hub":
-    """The hub, not started; ends the command with the reason when the brokers can not be reached."""
-    from kvitt.app import Hub
-
-    try:
-        return Hub(conninfo, settings, roles)
-    except Exception as error:
-        # Kafka's client is not loaded where it is not used, so its error is known by name.
-        if type(error).__name__ != "KafkaException":
-            raise
-        raise click.ClickException(f"the Kafka brokers can not be reached: {error.args[0].str()}") from error
 
 
 def _stop(hub: "Hub") -> None:

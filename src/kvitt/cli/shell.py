@@ -4,7 +4,6 @@ Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could no
 """
 
 import functools
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -86,8 +85,9 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
         settings = load_settings(config, data=data, database_url=database)
         if settings.database_url:
             _refuse_wrong_url(settings.database_url)
-        level = log_level or os.environ.get("KVITT_LOG_LEVEL") or ("error" if quiet else "info")
-        logs.set_up(settings.data, level=level, form=logs.LogForm.CONSOLE if quiet or sys.stderr.isatty() else logs.LogForm.JSON)
+        level = log_level or settings.log_level or ("error" if quiet else "info")
+        form = settings.log_form or ("console" if quiet or sys.stderr.isatty() else "json")
+        logs.set_up(settings.data, level=level, form=logs.LogForm(form))
         signal.signal(signal.SIGTERM, _terminated)
         return command(settings, *args, **options)
 

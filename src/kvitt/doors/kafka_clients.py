@@ -62,7 +62,10 @@ def new_consumer(settings: KafkaSettings, group: str) -> Consumer:
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        "auto.offset.reset": "earliest",
+        # A position that a topic does not hold is an error: going on elsewhere would pass records by, or read them again.
+        "auto.offset.reset": "error",
+        # The end tells how far a partition is read where only marks of transactions come behind its last record.
+        "enable.partition.eof": True,
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": session_ms,
@@ -77,10 +80,13 @@ def new_consumer(settings: KafkaSettings, group: str) -> Consumer:
     return Consumer({**_common(settings), **chosen, **settings.client}, logger=_ClientLog())
 
 
-def new_reader(settings: KafkaSettings) -> Consumer:
-    """A consumer outside any group's life, for reading topics from their beginning to their present end."""
+def new_reader(settings: KafkaSettings, group: str | None = None) -> Consumer:
+    """A consumer outside any group's life, for reading topics from their beginning to their present end.
+
+    With `group` it can be asked what that group has committed; it never joins it.
+    """
     chosen: dict[str, Any] = {
-        "group.id": f"{settings.group}-reader",
+        "group.id": group or f"{settings.group}-reader",
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",

@@ -14,8 +14,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import group_of, names_of, new_consumer
+from kvitt.doors.kafka_identity import TopicIds
 from kvitt.doors.kafka_share import Place, size_of
 from kvitt.doors.kafka_shares import Shares
+from kvitt.errors import RecordsGone
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Step
 from kvitt.hub.submit import Outcome
@@ -55,7 +57,9 @@ class KafkaIntake:
             consumer = new_consumer(self._settings, group_of(self._settings, self._topics))
             try:
                 named = names_of(self._settings)
-                shares = Shares(consumer, connection, self._keeper, self._topics, named)
+                shares = Shares(
+                    consumer, connection, self._keeper, TopicIds(self._settings, self._topics), topics=self._topics, named=named
+                )
                 consumer.subscribe(
                     [named(topic) for topic in self._topics], on_assign=shares.assigned, on_revoke=shares.revoked, on_lost=shares.lost
                 )
@@ -83,6 +87,7 @@ class _Reading:
             return 0
         self._full_since = None
         self._shares.resume()
+        self._shares.look_whether_made_anew()
         self._shares.take_free()
         handed = sum(map(self._hand_in, self._next(room)))
         if time.monotonic() >= self._hint_at:
@@ -99,10 +104,12 @@ class _Reading:
                 yield from self._consumer.consume(limit - 1, 0.0)
 
     def _hand_in(self, message: Message) -> bool:
+        share = self._shares.of(_place(message)) if message.topic() else None
         if error := message.error():
+            if share and _is_end(error):
+                share.ended(message.offset())
             _told_of(error)
             return False
-        share = self._shares.of(_place(message))
         incoming = share.incoming(message) if share else None
         if share is None or incoming is None:
             return False
@@ -130,7 +137,17 @@ def _place(message: Message) -> Place:
 
 
 def _told_of(error: KafkaError) -> None:
-    """Errors that come in place of records. Raises KafkaException for one that ends the consumer; the others mend themselves."""
+    """What comes in place of records. Raises KafkaException for what ends the consumer, RecordsGone when a topic does not hold what comes
+    next; other errors mend themselves.
+    """
     if error.fatal():
         raise KafkaException(error)
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
+        raise RecordsGone(f"a topic no longer holds what comes next: {error.str()[:200]}")
+    if _is_end(error):
+        return
     _log.warning("kafka intake", error=error.name(), reason=error.str()[:200])
+
+
+def _is_end(error: KafkaError) -> bool:
+    return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name

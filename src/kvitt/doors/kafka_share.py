@@ -35,6 +35,8 @@ class Share:
         """`source` is what the topic is called in the hub, whatever its name on the cluster."""
         self.place, self.lane, self.source = place, lane, source
         self.edge: Edge | None = None
+        self.shift = 0
+        """How much our positions are ahead of the brokers' offsets, which is what all others here are."""
         self.follows = 0
         """How far the partition has been handed in."""
         self.reads_at = 0
@@ -43,13 +45,30 @@ class Share:
         """How far it is known to be stored."""
         self.hinted = 0
         """How far the brokers were told that it is done."""
+        self.ends_at = 0
+        """The end of the partition, when everything before it has been handed in and it was seen since the lease was taken."""
         self.bytes = 0
         self._outstanding: deque[HandedIn] = deque()
 
-    def held(self, lease: Held) -> None:
+    def held(self, lease: Held, shift: int) -> None:
         """The lease is ours: reading begins where the last effect was stored."""
-        self.edge = lease.edge
-        self.follows = self.reads_at = self.done = self.hinted = lease.position
+        self.edge, self.shift = lease.edge, shift
+        self.follows = self.reads_at = self.done = self.hinted = lease.position - shift
+        self.ends_at = 0
+
+    def ended(self, offset: int | None) -> None:
+        """The partition has no record before this offset that was not handed in; marks of transactions may stand there."""
+        if self.edge is not None and offset is not None:
+            self.ends_at = offset
+
+    @property
+    def is_behind_marks(self) -> bool:
+        """Whether all records are done and stored, and only marks of transactions lie between them and the end."""
+        return self.edge is not None and not self._outstanding and self.done == self.follows < self.ends_at
+
+    def moved(self) -> None:
+        """The end is stored as our position."""
+        self.follows = self.reads_at = self.done = self.ends_at
 
     def incoming(self, message: Message) -> Incoming | None:
         """A record as the hub takes it; None for one that was read before, or that is not ours to read now."""
@@ -58,7 +77,8 @@ class Share:
             return None
         follows, self.follows = self.follows, offset + 1
         self.reads_at = self.follows
-        return Incoming(self.source, self.place[1], offset, message.key(), message.value(), _headers(message), self.edge, follows)
+        place, shift, headers = (self.source, self.place[1], offset + self.shift), self.shift, _headers(message)
+        return Incoming(*place, message.key(), message.value(), headers, self.edge, follows + shift)
 
     def awaits(self, future: "Future[Outcome]", size: int) -> None:
         """The record that `incoming` gave last was handed in."""
@@ -76,6 +96,7 @@ class Share:
                 self.done = finished.next_position
         if failure:
             self.edge = None
+            self.ends_at = 0
         return failure
 
     @property

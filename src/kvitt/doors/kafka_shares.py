@@ -5,23 +5,25 @@ something that was handed in fails; then it is let go and taken again from what 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import psycopg
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from kvitt.doors.kafka_clients import watermarks
+from kvitt.doors.kafka_identity import TopicIds
+from kvitt.doors.kafka_positions import gone
 from kvitt.doors.kafka_share import Place, Share, totals
-from kvitt.errors import NotBegun, RecordsGone
+from kvitt.errors import NotBegun
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection
 from kvitt.store.queries import load
 from kvitt.wire.topics import RAPID
 
-_SQL = load("kafka")
+_SQL, _LEASES = load("kafka"), load("leases")
 _log = structlog.get_logger(__name__)
-_RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS = 1.0, 10.0, 5.0
+_RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS, _IDENTITY_SECONDS = 1.0, 10.0, 5.0, 10.0
 _LANES_PER_TOPIC = 1024
 """Other teams' topics have as many partitions as they like."""
 
@@ -30,14 +32,21 @@ class Shares:
     """What is ours of the input topics. All of it runs in the thread that polls, the group's callbacks too."""
 
     def __init__(
-        self, consumer: Consumer, connection: Connection, keeper: LeaseKeeper, topics: Sequence[str], named: Callable[[str], str]
+        self,
+        consumer: Consumer,
+        connection: Connection,
+        keeper: LeaseKeeper,
+        ids: TopicIds,
+        *,
+        topics: Sequence[str],
+        named: Callable[[str], str],
     ) -> None:
-        self._consumer, self._connection, self._keeper = consumer, connection, keeper
+        self._consumer, self._connection, self._keeper, self._ids = consumer, connection, keeper, ids
         self._lane_of_topic = {named(topic): number * _LANES_PER_TOPIC for number, topic in enumerate(topics)}
         self._sources = {named(topic): topic for topic in topics}
         self._shares: dict[Place, Share] = {}
         self._paused = False
-        self._retake_at = 0.0
+        self._retake_at = self._identify_at = 0.0
 
     def of(self, place: Place) -> Share | None:
         """The share of a partition, if the group has given it to us."""
@@ -48,18 +57,24 @@ class Shares:
         for each in partitions:
             lane = self._lane_of_topic[each.topic] + each.partition
             self._shares[each.topic, each.partition] = Share((each.topic, each.partition), lane, self._sources[each.topic])
+        if partitions:
+            self._ids.check(self._connection)
+            self._identify_at = time.monotonic() + _IDENTITY_SECONDS
         # Called even without partitions, or the client would fetch all of them from the brokers' own offsets.
         self._fetch(self._take([self._shares[each.topic, each.partition] for each in partitions]))
 
     def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group takes partitions back: what is handed in is finished, then others may go on from there."""
-        gone = [share for each in partitions if (share := self._shares.pop((each.topic, each.partition), None))]
-        read = [share for share in gone if share.edge]
-        leases = [share.lease for share in read]
-        for share in gone:
+        left = [share for each in partitions if (share := self._shares.pop((each.topic, each.partition), None))]
+        read = [share for share in left if share.edge]
+        for share in left:
             share.settle(_SETTLE_SECONDS)
-        self._hint(gone)
+        self._hint(left)
         self._leave(read)
+        self._give_up(read)
+
+    def _give_up(self, shares: Sequence[Share]) -> None:
+        leases = [share.lease for share in shares]
         try:
             self._connection.execute(_SQL.give_up_leases, {"owner": self._keeper.owner, "leases": leases})
         except psycopg.OperationalError:
@@ -92,43 +107,56 @@ class Shares:
         if idle and (taken := self._take(idle)):
             self._fetch(taken)
 
+    def look_whether_made_anew(self) -> None:
+        """Now and then: raises RecordsGone when a topic was made anew below us. Brokers that do not answer are asked again."""
+        if time.monotonic() < self._identify_at:
+            return
+        self._identify_at = time.monotonic() + _IDENTITY_SECONDS
+        try:
+            self._ids.check(self._connection)
+        except (KafkaException, TimeoutError) as error:
+            _log.info("the brokers can not be asked for the ids of topics", error=type(error).__name__)
+
     def _take(self, shares: Sequence[Share]) -> list[Share]:
-        """Takes the leases that are free; gives the shares that are ours to read."""
+        """Takes the leases that are free; gives the shares that are ours to read. Raises NotBegun, RecordsGone."""
+        shifts = self._shifts(shares)
+        _refuse_unbegun([share for share in shares if share.source == RAPID and share.lease not in shifts])
         taken = []
         for share in shares:
             if held := self._keeper.take(self._connection, share.lease):
-                share.held(held)
+                share.held(held, shifts.get(share.lease, 0))
                 taken.append(share)
         try:
-            self._find_beginnings([share for share in taken if not share.follows])
+            self._find_beginnings([share for share in taken if not share.follows], shifts.keys())
             self._look_for_gone([share for share in taken if share.reads_at > 0])
         except Exception:
+            # Whoever mends it needs the leases.
+            self._give_up(taken)
             for share in taken:
                 share.edge = None
             raise
         return taken
 
-    def _find_beginnings(self, shares: Sequence[Share]) -> None:
-        """Where to begin when nothing is stored: where the group had come before us, else at the first record.
+    def _shifts(self, shares: Sequence[Share]) -> dict[str, int]:
+        """How much our positions are ahead of offsets, by lease, where something is stored, be it only where an operator says to begin."""
+        rows = self._connection.execute(_SQL.stored_positions, ([share.lease for share in shares],))
+        return {lease: shift for lease, _, shift in rows}
 
-        Raises NotBegun for the rapid when nobody has said where: its old needs have been paid by somebody.
-        """
-        if not shares:
-            return
-        asked = [TopicPartition(*share.place) for share in shares]
-        for each in self._consumer.committed(asked, timeout=_BROKER_SECONDS):
-            share = self._shares[each.topic, each.partition]
-            if each.offset < 0 and share.source == RAPID:
-                raise NotBegun(f"{each.topic} partition {each.partition}: say where to begin with kvitt kafka begin")
-            share.reads_at = each.offset if each.offset > 0 else OFFSET_BEGINNING
+    def _find_beginnings(self, shares: Sequence[Share], begun: Container[str]) -> None:
+        """Where to begin when nothing is stored: where the group had come before us, else at the first record."""
+        for share in shares:
+            share.reads_at = OFFSET_BEGINNING
+        asked = [TopicPartition(*share.place) for share in shares if share.lease not in begun]
+        for each in self._consumer.committed(asked, timeout=_BROKER_SECONDS) if asked else ():
+            if each.offset > 0:
+                self._shares[each.topic, each.partition].reads_at = each.offset
 
     def _look_for_gone(self, shares: Sequence[Share]) -> None:
         """Raises RecordsGone when a partition ends before where we are to go on, or begins behind it: nothing is passed by in silence."""
         for share in shares:
             first, end = watermarks(self._consumer, TopicPartition(*share.place), _BROKER_SECONDS)
             if not first <= share.reads_at <= end:
-                topic, partition = share.place
-                raise RecordsGone(f"{topic} partition {partition} holds {first} to {end}, and {share.reads_at} comes next")
+                raise gone(*share.place, first, end, share.reads_at)
 
     def wait_for_oldest(self, seconds: float) -> None:
         """Until something that is handed in is done, or for a moment."""
@@ -140,6 +168,8 @@ class Shares:
         """Fetches nothing for the time being; what was fetched ahead is thrown away."""
         if not self._paused:
             self._leave([share for share in self._shares.values() if share.edge])
+            for share in self._shares.values():
+                share.ends_at = 0
             self._paused = True
 
     def resume(self) -> None:
@@ -156,7 +186,24 @@ class Shares:
 
     def hint(self) -> None:
         """Tells the brokers how far we have come, without waiting for their answer."""
+        self._pass_marks([share for share in self._shares.values() if share.is_behind_marks])
         self._hint(list(self._shares.values()))
+
+    def _pass_marks(self, shares: Sequence[Share]) -> None:
+        """Stores the end of partitions where only marks of transactions are left: brokers delete those, and the position would be gone."""
+        if not shares:
+            return
+        edges = [share.edge for share in shares if share.edge]
+        columns = [
+            [edge.lease for edge in edges],
+            [edge.epoch for edge in edges],
+            [share.follows + share.shift for share in shares],
+            [share.ends_at + share.shift for share in shares],
+        ]
+        moved = {row[0] for row in self._connection.execute(_LEASES.advance_positions, columns, binary=True)}
+        for share in shares:
+            if share.lease in moved:
+                share.moved()
 
     def _hint(self, shares: Sequence[Share]) -> None:
         moved = [share for share in shares if share.done > share.hinted]
@@ -169,3 +216,10 @@ class Shares:
             return
         for share in moved:
             share.hinted = share.done
+
+
+def _refuse_unbegun(shares: Sequence[Share]) -> None:
+    """Raises NotBegun: the rapid begins where somebody has said, for its old needs have been paid by another hub."""
+    if shares:
+        topic, partition = shares[0].place
+        raise NotBegun(f"{topic} partition {partition}: say where to begin with kvitt kafka begin")

@@ -13,6 +13,7 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Voice
+from kvitt.rules.answers import Grade
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Action, Area
 from kvitt.store.queries import load
@@ -31,6 +32,11 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -
         for number, *order in cursor.execute(_RAPID.orders_of_needs, [needs], binary=True):
             asked[number].order = Forwarded(*order)
     return asked
+
+
+def _proves_nothing(settled: Settled) -> bool:
+    in_doubt = settled.order.state is OrderState.UNKNOWN
+    return settled.verdict is Verdict.UNCLEAR and in_doubt and settled.receipt.grade is not Grade.UNKNOWN
 
 
 class Books:
@@ -62,6 +68,8 @@ class Books:
 
     def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
         """The orders that moved, and whether each was known to be sent. What was read before the messages were locked may be old by now."""
+        # A rejection that proves nothing of an order in doubt leaves it there untold; an unheard-of severity is told (design §12).
+        settled = [each for each in settled if not _proves_nothing(each)]
         columns = [
             [each.order.order_id for each in settled],
             [_STATE[each.verdict].value for each in settled],

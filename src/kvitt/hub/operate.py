@@ -164,7 +164,7 @@ class Operate:
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
             if cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone() is None:
-                raise NotInThatState(f"order {order_id} has left, or was taken back before")
+                raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             facts = Facts()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()

@@ -10,7 +10,6 @@ from kvitt.rules.states import OrderState
 
 LINE_EXISTS = "DELYTELSE-ID finnes i oppdragsbasen fra før"
 ORDER_EXISTS = "Oppdraget finnes fra før"
-_NEVER_SENT = frozenset({OrderState.READY, OrderState.WITHDRAWN})
 _SETTLED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED})
 
 
@@ -39,6 +38,10 @@ class Candidate(Struct, frozen=True):
     first: bool
     xml: bytes
     person: str
+    doubtful: bool = False
+    """It was unknown at some time: a copy of it may be at the rail."""
+    answered: bool = False
+    """A receipt that was unclear has been told already."""
 
 
 class Settled(Struct, frozen=True):
@@ -49,6 +52,11 @@ class Settled(Struct, frozen=True):
     receipt_no: int
     verdict: Verdict
     body: bytes
+
+    @property
+    def mark(self) -> str:
+        """What tells apart the events of several receipts of one order that do not accept it."""
+        return f" {self.receipt_no}" if self.order.answered and self.verdict is not Verdict.ACCEPTED else ""
 
 
 def match(receipt: Receipt, candidates: Sequence[Candidate], states: dict[str, OrderState]) -> Candidate | None:
@@ -70,7 +78,7 @@ def verdict(receipt: Receipt, state: OrderState, in_doubt: bool, *, own_lines: b
     of what was rejected changes nothing either, for later messages may stand on the rejection; but the rail may pay, so an operator
     has to look.
     """
-    if state in _NEVER_SENT:
+    if state is OrderState.WITHDRAWN or (state is OrderState.READY and not in_doubt):
         return Verdict.UNMATCHED
     if state is OrderState.REJECTED and receipt.grade in (Grade.OK, Grade.WARNING):
         return Verdict.CONTRADICTS

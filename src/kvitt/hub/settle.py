@@ -149,7 +149,9 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
         columns = [list(column) for column in zip(*asked, strict=True)]
         for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
             found.setdefault(row[0], []).append(
-                Candidate(row[1], row[2], row[3], row[4], row[5], OrderState(row[6]), row[7], row[8], bytes(row[9]), row[10])
+                Candidate(
+                    row[1], row[2], row[3], row[4], row[5], OrderState(row[6]), row[7], row[8], bytes(row[9]), row[10], row[11], row[12]
+                )
             )
     return found
 
@@ -174,7 +176,7 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
         if order is not None:
             state = states.get(order.order_id, order.state)
             own_lines = not is_forwarded(AREAS[each.receipt.area].scheme)
-            decided = verdict(each.receipt, state, in_doubt=state is OrderState.UNKNOWN, own_lines=own_lines)
+            decided = verdict(each.receipt, state, in_doubt=order.doubtful or state is OrderState.UNKNOWN, own_lines=own_lines)
             if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
                 states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
                 settled[order.order_id] = Settled(order, each.receipt, number, decided, each.raw.body)

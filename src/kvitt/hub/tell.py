@@ -76,11 +76,11 @@ class Teller:
         """That all orders of the message are with the rail."""
         self.status(Answer(Status.WITH_RAIL, details), self._event("with rail"))
 
-    def receipt(self, order: Candidate, receipt: Receipt, versions: Sequence[tuple[str, int]]) -> None:
+    def receipt(self, order: Candidate, receipt: Receipt, versions: Sequence[tuple[str, int]], mark: str = "") -> None:
         """The order with its receipt under the sender's key, then the payments that it made true, by reference."""
         uids = ",".join(payment_id for payment_id, _ in versions)
         headers = topics.encode_headers([*self._carried, ("uids", uids)]) if uids else self._plain
-        event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}")
+        event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}{mark}")
         self._tell(topics.ORDERS, self._key, receipted(order.xml, receipt), headers, event)
         for payment_id, version in versions:
             event = event_id(OrderId(order.order_id), f"payment {payment_id}")

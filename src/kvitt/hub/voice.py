@@ -99,7 +99,7 @@ class StatusVoice:
 
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """The order with its receipt, and the payments that it made true."""
-        self._teller.receipt(settled.order, settled.receipt, versions)
+        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark)
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
         """The worse one of both answers."""
@@ -107,7 +107,7 @@ class StatusVoice:
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
-        self._teller.status(answer_for(settled, self._details), event_id(OrderId(settled.order.order_id), "unclear"))
+        self._teller.status(answer_for(settled, self._details), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
         return None
 
     def final(self, answer: bytes, order_id: str) -> None:

@@ -43,7 +43,10 @@ def _standing(accepted: Sequence[ForwardedLine]) -> Iterable[ForwardedLine]:
             standing[line.line_id] = line
             continue
         name: str | None = line.line_id
-        while name is not None and (cut := standing.get(name)):
+        seen: set[str] = set()
+        # A sender may write references that go round in a circle.
+        while name is not None and name not in seen and (cut := standing.get(name)):
+            seen.add(name)
             if line.ceased_from <= cut.start:
                 del standing[name]
             name = cut.refers_to

@@ -35,7 +35,8 @@ class MessageState(StrEnum):
 
 
 ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
-    OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN}),
+    # Settled only where it was in doubt before, and is ready to be sent again: the first copy may be answered first.
+    OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     # Back to ready only where the queue says for certain that nothing was put: an order whose queue is down stays ready (design §12).
     OrderState.SENDING: frozenset({OrderState.READY, OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.SENT: frozenset({OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),

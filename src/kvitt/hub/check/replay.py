@@ -3,6 +3,8 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
+from msgspec.structs import replace
+
 from kvitt.errors import Undecodable, UnreadableReceipt
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
@@ -243,6 +245,7 @@ class Replay:
 
     def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
         versions: list[VersionKey] = []
+        answered = order.settled_by is not None
         order.settled_by = entry
         if ruling is Verdict.UNCLEAR:
             order.state = OrderState.UNKNOWN
@@ -256,7 +259,7 @@ class Replay:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         if receipt is not None and course.trusted:
             body = self.stored.receipts[entry.receipt_no or 0].body
-            settled = Settled(_candidate(order), receipt, entry.receipt_no or 0, ruling, body)
+            settled = Settled(replace(_candidate(order), answered=answered), receipt, entry.receipt_no or 0, ruling, body)
             self._tell_again(entry, course, settled, versions, final=final)
         self._stand(course)
 

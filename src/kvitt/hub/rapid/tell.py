@@ -61,9 +61,9 @@ class NeedTeller:
         self._tell(self._address.key, value, event)
         return Trace(event, packet.default_text(self._at), events.ORDER_EVENT)
 
-    def transaction_status(self, need: Need, key: int, receipt: Receipt, body: bytes, order_id: OrderId) -> Trace:
+    def transaction_status(self, need: Need, key: int, receipt: Receipt, body: bytes, *, order_id: OrderId, mark: str) -> Trace:
         """What the rail said, under the person's key; gives how the answer names this as its cause."""
-        event = event_id(order_id, f"status {receipt.grade_text}")
+        event = event_id(order_id, f"status {receipt.grade_text}{mark}")
         value = events.transaction_status(need, key, receipt, original=normalised(body), event_id=event, at=self._at)
         self._tell(need.person.encode(), value, event)
         return Trace(event, packet.mapper_text(self._at), events.STATUS_EVENT)

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.ruling import Settled, Verdict
@@ -46,7 +48,9 @@ class NeedVoice:
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """What the rail said of the order, as an event of its own. Forwarded orders have no payments."""
         assert not versions, "forwarded orders have no payments"
-        self._cause = self._teller.transaction_status(self._need, self._order.key, settled.receipt, settled.body, self._order_id)
+        self._cause = self._teller.transaction_status(
+            self._need, self._order.key, settled.receipt, settled.body, order_id=self._order_id, mark=settled.mark
+        )
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:  # noqa: ARG002 - a need has one order, so there is nothing to weigh
         """The solution by the receipt's severity."""
@@ -56,8 +60,12 @@ class NeedVoice:
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEIL with the rail's raw words; a later receipt may settle the order after all."""
-        told = solutions.encode(solutions.of_receipt(settled.receipt, self._order.key, self._teller.at))
-        self._teller.answer(told, event_id(self._order_id, "unclear"), self._cause)
+        solution = solutions.of_receipt(settled.receipt, self._order.key, self._teller.at)
+        if settled.receipt.grade is not Grade.UNKNOWN:
+            # A rejection that may be about a second copy is no rejection of the need.
+            solution = replace(solution, status=SolutionStatus.FAILED, text=f"{TEXTS[SolutionStatus.FAILED]}. {solution.text}")
+        told = solutions.encode(solution)
+        self._teller.answer(told, event_id(self._order_id, f"unclear{settled.mark}"), self._cause)
         return told
 
     def final(self, answer: bytes, order_id: str) -> None:

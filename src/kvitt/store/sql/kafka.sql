@@ -20,14 +20,45 @@ ORDER BY outbox_no;
 UPDATE leases SET until = '-infinity' WHERE owner = %(owner)s AND lease = ANY (%(leases)s);
 
 -- name: stored_positions
--- How far partitions have been read, by the names of their leases.
-SELECT lease, position FROM leases WHERE lease = ANY (%s);
+-- To which offset partitions have been read, or at which an operator has said that they begin, by the names of their leases, and how
+-- much our positions are ahead of offsets; no row: neither.
+SELECT lease, coalesce(nullif(l.position, 0), b.position) - coalesce(b.shift, 0), coalesce(b.shift, 0)
+FROM leases AS l FULL JOIN beginnings AS b USING (lease)
+WHERE lease = ANY (%s) AND (l.position > 0 OR b.lease IS NOT NULL);
 
--- name: forget_positions
--- Gives up what is stored of partitions that nobody reads, and makes every earlier owner's epoch stale; gives those that somebody reads.
-WITH idle AS (
-    UPDATE leases SET position = 0, epoch = epoch + 1, owner = '', until = '-infinity'
-    WHERE lease = ANY (%s) AND until < now()
+-- name: begin_at
+-- Moves partitions that nobody reads to where they shall begin, and makes every earlier owner's epoch stale; gives those that were moved.
+WITH wanted AS (
+    SELECT w.lease, w.position + w.shift AS position, w.shift
+    FROM unnest(%(leases)s::text[], %(offsets)s::bigint[], %(shifts)s::bigint[]) AS w (lease, position, shift)
+), moved AS (
+    INSERT INTO leases AS l (lease, owner, epoch, until, position)
+    SELECT lease, '', 1, '-infinity', position FROM wanted ORDER BY lease
+    ON CONFLICT (lease) DO UPDATE SET position = excluded.position, epoch = l.epoch + 1, owner = '', until = '-infinity'
+    WHERE l.until < now()
     RETURNING lease
 )
-SELECT l.lease FROM leases AS l WHERE l.lease = ANY (%s) AND l.until >= now();
+INSERT INTO beginnings AS b (lease, position, shift, begun_at)
+SELECT w.lease, w.position, w.shift, %(now)s FROM wanted AS w JOIN moved AS m USING (lease)
+ON CONFLICT (lease) DO UPDATE SET position = excluded.position, shift = excluded.shift, begun_at = excluded.begun_at
+RETURNING lease;
+
+-- name: note_topics
+-- Notes the ids of topics, in place of other ones only where nothing is stored of the topic.
+INSERT INTO source_topics AS t (topic, topic_id)
+SELECT * FROM unnest(%(topics)s::text[], %(ids)s::text[])
+ON CONFLICT (topic) DO UPDATE SET topic_id = excluded.topic_id
+WHERE t.topic_id <> excluded.topic_id
+  AND NOT EXISTS (SELECT FROM leases WHERE starts_with(lease, 'intake:' || t.topic || ':') AND position > 0);
+
+-- name: renew_topics
+-- Notes the ids of topics in place of whatever was noted.
+INSERT INTO source_topics (topic, topic_id)
+SELECT * FROM unnest(%(topics)s::text[], %(ids)s::text[])
+ON CONFLICT (topic) DO UPDATE SET topic_id = excluded.topic_id;
+
+-- name: other_topics
+-- Those of the topics that have had another id.
+SELECT t.topic FROM source_topics AS t JOIN unnest(%(topics)s::text[], %(ids)s::text[]) AS n (topic, id) ON n.topic = t.topic
+WHERE n.id <> t.topic_id
+ORDER BY 1;

@@ -30,8 +30,10 @@ WHERE o.order_id = %s;
 UPDATE orders SET blocked = NULL WHERE order_id = %s AND state = 'ready' AND blocked IS NOT NULL RETURNING order_id;
 
 -- name: withdraw_order
--- Takes back an order that has not left; no row: it is no longer ready.
-UPDATE orders SET state = 'withdrawn', settled_at = %s WHERE order_id = %s AND state = 'ready' RETURNING order_id;
+-- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.
+UPDATE orders SET state = 'withdrawn', settled_at = %s
+WHERE order_id = %s AND state = 'ready' AND NOT doubtful AND sent_at IS NULL
+RETURNING order_id;
 
 -- name: ready_again
 -- Lets an order in doubt be sent once more, the stored bytes; no row: it is not in doubt.

@@ -50,7 +50,7 @@ WHERE o.with_rail;
 
 -- name: orphans_to_unknown
 -- Orders that a sender which is no more had begun to send: they may have reached the rail or not.
-UPDATE orders SET state = 'unknown' WHERE state = 'sending' AND sender <> %b
+UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending' AND sender <> %b
 RETURNING order_id::text;
 
 -- name: unknown_unsent
@@ -82,7 +82,8 @@ WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
 -- The orders that receipts may answer: same case, same area, same lines. Newest last.
-SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person
+SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
+       o.doubtful, o.receipt_no IS NOT NULL
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest
@@ -90,14 +91,15 @@ ORDER BY w.ordinal, o.number;
 
 -- name: settle_orders
 -- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved, and whether they were known to be sent
--- before. A receipt proves that the rail had them.
+-- before. A receipt proves that the rail had them. One that was in doubt and is ready to be sent again may be answered all the same.
 UPDATE orders AS o
-SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now),
+SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), doubtful = o.doubtful OR s.state = 'unknown',
     settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END
 FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[]) AS s (order_id, state, receipt_no, now)
 JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
-  AND (o.state IN ('sending', 'sent') OR (o.state = 'unknown' AND s.state IN ('accepted', 'rejected')))
+  AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.doubtful)
+       OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
 RETURNING o.order_id::text, was.sent_at IS NOT NULL;
 
 -- name: progress_of_messages

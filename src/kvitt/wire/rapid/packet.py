@@ -122,7 +122,10 @@ def _value(raw: Raw | None) -> object:
     """The text, number or word that a field holds; None for nothing, and for what has parts of its own."""
     if raw is None or _starts(raw, b"{") or _starts(raw, b"["):
         return None
-    value: object = msgspec.json.decode(raw)
+    try:
+        value: object = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return None  # a number beyond all that can be counted
     return value
 
 

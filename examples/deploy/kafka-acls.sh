@@ -1,0 +1,60 @@
+#!/bin/sh
+# The rights of kvitt on Kafka, for a cluster that refuses what is not allowed:
+#   sh kafka-acls.sh BROKER:PORT ADMIN.PROPERTIES [USER] [GROUP] [RAPID] [OLD_GROUP]
+# OLD_GROUP is that of a hub which kvitt takes over from: kvitt may look where it has come to.
+set -eu
+BROKER=$1 ADMIN=$2 USER=${3:-kvitt} GROUP=${4:-kvitt} RAPID=${5:-tbd.rapid.v1} OLD_GROUP=${6:-}
+
+# Other teams' topics. Writing is for `kvitt submit` alone: leave it out where nobody submits by hand.
+EXTERNAL="
+teamdagpenger.utbetaling.v1
+aap.utbetaling.v1
+tilleggsstonader.utbetaling.v1
+historisk.utbetaling.v1
+team-mulighetsrommet.tilskudd.utbetaling-v1
+"
+# Read, and written by `kvitt dead replay`.
+INTERNAL="
+helved.utbetalinger-dp.v1
+helved.utbetalinger-aap.v1
+helved.utbetalinger-ts.v1
+helved.utbetalinger-historisk.v1
+helved.utbetalinger-valp.v1
+helved.utbetalinger-tp.v1
+"
+# Written by the relay.
+OUTPUTS="
+helved.pending-utbetalinger.v1
+helved.utbetalinger.v1
+helved.saker.v1
+helved.oppdrag.v1
+helved.status.v1
+helved.simuleringer.v1
+helved.dryrun-aap.v1
+helved.dryrun-dp.v1
+helved.dryrun-ts.v1
+helved.dryrun-tp.v1
+"
+# Read by `kvitt import helved`, and `kvitt topic`.
+READ_BACK="
+helved.utbetalinger.v1
+helved.saker.v1
+helved.status.v1
+"
+
+allow() {
+    kafka-acls --bootstrap-server "$BROKER" --command-config "$ADMIN" --add --allow-principal "User:$USER" "$@"
+}
+for topic in $EXTERNAL; do allow --operation Read --operation Write --operation Describe --topic "$topic"; done
+for topic in $INTERNAL; do allow --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic "$topic"; done
+for topic in $OUTPUTS; do allow --operation Write --operation Describe --operation DescribeConfigs --topic "$topic"; done
+for topic in $READ_BACK; do allow --operation Read --topic "$topic"; done
+allow --operation Read --operation Write --operation Describe --topic "$RAPID"
+
+# kvitt, kvitt-rapid and kvitt-reader are groups of one prefix; the relay's transactions make it idempotent.
+allow --operation Read --operation Describe --group "$GROUP" --resource-pattern-type prefixed
+allow --operation Write --operation Describe --transactional-id "$GROUP-relay"
+# Brokers older than 2.8 ask for this of `kvitt submit` and `kvitt dead replay`.
+allow --operation IdempotentWrite --cluster
+if [ -n "$OLD_GROUP" ]; then allow --operation Describe --group "$OLD_GROUP"; fi
+# Only with `make_topics = true`: allow --operation Create --cluster

@@ -1,0 +1,91 @@
+"""An order that was once in doubt stays one that may be at the rail: nothing that is done with it later may pay it twice (design §6)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub_messages import dp
+from hub_stage import REPLIES, Stage, staged, told
+from kvitt.errors import NotInThatState
+from kvitt.hub.check import check
+from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.ruling import LINE_EXISTS, Verdict
+from kvitt.rail.queue import Outgoing
+from kvitt.rules.states import OrderState
+from kvitt.rules.values import Scheme
+from rapid_messages import CASE_ID, need
+from rapid_stage import Rapid, rapid_on
+
+GUARD = Operator("vakt", "prøvd", approved_by="sjef")
+
+
+@pytest.fixture
+def rapid(database: str) -> Iterator[Rapid]:
+    with rapid_on(database) as rapid:
+        yield rapid
+        assert [repr(difference) for difference in check(database).differences] == []
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    with staged(database) as stage:
+        yield stage
+        assert [repr(difference) for difference in check(database).differences] == []
+
+
+def resent(stage: Stage) -> str:
+    """Lets the one order in doubt be sent again; gives its id."""
+    operate = Operate(stage.connection, stage.clock)
+    (order,) = operate.orders([OrderState.UNKNOWN])
+    operate.resend(order.order_id, GUARD)
+    return order.order_id
+
+
+def test_a_receipt_that_comes_while_the_order_is_ready_again_settles_it(rapid: Rapid) -> None:
+    rapid.ask(need())
+    (receipt,) = rapid.exchange()
+    rapid.settle([told(receipt, "99")])
+    resent(rapid)
+    assert rapid.settle([receipt]) == [Verdict.ACCEPTED]
+    assert rapid.heard()[-1] == "AKSEPTERT"
+    assert rapid.put() == 0
+
+
+def test_a_second_copy_that_the_rail_refuses_is_no_refusal_of_the_need(rapid: Rapid) -> None:
+    rapid.ask(need())
+    (receipt,) = rapid.exchange()
+    rapid.settle([told(receipt, "99")])
+    resent(rapid)
+    assert rapid.put() == 1
+    rapid.told()
+    assert rapid.settle([told(receipt, "08", LINE_EXISTS)]) == [Verdict.UNCLEAR]
+    assert (rapid.solution()["status"], rapid.order_states(CASE_ID)) == ("FEIL", ["unknown"])
+    rapid.ask(need(saksbehandler="En annen"))
+    assert (rapid.solution()["status"], rapid.order_states(CASE_ID)) == ("FEIL", ["unknown"])
+    assert rapid.settle([receipt]) == [Verdict.ACCEPTED]
+    assert rapid.heard()[-1] == "AKSEPTERT"
+
+
+def test_an_unclear_receipt_of_an_order_in_doubt_is_told(rapid: Rapid) -> None:
+    rapid.ask(need())
+    orders = rapid.sender.claim(10)
+    rapid.new_sender().put_in_doubt()
+    rapid.told()
+    rapid.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority) for order in orders])
+    (receipt,) = rapid.rail()
+    rapid.settle([told(receipt, "77", "hm")])
+    assert rapid.heard() == ["raw receipt", "queued OVERFØRT", "OVERFØRT", "rail FEIL", "FEIL"]
+    assert rapid.sender.in_doubt(10) == []
+    rapid.settle([receipt])
+    assert rapid.heard()[-1] == "AKSEPTERT"
+
+
+def test_what_may_be_at_the_rail_is_not_taken_back(stage: Stage) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    (receipt,) = stage.exchange()
+    stage.settle([told(receipt, "99")])
+    order_id = resent(stage)
+    with pytest.raises(NotInThatState):
+        Operate(stage.connection, stage.clock).withdraw(order_id, GUARD)
+    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.order_states("S") == ["accepted"]

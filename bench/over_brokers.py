@@ -106,7 +106,8 @@ def run(place: Place, size: Size) -> None:
     """New cases of dagpenger with 14 days each; hub and rail in a process each; the best round counts."""
     with site() as at:
         best = _run_rate(place, at, size)
-        _run_latency(place, at, size, best / 2)
+        # Half of the rate that is asked for, or of what the machine gives now.
+        _run_latency(place, at, size, min(LEAST_PER_SECOND, best) / 2)
 
 
 def _run_rate(place: Place, at: Site, size: Size) -> float:
@@ -139,7 +140,7 @@ def _run_latency(place: Place, at: Site, size: Size, rate: float) -> None:
         name="MOTTATT over brokers p50",
         value=rounded(best[49]),
         unit="ms",
-        on=f"{int(rate * size.open_loop_seconds)} messages at {rate:.0f}/s, half of the rate above; {_EVERYTHING}",
+        on=f"{int(rate * size.open_loop_seconds)} messages at {rate:.0f}/s; {_EVERYTHING}",
         durability=place.durability(),
         brokers=at.durability,
     )

@@ -5,7 +5,7 @@
 set -eu
 BROKER=$1 ADMIN=$2 USER=${3:-kvitt} GROUP=${4:-kvitt} RAPID=${5:-tbd.rapid.v1} OLD_GROUP=${6:-}
 
-# Other teams' topics. Writing is for `kvitt submit` alone: leave it out where nobody submits by hand.
+# Other teams' topics.
 EXTERNAL="
 teamdagpenger.utbetaling.v1
 aap.utbetaling.v1
@@ -35,7 +35,7 @@ helved.dryrun-dp.v1
 helved.dryrun-ts.v1
 helved.dryrun-tp.v1
 "
-# Read by `kvitt import helved`, and `kvitt topic`.
+# Read by `kvitt import helved`; the statuses by `kvitt submit`, which also needs Write on a topic of EXTERNAL.
 READ_BACK="
 helved.utbetalinger.v1
 helved.saker.v1
@@ -45,7 +45,7 @@ helved.status.v1
 allow() {
     kafka-acls --bootstrap-server "$BROKER" --command-config "$ADMIN" --add --allow-principal "User:$USER" "$@"
 }
-for topic in $EXTERNAL; do allow --operation Read --operation Write --operation Describe --topic "$topic"; done
+for topic in $EXTERNAL; do allow --operation Read --operation Describe --topic "$topic"; done
 for topic in $INTERNAL; do allow --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic "$topic"; done
 for topic in $OUTPUTS; do allow --operation Write --operation Describe --operation DescribeConfigs --topic "$topic"; done
 for topic in $READ_BACK; do allow --operation Read --topic "$topic"; done
@@ -54,7 +54,6 @@ allow --operation Read --operation Write --operation Describe --topic "$RAPID"
 # kvitt, kvitt-rapid and kvitt-reader are groups of one prefix; the relay's transactions make it idempotent.
 allow --operation Read --operation Describe --group "$GROUP" --resource-pattern-type prefixed
 allow --operation Write --operation Describe --transactional-id "$GROUP-relay"
-# Brokers older than 2.8 ask for this of `kvitt submit` and `kvitt dead replay`.
-allow --operation IdempotentWrite --cluster
 if [ -n "$OLD_GROUP" ]; then allow --operation Describe --group "$OLD_GROUP"; fi
-# Only with `make_topics = true`: allow --operation Create --cluster
+# With `make_topics = true`, also: allow --operation Create --cluster
+# For brokers older than 2.8, also: allow --operation IdempotentWrite --cluster

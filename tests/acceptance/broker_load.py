@@ -87,6 +87,11 @@ class Heard:
         self._next = {(STATUSES, partition): 0 for partition in range(PARTITIONS)}
         self._events: Counter[str] = Counter()
 
+    @property
+    def events(self) -> int:
+        """How many different statuses were heard."""
+        return len(self._events)
+
     def listen(self) -> int:
         """Reads on to the present end; gives how many repeats there were among it."""
         repeats = 0

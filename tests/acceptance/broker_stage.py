@@ -7,24 +7,23 @@ from uuid import uuid4
 from confluent_kafka import Message
 
 from hub_stage import Stage, Ticking
-from kafka_stage import ends, header, read
+from kafka_stage import header, read
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.hub.operate import Operate
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.stomp_queue import StompQueue
-from kvitt.wire.topics import OUTPUTS
 from patience import until
 from property.test_whole_system import GUARD, Play
 
 _LOOK_SECONDS = 0.01
 _OUTBOX = """
-SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, p.document, d.xml)
+SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, p.document, d.xml), o.partition, o.position
 FROM outbox AS o
 LEFT JOIN payments AS p ON (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
 LEFT JOIN orders AS d ON d.order_id = o.order_id
-WHERE o.relayed_at IS NULL
+WHERE o.outbox_no > %s
 ORDER BY o.outbox_no
 """
 Told = tuple[str, str, bytes, bytes]
@@ -68,9 +67,8 @@ class BrokerStage(Stage):
         return len(deliveries)
 
     def relayed(self) -> tuple[Sequence[Told], Sequence[Told]]:
-        """Relays what the hub has to tell: what that was, and what stands on Kafka then, each in order."""
-        wanted = [(str(event), str(topic), _bytes(key), _bytes(value)) for event, topic, key, value in self.rows(_OUTBOX)]
-        start = ends(self._kafka.bootstrap, OUTPUTS)
+        """Relays what the hub has to tell: what that was, and what stands on Kafka from there on, each in order."""
+        before = self.one("SELECT coalesce(max(outbox_no), 0) FROM outbox WHERE relayed_at IS NOT NULL")
         held = self.keeper.take(self.connection, "relay")
         assert held
         relay = KafkaRelay(self.connection, self.clock, held.edge, self._kafka)
@@ -79,7 +77,21 @@ class BrokerStage(Stage):
                 continue
         finally:
             relay.close()
-        return wanted, [_told(message) for message in read(self._kafka.bootstrap, start)]
+        rows = self.rows(_OUTBOX, before)
+        wanted = [(str(event), str(topic), _bytes(key), _bytes(value)) for event, topic, key, value, *_ in rows]
+        start: dict[tuple[str, int], int] = {}
+        for _, topic, _, _, partition, position in rows:
+            place = str(topic), int(str(partition))
+            start[place] = min(start.get(place, int(str(position))), int(str(position)))
+        found: list[Message] = []
+
+        def has_come() -> bool:
+            # A transaction that is committed is seen a moment later, when the brokers have marked its partitions.
+            found[:] = read(self._kafka.bootstrap, start)
+            return len(found) >= len(wanted)
+
+        until(has_come, what="Kafka does not hold what was told")
+        return wanted, [_told(message) for message in found]
 
 
 class BrokerPlay(Play):

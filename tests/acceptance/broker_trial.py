@@ -32,6 +32,7 @@ _ANY_MOMENT = "any moment"
 _OPEN_ENDS = """
 SELECT %s - (SELECT count(*) FROM messages WHERE state = 'answered') + (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)
 """
+_TOLD = "SELECT count(*) FROM outbox WHERE topic = 'helved.status.v1'"
 _WITHOUT_RECEIPT = "SELECT count(*) FROM orders WHERE state = 'sent'"
 
 
@@ -124,9 +125,14 @@ class Trial:
         """Waits until everything is answered; fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted."""
         began = time.monotonic()
         self.wait(self._all_is_answered, "not everything was answered", _PATIENCE_SECONDS + len(self.fed) / _RECORDS_PER_SECOND)
-        self.heard.listen()
+        # A transaction that is committed is seen a moment later, when the brokers have marked its partitions.
+        self.wait(self._all_is_heard, "not every status stands on Kafka")
         print(f"{len(self.fed)} records so far, all answered {time.monotonic() - began:.1f} s after the last")
         prove(self.site.server.conninfo, self.fed, self.heard.told)
+
+    def _all_is_heard(self) -> bool:
+        self.heard.listen()
+        return self.heard.events == self.site.count(_TOLD)
 
     def _all_is_answered(self) -> bool:
         return self.site.watch.rows(_OPEN_ENDS, len(self.fed)) == [(0,)]

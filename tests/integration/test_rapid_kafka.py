@@ -103,4 +103,6 @@ def test_the_rapid_is_read_from_where_an_operator_said_and_answered_on_itself(da
     assert noted is not None
     assert "kvitt overtar" in str(noted[0])
     assert check(database).differences == ()
-    assert "kvitt has read here before" in begin(database, bus, tmp_path, "--beginning", "--by", "kari", "--reason", "igjen", "--approved-by", "ola")
+    assert "kvitt has read here before" in begin(
+        database, bus, tmp_path, "--beginning", "--by", "kari", "--reason", "igjen", "--approved-by", "ola"
+    )

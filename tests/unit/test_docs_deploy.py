@@ -1,18 +1,24 @@
-"""What the deployment guide says of topics and settings is what the code does."""
+"""What the deployment guide and its examples say of topics, settings, rights and commands is what the code does."""
 
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
+from kvitt.cli import main
 from kvitt.config import KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
 from kvitt.doors.kafka_topics import Cleanup, terms_of
-from kvitt.wire.topics import ALL_TOPICS, PARTITIONS
+from kvitt.wire.topics import ALL_TOPICS, EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS, PARTITIONS, RAPID
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/deploy.md").read_text("utf-8")
 EXAMPLE = ROOT / "examples/kvitt.toml"
+ACLS = (ROOT / "examples/deploy/kafka-acls.sh").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("topic", ALL_TOPICS)
@@ -23,6 +29,15 @@ def test_the_guide_tells_each_topic_with_its_terms(topic: str) -> None:
     kept = {Cleanup.OWNERS: "–", Cleanup.COMPACT: "for ever", Cleanup.COMPACT_AND_DELETE: "336 h"}[terms.cleanup]
     owners = terms.cleanup is Cleanup.OWNERS
     assert cells[1:4] == ["its owner's" if owners else str(PARTITIONS), "its owner's" if owners else terms.cleanup.value, kept]
+
+
+@pytest.mark.parametrize(
+    ("name", "topics"), [("EXTERNAL", EXTERNAL_INPUTS.values()), ("INTERNAL", INTERNAL_INPUTS.values()), ("OUTPUTS", OUTPUTS)]
+)
+def test_every_topic_gets_its_rights(name: str, topics: list[str]) -> None:
+    (listed,) = re.findall(rf'(?m)^{name}="([^"]*)"', ACLS)
+    assert sorted(listed.split()) == sorted(topics)
+    assert f"RAPID=${{5:-{RAPID}}}" in ACLS
 
 
 def test_the_example_is_the_defaults() -> None:
@@ -37,3 +52,36 @@ def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
         assert field.name in hidden or re.search(rf"(?m)^(# )?(\[)?(kafka\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", told), (
             field.name
         )
+
+
+@pytest.mark.parametrize("settings", re.findall(r"(?s)```toml\n(.*?)```", GUIDE))
+def test_the_settings_of_the_guide_are_settings(settings: str, tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("client_file", "password_file")}
+    for name, file in files.items():
+        settings = re.sub(rf'(?m)^{name} = "[^"]*"', f'{name} = "{file}"', settings)
+        file.write_text("sasl.password=secret\n", "utf-8")
+    file = tmp_path / "kvitt.toml"
+    file.write_text(settings, "utf-8")
+    assert load_settings(file) != Settings()
+    assert tomllib.loads(settings)
+
+
+def commands_of(page: Path) -> Iterator[str]:
+    """Every `kvitt …` of a page, in running text and in blocks."""
+    text = page.read_text("utf-8")
+    for block in re.findall(r"(?s)```\w*\n(.*?)```", text):
+        yield from re.findall(r"(?m)^(?:\.venv/bin/)?kvitt ([^#\n]+)", block)
+    yield from (" ".join(said.split()) for said in re.findall(r"`kvitt ([a-z][^`]*)`", re.sub(r"(?s)```.*?```", "", text)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_exists_with_its_options(page: Path) -> None:
+    for said in commands_of(page):
+        command: click.Command = main
+        words = said.split()
+        while words and isinstance(command, click.Group) and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        assert command is not main, f"there is no kvitt {said}"
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+        unknown = {word for word in words if re.fullmatch(r"--[a-z-]+", word)} - known - {"--help"}
+        assert not unknown, f"kvitt {said} does not know {unknown}"

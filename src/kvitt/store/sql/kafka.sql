@@ -3,7 +3,7 @@
 -- there. At most so many records, and no more once so many bytes came before.
 SELECT outbox_no, topic, key, value, headers, event_id, made_at
 FROM (
-    SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.outbox_no ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW), 0) AS before
+    SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.outbox_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
     FROM (
         SELECT o.outbox_no, o.topic, o.key, coalesce(o.value, p.document, d.xml) AS value, o.headers, o.event_id::text, o.made_at
         FROM (SELECT * FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b) AS o

@@ -1,0 +1,67 @@
+"""The rights that the deployment guide gives the role of PostgreSQL are enough for a hub, and no more than that."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from hub_messages import aap
+from hub_stage import staged
+from kvitt.app import Hub
+from kvitt.config import Settings
+from kvitt.hub.check import check
+from kvitt.hub.operate import Operate, Operator
+from kvitt.ops.roles import Condition
+from kvitt.rules.values import Scheme
+from kvitt.store.database import connect
+from patience import until
+
+GRANTS = (Path(__file__).parents[2] / "examples/deploy/grants.sql").read_text("utf-8")
+
+
+@pytest.fixture
+def limited(database: str) -> Iterator[str]:
+    """A database in which everyone who connects is a role with the rights of the guide."""
+    role, name = sql.Identifier(f"kvitt_{uuid4().hex[:8]}"), sql.Identifier(str(conninfo_to_dict(database)["dbname"]))
+    with connect(database) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {}").format(role))
+        owner.execute(
+            GRANTS.replace(" TO kvitt;", f" TO {role.as_string(owner)};")
+            .replace(" FROM kvitt;", f" FROM {role.as_string(owner)};")
+            .encode()
+        )
+        owner.execute(sql.SQL("ALTER DATABASE {} SET role = {}").format(name, role))
+        yield database
+        owner.execute(sql.SQL("ALTER DATABASE {} RESET role").format(name))
+        owner.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        owner.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_a_hub_does_all_of_its_work_with_them(limited: str) -> None:
+    hub = Hub(limited, Settings())
+    hub.start()
+    try:
+        until(lambda: all(state.condition is Condition.WORKS for state in hub.board.states()), what="a role lacks a right")
+    finally:
+        hub.stop()
+    with staged(limited) as stage:
+        stage.hand_in(Scheme.AAP, *((f"k{number}", aap(f"S{number}")) for number in range(3)))
+        stage.finish()
+        assert stage.said("k0") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+        operate = Operate(stage.connection, stage.clock)
+        operate.stop(["*"], Operator("kari", "the rail is being moved"))
+        assert operate.resume(["*"], Operator("kari", "the rail is back")) == ["*"]
+    assert not check(limited).differences
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM orders", "DELETE FROM audit", "TRUNCATE outbox", "DROP TABLE cases", "UPDATE migrations SET version_num = '0001'"],
+)
+def test_they_let_nobody_remove_what_was(limited: str, statement: str) -> None:
+    with connect(limited) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())

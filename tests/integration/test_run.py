@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Barrier
 from uuid import uuid4
 
 import psycopg
@@ -18,6 +20,7 @@ from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import OtherLog
 from kvitt.hub.check import check
+from kvitt.hub.source import claim_database
 from kvitt.store.database import connect
 from kvitt.wire.topics import SCHEME_OF_INPUT, STATUSES
 from patience import until
@@ -97,7 +100,8 @@ def test_three_processes_share_the_roles_and_end_when_told_with_nothing_lost(
             until(lambda: connection.execute(untold).fetchone() == (0,), what="not everything was told")
         doubled = connection.execute("SELECT event_id FROM outbox GROUP BY event_id HAVING count(*) > 1").fetchall()
         statuses = connection.execute(
-            'SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE \'{"status":"OK"%%\'', (STATUSES,)
+            'SELECT count(*) FROM outbox WHERE topic = %s AND key LIKE %s AND value LIKE \'{"status":"OK"%%\'',
+            (STATUSES, f"{run}/%".encode()),
         ).fetchone()
     assert (doubled, statuses) == ([], (300,))
     assert check(database).differences == ()
@@ -107,6 +111,20 @@ def test_a_database_belongs_to_one_log(database: str, kafka: str) -> None:
     Hub(database, Settings(), ("intake",))
     with pytest.raises(OtherLog, match="belongs to the log 'embedded'"):
         Hub(database, Settings(kafka=KafkaSettings(bootstrap=kafka)), ("intake",))
+
+
+def test_processes_that_start_together_agree_on_the_log(database: str) -> None:
+    def claim(connection: psycopg.Connection[Row]) -> None:
+        together.wait()
+        claim_database(connection, "embedded")
+
+    with ExitStack() as opened, ThreadPoolExecutor(8) as threads:
+        for _ in range(20):
+            connections = [opened.enter_context(connect(database)) for _ in range(8)]
+            connections[0].execute("DELETE FROM source")
+            together = Barrier(len(connections))
+            list(threads.map(claim, connections))
+            opened.pop_all().close()
 
 
 def test_a_database_of_kafka_is_refused_by_the_embedded_log(database: str, kafka: str) -> None:

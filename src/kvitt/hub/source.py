@@ -9,6 +9,7 @@ _SQL = load("source")
 
 def claim_database(connection: Connection, log: str) -> None:
     """Notes that the database belongs to this log; one that belonged to none does from now on. Raises OtherLog."""
-    row = connection.execute(_SQL.claim_source, (log,)).fetchone()
+    connection.execute(_SQL.claim_source, (log,))
+    row = connection.execute(_SQL.source).fetchone()
     if row is None or row[0] != log:
         raise OtherLog(f"this database belongs to the log '{row[0] if row else '?'}', and '{log}' is set")

@@ -1,4 +1,7 @@
 -- name: claim_source
--- The log that the database belongs to; the given one if it belonged to none.
-WITH claimed AS (INSERT INTO source (log) VALUES (%s) ON CONFLICT (only_row) DO NOTHING RETURNING log)
-SELECT log FROM claimed UNION ALL SELECT log FROM source LIMIT 1;
+-- Notes that the database belongs to this log, if it belonged to none; waits for who claims it at the same time.
+INSERT INTO source (log) VALUES (%s) ON CONFLICT (only_row) DO NOTHING;
+
+-- name: source
+-- The log that the database belongs to: asked after the claim, for what a statement waited for it does not see itself.
+SELECT log FROM source;

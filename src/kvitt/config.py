@@ -108,6 +108,32 @@ class RapidSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ours: bool = False
 
 
+class WoodySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the Thrift services of the roles `payouts` and `ledger` are.
+
+    They know no tokens, as their clients send none: whoever reaches the address may call. So it is the loopback unless set, and
+    `client_ca_file` lets in only clients with a certificate of it. `port` None: 8022 if it is free, else any; the log says which.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+
+
+class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is behind payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
+
+    A call to a service takes at most `seconds`; `ca_file` names the certificates that are trusted, if not the system's.
+    """
+
+    parties_url: str = ""
+    ledger_url: str = ""
+    seconds: Annotated[float, Meta(gt=0)] = 5.0
+    ca_file: str = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may differ between installations.
 
@@ -130,13 +156,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka: KafkaSettings | None = None
     queue: QueueSettings = QueueSettings()
     rapid: RapidSettings = RapidSettings()
+    woody: WoodySettings = WoodySettings()
+    payouts: PayoutsSettings = PayoutsSettings()
 
     def __repr__(self) -> str:
         """Without secrets."""
         return f"Settings({shown(self)})"
 
 
-_SECTIONS: Final[Mapping[str, type[Struct]]] = {"ops": OpsSettings, "kafka": KafkaSettings, "queue": QueueSettings, "rapid": RapidSettings}
+_SECTIONS: Final[Mapping[str, type[Struct]]] = {
+    "ops": OpsSettings,
+    "kafka": KafkaSettings,
+    "queue": QueueSettings,
+    "rapid": RapidSettings,
+    "woody": WoodySettings,
+    "payouts": PayoutsSettings,
+}
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
 """In the name of a part of a conninfo that is one, or may be in an escaped name."""
 _QUEUE_PORTS: Final = {"stomp": 61613, "mq": 1414}

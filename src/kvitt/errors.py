@@ -315,3 +315,89 @@ class NotBegun(KvittError):
     status = 503
     who = "operator"
     doc = "errors#not-begun"
+
+
+class BadThrift(KvittError):
+    """Bytes are no message of Thrift's strict binary protocol, or not one that its interface allows; the rule names no value.
+
+    `cut_off` says that the bytes end too early (payout_manager §7.2).
+    """
+
+    code = "bad_thrift"
+    status = 400
+    who = "caller"
+    doc = "errors#bad-thrift"
+
+    def __init__(self, rule: str, *, cut_off: bool = False) -> None:
+        self.cut_off = cut_off
+        super().__init__(f"message {rule}")
+
+
+class PayoutNotFound(KvittError):
+    """There is no such payout, or no such party, shop, contract or payout tool; the message says which (payout_manager §2)."""
+
+    code = "payout_not_found"
+    status = 404
+    who = "caller"
+    doc = "errors#payout-not-found"
+
+
+class PayoutAlreadyExists(KvittError):
+    """A payout has this id already."""
+
+    code = "payout_already_exists"
+    status = 409
+    who = "caller"
+    doc = "errors#payout-already-exists"
+
+
+class InsufficientFunds(KvittError):
+    """The amount is not positive, or what is left after fees is not, or the shop has not that much; nothing is held."""
+
+    code = "insufficient_funds"
+    status = 409
+    who = "caller"
+    doc = "errors#insufficient-funds"
+
+
+class InvalidPayout(KvittError):
+    """The request can not be a payout; `errors` says why, one text for each rule."""
+
+    code = "invalid_payout"
+    status = 400
+    who = "caller"
+    doc = "errors#invalid-payout"
+
+    def __init__(self, *errors: str) -> None:
+        self.errors = errors
+        super().__init__("; ".join(errors))
+
+
+class PayoutInOtherState(KvittError):
+    """The payout is not in a state from which this can be done; the message names the state (payout_manager §2.5, §2.6)."""
+
+    code = "payout_in_other_state"
+    status = 409
+    who = "caller"
+    doc = "errors#payout-in-other-state"
+
+
+class PayoutsFailed(KvittError):
+    """A service behind the payouts refused or can not be reached; what was begun is finished or undone by itself."""
+
+    code = "payouts_failed"
+    status = 500
+    who = "kvitt"
+    doc = "errors#payouts-failed"
+
+
+class DoorPortTaken(KvittError):
+    """The address of a door can not be had; set another port, or stop who has it."""
+
+    code = "door_port_taken"
+    status = 503
+    who = "operator"
+    doc = "errors#door-port-taken"
+
+    def __init__(self, door: str, host: str, port: int, reason: str) -> None:
+        super().__init__(f"{door} can not be served on {host}:{port}: {reason}")

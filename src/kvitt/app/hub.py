@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from kvitt.app.clock import utc_now
+from kvitt.app.doors import LISTENERS, Doors
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
 from kvitt.config import Settings
 from kvitt.hub.group_commit import GroupCommit
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 _REST_SECONDS = 0.02
 _ROOM_PER_INTAKE = 2048
-ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator")
+_DOORS = "doors"
+"""What the thread of the listening roles is called: they answer on one address."""
+ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
 
 
 class LaneWriter:
@@ -58,7 +61,7 @@ class Hub:
     """The roles of one process, each in a thread of its own."""
 
     def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str] = ROLES) -> None:
-        """Raises ValueError for an unknown role, OtherLog, TopicsDiffer, KafkaException when no broker answers."""
+        """Raises ValueError for an unknown role, DoorPortTaken, OtherLog, TopicsDiffer, KafkaException when no broker answers."""
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
@@ -68,6 +71,7 @@ class Hub:
         self._threads: list[threading.Thread] = []
         self._orders, self._told = Bell(), Bell()
         self.edge.prepare()
+        self.doors = Doors(conninfo, settings, roles, self._stop) if set(roles) & set(LISTENERS) else None
 
     def start(self) -> None:
         """Starts the roles; returns at once."""
@@ -82,7 +86,7 @@ class Hub:
             # An intake must never wait for room: it has a group to keep in touch with.
             max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
         )
-        for role in self.roles:
+        for role in dict.fromkeys(_DOORS if role in LISTENERS else role for role in self.roles):
             watched = self.board.watched(role, self._maker(role))
             thread = threading.Thread(target=run_loop, args=(role, watched, self._stop), name=role, daemon=True)
             thread.start()
@@ -105,6 +109,8 @@ class Hub:
     def _close(self) -> None:
         self._writers.close()
         self._keeper.close()
+        if self.doors:
+            self.doors.close()
 
     def _ring(self) -> None:
         self._orders.ring()
@@ -112,6 +118,9 @@ class Hub:
 
     def _maker(self, role: str) -> MakeStep:
         settings = self._settings
+        if role == _DOORS:
+            assert self.doors is not None, "there are doors where a role listens"
+            return self.doors.steps
         if role in INPUTS:
             return self.edge.intake(self._keeper, self._writers.submit, role)
         if role == "relay":

@@ -56,6 +56,10 @@ class _Lane(Generic[Command, Result]):
 
     def _run(self) -> None:
         while batch := self._gather():
+            # Whoever gave up while it waited is left out; from here on nobody can.
+            batch = [(command, future) for command, future in batch if future.set_running_or_notify_cancel()]
+            if not batch:
+                continue
             futures = [future for _, future in batch]
             try:
                 results = self._execute([command for command, _ in batch])
@@ -87,7 +91,10 @@ class GroupCommit(Generic[Command, Result]):
         self._lanes = [_Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting) for lane in range(lanes)]
 
     def submit(self, command: Command, lane: int = 0) -> "Future[Result]":
-        """Hands in a command; blocks while the lane is full. Raises Closed after `close`. Equal `lane` means kept order."""
+        """Hands in a command; blocks while the lane is full. Raises Closed after `close`. Equal `lane` means kept order.
+
+        The future may be cancelled as long as the command waits; then it is not done.
+        """
         return self._lanes[lane % len(self._lanes)].submit(command)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 import psycopg
+from psycopg_pool import ConnectionPool
 
 CONNECT_SECONDS: Final = 10
 """How long one attempt to connect may take, so that a dead host is an error and not a standstill."""
@@ -46,6 +47,35 @@ def connect(
     `transaction_ms` bounds whole transactions, on PostgreSQL 17 and later: to the server a process that is paused in the middle of a
     pipeline is not idle. Raises psycopg.OperationalError when there is no server.
     """
+    options = _session(statement_timeout_ms, paused_ms)
+    connection = psycopg.connect(
+        conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
+    )
+    if transaction_ms and connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        connection.execute(f"SET transaction_timeout = {transaction_ms:d}")
+    return connection
+
+
+def pool(conninfo: str, *, application: str, size: int, seconds: float = 5.0) -> ConnectionPool[psycopg.Connection[tuple[object, ...]]]:
+    """At most `size` connections as `connect` makes them, for threads that look something up; opened when first needed.
+
+    Who waits longer than `seconds` for one gets psycopg_pool.PoolTimeout, which is a psycopg.OperationalError.
+    """
+    kwargs = {"autocommit": True, "application_name": application, "connect_timeout": CONNECT_SECONDS, "options": _session(0, PAUSED_MS)}
+    return ConnectionPool(
+        conninfo,
+        min_size=0,
+        max_size=size,
+        open=True,
+        timeout=seconds,
+        kwargs=kwargs,
+        name=application,
+        check=ConnectionPool.check_connection,
+    )
+
+
+def _session(statement_timeout_ms: int, paused_ms: int) -> str:
+    """What every session of ours is set to, as libpq takes it."""
     settings = {
         "plan_cache_mode": "force_custom_plan",
         "random_page_cost": "1.1",
@@ -55,13 +85,7 @@ def connect(
         "jit": "off",
         "lock_timeout": "0",
     }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    connection = psycopg.connect(
-        conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
-    )
-    if transaction_ms and connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
-        connection.execute(f"SET transaction_timeout = {transaction_ms:d}")
-    return connection
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 def wait_until_ready(conninfo: str, seconds: float) -> None:

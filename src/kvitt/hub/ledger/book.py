@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from kvitt.hub.ledger.calls import Account, Answer, Call, Done, State
+from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
 from kvitt.rules.ledger import (
     MOST,
     STATE_AFTER,
@@ -85,7 +85,13 @@ class Book:
         totals = self._held(plan, fresh) if call.operation is Operation.HOLD else self._ended(plan, call.operation)
         if not all(map(fits, totals.values())):
             return InvalidRequest(f"Plan ({call.plan_id}) would move an account beyond 64 bits")
+        if call.solvent is not None and not self._is_solvent(call.solvent, totals):
+            return Insolvent(call.solvent)
         return self._note(call, plan, fresh, totals)
+
+    def _is_solvent(self, account_id: int, after: Mapping[int, Totals]) -> bool:
+        held = self._accounts.get(account_id)
+        return held is not None and after.get(account_id, held.totals).least >= 0
 
     def _again(self, call: Call) -> Done:
         done = self._answers.get(step_key(call))

@@ -33,11 +33,15 @@ class NewAccount(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """A hold of one batch, or the end of a plan with all its batches."""
+    """A hold of one batch, or the end of a plan with all its batches.
+
+    `solvent` names an account that must have nothing less than zero left when all open plans end against it; else nothing is done.
+    """
 
     plan_id: str
     operation: Operation
     batches: tuple[Batch, ...]
+    solvent: int | None = None
 
 
 class Done(Struct, frozen=True):
@@ -46,4 +50,10 @@ class Done(Struct, frozen=True):
     affected: dict[int, State]
 
 
-Answer = Done | Refusal
+class Insolvent(Struct, frozen=True):
+    """The account that had to stay solvent does not exist, or would not have stayed so."""
+
+    account_id: int
+
+
+Answer = Done | Refusal | Insolvent

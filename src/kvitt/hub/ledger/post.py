@@ -73,18 +73,23 @@ class Post:
                     results[place] = refusal
             calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
             if calls:
-                results.update(_post(cursor, calls, now))
+                results.update(post(cursor, calls, now))
             reached("ledger.before_commit")
         reached("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
 
 
-def _post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: datetime) -> dict[int, Result]:
+def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: datetime) -> dict[int, Answer]:
+    """Does well-formed calls, each with its place, inside the transaction of `cursor`; gives their answers by place.
+
+    Raises UniqueViolation when another transaction held one of the plans for the first time meanwhile: begin anew.
+    """
     plans = _lock_plans(cursor, {call.plan_id for _, call in calls})
     named = {account for _, call in calls for batch in call.batches for posting in batch.postings for account in posting[:2]}
+    named |= {call.solvent for _, call in calls if call.solvent is not None}
     accounts = _lock_accounts(cursor, named.union(*(plan.net for plan in plans.values())))
     book = Book(plans, accounts, now)
-    results: dict[int, Result] = {}
+    results: dict[int, Answer] = {}
     repeated: list[tuple[int, StepKey]] = []
     for place, call in calls:
         try:

@@ -1,6 +1,6 @@
 """What the ledger can be asked without changing it: accounts, plans, balances of the past, histories (payout_manager §4.5)."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from msgspec import Struct
@@ -48,6 +48,11 @@ class Ledger:
         if row is None:
             raise AccountNotFound(account_id)
         return State(Account(*row[:4]), Totals(*row[4:7]))
+
+    def states(self, account_ids: Collection[int]) -> dict[int, State]:
+        """Those of the accounts that exist, by id, with their latest totals."""
+        rows = self._connection.execute(_SQL.accounts, (list(account_ids),), binary=True)
+        return {row[0]: State(Account(*row[:4]), Totals(*row[4:7])) for row in rows}
 
     def accounts(self, after: int = 0, limit: int = _PAGE) -> list[State]:
         """A page of accounts by id, those behind `after`."""

@@ -80,6 +80,11 @@ SELECT account_id, request_key, currency, description, created_at FROM ledger.ac
 -- One account with its latest totals, without a lock.
 SELECT account_id, currency, description, created_at, own, least, most FROM ledger.accounts WHERE account_id = %b;
 
+-- name: accounts
+-- Accounts with their latest totals, without a lock; those that exist.
+SELECT a.account_id, a.currency, a.description, a.created_at, a.own, a.least, a.most
+FROM unnest(%b::bigint[]) AS w (account_id) JOIN ledger.accounts AS a ON a.account_id = w.account_id;
+
 -- name: plan
 -- The state of a plan; waits for whoever is at work on it.
 SELECT state, held_at, changed_at FROM ledger.plans WHERE plan_id = %b FOR SHARE;

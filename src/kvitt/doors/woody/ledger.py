@@ -1,0 +1,211 @@
+"""The ledger over woody: `/accounter`, whose answers carry the new states, and `/shumpune`, whose answers carry a clock (§4.1, §4.2)."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kvitt.doors.woody.server import Endpoint, Handler, Refused
+from kvitt.errors import BadThrift, PlanNotFound
+from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
+from kvitt.hub.ledger.read import Plan
+from kvitt.hub.ledger.service import LedgerService
+from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, Posting
+from kvitt.wire.instants import instant_text, parse_instant
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import Service
+
+_UNEXPECTED = "Result Unexpected"
+
+
+def endpoints(ledger: LedgerService) -> dict[str, Endpoint]:
+    """Both services at their paths (§7.4)."""
+    return {"/accounter": _Accounter(ledger).endpoint(), "/shumpune": _Shumpune(ledger).endpoint()}
+
+
+class _Speaker(ABC):
+    """What both services have in common; `types` are the structs of the one that speaks."""
+
+    interface: str
+
+    def __init__(self, ledger: LedgerService) -> None:
+        self._ledger = ledger
+        self.types: Any = module(self.interface)
+        self.refusals: Any = module("refusals")
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint(Service(self.interface, "Accounter"), self.handlers())
+
+    def handlers(self) -> dict[str, Handler]:
+        return {
+            "Hold": self._hold,
+            "CommitPlan": lambda asked: self._end(Operation.COMMIT, asked),
+            "RollbackPlan": lambda asked: self._end(Operation.ROLLBACK, asked),
+            "GetPlan": self._plan,
+            "GetAccountByID": self._account,
+            "CreateAccount": self._create,
+        }
+
+    @abstractmethod
+    def done(self, done: Done) -> Any:
+        """What a hold or an end gives."""
+
+    @abstractmethod
+    def account(self, state: State) -> Any:
+        """What a look at an account gives."""
+
+    async def _hold(self, asked: Any) -> Any:
+        change = _given(asked.plan_change)
+        return await self._do(Call(change.id, Operation.HOLD, (_batch(change.batch),)))
+
+    async def _end(self, operation: Operation, asked: Any) -> Any:
+        plan = _given(asked.plan)
+        return await self._do(Call(plan.id, operation, tuple(map(_batch, plan.batch_list))))
+
+    async def _do(self, call: Call) -> Any:
+        answer = await asyncio.wrap_future(self._ledger.submit(call))
+        if isinstance(answer, Done):
+            return self.done(answer)
+        if isinstance(answer, InvalidRequest):
+            raise self.refusals.InvalidRequest(errors=[answer.error])
+        if isinstance(answer, InvalidPostings):
+            raise self.types.InvalidPostingParams(wrong_postings={self._posting(posting): text for posting, text in answer.wrong})
+        raise _failure(answer)
+
+    async def _create(self, asked: Any) -> int:
+        wanted = _given(asked.prototype)
+        created = None if wanted.creation_time is None else _moment("creation_time", wanted.creation_time)
+        made = await asyncio.wrap_future(self._ledger.submit(NewAccount(wanted.currency_sym_code, wanted.description, created)))
+        if isinstance(made, Account):
+            return made.account_id
+        if isinstance(made, InvalidRequest):
+            # CreateAccount declares no exception: the reason goes where one can read it.
+            raise Refused(400, _UNEXPECTED, made.error)
+        raise _failure(made)
+
+    async def _state(self, account_id: int) -> State:
+        state = await asyncio.wrap_future(self._ledger.account(account_id))
+        if state is None:
+            raise self.types.AccountNotFound(account_id=account_id)
+        return state
+
+    async def _account(self, asked: Any) -> Any:
+        return self.account(await self._state(_given(asked.id)))
+
+    async def _plan(self, asked: Any) -> Any:
+        plan_id = _given(asked.id)
+        try:
+            plan = await asyncio.to_thread(self._read_plan, plan_id)
+        except PlanNotFound:
+            raise self.types.PlanNotFound(plan_id=plan_id) from None
+        batches = [
+            self.types.PostingBatch(id=batch.batch_id, postings=[self._posting(each) for each in batch.postings]) for batch in plan.batches
+        ]
+        return self.types.PostingPlan(id=plan.plan_id, batch_list=batches)
+
+    def _read_plan(self, plan_id: str) -> Plan:
+        if "\0" in plan_id:
+            raise PlanNotFound(plan_id)
+        with self._ledger.reading() as ledger:
+            return ledger.plan(plan_id)
+
+    def _posting(self, posting: Posting) -> Any:
+        source, target, amount, currency, description = posting
+        return self.types.Posting(from_id=source, to_id=target, amount=amount, currency_sym_code=currency, description=description)
+
+
+class _Accounter(_Speaker):
+    interface = "accounter"
+
+    def handlers(self) -> dict[str, Handler]:
+        return super().handlers() | {"GetAccountBalance": self._balance_before, "GetAccountBalanceDiff": self._balance_between}
+
+    def done(self, done: Done) -> Any:
+        return self.types.PostingPlanLog(affected_accounts={key: self.account(state) for key, state in done.affected.items()})
+
+    def account(self, state: State) -> Any:
+        account, totals = state.account, state.totals
+        return self.types.Account(
+            id=account.account_id,
+            own_amount=totals.own,
+            max_available_amount=totals.most,
+            min_available_amount=totals.least,
+            currency_sym_code=account.currency,
+            description=account.description,
+            creation_time=instant_text(account.created_at),
+        )
+
+    async def _balance_before(self, asked: Any) -> int:
+        (own,) = await self._own_before(_given(asked.id), [_moment("to_time", _given(asked.to_time))])
+        return own
+
+    async def _balance_between(self, asked: Any) -> int:
+        moments = [_moment("from_time", _given(asked.from_time)), _moment("to_time", _given(asked.to_time))]
+        before, after = await self._own_before(_given(asked.id), moments)
+        return after - before
+
+    async def _own_before(self, account_id: int, moments: Sequence[datetime]) -> list[int]:
+        await self._state(account_id)
+
+        def read() -> list[int]:
+            with self._ledger.reading() as ledger:
+                return [ledger.totals_before(account_id, moment).own for moment in moments]
+
+        return await asyncio.to_thread(read)
+
+
+class _Shumpune(_Speaker):
+    interface = "shumpune"
+
+    def handlers(self) -> dict[str, Handler]:
+        return super().handlers() | {"GetBalanceByID": self._balance}
+
+    def done(self, done: Done) -> Any:  # noqa: ARG002 - the answer says only that it was done
+        return self._latest()
+
+    def account(self, state: State) -> Any:
+        account = state.account
+        return self.types.Account(
+            id=account.account_id,
+            currency_sym_code=account.currency,
+            description=account.description,
+            creation_time=instant_text(account.created_at),
+        )
+
+    async def _balance(self, asked: Any) -> Any:
+        # Any clock is old enough: what was answered is durable and seen by all who ask later.
+        state = await self._state(_given(asked.id))
+        own, least, most = state.totals
+        return self.types.Balance(
+            id=state.account.account_id, own_amount=own, max_available_amount=most, min_available_amount=least, clock=self._latest()
+        )
+
+    def _latest(self) -> Any:
+        return self.types.Clock(latest=self.types.LatestClock())
+
+
+def _given(argument: Any) -> Any:
+    """An argument that a call can't be without, though the interface does not say so. Raises BadThrift."""
+    if argument is None:
+        raise BadThrift("lacks an argument")
+    return argument
+
+
+def _batch(batch: Any) -> Batch:
+    return Batch(
+        batch.id,
+        tuple([Posting(each.from_id, each.to_id, each.amount, each.currency_sym_code, each.description) for each in batch.postings]),
+    )
+
+
+def _moment(field: str, text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise Refused(400, _UNEXPECTED, f"{field}: {error}") from None
+
+
+def _failure(answer: object) -> Exception:
+    """kvitt's own failure on one command, to be raised."""
+    return answer if isinstance(answer, Exception) else TypeError(type(answer).__name__)

@@ -1,0 +1,159 @@
+"""The server side of woody: an ASGI app that reads calls, lets handlers do them, and answers in the contract's classes (§7.1, §7.2).
+
+Every call is answered. What the handlers throw and the method declares is a business error; everything else has a class and a reason
+in the headers, without a body.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+import structlog
+from msgspec import Struct
+from thriftpy2.thrift import TException
+
+from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace
+from kvitt.errors import BadThrift
+from kvitt.hub.group_commit import Closed
+from kvitt.store.database import may_pass
+from kvitt.wire.thrift.messages import Called, Service, UnknownMethod
+
+_log = structlog.get_logger(__name__)
+Handler = Callable[[Any], Awaitable[Any]]
+"""Does a call: its arguments by name, and what it gives. Throws what its method declares, Refused, BadThrift or errors of kvitt."""
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+MAX_BODY: Final = 4_194_304
+BUSINESS, UNEXPECTED, UNAVAILABLE, UNKNOWN = "Business Error", "Result Unexpected", "Resource Unavailable", "Result Unknown"
+_MAX_REASON = 512
+
+
+class Refused(Exception):
+    """A call that is answered by a status of its own: the class and the reason go into the headers."""
+
+    def __init__(self, status: int, error_class: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.error_class, self.reason = status, error_class, reason
+
+
+class Endpoint(Struct, frozen=True):
+    """A service at a path, with who does its methods."""
+
+    service: Service
+    handlers: Mapping[str, Handler]
+
+
+class _Answer(Struct, frozen=True):
+    status: int
+    body: bytes = b""
+    error_class: str | None = None
+    reason: str | None = None
+
+
+class WoodyApp:
+    """Serves endpoints by their path."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        trace: Trace | None = None
+        try:
+            endpoint = self._endpoint(scope, headers)
+            trace = read_trace(headers)
+            answer = await _answered(endpoint, await _body(receive, headers), trace)
+        except BadHeaders as error:
+            answer = _Answer(400, b"", UNEXPECTED, str(error))
+        except Refused as refused:
+            answer = _Answer(refused.status, b"", refused.error_class, refused.reason)
+        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, trace)})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _endpoint(self, scope: Scope, headers: Mapping[str, str]) -> Endpoint:
+        endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None:
+            raise Refused(404, UNEXPECTED, "no service is at this path")
+        if scope["method"] != "POST":
+            raise Refused(405, UNEXPECTED, "http method wrong")
+        if headers.get("content-type", "").lower() != CONTENT_TYPE:
+            raise Refused(415, UNEXPECTED, "content type wrong/missing")
+        return endpoint
+
+
+async def _body(receive: Callable[[], Awaitable[Message]], headers: Mapping[str, str]) -> bytes:
+    """The whole body. Raises Refused when it is too long to be any call."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY:
+        raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
+    return body
+
+
+async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:
+    seconds = None
+    if trace.deadline is not None and (seconds := (trace.deadline - datetime.now(UTC)).total_seconds()) <= 0:
+        return _Answer(503, b"", UNAVAILABLE, "deadline reached")
+    service = endpoint.service
+    try:
+        called = service.read_call(body)
+        current.set(trace)
+        async with asyncio.timeout(seconds):
+            given = await endpoint.handlers[called.method](called.arguments)
+        return _Answer(200, service.reply(called, given))
+    except UnknownMethod as error:
+        return _Answer(400, b"", UNEXPECTED, f"unknown method: {error}")
+    except BadThrift as error:
+        return _Answer(400, b"", UNEXPECTED, "thrift transport error" if error.cut_off else "thrift protocol error")
+    except TException as thrown:
+        return _thrown(service, called, thrown)
+    except TimeoutError:
+        return _Answer(504, b"", UNKNOWN, "deadline reached")
+    except Refused as refused:
+        return _Answer(refused.status, b"", refused.error_class, refused.reason)
+    except Exception as error:  # noqa: BLE001 - whoever called is told, and the journal says what it was
+        return _failed(called.method, error)
+
+
+def _thrown(service: Service, called: Called, thrown: TException) -> _Answer:
+    body = service.throw(called, thrown)
+    if body is None:
+        return _Answer(400, b"", UNEXPECTED, "internal thrift application error")
+    return _Answer(200, body, BUSINESS, type(thrown).__name__)
+
+
+def _failed(method: str, error: Exception) -> _Answer:
+    if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
+        # What was committed all the same is recognised when the call comes again.
+        return _Answer(503, b"", UNAVAILABLE, "database unavailable")
+    _log.error("woody call failed", method=method, error=type(error).__name__)
+    return _Answer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure")
+
+
+def _headers(answer: _Answer, trace: Trace | None) -> list[tuple[bytes, bytes]]:
+    told = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(answer.body)).encode())]
+    if trace is not None:
+        told += [(name.encode(), value.encode("latin-1")) for name, value in trace.headers().items()]
+    if answer.status == 405:
+        told.append((b"allow", b"POST"))
+    if answer.error_class is not None:
+        told.append((ERROR_CLASS.encode(), answer.error_class.encode()))
+        told.append((ERROR_REASON.encode(), header_text(answer.reason or "")))
+    return told
+
+
+def header_text(text: str) -> bytes:
+    """A text that may stand in a header: what is not printable ASCII is escaped, and it is not too long."""
+    shown = "".join(each if " " <= each <= "~" else each.encode("unicode_escape").decode() for each in text[:_MAX_REASON])
+    return shown.encode()

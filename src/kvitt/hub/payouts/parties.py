@@ -1,0 +1,39 @@
+"""The port to PartyManagement: who is to be paid, by which means, and how the money flows (design §9; payout_manager §3)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from kvitt.hub.payouts.values import Cash
+from kvitt.rules.payouts import CashFlowPosting
+
+
+class Shop(Struct, frozen=True):
+    """A shop of a party. `settlement` is its account in the ledger, None for a shop that has no accounts yet."""
+
+    shop_id: str
+    contract_id: str
+    payout_tool_id: str | None
+    settlement: int | None
+
+
+class Party(Struct, frozen=True):
+    """What payouts read of a party: its shops, and by contract the ids of its payout tools."""
+
+    party_id: str
+    shops: Mapping[str, Shop]
+    payout_tools: Mapping[str, frozenset[str]]
+
+
+class Parties(Protocol):
+    """Knows the parties and their terms. Safe for use by several threads; may take as long as its own time limit."""
+
+    def party(self, party_id: str, *, deadline: datetime | None = None) -> Party | None:
+        """The party at its current revision, or None. Raises PayoutsFailed when it can't be had."""
+
+    def cash_flow(
+        self, party_id: str, shop_id: str, cash: Cash, created_at: datetime, payout_tool_id: str, *, deadline: datetime | None = None
+    ) -> tuple[CashFlowPosting, ...]:
+        """The movements of a payout at a time. Raises PayoutNotFound with the text of §2.2 step 6, PayoutsFailed for all other failures."""

@@ -1,0 +1,133 @@
+"""The payouts' rules: states, what a cash flow is worth to whom, and the plans of the ledger that a payout stands for.
+
+Source: payout_manager §2.1 (states), §2.3 (kinds of postings), §2.5, §2.6 (texts); design §12. Amounts are whole minor units in 64 bits.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from kvitt.rules.ledger import Posting
+
+MAX_PAYOUT_ID: Final = 57
+"""With the seven characters of `payout_` an id of the ledger's plans, which have at most 64."""
+
+
+class PayoutStatus(StrEnum):
+    """Where a payout is (design §6); upper case in the texts of refusals."""
+
+    UNPAID = "unpaid"
+    PAID = "paid"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+PAYOUT_ARCS: Final[Mapping[PayoutStatus, frozenset[PayoutStatus]]] = {
+    PayoutStatus.UNPAID: frozenset({PayoutStatus.PAID, PayoutStatus.CONFIRMED, PayoutStatus.CANCELLED}),
+    PayoutStatus.PAID: frozenset({PayoutStatus.CONFIRMED, PayoutStatus.CANCELLED}),
+    PayoutStatus.CONFIRMED: frozenset({PayoutStatus.CANCELLED}),
+    PayoutStatus.CANCELLED: frozenset(),
+}
+
+
+class AccountType(StrEnum):
+    """What an account is to a payout: whose, and what for."""
+
+    MERCHANT_SETTLEMENT = "merchant_settlement"
+    MERCHANT_GUARANTEE = "merchant_guarantee"
+    MERCHANT_PAYOUT = "merchant_payout"
+    PROVIDER_SETTLEMENT = "provider_settlement"
+    SYSTEM_SETTLEMENT = "system_settlement"
+    EXTERNAL_INCOME = "external_income"
+    EXTERNAL_OUTCOME = "external_outcome"
+
+
+class CashFlowPosting(Struct, frozen=True):
+    """One movement of a payout's cash flow; `details` None stays unset for the caller."""
+
+    source_type: AccountType
+    source: int
+    target_type: AccountType
+    target: int
+    amount: int
+    currency: str
+    details: str | None = None
+
+
+class PostingKind(StrEnum):
+    """What a movement is, by the types of its two accounts (§2.3)."""
+
+    AMOUNT = "amount"
+    EXTERNAL_FEE = "external_fee"
+    PROVIDER_FEE = "provider_fee"
+    RETURN_FEE = "return_fee"
+    FEE = "fee"
+    REFUND_AMOUNT = "refund_amount"
+    GUARANTEE_DEPOSIT = "guarantee_deposit"
+    PAYOUT_AMOUNT = "payout_amount"
+    PAYOUT_FIXED_FEE = "payout_fixed_fee"
+
+
+KIND_OF: Final[Mapping[tuple[AccountType, AccountType], PostingKind]] = {
+    (AccountType.PROVIDER_SETTLEMENT, AccountType.MERCHANT_SETTLEMENT): PostingKind.AMOUNT,
+    (AccountType.SYSTEM_SETTLEMENT, AccountType.EXTERNAL_INCOME): PostingKind.EXTERNAL_FEE,
+    (AccountType.SYSTEM_SETTLEMENT, AccountType.EXTERNAL_OUTCOME): PostingKind.EXTERNAL_FEE,
+    (AccountType.SYSTEM_SETTLEMENT, AccountType.PROVIDER_SETTLEMENT): PostingKind.PROVIDER_FEE,
+    (AccountType.SYSTEM_SETTLEMENT, AccountType.MERCHANT_SETTLEMENT): PostingKind.RETURN_FEE,
+    (AccountType.MERCHANT_SETTLEMENT, AccountType.SYSTEM_SETTLEMENT): PostingKind.FEE,
+    (AccountType.MERCHANT_SETTLEMENT, AccountType.PROVIDER_SETTLEMENT): PostingKind.REFUND_AMOUNT,
+    (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_GUARANTEE): PostingKind.GUARANTEE_DEPOSIT,
+    (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT): PostingKind.PAYOUT_AMOUNT,
+    (AccountType.MERCHANT_PAYOUT, AccountType.SYSTEM_SETTLEMENT): PostingKind.PAYOUT_FIXED_FEE,
+    (AccountType.MERCHANT_PAYOUT, AccountType.MERCHANT_SETTLEMENT): PostingKind.PAYOUT_FIXED_FEE,
+}
+"""Pairs that are not here only reach the ledger."""
+
+
+class Worth(NamedTuple):
+    """What a cash flow pays out, and what it costs."""
+
+    amount: int
+    fee: int
+
+
+def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
+    """Amount = payout amount less fixed fees; fee = fees and fixed fees (§2.2 step 7)."""
+    sums: dict[PostingKind | None, int] = {}
+    for posting in cash_flow:
+        kind = KIND_OF.get((posting.source_type, posting.target_type))
+        sums[kind] = sums.get(kind, 0) + posting.amount
+    fixed = sums.get(PostingKind.PAYOUT_FIXED_FEE, 0)
+    return Worth(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed, sums.get(PostingKind.FEE, 0) + fixed)
+
+
+def plan_id_of(payout_id: str, attempt: int = 1) -> str:
+    """The plan under which a payout is held; a later attempt has another one, for a plan that was rolled back is never held again."""
+    return f"payout_{payout_id}" if attempt == 1 else f"p{attempt}_{payout_id}"
+
+
+def reversal_plan_id_of(payout_id: str, attempt: int = 1) -> str:
+    """The plan that reverses a confirmed payout; ids for which the usual name is too long have a shorter one."""
+    usual = f"revert_payout_{payout_id}"
+    return usual if attempt == 1 and len(usual) <= 64 else f"u{attempt}_{payout_id}"
+
+
+def ledger_postings(payout_id: str, cash_flow: Sequence[CashFlowPosting]) -> tuple[Posting, ...]:
+    """The postings of the payout's plan; one without details says which payout it is."""
+    unnamed = f"PAYOUT-{payout_id}"
+    return tuple(
+        Posting(each.source, each.target, each.amount, each.currency, unnamed if each.details is None else each.details)
+        for each in cash_flow
+    )
+
+
+def reversal_postings(payout_id: str, cash_flow: Sequence[CashFlowPosting]) -> tuple[Posting, ...]:
+    """Every movement the other way round."""
+    return tuple(Posting(each.target, each.source, each.amount, each.currency, f"Revert payout: {payout_id}") for each in cash_flow)
+
+
+def out_of_state(payout_id: str, status: PayoutStatus, action: str) -> str:
+    """The text of a refusal to `confirm` or `cancel`."""
+    return f"Invalid status for '{action}' action, payoutId='{payout_id}', currentStatus='{status.name}'"

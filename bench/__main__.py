@@ -4,7 +4,20 @@ import argparse
 from collections.abc import Callable
 from types import MappingProxyType
 
-from bench import catch_up, check, derivation, end_to_end, kafka_relay, large_case, large_store, latency, memory, over_brokers, submit
+from bench import (
+    catch_up,
+    check,
+    derivation,
+    end_to_end,
+    kafka_relay,
+    large_case,
+    large_store,
+    latency,
+    memory,
+    over_brokers,
+    submit,
+    woody,
+)
 from bench.place import Place, place
 from bench.size import FULL, QUICK, Size
 
@@ -21,6 +34,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "kafka_relay": kafka_relay.run,
         "over_brokers": over_brokers.run,
         "catch_up": catch_up.run,
+        "woody": woody.run,
     }
 )
 

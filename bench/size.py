@@ -17,6 +17,8 @@ class Size(Struct, frozen=True):
     checked_cases: int
     relayed: int
     waiting: int
+    transfers: int
+    circle: int
     rounds: int
 
 
@@ -32,6 +34,8 @@ FULL = Size(
     checked_cases=10_000,
     relayed=60_000,
     waiting=100_000,
+    transfers=10_000,
+    circle=40_000,
     rounds=3,
 )
 QUICK = Size(
@@ -46,5 +50,7 @@ QUICK = Size(
     checked_cases=1_000,
     relayed=5_000,
     waiting=3_000,
+    transfers=1_000,
+    circle=1_000,
     rounds=1,
 )

@@ -15,8 +15,6 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.loop import Step
 
 _log = structlog.get_logger(__name__)
-LISTENERS = ("payouts", "ledger")
-"""The roles that answer calls."""
 _WOODY_PORT = 8022
 _LOOK_SECONDS = 0.5
 

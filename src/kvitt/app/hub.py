@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from kvitt.app.clock import utc_now
-from kvitt.app.doors import LISTENERS, Doors
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
 from kvitt.config import Settings
 from kvitt.hub.group_commit import GroupCommit
@@ -26,10 +25,13 @@ from kvitt.rail.sender import Sender
 from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
 
 if TYPE_CHECKING:
+    from kvitt.app.doors import Doors
     from kvitt.ops.server import OpsServer
 
 _REST_SECONDS = 0.02
 _ROOM_PER_INTAKE = 2048
+LISTENERS = ("payouts", "ledger")
+"""The roles that answer calls."""
 _DOORS = "doors"
 """What the thread of the listening roles is called: they answer on one address."""
 ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
@@ -71,7 +73,13 @@ class Hub:
         self._threads: list[threading.Thread] = []
         self._orders, self._told = Bell(), Bell()
         self.edge.prepare()
-        self.doors = Doors(conninfo, settings, roles, self._stop) if set(roles) & set(LISTENERS) else None
+        self.doors = self._take_addresses() if set(roles) & set(LISTENERS) else None
+
+    def _take_addresses(self) -> "Doors":
+        # Imported here: a process that listens for no calls need not wait for it.
+        from kvitt.app.doors import Doors
+
+        return Doors(self.conninfo, self._settings, self.roles, self._stop)
 
     def start(self) -> None:
         """Starts the roles; returns at once."""

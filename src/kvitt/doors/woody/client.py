@@ -14,6 +14,7 @@ _CONNECT_SHARE: Final = 0.05
 _CONNECT_LEAST, _CONNECT_MOST = 0.001, 0.25
 _ACCEPTED: Final = {"content-type": CONTENT_TYPE, "accept": CONTENT_TYPE}
 _MOST_SEQUENCE = 2**31
+_SILENT = "without sending a response"
 
 
 class CallFailed(Exception):
@@ -78,6 +79,10 @@ class WoodyClient:
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise ResourceUnavailable(type(error).__name__) from error
+        except httpx.RemoteProtocolError as error:
+            # Closed in good order without a word, as servers do with idle connections: by the contract that is no answer at all.
+            failure = ResourceUnavailable if _SILENT in str(error) else ResultUnknown
+            raise failure(type(error).__name__) from error
         except httpx.HTTPError as error:
             raise ResultUnknown(type(error).__name__) from error
 

@@ -1,0 +1,177 @@
+"""What a caller of woody services is told, and what it sends (payout_manager §7.1, §7.3), against a server that answers as asked."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kvitt.doors.woody.client import CallFailed, ResourceUnavailable, ResultUnexpected, ResultUnknown, WoodyClient
+from kvitt.doors.woody.server import Endpoint, Refused
+from kvitt.doors.woody.trace import Trace, current
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import Service
+from woody_stage import serving
+
+ACCOUNTER = Service("accounter", "Accounter")
+TYPES: Any = module("accounter")
+CALL = ACCOUNTER.call("GetAccountByID", 1, [1])
+
+
+class Answering:
+    """A service of which each method does what the test says."""
+
+    def __init__(self) -> None:
+        self.does: Any = None
+        self.heard: list[Trace | None] = []
+
+    async def look(self, asked: Any) -> Any:
+        self.heard.append(current.get())
+        return await self.does(asked)
+
+
+async def found(asked: Any) -> Any:
+    return TYPES.Account(
+        id=asked.id,
+        own_amount=1,
+        max_available_amount=2,
+        min_available_amount=0,
+        currency_sym_code="RUB",
+        creation_time="2021-09-10T12:00:00Z",
+    )
+
+
+def refusing(status: int, error_class: str) -> Any:
+    async def refuse(_asked: Any) -> Any:
+        raise Refused(status, error_class, "the reason")
+
+    return refuse
+
+
+@pytest.fixture
+def service() -> Answering:
+    return Answering()
+
+
+@pytest.fixture
+def client(service: Answering) -> Iterator[WoodyClient]:
+    with serving({"/accounter": Endpoint(ACCOUNTER, {"GetAccountByID": service.look})}) as url:
+        made = WoodyClient(f"{url}/accounter", ACCOUNTER, seconds=20)
+        yield made
+        made.close()
+
+
+def test_a_result_and_a_declared_exception_arrive(service: Answering, client: WoodyClient) -> None:
+    service.does = found
+    assert client.call("GetAccountByID", 7).id == 7
+
+    async def missing(asked: Any) -> Any:
+        raise TYPES.AccountNotFound(account_id=asked.id)
+
+    service.does = missing
+    with pytest.raises(TYPES.AccountNotFound) as thrown:
+        client.call("GetAccountByID", 8)
+    assert thrown.value.account_id == 8
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class", "failure"),
+    [
+        (503, "Resource Unavailable", ResourceUnavailable),
+        (504, "Result Unknown", ResultUnknown),
+        (500, "Result Unexpected", ResultUnexpected),
+        (400, "Result Unexpected", ResultUnexpected),
+        (502, "resource UNAVAILABLE", ResourceUnavailable),
+        (502, "Result Unknown", ResultUnknown),
+        (502, "Result Unexpected", ResultUnexpected),
+        (502, "", ResultUnexpected),
+    ],
+)
+def test_each_status_is_one_of_three_failures(
+    service: Answering, client: WoodyClient, status: int, error_class: str, failure: type[CallFailed]
+) -> None:
+    service.does = refusing(status, error_class)
+    with pytest.raises(CallFailed, match="the reason") as failed:
+        client.call("GetAccountByID", 1)
+    assert type(failed.value) is failure
+
+
+def test_nobody_there_means_that_nothing_was_done() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        for url in (f"http://127.0.0.1:{port}/accounter", "http://no.such.host.invalid/accounter"):
+            client = WoodyClient(url, ACCOUNTER)
+            with pytest.raises(ResourceUnavailable):
+                client.call("GetAccountByID", 1)
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("read", "failure"), [(100, ResultUnknown), (100_000, ResourceUnavailable)], ids=["in the middle of the call", "without a word"]
+)
+def test_a_connection_that_ends_before_an_answer(read: int, failure: type[CallFailed]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def end() -> None:
+            accepted, _ = listening.accept()
+            heard = b""
+            while len(heard) < read and not heard.endswith(CALL):
+                heard += accepted.recv(min(read, 4096))
+            accepted.close()
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        client = WoodyClient(f"http://127.0.0.1:{listening.getsockname()[1]}/accounter", ACCOUNTER)
+        with pytest.raises(CallFailed) as failed:
+            client.call("GetAccountByID", 1)
+        client.close()
+        thread.join()
+    assert type(failed.value) is failure
+
+
+def test_an_answer_that_does_not_come_leaves_the_result_unknown(service: Answering, client: WoodyClient) -> None:
+    async def never(_asked: Any) -> Any:
+        await asyncio.Event().wait()
+
+    service.does = never
+    with pytest.raises(ResultUnknown):
+        client.call("GetAccountByID", 1, deadline=datetime.now(UTC) + timedelta(seconds=0.3))
+
+
+def test_a_deadline_that_has_passed_fails_here(service: Answering, client: WoodyClient) -> None:
+    with pytest.raises(ResourceUnavailable, match="deadline reached"):
+        client.call("GetAccountByID", 1, deadline=datetime.now(UTC) - timedelta(seconds=1))
+    assert service.heard == []
+
+
+def test_a_call_begins_a_chain_with_a_deadline(service: Answering, client: WoodyClient) -> None:
+    service.does = found
+    before = datetime.now(UTC)
+    client.call("GetAccountByID", 1)
+    client.call("GetAccountByID", 1)
+    one, two = service.heard
+    assert one is not None
+    assert two is not None
+    assert one.parent_id == "undefined" or one.parent_id != one.span_id
+    assert len({one.trace_id, one.span_id, two.trace_id, two.span_id}) == 4
+    assert one.deadline is not None
+    assert before < one.deadline <= before + timedelta(seconds=40)
+
+
+def test_a_call_in_a_chain_passes_on_trace_deadline_and_baggage(service: Answering, client: WoodyClient) -> None:
+    service.does = found
+    deadline = datetime.now(UTC).replace(microsecond=123000) + timedelta(seconds=30)
+    inbound = Trace("7", "8", "9", deadline, None, (("user-identity.id", "kari"),))
+    token = current.set(inbound)
+    try:
+        client.call("GetAccountByID", 1)
+    finally:
+        current.reset(token)
+    (heard,) = service.heard
+    assert heard is not None
+    assert (heard.trace_id, heard.parent_id, heard.deadline, heard.meta) == ("7", "8", deadline, (("user-identity.id", "kari"),))
+    assert heard.span_id not in {"7", "8", "9"}

@@ -23,7 +23,7 @@ from kvitt.store.database import connect
 from kvitt.store.embedded import EmbeddedServer
 from kvitt.store.migrate import upgrade
 
-pytest_plugins = ["broker_fixtures"]
+pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
 
 # Tests that are about durability start servers of their own; for all others a sync would only wear the disk.
 FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

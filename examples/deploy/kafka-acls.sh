@@ -34,6 +34,7 @@ helved.dryrun-aap.v1
 helved.dryrun-dp.v1
 helved.dryrun-ts.v1
 helved.dryrun-tp.v1
+pm-events-payout
 "
 # Read by `kvitt import helved`; the statuses by `kvitt submit`, which also needs Write on a topic of EXTERNAL.
 READ_BACK="

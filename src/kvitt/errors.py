@@ -3,6 +3,7 @@
 Every class says its stable code, the HTTP status that a door answers with, who has to act, and where it is explained.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -401,3 +402,25 @@ class DoorPortTaken(KvittError):
 
     def __init__(self, door: str, host: str, port: int, reason: str) -> None:
         super().__init__(f"{door} can not be served on {host}:{port}: {reason}")
+
+
+class BadDirectory(KvittError):
+    """A file of parties can't be used; `complaints` name the places in it and the rules."""
+
+    code = "bad_directory"
+    status = 400
+    who = "operator"
+    doc = "errors#bad-directory"
+
+    def __init__(self, complaints: Sequence[str]) -> None:
+        self.complaints = tuple(complaints)
+        super().__init__("; ".join(complaints))
+
+
+class PartyNotFound(KvittError):
+    """The local directory has no such party."""
+
+    code = "party_not_found"
+    status = 404
+    who = "caller"
+    doc = "errors#party-not-found"

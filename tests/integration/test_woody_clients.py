@@ -1,8 +1,6 @@
 """Clients of other makers work against the ledger over HTTP: thriftpy2, and Apache Thrift's library with compiled definitions."""
 
 import importlib
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,24 +8,13 @@ from typing import Any
 import pytest
 
 from kvitt.wire.thrift.interface import module
-from woody_stage import apache_client, compiled, ledger_door, thriftpy_client
+from woody_stage import apache_client, ledger_door, thriftpy_client
 
 
 @pytest.fixture(scope="module")
 def url(ledger_database: str) -> Iterator[str]:
     with ledger_door(ledger_database) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What Apache Thrift's compiler makes of our definitions, ready to be imported."""
-    if shutil.which("thrift") is None:
-        pytest.skip("needs Apache Thrift's compiler: apt-get install thrift-compiler")
-    directory = str(compiled(tmp_path_factory.mktemp("thrift")))
-    sys.path.insert(0, directory)
-    yield
-    sys.path.remove(directory)
 
 
 def posting(types: Any, source: int, target: int, amount: int = 100, description: str = "sale") -> Any:
@@ -119,7 +106,7 @@ def test_balances_of_the_past(url: str) -> None:
         assert client.GetAccountBalanceDiff(first, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z") == -100
 
 
-def test_apache_thrift_works_on_both_services(url: str, generated: None) -> None:
+def test_apache_thrift_works_on_both_services(url: str, thrift_generated: None) -> None:
     types, service = importlib.import_module("accounter.ttypes"), importlib.import_module("accounter.Accounter")
     with apache_client(f"{url}/accounter", service.Client) as client:
         assert scenario(types, client, "apache") == EXPECTED

@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 import structlog
 
 from kvitt.app.clock import utc_now
+from kvitt.app.payouts import payouts_of
 from kvitt.config import Settings, WoodySettings
 from kvitt.doors.http_server import Address, HttpDoor
 from kvitt.doors.woody import ledger as woody_ledger
+from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.doors.woody.server import Endpoint, WoodyApp
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.loop import Step
@@ -28,7 +30,7 @@ class Doors:
 
     def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event) -> None:
         """Raises DoorPortTaken."""
-        self._conninfo, self._roles, self._stop = conninfo, roles, stop
+        self._conninfo, self._settings, self._roles, self._stop = conninfo, settings, roles, stop
         self.woody = HttpDoor(_address(settings.woody), "woody")
 
     @contextmanager
@@ -40,6 +42,9 @@ class Doors:
             endpoints: dict[str, Endpoint] = {}
             if "ledger" in self._roles:
                 endpoints |= woody_ledger.endpoints(ledger)
+            if "payouts" in self._roles:
+                payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts))
+                endpoints |= woody_payouts.endpoints(payouts)
             threads = [opened.enter_context(self.woody.serving(WoodyApp(endpoints)))]
             _log.info("thrift services", url=self.woody.url, paths=sorted(endpoints))
             yield lambda: self._look(threads)

@@ -11,6 +11,7 @@ from kvitt.cli.import_ import import_
 from kvitt.cli.kafka import kafka
 from kvitt.cli.ledger import ledger
 from kvitt.cli.order import order
+from kvitt.cli.party import party
 from kvitt.cli.receipt import receipt
 from kvitt.cli.run import run
 from kvitt.cli.sending import sending
@@ -25,7 +26,26 @@ main = Commands(
     epilog="Try it: kvitt demo",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, up, submit, case, topic, check, dead, receipt, order, alarm, sending, emulator, db, run, kafka, import_, ledger):
+for _command in (
+    demo,
+    up,
+    submit,
+    case,
+    topic,
+    check,
+    dead,
+    receipt,
+    order,
+    alarm,
+    sending,
+    emulator,
+    db,
+    run,
+    kafka,
+    import_,
+    ledger,
+    party,
+):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_admin
 from kvitt.errors import TopicsDiffer
-from kvitt.wire.topics import ALL_TOPICS, CASES, EXTERNAL_INPUTS, PARTITIONS, PAYMENTS, RAPID
+from kvitt.wire.topics import ALL_TOPICS, CASES, EXTERNAL_INPUTS, PARTITIONS, PAYMENTS, PAYOUT_EVENTS, RAPID
 
 _log = structlog.get_logger(__name__)
 _ADMIN_SECONDS = 15.0
@@ -45,8 +45,8 @@ class TopicTerms(Struct, frozen=True):
 
 
 def terms_of(topic: str) -> TopicTerms:
-    """The terms of a topic of the contract (helved_stream §1.1, §1.2)."""
-    if topic in EXTERNAL_INPUTS.values() or topic == RAPID:
+    """The terms of a topic of the contract (helved_stream §1.1, §1.2). Payout events may be on the topic of the service before kvitt."""
+    if topic in EXTERNAL_INPUTS.values() or topic in (RAPID, PAYOUT_EVENTS):
         return TopicTerms(topic, Cleanup.OWNERS)
     return TopicTerms(topic, Cleanup.COMPACT if topic in (PAYMENTS, CASES) else Cleanup.COMPACT_AND_DELETE)
 

@@ -4,10 +4,12 @@ Source: payout_manager §2.1 (states), §2.3 (kinds of postings), §2.5, §2.6 (
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.rules.ledger import Posting
 
@@ -56,6 +58,23 @@ class CashFlowPosting(Struct, frozen=True):
     details: str | None = None
 
 
+class Payout(Struct, frozen=True):
+    """A payout as it stands. `created_at` has microseconds, UTC; `sequence` is 0 when created and grows with each change of status."""
+
+    payout_id: str
+    sequence: int
+    created_at: datetime
+    party_id: str
+    shop_id: str
+    status: PayoutStatus
+    cancel_details: str | None
+    cash_flow: tuple[CashFlowPosting, ...]
+    payout_tool_id: str
+    amount: int
+    fee: int
+    currency: str
+
+
 class PostingKind(StrEnum):
     """What a movement is, by the types of its two accounts (§2.3)."""
 
@@ -101,6 +120,22 @@ def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
         sums[kind] = sums.get(kind, 0) + posting.amount
     fixed = sums.get(PostingKind.PAYOUT_FIXED_FEE, 0)
     return Worth(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed, sums.get(PostingKind.FEE, 0) + fixed)
+
+
+def can_be_stored(text: str) -> bool:
+    """Whether a text of a request can be kept and told as it is: PostgreSQL has no NUL, and UTF-8 no half of a pair."""
+    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def is_payout_id(text: str) -> bool:
+    """Whether this can be the id of a payout. The empty one can (§2.2 step 2)."""
+    return len(text) <= MAX_PAYOUT_ID and can_be_stored(text)
+
+
+def after(payout: Payout, status: PayoutStatus, cancel_details: str | None = None) -> Payout:
+    """The payout after a change of status along a legal arc; details of an earlier status are gone (§2.1)."""
+    assert status in PAYOUT_ARCS[payout.status], f"{payout.status} to {status}"
+    return replace(payout, sequence=payout.sequence + 1, status=status, cancel_details=cancel_details)
 
 
 def plan_id_of(payout_id: str, attempt: int = 1) -> str:

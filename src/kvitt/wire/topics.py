@@ -43,7 +43,9 @@ DRY_RUNS = {
     Scheme.TILLEGGSSTONADER: "helved.dryrun-ts.v1",
     Scheme.TILTAKSPENGER: "helved.dryrun-tp.v1",
 }
-OUTPUTS = (PENDING_PAYMENTS, PAYMENTS, CASES, ORDERS, STATUSES, SIMULATIONS, *DRY_RUNS.values())
+PAYOUT_EVENTS = "pm-events-payout"
+"""What happens to payouts, keyed by payout id (payout_manager §5)."""
+OUTPUTS = (PENDING_PAYMENTS, PAYMENTS, CASES, ORDERS, STATUSES, SIMULATIONS, *DRY_RUNS.values(), PAYOUT_EVENTS)
 ALL_TOPICS = (*SCHEME_OF_INPUT, *OUTPUTS, RAPID)
 
 Header = tuple[str, str]

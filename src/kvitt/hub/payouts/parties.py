@@ -37,3 +37,9 @@ class Parties(Protocol):
         self, party_id: str, shop_id: str, cash: Cash, created_at: datetime, payout_tool_id: str, *, deadline: datetime | None = None
     ) -> tuple[CashFlowPosting, ...]:
         """The movements of a payout at a time. Raises PayoutNotFound with the text of §2.2 step 6, PayoutsFailed for all other failures."""
+
+
+def params_text(shop_id: str, cash: Cash, created_at: str, payout_tool_id: str) -> str:
+    """What a cash flow was asked for, as it stands in the contract's texts of refusals (§2.2 step 6)."""
+    amount = f"Cash(amount:{cash.amount}, currency:CurrencyRef(symbolic_code:{cash.currency}))"
+    return f"PayoutParams(id:{shop_id}, amount:{amount}, timestamp:{created_at}, payout_tool_id:{payout_tool_id})"

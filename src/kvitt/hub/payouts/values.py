@@ -1,10 +1,12 @@
-"""What is asked of payouts, and what a payout is."""
+"""What is asked of payouts, and what a payout is to those who ask."""
 
 from datetime import datetime
 
 from msgspec import Struct
 
-from kvitt.rules.payouts import CashFlowPosting, PayoutStatus
+from kvitt.rules.payouts import Payout, PayoutStatus
+
+__all__ = ["Cash", "NewPayout", "Payout", "PayoutCursor", "PayoutEvent"]
 
 
 class Cash(Struct, frozen=True):
@@ -24,18 +26,17 @@ class NewPayout(Struct, frozen=True):
     payout_tool_id: str | None = None
 
 
-class Payout(Struct, frozen=True):
-    """A payout as it stands. `created_at` has microseconds, UTC; `sequence` is 0 when created and grows with each change of status."""
+class PayoutCursor(Struct, frozen=True):
+    """A place in the list of payouts, newest first: behind the payout with this time and id."""
 
-    payout_id: str
-    sequence: int
     created_at: datetime
-    party_id: str
-    shop_id: str
+    payout_id: str
+
+
+class PayoutEvent(Struct, frozen=True):
+    """What was told of a payout: the status that it came to, when, and the bytes of the event."""
+
+    sequence: int
+    at: datetime
     status: PayoutStatus
-    cancel_details: str | None
-    cash_flow: tuple[CashFlowPosting, ...]
-    payout_tool_id: str
-    amount: int
-    fee: int
-    currency: str
+    body: bytes

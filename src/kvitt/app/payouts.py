@@ -1,0 +1,32 @@
+"""Payouts with what is behind them: PartyManagement or the local directory, another's ledger or our own, as the settings say."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from kvitt.app.clock import utc_now
+from kvitt.config import PayoutsSettings
+from kvitt.hub.payouts.directory import LocalParties
+from kvitt.hub.payouts.parties import Parties
+from kvitt.hub.payouts.payouts import Payouts
+
+
+@contextmanager
+def payouts_of(conninfo: str, settings: PayoutsSettings) -> Iterator[Payouts]:
+    """Payouts on this database, until the block ends."""
+    with ExitStack() as opened:
+        payouts = Payouts(conninfo, utc_now, _parties(conninfo, settings, opened))
+        opened.callback(payouts.close)
+        yield payouts
+
+
+def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Parties:
+    if not settings.parties_url:
+        parties = LocalParties(conninfo)
+        opened.callback(parties.close)
+        return parties
+    from kvitt.doors.woody.client import WoodyClient
+    from kvitt.doors.woody.parties import SERVICE, WoodyParties
+
+    client = WoodyClient(settings.parties_url, SERVICE, seconds=settings.seconds, verify=settings.ca_file or True)
+    opened.callback(client.close)
+    return WoodyParties(client)

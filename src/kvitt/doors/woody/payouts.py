@@ -1,0 +1,95 @@
+"""Payouts over woody: the four methods of `/payout/management` (payout_manager §1.4, §2)."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from kvitt.doors.woody.server import UNEXPECTED, Endpoint, Refused
+from kvitt.errors import (
+    BadThrift,
+    InsufficientFunds,
+    InvalidPayout,
+    PayoutAlreadyExists,
+    PayoutInOtherState,
+    PayoutNotFound,
+    PayoutsFailed,
+)
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.values import Cash, NewPayout, Payout
+from kvitt.wire.payout_event import payout_struct
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import Service
+
+PATH = "/payout/management"
+_WAITING = 64
+"""Calls that may wait for services behind it at once; more wait for their turn, each until its deadline."""
+
+
+def endpoints(payouts: Payouts) -> dict[str, Endpoint]:
+    """The service at its path."""
+    return {PATH: _Speaker(payouts).endpoint()}
+
+
+class _Speaker:
+    def __init__(self, payouts: Payouts) -> None:
+        self._payouts = payouts
+        self._types: Any = module("payouts")
+        self._refusals: Any = module("refusals")
+        self._threads = ThreadPoolExecutor(_WAITING, thread_name_prefix="payouts")
+
+    def endpoint(self) -> Endpoint:
+        handlers = {"CreatePayout": self._create, "GetPayout": self._get, "ConfirmPayout": self._confirm, "CancelPayout": self._cancel}
+        return Endpoint(Service("payouts", "PayoutManagement"), handlers)
+
+    async def _create(self, asked: Any) -> Any:
+        params = asked.payout_params
+        if params is None:
+            raise BadThrift("lacks an argument")
+        wanted = NewPayout(
+            party_id=params.shop_params.party_id,
+            shop_id=params.shop_params.shop_id,
+            cash=Cash(params.cash.amount, params.cash.currency.symbolic_code),
+            payout_id=params.payout_id,
+            payout_tool_id=params.payout_tool_id,
+        )
+        return await self._payout(lambda: self._payouts.create(wanted))
+
+    async def _get(self, asked: Any) -> Any:
+        return await self._payout(lambda: self._payouts.get(_id(asked)))
+
+    async def _confirm(self, asked: Any) -> None:
+        await self._do(lambda: self._payouts.confirm(_id(asked)))
+
+    async def _cancel(self, asked: Any) -> None:
+        if asked.details is None:
+            raise BadThrift("lacks an argument")
+        await self._do(lambda: self._payouts.cancel(_id(asked), asked.details))
+
+    async def _payout(self, do: Callable[[], Payout]) -> Any:
+        return payout_struct(await self._do(do))
+
+    async def _do(self, do: Callable[[], Any]) -> Any:
+        """Does it on a thread, which inherits the trace and the deadline; what it raises becomes what the service declares."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, do)
+        except PayoutNotFound as error:
+            raise self._types.NotFound(message=str(error)) from None
+        except PayoutAlreadyExists:
+            raise self._types.PayoutAlreadyExists from None
+        except InsufficientFunds:
+            raise self._types.InsufficientFunds from None
+        except InvalidPayout as error:
+            raise self._refusals.InvalidRequest(errors=list(error.errors)) from None
+        except PayoutInOtherState as error:
+            # No exception is declared for it, and a new one would read as success to older clients (design §12).
+            raise Refused(400, UNEXPECTED, str(error)) from None
+        except PayoutsFailed as error:
+            raise Refused(500, UNEXPECTED, f"AccounterException:{error}") from error
+
+
+def _id(asked: Any) -> str:
+    if asked.payout_id is None:
+        raise BadThrift("lacks an argument")
+    return str(asked.payout_id)

@@ -1,0 +1,169 @@
+"""Act: a batch of commands makes and moves payouts, with their plans in our own ledger, in one transaction (design §4, §9)."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.errors import UniqueViolation
+
+from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound
+from kvitt.hub.crash import reached
+from kvitt.hub.ledger.calls import Answer, Done, Insolvent
+from kvitt.hub.ledger.post import post
+from kvitt.hub.operate import note
+from kvitt.hub.payouts.changes import Changes
+from kvitt.hub.payouts.commands import Command, Create, Republish
+from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
+from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
+from kvitt.hub.submit import Clock, Connection
+from kvitt.rules.ledger import Refusal
+from kvitt.rules.payouts import Payout, plan_id_of
+from kvitt.store.database import is_connection_lost, may_pass
+from kvitt.store.queries import load as load_queries
+
+_SQL = load_queries("payouts")
+_log = structlog.get_logger(__name__)
+_ATTEMPTS = 5
+
+Result = Payout | Exception
+"""A payout as it stands after its command, also where that had nothing to do; or why the command was refused."""
+
+
+class Act:
+    """Executes batches on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+
+    def __call__(self, batch: Sequence[Command]) -> list[Result]:
+        """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
+
+        Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
+        gives the psycopg error; of a command whose connection was lost, it may have been done.
+        """
+        results: dict[int, Result] = {}
+        for places in _rounds(batch):
+            results.update(zip(places, self._round([batch[place] for place in places]), strict=True))
+        return [results[place] for place in range(len(batch))]
+
+    def _round(self, batch: Sequence[Command]) -> list[Result]:
+        try:
+            return self._once(batch)
+        except Exception as error:  # noqa: BLE001 - every caller is told, or its command is done alone
+            if is_connection_lost(error):
+                self._connection.close()
+                return [error] * len(batch)
+            _log.warning("payouts re-run one by one", payouts=len(batch), error=type(error).__name__)
+            return [self._alone(command) for command in batch]
+
+    def _alone(self, command: Command) -> Result:
+        """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
+        failure: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._once([command])[0]
+            except Exception as error:  # noqa: BLE001 - its caller is told
+                failure = error
+                if is_connection_lost(error) or not (may_pass(error) or isinstance(error, UniqueViolation)):
+                    break
+        assert failure is not None
+        return failure
+
+    def _once(self, batch: Sequence[Command]) -> list[Result]:
+        now = self._clock()
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            results = self._do(cursor, batch, now)
+            reached("payouts.before_commit")
+        reached("payouts.after_commit")
+        return results
+
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], now: datetime) -> list[Result]:
+        payout_ids = [command.payout_id for command in batch]
+        lock(cursor, payout_ids)
+        there = load(cursor, payout_ids)
+        taken = _plans_there(cursor, [each for each in batch if isinstance(each, Create) and each.payout_id not in there])
+        decided = [_decide(command, there.get(command.payout_id), taken) for command in batch]
+        calls = [call for each in decided if isinstance(each, Todo) for call in each.calls]
+        answers = post(cursor, list(enumerate(calls)), now) if calls else {}
+        given, changes = iter(answers[place] for place in range(len(calls))), Changes(now)
+        results = [_result(each, given, changes) for each in decided]
+        _tell_again(cursor, changes, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
+        changes.write(cursor)
+        for command, each, result in zip(batch, decided, results, strict=True):
+            operator = None if isinstance(command, Create) else command.operator
+            if operator and isinstance(result, Payout) and (isinstance(each, Todo) or isinstance(command, Republish)):
+                note(cursor, now, f"payout {type(command).__name__.lower()}", operator, command.payout_id)
+        return results
+
+
+def _rounds(batch: Sequence[Command]) -> Iterator[list[int]]:
+    """The places of commands in groups in which no payout is named twice, in their order."""
+    waiting = list(range(len(batch)))
+    while waiting:
+        seen: set[str] = set()
+        later: list[int] = []
+        group: list[int] = []
+        for place in waiting:
+            (later if batch[place].payout_id in seen else group).append(place)
+            seen.add(batch[place].payout_id)
+        yield group
+        waiting = later
+
+
+def _plans_there(cursor: psycopg.Cursor[Any], creates: Sequence[Create]) -> set[str]:
+    """Plans that strangers have held under names that ours would have."""
+    if not creates:
+        return set()
+    plan_ids = [plan_id_of(each.payout_id) for each in creates]
+    return {row[0] for row in cursor.execute(_SQL.plans_there, [plan_ids], binary=True)}
+
+
+def _decide(command: Command, standing: Standing | None, taken: set[str]) -> Decision:
+    if isinstance(command, Create):
+        if standing is not None:
+            return PayoutAlreadyExists(f"there is a payout with the id {command.payout_id}")
+        if plan_id_of(command.payout_id) in taken:
+            return failed("hold", command.payout_id, "a plan of this name is there already")
+        return to_create(command.draft)
+    if standing is None:
+        return PayoutNotFound(f"Payout not found, payoutId='{command.payout_id}'")
+    decided = decide(command, standing)
+    if isinstance(decided, Todo) and decided.calls and standing.keeper is not Keeper.OWN:
+        return failed(decided.act, command.payout_id, "its plan is in another ledger, which is not set")
+    return decided
+
+
+def _result(decided: Decision, answers: Iterator[Answer], changes: Changes) -> Result:
+    """What became of a command; what it changed is noted."""
+    if not isinstance(decided, Todo):
+        return decided
+    given = [next(answers) for _ in decided.calls]
+    for place, answer in enumerate(given):
+        if not isinstance(answer, Done):
+            refused = _refused(decided, answer)
+            if place:
+                # The first half of a reversal was held, and the second is refused: nothing of this transaction may stay.
+                raise refused
+            return refused
+    if decided.before is None:
+        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id)
+    else:
+        changes.moved(decided.before, decided.payout, decided.reversal_plan_id)
+    return decided.payout
+
+
+def _refused(todo: Todo, answer: Refusal | Insolvent) -> KvittError:
+    if isinstance(answer, Insolvent):
+        return InsufficientFunds("the shop has not that much")
+    return failed(todo.act, todo.payout.payout_id, why(answer))
+
+
+def _tell_again(cursor: psycopg.Cursor[Any], changes: Changes, done: Sequence[Command]) -> None:
+    again = [each.payout_id for each in done if isinstance(each, Republish)]
+    if again:
+        for payout_id, told in events(cursor, again).items():
+            row = cursor.execute(_SQL.note_republished, (payout_id,), binary=True).fetchone()
+            assert row is not None, "the payout is locked, and none is ever deleted"
+            changes.told_again(payout_id, told, row[0])

@@ -1,0 +1,105 @@
+"""What one transaction changes of payouts: each change is a row, an event linked to the one before, and a record to tell (design §1)."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from kvitt.hub.audit import digest
+from kvitt.hub.payouts.stored import Keeper, Standing
+from kvitt.hub.payouts.values import PayoutEvent
+from kvitt.rules.payouts import Payout
+from kvitt.store import payout_rows, rows
+from kvitt.store.payout_rows import CashFlowRow, EventRow, PayoutRow, PayoutStep
+from kvitt.store.rows import OutboxRow
+from kvitt.wire.payout_event import encode_event
+from kvitt.wire.topics import PAYOUT_EVENTS
+
+
+class NotAsItWas(Exception):
+    """A payout was not as this transaction had read it under its lock; nothing of the transaction is done."""
+
+
+class Changes:
+    """Gathers the rows of a transaction and writes them set by set."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._payouts: list[PayoutRow] = []
+        self._cash_flow: list[CashFlowRow] = []
+        self._steps: list[PayoutStep] = []
+        self._events: list[EventRow] = []
+        self._outbox: list[OutboxRow] = []
+
+    def created(self, payout: Payout, keeper: Keeper, plan_id: str) -> None:
+        """A payout that was not there before; its plan is held."""
+        head = self._event(b"", payout)
+        self._payouts.append(
+            PayoutRow(
+                payout.payout_id,
+                payout.sequence,
+                payout.created_at,
+                payout.party_id,
+                payout.shop_id,
+                payout.status.value,
+                payout.payout_tool_id,
+                payout.amount,
+                payout.fee,
+                payout.currency,
+                keeper.value,
+                plan_id,
+                head,
+            )
+        )
+        self._cash_flow += [
+            CashFlowRow(payout.payout_id, place, each.source_type.value, each.source, each.target_type.value, *_rest(each))
+            for place, each in enumerate(payout.cash_flow)
+        ]
+
+    def moved(self, before: Standing, payout: Payout, reversal_plan_id: str | None = None) -> None:
+        """A payout that has come to another status."""
+        head = self._event(before.head, payout)
+        status, details = payout.status.value, payout.cancel_details
+        self._steps.append(PayoutStep(payout.payout_id, payout.sequence, status, details, reversal_plan_id, head))
+
+    def told_again(self, payout_id: str, events: Sequence[PayoutEvent], time: int) -> None:
+        """The same bytes once more, as records of their own, for the `time`th time."""
+        for event in events:
+            self._tell(payout_id, event.sequence, event.body, time)
+
+    def _event(self, previous: bytes, payout: Payout) -> bytes:
+        body = encode_event(payout, self._now)
+        head = event_hash(previous, payout.payout_id, payout.sequence, self._now, body)
+        self._events.append(EventRow(payout.payout_id, payout.sequence, self._now, payout.status.value, body, head))
+        self._tell(payout.payout_id, payout.sequence, body, 0)
+        return head
+
+    def _tell(self, payout_id: str, sequence: int, body: bytes, time: int) -> None:
+        event = event_id(payout_id, sequence, time)
+        self._outbox.append(OutboxRow(PAYOUT_EVENTS, payout_id.encode(), body, b"[]", event, None, None, self._now))
+
+    def write(self, cursor: psycopg.Cursor[Any]) -> None:
+        """One statement per kind of row that there is. Raises NotAsItWas when a payout could not take its step."""
+        payout_rows.write(cursor, self._payouts)
+        payout_rows.write(cursor, self._cash_flow)
+        if payout_rows.write(cursor, self._steps) != len(self._steps):
+            raise NotAsItWas
+        payout_rows.write(cursor, self._events)
+        rows.write(cursor, self._outbox)
+
+
+def event_hash(previous: bytes, payout_id: str, sequence: int, at: datetime, body: bytes) -> bytes:
+    """The link of an event to the one before it: nothing of it can be changed, and none be taken out, unseen (design §11)."""
+    return digest(previous, payout_id.encode(), f"{sequence}|{at.timestamp():.6f}".encode(), body)
+
+
+def event_id(payout_id: str, sequence: int, time: int) -> str:
+    """The id of a record: of an event that is told for the first time (0) or again. The check makes the same in SQL."""
+    return str(UUID(hashlib.md5(f"{payout_id} {sequence} {time}".encode(), usedforsecurity=False).hexdigest()))
+
+
+def _rest(each: Any) -> tuple[int, int, str, str | None]:
+    return each.target, each.amount, each.currency, each.details

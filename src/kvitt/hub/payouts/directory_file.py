@@ -1,0 +1,171 @@
+"""The local directory as a file: parties with their shops, contracts, payout tools and fee terms, checked as a whole before any is used.
+
+It is TOML; `examples/parties.toml` shows all of it. Every complaint names the place and the rule.
+"""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from kvitt.errors import BadDirectory
+from kvitt.rules.fees import Term, wrong_volume
+from kvitt.rules.ledger import MAX_CURRENCY
+from kvitt.rules.payouts import AccountType
+
+Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+Currency = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=r"^[^\x00]*$")]
+AccountId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+PAYS: Final = (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT)
+"""The movement that pays out."""
+
+
+class Accounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A shop's accounts in the ledger; those that are not named are made when the file is loaded."""
+
+    settlement: AccountId | None = None
+    guarantee: AccountId | None = None
+    payout: AccountId | None = None
+
+
+class HouseAccounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The accounts in one currency that no shop has."""
+
+    currency: Currency
+    provider_settlement: AccountId | None = None
+    system_settlement: AccountId | None = None
+    external_income: AccountId | None = None
+    external_outcome: AccountId | None = None
+
+
+class ShopEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A shop; its payouts go by `payout_tool` unless they name another one of the contract."""
+
+    id: Id
+    contract: Id
+    currency: Currency
+    payout_tool: Id | None = None
+    accounts: Accounts = Accounts()
+    blocked: bool = False
+    suspended: bool = False
+
+
+class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A way to pay out."""
+
+    id: Id
+    currency: Currency
+
+
+class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What moves, from a moment on until another one; without them for ever."""
+
+    cash_flow: tuple[Term, ...]
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Whether these are the terms then."""
+        return (self.valid_from is None or self.valid_from <= moment) and (self.valid_until is None or moment < self.valid_until)
+
+
+class ContractEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A contract with its tools, and its terms of which the first that hold count."""
+
+    id: Id
+    payout_tools: tuple[ToolEntry, ...]
+    terms: tuple[TermsEntry, ...]
+
+
+class PartyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A party with all that is its."""
+
+    id: Id
+    shops: tuple[ShopEntry, ...]
+    contracts: tuple[ContractEntry, ...]
+    blocked: bool = False
+    suspended: bool = False
+
+
+class Directory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole file."""
+
+    parties: tuple[PartyEntry, ...]
+    house: tuple[HouseAccounts, ...] = ()
+
+
+def read_directory(text: str) -> Directory:
+    """The directory of a file's text. Raises BadDirectory with every complaint about what it holds, or the first about its form."""
+    try:
+        found = msgspec.convert(tomllib.loads(text), Directory)
+    except tomllib.TOMLDecodeError as error:
+        raise BadDirectory([f"the file is not TOML: {error}"]) from None
+    except msgspec.ValidationError as error:
+        said, _, place = str(error).partition(" - at `$")
+        raise BadDirectory([f"{place.rstrip('`').lstrip('.') or 'the file'}: {said}"]) from None
+    if complaints := list(_complaints(found)):
+        raise BadDirectory(complaints)
+    return found
+
+
+def encode_party(party: PartyEntry) -> bytes:
+    """A party as it is stored: JSON, the same for the same party."""
+    return msgspec.json.encode(party, order="sorted")
+
+
+def decode_party(stored: bytes) -> PartyEntry:
+    """A party out of the store."""
+    return _decoder.decode(stored)
+
+
+_decoder = msgspec.json.Decoder(PartyEntry)
+
+
+def _complaints(found: Directory) -> Iterator[str]:
+    yield from _doubles("parties", [party.id for party in found.parties])
+    yield from _doubles("house", [house.currency for house in found.house])
+    for number, party in enumerate(found.parties):
+        place = f"parties[{number}]"
+        yield from _doubles(f"{place}.shops", [shop.id for shop in party.shops])
+        yield from _doubles(f"{place}.contracts", [contract.id for contract in party.contracts])
+        contracts = {contract.id: contract for contract in party.contracts}
+        for at, shop in enumerate(party.shops):
+            yield from _about_shop(f"{place}.shops[{at}]", shop, contracts.get(shop.contract))
+        for at, contract in enumerate(party.contracts):
+            yield from _about_contract(f"{place}.contracts[{at}]", contract)
+
+
+def _about_shop(place: str, shop: ShopEntry, contract: ContractEntry | None) -> Iterator[str]:
+    if contract is None:
+        yield f"{place}.contract: the party has no contract {shop.contract}"
+    elif shop.payout_tool is not None and shop.payout_tool not in {tool.id for tool in contract.payout_tools}:
+        yield f"{place}.payout_tool: contract {contract.id} has no tool {shop.payout_tool}"
+
+
+def _about_contract(place: str, contract: ContractEntry) -> Iterator[str]:
+    yield from _doubles(f"{place}.payout_tools", [tool.id for tool in contract.payout_tools])
+    for at, terms in enumerate(contract.terms):
+        here = f"{place}.terms[{at}]"
+        for name, moment in (("valid_from", terms.valid_from), ("valid_until", terms.valid_until)):
+            if moment is not None and moment.tzinfo is None:
+                yield f"{here}.{name}: a moment has a zone, such as Z"
+        if not terms.cash_flow:
+            yield f"{here}.cash_flow: something moves"
+        for number, term in enumerate(terms.cash_flow):
+            if wrong := wrong_volume(term.volume):
+                yield f"{here}.cash_flow[{number}].volume: {wrong}"
+            if term.source is term.target:
+                yield f"{here}.cash_flow[{number}]: source and target are the same"
+        if terms.cash_flow and PAYS not in {(term.source, term.target) for term in terms.cash_flow}:
+            yield f"{here}.cash_flow: nothing moves from {PAYS[0]} to {PAYS[1]}, which is what is paid out"
+
+
+def _doubles(place: str, ids: Sequence[str]) -> Iterator[str]:
+    for number, each in enumerate(ids):
+        if each in ids[:number]:
+            yield f"{place}[{number}]: {each} is there twice"

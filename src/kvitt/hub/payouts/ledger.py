@@ -1,0 +1,39 @@
+"""The port to a ledger that is not ours: three calls, and the three ways in which they may fail (design §9; payout_manager §4.1, §7.3)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from kvitt.rules.ledger import Batch
+
+
+class CallFailed(Exception):
+    """A call to the ledger did not succeed; the text says why and holds nothing personal."""
+
+
+class Refused(CallFailed):
+    """The ledger has refused the call: this call has done nothing."""
+
+
+class Unavailable(CallFailed):
+    """The ledger was not reached, or asks to be called again later; the call may be repeated."""
+
+
+class Unknown(CallFailed):
+    """The call may have been done, may be done later, or not at all."""
+
+
+class RemoteLedger(Protocol):
+    """Holds, commits and rolls back plans of one batch; every call may be repeated. Safe for use by several threads.
+
+    Each call may take as long as its own time limit, and not beyond `deadline`. All raise Refused, Unavailable, Unknown.
+    """
+
+    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
+        """Holds a plan; gives the least that each account of it may have now, by account id."""
+
+    def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
+        """Commits a plan that was held."""
+
+    def rollback(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
+        """Rolls a plan back that was held."""

@@ -1,0 +1,174 @@
+"""Payouts as doors and commands use them: the four methods, what operators do, and what can be looked at (payout_manager §2; design §9)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from kvitt.errors import InsufficientFunds, InvalidPayout, NeedsSecondPerson, PayoutAlreadyExists, PayoutNotFound
+from kvitt.hub.group_commit import GroupCommit
+from kvitt.hub.operate import Operator
+from kvitt.hub.payouts.act import Act, Result
+from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
+from kvitt.hub.payouts.draft import Draft, draft
+from kvitt.hub.payouts.drive import Place
+from kvitt.hub.payouts.ledger import RemoteLedger
+from kvitt.hub.payouts.parties import Parties
+from kvitt.hub.payouts.read import Reading
+from kvitt.hub.payouts.remote import Remote
+from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
+from kvitt.hub.submit import Clock
+from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, can_be_stored, is_payout_id
+from kvitt.store.database import TRANSACTION_MS, connect, pool
+
+_MAX_BATCH, _MAX_WAITING = 256, 4096
+_READERS = 8
+
+
+class Payouts:
+    """Takes calls from many threads; those that change something share transactions. Close it when done.
+
+    Every method raises psycopg errors when the database is away; a call that was to change something may then have been done.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        clock: Clock,
+        parties: Parties,
+        ledger: RemoteLedger | None = None,
+        *,
+        busy_seconds: float = 90.0,
+        rest: Callable[[float], object] | None = None,
+    ) -> None:
+        """`ledger` None: plans are in our own. Who is at work at another's is left alone for `busy_seconds`; `rest` waits between tries."""
+        self._clock, self._parties = clock, parties
+        self._writers: GroupCommit[Command, Result] = GroupCommit(
+            lambda _: _Writer(conninfo, clock), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
+        )
+        self._pool = pool(conninfo, application="kvitt payouts", size=_READERS)
+        self.remote: Remote | None = None
+        if ledger is not None:
+            self.remote = Remote(Place(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
+
+    def close(self) -> None:
+        """Does what waits, then closes the connections."""
+        self._writers.close()
+        self._pool.close()
+
+    def create(self, new: NewPayout, deadline: datetime | None = None) -> Payout:
+        """Holds and stores a payout; nothing is held or stored of one that is refused, and its id is free.
+
+        Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed.
+        """
+        drafted = self.drafted(new, deadline)
+        return self.remote.create(drafted, deadline) if self.remote else self._done(Create(drafted))
+
+    def drafted(self, new: NewPayout, deadline: datetime | None = None) -> Draft:
+        """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
+        if new.cash.amount <= 0:
+            raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
+        payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
+        if not is_payout_id(payout_id):
+            raise InvalidPayout(f"Payout id must have at most {MAX_PAYOUT_ID} characters")
+        if new.payout_id is not None:
+            with self._reading() as reading:
+                if reading.exists(payout_id):
+                    raise PayoutAlreadyExists(f"there is a payout with the id {payout_id}")
+        return draft(new, payout_id, self._parties, self._clock(), deadline)
+
+    def get(self, payout_id: str) -> Payout:
+        """A payout as it stands. Raises PayoutNotFound."""
+        with self._reading() as reading:
+            return reading.standing(payout_id).payout
+
+    def confirm(self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None) -> None:
+        """The money moves; of a payout that is confirmed already, nothing does. `operator` is who does it, where a person does.
+
+        Raises PayoutNotFound, PayoutInOtherState, PayoutsFailed, and NeedsSecondPerson for an operator without one.
+        """
+        _second_person(operator)
+        self._end(Confirm(_named(payout_id), operator), deadline)
+
+    def cancel(self, payout_id: str, details: str | None, deadline: datetime | None = None, *, operator: Operator | None = None) -> None:
+        """Nothing is held any more, or what had moved moves back; of a payout that is cancelled already, nothing does.
+
+        Raises as `confirm`, and InvalidPayout without details.
+        """
+        _second_person(operator)
+        if details is None or not can_be_stored(details):
+            raise InvalidPayout("Details are required to cancel a payout" if details is None else "Details must not contain NUL")
+        self._end(Cancel(_named(payout_id), details, operator), deadline)
+
+    def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
+        """An operator notes that the bank has taken the order. Raises PayoutNotFound, PayoutInOtherState, NeedsSecondPerson."""
+        operator = Operator(by, reason, approved_by)
+        _second_person(operator)
+        self._done(Paid(_named(payout_id), operator))
+
+    def republish(self, payout_id: str, by: str, reason: str) -> int:
+        """An operator has all events of a payout told again, byte for byte; gives how many. Raises PayoutNotFound."""
+        self._done(Republish(_named(payout_id), Operator(by, reason)))
+        return len(self.events(payout_id))
+
+    def page(
+        self,
+        after: PayoutCursor | None = None,
+        limit: int = 100,
+        *,
+        party_id: str | None = None,
+        shop_id: str | None = None,
+        status: PayoutStatus | None = None,
+    ) -> list[Payout]:
+        """Payouts, newest first, those behind `after`."""
+        with self._reading() as reading:
+            return reading.page(after, limit, party_id=party_id, shop_id=shop_id, status=status)
+
+    def events(self, payout_id: str) -> list[PayoutEvent]:
+        """What was told of a payout, in order, each sequence number once. Raises PayoutNotFound."""
+        with self._reading() as reading:
+            return reading.events(payout_id)
+
+    def _end(self, command: Confirm | Cancel, deadline: datetime | None) -> None:
+        """Where the plan is: at another's ledger, or in our own."""
+        if not (self.remote and self.remote.end(command, deadline)):
+            self._done(command)
+
+    def _done(self, command: Command) -> Payout:
+        result = self._writers.submit(command).result()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reading]:
+        with self._pool.connection() as connection:
+            yield Reading(connection)
+
+
+class _Writer:
+    """Executes batches on a connection of its own, opened anew after it was lost."""
+
+    def __init__(self, conninfo: str, clock: Clock) -> None:
+        self._conninfo, self._clock = conninfo, clock
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def __call__(self, batch: Sequence[Command]) -> Sequence[Result]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS)
+        return Act(self._connection, self._clock)(batch)
+
+
+def _named(payout_id: str) -> str:
+    if not is_payout_id(payout_id):
+        raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
+    return payout_id
+
+
+def _second_person(operator: Operator | None) -> None:
+    if operator and (not operator.approved_by or operator.approved_by == operator.name):
+        raise NeedsSecondPerson("this moves money: name another person who approves it")

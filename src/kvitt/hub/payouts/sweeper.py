@@ -1,0 +1,26 @@
+"""The sweeper: finishes or undoes what was begun at another's ledger and left, so that nothing stays held for ever (design §9)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kvitt.hub.loop import Bell, Step
+from kvitt.hub.payouts.remote import Remote
+
+_LOOK_SECONDS = 0.5
+
+
+class Sweeper:
+    """A role over intents; any number may run, for each intent has one owner at a time."""
+
+    def __init__(self, remote: Remote, bell: Bell) -> None:
+        """`bell` ends the wait of a sweeper that has nothing to do."""
+        self._remote, self._bell = remote, bell
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """The step of the loop: one intent that is due, or a little wait."""
+        yield lambda: self._remote.sweep() or self._nothing_due()
+
+    def _nothing_due(self) -> int:
+        self._bell.wait(_LOOK_SECONDS)
+        return 0

@@ -1,0 +1,132 @@
+"""Fee terms: what moves between which accounts for a payout of an amount, in exact whole minor units (payout_manager §3.1).
+
+A volume is a fixed amount, a share p/q of the amount with a rounding, or the least, the greatest or the sum of several volumes.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from kvitt.rules.ledger import MOST
+from kvitt.rules.payouts import AccountType, CashFlowPosting
+
+MAX_DEPTH: Final = 8
+"""How deep volumes may be nested."""
+
+
+class Rounding(StrEnum):
+    """Where a share that ends on a half goes; all others go to the nearest."""
+
+    HALF_AWAY_FROM_ZERO = "half_away_from_zero"
+    HALF_TOWARDS_ZERO = "half_towards_zero"
+
+
+class Fixed(Struct, frozen=True, tag_field="kind", tag="fixed", forbid_unknown_fields=True, omit_defaults=True):
+    """Always so much."""
+
+    amount: int
+
+
+class Share(Struct, frozen=True, tag_field="kind", tag="share", forbid_unknown_fields=True, omit_defaults=True):
+    """`parts` of `whole` of the amount that is paid out."""
+
+    parts: int
+    whole: int
+    rounding: Rounding = Rounding.HALF_AWAY_FROM_ZERO
+
+
+class MinOf(Struct, frozen=True, tag_field="kind", tag="min_of", forbid_unknown_fields=True, omit_defaults=True):
+    """The least of several."""
+
+    volumes: tuple["Volume", ...]
+
+
+class MaxOf(Struct, frozen=True, tag_field="kind", tag="max_of", forbid_unknown_fields=True, omit_defaults=True):
+    """The greatest of several."""
+
+    volumes: tuple["Volume", ...]
+
+
+class SumOf(Struct, frozen=True, tag_field="kind", tag="sum_of", forbid_unknown_fields=True, omit_defaults=True):
+    """Several together."""
+
+    volumes: tuple["Volume", ...]
+
+
+Volume = Fixed | Share | MinOf | MaxOf | SumOf
+
+
+class Term(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One movement of every payout under a contract."""
+
+    source: AccountType
+    target: AccountType
+    volume: Volume
+    details: str | None = None
+
+
+class TermsDoNotFit(Struct, frozen=True):
+    """Terms that give no cash flow for an amount, and why."""
+
+    reason: str
+
+
+def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
+    """What no amount could be computed by, or None."""
+    if depth > MAX_DEPTH:
+        return f"is nested more than {MAX_DEPTH} deep"
+    match volume:
+        case Fixed(amount=amount):
+            return None if 0 <= amount <= MOST else "is a fixed amount below zero or beyond 64 bits"
+        case Share(parts=parts, whole=whole):
+            return (
+                None if 0 <= parts <= MOST and 1 <= whole <= MOST else "is a share p/q with p below zero or q below one, or beyond 64 bits"
+            )
+        case MinOf(volumes=volumes) | MaxOf(volumes=volumes) | SumOf(volumes=volumes):
+            if not volumes:
+                return "is made of no volumes"
+            return next((wrong for each in volumes if (wrong := wrong_volume(each, depth + 1))), None)
+
+
+def amount_of(volume: Volume, amount: int) -> int:
+    """What a sound volume comes to for an amount of at least zero."""
+    match volume:
+        case Fixed(amount=fixed):
+            return fixed
+        case Share():
+            return _share(volume, amount)
+        case MinOf(volumes=volumes):
+            return min(amount_of(each, amount) for each in volumes)
+        case MaxOf(volumes=volumes):
+            return max(amount_of(each, amount) for each in volumes)
+        case SumOf(volumes=volumes):
+            return sum(amount_of(each, amount) for each in volumes)
+
+
+def cash_flow_of(
+    terms: Sequence[Term], amount: int, currency: str, accounts: Mapping[AccountType, int]
+) -> tuple[CashFlowPosting, ...] | TermsDoNotFit:
+    """The movements of a payout of `amount`, in the order of the terms; movements of nothing are left out.
+
+    `accounts` has the ledger's account of each type for this shop and currency.
+    """
+    moved: list[CashFlowPosting] = []
+    for term in terms:
+        volume = amount_of(term.volume, amount)
+        if volume > MOST:
+            return TermsDoNotFit("an amount does not fit 64 bits")
+        if missing := [each for each in (term.source, term.target) if each not in accounts]:
+            return TermsDoNotFit(f"there is no account {missing[0]} in {currency}")
+        if volume:
+            source, target = accounts[term.source], accounts[term.target]
+            moved.append(CashFlowPosting(term.source, source, term.target, target, volume, currency, term.details))
+    return tuple(moved) if moved else TermsDoNotFit("the terms move nothing")
+
+
+def _share(share: Share, amount: int) -> int:
+    doubled, whole = 2 * share.parts * amount, 2 * share.whole
+    if share.rounding is Rounding.HALF_AWAY_FROM_ZERO:
+        return (doubled + share.whole) // whole
+    return -((share.whole - doubled) // whole)

@@ -1,0 +1,275 @@
+"""The local directory and PartyManagement behind one port: the same payouts, the same texts (payout_manager §2.2, §3)."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvitt.doors.woody.client import WoodyClient
+from kvitt.doors.woody.parties import SERVICE, WoodyParties
+from kvitt.doors.woody.server import Endpoint
+from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
+from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.payouts.directory import LocalParties, all_known, known, load_directory
+from kvitt.hub.payouts.directory_file import read_directory
+from kvitt.hub.payouts.values import Cash
+from kvitt.rules.payouts import AccountType, worth_of
+from kvitt.store.database import connect
+from kvitt.wire.thrift.interface import module
+from woody_stage import serving
+
+EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
+MOMENT = datetime(2026, 7, 1, 12, 0, 0, 123000, UTC)
+ROUBLES = Cash(1_000_000, "RUB")
+PARAMS = (
+    "PayoutParams(id:{shop}, amount:Cash(amount:1000000, currency:CurrencyRef(symbolic_code:RUB)), "
+    "timestamp:2026-07-01T12:00:00.123Z, payout_tool_id:{tool})"
+)
+TYPES: Any = module("parties")
+MONEY: Any = module("money")
+
+
+def clock() -> datetime:
+    return MOMENT
+
+
+@pytest.fixture
+def parties(database: str) -> Iterator[LocalParties]:
+    with connect(database) as connection:
+        load_directory(connection, clock, read_directory(EXAMPLE))
+    made = LocalParties(database)
+    yield made
+    made.close()
+
+
+def reload(database: str, before: str, after: str) -> None:
+    assert before in EXAMPLE
+    with connect(database) as connection:
+        load_directory(connection, clock, read_directory(EXAMPLE.replace(before, after, 1)))
+
+
+def test_the_example_pays_by_its_terms(parties: LocalParties) -> None:
+    party = parties.party("party-1")
+    assert party is not None
+    assert party.payout_tools == {"contract-1": frozenset({"pt-1"}), "contract-2": frozenset({"pt-2", "pt-3"})}
+    flow = parties.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+    assert [(each.source_type, each.amount, each.details) for each in flow] == [
+        (AccountType.MERCHANT_SETTLEMENT, 1_000_000, None),
+        (AccountType.MERCHANT_PAYOUT, 2_000, "bank fee"),
+        (AccountType.MERCHANT_SETTLEMENT, 5_000, None),
+    ]
+    assert worth_of(flow) == (998_000, 7_000)
+    assert flow[0].source == party.shops["shop-1"].settlement
+    kroner = parties.cash_flow("party-1", "shop-2", Cash(50_000, "NOK"), MOMENT, "pt-3")
+    assert worth_of(kroner) == (50_000, 600)
+
+
+def test_accounts_are_made_once_however_often_the_file_is_loaded(parties: LocalParties, database: str) -> None:
+    with connect(database) as connection:
+        before = known(connection, "party-1")
+        again = load_directory(connection, clock, read_directory(EXAMPLE))
+        assert (again.changed, again.unchanged, again.accounts) == ({}, ("party-1",), ())
+        assert known(connection, "party-1") == before
+        accounts = Ledger(connection).accounts()
+        assert len(accounts) == 14
+        assert {each.account.description for each in accounts} >= {"party/party-1/shop-1/settlement", "house/NOK/external_income"}
+
+
+def test_a_dry_run_says_what_loading_does_and_does_nothing(database: str) -> None:
+    with connect(database) as connection:
+        found = read_directory(EXAMPLE)
+        said = load_directory(connection, clock, found, dry_run=True)
+        assert (said.changed, len(said.accounts)) == ({"party-1": 1}, 14)
+        assert all_known(connection) == []
+        assert Ledger(connection).accounts() == []
+        assert load_directory(connection, clock, found) == said
+        assert load_directory(connection, clock, found, dry_run=True).unchanged == ("party-1",)
+        changed = read_directory(EXAMPLE.replace("amount = 2000", "amount = 3000"))
+        assert load_directory(connection, clock, changed, dry_run=True).changed == {"party-1": 2}
+        assert load_directory(connection, clock, changed).changed == {"party-1": 2}
+
+
+def test_accounts_that_the_file_names_must_be_there_in_the_right_currency(parties: LocalParties, database: str) -> None:
+    with connect(database) as connection:
+        party = known(connection, "party-1").entry
+        roubles = party.shops[0].accounts.settlement
+        named = EXAMPLE + f"\n[parties.shops.accounts]\nsettlement = {roubles}\nguarantee = 999\n"
+        with pytest.raises(BadDirectory) as refused:
+            load_directory(connection, clock, read_directory(named))
+    assert refused.value.complaints == (
+        f"parties[0].shops[1].accounts.settlement: account {roubles} is in RUB, not in NOK",
+        "parties[0].shops[1].accounts.guarantee: the ledger has no account 999",
+    )
+
+
+def test_who_is_not_there_is_told_in_the_contracts_words(parties: LocalParties, database: str) -> None:
+    assert parties.party("party-9") is None
+    for party, shop, tool, name in [
+        ("party-9", "shop-1", "pt-1", "PartyNotFound"),
+        ("party-1", "shop-9", "pt-1", "ShopNotFound"),
+        ("party-1", "shop-1", "pt-2", "PayoutToolNotFound"),
+    ]:
+        with pytest.raises(PayoutNotFound) as missing:
+            parties.cash_flow(party, shop, ROUBLES, MOMENT, tool)
+        assert str(missing.value) == f"{name}, partyId='{party}', payoutParams='{PARAMS.format(shop=shop, tool=tool)}'"
+    with connect(database) as connection, pytest.raises(PartyNotFound):
+        known(connection, "party-9")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('id = "party-1"', 'id = "party-1"\nblocked = true', "the party is blocked"),
+        ('id = "shop-1"', 'id = "shop-1"\nsuspended = true', "the shop is suspended"),
+        ('{ id = "pt-1", currency = "RUB" }', '{ id = "pt-1", currency = "USD" }', "the payout tool is in USD, not in RUB"),
+        ("# valid_from = 2026-01-01T00:00:00Z", "valid_from = 2026-08-01T00:00:00Z", "has no terms at 2026-07-01T12:00:00.123Z"),
+        ("# valid_from = 2026-01-01T00:00:00Z", "valid_until = 2026-07-01T12:00:00Z", "has no terms at 2026-07-01T12:00:00.123Z"),
+    ],
+)
+def test_what_is_not_permitted_is_refused_with_the_reason(
+    parties: LocalParties, database: str, before: str, after: str, reason: str
+) -> None:
+    reload(database, before, after)
+    with pytest.raises(InvalidPayout, match="OperationNotPermitted") as refused:
+        parties.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+    assert reason in str(refused.value)
+
+
+class PartyManagement:
+    """Another's service: what it is asked is kept, and each method does what the test says."""
+
+    def __init__(self) -> None:
+        self.get: Callable[[Any], Any] = lambda _asked: a_party()
+        self.compute: Callable[[Any], Any] = lambda _asked: a_cash_flow()
+        self.asked: list[Any] = []
+
+    async def _get(self, asked: Any) -> Any:
+        self.asked.append(asked)
+        return self.get(asked)
+
+    async def _compute(self, asked: Any) -> Any:
+        self.asked.append(asked)
+        return self.compute(asked)
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint(SERVICE, {"Get": self._get, "ComputePayoutCashFlow": self._compute})
+
+
+def a_party() -> Any:
+    """A party with all fields that have a place in our definitions."""
+    since = "2021-09-10T12:00:00Z"
+    shop = TYPES.Shop(
+        id="shop-1",
+        blocking=TYPES.Blocking(unblocked=TYPES.Blocked(reason="", since=since)),
+        suspension=TYPES.Suspension(active=TYPES.Suspended(since=since)),
+        details=TYPES.ShopDetails(name="A shop"),
+        category=TYPES.CategoryRef(id=1),
+        account=TYPES.ShopAccount(currency=MONEY.CurrencyRef(symbolic_code="RUB"), settlement=11, guarantee=12, payout=13),
+        contract_id="contract-1",
+        payout_tool_id="pt-1",
+        location=TYPES.ShopLocation(url="http://shop"),
+        created_at=since,
+    )
+    bare = TYPES.Shop(**{**vars(shop), "id": "shop-2", "account": None, "payout_tool_id": None})
+    tool = TYPES.PayoutTool(
+        id="pt-1",
+        currency=MONEY.CurrencyRef(symbolic_code="RUB"),
+        payout_tool_info=TYPES.PayoutToolInfo(wallet_info=TYPES.WalletInfo(wallet_id="w")),
+        created_at=since,
+    )
+    contract = TYPES.Contract(
+        id="contract-1",
+        status=TYPES.ContractStatus(active=TYPES.Nothing()),
+        terms=TYPES.TermSetHierarchyRef(id=1),
+        adjustments=[],
+        payout_tools=[tool],
+        created_at=since,
+    )
+    return TYPES.Party(
+        id="party-1",
+        blocking=shop.blocking,
+        suspension=shop.suspension,
+        contracts={"contract-1": contract},
+        shops={"shop-1": shop, "shop-2": bare},
+        revision=7,
+        contact_info=TYPES.PartyContactInfo(email="a@b"),
+        created_at=since,
+        contractors={"c": TYPES.PartyContractor()},
+        wallets={"w": TYPES.Wallet()},
+    )
+
+
+def a_cash_flow(**target: int) -> list[Any]:
+    accounts = [
+        MONEY.FinalCashFlowAccount(account_type=MONEY.CashFlowAccount(**kind), account_id=number)
+        for number, kind in ((11, {"merchant": 0}), (13, target or {"merchant": 2}))
+    ]
+    volume = MONEY.Cash(amount=1_000_000, currency=MONEY.CurrencyRef(symbolic_code="RUB"))
+    return [MONEY.FinalCashFlowPosting(source=accounts[0], destination=accounts[1], volume=volume, details="why")]
+
+
+@pytest.fixture
+def service() -> PartyManagement:
+    return PartyManagement()
+
+
+@pytest.fixture
+def remote(service: PartyManagement) -> Iterator[WoodyParties]:
+    with serving({"/v1/processing/partymgmt": service.endpoint()}) as url:
+        client = WoodyClient(f"{url}/v1/processing/partymgmt", SERVICE, seconds=20)
+        yield WoodyParties(client)
+        client.close()
+
+
+def test_a_party_and_its_cash_flow_are_read_from_partymanagement(remote: WoodyParties, service: PartyManagement) -> None:
+    party = remote.party("party-1")
+    assert party is not None
+    assert (party.shops["shop-1"].settlement, party.shops["shop-2"].settlement) == (11, None)
+    assert party.payout_tools == {"contract-1": frozenset({"pt-1"})}
+    (flow,) = remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+    assert (flow.source, flow.target, flow.target_type, flow.details) == (11, 13, AccountType.MERCHANT_PAYOUT, "why")
+    assert [(asked.user.id, asked.user.type.internal_user is not None) for asked in service.asked] == [("admin", True)] * 2
+    params = service.asked[1].params
+    assert (params.id, params.amount.amount, params.timestamp, params.payout_tool_id) == (
+        "shop-1",
+        1_000_000,
+        "2026-07-01T12:00:00.123Z",
+        "pt-1",
+    )
+
+
+def throw(exception: Exception) -> Callable[[Any], Any]:
+    def does(_asked: Any) -> Any:
+        raise exception
+
+    return does
+
+
+@pytest.mark.parametrize("name", ["PartyNotFound", "PartyNotExistsYet", "ShopNotFound", "PayoutToolNotFound"])
+def test_what_partymanagement_does_not_find_is_told_in_the_contracts_words(
+    remote: WoodyParties, service: PartyManagement, name: str
+) -> None:
+    service.get = throw(TYPES.PartyNotFound())
+    service.compute = throw(getattr(TYPES, name)())
+    assert remote.party("party-9") is None
+    with pytest.raises(PayoutNotFound) as missing:
+        remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+    assert str(missing.value) == f"{name}, partyId='party-1', payoutParams='{PARAMS.format(shop='shop-1', tool='pt-1')}'"
+
+
+@pytest.mark.parametrize("failure", [TYPES.OperationNotPermitted(), TYPES.InvalidUser(), RuntimeError("x")])
+def test_everything_else_is_a_failure_of_ours(remote: WoodyParties, service: PartyManagement, failure: Exception) -> None:
+    service.get = service.compute = throw(failure)
+    with pytest.raises(PayoutsFailed):
+        remote.party("party-1")
+    with pytest.raises(PayoutsFailed):
+        remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+
+
+@pytest.mark.parametrize("account", [{"system": 1}, {"wallet": 0}])
+def test_accounts_that_no_payout_has_are_named(remote: WoodyParties, service: PartyManagement, account: dict[str, int]) -> None:
+    service.compute = lambda _asked: a_cash_flow(**account)
+    with pytest.raises(PayoutsFailed, match=next(iter(account))):
+        remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")

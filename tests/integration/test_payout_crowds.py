@@ -1,0 +1,104 @@
+"""Many calls at once about payouts: one effect each, neighbours left alone, and a shop that never pays out more than it has."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import pytest
+
+from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutInOtherState
+from kvitt.hub.payouts.act import Act
+from kvitt.hub.payouts.commands import Cancel, Confirm, Create
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.rules.payouts import Payout, PayoutStatus
+from kvitt.store.database import connect
+from ledger_stage import clock, sums_are_zero
+from payout_stage import PayoutStage, payout_stage, statuses, wanted
+
+CROWD = 8
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[PayoutStage]:
+    with payout_stage(database) as stage:
+        yield stage
+
+
+@pytest.fixture
+def hubs(stage: PayoutStage) -> Iterator[list[Payouts]]:
+    """Several processes' worth of payouts on one database."""
+    hubs = [Payouts(stage.conninfo, clock, stage.terms) for _ in range(4)]
+    yield hubs
+    for hub in hubs:
+        hub.close()
+
+
+def at_once(hubs: list[Payouts], act: Callable[[Payouts, int], object], times: int = CROWD) -> list[object]:
+    """What came of calls that run together, over all hubs; refusals as values."""
+
+    def one(number: int) -> object:
+        try:
+            return act(hubs[number % len(hubs)], number)
+        except KvittError as error:
+            return type(error)
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(one, range(times)))
+
+
+def test_of_concurrent_creates_of_one_id_one_wins_and_the_others_hear_so(stage: PayoutStage, hubs: list[Payouts]) -> None:
+    for number in range(5):
+        results = at_once(hubs, lambda hub, _, number=number: hub.create(wanted(f"c-{number}", 100)))  # type: ignore[misc]
+        assert sum(isinstance(each, Payout) for each in results) == 1
+        assert results.count(PayoutAlreadyExists) == CROWD - 1
+        assert statuses(stage.told(f"c-{number}")) == [(0, "unpaid")]
+
+
+def test_a_shop_never_pays_out_more_than_it_has(stage: PayoutStage, hubs: list[Payouts]) -> None:
+    results = at_once(hubs, lambda hub, number: hub.create(wanted(f"much-{number}", 995)), 16)
+    assert sum(isinstance(each, Payout) for each in results) == 5
+    assert results.count(InsufficientFunds) == 11
+    assert stage.totals()[0] == (5000, 0, 5000)
+
+
+def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutStage, hubs: list[Payouts]) -> None:
+    for number in range(5):
+        payout_id = f"cc-{number}"
+        hubs[0].create(wanted(payout_id, 100))
+        results = at_once(hubs, lambda hub, turn, id_=payout_id: hub.cancel(id_, "no") if turn % 2 else hub.confirm(id_))  # type: ignore[misc]
+        assert set(results) <= {None, PayoutInOtherState}
+        told = statuses(stage.told(payout_id))
+        assert told in ([(0, "unpaid"), (1, "cancelled")], [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")])
+    assert stage.totals()[0] == (5000, 5000, 5000)
+
+
+def test_commands_about_one_payout_in_one_batch_are_done_one_after_the_other(stage: PayoutStage) -> None:
+    draft, other = stage.payouts.drafted(wanted()), stage.payouts.drafted(wanted("p-2", 4000))
+    act = Act(connect(stage.conninfo), clock)
+    batch = [Create(draft), Create(other), Create(draft), Confirm("p-1"), Cancel("p-1", "back"), Confirm("p-1")]
+    results = act(batch)
+    told = [each.status if isinstance(each, Payout) else type(each) for each in results]
+    refused, exists, confirmed, cancelled = InsufficientFunds, PayoutAlreadyExists, PayoutStatus.CONFIRMED, PayoutStatus.CANCELLED
+    assert told == [PayoutStatus.UNPAID, refused, exists, confirmed, cancelled, PayoutInOtherState]
+
+
+def test_many_payouts_at_random_leave_every_account_right(stage: PayoutStage, hubs: list[Payouts]) -> None:
+    stage.fund(1_000_000)
+
+    def life(hub: Payouts, number: int) -> str:
+        chance, payout_id = Random(number), f"r-{number}"
+        hub.create(wanted(payout_id, 1000))
+        end = chance.choice(["open", "confirmed", "cancelled", "reversed"])
+        if end in ("confirmed", "reversed"):
+            hub.confirm(payout_id)
+        if end in ("cancelled", "reversed"):
+            hub.cancel(payout_id, "no")
+        return end
+
+    ends = Counter(at_once(hubs, life, 64))
+    confirmed, still_open = ends["confirmed"], ends["open"]
+    own = 1_005_000 - 1005 * confirmed
+    assert stage.totals()[0] == (own, own - 1005 * still_open, own)
+    assert stage.count("payouts.events") == stage.count("outbox") == 64 + confirmed + ends["cancelled"] + 2 * ends["reversed"]
+    sums_are_zero(stage.connection)

@@ -1,0 +1,278 @@
+"""Payouts over another's ledger: whatever the line loses, delays or breaks, nothing stays held for ever and nothing moves twice."""
+
+from collections.abc import Iterator
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from conftest import new_database
+from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutInOtherState, PayoutNotFound, PayoutsFailed
+from kvitt.hub.ledger.calls import Done
+from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.rules.ledger import PlanState
+from kvitt.rules.payouts import PayoutStatus
+from ledger_stage import commit, hold, rollback, sums_are_zero
+from payout_remote_stage import Fault, RemoteStage, remote_stage
+from payout_stage import statuses, wanted
+from payout_stage import told as told_of
+
+FINE, AWAY, LOST, SILENT, LATE = Fault
+FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))
+MOVED = ((3995, 3995, 3995), (980, 980, 980), (25, 25, 25))
+HELD = ((5000, 3995, 5000), (0, 0, 980), (0, 0, 25))
+
+
+@pytest.fixture
+def stage(server: str, template: str, database: str) -> Iterator[RemoteStage]:
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as other, remote_stage(database, other) as stage:
+        yield stage
+
+
+def told(stage: RemoteStage, payout_id: str = "p-1") -> list[tuple[int, str]]:
+    return statuses(told_of(stage.connection, payout_id))
+
+
+def test_a_payout_goes_its_way_over_another_ledger(stage: RemoteStage) -> None:
+    payout = stage.payouts.create(wanted())
+    assert (stage.payouts.get("p-1"), stage.totals()) == (payout, HELD)
+    stage.payouts.paid("p-1", "kari", "the bank has it", "ola")
+    stage.payouts.confirm("p-1")
+    stage.payouts.confirm("p-1")
+    assert stage.totals() == MOVED
+    stage.payouts.cancel("p-1", "sent back")
+    stage.payouts.cancel("p-1", "again")
+    assert stage.totals() == FREE
+    assert told(stage) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
+    assert stage.payouts.get("p-1").cancel_details == "sent back"
+    assert stage.intents() == [("create", "done"), ("confirm", "done"), ("reverse", "done")]
+    names = ["hold payout_p-1", "commit payout_p-1", "hold revert_payout_p-1", "commit revert_payout_p-1"]
+    assert stage.ledger.calls == names
+    sums_are_zero(stage.ledger.connection)
+
+
+def test_refusals_are_those_of_our_own_ledger(stage: RemoteStage) -> None:
+    for new in (wanted(amount=0), wanted(amount=20), wanted(amount=4996)):
+        with pytest.raises(InsufficientFunds):
+            stage.payouts.create(new)
+    with pytest.raises(PayoutsFailed, match="Failed to hold payout, payoutId='p-1'"):
+        stage.payouts.create(NewPayout("party-1", "shop-1", Cash(1000, "USD"), "p-1"))
+    with pytest.raises(InvalidPayout):
+        stage.payouts.create(wanted(shop="no-account"))
+    for act in (stage.payouts.confirm, lambda payout_id: stage.payouts.cancel(payout_id, "no")):
+        with pytest.raises(PayoutNotFound):
+            act("p-404")
+    assert stage.payouts.create(wanted()).amount == 980
+    stage.payouts.cancel("p-1", "no")
+    with pytest.raises(PayoutInOtherState):
+        stage.payouts.confirm("p-1")
+    with pytest.raises(PayoutAlreadyExists):
+        stage.payouts.create(wanted())
+    assert (stage.ledger.held(), stage.totals()) == ([], FREE)
+
+
+def test_an_id_whose_plan_was_rolled_back_is_free_and_its_next_try_has_a_plan_of_its_own(stage: RemoteStage) -> None:
+    with pytest.raises(InsufficientFunds):
+        stage.payouts.create(wanted(amount=4996))
+    assert stage.ledger.plan("payout_p-1") is PlanState.ROLLED_BACK
+    stage.payouts.create(wanted())
+    assert stage.ledger.held() == ["p2_p-1"]
+    stage.payouts.confirm("p-1")
+    assert stage.totals() == MOVED
+
+
+def test_a_ledger_that_is_away_is_called_again_after_growing_waits(stage: RemoteStage) -> None:
+    stage.ledger.faults = [AWAY] * 9
+    stage.payouts.create(wanted())
+    assert stage.waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6]
+    assert stage.totals() == HELD
+
+
+def test_a_ledger_that_stays_away_fails_the_call_and_nothing_stays_held(stage: RemoteStage) -> None:
+    stage.ledger.faults = [AWAY] * 10
+    with pytest.raises(PayoutsFailed, match="Failed to hold payout, payoutId='p-1'"):
+        stage.payouts.create(wanted())
+    assert stage.intents() == [("create", "forward")]
+    assert stage.sweep() == 1
+    assert (stage.intents(), stage.totals()) == ([("create", "undone")], FREE)
+    assert told(stage) == []
+
+
+@pytest.mark.parametrize("fault", [LOST, SILENT, LATE])
+def test_a_hold_of_which_nothing_is_known_is_released_and_refused_if_it_arrives_later(stage: RemoteStage, fault: Fault) -> None:
+    stage.ledger.faults = [fault]
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    with pytest.raises(PayoutNotFound):
+        stage.payouts.get("p-1")
+    assert stage.sweep() == 1
+    assert stage.ledger.calls == ["hold payout_p-1", "hold payout_p-1", "rollback payout_p-1"]
+    late = stage.ledger.deliver_late()
+    assert late == (["Unable to change plan state: payout_p-1 from: ROLLBACK to HOLD"] if fault is LATE else [])
+    assert (stage.ledger.held(), stage.totals(), stage.sweep()) == ([], FREE, 0)
+    stage.payouts.create(wanted())
+    assert stage.ledger.held() == ["p2_p-1"]
+
+
+@pytest.mark.parametrize("fault", [LOST, SILENT, LATE])
+def test_asking_again_first_releases_what_the_first_call_left(stage: RemoteStage, fault: Fault) -> None:
+    stage.ledger.faults = [fault]
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    assert stage.payouts.create(wanted()).sequence == 0
+    assert stage.ledger.held() == ["p2_p-1"]
+    assert set(stage.ledger.deliver_late()) <= {"Unable to change plan state: payout_p-1 from: ROLLBACK to HOLD"}
+    assert (stage.totals(), stage.intents()) == (HELD, [("create", "undone"), ("create", "done")])
+
+
+def test_a_release_goes_on_until_the_ledger_takes_it(stage: RemoteStage) -> None:
+    stage.ledger.faults = [LATE, AWAY, FINE, LOST, SILENT, FINE, SILENT]
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    for _ in range(4):
+        assert stage.sweep() == 1
+    assert stage.intents() == [("create", "back")]
+    assert stage.sweep() == 1
+    assert (stage.intents(), stage.ledger.held()) == ([("create", "undone")], [])
+
+
+def test_a_shop_without_the_money_hears_so_even_if_the_release_must_wait(stage: RemoteStage) -> None:
+    stage.ledger.faults = [FINE, LOST]
+    with pytest.raises(InsufficientFunds):
+        stage.payouts.create(wanted(amount=4996))
+    assert stage.ledger.held() == ["payout_p-1"]
+    assert stage.sweep() == 1
+    assert stage.totals() == FREE
+
+
+@pytest.mark.parametrize("fault", [LOST, SILENT, LATE])
+@pytest.mark.parametrize("by", ["sweeper", "repeat", "opposite"])
+def test_a_commit_of_which_nothing_is_known_is_carried_out_by_whoever_comes_next(stage: RemoteStage, fault: Fault, by: str) -> None:
+    stage.payouts.create(wanted())
+    stage.ledger.faults = [fault]
+    with pytest.raises(PayoutsFailed, match="Failed to commit payout, payoutId='p-1'"):
+        stage.payouts.confirm("p-1")
+    assert stage.payouts.get("p-1").status is PayoutStatus.UNPAID
+    if by == "sweeper":
+        assert stage.sweep() == 1
+    elif by == "repeat":
+        stage.payouts.confirm("p-1")
+    else:
+        stage.payouts.cancel("p-1", "back")
+    assert set(stage.ledger.deliver_late()) <= {"done"}
+    reversed_ = by == "opposite"
+    assert stage.totals() == (FREE if reversed_ else MOVED)
+    assert told(stage) == [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")][: 3 if reversed_ else 2]
+    assert stage.sweep() == 0
+
+
+@pytest.mark.parametrize("fault", [LOST, SILENT, LATE])
+def test_a_rollback_of_which_nothing_is_known_is_carried_out(stage: RemoteStage, fault: Fault) -> None:
+    stage.payouts.create(wanted())
+    stage.ledger.faults = [fault]
+    with pytest.raises(PayoutsFailed, match="Failed to rollback payout"):
+        stage.payouts.cancel("p-1", "first")
+    with pytest.raises(PayoutInOtherState):
+        stage.payouts.confirm("p-1")
+    assert (stage.totals(), stage.payouts.get("p-1").cancel_details) == (FREE, "first")
+    assert set(stage.ledger.deliver_late()) <= {"done"}
+    assert told(stage) == [(0, "unpaid"), (1, "cancelled")]
+
+
+@pytest.mark.parametrize("faults", [[LOST], [SILENT], [LATE], [FINE, LOST], [FINE, SILENT], [FINE, LATE]], ids=lambda each: "-".join(each))
+def test_a_reversal_of_which_nothing_is_known_is_carried_out(stage: RemoteStage, faults: list[Fault]) -> None:
+    stage.payouts.create(wanted())
+    stage.payouts.confirm("p-1")
+    stage.ledger.faults = list(faults)
+    with pytest.raises(PayoutsFailed, match="Failed to revert payout"):
+        stage.payouts.cancel("p-1", "back")
+    assert stage.payouts.get("p-1").status is PayoutStatus.CONFIRMED
+    assert stage.sweep() == 1
+    stage.ledger.deliver_late()
+    assert (stage.totals(), stage.ledger.held()) == (FREE, [])
+    assert stage.payouts.get("p-1").cancel_details == "back"
+
+
+def test_a_reversal_that_is_refused_leaves_the_payout_confirmed_and_can_be_tried_again(stage: RemoteStage) -> None:
+    stage.payouts.create(wanted())
+    stage.payouts.confirm("p-1")
+    # A stranger has taken the name of the plan, and ended it.
+    posting = stage.ledger.post
+    stranger = hold("revert_payout_p-1", *[each for each in _swapped(stage)][:1])
+    assert all(isinstance(each, Done) for each in posting([stranger, rollback("revert_payout_p-1", *stranger.batches[0].postings)]))
+    with pytest.raises(PayoutsFailed, match="Failed to revert payout, payoutId='p-1'"):
+        stage.payouts.cancel("p-1", "back")
+    assert stage.payouts.get("p-1").status is PayoutStatus.CONFIRMED
+    assert stage.intents()[-1] == ("reverse", "undone")
+    stage.payouts.cancel("p-1", "back")
+    assert stage.totals() == FREE
+    assert stage.ledger.plan("u2_p-1") is PlanState.COMMITTED
+
+
+def _swapped(stage: RemoteStage) -> list[object]:
+    from kvitt.rules.payouts import reversal_postings
+
+    return list(reversal_postings("p-1", stage.payouts.get("p-1").cash_flow))
+
+
+def test_a_commit_that_is_refused_for_good_leaves_the_payout_as_it_was(stage: RemoteStage) -> None:
+    payout = stage.payouts.create(wanted())
+    from kvitt.rules.payouts import ledger_postings
+
+    assert isinstance(stage.ledger.post([rollback("payout_p-1", *ledger_postings("p-1", payout.cash_flow))])[0], Done)
+    with pytest.raises(PayoutsFailed, match="Failed to commit payout") as raised:
+        stage.payouts.confirm("p-1")
+    assert "ROLLBACK to COMMIT" in str(raised.value.__cause__)
+    assert stage.payouts.get("p-1") == payout
+    stage.payouts.cancel("p-1", "then not")
+    assert stage.payouts.get("p-1").status is PayoutStatus.CANCELLED
+
+
+def test_a_call_under_way_keeps_others_from_the_same_payout(stage: RemoteStage) -> None:
+    stage.ledger.faults = [AWAY]
+    heard: list[type[Exception]] = []
+
+    def meanwhile(seconds: float) -> None:
+        try:
+            stage.payouts.create(wanted())
+        except PayoutAlreadyExists as error:
+            heard.append(type(error))
+
+    other = stage.another()
+    other.remote._place.rest  # noqa: B018
+    stage.waits = _Meanwhile(meanwhile)
+    first = stage.another()
+    first.create(wanted())
+    assert heard == [PayoutAlreadyExists]
+    first.close()
+    other.close()
+
+
+class _Meanwhile(list[float]):
+    """What somebody else does while a call waits for its next try."""
+
+    def __init__(self, act: object) -> None:
+        super().__init__()
+        self._act = act
+
+    def append(self, seconds: float) -> None:
+        self._act(seconds)  # type: ignore[operator]
+
+
+def test_an_owner_that_was_paused_after_its_hold_makes_no_payout_once_another_has_released_it(stage: RemoteStage) -> None:
+    held = stage.ledger.hold
+
+    def slow_hold(plan_id: str, batch: object, **more: object) -> object:
+        least = held(plan_id, batch, **more)  # type: ignore[arg-type]
+        stage.ledger.hold = held  # type: ignore[method-assign]
+        assert stage.sweep() == 1
+        return least
+
+    stage.ledger.hold = slow_hold  # type: ignore[method-assign,assignment]
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    assert (told(stage), stage.totals(), stage.ledger.held()) == ([], FREE, [])
+    assert stage.intents() == [("create", "undone")]
+
+
+def test_payouts_of_our_own_ledger_are_ended_there_whatever_is_set(stage: RemoteStage) -> None:
+    assert commit("x", *[]).plan_id == "x"

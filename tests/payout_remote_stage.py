@@ -1,6 +1,6 @@
 """Payouts over a ledger that is not theirs: a second kvitt ledger in a database of its own, behind the port, with a bad line between."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -31,26 +31,30 @@ class Fault(StrEnum):
 
 
 class OtherLedger:
-    """A ledger behind the port `RemoteLedger`; `faults` are what happens to the next calls, the first one first."""
+    """A ledger behind the port `RemoteLedger`; `faults` are what happens to the next calls, the first one first.
+
+    `after_next` is done once after the next call, before its caller hears of it.
+    """
 
     def __init__(self, conninfo: str) -> None:
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt other ledger")
         self.post = Post(self.connection, clock)
         self.faults: list[Fault] = []
+        self.after_next: Callable[[], object] | None = None
         self.calls: list[str] = []
         self.late: list[Call] = []
         self._lock = RLock()
 
-    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
+    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:  # noqa: ARG002 - as the port has it
         """As the port says."""
         done = self._do(Call(plan_id, Operation.HOLD, (batch,)))
         return {account: state.totals.least for account, state in done.affected.items()}
 
-    def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
+    def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:  # noqa: ARG002 - as the port has it
         """As the port says."""
         self._do(Call(plan_id, Operation.COMMIT, (batch,)))
 
-    def rollback(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
+    def rollback(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:  # noqa: ARG002 - as the port has it
         """As the port says."""
         self._do(Call(plan_id, Operation.ROLLBACK, (batch,)))
 
@@ -65,9 +69,12 @@ class OtherLedger:
             if fault in (Fault.LOST, Fault.LATE):
                 raise Unknown("no answer in time")
             done = self._post(call)
-            if fault is Fault.SILENT:
-                raise Unknown("the answer was lost")
-            return done
+            meanwhile, self.after_next = self.after_next, None
+        if meanwhile:
+            meanwhile()
+        if fault is Fault.SILENT:
+            raise Unknown("the answer was lost")
+        return done
 
     def deliver_late(self) -> list[str]:
         """What was under way arrives; gives what became of each: done, or the refusal."""
@@ -102,7 +109,10 @@ class OtherLedger:
 
 
 class RemoteStage:
-    """Payouts on one database, their ledger on another. Waits between tries are noted in `waits` and not waited."""
+    """Payouts on one database, their ledger on another.
+
+    Waits between tries are noted in `waits` and not waited; `while_waiting` is done instead.
+    """
 
     def __init__(self, conninfo: str, other: str, money: int) -> None:
         self.conninfo, self.ledger, self.waits = conninfo, OtherLedger(other), list[float]()
@@ -111,11 +121,13 @@ class RemoteStage:
         earned = moved(bank, self.settlement, money)
         self.ledger.post([hold("earned", earned), commit("earned", earned)])
         self.terms = FixedTerms(self.settlement, self.payout, self.system)
-        self.payouts = self.another()
+        self.while_waiting: Callable[[], object] | None = None
+        self.payouts = Payouts(conninfo, clock, self.terms, self.ledger, busy_seconds=600.0, rest=self._rest)
 
-    def another(self, busy_seconds: float = 600.0) -> Payouts:
-        """One more process's payouts on the same databases."""
-        return Payouts(self.conninfo, clock, self.terms, self.ledger, busy_seconds=busy_seconds, rest=self.waits.append)
+    def _rest(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if self.while_waiting:
+            self.while_waiting()
 
     def close(self) -> None:
         """Ends all connections."""

@@ -42,12 +42,19 @@ class FixedTerms:
         }
         self.known = Party("party-1", shops, {"contract-1": frozenset({"tool-1", "tool-2"})})
 
-    def party(self, party_id: str, *, deadline: datetime | None = None) -> Party | None:
+    def party(self, party_id: str, *, deadline: datetime | None = None) -> Party | None:  # noqa: ARG002 - as the port has it
         """party-1, or None."""
         return self.known if party_id == "party-1" else None
 
     def cash_flow(
-        self, party_id: str, shop_id: str, cash: Cash, created_at: datetime, payout_tool_id: str, *, deadline: datetime | None = None
+        self,
+        party_id: str,  # noqa: ARG002 - as the port has it
+        shop_id: str,  # noqa: ARG002
+        cash: Cash,
+        created_at: datetime,  # noqa: ARG002
+        payout_tool_id: str,  # noqa: ARG002
+        *,
+        deadline: datetime | None = None,  # noqa: ARG002
     ) -> tuple[CashFlowPosting, ...]:
         """The three movements of worked example 3: the amount, the fixed fee out of it, and the fee on top."""
         self.cash_flows += 1
@@ -95,12 +102,11 @@ class PayoutStage:
 
     def told(self, payout_id: str) -> list[Any]:
         """The events of a payout as they will be told, in order."""
-        return [decode_event(body, module("payouts").Event, "payouts") for body in self.bodies(payout_id)]
+        return told(self.connection, payout_id)
 
     def bodies(self, payout_id: str) -> list[bytes]:
         """Their bytes."""
-        query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
-        return [bytes(row[0]) for row in self.connection.execute(query, (PAYOUT_EVENTS, payout_id.encode()))]
+        return bodies(self.connection, payout_id)
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -122,6 +128,17 @@ def payout_stage(conninfo: str, money: int = 5000) -> Iterator[PayoutStage]:
 def wanted(payout_id: str | None = "p-1", amount: int = 1000, *, shop: str = "shop-1", tool: str | None = None) -> NewPayout:
     """A request of party-1 in RUB."""
     return NewPayout("party-1", shop, Cash(amount, "RUB"), payout_id, tool)
+
+
+def bodies(connection: psycopg.Connection[Any], payout_id: str) -> list[bytes]:
+    """The bytes of the events of a payout as they will be told, in order."""
+    query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
+    return [bytes(row[0]) for row in connection.execute(query, (PAYOUT_EVENTS, payout_id.encode()))]
+
+
+def told(connection: psycopg.Connection[Any], payout_id: str) -> list[Any]:
+    """Those events."""
+    return [decode_event(body, module("payouts").Event, "payouts") for body in bodies(connection, payout_id)]
 
 
 def statuses(events: Sequence[Any]) -> list[tuple[int, str]]:

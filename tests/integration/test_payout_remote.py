@@ -1,6 +1,8 @@
 """Payouts over another's ledger: whatever the line loses, delays or breaks, nothing stays held for ever and nothing moves twice."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -8,13 +10,14 @@ from psycopg.conninfo import conninfo_to_dict
 from conftest import new_database
 from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutInOtherState, PayoutNotFound, PayoutsFailed
 from kvitt.hub.ledger.calls import Done
+from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.rules.ledger import PlanState
-from kvitt.rules.payouts import PayoutStatus
-from ledger_stage import commit, hold, rollback, sums_are_zero
+from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
+from ledger_stage import hold, rollback, sums_are_zero
+from patience import PATIENCE_SECONDS
 from payout_remote_stage import Fault, RemoteStage, remote_stage
-from payout_stage import statuses, wanted
-from payout_stage import told as told_of
+from payout_stage import payout_stage, statuses, told, wanted
 
 FINE, AWAY, LOST, SILENT, LATE = Fault
 FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))
@@ -28,8 +31,9 @@ def stage(server: str, template: str, database: str) -> Iterator[RemoteStage]:
         yield stage
 
 
-def told(stage: RemoteStage, payout_id: str = "p-1") -> list[tuple[int, str]]:
-    return statuses(told_of(stage.connection, payout_id))
+def heard(stage: RemoteStage) -> list[tuple[int, str]]:
+    """What is told of p-1."""
+    return statuses(told(stage.connection, "p-1"))
 
 
 def test_a_payout_goes_its_way_over_another_ledger(stage: RemoteStage) -> None:
@@ -42,7 +46,7 @@ def test_a_payout_goes_its_way_over_another_ledger(stage: RemoteStage) -> None:
     stage.payouts.cancel("p-1", "sent back")
     stage.payouts.cancel("p-1", "again")
     assert stage.totals() == FREE
-    assert told(stage) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
+    assert heard(stage) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
     assert stage.payouts.get("p-1").cancel_details == "sent back"
     assert stage.intents() == [("create", "done"), ("confirm", "done"), ("reverse", "done")]
     names = ["hold payout_p-1", "commit payout_p-1", "hold revert_payout_p-1", "commit revert_payout_p-1"]
@@ -94,7 +98,7 @@ def test_a_ledger_that_stays_away_fails_the_call_and_nothing_stays_held(stage: R
     assert stage.intents() == [("create", "forward")]
     assert stage.sweep() == 1
     assert (stage.intents(), stage.totals()) == ([("create", "undone")], FREE)
-    assert told(stage) == []
+    assert heard(stage) == []
 
 
 @pytest.mark.parametrize("fault", [LOST, SILENT, LATE])
@@ -161,7 +165,7 @@ def test_a_commit_of_which_nothing_is_known_is_carried_out_by_whoever_comes_next
     assert set(stage.ledger.deliver_late()) <= {"done"}
     reversed_ = by == "opposite"
     assert stage.totals() == (FREE if reversed_ else MOVED)
-    assert told(stage) == [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")][: 3 if reversed_ else 2]
+    assert heard(stage) == [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")][: 3 if reversed_ else 2]
     assert stage.sweep() == 0
 
 
@@ -175,10 +179,10 @@ def test_a_rollback_of_which_nothing_is_known_is_carried_out(stage: RemoteStage,
         stage.payouts.confirm("p-1")
     assert (stage.totals(), stage.payouts.get("p-1").cancel_details) == (FREE, "first")
     assert set(stage.ledger.deliver_late()) <= {"done"}
-    assert told(stage) == [(0, "unpaid"), (1, "cancelled")]
+    assert heard(stage) == [(0, "unpaid"), (1, "cancelled")]
 
 
-@pytest.mark.parametrize("faults", [[LOST], [SILENT], [LATE], [FINE, LOST], [FINE, SILENT], [FINE, LATE]], ids=lambda each: "-".join(each))
+@pytest.mark.parametrize("faults", [[LOST], [SILENT], [LATE], [FINE, LOST], [FINE, SILENT], [FINE, LATE]], ids="-".join)
 def test_a_reversal_of_which_nothing_is_known_is_carried_out(stage: RemoteStage, faults: list[Fault]) -> None:
     stage.payouts.create(wanted())
     stage.payouts.confirm("p-1")
@@ -193,12 +197,11 @@ def test_a_reversal_of_which_nothing_is_known_is_carried_out(stage: RemoteStage,
 
 
 def test_a_reversal_that_is_refused_leaves_the_payout_confirmed_and_can_be_tried_again(stage: RemoteStage) -> None:
-    stage.payouts.create(wanted())
+    flow = stage.payouts.create(wanted()).cash_flow
     stage.payouts.confirm("p-1")
-    # A stranger has taken the name of the plan, and ended it.
-    posting = stage.ledger.post
-    stranger = hold("revert_payout_p-1", *[each for each in _swapped(stage)][:1])
-    assert all(isinstance(each, Done) for each in posting([stranger, rollback("revert_payout_p-1", *stranger.batches[0].postings)]))
+    swapped = reversal_postings("p-1", flow)[:1]
+    strangers = [hold("revert_payout_p-1", *swapped), rollback("revert_payout_p-1", *swapped)]
+    assert all(isinstance(each, Done) for each in stage.ledger.post(strangers))
     with pytest.raises(PayoutsFailed, match="Failed to revert payout, payoutId='p-1'"):
         stage.payouts.cancel("p-1", "back")
     assert stage.payouts.get("p-1").status is PayoutStatus.CONFIRMED
@@ -208,16 +211,20 @@ def test_a_reversal_that_is_refused_leaves_the_payout_confirmed_and_can_be_tried
     assert stage.ledger.plan("u2_p-1") is PlanState.COMMITTED
 
 
-def _swapped(stage: RemoteStage) -> list[object]:
-    from kvitt.rules.payouts import reversal_postings
-
-    return list(reversal_postings("p-1", stage.payouts.get("p-1").cash_flow))
+def test_a_reversal_that_is_refused_after_its_hold_is_rolled_back(stage: RemoteStage) -> None:
+    flow = stage.payouts.create(wanted()).cash_flow
+    stage.payouts.confirm("p-1")
+    plan = "revert_payout_p-1"
+    # Between its hold and its commit a stranger ends the plan.
+    stage.ledger.after_next = lambda: stage.ledger.post([rollback(plan, *reversal_postings("p-1", flow))])
+    with pytest.raises(PayoutsFailed, match="Failed to revert payout"):
+        stage.payouts.cancel("p-1", "back")
+    assert stage.ledger.calls[-4:] == [f"hold {plan}", f"commit {plan}", f"hold {plan}", f"rollback {plan}"]
+    assert (stage.intents()[-1], stage.totals()) == (("reverse", "undone"), MOVED)
 
 
 def test_a_commit_that_is_refused_for_good_leaves_the_payout_as_it_was(stage: RemoteStage) -> None:
     payout = stage.payouts.create(wanted())
-    from kvitt.rules.payouts import ledger_postings
-
     assert isinstance(stage.ledger.post([rollback("payout_p-1", *ledger_postings("p-1", payout.cash_flow))])[0], Done)
     with pytest.raises(PayoutsFailed, match="Failed to commit payout") as raised:
         stage.payouts.confirm("p-1")
@@ -227,52 +234,78 @@ def test_a_commit_that_is_refused_for_good_leaves_the_payout_as_it_was(stage: Re
     assert stage.payouts.get("p-1").status is PayoutStatus.CANCELLED
 
 
-def test_a_call_under_way_keeps_others_from_the_same_payout(stage: RemoteStage) -> None:
+def test_while_a_payout_is_being_made_its_id_is_taken(stage: RemoteStage) -> None:
     stage.ledger.faults = [AWAY]
-    heard: list[type[Exception]] = []
+    told_meanwhile: list[str] = []
 
-    def meanwhile(seconds: float) -> None:
-        try:
+    def meanwhile() -> None:
+        with pytest.raises(PayoutAlreadyExists) as raised:
             stage.payouts.create(wanted())
-        except PayoutAlreadyExists as error:
-            heard.append(type(error))
+        told_meanwhile.append(str(raised.value))
 
-    other = stage.another()
-    other.remote._place.rest  # noqa: B018
-    stage.waits = _Meanwhile(meanwhile)
-    first = stage.another()
-    first.create(wanted())
-    assert heard == [PayoutAlreadyExists]
-    first.close()
-    other.close()
+    stage.while_waiting = meanwhile
+    stage.payouts.create(wanted())
+    assert len(told_meanwhile) == 1
 
 
-class _Meanwhile(list[float]):
-    """What somebody else does while a call waits for its next try."""
+def test_who_comes_while_another_is_at_work_waits_for_the_outcome(stage: RemoteStage) -> None:
+    stage.payouts.create(wanted())
+    began, go_on = Event(), Event()
 
-    def __init__(self, act: object) -> None:
-        super().__init__()
-        self._act = act
+    def meanwhile() -> None:
+        began.set()
+        assert go_on.wait(PATIENCE_SECONDS)
 
-    def append(self, seconds: float) -> None:
-        self._act(seconds)  # type: ignore[operator]
+    stage.ledger.after_next = meanwhile
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(stage.payouts.confirm, "p-1")
+        assert began.wait(PATIENCE_SECONDS)
+        stage.while_waiting = go_on.set
+        stage.payouts.cancel("p-1", "back")
+        first.result()
+    assert heard(stage) == [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")]
+    assert 0.05 in stage.waits
 
 
 def test_an_owner_that_was_paused_after_its_hold_makes_no_payout_once_another_has_released_it(stage: RemoteStage) -> None:
-    held = stage.ledger.hold
-
-    def slow_hold(plan_id: str, batch: object, **more: object) -> object:
-        least = held(plan_id, batch, **more)  # type: ignore[arg-type]
-        stage.ledger.hold = held  # type: ignore[method-assign]
-        assert stage.sweep() == 1
-        return least
-
-    stage.ledger.hold = slow_hold  # type: ignore[method-assign,assignment]
-    with pytest.raises(PayoutsFailed):
+    stage.ledger.after_next = stage.sweep
+    with pytest.raises(PayoutsFailed) as raised:
         stage.payouts.create(wanted())
-    assert (told(stage), stage.totals(), stage.ledger.held()) == ([], FREE, [])
+    assert str(raised.value.__cause__) == "another owner has taken it over"
+    assert (heard(stage), stage.totals(), stage.ledger.held()) == ([], FREE, [])
     assert stage.intents() == [("create", "undone")]
 
 
-def test_payouts_of_our_own_ledger_are_ended_there_whatever_is_set(stage: RemoteStage) -> None:
-    assert commit("x", *[]).plan_id == "x"
+def test_an_owner_that_was_paused_after_its_commit_tells_nothing_twice(stage: RemoteStage) -> None:
+    stage.payouts.create(wanted())
+    stage.ledger.after_next = stage.sweep
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.confirm("p-1")
+    assert heard(stage) == [(0, "unpaid"), (1, "confirmed")]
+    assert stage.totals() == MOVED
+
+
+def test_a_payout_is_ended_in_the_ledger_in_which_it_was_held_whatever_is_set_now(stage: RemoteStage) -> None:
+    stage.payouts.create(wanted("theirs"))
+    with payout_stage(stage.conninfo) as own:
+        own.payouts.create(wanted("ours"))
+        with pytest.raises(PayoutsFailed) as raised:
+            own.payouts.confirm("theirs")
+        assert "in another ledger" in str(raised.value.__cause__)
+        calls = len(stage.ledger.calls)
+        stage.payouts.confirm("ours")
+        assert own.plan("payout_ours") is PlanState.COMMITTED
+    assert len(stage.ledger.calls) == calls
+    stage.payouts.confirm("theirs")
+    assert stage.totals() == MOVED
+
+
+def test_an_operators_cancel_is_audited_when_it_is_done_whoever_did_it(stage: RemoteStage) -> None:
+    stage.payouts.create(wanted())
+    stage.ledger.faults = [LOST]
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.cancel("p-1", "no", operator=Operator("kari", "called by phone", "ola"))
+    query = "SELECT what, note LIKE '%%called by phone%%' FROM audit WHERE chain = 0"
+    assert stage.connection.execute(query).fetchall() == []
+    stage.sweep()
+    assert stage.connection.execute(query).fetchall() == [("payout cancel", True)]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,8 +18,10 @@ from kvitt.cli.demo_forms import body_of
 from kvitt.cli.demo_oracle import Judged, differences, judge
 from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
 from kvitt.cli.demo_page import print_outcome
+from kvitt.cli.demo_payout import page, pay_out
 from kvitt.cli.examples import examples
 from kvitt.cli.schemes import SHORT
+from kvitt.cli.shell import print_page
 from kvitt.cli.watch import Client
 from kvitt.config import Settings
 from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicates, get_faults, set_faults
@@ -55,9 +58,13 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
         totals = _totals(connection, newest, list(feed.finals))
         answers = [[next(iter(feed.finals[letter.key]), None) for letter in each] for each in letters[len(letters) - len(made) :]]
         judged = [judge(life, given) for life, given in zip(made, answers, strict=True)]
+        story = pay_out(conninfo, connection, settings.payouts, run_id)
         proof = _prove(conninfo, connection, made, judged, feed, visible=not quiet and sys.stderr.isatty())
+        proof = replace(proof, wrong=(*proof.wrong, *(story.wrong if story else ())))
     summary = _summary(totals, proof, feed.unanswered, len(feed.finals), round(time.perf_counter() - began, 1))
     if not quiet:
+        if story:
+            print_page(page(story))
         print_outcome(conninfo, [life for life, each in zip(made, judged, strict=True) if each.paid], totals, proof, summary)
     elif not summary.clean:
         _complain(proof)

@@ -37,3 +37,8 @@ def examples() -> Sequence[Example]:
         if message.name.endswith(".json")
     ]
     return sorted(found, key=lambda each: (each.scheme, each.name))
+
+
+def parties_example() -> str:
+    """The example of a file of parties."""
+    return (example_directory() / "parties.toml").read_text("utf-8")

@@ -120,9 +120,12 @@ class Drive:
         if intent.action is Action.CANCEL:
             self._call(intent, patience, lambda: ledger.rollback(plan_id, batch, deadline=until))
             return
-        if intent.action is Action.REVERSE:
+        if intent.action is Action.REVERSE and not intent.held:
             self._call(intent, patience, lambda: ledger.hold(plan_id, batch, deadline=until))
             reached("payouts.after_hold")
+            # What has been committed can not be held again: who comes after the commit must know not to ask for it.
+            with self._place.intents() as intents:
+                intents.note_held(intent)
         self._call(intent, patience, lambda: ledger.commit(plan_id, batch, deadline=until))
 
     def _release(self, intent: Intent, batch: Batch, patience: Patience) -> None:

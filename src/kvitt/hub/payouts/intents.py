@@ -44,7 +44,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
 
 
 class Intent(Struct, frozen=True):
-    """An intent in the hands of its owner; everything written for it carries `epoch`."""
+    """An intent in the hands of its owner; everything written for it carries `epoch`. `held`: the plan of a reversal is, for certain."""
 
     payout_id: str
     number: int
@@ -54,6 +54,7 @@ class Intent(Struct, frozen=True):
     way: Way
     epoch: int
     tries: int
+    held: bool
 
 
 class Found(Struct, frozen=True):
@@ -83,7 +84,7 @@ class Intents:
         number = self._counts(payout_id)[0] + 1
         values = {"payout_id": payout_id, "number": number, "action": action, "plan_id": plan_id, "content": json.encode(content)}
         self.cursor.execute(_SQL.add_intent, values | {"made_at": now, "busy": self._busy})
-        return Intent(payout_id, number, action, plan_id, content, Way.FORWARD, 1, 0)
+        return Intent(payout_id, number, action, plan_id, content, Way.FORWARD, 1, 0, held=False)
 
     def next_attempt(self, payout_id: str, action: Action) -> int:
         """The number of the next try to make a payout, or to reverse it: each has a plan of its own."""
@@ -103,6 +104,10 @@ class Intents:
     def prolong(self, intent: Intent) -> None:
         """Keeps others away for a while longer. Raises IntentLost."""
         self._owned(_SQL.prolong_intent, self._key(intent) | {"busy": self._busy})
+
+    def note_held(self, intent: Intent) -> None:
+        """The plan of a reversal is held. Raises IntentLost."""
+        self._owned(_SQL.note_held, self._key(intent))
 
     def turn_back(self, intent: Intent) -> None:
         """From now on it is to be undone, whoever owns it. Raises IntentLost."""
@@ -132,5 +137,5 @@ class Intents:
 
 
 def _intent(row: Sequence[Any]) -> Intent:
-    payout_id, number, action, plan_id, content, way, epoch, tries = row
-    return Intent(payout_id, number, Action(action), plan_id, json.decode(bytes(content), type=Content), Way(way), epoch, tries)
+    payout_id, number, action, plan_id, content, way, epoch, tries, held = row
+    return Intent(payout_id, number, Action(action), plan_id, json.decode(bytes(content), type=Content), Way(way), epoch, tries, held)

@@ -1,6 +1,6 @@
 -- name: open_intent
 -- What is under way for a payout, and whether its owner is at work on it.
-SELECT payout_id, number, action, plan_id, content, state, epoch, tries, busy_until > now()
+SELECT payout_id, number, action, plan_id, content, state, epoch, tries, held, busy_until > now()
 FROM payouts.intents WHERE payout_id = %b AND state IN ('forward', 'back');
 
 -- name: count_intents
@@ -19,7 +19,7 @@ UPDATE payouts.intents
 SET epoch = epoch + 1, tries = tries + 1, busy_until = now() + make_interval(secs => %(busy)s),
     state = CASE action WHEN 'create' THEN 'back' ELSE state END
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND state IN ('forward', 'back') AND busy_until <= now()
-RETURNING payout_id, number, action, plan_id, content, state, epoch, tries;
+RETURNING payout_id, number, action, plan_id, content, state, epoch, tries, held;
 
 -- name: claim_due
 -- Takes over one intent that waits for its next try, the one that waits longest.
@@ -33,12 +33,18 @@ WHERE (payout_id, number) = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING payout_id, number, action, plan_id, content, state, epoch, tries;
+RETURNING payout_id, number, action, plan_id, content, state, epoch, tries, held;
 
 -- name: prolong_intent
 -- Stays its owner for a while; no row: another one is.
 UPDATE payouts.intents SET busy_until = now() + make_interval(secs => %(busy)s)
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND epoch = %(epoch)s AND state IN ('forward', 'back')
+RETURNING number;
+
+-- name: note_held
+-- The plan of a reversal is held; no row: another owner has it.
+UPDATE payouts.intents SET held = true
+WHERE payout_id = %(payout_id)s AND number = %(number)s AND epoch = %(epoch)s AND state = 'forward'
 RETURNING number;
 
 -- name: turn_intent_back

@@ -63,6 +63,7 @@ CREATE TABLE payouts.intents (
     plan_id     text        NOT NULL,
     content     bytea       NOT NULL,
     state       text        NOT NULL CHECK (state IN ('forward', 'back', 'done', 'undone')),
+    held        boolean     NOT NULL DEFAULT false,
     made_at     timestamptz NOT NULL,
     closed_at   timestamptz,
     reason      text,
@@ -77,6 +78,7 @@ CREATE UNIQUE INDEX intents_open ON payouts.intents (payout_id) WHERE state IN (
 CREATE INDEX intents_due ON payouts.intents (next_try_at) WHERE state IN ('forward', 'back');
 COMMENT ON TABLE payouts.intents IS 'What is to be done at a ledger that is not ours: a row before the first call, closed when the outcome is known.';
 COMMENT ON COLUMN payouts.intents.state IS 'forward: to be done; back: to be undone, so that nothing stays held; done and undone are final';
+COMMENT ON COLUMN payouts.intents.held IS 'the plan of a reversal is held for certain: from here on it is committed, and never held again';
 COMMENT ON COLUMN payouts.intents.epoch IS 'grows with each owner; a write under an old one changes nothing';
 COMMENT ON COLUMN payouts.intents.content IS 'what the payout shall be, for a create; why, for a cancel';
 

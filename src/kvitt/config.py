@@ -5,7 +5,7 @@ The environment names a setting `KVITT_` and its name in capitals, one of a sect
 
 import os
 import tomllib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import time
 from pathlib import Path
 from types import UnionType
@@ -19,6 +19,9 @@ from kvitt.errors import BadSettings
 FILE: Final = Path("kvitt.toml")
 HIDDEN: Final = "(hidden)"
 """Stands for a secret wherever settings are shown."""
+
+
+_Permission = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
 
 
 class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +125,27 @@ class WoodySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     client_ca_file: Path | None = None
 
 
+class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The JSON door of the roles `payouts` and `ledger`, and whose tokens let in.
+
+    `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
+    `payouts:write`, `ledger:read`, `ledger:write`. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is
+    free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    issuer: str = ""
+    audience: str = "kvitt"
+    jwks_url: str = ""
+    jwks_file: Path | None = None
+    ca_file: str = ""
+    applications: Mapping[str, Sequence[_Permission]] = {}
+    groups: Mapping[str, Sequence[_Permission]] = {}
+
+
 class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is behind payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
 
@@ -157,6 +181,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue: QueueSettings = QueueSettings()
     rapid: RapidSettings = RapidSettings()
     woody: WoodySettings = WoodySettings()
+    rest: RestSettings = RestSettings()
     payouts: PayoutsSettings = PayoutsSettings()
 
     def __repr__(self) -> str:
@@ -170,6 +195,7 @@ _SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "queue": QueueSettings,
     "rapid": RapidSettings,
     "woody": WoodySettings,
+    "rest": RestSettings,
     "payouts": PayoutsSettings,
 }
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
@@ -292,6 +318,9 @@ def _completed(settings: Settings) -> Settings:
         raise BadSettings(f"[queue] host: a queue of kind {queue.kind} has a host")
     if queue.kind == "mq" and not (queue.queue_manager and queue.channel):
         raise BadSettings("[queue] queue_manager, channel: a queue of kind mq has both")
+    rest = settings.rest
+    if rest.issuer and not (rest.jwks_url or rest.jwks_file):
+        raise BadSettings("[rest] jwks_url, jwks_file: an issuer has a key set, at one of them")
     port = queue.port or _QUEUE_PORTS.get(queue.kind)
     return msgspec.structs.replace(settings, kafka=kafka, queue=msgspec.structs.replace(queue, port=port))
 

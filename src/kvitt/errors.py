@@ -424,3 +424,92 @@ class PartyNotFound(KvittError):
     status = 404
     who = "caller"
     doc = "errors#party-not-found"
+
+
+class BadRequest(KvittError):
+    """A request breaks rules; `wrong` names each field and its rule."""
+
+    code = "bad_request"
+    status = 400
+    who = "caller"
+    doc = "errors#bad-request"
+
+    def __init__(self, *wrong: tuple[str, str]) -> None:
+        self.wrong = wrong
+        super().__init__("the request breaks rules")
+
+
+class PlanRefused(KvittError):
+    """The plan is not in a state from which this can be done, or was never held; the message says which (payout_manager §4.4)."""
+
+    code = "plan_refused"
+    status = 409
+    who = "caller"
+    doc = "errors#plan-refused"
+
+
+class PostingsRefused(KvittError):
+    """Postings of a call are wrong; `wrong` has each posting and why (payout_manager §4.4)."""
+
+    code = "postings_refused"
+    status = 400
+    who = "caller"
+    doc = "errors#postings-refused"
+
+    def __init__(self, *wrong: tuple[str, str]) -> None:
+        self.wrong = wrong
+        super().__init__("postings are wrong")
+
+
+class NotAuthenticated(KvittError):
+    """The request has no token, or one that is not valid here; the message says what is wrong with it, and not what it holds."""
+
+    code = "not_authenticated"
+    status = 401
+    who = "caller"
+    doc = "errors#not-authenticated"
+
+
+class NotPermitted(KvittError):
+    """The caller is known, and may not do this; the message names the permission that it lacks."""
+
+    code = "not_permitted"
+    status = 403
+    who = "caller"
+    doc = "errors#not-permitted"
+
+
+class IssuerUnreachable(KvittError):
+    """The issuer's keys can not be had, so nobody can be let in; try again."""
+
+    code = "issuer_unreachable"
+    status = 503
+    who = "operator"
+    doc = "errors#issuer-unreachable"
+
+
+class KeyReused(KvittError):
+    """The Idempotency-Key was used for another request; use a new one for each."""
+
+    code = "key_reused"
+    status = 409
+    who = "caller"
+    doc = "errors#key-reused"
+
+
+class RequestInProgress(KvittError):
+    """A request with this Idempotency-Key is being answered; ask again in a moment."""
+
+    code = "request_in_progress"
+    status = 409
+    who = "caller"
+    doc = "errors#request-in-progress"
+
+
+class BodyTooLong(KvittError):
+    """The body of a request is longer than any that can be meant."""
+
+    code = "body_too_long"
+    status = 413
+    who = "caller"
+    doc = "errors#body-too-long"

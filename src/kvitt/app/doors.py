@@ -2,22 +2,31 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
 from kvitt.app.clock import utc_now
 from kvitt.app.payouts import payouts_of
-from kvitt.config import Settings, WoodySettings
+from kvitt.config import RestSettings, Settings, WoodySettings
 from kvitt.doors.http_server import Address, HttpDoor
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.doors.woody.server import Endpoint, WoodyApp
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.loop import Step
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.store.database import pool
+
+if TYPE_CHECKING:
+    from kvitt.doors.rest.gate import Gate
+    from kvitt.doors.rest.tokens import Tokens
 
 _log = structlog.get_logger(__name__)
-_WOODY_PORT = 8022
+_WOODY_PORT, _REST_PORT = 8022, 8080
+_CONNECTIONS = 8
 _LOOK_SECONDS = 0.5
 
 
@@ -31,7 +40,8 @@ class Doors:
     def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event) -> None:
         """Raises DoorPortTaken."""
         self._conninfo, self._settings, self._roles, self._stop = conninfo, settings, roles, stop
-        self.woody = HttpDoor(_address(settings.woody), "woody")
+        self.woody = HttpDoor(_woody_address(settings.woody), "woody")
+        self.rest = HttpDoor(_rest_address(settings.rest), "rest")
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -42,16 +52,27 @@ class Doors:
             endpoints: dict[str, Endpoint] = {}
             if "ledger" in self._roles:
                 endpoints |= woody_ledger.endpoints(ledger)
+            payouts = None
             if "payouts" in self._roles:
                 payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts))
                 endpoints |= woody_payouts.endpoints(payouts)
-            threads = [opened.enter_context(self.woody.serving(WoodyApp(endpoints)))]
-            _log.info("thrift services", url=self.woody.url, paths=sorted(endpoints))
+            rest = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
+            threads = [opened.enter_context(door.serving(app)) for door, app in ((self.woody, WoodyApp(endpoints)), (self.rest, rest))]
+            _log.info("doors", thrift=self.woody.url, rest=self.rest.url, paths=sorted(endpoints))
             yield lambda: self._look(threads)
 
     def close(self) -> None:
         """Gives the addresses up."""
         self.woody.close()
+        self.rest.close()
+
+    def _rest_app(self, opened: ExitStack, payouts: Payouts | None, ledger: LedgerService | None) -> "Gate":
+        # Imported here: it takes a while to load.
+        from kvitt.doors.rest.app import THREADS, make_app
+
+        threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
+        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS))
+        return make_app(tokens_of(self._settings), requests, utc_now, threads, payouts=payouts, ledger=ledger)
 
     def _look(self, threads: Sequence[threading.Thread]) -> int:
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
@@ -60,5 +81,24 @@ class Doors:
         return 0
 
 
-def _address(settings: WoodySettings) -> Address:
+def tokens_of(settings: Settings) -> "Tokens":
+    """Whose tokens let in: those of the issuer that is set, else those of the data directory's own."""
+    from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
+    from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
+
+    rest = settings.rest
+    if not rest.issuer:
+        return Tokens(ISSUER, rest.audience, LocalIssuer(settings.data).keys, Grants(by_scope=True))
+    applications, groups = (
+        {name: [Permission(each) for each in given] for name, given in table.items()} for table in (rest.applications, rest.groups)
+    )
+    fetch = read_from(rest.jwks_file) if rest.jwks_file else fetched_from(rest.jwks_url, rest.ca_file)
+    return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups))
+
+
+def _woody_address(settings: WoodySettings) -> Address:
     return Address(settings.host, settings.port, _WOODY_PORT, settings.certificate_file, settings.key_file, settings.client_ca_file)
+
+
+def _rest_address(settings: RestSettings) -> Address:
+    return Address(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file)

@@ -12,11 +12,13 @@ from kvitt.cli.kafka import kafka
 from kvitt.cli.ledger import ledger
 from kvitt.cli.order import order
 from kvitt.cli.party import party
+from kvitt.cli.payout import payout
 from kvitt.cli.receipt import receipt
 from kvitt.cli.run import run
 from kvitt.cli.sending import sending
 from kvitt.cli.shell import Commands
 from kvitt.cli.submit import submit
+from kvitt.cli.token import token
 from kvitt.cli.topic import topic
 from kvitt.cli.up import up
 
@@ -45,6 +47,8 @@ for _command in (
     import_,
     ledger,
     party,
+    token,
+    payout,
 ):
     main.add_command(_command)
 

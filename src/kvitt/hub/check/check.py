@@ -7,6 +7,8 @@ import psycopg
 
 from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders
 from kvitt.hub.check.outcome import compare
+from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
+from kvitt.hub.check.payouts import check_payouts
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
 from kvitt.hub.check.stored import SQL, Reader, StoredCase
@@ -43,6 +45,7 @@ _OVER_ALL = (
     (Kind.LEDGER, SQL.ledger_plans_differ),
     (Kind.LEDGER, SQL.ledger_entries_differ),
     (Kind.LEDGER, SQL.ledger_rows_of_no_plan),
+    *_OVER_ALL_PAYOUTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
 )
@@ -81,6 +84,7 @@ class _Check:
         check_receipts(self._reader, self._found)
         check_copies(self._reader, self._found)
         check_operators(self._reader, self._found)
+        check_payouts(self._reader, self._found)
         self._check_over_all()
         return self._found.report()
 

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     ORPHAN = "orphan"
     DOUBLE = "double"
     LEDGER = "ledger"
+    PAYOUT = "payout"
     LOG = "log"
 
 
@@ -50,6 +51,8 @@ class Counts(Struct, frozen=True):
     receipts: int = 0
     records_told: int = 0
     audit_entries: int = 0
+    payouts: int = 0
+    payout_events: int = 0
 
 
 class Report(Struct, frozen=True):

@@ -79,7 +79,7 @@ class Reader:
     """Reads spans of cases in one snapshot and counts what it reads."""
 
     def __init__(self, cursor: psycopg.Cursor[Any], found: Findings) -> None:
-        self._cursor, self._found = cursor, found
+        self.cursor, self._found = cursor, found
 
     def spans(self) -> Iterator[deque[StoredCase]]:
         """All cases with all their rows, a span at a time, by case number."""
@@ -91,11 +91,11 @@ class Reader:
 
     def rows(self, statement: str, **arguments: int) -> list[Any]:
         """The rows of one statement."""
-        return self._cursor.execute(statement, arguments, binary=True).fetchall()
+        return self.cursor.execute(statement, arguments, binary=True).fetchall()
 
     def walk(self, statement: str) -> Iterator[Any]:
         """The rows of one statement through a cursor of the server, however many they are."""
-        with self._cursor.connection.cursor("walk") as walk:
+        with self.cursor.connection.cursor("walk") as walk:
             yield from walk.execute(statement, binary=True)
 
     def _span(self, cases: dict[int, StoredCase], first: int, last: int) -> list[StoredCase]:

@@ -220,4 +220,4 @@ class Drive:
             self._leave(intent, str(error))
             raise failed(word, intent.payout_id, str(error)) from error
         except IntentLost as error:
-            raise failed(word, intent.payout_id, "another owner has taken it over") from error
+            raise failed(word, intent.payout_id, str(error)) from error

@@ -67,6 +67,9 @@ class Found(Struct, frozen=True):
 class IntentLost(Exception):
     """Another owner has taken the intent over; what it comes to is theirs to say."""
 
+    def __init__(self) -> None:
+        super().__init__("another owner has taken it over")
+
 
 class Intents:
     """Reads and writes intents inside the transaction of a cursor. `busy_seconds` is how long an owner is left alone."""

@@ -9,17 +9,20 @@ from uuid import uuid4
 
 import psycopg
 
-from kvitt.errors import InsufficientFunds, InvalidPayout, NeedsSecondPerson, PayoutAlreadyExists, PayoutNotFound
+from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, NeedsSecondPerson, PayoutAlreadyExists, PayoutNotFound
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
+from kvitt.hub.payouts.decide import Decision, Todo, decide, to_create
 from kvitt.hub.payouts.draft import Draft, draft
 from kvitt.hub.payouts.drive import Place
 from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
+from kvitt.hub.payouts.preview import Preview, preview_of
 from kvitt.hub.payouts.read import Reading
 from kvitt.hub.payouts.remote import Remote
+from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
 from kvitt.hub.submit import Clock
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, can_be_stored, is_payout_id
@@ -100,9 +103,21 @@ class Payouts:
         Raises as `confirm`, and InvalidPayout without details.
         """
         _second_person(operator)
-        if details is None or not can_be_stored(details):
-            raise InvalidPayout("Details are required to cancel a payout" if details is None else "Details must not contain NUL")
-        self._end(Cancel(_named(payout_id), details, operator), deadline)
+        self._end(_cancel(payout_id, details, operator), deadline)
+
+    def preview_create(self, new: NewPayout) -> Preview:
+        """What `create` would do. Raises as `create`, except for a shop that has not that much."""
+        todo = to_create(self.drafted(new))
+        with self._pool.connection() as connection:
+            return preview_of(_possible(todo), connection, own=self.remote is None)
+
+    def preview_confirm(self, payout_id: str) -> Preview:
+        """What `confirm` would do. Raises as `confirm`."""
+        return self._preview(Confirm(_named(payout_id)))
+
+    def preview_cancel(self, payout_id: str, details: str | None) -> Preview:
+        """What `cancel` would do. Raises as `cancel`."""
+        return self._preview(_cancel(payout_id, details, None))
 
     def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
         """An operator notes that the bank has taken the order. Raises PayoutNotFound, PayoutInOtherState, NeedsSecondPerson."""
@@ -132,6 +147,11 @@ class Payouts:
         """What was told of a payout, in order, each sequence number once. Raises PayoutNotFound."""
         with self._reading() as reading:
             return reading.events(payout_id)
+
+    def _preview(self, command: Confirm | Cancel) -> Preview:
+        with self._pool.connection() as connection:
+            standing = Reading(connection).standing(command.payout_id)
+            return preview_of(_possible(decide(command, standing)), connection, own=standing.keeper is Keeper.OWN)
 
     def _end(self, command: Confirm | Cancel, deadline: datetime | None) -> None:
         """Where the plan is: at another's ledger, or in our own."""
@@ -167,6 +187,18 @@ def _named(payout_id: str) -> str:
     if not is_payout_id(payout_id):
         raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
     return payout_id
+
+
+def _cancel(payout_id: str, details: str | None, operator: Operator | None) -> Cancel:
+    if details is None or not can_be_stored(details):
+        raise InvalidPayout("Details are required to cancel a payout" if details is None else "Details must not contain NUL")
+    return Cancel(_named(payout_id), details, operator)
+
+
+def _possible(decided: Decision) -> Todo | Payout:
+    if isinstance(decided, KvittError):
+        raise decided
+    return decided
 
 
 def _second_person(operator: Operator | None) -> None:

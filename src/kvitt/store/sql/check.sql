@@ -186,7 +186,8 @@ FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orde
 -- What is told of messages that are not there.
 SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
 FROM outbox AS o
-WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no) AND NOT (o.message_no IS NULL AND o.topic = 'tbd.rapid.v1');
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
+  AND NOT (o.message_no IS NULL AND o.topic IN ('tbd.rapid.v1', 'pm-events-payout'));
 
 -- name: audit_of_no_case
 -- Audit entries of cases that are not there.

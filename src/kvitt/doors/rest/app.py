@@ -1,0 +1,63 @@
+"""The REST door as one ASGI app: the gate, the routes of the roles that listen, and their description."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.router import Router
+from psycopg_pool import ConnectionPool
+
+from kvitt.doors.rest import ledger as ledger_routes
+from kvitt.doors.rest import payouts as payout_routes
+from kvitt.doors.rest.gate import MAX_BODY, Gate
+from kvitt.doors.rest.problems import answer
+from kvitt.doors.rest.routes import Work
+from kvitt.doors.rest.tokens import Tokens
+from kvitt.hub.ledger.service import LedgerService
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.submit import Clock
+
+THREADS: Final = 64
+_DESCRIPTION = """Payouts, and the double-entry ledger behind them. Amounts are whole minor units of a currency.
+
+Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
+repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
+Problems have the form of RFC 9457."""
+
+
+def make_app(
+    tokens: Tokens,
+    pool: ConnectionPool[Any],
+    clock: Clock,
+    threads: ThreadPoolExecutor,
+    *,
+    payouts: Payouts | None,
+    ledger: LedgerService | None,
+) -> Gate:
+    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
+    work = Work(threads)
+    routers: Sequence[Router] = [
+        *([payout_routes.router(payouts, work)] if payouts else []),
+        *(ledger_routes.router(ledger, work) if ledger else []),
+    ]
+    described = OpenAPIConfig(
+        title="kvitt",
+        version="1",
+        description=_DESCRIPTION,
+        path="/schema",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}),
+        security=[{"token": []}],
+    )
+    app = Litestar(
+        route_handlers=routers,
+        openapi_config=described,
+        exception_handlers={Exception: answer},
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+    )
+    return Gate(app, tokens, pool, clock, threads)

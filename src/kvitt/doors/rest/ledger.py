@@ -1,0 +1,208 @@
+"""Accounts and plans of the ledger over REST."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Request, get, post
+from litestar.di import Provide
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+from litestar.response import Stream
+from litestar.router import Router
+
+from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Work, decode_cursor, encode_cursor, may
+from kvitt.doors.rest.tokens import Permission
+from kvitt.doors.rest.values import (
+    AccountPage,
+    AccountView,
+    AffectedView,
+    BalanceView,
+    EndBody,
+    EntryPage,
+    EntryView,
+    HoldBody,
+    NewAccountBody,
+    PlanId,
+    PlanView,
+    account_view,
+    entry_view,
+    plan_view,
+)
+from kvitt.errors import AccountNotFound, BadRequest, PlanRefused, PostingsRefused
+from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
+from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.service import LedgerService
+from kvitt.rules.ledger import InvalidPostings, InvalidRequest, Operation, Totals
+
+_READ, _WRITE = [may(Permission.LEDGER_READ)], [may(Permission.LEDGER_WRITE)]
+_LINES = "application/x-ndjson"
+_PAGE = 1000
+NamedAccount = Annotated[int, Parameter(ge=-(2**63), le=2**63 - 1, description="the account's id")]
+NamedPlan = Annotated[PlanId, Parameter(description="the plan's id")]
+Found = TypeVar("Found")
+
+
+class Door:
+    """The ledger as the routes use it."""
+
+    def __init__(self, ledger: LedgerService, work: Work) -> None:
+        self._ledger, self._work = ledger, work
+
+    async def looked(self, look: Callable[[Ledger], Found]) -> Found:
+        """What a look finds."""
+
+        def do() -> Found:
+            with self._ledger.reading() as ledger:
+                return look(ledger)
+
+        return await self._work.on_thread(do)
+
+    async def called(self, call: Call) -> AffectedView:
+        """What a call touched. Raises PlanRefused, PostingsRefused."""
+        answer = await self._work.committed(self._ledger.submit(call))
+        if isinstance(answer, Done):
+            return AffectedView(call.plan_id, [account_view(state) for state in answer.affected.values()])
+        raise _refused(call, answer)
+
+    async def made(self, wanted: NewAccount) -> Account:
+        """A new account, or the one that the same request made before. Raises BadRequest."""
+        made = await self._work.committed(self._ledger.submit(wanted))
+        if isinstance(made, Account):
+            return made
+        raise BadRequest(("", made.error if isinstance(made, InvalidRequest) else str(made)))
+
+    async def account(self, account_id: int) -> State:
+        """An account with its latest totals. Raises AccountNotFound."""
+        state = await asyncio.wrap_future(self._ledger.account(account_id))
+        if state is None:
+            raise AccountNotFound(account_id)
+        return state
+
+
+def router(ledger: LedgerService, work: Work) -> list[Router]:
+    """The routes of accounts and plans."""
+    door = Door(ledger, work)
+    dependencies = {"door": Provide(lambda: door, sync_to_thread=False, use_cache=True)}
+    accounts = [create_account, show_account, list_accounts, entries, statement, balance]
+    plans = [show_plan, hold, commit, rollback]
+    return [
+        Router("/accounts", route_handlers=accounts, dependencies=dependencies, tags=["accounts"]),
+        Router("/plans", route_handlers=plans, dependencies=dependencies, tags=["plans"]),
+    ]
+
+
+@post(
+    "/",
+    guards=_WRITE,
+    responses=PROBLEMS,
+    summary="Make an account",
+    description="With an Idempotency-Key a repeat gives the same account.",
+)
+async def create_account(request: Request[Any, Any, Any], data: NewAccountBody, door: Door) -> AccountView:
+    """A new account, at zero."""
+    key = request.scope.get("request_key")
+    made = await door.made(NewAccount(data.currency, data.description, None, str(key) if key else None))
+    return account_view(State(made, Totals()))
+
+
+@get("/{account_id:int}", guards=_READ, responses=PROBLEMS, summary="Show an account")
+async def show_account(account_id: NamedAccount, door: Door) -> AccountView:
+    """The account with its latest totals."""
+    return account_view(await door.account(account_id))
+
+
+@get("/", guards=_READ, responses=PROBLEMS, summary="List accounts by id")
+async def list_accounts(door: Door, after: Cursor = None, limit: Limit = 100) -> AccountPage:
+    """A page of accounts."""
+    place = _number(after)
+    found = await door.looked(lambda ledger: ledger.accounts(place, limit))
+    return AccountPage([account_view(each) for each in found], encode_cursor(found[-1].account.account_id) if len(found) == limit else None)
+
+
+@get("/{account_id:int}/entries", guards=_READ, responses=PROBLEMS, summary="Show the history of an account, oldest first")
+async def entries(account_id: NamedAccount, door: Door, after: Cursor = None, limit: Limit = 100) -> EntryPage:
+    """A page of what happened to the account."""
+    await door.account(account_id)
+    place = _number(after)
+    found = await door.looked(lambda ledger: ledger.history(account_id, place, limit))
+    return EntryPage([entry_view(each) for each in found], encode_cursor(found[-1].number) if len(found) == limit else None)
+
+
+@get(
+    "/{account_id:int}/statement",
+    guards=_READ,
+    summary="Stream the whole history of an account",
+    media_type=_LINES,
+    responses={**PROBLEMS, 200: ResponseSpec(EntryView, description="one entry a line", media_type=_LINES, generate_examples=False)},
+)
+async def statement(account_id: NamedAccount, door: Door) -> Stream:
+    """All that happened to the account, a JSON object on each line; memory holds one page."""
+    await door.account(account_id)
+    return Stream(_lines(account_id, door), media_type=_LINES)
+
+
+async def _lines(account_id: int, door: Door) -> AsyncIterator[bytes]:
+    after = 0
+    while found := await door.looked(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
+        yield b"".join(msgspec.json.encode(entry_view(each)) + b"\n" for each in found)
+        after = found[-1].number
+
+
+@get("/{account_id:int}/balance", guards=_READ, responses=PROBLEMS, summary="Show what an account had just before a moment")
+async def balance(
+    account_id: NamedAccount, door: Door, at: Annotated[datetime, Parameter(description="with its zone", examples=[])]
+) -> BalanceView:
+    """The totals that the account had then."""
+    if at.tzinfo is None:
+        raise BadRequest(("at", "has a zone, such as Z"))
+    await door.account(account_id)
+    totals = await door.looked(lambda ledger: ledger.totals_before(account_id, at))
+    return BalanceView(account_id, at.astimezone(UTC), *totals)
+
+
+@get("/{plan_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a plan")
+async def show_plan(plan_id: NamedPlan, door: Door) -> PlanView:
+    """The plan with its batches as they were held."""
+    return plan_view(await door.looked(lambda ledger: ledger.plan(plan_id)))
+
+
+@post("/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Hold a batch of a plan")
+async def hold(plan_id: NamedPlan, data: HoldBody, door: Door) -> AffectedView:
+    """The postings of the batch are held; the same hold again is answered as the first time."""
+    return await door.called(Call(plan_id, Operation.HOLD, (data.batch.batch(),)))
+
+
+@post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Commit a plan")
+async def commit(plan_id: NamedPlan, data: EndBody, door: Door) -> AffectedView:
+    """All that the plan holds moves."""
+    return await door.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches)))
+
+
+@post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Roll a plan back")
+async def rollback(plan_id: NamedPlan, data: EndBody, door: Door) -> AffectedView:
+    """All that the plan holds is released."""
+    return await door.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches)))
+
+
+def _number(after: str | None) -> int:
+    if after is None:
+        return 0
+    (number,) = decode_cursor(after, (int,))
+    if not 0 <= number < 2**63:
+        raise BadRequest(("after", "is the `next` of a page before"))
+    return int(number)
+
+
+def _refused(call: Call, answer: Answer | Account) -> Exception:
+    if not isinstance(answer, InvalidPostings):
+        return PlanRefused(answer.error if isinstance(answer, InvalidRequest) else "an account would not stay solvent")
+    places: dict[object, str] = {}
+    for at, batch in enumerate(call.batches):
+        for number, posting in enumerate(batch.postings):
+            places.setdefault(
+                posting, f"batches[{at}].postings[{number}]" if call.operation is not Operation.HOLD else f"batch.postings[{number}]"
+            )
+    return PostingsRefused(*((places.get(posting, "what is held"), text) for posting, text in answer.wrong))

@@ -1,0 +1,122 @@
+"""Payouts over REST."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import NAMESPACE_URL, uuid5
+
+from litestar import Request, get, post
+from litestar.di import Provide
+from litestar.params import Parameter
+from litestar.router import Router
+
+from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Work, decode_cursor, encode_cursor, may
+from kvitt.doors.rest.tokens import Permission
+from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
+from kvitt.errors import BadRequest, PayoutAlreadyExists
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
+from kvitt.hub.requests import Begun
+from kvitt.rules.payouts import PayoutStatus
+from kvitt.wire.instants import instant_text, parse_instant
+
+_READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
+NamedPayout = Annotated[PayoutId, Parameter(description="the payout's id")]
+
+
+def router(payouts: Payouts, work: Work) -> Router:
+    """The routes of payouts."""
+    dependencies = {
+        "payouts": Provide(lambda: payouts, sync_to_thread=False, use_cache=True),
+        "work": Provide(lambda: work, sync_to_thread=False, use_cache=True),
+    }
+    handlers = [create, show, page, confirm, cancel, events]
+    return Router("/payouts", route_handlers=handlers, dependencies=dependencies, tags=["payouts"])
+
+
+@post(
+    "/",
+    guards=_WRITE,
+    responses=PROBLEMS,
+    summary="Create a payout",
+    description="Holds the funds and stores the payout, or does nothing at all.",
+)
+async def create(request: Request[Any, Any, Any], data: NewPayoutBody, payouts: Payouts, work: Work) -> PayoutView:
+    """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
+    key, begun = request.scope.get("request_key"), request.scope.get("begun")
+    payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{key}")) if key else None)
+    wanted = NewPayout(data.party_id, data.shop_id, Cash(data.cash.amount, data.cash.currency), payout_id, data.payout_tool_id)
+    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, begun if isinstance(begun, Begun) else None)))
+
+
+def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None) -> Payout:
+    """A payout that this very request made, before its process died and could not answer, is the answer now."""
+    try:
+        return payouts.create(wanted)
+    except PayoutAlreadyExists:
+        if begun is None or not begun.again or wanted.payout_id is None:
+            raise
+        there = payouts.get(wanted.payout_id)
+        if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
+            raise
+        return there
+
+
+@get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
+async def show(payout_id: NamedPayout, payouts: Payouts, work: Work) -> PayoutView:
+    """The payout as it stands."""
+    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+
+
+@get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")
+async def page(
+    payouts: Payouts,
+    work: Work,
+    *,
+    after: Cursor = None,
+    limit: Limit = 100,
+    party_id: Annotated[str | None, Parameter(max_length=256, description="only those of this party")] = None,
+    shop_id: Annotated[str | None, Parameter(max_length=256, description="only those of this shop")] = None,
+    status: Annotated[PayoutStatus | None, Parameter(description="only those in this state")] = None,
+) -> PayoutPage:
+    """A page of payouts."""
+    if any("\0" in text for text in (party_id or "", shop_id or "")):
+        raise BadRequest(("party_id, shop_id", "must not contain NUL"))
+    place = _place(after) if after else None
+    found = await work.on_thread(lambda: payouts.page(place, limit, party_id=party_id, shop_id=shop_id, status=status))
+    more = len(found) == limit
+    return PayoutPage(
+        [payout_view(each) for each in found], encode_cursor(instant_text(found[-1].created_at), found[-1].payout_id) if more else None
+    )
+
+
+@post("/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Confirm a payout")
+async def confirm(payout_id: NamedPayout, payouts: Payouts, work: Work) -> PayoutView:
+    """The money moves; a payout that is confirmed already stays so."""
+    await work.on_thread(lambda: payouts.confirm(payout_id))
+    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+
+
+@post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Cancel a payout")
+async def cancel(payout_id: NamedPayout, data: CancelBody, payouts: Payouts, work: Work) -> PayoutView:
+    """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
+    await work.on_thread(lambda: payouts.cancel(payout_id, data.details))
+    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+
+
+@get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
+async def events(payout_id: NamedPayout, payouts: Payouts, work: Work) -> EventList:
+    """What was told of it, in order, each sequence number once."""
+    found = await work.on_thread(lambda: payouts.events(payout_id))
+    return EventList([EventView(each.sequence, each.at, each.status) for each in found])
+
+
+def _place(after: str) -> PayoutCursor:
+    moment, payout_id = decode_cursor(after, (str, str))
+    try:
+        return PayoutCursor(_moment(moment), payout_id)
+    except ValueError:
+        raise BadRequest(("after", "is the `next` of a page before")) from None
+
+
+def _moment(text: str) -> datetime:
+    return parse_instant(text).astimezone(UTC)

@@ -1,0 +1,89 @@
+"""Problems: what a caller is told instead of an answer, in the form of RFC 9457, with the page that explains it."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import psycopg
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from msgspec import Struct
+
+from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused
+from kvitt.hub.group_commit import Closed
+from kvitt.store.database import may_pass
+
+_log = structlog.get_logger(__name__)
+PROBLEM = "application/problem+json"
+_RETRY_SECONDS = "1"
+
+
+class Wrong(Struct, frozen=True):
+    """One thing that is wrong: where, and which rule it breaks."""
+
+    field: str
+    rule: str
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """A problem. `type` is where it is explained; `code` does not change."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: Sequence[Wrong] = ()
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an exception is to the caller."""
+    if isinstance(error, KvittError):
+        return _known(error)
+    if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
+        return _problem(503, "database_unreachable", "the database is away; the request may be made again")
+    if isinstance(error, ValidationException):
+        return _problem(400, BadRequest.code, "the request breaks rules", _wrongs(error))
+    if isinstance(error, HTTPException):
+        return _problem(error.status_code, _code(error.status_code), error.detail or HTTPStatus(error.status_code).phrase)
+    _log.error("request failed", error=type(error).__name__)
+    return _problem(500, "kvitt_error", "kvitt failed on the request")
+
+
+def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """The answer to a request on which this was raised."""
+    problem = problem_of(error)
+    headers = {"retry-after": _RETRY_SECONDS} if problem.status == 503 or problem.code == "request_in_progress" else {}
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= dict(error.headers)
+    return Response(problem, status_code=problem.status, media_type=PROBLEM, headers=headers)
+
+
+def encoded(problem: Problem) -> bytes:
+    """A problem as bytes, for where there is no response yet."""
+    return msgspec.json.encode(problem)
+
+
+def _known(error: KvittError) -> Problem:
+    wrongs: Sequence[Wrong] = ()
+    if isinstance(error, InvalidPayout):
+        wrongs = [Wrong("", text) for text in error.errors]
+    if isinstance(error, PostingsRefused | BadRequest):
+        wrongs = [Wrong(field, rule) for field, rule in error.wrong]
+    return _problem(error.status, error.code, str(error), wrongs, doc=error.doc)
+
+
+def _wrongs(error: ValidationException) -> list[Wrong]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [Wrong(str(each.get("key", "")), str(each.get("message", ""))) for each in extra if isinstance(each, Mapping)]
+
+
+def _code(status: int) -> str:
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
+def _problem(status: int, code: str, detail: str, wrongs: Sequence[Wrong] = (), *, doc: str | None = None) -> Problem:
+    page, _, anchor = (doc or f"errors#{code.replace('_', '-')}").partition("#")
+    return Problem(f"docs/{page}.md#{anchor}", HTTPStatus(status).phrase, status, detail, code, wrongs)

@@ -1,0 +1,87 @@
+"""What all routes have in common: the permission that each needs, cursors, the problems that it may answer, and where work is done."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Annotated, Any, Final, TypeVar
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+
+from kvitt.doors.rest.problems import PROBLEM, Problem
+from kvitt.doors.rest.tokens import Permission
+from kvitt.errors import BadRequest, NotPermitted
+from kvitt.hub.ledger.calls import Account, Answer
+
+Found = TypeVar("Found")
+Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
+Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
+_TOLD: Final = {
+    400: "the request breaks rules",
+    401: "no valid token",
+    403: "the caller may not do this",
+    404: "it is not there",
+    405: "not with this method",
+    409: "not in this state, or the key was used otherwise",
+    413: "the body is too long",
+    415: "the body is not JSON",
+    500: "kvitt failed",
+    503: "the database or the issuer is away; the request may be made again",
+}
+PROBLEMS: Final = {
+    status: ResponseSpec(Problem, description=told, media_type=PROBLEM, generate_examples=False) for status, told in _TOLD.items()
+}
+
+
+def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
+    """A guard that lets in who has the permission. Raises NotPermitted."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        if permission not in connection.scope["caller"].permissions:  # type: ignore[typeddict-item]
+            raise NotPermitted(f"{permission.value} is needed")
+
+    return guard
+
+
+class Work:
+    """Where routes have their work done, so that the event loop never waits: on threads, or by group commit."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+
+    async def on_thread(self, do: Callable[[], Found]) -> Found:
+        """What `do` gives, done on a thread; a request that is given up leaves it to be finished."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+
+    @staticmethod
+    async def committed(future: "Future[Answer | Account | Exception]") -> Answer | Account:
+        """What a command to the ledger came to. Raises what it failed with."""
+        result = await asyncio.wrap_future(future)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def encode_cursor(*parts: str | int) -> str:
+    """A place in a list, as callers give it back."""
+    return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
+    """The parts of a place. Raises BadRequest for what is none of ours."""
+    try:
+        parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        parts = None
+    if (
+        not isinstance(parts, list)
+        or len(parts) != len(kinds)
+        or any(type(part) is not kind for part, kind in zip(parts, kinds, strict=True))
+    ):
+        raise BadRequest(("after", "is the `next` of a page before"))
+    return parts

@@ -1,0 +1,146 @@
+"""Who is calling: tokens are checked against their issuer's keys, and say what their application or its groups may do (design §11)."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import jwt
+from msgspec import Struct
+
+from kvitt.errors import IssuerUnreachable, NotAuthenticated
+
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+"""Only those with a public key: who can check a token must not be able to make one."""
+_LEEWAY_SECONDS: Final = 30
+_FRESH_SECONDS, _AGAIN_SECONDS, _PATIENCE_SECONDS = 600.0, 5.0, 5.0
+_LONGEST_TOKEN: Final = 16_384
+
+
+class Permission(StrEnum):
+    """What one may be allowed to do."""
+
+    PAYOUTS_READ = "payouts:read"
+    PAYOUTS_WRITE = "payouts:write"
+    LEDGER_READ = "ledger:read"
+    LEDGER_WRITE = "ledger:write"
+
+
+class Caller(Struct, frozen=True):
+    """Who calls: the application, and what it may do. `subject` keeps the idempotency keys of callers apart."""
+
+    subject: str
+    permissions: frozenset[Permission]
+
+
+class Grants(Struct, frozen=True):
+    """What applications and groups may do. `by_scope`: the token's own scopes count, for an issuer that is ours."""
+
+    applications: Mapping[str, Sequence[Permission]] = {}
+    groups: Mapping[str, Sequence[Permission]] = {}
+    by_scope: bool = False
+
+
+FetchKeys = Callable[[], Mapping[str, Any]]
+"""The issuer's key set as JSON. Raises OSError or httpx errors when it can't be had."""
+
+
+def fetched_from(url: str, ca_file: str = "") -> FetchKeys:
+    """The key set that an issuer publishes."""
+
+    def fetch() -> Mapping[str, Any]:
+        response = httpx.get(url, timeout=_PATIENCE_SECONDS, verify=ca_file or True, trust_env=False)
+        response.raise_for_status()
+        keys: Mapping[str, Any] = response.json()
+        return keys
+
+    return fetch
+
+
+def read_from(file: Path) -> FetchKeys:
+    """A key set in a file, read again whenever keys are fetched anew."""
+
+    def read() -> Mapping[str, Any]:
+        keys: Mapping[str, Any] = json.loads(file.read_bytes())
+        return keys
+
+    return read
+
+
+class Tokens:
+    """Checks tokens of one issuer. Safe for use by several threads; a look may wait for the issuer."""
+
+    def __init__(self, issuer: str, audience: str, fetch: FetchKeys, grants: Grants) -> None:
+        self._issuer, self._audience, self._grants = issuer, audience, grants
+        self._keys = _Keys(fetch)
+
+    def caller(self, token: str) -> Caller:
+        """Who shows this token. Raises NotAuthenticated, IssuerUnreachable."""
+        if len(token) > _LONGEST_TOKEN:
+            raise NotAuthenticated("the token is too long")
+        try:
+            head = jwt.get_unverified_header(token)
+            if head.get("alg") not in ALGORITHMS:
+                raise NotAuthenticated(f"the token must be signed with one of {', '.join(ALGORITHMS)}")
+            claims = jwt.decode(
+                token,
+                self._keys.key(str(head.get("kid", ""))),
+                algorithms=list(ALGORITHMS),
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            # The library's texts name the rule and quote no value.
+            raise NotAuthenticated(f"the token is not valid: {type(error).__name__}") from None
+        return self._named(claims)
+
+    def _named(self, claims: Mapping[str, Any]) -> Caller:
+        application = claims.get("azp") or claims.get("client_id")
+        if not isinstance(application, str):
+            raise NotAuthenticated("the token names no application (azp or client_id)")
+        groups = claims.get("groups")
+        named = [*self._grants.applications.get(application, ())]
+        for group in groups if isinstance(groups, list) else ():
+            named += self._grants.groups.get(str(group), ())
+        if self._grants.by_scope and isinstance(scope := claims.get("scope"), str):
+            named += [Permission(each) for each in scope.split() if each in set(Permission)]
+        return Caller(f"{application}/{claims.get('sub', '')}", frozenset(named))
+
+
+class _Keys:
+    """The issuer's keys by id, fetched anew when they are old or one is not among them, but not at every wrong token."""
+
+    def __init__(self, fetch: FetchKeys) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._fetched_at = self._tried_at = -_FRESH_SECONDS
+
+    def key(self, kid: str) -> jwt.PyJWK:
+        found = self._keys.get(kid)
+        if found is not None and time.monotonic() - self._fetched_at < _FRESH_SECONDS:
+            return found
+        with self._lock:
+            if time.monotonic() - self._tried_at >= _AGAIN_SECONDS:
+                self._refresh()
+        if (found := self._keys.get(kid)) is None:
+            if not self._keys:
+                raise IssuerUnreachable("the keys of the token issuer can not be had")
+            raise NotAuthenticated("the token is signed with a key that its issuer does not have")
+        return found
+
+    def _refresh(self) -> None:
+        """Keeps the keys that there were when the issuer can't be reached: they are as good as its last word."""
+        self._tried_at = time.monotonic()
+        try:
+            published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
+        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError):
+            return
+        self._keys = {str(key.key_id or ""): key for key in published.keys}
+        self._fetched_at = time.monotonic()

@@ -1,0 +1,109 @@
+"""Payouts, each made again from its events: their chain, their bytes, and what the payout is worth (design §13; payout_manager §5)."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.hub.check.report import Findings, Kind
+from kvitt.hub.check.stored import Reader
+from kvitt.hub.payouts.changes import event_hash
+from kvitt.hub.payouts.stored import Standing, load
+from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus, worth_of
+from kvitt.store.queries import load as load_queries
+from kvitt.wire.payout_event import encode_event
+
+_SQL = load_queries("payouts_check")
+_SPAN = 500
+
+OVER_ALL = (
+    (Kind.PAYOUT, _SQL.plans_not_as_payouts),
+    (Kind.PAYOUT, _SQL.plans_of_two_payouts),
+    (Kind.PAYOUT, _SQL.postings_not_as_cash_flows),
+    (Kind.PAYOUT, _SQL.intents_not_as_payouts),
+    (Kind.ORPHAN, _SQL.rows_of_no_payout),
+    (Kind.TOLD, _SQL.events_not_told),
+    (Kind.TOLD, _SQL.told_of_no_event),
+    (Kind.TOLD, _SQL.told_out_of_order),
+)
+"""What only all rows together can tell."""
+
+
+class _Event(Struct, frozen=True):
+    sequence: int
+    at: datetime
+    status: str
+    body: bytes
+    hash: bytes
+
+
+def check_payouts(reader: Reader, found: Findings) -> None:
+    """Goes through all payouts, a span at a time, and compares each with what its events and its cash flow give."""
+    for payout_ids in _spans(reader):
+        events: dict[str, list[_Event]] = {payout_id: [] for payout_id in payout_ids}
+        for payout_id, *event in reader.cursor.execute(_SQL.events_of, [payout_ids], binary=True):
+            events[payout_id].append(_Event(*event))
+        found.looked_at("payouts", len(payout_ids))
+        found.looked_at("payout_events", sum(map(len, events.values())))
+        for payout_id, standing in _standings(reader, payout_ids).items():
+            try:
+                wrong = _wrong(standing, events[payout_id]) if standing else ["can not be read"]
+            except Exception as error:  # noqa: BLE001 - what can not even be made again is a difference, and the check goes on
+                wrong = [f"can not be made again: {type(error).__name__}"]
+            for text in wrong:
+                found.differs(Kind.PAYOUT, None, payout_id, text)
+
+
+def _spans(reader: Reader) -> Iterator[list[str]]:
+    after: str | None = None
+    while rows := reader.cursor.execute(_SQL.payouts_after, {"after": after, "limit": _SPAN}).fetchall():
+        payout_ids = [row[0] for row in rows]
+        yield payout_ids
+        after = payout_ids[-1]
+
+
+def _standings(reader: Reader, payout_ids: Sequence[str]) -> dict[str, Standing | None]:
+    """The payouts by id; None for one whose rows hold what no payout has. Such a one is looked for only when a span has it."""
+    try:
+        return dict(load(reader.cursor, payout_ids))
+    except ValueError:
+        return {payout_id: _alone(reader, payout_id) for payout_id in payout_ids}
+
+
+def _alone(reader: Reader, payout_id: str) -> Standing | None:
+    try:
+        return load(reader.cursor, [payout_id])[payout_id]
+    except ValueError:
+        return None
+
+
+def _wrong(standing: Standing, events: Sequence[_Event]) -> Iterator[str] | list[str]:
+    payout, last = standing.payout, events[-1] if events else None
+    if last is None or [event.sequence for event in events] != list(range(payout.sequence + 1)):
+        return [f"has not one event for each number up to {payout.sequence}"]
+    return _differing(standing, events, last)
+
+
+def _differing(standing: Standing, events: Sequence[_Event], last: _Event) -> Iterator[str]:
+    payout, head = standing.payout, b""
+    if (payout.amount, payout.fee) != worth_of(payout.cash_flow):
+        yield "is not worth what its cash flow gives"
+    if events[0].status != PayoutStatus.UNPAID or last.status != payout.status:
+        yield "has another status than its first and last events give"
+    for before, event in pairwise(events):
+        if event.status not in PAYOUT_ARCS[PayoutStatus(before.status)]:
+            yield f"went from {before.status} to {event.status}"
+    for event in events:
+        status = PayoutStatus(event.status)
+        details = payout.cancel_details if status is PayoutStatus.CANCELLED else None
+        snapshot = replace(payout, sequence=event.sequence, status=status, cancel_details=details)
+        if encode_event(snapshot, event.at) != event.body:
+            yield f"has an event {event.sequence} that tells something else"
+        head = event_hash(head, payout.payout_id, event.sequence, event.at, event.body)
+        if head != event.hash:
+            yield f"has an event {event.sequence} with another hash than its content and the one before give"
+        head = event.hash
+    if head != standing.head:
+        yield "names another last event than there is"

@@ -1,0 +1,63 @@
+"""Requests that may be repeated: an Idempotency-Key recognises them, and what was answered is answered again (design §12).
+
+The effects are idempotent by themselves; here stands only who asked what under which key, and the answer. So a process may die between
+an effect and its answer: the repeat does the request again, with the same outcome.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from kvitt.errors import KeyReused, RequestInProgress
+from kvitt.hub.submit import Clock, Connection
+from kvitt.store.queries import load
+
+_SQL = load("requests")
+_BUSY: Final = timedelta(seconds=30)
+"""How long a request is left to whoever began it."""
+
+
+class Answered(Struct, frozen=True):
+    """What was answered to a request."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Begun(Struct, frozen=True):
+    """A request that is ours to answer. `first_at` is when it came for the first time; `again` says that it came before."""
+
+    first_at: datetime
+    again: bool
+
+
+def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> Answered | Begun:
+    """Takes the request, or gives what was answered to it. Raises KeyReused, RequestInProgress."""
+    now = clock()
+    asked = {"subject": subject, "key": key, "digest": digest, "now": now, "until": now + _BUSY}
+    row = connection.execute(_SQL.begin_request, asked, binary=True).fetchone()
+    if row is not None:
+        first_at, again = row
+        assert isinstance(first_at, datetime)
+        return Begun(first_at, bool(again))
+    row = connection.execute(_SQL.request, asked, binary=True).fetchone()
+    assert row is not None, "what could not be begun is there"
+    was, status, content_type, body = row
+    if was != digest:
+        raise KeyReused("the Idempotency-Key was used for another request")
+    if status is None:
+        raise RequestInProgress("a request with this Idempotency-Key is being answered")
+    return Answered(int(str(status)), str(content_type), bytes(body) if isinstance(body, bytes | memoryview) else b"")
+
+
+def answer(connection: Connection, subject: str, key: str, answered: Answered) -> None:
+    """Keeps what was answered."""
+    told = {"subject": subject, "key": key, "status": answered.status, "content_type": answered.content_type, "body": answered.body}
+    connection.execute(_SQL.answer_request, told, binary=True)
+
+
+def give_up(connection: Connection, subject: str, key: str) -> None:
+    """The request could not be answered for now; its repeat may be done at once."""
+    connection.execute(_SQL.release_request, {"subject": subject, "key": key}, binary=True)

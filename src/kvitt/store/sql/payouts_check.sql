@@ -1,0 +1,110 @@
+-- name: payouts_after
+-- The ids of the next payouts; null for the first ones.
+SELECT payout_id FROM payouts.payouts
+WHERE %(after)s::text IS NULL OR payout_id > %(after)s
+ORDER BY payout_id LIMIT %(limit)s;
+
+-- name: events_of
+-- What was told of payouts, with the hashes, each payout's in order.
+SELECT e.payout_id, e.sequence, e.at, e.status, e.body, e.hash
+FROM unnest(%b::text[]) AS w (payout_id)
+CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id ORDER BY v.sequence) AS e;
+
+-- name: plans_not_as_payouts
+-- Payouts of our own ledger whose plans are in other states than theirs: held until it is confirmed or cancelled, committed once it was
+-- confirmed, and cancelled by a rollback, or after a commit by a reversal.
+SELECT NULL::bigint, p.payout_id, 'is ' || p.status || ', and its plans are in other states'
+FROM payouts.payouts AS p
+LEFT JOIN ledger.plans AS l ON l.plan_id = p.plan_id
+LEFT JOIN ledger.plans AS r ON r.plan_id = p.reversal_plan_id
+WHERE p.ledger = 'own'
+  AND NOT coalesce(CASE p.status
+      WHEN 'confirmed' THEN l.state = 'committed' AND p.reversal_plan_id IS NULL
+      WHEN 'cancelled' THEN CASE WHEN p.reversal_plan_id IS NULL THEN l.state = 'rolled back' ELSE l.state = 'committed' AND r.state = 'committed' END
+      ELSE l.state = 'held' AND p.reversal_plan_id IS NULL
+  END, false);
+
+-- name: plans_of_two_payouts
+-- Plans that stand for more than one payout.
+SELECT NULL::bigint, min(w.payout_id), 'shares the plan ' || w.plan_id
+FROM (
+    SELECT payout_id, ledger, plan_id FROM payouts.payouts
+    UNION ALL
+    SELECT payout_id, ledger, reversal_plan_id FROM payouts.payouts WHERE reversal_plan_id IS NOT NULL
+) AS w
+GROUP BY w.ledger, w.plan_id HAVING count(*) > 1;
+
+-- name: postings_not_as_cash_flows
+-- Movements of payouts that are not in the plan as they should be, and postings of their plans that no movement gives.
+WITH plans AS MATERIALIZED (
+    SELECT payout_id, plan_id, false AS reversed FROM payouts.payouts WHERE ledger = 'own'
+    UNION ALL
+    SELECT payout_id, reversal_plan_id, true FROM payouts.payouts WHERE ledger = 'own' AND reversal_plan_id IS NOT NULL
+)
+SELECT NULL::bigint, coalesce(c.payout_id, q.payout_id), 'has another cash flow than its plan'
+FROM (
+    SELECT p.plan_id, f.payout_id, f.position, f.amount, f.currency,
+           CASE WHEN p.reversed THEN f.target ELSE f.source END AS source,
+           CASE WHEN p.reversed THEN f.source ELSE f.target END AS target,
+           CASE WHEN p.reversed THEN 'Revert payout: ' || f.payout_id ELSE coalesce(f.details, 'PAYOUT-' || f.payout_id) END AS description
+    FROM plans AS p JOIN payouts.cash_flow AS f ON f.payout_id = p.payout_id
+) AS c
+FULL JOIN (SELECT p.payout_id, g.* FROM plans AS p JOIN ledger.postings AS g ON g.plan_id = p.plan_id) AS q
+       ON (q.plan_id, q.batch_id, q.position) = (c.plan_id, 1, c.position)
+WHERE (c.source, c.target, c.amount, c.currency, c.description) IS DISTINCT FROM (q.source, q.target, q.amount, q.currency, q.description);
+
+-- name: rows_of_no_payout
+-- Movements and events of payouts that are not there.
+SELECT NULL::bigint, c.payout_id, 'has a cash flow, and is not there'
+FROM payouts.cash_flow AS c WHERE NOT EXISTS (SELECT FROM payouts.payouts AS p WHERE p.payout_id = c.payout_id)
+UNION ALL
+SELECT NULL::bigint, e.payout_id, 'has an event, and is not there'
+FROM payouts.events AS e WHERE NOT EXISTS (SELECT FROM payouts.payouts AS p WHERE p.payout_id = e.payout_id);
+
+-- name: events_not_told
+-- Events that were not put into the outbox, once each, as they are stored.
+SELECT NULL::bigint, e.payout_id, 'has an event ' || e.sequence || ' that is not told as it is'
+FROM payouts.events AS e
+LEFT JOIN outbox AS o ON o.event_id = md5(e.payout_id || ' ' || e.sequence || ' 0')::uuid
+WHERE (o.topic, o.key, o.value, o.headers) IS DISTINCT FROM ('pm-events-payout', convert_to(e.payout_id, 'UTF8'), e.body, '[]'::bytea);
+
+-- name: told_of_no_event
+-- What is told of payouts and is neither an event, nor one that was told again as often as is noted.
+SELECT NULL::bigint, o.outbox_no::text, 'tells of a payout what is no event of it'
+FROM outbox AS o
+WHERE o.topic = 'pm-events-payout'
+  AND NOT EXISTS (
+      SELECT FROM payouts.events AS e
+      JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
+      CROSS JOIN LATERAL generate_series(0, p.republished) AS n (time)
+      WHERE md5(e.payout_id || ' ' || e.sequence || ' ' || n.time)::uuid = o.event_id
+        AND (o.key, o.value) = (convert_to(e.payout_id, 'UTF8'), e.body)
+  );
+
+-- name: told_out_of_order
+-- Payouts of which a later event stands in the outbox before an earlier one.
+SELECT NULL::bigint, w.payout_id, 'is told out of order'
+FROM (
+    SELECT e.payout_id, o.outbox_no, lag(o.outbox_no) OVER (PARTITION BY e.payout_id ORDER BY e.sequence) AS before
+    FROM payouts.events AS e JOIN outbox AS o ON o.event_id = md5(e.payout_id || ' ' || e.sequence || ' 0')::uuid
+) AS w
+WHERE w.outbox_no < w.before;
+
+-- name: intents_not_as_payouts
+-- Payouts of another's ledger that no finished intent has made or ended as they are, and finished intents without their payout.
+SELECT NULL::bigint, p.payout_id, 'is ' || p.status || ' at another ledger, and nothing that was done there gives that'
+FROM payouts.payouts AS p
+LEFT JOIN (
+    SELECT payout_id, array_agg(action || ' ' || plan_id ORDER BY number) AS acts FROM payouts.intents WHERE state = 'done' GROUP BY payout_id
+) AS i ON i.payout_id = p.payout_id
+WHERE p.ledger = 'remote'
+  AND i.acts IS DISTINCT FROM ARRAY['create ' || p.plan_id] || CASE
+      WHEN p.status = 'confirmed' THEN ARRAY['confirm ' || p.plan_id]
+      WHEN p.status = 'cancelled' AND p.reversal_plan_id IS NULL THEN ARRAY['cancel ' || p.plan_id]
+      WHEN p.status = 'cancelled' THEN ARRAY['confirm ' || p.plan_id, 'reverse ' || p.reversal_plan_id]
+      ELSE ARRAY[]::text[]
+  END
+UNION ALL
+SELECT NULL::bigint, i.payout_id, 'was done at another ledger, and is not there'
+FROM payouts.intents AS i
+WHERE i.state = 'done' AND NOT EXISTS (SELECT FROM payouts.payouts AS p WHERE p.payout_id = i.payout_id AND p.ledger = 'remote');

@@ -1,0 +1,107 @@
+"""`kvitt payout` as people use it: the real console script on a database with a loaded party whose shop has money."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from conftest import new_database
+from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from kvitt.hub.check import check
+from kvitt.hub.ledger.post import Post
+from kvitt.store.database import connect
+from ledger_stage import clock, commit, hold, made, moved
+
+NEW = ("create", "--party", "party-1", "--shop", "shop-1", "--currency", "RUB")
+BY = ("--by", "kari", "--approved-by", "ola", "--reason", "as agreed")
+
+
+@pytest.fixture(scope="module")
+def shop(server: str, template: str) -> Iterator[str]:
+    """A database in which the example's party is loaded, and its shop has earned 10,000.00."""
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+        kvitt(conninfo, "party", "load", str(EXAMPLES / "parties.toml"))
+        with connect(conninfo) as connection:
+            row = connection.execute(
+                "SELECT account_id FROM ledger.accounts WHERE request_key LIKE 'party/party-1/shop-1/settlement%'"
+            ).fetchone()
+            assert row is not None
+            post = Post(connection, clock)
+            (bank,) = made(post, 1)
+            earned = moved(bank, int(str(row[0])), 1_000_000)
+            post([hold("earned", earned), commit("earned", earned)])
+        yield conninfo
+
+
+def kvitt(conninfo: str, *arguments: str, fails: int = 0) -> str:
+    """What a command says, on standard output, or on the other one if it ends with status 2."""
+    command = [str(KVITT), *arguments, "--database", conninfo]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == fails, done.stderr
+    return done.stderr if fails == 2 else done.stdout
+
+
+def payout(conninfo: str, *arguments: str, fails: int = 0) -> str:
+    return kvitt(conninfo, "payout", *arguments, fails=fails)
+
+
+def test_every_command_shows_help_with_an_example() -> None:
+    for name in ("", "create", "show", "confirm", "cancel", "paid", "republish", "list"):
+        done = subprocess.run([str(KVITT), "payout", *name.split(), "--help"], capture_output=True, text=True, check=True)
+        assert "Examples:" in done.stdout, name
+
+
+def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
+    before = payout(shop, "list")
+    shown = payout(shop, *NEW, "--amount", "250000", "--id", "cli-1", "--dry-run")
+    assert "would be unpaid" in shown
+    assert re.search(r"1,000,000 +1,000,000 +1,000,000 +1,000,000 +7\d\d,\d{3} +1,000,000", shown)
+    assert payout(shop, "list") == before
+    assert "payout cli-1 is unpaid" in payout(shop, *NEW, "--amount", "250000", "--id", "cli-1")
+    assert "payout cli-1 is paid" in payout(shop, "paid", "cli-1", *BY)
+    assert "would be confirmed" in payout(shop, "confirm", "cli-1", "--dry-run")
+    assert json.loads(payout(shop, "confirm", "cli-1", *BY, "--json"))["status"] == "confirmed"
+    assert "is confirmed already; nothing would be done" in payout(shop, "confirm", "cli-1", "--dry-run")
+    moved_back = payout(shop, "cancel", "cli-1", "--details", "sent back", "--dry-run")
+    assert re.search(r"7\d\d,\d{3} +7\d\d,\d{3} +7\d\d,\d{3} +1,000,000 +1,000,000 +1,000,000", moved_back)
+    assert "payout cli-1 is cancelled" in payout(shop, "cancel", "cli-1", "--details", "sent back", *BY)
+    page = payout(shop, "show", "cli-1")
+    assert re.findall(r"^ *(\d) +\S+ \S+ +(\w+)", page, re.MULTILINE) == [
+        ("0", "unpaid"),
+        ("1", "paid"),
+        ("2", "confirmed"),
+        ("3", "cancelled"),
+    ]
+    assert "is cancelled: sent back" in page
+    assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "lost")
+    assert check(shop).differences == ()
+
+
+def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:
+    made_now = [json.loads(payout(shop, *NEW, "--amount", "100000", "--json"))["payout_id"] for _ in range(2)]
+    listed = [json.loads(line)["payout_id"] for line in payout(shop, "list", "--status", "unpaid", "--json").splitlines()]
+    assert listed[:2] == made_now[::-1]
+    assert made_now[0] in payout(shop, "list", "--party", "party-1", "--shop", "shop-1")
+    assert "there are no such payouts" in payout(shop, "list", "--party", "party-9")
+    for payout_id in made_now:
+        payout(shop, "cancel", payout_id, "--details", "a test", *BY)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fails", "said"),
+    [
+        ((*NEW, "--amount", "99999999", "--dry-run"), 1, "it would be refused: the shop has not that much"),
+        ((*NEW, "--amount", "99999999"), 2, "insufficient_funds, see docs/errors.md#insufficient-funds"),
+        ((*NEW, "--amount", "0"), 2, "insufficient_funds"),
+        ((*NEW, "--amount", "1000", "--id", "x" * 58), 2, "at most 57 characters (invalid_payout"),
+        (("show", "p-404"), 2, "payoutId='p-404' (payout_not_found"),
+        (("confirm", "p-404", "--by", "kari", "--reason", "why"), 2, "needs_second_person"),
+        (("confirm", "p-404"), 2, "name who does it and why"),
+        (("paid", "p-404", *BY), 2, "payout_not_found"),
+    ],
+)
+def test_what_can_not_be_done_is_told_in_one_line(shop: str, arguments: tuple[str, ...], fails: int, said: str) -> None:
+    assert said in payout(shop, *arguments, fails=fails)

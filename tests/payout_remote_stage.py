@@ -140,6 +140,12 @@ class RemoteStage:
         query = "UPDATE payouts.intents SET busy_until = now(), next_try_at = now() WHERE state IN ('forward', 'back')"
         self.connection.execute(query)
 
+    def sweep_once(self) -> int:
+        """Whoever is at work is thought dead, and one intent is carried on."""
+        self.owner_dies()
+        assert self.payouts.remote
+        return self.payouts.remote.sweep()
+
     def sweep(self) -> int:
         """Sweeps what is open, once each; gives how many that were."""
         self.owner_dies()

@@ -60,7 +60,12 @@ class Run:
     def __init__(self, conninfo: str) -> None:
         self.stage, self.number = PayoutStage(conninfo, 2000), next(_runs)
         self.model = Model(2000)
-        self.act = Act(connect(conninfo), clock)
+        self._connection = connect(conninfo)
+        self.act = Act(self._connection, clock)
+
+    def close(self) -> None:
+        self._connection.close()
+        self.stage.close()
 
     def payout_id(self, name: str) -> str:
         return f"{name}-{self.number}"
@@ -105,7 +110,7 @@ def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[lis
         for place in (sound[each] for each in order):
             assert done[place] == run.expect(*batch[place]), (batch, place)
     _compare(run)
-    run.stage.close()
+    run.close()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -115,7 +120,7 @@ def test_calls_are_answered_as_the_model_says(database_of_all: str, batches: lis
     for each in (each for batch in batches for each in batch):
         assert _call(run.stage.payouts, run.payout_id(each[1]), *each) == run.expect(*each)
     _compare(run)
-    run.stage.close()
+    run.close()
 
 
 def _call(payouts: Payouts, payout_id: str, what: str, _: str, value: Any) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request, get, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import JSONBody, Parameter
 from litestar.response import Stream
 from litestar.router import Router
 
@@ -101,7 +101,7 @@ def router(ledger: LedgerService, work: Work) -> list[Router]:
     summary="Make an account",
     description="With an Idempotency-Key a repeat gives the same account.",
 )
-async def create_account(request: Request[Any, Any, Any], data: NewAccountBody, door: Door) -> AccountView:
+async def create_account(request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], door: NamedDependency[Door]) -> AccountView:
     """A new account, at zero."""
     key = request.scope.get("request_key")
     made = await door.made(NewAccount(data.currency, data.description, None, str(key) if key else None))
@@ -109,13 +109,13 @@ async def create_account(request: Request[Any, Any, Any], data: NewAccountBody, 
 
 
 @get("/{account_id:int}", guards=_READ, responses=PROBLEMS, summary="Show an account")
-async def show_account(account_id: NamedAccount, door: Door) -> AccountView:
+async def show_account(account_id: NamedAccount, door: NamedDependency[Door]) -> AccountView:
     """The account with its latest totals."""
     return account_view(await door.account(account_id))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List accounts by id")
-async def list_accounts(door: Door, after: Cursor = None, limit: Limit = 100) -> AccountPage:
+async def list_accounts(door: NamedDependency[Door], after: Cursor = None, limit: Limit = 100) -> AccountPage:
     """A page of accounts."""
     place = _number(after)
     found = await door.looked(lambda ledger: ledger.accounts(place, limit))
@@ -123,7 +123,7 @@ async def list_accounts(door: Door, after: Cursor = None, limit: Limit = 100) ->
 
 
 @get("/{account_id:int}/entries", guards=_READ, responses=PROBLEMS, summary="Show the history of an account, oldest first")
-async def entries(account_id: NamedAccount, door: Door, after: Cursor = None, limit: Limit = 100) -> EntryPage:
+async def entries(account_id: NamedAccount, door: NamedDependency[Door], after: Cursor = None, limit: Limit = 100) -> EntryPage:
     """A page of what happened to the account."""
     await door.account(account_id)
     place = _number(after)
@@ -138,7 +138,7 @@ async def entries(account_id: NamedAccount, door: Door, after: Cursor = None, li
     media_type=_LINES,
     responses={**PROBLEMS, 200: ResponseSpec(EntryView, description="one entry a line", media_type=_LINES, generate_examples=False)},
 )
-async def statement(account_id: NamedAccount, door: Door) -> Stream:
+async def statement(account_id: NamedAccount, door: NamedDependency[Door]) -> Stream:
     """All that happened to the account, a JSON object on each line; memory holds one page."""
     await door.account(account_id)
     return Stream(_lines(account_id, door), media_type=_LINES)
@@ -153,7 +153,7 @@ async def _lines(account_id: int, door: Door) -> AsyncIterator[bytes]:
 
 @get("/{account_id:int}/balance", guards=_READ, responses=PROBLEMS, summary="Show what an account had just before a moment")
 async def balance(
-    account_id: NamedAccount, door: Door, at: Annotated[datetime, Parameter(description="with its zone", examples=[])]
+    account_id: NamedAccount, door: NamedDependency[Door], at: Annotated[datetime, Parameter(description="with its zone", examples=[])]
 ) -> BalanceView:
     """The totals that the account had then."""
     if at.tzinfo is None:
@@ -164,25 +164,25 @@ async def balance(
 
 
 @get("/{plan_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a plan")
-async def show_plan(plan_id: NamedPlan, door: Door) -> PlanView:
+async def show_plan(plan_id: NamedPlan, door: NamedDependency[Door]) -> PlanView:
     """The plan with its batches as they were held."""
     return plan_view(await door.looked(lambda ledger: ledger.plan(plan_id)))
 
 
 @post("/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Hold a batch of a plan")
-async def hold(plan_id: NamedPlan, data: HoldBody, door: Door) -> AffectedView:
+async def hold(plan_id: NamedPlan, data: JSONBody[HoldBody], door: NamedDependency[Door]) -> AffectedView:
     """The postings of the batch are held; the same hold again is answered as the first time."""
     return await door.called(Call(plan_id, Operation.HOLD, (data.batch.batch(),)))
 
 
 @post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Commit a plan")
-async def commit(plan_id: NamedPlan, data: EndBody, door: Door) -> AffectedView:
+async def commit(plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
     """All that the plan holds moves."""
     return await door.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches)))
 
 
 @post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Roll a plan back")
-async def rollback(plan_id: NamedPlan, data: EndBody, door: Door) -> AffectedView:
+async def rollback(plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
     """All that the plan holds is released."""
     return await door.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches)))
 

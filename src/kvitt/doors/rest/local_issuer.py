@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -47,7 +48,7 @@ class LocalIssuer:
         """Whole or not at all, and whoever is first makes it: several processes may start together."""
         made = Ed25519PrivateKey.generate()
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._file.with_name(f".{_FILE}.{os.getpid()}")
+        draft = self._file.with_name(f".{_FILE}.{uuid4().hex}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
             output.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         try:

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from litestar import Request, get, post
-from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 
 from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Work, decode_cursor, encode_cursor, may
@@ -40,7 +40,9 @@ def router(payouts: Payouts, work: Work) -> Router:
     summary="Create a payout",
     description="Holds the funds and stores the payout, or does nothing at all.",
 )
-async def create(request: Request[Any, Any, Any], data: NewPayoutBody, payouts: Payouts, work: Work) -> PayoutView:
+async def create(
+    request: Request[Any, Any, Any], data: JSONBody[NewPayoutBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
+) -> PayoutView:
     """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
     key, begun = request.scope.get("request_key"), request.scope.get("begun")
     payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{key}")) if key else None)
@@ -62,15 +64,15 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None) -> Payout:
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
-async def show(payout_id: NamedPayout, payouts: Payouts, work: Work) -> PayoutView:
+async def show(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> PayoutView:
     """The payout as it stands."""
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")
 async def page(
-    payouts: Payouts,
-    work: Work,
+    payouts: NamedDependency[Payouts],
+    work: NamedDependency[Work],
     *,
     after: Cursor = None,
     limit: Limit = 100,
@@ -90,21 +92,23 @@ async def page(
 
 
 @post("/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Confirm a payout")
-async def confirm(payout_id: NamedPayout, payouts: Payouts, work: Work) -> PayoutView:
+async def confirm(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
     await work.on_thread(lambda: payouts.confirm(payout_id))
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
 @post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Cancel a payout")
-async def cancel(payout_id: NamedPayout, data: CancelBody, payouts: Payouts, work: Work) -> PayoutView:
+async def cancel(
+    payout_id: NamedPayout, data: JSONBody[CancelBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
+) -> PayoutView:
     """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
     await work.on_thread(lambda: payouts.cancel(payout_id, data.details))
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
 @get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
-async def events(payout_id: NamedPayout, payouts: Payouts, work: Work) -> EventList:
+async def events(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> EventList:
     """What was told of it, in order, each sequence number once."""
     found = await work.on_thread(lambda: payouts.events(payout_id))
     return EventList([EventView(each.sequence, each.at, each.status) for each in found])

@@ -46,6 +46,8 @@ def problem_of(error: Exception) -> Problem:
         return _problem(503, "database_unreachable", "the database is away; the request may be made again")
     if isinstance(error, ValidationException):
         return _problem(400, BadRequest.code, "the request breaks rules", _wrongs(error))
+    if isinstance(error, RecursionError):
+        return _problem(400, BadRequest.code, "the JSON is nested too deeply")
     if isinstance(error, HTTPException):
         return _problem(error.status_code, _code(error.status_code), error.detail or HTTPStatus(error.status_code).phrase)
     _log.error("request failed", error=type(error).__name__)

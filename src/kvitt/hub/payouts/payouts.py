@@ -50,8 +50,9 @@ class Payouts:
     ) -> None:
         """`ledger` None: plans are in our own. Who is at work at another's is left alone for `busy_seconds`; `rest` waits between tries."""
         self._clock, self._parties = clock, parties
+        self._writer = _Writer(conninfo, clock)
         self._writers: GroupCommit[Command, Result] = GroupCommit(
-            lambda _: _Writer(conninfo, clock), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
+            lambda _: self._writer, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS)
         self.remote: Remote | None = None
@@ -61,6 +62,7 @@ class Payouts:
     def close(self) -> None:
         """Does what waits, then closes the connections."""
         self._writers.close()
+        self._writer.close()
         self._pool.close()
 
     def create(self, new: NewPayout, deadline: datetime | None = None) -> Payout:
@@ -181,6 +183,11 @@ class _Writer:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS)
         return Act(self._connection, self._clock)(batch)
+
+    def close(self) -> None:
+        """Ends its connection, once nothing is handed in any more."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 def _named(payout_id: str) -> str:

@@ -1,0 +1,272 @@
+"""Who may do what over REST, and what becomes of a request that comes twice (design §11, §12)."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from msgspec import to_builtins
+
+from kvitt.app.clock import utc_now
+from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
+from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
+from kvitt.errors import IssuerUnreachable, NotAuthenticated
+from kvitt.hub.payouts.directory import LocalParties
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.requests import Begun, begin
+from kvitt.store.database import connect
+from patience import until
+from rest_stage import AUDIENCE, Site, earn, rest_site
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def site(ledger_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    earn(ledger_database)
+    with rest_site(ledger_database, Path(tmp_path_factory.mktemp("issuer"))) as made:
+        yield made
+
+
+def routes(site: Site) -> list[tuple[str, str]]:
+    """Every method and path that the description has, with names filled in."""
+    with site.client() as client:
+        paths = client.get("/schema/openapi.json").json()["paths"]
+    filled = {path: path.replace("{payout_id}", "p").replace("{account_id}", "1").replace("{plan_id}", "q") for path in paths}
+    return [(method.upper(), filled[path]) for path, operations in paths.items() for method in operations]
+
+
+def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site) -> None:
+    assert len(routes(site)) == 16
+    for method, path in [*routes(site), ("GET", "/schema/openapi.json"), ("GET", "/nowhere")]:
+        for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}):
+            response = httpx.request(method, f"{site.url}{path}", headers=headers)
+            assert (response.status_code, response.json()["code"]) == (401, "not_authenticated"), (method, path)
+            assert response.headers["www-authenticate"].startswith("Bearer")
+    nothing = {"authorization": f"Bearer {site.issuer.token('app', [], AUDIENCE, HOUR)}"}
+    for method, path in routes(site):
+        response = httpx.request(method, f"{site.url}{path}", headers=nothing)
+        assert (response.status_code, response.json()["code"]) == (403, "not_permitted"), (method, path)
+
+
+def test_reading_does_not_let_one_write(site: Site) -> None:
+    token = site.token(Permission.PAYOUTS_READ, Permission.LEDGER_READ)
+    for method, path in routes(site):
+        response = httpx.request(method, f"{site.url}{path}", headers={"authorization": f"Bearer {token}"})
+        assert (response.status_code == 403) == (method == "POST"), (method, path)
+
+
+class Issuer:
+    """An issuer of the test's own, with a key set in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.key = rsa.generate_private_key(65537, 2048)
+        self.file = file
+        self.publish("one")
+
+    def publish(self, kid: str) -> None:
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
+        self.file.write_text(json.dumps({"keys": [{**public, "kid": kid}]}), "utf-8")
+
+    def token(self, *, algorithm: str = "RS256", kid: str = "one", key: Any = None, **claims: Any) -> str:
+        usual = {"iss": "https://issuer", "aud": "kvitt", "azp": "shop-admin", "exp": datetime.now(UTC) + HOUR}
+        told = {name: value for name, value in (usual | claims).items() if value is not None}
+        return jwt.encode(told, key or self.key, algorithm=algorithm, headers={"kid": kid})
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path / "jwks.json")
+
+
+@pytest.fixture
+def tokens(issuer: Issuer) -> Tokens:
+    grants = Grants({"shop-admin": [Permission.PAYOUTS_READ]}, {"payers": [Permission.PAYOUTS_WRITE]})
+    return Tokens("https://issuer", "kvitt", read_from(issuer.file), grants)
+
+
+def test_the_application_and_its_groups_say_what_one_may(issuer: Issuer, tokens: Tokens) -> None:
+    assert tokens.caller(issuer.token()).permissions == {Permission.PAYOUTS_READ}
+    person = tokens.caller(issuer.token(groups=["payers", "others", 7], sub="kari"))
+    assert (person.permissions, person.subject) == ({Permission.PAYOUTS_READ, Permission.PAYOUTS_WRITE}, "shop-admin/kari")
+    assert tokens.caller(issuer.token(azp=None, client_id="shop-admin")).permissions == {Permission.PAYOUTS_READ}
+    assert tokens.caller(issuer.token(azp="stranger", scope="payouts:write")).permissions == frozenset()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://other"},
+        {"aud": "other"},
+        {"exp": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"exp": None},
+        {"iss": None},
+        {"nbf": datetime(2999, 1, 1, tzinfo=UTC)},
+        {"azp": None},
+        {"azp": 7},
+        {"kid": "two"},
+        {"key": rsa.generate_private_key(65537, 2048)},
+        {"algorithm": "HS256", "key": "secret" * 8},
+        {"algorithm": "none", "key": None},
+        {"algorithm": "RS512"},
+    ],
+    ids=lambda claims: next(iter(claims)),
+)
+def test_a_token_that_is_not_valid_here_lets_nobody_in(issuer: Issuer, tokens: Tokens, claims: dict[str, Any]) -> None:
+    if claims.get("algorithm") == "none":
+        token = jwt.encode({"iss": "https://issuer", "aud": "kvitt", "azp": "a", "exp": 4e9}, None, algorithm="none")
+    else:
+        token = issuer.token(**claims)
+    with pytest.raises(NotAuthenticated):
+        tokens.caller(token)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é" * 10, "x" * 100_000])
+def test_what_is_no_token_lets_nobody_in(tokens: Tokens, token: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        tokens.caller(token)
+
+
+def test_an_issuer_that_was_never_reached_is_told_as_such(issuer: Issuer) -> None:
+    away = Tokens("https://issuer", "kvitt", fetched_from("http://127.0.0.1:9/jwks"), Grants())
+    with pytest.raises(IssuerUnreachable):
+        away.caller(issuer.token())
+
+
+def test_keys_are_not_fetched_again_at_every_wrong_token(issuer: Issuer) -> None:
+    fetched = 0
+
+    def fetch() -> Any:
+        nonlocal fetched
+        fetched += 1
+        return json.loads(issuer.file.read_bytes())
+
+    tokens = Tokens("https://issuer", "kvitt", fetch, Grants())
+    tokens.caller(issuer.token())
+    for number in range(20):
+        with pytest.raises(NotAuthenticated):
+            tokens.caller(issuer.token(kid=f"unknown {number}"))
+    assert fetched == 1
+
+
+def test_the_local_issuer_keeps_its_key_to_itself_and_makes_it_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda _: LocalIssuer(tmp_path / "data"), range(4)))
+    assert len({json.dumps(each.keys()) for each in made}) == 1
+    (file,) = (tmp_path / "data").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    tokens = Tokens(ISSUER, AUDIENCE, made[0].keys, Grants(by_scope=True))
+    token = made[1].token("me", [Permission.LEDGER_READ], AUDIENCE, HOUR)
+    assert tokens.caller(token).permissions == {Permission.LEDGER_READ}
+
+
+BODY = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": 10_000, "currency": "RUB"}}
+
+
+def test_a_request_that_comes_twice_is_done_once_and_answered_alike(site: Site) -> None:
+    with site.client() as client:
+        first = client.post("/payouts", json=BODY, headers={"idempotency-key": "twice"})
+        again = client.post("/payouts", json=BODY, headers={"idempotency-key": "twice"})
+        assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+        assert "idempotency-replayed" not in first.headers
+        assert again.headers["idempotency-replayed"] == "true"
+        client.post(f"/payouts/{first.json()['payout_id']}/confirm")
+        assert client.post("/payouts", json=BODY, headers={"idempotency-key": "twice"}).content == first.content
+        other = client.post("/payouts", json={**BODY, "shop_id": "shop-2"}, headers={"idempotency-key": "twice"})
+        assert (other.status_code, other.json()["code"]) == (409, "key_reused")
+        elsewhere = client.post("/accounts", json=BODY, headers={"idempotency-key": "twice"})
+        assert elsewhere.json()["code"] == "key_reused"
+    with site.client(application="others") as client:
+        assert client.post("/payouts", json=BODY, headers={"idempotency-key": "twice"}).json()["payout_id"] != first.json()["payout_id"]
+
+
+def test_a_refusal_is_an_answer_too_but_a_missing_permission_is_none(site: Site) -> None:
+    poor = {**BODY, "cash": {"amount": 10**12, "currency": "RUB"}}
+    with site.client(Permission.PAYOUTS_READ) as reader:
+        assert reader.post("/payouts", json=poor, headers={"idempotency-key": "poor"}).status_code == 403
+    with site.client() as client:
+        first = client.post("/payouts", json=poor, headers={"idempotency-key": "poor"})
+        assert (first.status_code, first.json()["code"]) == (409, "insufficient_funds")
+        again = client.post("/payouts", json=poor, headers={"idempotency-key": "poor"})
+        assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+        for key in ("", "x" * 256):
+            assert client.post("/payouts", json=BODY, headers={"idempotency-key": key}).json()["code"] == "bad_request"
+
+
+def test_equal_requests_at_the_same_time_have_one_effect(site: Site) -> None:
+    together = threading.Barrier(8)
+
+    def ask(_: int) -> httpx.Response:
+        with site.client() as client:
+            together.wait()
+            return client.post("/accounts", json={"currency": "RUB"}, headers={"idempotency-key": "at once"})
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(ask, range(8)))
+    made = {each.json()["account_id"] for each in answers if each.status_code == 201}
+    assert len(made) == 1
+    for each in answers:
+        assert each.status_code == 201 or (each.json()["code"], each.headers["retry-after"]) == ("request_in_progress", "1")
+
+
+def test_a_payout_whose_process_died_before_it_answered_is_the_answer_to_the_repeat(site: Site) -> None:
+    """The process took the request, made the payout, and was gone; its time has run out."""
+    with site.client() as client:
+        probe = client.post("/payouts", json=BODY, headers={"idempotency-key": "probe"})
+        assert probe.status_code == 201
+    for key, named in (("died", None), ("died with a name", "named-by-caller")):
+        body = BODY if named is None else {**BODY, "payout_id": named}
+        with site.client() as client:
+            first = client.post("/payouts", json=body, headers={"idempotency-key": key}).json()
+            with connect(site.conninfo) as connection:
+                connection.execute("UPDATE rest.requests SET status = NULL, body = NULL, busy_until = '-infinity' WHERE key = %s", (key,))
+            again = client.post("/payouts", json=body, headers={"idempotency-key": key})
+            assert (again.status_code, again.json()) == (201, first)
+
+
+def test_a_payout_that_somebody_else_made_before_is_no_answer_to_a_repeat(site: Site) -> None:
+    parties = LocalParties(site.conninfo)
+    payouts = Payouts(site.conninfo, utc_now, parties)
+    payouts.create(NewPayout("party-1", "shop-1", Cash(10_000, "RUB"), "taken-before"))
+    payouts.close()
+    parties.close()
+    body = {**BODY, "payout_id": "taken-before"}
+    with site.client() as client:
+        assert client.post("/payouts", json=body, headers={"idempotency-key": "late"}).status_code == 409
+        with connect(site.conninfo) as connection:
+            connection.execute("UPDATE rest.requests SET status = NULL, body = NULL, busy_until = '-infinity' WHERE key = 'late'")
+        assert client.post("/payouts", json=body, headers={"idempotency-key": "late"}).json()["code"] == "payout_already_exists"
+
+
+def test_a_request_that_another_process_is_at_work_on_is_left_to_it(database: str) -> None:
+    with connect(database) as connection:
+        first = begin(connection, utc_now, "me", "key", b"digest")
+        assert isinstance(first, Begun)
+        assert not first.again
+        with pytest.raises(Exception, match="is being answered"):
+            begin(connection, utc_now, "me", "key", b"digest")
+        later = begin(connection, lambda: utc_now() + timedelta(seconds=31), "me", "key", b"digest")
+        assert to_builtins(later) == {"first_at": to_builtins(first)["first_at"], "again": True}
+
+
+def test_a_database_that_is_away_is_told_and_the_same_request_works_later(site: Site) -> None:
+    with site.client() as client:
+        with connect(site.conninfo) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+        def works() -> bool:
+            answer = client.post("/accounts", json={"currency": "RUB"}, headers={"idempotency-key": "after the storm"})
+            assert answer.status_code in {201, 503}, answer.text
+            return answer.status_code == 201
+
+        until(works, what="the door does not find back to its database")

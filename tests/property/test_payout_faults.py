@@ -1,0 +1,124 @@
+"""Whatever the line to another's ledger loses, delays or breaks, and whoever dies: in the end the ledger holds what the payouts say."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from conftest import new_database
+from kvitt.errors import KvittError, PayoutNotFound
+from kvitt.hub.check import check
+from kvitt.hub.payouts.values import Payout
+from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus
+from ledger_stage import sums_are_zero
+from payout_remote_stage import Fault, RemoteStage, remote_stage
+from payout_stage import statuses, told, wanted
+
+EARNED = 3000
+Act = tuple[str, str, list[Fault]]
+
+
+@pytest.fixture(scope="module")
+def databases(server: str, template: str) -> Iterator[tuple[str, str]]:
+    """One for payouts and one for their ledger; what all runs left behind is clean in the end."""
+    name = str(conninfo_to_dict(template)["dbname"])
+    with new_database(server, name) as ours, new_database(server, name) as theirs:
+        yield ours, theirs
+        assert [check(each).differences for each in (ours, theirs)] == [(), ()]
+
+
+def acts() -> st.SearchStrategy[list[Act]]:
+    """What is done to few payouts, each with what the line does to its calls; sweeps, deaths and late arrivals in between."""
+    faults = st.lists(st.sampled_from([*Fault, Fault.FINE, Fault.FINE]), max_size=4)
+    what = st.sampled_from(["create", "create", "confirm", "cancel", "cancel", "paid", "sweep", "late", "taken over"])
+    return st.lists(st.tuples(what, st.sampled_from("ab"), faults), min_size=2, max_size=12)
+
+
+class Line:
+    """One history on a stage."""
+
+    def __init__(self, stage: RemoteStage) -> None:
+        self.stage, self.number = stage, next(_numbers)
+
+    def payout_id(self, name: str) -> str:
+        return f"{name}-{self.number}"
+
+    def do(self, what: str, name: str, faults: list[Fault]) -> None:
+        """An act; kvitt's own refusals are as good as any other outcome."""
+        stage, payouts, payout_id = self.stage, self.stage.payouts, self.payout_id(name)
+        stage.ledger.faults = list(faults)
+        try:
+            if what == "create":
+                payouts.create(wanted(payout_id, 1000))
+            elif what == "confirm":
+                payouts.confirm(payout_id)
+            elif what == "cancel":
+                payouts.cancel(payout_id, "no")
+            elif what == "paid":
+                payouts.paid(payout_id, "kari", "a test", "ola")
+            elif what == "sweep":
+                stage.sweep_once()
+            elif what == "late":
+                stage.ledger.deliver_late()
+            else:
+                # Whoever calls next is thought dead before it hears of what it called.
+                stage.ledger.after_next = stage.sweep_once
+                payouts.confirm(payout_id)
+        except KvittError:
+            return
+
+    def settle(self) -> None:
+        """The line is mended, what was under way arrives at once, and then the sweeper ends what is left."""
+        self.stage.ledger.faults, self.stage.ledger.after_next = [], None
+        self.stage.ledger.deliver_late()
+        while self.stage.sweep():
+            continue
+
+    def found(self, name: str) -> Payout | None:
+        try:
+            return self.stage.payouts.get(self.payout_id(name))
+        except PayoutNotFound:
+            return None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=acts())
+def test_in_the_end_the_ledger_holds_what_the_payouts_say(databases: tuple[str, str], history: list[Act]) -> None:
+    with remote_stage(*databases, EARNED) as stage:
+        line = Line(stage)
+        for act in history:
+            line.do(*act)
+        line.settle()
+        payouts = [found for name in "ab" if (found := line.found(name))]
+        confirmed = sum(each.status is PayoutStatus.CONFIRMED for each in payouts)
+        still_open = sum(each.status in (PayoutStatus.UNPAID, PayoutStatus.PAID) for each in payouts)
+        own = EARNED - 1005 * confirmed
+        assert stage.totals()[0] == (own, own - 1005 * still_open, own)
+        sums_are_zero(stage.ledger.connection)
+        for each in payouts:
+            heard = statuses(told(stage.connection, each.payout_id))
+            assert [number for number, _ in heard] == list(range(each.sequence + 1))
+            assert heard[0] == (0, "unpaid")
+            assert all(PayoutStatus(later) in PAYOUT_ARCS[PayoutStatus(earlier)] for (_, earlier), (_, later) in pairwise(heard))
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(faults=st.lists(st.lists(st.sampled_from(list(Fault)), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_a_caller_that_goes_on_asking_gets_its_payout_once(databases: tuple[str, str], faults: list[list[Fault]]) -> None:
+    with remote_stage(*databases, EARNED) as stage:
+        line = Line(stage)
+        payout_id = line.payout_id("a")
+        for each in faults:
+            line.do("create", "a", each)
+        line.settle()
+        if line.found("a") is None:
+            stage.payouts.create(wanted(payout_id, 1000))
+        stage.ledger.deliver_late()
+        assert stage.totals()[0] == (EARNED, EARNED - 1005, EARNED)
+        assert statuses(told(stage.connection, payout_id)) == [(0, "unpaid")]
+
+
+_numbers = iter(range(1, 1_000_000))

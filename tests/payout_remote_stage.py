@@ -119,7 +119,8 @@ class RemoteStage:
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt remote stage")
         self.settlement, self.payout, self.system, bank = made(self.ledger.post, 4)
         earned = moved(bank, self.settlement, money)
-        self.ledger.post([hold("earned", earned), commit("earned", earned)])
+        plan_id = f"earned-{self.settlement}"
+        assert all(isinstance(each, Done) for each in self.ledger.post([hold(plan_id, earned), commit(plan_id, earned)]))
         self.terms = FixedTerms(self.settlement, self.payout, self.system)
         self.while_waiting: Callable[[], object] | None = None
         self.payouts = Payouts(conninfo, clock, self.terms, self.ledger, busy_seconds=600.0, rest=self._rest)

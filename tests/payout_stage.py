@@ -87,7 +87,7 @@ class PayoutStage:
 
     def fund(self, money: int) -> None:
         """The shop earns this much."""
-        posting, plan_id = moved(self.bank, self.settlement, money), f"earned-{next(_funds)}"
+        posting, plan_id = moved(self.bank, self.settlement, money), f"earned-{self.settlement}-{next(_funds)}"
         assert all(isinstance(each, Done) for each in self.post([hold(plan_id, posting), commit(plan_id, posting)]))
 
     def totals(self) -> tuple[tuple[int, int, int], ...]:

@@ -21,6 +21,8 @@ from kvitt.hub.ledger.calls import Account, Answer
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
+_NOT_ASKED: Final = frozenset({"payouts", "work", "door", "request", "data"})
+"""What routes are given that no caller can say."""
 _TOLD: Final = {
     400: "the request breaks rules",
     401: "no valid token",
@@ -39,11 +41,15 @@ PROBLEMS: Final = {
 
 
 def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
-    """A guard that lets in who has the permission. Raises NotPermitted."""
+    """A guard that lets in who has the permission and asks nothing that the route does not know. Raises NotPermitted, BadRequest."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if permission not in connection.scope["caller"].permissions:  # type: ignore[typeddict-item]
             raise NotPermitted(f"{permission.value} is needed")
+        # A name that is misspelt would otherwise be no condition at all.
+        known = handler.parsed_fn_signature.parameters.keys() - _NOT_ASKED - connection.path_params.keys()
+        if strange := sorted(connection.query_params.keys() - known):
+            raise BadRequest(*((name, "is no parameter here") for name in strange))
 
     return guard
 

@@ -1,9 +1,11 @@
 """The rights that the deployment guide gives the role of PostgreSQL are enough for a hub, and no more than that."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -13,12 +15,14 @@ from hub_messages import aap
 from hub_stage import staged
 from kvitt.app import Hub
 from kvitt.config import Settings
+from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from patience import until
+from rest_stage import ALL, AUDIENCE, earn
 
 GRANTS = (Path(__file__).parents[2] / "examples/deploy/grants.sql").read_text("utf-8")
 
@@ -41,11 +45,20 @@ def limited(database: str) -> Iterator[str]:
         owner.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-def test_a_hub_does_all_of_its_work_with_them(limited: str) -> None:
-    hub = Hub(limited, Settings())
+def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> None:
+    hub = Hub(limited, Settings(data=tmp_path))
     hub.start()
     try:
         until(lambda: all(state.condition is Condition.WORKS for state in hub.board.states()), what="a role lacks a right")
+        earn(limited)
+        assert hub.doors is not None
+        token = LocalIssuer(tmp_path).token("tests", ALL, AUDIENCE, timedelta(hours=1))
+        with httpx.Client(base_url=hub.doors.rest.url, headers={"authorization": f"Bearer {token}"}, timeout=30) as caller:
+            body = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": 10_000, "currency": "RUB"}}
+            made = caller.post("/payouts", json=body, headers={"idempotency-key": "once"}).json()
+            for step, details in (("confirm", None), ("cancel", {"details": "back"})):
+                answer = caller.post(f"/payouts/{made['payout_id']}/{step}", json=details)
+                assert answer.status_code == 200, answer.text
     finally:
         hub.stop()
     with staged(limited) as stage:
@@ -60,7 +73,17 @@ def test_a_hub_does_all_of_its_work_with_them(limited: str) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["DELETE FROM orders", "DELETE FROM audit", "TRUNCATE outbox", "DROP TABLE cases", "UPDATE migrations SET version_num = '0001'"],
+    [
+        "DELETE FROM orders",
+        "DELETE FROM audit",
+        "TRUNCATE outbox",
+        "DROP TABLE cases",
+        "UPDATE migrations SET version_num = '0001'",
+        "UPDATE ledger.postings SET amount = 0",
+        "DELETE FROM ledger.entries",
+        "UPDATE payouts.events SET status = 'paid'",
+        "DELETE FROM payouts.payouts",
+    ],
 )
 def test_they_let_nobody_remove_what_was(limited: str, statement: str) -> None:
     with connect(limited) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -1,5 +1,6 @@
 """The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can tell."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from kvitt.wire import topics
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
+_SEED_BITS = 62
 _OVER_ALL = (
     (Kind.ORPHAN, SQL.messages_of_no_case),
     (Kind.ORPHAN, SQL.orders_of_no_case),
@@ -43,8 +45,8 @@ _OVER_ALL = (
     (Kind.LEDGER, SQL.ledger_currencies_differ),
     (Kind.LEDGER, SQL.ledger_histories_differ),
     (Kind.LEDGER, SQL.ledger_plans_differ),
+    (Kind.LEDGER, SQL.ledger_batches_differ),
     (Kind.LEDGER, SQL.ledger_entries_differ),
-    (Kind.LEDGER, SQL.ledger_rows_of_no_plan),
     *_OVER_ALL_PAYOUTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
@@ -105,9 +107,12 @@ class _Check:
         return frozenset(PaymentId(row[0]) for row in rows)
 
     def _check_over_all(self) -> None:
-        """Walks whole tables; what is found comes through a cursor of the server, since it may be as much as there is."""
-        arguments = {"outputs": list(topics.OUTPUTS)}
+        """Walks whole tables; what is found comes row by row, since it may be as much as there is.
+
+        It is streamed and not fetched through a cursor of the server: for those PostgreSQL never uses more than one processor.
+        """
+        arguments = {"outputs": list(topics.OUTPUTS), "seed": secrets.randbits(_SEED_BITS)}
+        self._cursor.execute(SQL.sort_in_memory)
         for kind, statement in _OVER_ALL:
-            with self._cursor.connection.cursor("over_all") as walk:
-                for case_no, subject, text in walk.execute(statement, arguments):
-                    self._found.differs(kind, case_no, subject, text)
+            for case_no, subject, text in self._cursor.stream(statement, arguments):
+                self._found.differs(kind, case_no, subject, text)

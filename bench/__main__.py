@@ -34,6 +34,8 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "kafka_relay": kafka_relay.run,
         "over_brokers": over_brokers.run,
         "catch_up": catch_up.run,
+        "ledger": ledger.run,
+        "ledger_size": ledger_size.run,
         "woody": woody.run,
     }
 )

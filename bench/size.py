@@ -20,6 +20,10 @@ class Size(Struct, frozen=True):
     transfers: int
     circle: int
     rounds: int
+    transfers: int
+    transfers_alone: int
+    circle: int
+    postings: int
 
 
 FULL = Size(
@@ -37,6 +41,10 @@ FULL = Size(
     transfers=10_000,
     circle=40_000,
     rounds=3,
+    transfers=20_000,
+    transfers_alone=2_000,
+    circle=40_000,
+    postings=300_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -53,4 +61,8 @@ QUICK = Size(
     transfers=1_000,
     circle=1_000,
     rounds=1,
+    transfers=3_000,
+    transfers_alone=400,
+    circle=4_000,
+    postings=60_000,
 )

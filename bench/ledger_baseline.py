@@ -1,0 +1,85 @@
+"""The baseline: each hold and each commit a transaction of its own with row locks, from several worker processes (payout_manager §4.4)."""
+
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from typing import Any
+
+import psycopg
+
+from bench.ledger_shapes import Transfer
+from kvitt.hub.ledger.calls import Call
+from kvitt.rules.ledger import MOST, Operation, Posting, Totals, after_final, after_hold, net_by_account
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+
+_SQL = load("ledger_baseline", package="bench")
+_Cursor = psycopg.Cursor[Any]
+Shape = Callable[[Sequence[int], int, str], list[Transfer]]
+
+
+def _call(connection: psycopg.Connection[Any], call: Call) -> None:
+    """Does one call whole; raises AssertionError where the contract refuses, which no transfer of the benchmark comes to."""
+    batch = call.batches[0]
+    named: dict[str, object] = {"plan_id": call.plan_id, "batch_id": batch.batch_id, "operation": "HOLD"}
+    is_hold = call.operation is Operation.HOLD
+    with connection.transaction(), connection.cursor() as cursor:
+        earlier = cursor.execute(_SQL.read_plan, named).fetchone()
+        assert cursor.execute(_SQL.hold_plan if is_hold else _SQL.end_plan, named).fetchone(), "the plan is in no state for this"
+        if earlier:
+            stored = {(row[0], Posting(*row[1:])) for row in cursor.execute(_SQL.read_postings, named)}
+            assert stored == {(batch.batch_id, posting) for posting in batch.postings}, "the plan was held with these postings"
+        _write(cursor, call, MOST if not is_hold else batch.batch_id)
+
+
+def _write(cursor: _Cursor, call: Call, log_batch_id: int) -> None:
+    batch, operation = call.batches[0], call.operation
+    net = net_by_account(batch.postings)
+    ids = {"ids": sorted(net)}
+    cursor.execute(_SQL.lock_accounts, ids)
+    states = {row[0]: (row[1], Totals(row[2], row[4], row[3])) for row in cursor.execute(_SQL.read_states, ids)}
+    for posting in batch.postings:
+        assert states[posting.source][0] == states[posting.target][0] == posting.currency, "accounts are of one currency"
+        cursor.execute(_SQL.add_posting, (call.plan_id, batch.batch_id, *posting[:2], operation.value, *posting[2:]))
+    for account_id, change in net.items():
+        was = states[account_id][1]
+        now = after_hold(was, 0, change) if operation is Operation.HOLD else after_final(was, operation, change)
+        moved = (now.own - was.own, now.most - was.most, now.least - was.least)
+        row = (call.plan_id, log_batch_id, account_id, operation.value, now.own, now.most, now.least, *moved, change < 0)
+        cursor.execute(_SQL.add_account_log, row)
+
+
+def _work(conninfo: str, shape: Shape, accounts: Sequence[int], count: int, worker: int, starting: Any, started: Any) -> None:
+    transfers = shape(accounts, count, f"w{worker}")
+    with connect(conninfo, application="kvitt bench") as connection:
+        starting.release()
+        started.wait()
+        for each in transfers:
+            _call(connection, each.hold)
+            _call(connection, each.commit)
+
+
+def per_second(conninfo: str, shape: Shape, accounts: int, count: int, workers: int) -> float:
+    """Transfers per second of `workers` processes that share `count` transfers of a shape over `accounts` fresh accounts."""
+    with connect(conninfo, application="kvitt bench") as connection:
+        connection.execute(_SQL.make_tables)
+        ids = [row[0] for row in connection.execute(_SQL.make_accounts, {"count": accounts})]
+        context = get_context("spawn")
+        starting, started = context.Semaphore(0), context.Event()
+        each = count // workers
+        crew = [
+            context.Process(target=_work, args=(conninfo, shape, ids, each, worker, starting, started), daemon=True)
+            for worker in range(workers)
+        ]
+        for process in crew:
+            process.start()
+        for _ in crew:
+            starting.acquire()
+        began = time.perf_counter()
+        started.set()
+        for process in crew:
+            process.join()
+        seconds = time.perf_counter() - began
+        assert all(process.exitcode == 0 for process in crew), "every worker did all of its transfers"
+        assert connection.execute(_SQL.sums).fetchone() == (0, 0), "sums are zero and nothing is open"
+    return each * workers / seconds

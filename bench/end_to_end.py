@@ -9,10 +9,10 @@ import psycopg
 
 from bench.messages import DP_TOPIC, dp
 from bench.place import Place
-from bench.processes import hub_process
+from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import ROLES, utc_now
+from kvitt.app import utc_now
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.store.database import connect
 
@@ -48,7 +48,7 @@ def _running(conninfo: str, *, apart: bool) -> Iterator[None]:
     with ExitStack() as running:
         if apart:
             running.enter_context(hub_process(conninfo, ["emulator"]))
-            running.enter_context(hub_process(conninfo, [role for role in ROLES if role != "emulator"]))
+            running.enter_context(hub_process(conninfo, [role for role in CASE_ROLES if role != "emulator"]))
         else:
             running.enter_context(hub_process(conninfo))
         yield

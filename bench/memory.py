@@ -2,10 +2,9 @@
 
 from bench.end_to_end import log_new_cases, wait_until_answered
 from bench.place import Place
-from bench.processes import hub_process, resident_mib
+from bench.processes import CASE_ROLES, hub_process, resident_mib
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import ROLES
 from kvitt.doors.embedded_log import make_topics
 from kvitt.store.database import connect
 
@@ -19,7 +18,7 @@ def run(place: Place, size: Size) -> None:
     resident = []
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         make_topics(connection)
-        with hub_process(conninfo, ["emulator"]), hub_process(conninfo, [role for role in ROLES if role != "emulator"]) as hub:
+        with hub_process(conninfo, ["emulator"]), hub_process(conninfo, [role for role in CASE_ROLES if role != "emulator"]) as hub:
             for look in range(_LOOKS):
                 log_new_cases(connection, look * step, step)
                 wait_until_answered(connection, (look + 1) * step)

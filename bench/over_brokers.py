@@ -11,14 +11,13 @@ from confluent_kafka import Message
 from bench import end_to_end
 from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
-from bench.processes import hub_process
+from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import ROLES
 
 LEAST_PER_SECOND, MOST_P99_MS = 400, 250
 _WARMING = 600
-_HUB = [role for role in ROLES if role not in ("emulator", "rapid")]
+_HUB = [role for role in CASE_ROLES if role not in ("emulator", "rapid")]
 _RECEIVED, _FINAL = b'"status":"MOTTATT"', (b'"status":"OK"', b'"status":"FEILET"')
 _EVERYTHING = "PostgreSQL, Kafka, Artemis, hub, rail and sender on the same cores"
 

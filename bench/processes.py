@@ -8,11 +8,13 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from kvitt.app import ROLES, Hub
+from kvitt.app import LISTENERS, ROLES, Hub
 from kvitt.config import Settings, load_settings
 
 _KIB_PER_MIB = 1024
 _STOP_SECONDS = 15.0
+CASE_ROLES = tuple(role for role in ROLES if role not in LISTENERS)
+"""What a hub of case messages plays: it answers no calls."""
 
 
 def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
@@ -25,7 +27,7 @@ def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
 
 
 @contextmanager
-def hub_process(conninfo: str, roles: Sequence[str] = ROLES, settings: Settings | None = None) -> Iterator[BaseProcess]:
+def hub_process(conninfo: str, roles: Sequence[str] = CASE_ROLES, settings: Settings | None = None) -> Iterator[BaseProcess]:
     """A process with these roles; ended in order, so that what it held of brokers does not keep its successor waiting, or killed."""
     process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles), settings or load_settings()), daemon=True)
     process.start()

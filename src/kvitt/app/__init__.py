@@ -2,6 +2,6 @@
 
 from kvitt.app.clock import utc_now
 from kvitt.app.databases import database
-from kvitt.app.hub import ROLES, Hub, operations
+from kvitt.app.hub import LISTENERS, ROLES, Hub, operations
 
-__all__ = ["ROLES", "Hub", "database", "operations", "utc_now"]
+__all__ = ["LISTENERS", "ROLES", "Hub", "database", "operations", "utc_now"]

@@ -13,6 +13,8 @@ from bench import (
     large_case,
     large_store,
     latency,
+    ledger,
+    ledger_size,
     memory,
     over_brokers,
     submit,

@@ -35,7 +35,9 @@ def _rounds(group: Writers, transfers: Sequence[list[Transfer]]) -> tuple[Taken,
 class _Shape:
     """A shape on a fresh database, with its rounds."""
 
-    def __init__(self, place: Place, size: Size, make: Callable[[Sequence[int], int, str], list[Transfer]], accounts: int, count: int) -> None:
+    def __init__(
+        self, place: Place, size: Size, make: Callable[[Sequence[int], int, str], list[Transfer]], accounts: int, count: int
+    ) -> None:
         self.count = count
         with place.database() as conninfo:
             ids = _make(conninfo, accounts)

@@ -17,8 +17,6 @@ class Size(Struct, frozen=True):
     checked_cases: int
     relayed: int
     waiting: int
-    transfers: int
-    circle: int
     rounds: int
     transfers: int
     transfers_alone: int
@@ -38,8 +36,6 @@ FULL = Size(
     checked_cases=10_000,
     relayed=60_000,
     waiting=100_000,
-    transfers=10_000,
-    circle=40_000,
     rounds=3,
     transfers=20_000,
     transfers_alone=2_000,
@@ -58,8 +54,6 @@ QUICK = Size(
     checked_cases=1_000,
     relayed=5_000,
     waiting=3_000,
-    transfers=1_000,
-    circle=1_000,
     rounds=1,
     transfers=3_000,
     transfers_alone=400,

@@ -1,7 +1,7 @@
 """Whatever the line to another's ledger loses, delays or breaks, and whoever dies: in the end the ledger holds what the payouts say."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -83,7 +83,7 @@ class Line:
             return None
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(begin=st.sampled_from([[], ["create"], ["create", "confirm"]]), history=acts())
 def test_in_the_end_the_ledger_holds_what_the_payouts_say(databases: tuple[str, str], begin: list[str], history: list[Act]) -> None:
     with remote_stage(*databases, EARNED) as stage:
@@ -92,18 +92,35 @@ def test_in_the_end_the_ledger_holds_what_the_payouts_say(databases: tuple[str, 
             line.do(what, "a", [], thought_dead=False)
         for act in history:
             line.do(*act)
-        line.settle()
-        payouts = [found for name in "ab" if (found := line.found(name))]
-        confirmed = sum(each.status is PayoutStatus.CONFIRMED for each in payouts)
-        still_open = sum(each.status in (PayoutStatus.UNPAID, PayoutStatus.PAID) for each in payouts)
-        own = EARNED - 1005 * confirmed
-        assert stage.totals()[0] == (own, own - 1005 * still_open, own)
-        sums_are_zero(stage.ledger.connection)
-        for each in payouts:
-            heard = statuses(told(stage.connection, each.payout_id))
-            assert [number for number, _ in heard] == list(range(each.sequence + 1))
-            assert heard[0] == (0, "unpaid")
-            assert all(PayoutStatus(later) in PAYOUT_ARCS[PayoutStatus(earlier)] for (_, earlier), (_, later) in pairwise(heard))
+        _ends_well(line)
+
+
+@pytest.mark.parametrize("steps", [["create"], ["create", "confirm"], ["create", "cancel"], ["create", "confirm", "cancel"]], ids="-".join)
+def test_no_two_faults_of_a_step_leave_anything_behind(databases: tuple[str, str], steps: list[str]) -> None:
+    for faults in product(Fault, repeat=2):
+        for thought_dead in (False, True):
+            with remote_stage(*databases, EARNED) as stage:
+                line = Line(stage)
+                for what in steps[:-1]:
+                    line.do(what, "a", [], thought_dead=False)
+                line.do(steps[-1], "a", list(faults), thought_dead)
+                _ends_well(line)
+
+
+def _ends_well(line: Line) -> None:
+    """Once everything is settled, the ledger's balances follow from the payouts, and the events from their states."""
+    line.settle()
+    stage, payouts = line.stage, [found for name in "ab" if (found := line.found(name))]
+    confirmed = sum(each.status is PayoutStatus.CONFIRMED for each in payouts)
+    still_open = sum(each.status in (PayoutStatus.UNPAID, PayoutStatus.PAID) for each in payouts)
+    own = EARNED - 1005 * confirmed
+    assert stage.totals()[0] == (own, own - 1005 * still_open, own)
+    sums_are_zero(stage.ledger.connection)
+    for each in payouts:
+        heard = statuses(told(stage.connection, each.payout_id))
+        assert [number for number, _ in heard] == list(range(each.sequence + 1))
+        assert heard[0] == (0, "unpaid")
+        assert all(PayoutStatus(later) in PAYOUT_ARCS[PayoutStatus(earlier)] for (_, earlier), (_, later) in pairwise(heard))
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -49,8 +50,8 @@ def _write(cursor: _Cursor, call: Call, log_batch_id: int) -> None:
         cursor.execute(_SQL.add_account_log, row)
 
 
-def _work(conninfo: str, shape: Shape, accounts: Sequence[int], count: int, worker: int, starting: Any, started: Any) -> None:
-    transfers = shape(accounts, count, f"w{worker}")
+def _work(conninfo: str, make: Callable[[], list[Transfer]], starting: Any, started: Any) -> None:
+    transfers = make()
     with connect(conninfo, application="kvitt bench") as connection:
         starting.release()
         started.wait()
@@ -68,7 +69,7 @@ def per_second(conninfo: str, shape: Shape, accounts: int, count: int, workers: 
         starting, started = context.Semaphore(0), context.Event()
         each = count // workers
         crew = [
-            context.Process(target=_work, args=(conninfo, shape, ids, each, worker, starting, started), daemon=True)
+            context.Process(target=_work, args=(conninfo, partial(shape, ids, each, f"w{worker}"), starting, started), daemon=True)
             for worker in range(workers)
         ]
         for process in crew:

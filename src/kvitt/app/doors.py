@@ -16,8 +16,10 @@ from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.doors.woody.server import Endpoint, WoodyApp
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.loop import Step
+from kvitt.hub.loop import Bell, Step, run_loop
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.remote import Remote
+from kvitt.hub.payouts.sweeper import Sweeper
 from kvitt.store.database import pool
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Doors:
                 endpoints |= woody_payouts.endpoints(payouts)
             rest = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
             threads = [opened.enter_context(door.serving(app)) for door, app in ((self.woody, WoodyApp(endpoints)), (self.rest, rest))]
+            if payouts and payouts.remote:
+                threads.append(opened.enter_context(_sweeping(payouts.remote)))
             _log.info("doors", thrift=self.woody.url, rest=self.rest.url, paths=sorted(endpoints))
             yield lambda: self._look(threads)
 
@@ -79,6 +83,20 @@ class Doors:
             raise DoorStopped(", ".join(ended))
         self._stop.wait(_LOOK_SECONDS)
         return 0
+
+
+@contextmanager
+def _sweeping(remote: Remote) -> Iterator[threading.Thread]:
+    """A thread that finishes or undoes what payouts have begun at another's ledger."""
+    stop, bell = threading.Event(), Bell()
+    thread = threading.Thread(target=run_loop, args=("sweeper", Sweeper(remote, bell).steps, stop), name="sweeper", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        bell.ring()
+        thread.join()
 
 
 def tokens_of(settings: Settings) -> "Tokens":

@@ -2,19 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from kvitt.app.clock import utc_now
 from kvitt.config import PayoutsSettings
 from kvitt.hub.payouts.directory import LocalParties
+from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.payouts import Payouts
+
+if TYPE_CHECKING:
+    from kvitt.doors.woody.client import WoodyClient
+    from kvitt.wire.thrift.messages import Service
 
 
 @contextmanager
 def payouts_of(conninfo: str, settings: PayoutsSettings) -> Iterator[Payouts]:
     """Payouts on this database, until the block ends."""
     with ExitStack() as opened:
-        payouts = Payouts(conninfo, utc_now, _parties(conninfo, settings, opened))
+        payouts = Payouts(conninfo, utc_now, _parties(conninfo, settings, opened), _ledger(settings, opened))
         opened.callback(payouts.close)
         yield payouts
 
@@ -24,9 +30,22 @@ def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Par
         parties = LocalParties(conninfo)
         opened.callback(parties.close)
         return parties
-    from kvitt.doors.woody.client import WoodyClient
     from kvitt.doors.woody.parties import SERVICE, WoodyParties
 
-    client = WoodyClient(settings.parties_url, SERVICE, seconds=settings.seconds, verify=settings.ca_file or True)
+    return WoodyParties(_client(settings.parties_url, SERVICE, settings, opened))
+
+
+def _ledger(settings: PayoutsSettings, opened: ExitStack) -> RemoteLedger | None:
+    if not settings.ledger_url:
+        return None
+    from kvitt.doors.woody.remote_ledger import SERVICE, WoodyLedger
+
+    return WoodyLedger(_client(settings.ledger_url, SERVICE, settings, opened))
+
+
+def _client(url: str, service: "Service", settings: PayoutsSettings, opened: ExitStack) -> "WoodyClient":
+    from kvitt.doors.woody.client import WoodyClient
+
+    client = WoodyClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
     opened.callback(client.close)
-    return WoodyParties(client)
+    return client

@@ -37,7 +37,7 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool) -> None:
         raise BadDirectory([f"{file} is not UTF-8"]) from None
     found = read_directory(text)
     with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
-        loaded = load_directory(connection, utc_now, found, dry_run=dry_run)
+        loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=not settings.payouts.ledger_url)
     would = "would be " if dry_run else ""
     for party_id, revision in loaded.changed.items():
         click.echo(f"{party_id}: {would}revision {revision}")

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import datetime
 from typing import Any
 
 from kvitt.doors.woody.server import UNEXPECTED, Endpoint, Refused
+from kvitt.doors.woody.trace import current
 from kvitt.errors import (
     BadThrift,
     InsufficientFunds,
@@ -54,18 +56,18 @@ class _Speaker:
             payout_id=params.payout_id,
             payout_tool_id=params.payout_tool_id,
         )
-        return await self._payout(lambda: self._payouts.create(wanted))
+        return await self._payout(lambda: self._payouts.create(wanted, _deadline()))
 
     async def _get(self, asked: Any) -> Any:
         return await self._payout(lambda: self._payouts.get(_id(asked)))
 
     async def _confirm(self, asked: Any) -> None:
-        await self._do(lambda: self._payouts.confirm(_id(asked)))
+        await self._do(lambda: self._payouts.confirm(_id(asked), _deadline()))
 
     async def _cancel(self, asked: Any) -> None:
         if asked.details is None:
             raise BadThrift("lacks an argument")
-        await self._do(lambda: self._payouts.cancel(_id(asked), asked.details))
+        await self._do(lambda: self._payouts.cancel(_id(asked), asked.details, _deadline()))
 
     async def _payout(self, do: Callable[[], Payout]) -> Any:
         return payout_struct(await self._do(do))
@@ -93,3 +95,9 @@ def _id(asked: Any) -> str:
     if asked.payout_id is None:
         raise BadThrift("lacks an argument")
     return str(asked.payout_id)
+
+
+def _deadline() -> datetime | None:
+    """Until when the caller wants an answer."""
+    trace = current.get()
+    return trace.deadline if trace else None

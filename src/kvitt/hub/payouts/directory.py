@@ -140,14 +140,17 @@ def _named(accounts: Mapping[str, Any], types: Mapping[str, AccountType]) -> dic
     return {kind: accounts[name] for name, kind in types.items() if accounts[name] is not None}
 
 
-def load_directory(connection: Connection, clock: Clock, found: Directory, *, dry_run: bool = False) -> Loaded:
+def load_directory(connection: Connection, clock: Clock, found: Directory, *, dry_run: bool = False, own_ledger: bool = True) -> Loaded:
     """Stores a directory, and makes the ledger accounts that it does not name, once for each shop and currency, however often it is loaded.
 
-    Parties that the file does not have stay as they are. Raises BadDirectory for accounts that the ledger does not have, or in another
-    currency.
+    Parties that the file does not have stay as they are. Where the ledger is not our own, every account has to be named. Raises
+    BadDirectory for accounts that the ledger does not have, or in another currency, or that are not named.
     """
-    _refuse_strange_accounts(connection, found)
     wanted = list(_missing(found))
+    if own_ledger:
+        _refuse_strange_accounts(connection, found)
+    elif wanted:
+        raise BadDirectory([f"{key}: is not named, and the ledger is another service, in which none is made" for key, _ in wanted])
     there = _there(connection, wanted)
     fresh = tuple(key for key, _ in wanted if key not in there)
     if dry_run:

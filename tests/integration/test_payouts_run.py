@@ -1,0 +1,159 @@
+"""`kvitt run --roles payouts,ledger,relay` as a process: both protocols, events on the log, and payouts on another kvitt's ledger."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from kvitt.doors.rest.local_issuer import LocalIssuer
+from kvitt.hub.check import check
+from kvitt.store.database import connect
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import decode_event
+from patience import until
+from rest_stage import ALL, AUDIENCE, EXAMPLE, earn
+from woody_stage import thriftpy_client
+
+TYPES: Any = module("payouts")
+MONEY: Any = module("money")
+TOPIC = "pm-events-payout"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[tuple[str, str]]:
+    """A process with these roles, and its addresses for Thrift and REST; it must end well when it is told to."""
+    woody, rest = free_port(), free_port()
+    config = directory / f"{roles.replace(',', '-')}.toml"
+    lines = [
+        f'database_url = "{database}"',
+        f'data = "{directory}"',
+        "[ops]",
+        "port = 0",
+        "[woody]",
+        f"port = {woody}",
+        "[rest]",
+        f"port = {rest}",
+    ]
+    config.write_text("\n".join([*lines, *more]), "utf-8")
+    command = [sys.executable, "-c", "from kvitt.cli import main; main()", "run", "--config", str(config), "--roles", roles]
+    with (directory / "log").open("ab") as log:
+        process = subprocess.Popen(command, stderr=log, env={**os.environ, "KVITT_LOG_LEVEL": "info"})
+    try:
+        until(lambda: _answers(rest), what="the doors do not open")
+        yield f"http://127.0.0.1:{woody}", f"http://127.0.0.1:{rest}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0, (directory / "log").read_text("utf-8")[-2000:]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/").status_code == 401
+    except httpx.HTTPError:
+        return False
+
+
+def params(payout_id: str, amount: int = 100_000) -> Any:
+    cash = MONEY.Cash(amount=amount, currency=MONEY.CurrencyRef(symbolic_code="RUB"))
+    shop = TYPES.ShopParams(party_id="party-1", shop_id="shop-1")
+    return TYPES.PayoutParams(shop_params=shop, cash=cash, payout_id=payout_id)
+
+
+def heard(connection: psycopg.Connection[Any], key: str) -> list[Any]:
+    """The events of a payout on the embedded log."""
+    query = "SELECT value FROM log_records WHERE topic = %s AND key = %s ORDER BY partition, position"
+    return [decode_event(bytes(row[0]), TYPES.Event, "payouts") for row in connection.execute(query, (TOPIC, key.encode()))]
+
+
+def test_one_process_pays_out_over_both_protocols_and_tells_the_log(database: str, tmp_path: Path) -> None:
+    earn(database)
+    with running(tmp_path, database, "payouts,ledger,relay") as (woody, rest), connect(database) as connection:
+        with thriftpy_client(f"{woody}/payout/management", "payouts", "PayoutManagement") as client:
+            client.CreatePayout(params("p-1"))
+            client.ConfirmPayout("p-1")
+        token = LocalIssuer(tmp_path).token("tests", ALL, AUDIENCE, timedelta(hours=1))
+        with httpx.Client(base_url=rest, headers={"authorization": f"Bearer {token}"}) as caller:
+            assert caller.get("/payouts/p-1").json()["status"] == "confirmed"
+            assert caller.post("/payouts/p-1/cancel", json={"details": "back"}).json()["status"] == "cancelled"
+        until(lambda: len(heard(connection, "p-1")) == 3, what="the events are not on the log")
+        assert [event.sequence_id for event in heard(connection, "p-1")] == [0, 1, 2]
+    assert check(database).differences == ()
+
+
+def test_payouts_of_one_kvitt_are_held_in_the_ledger_of_another(database: str, empty_database: str, tmp_path: Path) -> None:
+    from kvitt.store.migrate import upgrade
+
+    upgrade(empty_database)
+    earn(database)
+    accounts = _example_with_accounts(database)
+    with running(tmp_path, database, "ledger") as (ledger, _):
+        (tmp_path / "parties.toml").write_text(accounts, "utf-8")
+        other = f'[payouts]\nledger_url = "{ledger}/accounter"'
+        with running(tmp_path, empty_database, "payouts,relay", other) as (woody, _):
+            _load_elsewhere(empty_database, accounts)
+            with thriftpy_client(f"{woody}/payout/management", "payouts", "PayoutManagement") as client:
+                made = client.CreatePayout(params("far"))
+                assert made.status.unpaid is not None
+                assert _plan(database, "payout_far") == "held"
+                client.ConfirmPayout("far")
+                assert _plan(database, "payout_far") == "committed"
+                client.CancelPayout("far", "back")
+                assert _plan(database, "revert_payout_far") == "committed"
+                with pytest.raises(TYPES.InsufficientFunds):
+                    client.CreatePayout(params("poor", 10**12))
+                assert _plan(database, "payout_poor") == "rolled back"
+                assert client.CreatePayout(params("poor")).payout_id == "poor"
+                assert _plan(database, "p2_poor") == "held"
+    for each in (database, empty_database):
+        assert check(each).differences == ()
+
+
+def _plan(database: str, plan_id: str) -> str:
+    with connect(database) as connection:
+        row = connection.execute("SELECT state FROM ledger.plans WHERE plan_id = %s", (plan_id,)).fetchone()
+    return str(row[0]) if row else "not there"
+
+
+def _example_with_accounts(database: str) -> str:
+    """The example with the accounts that the ledger on this database has for it, as another installation would name them."""
+    with connect(database) as connection:
+        rows: Any = connection.execute("SELECT document FROM parties.parties").fetchall()
+        houses: Any = connection.execute("SELECT document FROM parties.house ORDER BY currency").fetchall()
+    shops = {shop["id"]: shop["accounts"] for shop in json.loads(bytes(rows[0][0]))["shops"]}
+    text = EXAMPLE
+    for shop, accounts in shops.items():
+        named = ", ".join(f"{name} = {account_id}" for name, account_id in accounts.items())
+        text = text.replace(f'id = "{shop}"', f'id = "{shop}"\naccounts = {{ {named} }}')
+    for (document,) in houses:
+        named = "\n".join(f"{name} = {json.dumps(value)}" for name, value in json.loads(bytes(document)).items())
+        text += f"\n[[house]]\n{named}\n"
+    return text
+
+
+def _load_elsewhere(database: str, text: str) -> None:
+    """Loads a directory whose accounts are another ledger's: this one does not have them."""
+    from kvitt.app.clock import utc_now
+    from kvitt.hub.payouts.directory import load_directory
+    from kvitt.hub.payouts.directory_file import read_directory
+
+    with connect(database) as connection:
+        load_directory(connection, utc_now, read_directory(text), own_ledger=False)

@@ -273,3 +273,8 @@ def test_accounts_that_no_payout_has_are_named(remote: WoodyParties, service: Pa
     service.compute = lambda _asked: a_cash_flow(**account)
     with pytest.raises(PayoutsFailed, match=next(iter(account))):
         remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+
+
+def test_where_the_ledger_is_another_service_every_account_is_named(database: str) -> None:
+    with connect(database) as connection, pytest.raises(BadDirectory, match="house/NOK/external_outcome: is not named"):
+        load_directory(connection, clock, read_directory(EXAMPLE), own_ledger=False)

@@ -1,0 +1,53 @@
+"""Payout events on a real Kafka: the topic, the key, and the bytes that existing readers know (payout_manager §5)."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from kafka_stage import read
+from kvitt.app import Hub
+from kvitt.app.clock import utc_now
+from kvitt.config import KafkaSettings, Settings
+from kvitt.hub.payouts.directory import LocalParties
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.wire.partitions import partition_of
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import decode_event
+from patience import until
+from rest_stage import earn
+
+TOPIC = "pm-events-payout"
+TYPES: Any = module("payouts")
+
+
+def test_every_event_is_on_the_topic_once_and_in_order_under_its_payout(database: str, kafka: str, tmp_path: Path) -> None:
+    earn(database)
+    names = [f"{uuid4().hex[:12]}-{number}" for number in range(6)]
+    settings = Settings(data=tmp_path, kafka=KafkaSettings(bootstrap=kafka, group=f"payouts-{uuid4().hex[:8]}"))
+    hub = Hub(database, settings, ["relay"])
+    hub.start()
+    parties = LocalParties(database)
+    payouts = Payouts(database, utc_now, parties)
+    try:
+        for name in names:
+            payouts.create(NewPayout("party-1", "shop-1", Cash(10_000, "RUB"), name))
+            payouts.confirm(name)
+            payouts.confirm(name)
+            payouts.cancel(name, "back")
+        start = {(TOPIC, partition): 0 for partition in range(3)}
+
+        def ours() -> list[Any]:
+            return [message for message in read(kafka, start) if (message.key() or b"").decode() in names]
+
+        until(lambda: len(ours()) == 3 * len(names), what="not every event is on the topic")
+        for name in names:
+            told = [message for message in ours() if message.key() == name.encode()]
+            events = [decode_event(message.value() or b"", TYPES.Event, "payouts") for message in told]
+            assert [event.sequence_id for event in events] == [0, 1, 2]
+            assert {message.partition() for message in told} == {partition_of(name.encode(), 3)}
+            assert [message.value() for message in told] == [each.body for each in payouts.events(name)]
+    finally:
+        payouts.close()
+        parties.close()
+        hub.stop()

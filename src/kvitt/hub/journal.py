@@ -33,6 +33,7 @@ class Counted(StrEnum):
     RECEIPTS = "receipts"  # verdict
     RELAYED = "relayed"
     RESTARTS = "restarts"  # role
+    CALLS = "calls"  # door, method or route, outcome
 
 
 class Count(Struct, frozen=True):

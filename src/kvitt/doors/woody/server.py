@@ -17,6 +17,7 @@ from thriftpy2.thrift import TException
 from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace
 from kvitt.errors import BadThrift
 from kvitt.hub.group_commit import Closed
+from kvitt.hub.journal import WORK, Counted
 from kvitt.store.database import may_pass
 from kvitt.wire.thrift.messages import Called, Service, UnknownMethod
 
@@ -50,6 +51,7 @@ class _Answer(Struct, frozen=True):
     body: bytes = b""
     error_class: str | None = None
     reason: str | None = None
+    method: str = ""
 
 
 class WoodyApp:
@@ -72,6 +74,8 @@ class WoodyApp:
             answer = _Answer(400, b"", UNEXPECTED, str(error))
         except Refused as refused:
             answer = _Answer(refused.status, b"", refused.error_class, refused.reason)
+        # A method that nobody knows is no label: callers could make up any number of them.
+        WORK.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, trace)})
         await send({"type": "http.response.body", "body": answer.body})
 
@@ -111,7 +115,7 @@ async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:
         current.set(trace)
         async with asyncio.timeout(seconds):
             given = await endpoint.handlers[called.method](called.arguments)
-        return _Answer(200, service.reply(called, given))
+        return _Answer(200, service.reply(called, given), method=called.method)
     except UnknownMethod as error:
         return _Answer(400, b"", UNEXPECTED, f"unknown method: {error}")
     except BadThrift as error:
@@ -119,9 +123,9 @@ async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:
     except TException as thrown:
         return _thrown(service, called, thrown)
     except TimeoutError:
-        return _Answer(504, b"", UNKNOWN, "deadline reached")
+        return _Answer(504, b"", UNKNOWN, "deadline reached", called.method)
     except Refused as refused:
-        return _Answer(refused.status, b"", refused.error_class, refused.reason)
+        return _Answer(refused.status, b"", refused.error_class, refused.reason, called.method)
     except Exception as error:  # noqa: BLE001 - whoever called is told, and the journal says what it was
         return _failed(called.method, error)
 
@@ -129,16 +133,16 @@ async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:
 def _thrown(service: Service, called: Called, thrown: TException) -> _Answer:
     body = service.throw(called, thrown)
     if body is None:
-        return _Answer(400, b"", UNEXPECTED, "internal thrift application error")
-    return _Answer(200, body, BUSINESS, type(thrown).__name__)
+        return _Answer(400, b"", UNEXPECTED, "internal thrift application error", called.method)
+    return _Answer(200, body, BUSINESS, type(thrown).__name__, called.method)
 
 
 def _failed(method: str, error: Exception) -> _Answer:
     if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
         # What was committed all the same is recognised when the call comes again.
-        return _Answer(503, b"", UNAVAILABLE, "database unavailable")
+        return _Answer(503, b"", UNAVAILABLE, "database unavailable", method)
     _log.error("woody call failed", method=method, error=type(error).__name__)
-    return _Answer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure")
+    return _Answer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure", method)
 
 
 def _headers(answer: _Answer, trace: Trace | None) -> list[tuple[bytes, bytes]]:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from kvitt.hub.group_commit import GroupCommit
+from kvitt.hub.journal import WORK
 from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.post import Command, Post, Result
 from kvitt.hub.ledger.read import Ledger
@@ -80,7 +81,9 @@ class _Writer:
 
     def __call__(self, batch: Sequence[Command]) -> Sequence[Result | Exception]:
         with self._held.use() as connection:
-            return Post(connection, self._clock)(batch)
+            results = Post(connection, self._clock)(batch)
+        WORK.batch("ledger", len(batch))
+        return results
 
 
 class _Looker:

@@ -14,6 +14,9 @@ from kvitt.errors import BadThrift
 from kvitt.wire.thrift.interface import Field, Shape
 
 MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 50_000
+"""That are looked at one by one in a message: more than eight thousand postings, where plans have seven."""
+MAX_TEXT: Final = 65_536
 _VERSION: Final = 0x80010000
 _SIZES: Final = {TType.BOOL: 1, TType.BYTE: 1, TType.I16: 2, TType.I32: 4, TType.I64: 8, TType.DOUBLE: 8}
 _STRING, _STRUCT, _MAP, _SET, _LIST, _STOP, _I32 = TType.STRING, TType.STRUCT, TType.MAP, TType.SET, TType.LIST, TType.STOP, TType.I32
@@ -50,7 +53,7 @@ def walk(body: bytes, at: int, shape: Shape) -> int:
 
 class _Walk:
     def __init__(self, body: bytes) -> None:
-        self._body, self._end = body, len(body)
+        self._body, self._end, self._left = body, len(body), MAX_VALUES
 
     def struct(self, at: int, shape: Shape, depth: int) -> int:
         if depth > MAX_DEPTH:
@@ -75,8 +78,11 @@ class _Walk:
 
     def _value(self, at: int, field: Field, depth: int, shape: Shape, number: int) -> int:
         ttype, made_of = field
+        self._count()
         if ttype == _STRING:
             end = at + 4 + self._length(at, 1)
+            if end - at > MAX_TEXT:
+                raise BadThrift(f"{shape.name} field {number} is longer than {MAX_TEXT} bytes")
             try:
                 if made_of is None:
                     self._body[at + 4 : end].decode()
@@ -94,7 +100,9 @@ class _Walk:
         return self._fixed(at, ttype)
 
     def _fixed(self, at: int, ttype: int) -> int:
-        end = at + _SIZES[ttype]
+        return self._within(at + _SIZES[ttype])
+
+    def _within(self, end: int) -> int:
         if end > self._end:
             raise BadThrift("is cut off", cut_off=True)
         return end
@@ -135,6 +143,7 @@ class _Walk:
         """Passes by a field that nobody knows."""
         if depth > MAX_DEPTH:
             raise BadThrift("an unknown field is nested too deeply")
+        self._count()
         if ttype in _SIZES:
             return self._fixed(at, ttype)
         if ttype == _STRING:
@@ -144,15 +153,21 @@ class _Walk:
                 at = self._skip(at + 3, inner, depth + 1)
             return at + 1
         if ttype in (_LIST, _SET):
-            inner, count = self._body[at], self._length(at + 1, 1)
-            at += 5
-            for _ in range(count):
-                at = self._skip(at, inner, depth + 1)
-            return at
+            return self._skip_all(at + 5, (self._body[at],), self._length(at + 1, 1), depth)
         if ttype == _MAP:
-            keys, values, count = self._body[at], self._body[at + 1], self._length(at + 2, 2)
-            at += 6
-            for _ in range(count):
-                at = self._skip(self._skip(at, keys, depth + 1), values, depth + 1)
-            return at
+            return self._skip_all(at + 6, (self._body[at], self._body[at + 1]), self._length(at + 2, 2), depth)
         raise BadThrift(f"has a field of unknown type {ttype}")
+
+    def _skip_all(self, at: int, kinds: tuple[int, ...], count: int, depth: int) -> int:
+        """Passes by the elements of a list, or the pairs of a map."""
+        if all(kind in _SIZES for kind in kinds):
+            return self._within(at + count * sum(_SIZES[kind] for kind in kinds))
+        for _ in range(count):
+            for kind in kinds:
+                at = self._skip(at, kind, depth + 1)
+        return at
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise BadThrift(f"has more than {MAX_VALUES} values")

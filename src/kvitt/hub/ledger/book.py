@@ -125,8 +125,8 @@ class Book:
         return done
 
     def new_plans(self) -> list[PlanRow]:
-        """Plans that were held for the first time."""
-        held = ((plan_id, plan) for plan_id, plan in self._plans.items() if plan.is_new and plan.state)
+        """Plans that were held for the first time, sorted: of two transactions with the same ones, one waits at the first."""
+        held = ((plan_id, plan) for plan_id, plan in sorted(self._plans.items()) if plan.is_new and plan.state)
         return [PlanRow(plan_id, plan.state, self._now, self._now) for plan_id, plan in held if plan.state]
 
     def moved_plans(self) -> list[PlanStep]:

@@ -24,7 +24,7 @@ demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs
 	$(BIN)/python -m brokers demo
 
 test: $(READY) ## run all tests
-	$(BIN)/python -m pytest -q -rs tests
+	$(BIN)/python -m pytest -q -rs --durations=15 tests
 
 check: $(READY) ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .

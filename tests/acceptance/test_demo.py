@@ -34,7 +34,15 @@ def test_every_message_is_answered_once_and_nothing_differs_again_and_again(data
 def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
     done = kvitt(data_dir, "demo", "--cases", 24)
     assert done.returncode == 0, done.stderr
-    for told in ("One of the cases", "accepted, day by day", "waited in a queue", "TILTAKSPENGER", "check        "):
+    for told in (
+        "One of the cases",
+        "accepted, day by day",
+        "waited in a queue",
+        "TILTAKSPENGER",
+        "check        ",
+        "One payout, demo-",
+        "a payout of 2,500.00 is held",
+    ):
         assert told in done.stdout
 
 

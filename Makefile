@@ -42,11 +42,12 @@ format: $(READY) ## put all files in the one format and mend what lint can mend
 bench: $(READY) ## run the benchmarks and print their ratios
 	$(BIN)/python -m bench
 
-soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded and over brokers, and count what was lost
+soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded, over brokers and in the ledger, and count what was lost
 	KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py
 	KVITT_BROKER_KILLS=$${KVITT_BROKER_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} \
 	KVITT_BROKER_DOWN_SECONDS=$${KVITT_BROKER_DOWN_SECONDS:-60} KVITT_BROKER_BEHIND=$${KVITT_BROKER_BEHIND:-100000} KVITT_BROKER_EXAMPLES=$${KVITT_BROKER_EXAMPLES:-100} \
 		$(BIN)/python -m pytest -q -s tests/acceptance/test_survives_brokers.py tests/acceptance/test_survives_brokers_histories.py
+	KVITT_CIRCLE=$${KVITT_CIRCLE:-40000} KVITT_CIRCLE_KILLS=$${KVITT_CIRCLE_KILLS:-200} $(BIN)/python -m pytest -q -s tests/acceptance/test_ledger_circle.py
 
 brokers: $(READY) ## run a real Kafka and a real ActiveMQ Artemis until Ctrl-C (needs Java 17 and, once, Maven)
 	$(BIN)/python -m brokers

@@ -64,7 +64,7 @@ def per_second(conninfo: str, shape: Shape, accounts: int, count: int, workers: 
     """Transfers per second of `workers` processes that share `count` transfers of a shape over `accounts` fresh accounts."""
     with connect(conninfo, application="kvitt bench") as connection:
         connection.execute(_SQL.make_tables)
-        ids = [row[0] for row in connection.execute(_SQL.make_accounts, {"count": accounts})]
+        ids = [int(str(row[0])) for row in connection.execute(_SQL.make_accounts, {"count": accounts})]
         context = get_context("spawn")
         starting, started = context.Semaphore(0), context.Event()
         each = count // workers

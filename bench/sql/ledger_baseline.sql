@@ -20,7 +20,7 @@ CREATE INDEX ON shm.account_log (account_id, id);
 CREATE INDEX ON shm.account_log (plan_id, batch_id, id);
 CREATE INDEX ON shm.posting_log (plan_id, batch_id);
 CREATE FUNCTION shm.states(ids bigint[])
-RETURNS TABLE (account_id bigint, currency varchar, own bigint, most bigint, least bigint) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (account_id bigint, currency varchar, own bigint, highest bigint, lowest bigint) LANGUAGE sql STABLE AS $$
     SELECT a.id, a.curr_sym_code, coalesce(l.own_accumulated, 0), coalesce(l.max_accumulated, 0), coalesce(l.min_accumulated, 0)
     FROM shm.account AS a
     LEFT JOIN LATERAL (SELECT * FROM shm.account_log AS g WHERE g.account_id = a.id ORDER BY g.id DESC LIMIT 1) AS l ON true
@@ -57,7 +57,7 @@ SELECT id FROM shm.account WHERE id = ANY (%(ids)s::bigint[]) ORDER BY id FOR UP
 
 -- name: read_states
 -- The latest totals of accounts.
-SELECT account_id, currency, own, most, least FROM shm.states(%(ids)s::bigint[]);
+SELECT account_id, currency, own, highest, lowest FROM shm.states(%(ids)s::bigint[]);
 
 -- name: add_posting
 -- One posting row.
@@ -72,5 +72,5 @@ VALUES (%s, %s, %s, %s::shm.operation, %s, %s, %s, %s, %s, %s, now(), %s);
 
 -- name: sums
 -- How much all accounts own together, and how many there are that have something open.
-SELECT coalesce(sum(s.own), 0)::bigint, count(*) FILTER (WHERE s.own <> s.most OR s.own <> s.least)
+SELECT coalesce(sum(s.own), 0)::bigint, count(*) FILTER (WHERE s.own <> s.highest OR s.own <> s.lowest)
 FROM shm.states(ARRAY(SELECT id FROM shm.account)) AS s;

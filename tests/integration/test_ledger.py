@@ -1,9 +1,6 @@
 """The ledger on PostgreSQL: the worked examples, repeats, what is append-only, and many at once."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from random import Random
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -12,9 +9,9 @@ from kvitt.errors import AccountNotFound, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
-from kvitt.rules.ledger import MOST, InvalidRequest, Operation, PlanState, Posting, Totals
+from kvitt.rules.ledger import MOST, InvalidRequest, Operation, PlanState, Totals
 from kvitt.store.database import connect
-from ledger_stage import clock, commit, hold, made, moved, rollback, sums_are_zero, totals
+from ledger_stage import clock, commit, hold, made, moved, rollback, totals
 
 
 @pytest.fixture
@@ -100,64 +97,3 @@ def test_a_request_key_makes_one_account(post: Post) -> None:
     assert one == two == post([asked])[0]
     assert other == InvalidRequest("The request key was used for another account")
     assert isinstance(post([NewAccount("RUBLES")])[0], InvalidRequest)
-
-
-class Crowd:
-    """Several posts, each on a connection of its own, that call at the same moment."""
-
-    def __init__(self, conninfo: str, size: int) -> None:
-        self.posts = [Post(connect(conninfo), clock) for _ in range(size)]
-        self._pool = ThreadPoolExecutor(size)
-
-    def call(self, calls: Sequence[Call]) -> list[object]:
-        """One call for each, all let go at once."""
-        start = threading.Barrier(len(calls))
-
-        def one(post: Post, call: Call) -> object:
-            start.wait()
-            return post([call])[0]
-
-        return list(self._pool.map(one, self.posts, calls))
-
-
-def test_eight_identical_first_holds_at_once_have_one_effect_and_equal_answers(ledger_database: str, post: Post) -> None:
-    a, b = made(post, 2)
-    crowd = Crowd(ledger_database, 8)
-    for number in range(20):
-        answers = crowd.call([hold(f"same.{number}", moved(a, b, 1))] * 8)
-        assert [totals(answer) for answer in answers] == [{a: (0, -number - 1, 0), b: (0, 0, number + 1)}] * 8
-
-
-def test_commits_against_rollbacks_have_one_winning_side(ledger_database: str, post: Post) -> None:
-    a, b = made(post, 2)
-    crowd = Crowd(ledger_database, 8)
-    for number in range(20):
-        plan, posting = f"side.{number}", moved(a, b, 1)
-        post([hold(plan, posting)])
-        answers = crowd.call([commit(plan, posting), rollback(plan, posting)] * 4)
-        commits, rollbacks = answers[::2], answers[1::2]
-        winners, losers = (commits, rollbacks) if isinstance(commits[0], Done) else (rollbacks, commits)
-        assert len({str(totals(winner)) for winner in winners}) == 1
-        assert all(isinstance(loser, InvalidRequest) for loser in losers)
-
-
-def test_random_plans_over_few_accounts_never_deadlock(
-    ledger_database: str, post: Post, connection: psycopg.Connection[tuple[object, ...]]
-) -> None:
-    accounts = made(post, 50)
-    posts = [Post(connect(ledger_database), clock) for _ in range(4)]
-
-    def work(number: int) -> int:
-        chance, done = Random(number), 0
-        for each in range(60):
-            postings: list[Posting] = [moved(*chance.sample(accounts, 2), chance.randrange(100)) for _ in range(5)]
-            plan = f"random.{number}.{each}"
-            held, ended = posts[number]([hold(plan, *postings), chance.choice([commit, rollback])(plan, *postings)])
-            done += isinstance(held, Done) and isinstance(ended, Done)
-        return done
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(work, range(4))) == [60] * 4
-    sums_are_zero(connection)
-    query = "SELECT count(*) FROM ledger.accounts WHERE account_id = ANY (%s) AND (own <> least OR own <> most)"
-    assert connection.execute(query, (accounts,)).fetchone() == (0,)

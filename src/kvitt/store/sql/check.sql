@@ -278,21 +278,14 @@ WHERE o.reconciliation_key IS NOT NULL
   );
 
 -- name: sort_in_memory
--- Gives each sort and each join of this transaction more room than the server's usual 4 MB, before it goes to disk.
-SET LOCAL work_mem = '32MB';
+-- Gives each sort and each join of this transaction more room than the server's usual 4 MB, before it goes to disk. Processes that work on
+-- one join have a table each: a shared one lies in the system's shared memory, of which containers have 64 MB unless told otherwise.
+SELECT set_config('work_mem', '32MB', true), set_config('enable_parallel_hash', 'off', true);
 
--- name: ledger_totals_differ
--- Accounts whose totals are not what the postings of all plans give: own by committed plans, the bounds by open ones too, netted per plan.
-SELECT NULL::bigint, a.account_id::text, 'has other totals than its postings give'
+-- name: ledger_bounds_differ
+-- Accounts whose bounds are not as far from what they own as their open plans give, netted per plan.
+SELECT NULL::bigint, a.account_id::text, 'has other bounds than its open plans give'
 FROM ledger.accounts AS a
-LEFT JOIN (
-    SELECT m.account_id, sum(m.amount) AS own
-    FROM ledger.plans AS p
-    JOIN ledger.postings AS q ON q.plan_id = p.plan_id
-    CROSS JOIN LATERAL (VALUES (q.source, -q.amount), (q.target, q.amount)) AS m (account_id, amount)
-    WHERE p.state = 'committed'
-    GROUP BY m.account_id
-) AS c ON c.account_id = a.account_id
 LEFT JOIN (
     SELECT n.account_id, sum(least(n.net, 0)) AS less, sum(greatest(n.net, 0)) AS more
     FROM (
@@ -305,8 +298,7 @@ LEFT JOIN (
     ) AS n
     GROUP BY n.account_id
 ) AS o ON o.account_id = a.account_id
-WHERE (a.own::numeric, a.least::numeric, a.most::numeric) IS DISTINCT FROM
-      (coalesce(c.own, 0), coalesce(c.own, 0) + coalesce(o.less, 0), coalesce(c.own, 0) + coalesce(o.more, 0));
+WHERE (a.least::numeric - a.own, a.most::numeric - a.own) IS DISTINCT FROM (coalesce(o.less, 0), coalesce(o.more, 0));
 
 -- name: ledger_currencies_differ
 -- Currencies whose accounts do not add up to zero.
@@ -319,30 +311,35 @@ SELECT NULL::bigint, a.account_id::text, 'has other totals than its last entry'
 FROM ledger.accounts AS a LEFT JOIN ledger.entries AS e ON e.account_id = a.account_id AND e.entry = a.entries
 WHERE (a.own, a.least, a.most) IS DISTINCT FROM (coalesce(e.own, 0), coalesce(e.least, 0), coalesce(e.most, 0));
 
--- name: ledger_plans_differ
--- Plans whose state is not that of their steps, and steps of no plan: every plan is held, and what has ended is ended once.
-SELECT NULL::bigint, plan_id, 'is ' || coalesce(p.state, 'not there') || ', and its steps say something else'
+-- name: ledger_ends_differ
+-- Plans whose state is not that of their last step, and last steps of no plan.
+SELECT NULL::bigint, plan_id, 'is ' || coalesce(p.state, 'not there') || ', and ' || coalesce(f.operation, 'nothing') || ' has ended it'
 FROM ledger.plans AS p
-FULL JOIN (
-    SELECT plan_id, count(*) FILTER (WHERE operation = 'HOLD') AS holds, count(*) FILTER (WHERE operation = 'COMMIT') AS commits,
-           count(*) FILTER (WHERE operation = 'ROLLBACK') AS rollbacks
-    FROM ledger.steps GROUP BY plan_id
-) AS s USING (plan_id)
-WHERE p.state IS NULL OR s.holds IS NULL OR s.holds = 0
-   OR (s.commits, s.rollbacks) IS DISTINCT FROM ((p.state = 'committed')::integer::bigint, (p.state = 'rolled back')::integer::bigint);
+FULL JOIN (SELECT plan_id, operation, batch_id FROM ledger.steps WHERE operation <> 'HOLD') AS f USING (plan_id)
+WHERE p.state IS DISTINCT FROM CASE f.operation WHEN 'COMMIT' THEN 'committed' WHEN 'ROLLBACK' THEN 'rolled back' ELSE 'held' END
+   OR f.batch_id <> 9223372036854775807;
+
+-- name: ledger_holds_differ
+-- Plans that were never held, and holds of no plan.
+SELECT NULL::bigint, plan_id, CASE WHEN p.state IS NULL THEN 'was held, and is not there' ELSE 'was never held' END
+FROM ledger.plans AS p FULL JOIN (SELECT plan_id, batch_id FROM ledger.steps WHERE operation = 'HOLD') AS h USING (plan_id)
+WHERE p.state IS NULL OR h.batch_id IS NULL;
 
 -- name: ledger_batches_differ
--- Holds of batches that have no postings.
+-- Holds of batches that have no postings. Postings of no hold are found with the entries: if there are as many batches as holds, and none
+-- without a hold, then no hold is without its batch either, and nothing has to be joined.
 SELECT NULL::bigint, s.plan_id, 'has no postings in batch ' || s.batch_id
 FROM ledger.steps AS s
-WHERE s.operation = 'HOLD' AND NOT EXISTS (SELECT FROM ledger.postings AS q WHERE q.plan_id = s.plan_id AND q.batch_id = s.batch_id);
+WHERE (SELECT count(*) FROM ledger.steps WHERE operation = 'HOLD') <> (SELECT count(*) FROM ledger.postings WHERE position = 0)
+  AND s.operation = 'HOLD' AND NOT EXISTS (SELECT FROM ledger.postings AS q WHERE q.plan_id = s.plan_id AND q.batch_id = s.batch_id);
 
 -- name: ledger_entries_differ
 -- Accounts whose entries have gaps, are not those that the steps have noted, or of which one moved the account by something else than the
 -- postings of its step: a hold moves both bounds together by what its batch nets, a commit moves own and the bounds by what the plan nets,
 -- a rollback moves the bounds back. To join every entry with its postings would sort them all. Each entry is given a weight by chance
 -- instead (by account, number and `seed`), and sums of weighted movements are compared: those that the totals show with those that the
--- postings ask for. What differs, differs in the sums too, but for one seed in 2^29. Totals are split at bit 31, so that products fit 64 bits.
+-- postings ask for; what committed plans give in all is compared as it is. What differs, differs in the sums too, but for one seed in 2^29.
+-- Totals are split at bit 31, so that products fit 64 bits.
 WITH told AS (
     SELECT e.account_id, count(*) AS entries, min(e.entry) AS first, max(e.entry) AS newest, sum(t.who) AS who,
            sum((e.own >> 31) * t.by) * 2147483648 + sum((e.own & 2147483647) * t.by) AS own,
@@ -361,7 +358,7 @@ WITH told AS (
           FROM ledger.steps AS s) AS t
     GROUP BY t.account_id
 ), asked AS (
-    SELECT m.account_id, bool_or(m.held IS NULL OR (m.ended IS NULL AND d.way <> 0)) AS unnoted,
+    SELECT m.account_id, bool_or(m.held IS NULL OR (m.ended IS NULL AND d.way <> 0)) AS unnoted, sum(m.amount * greatest(d.way, 0)) AS owned,
            sum((m.amount >> 31) * w.own) * 2147483648 + sum((m.amount & 2147483647) * w.own) AS own,
            sum((m.amount >> 31) * w.bounds) * 2147483648 + sum((m.amount & 2147483647) * w.bounds) AS bounds
     FROM ledger.postings AS q
@@ -379,14 +376,14 @@ WITH told AS (
     CROSS JOIN LATERAL (SELECT greatest(x.ended, 0) AS own, x.held + x.ended AS bounds) AS w
     GROUP BY m.account_id
 ), latest AS (
-    SELECT account_id, entries, own * weight AS own, (least + most) * weight AS bounds
+    SELECT account_id, entries, own AS owned, own * weight AS own, (least + most) * weight AS bounds
     FROM (SELECT account_id, entries, own::numeric, least::numeric, most::numeric,
                  hashint8extended(entries + 1, %(seed)s::bigint # account_id) & 536870911 AS weight
           FROM ledger.accounts) AS a
 )
 SELECT NULL::bigint, account_id::text, 'was moved by something else than its postings, or has entries of no step'
 FROM latest FULL JOIN told USING (account_id) FULL JOIN noted USING (account_id) FULL JOIN asked USING (account_id)
-WHERE latest.account_id IS NULL OR asked.unnoted
+WHERE latest.account_id IS NULL OR asked.unnoted OR latest.owned <> coalesce(asked.owned, 0)
    OR (latest.entries, latest.entries, least(latest.entries, 1), latest.entries) IS DISTINCT FROM
       (coalesce(told.entries, 0), coalesce(told.newest, 0), coalesce(told.first, 0), coalesce(noted.entries, 0))
    OR (noted.who, asked.own, asked.bounds) IS DISTINCT FROM (told.who, told.own + latest.own, told.bounds + latest.bounds);

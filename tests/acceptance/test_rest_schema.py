@@ -8,11 +8,12 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
-from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from rest_stage import ALL, Site, earn, rest_site
 
 OPERATIONS = 16
+TOO_LONG = 413
 NOT_HERE = [
     ignored_auth,  # takes the token away in vain; a test of its own asks every route without one
     positive_data_acceptance,  # no description can say which cursors were given out, and which accounts there are
@@ -49,6 +50,9 @@ def _holds(strategy: st.SearchStrategy[Case], headers: dict[str, str]) -> None:
     )
     @given(strategy)
     def holds(case: Case) -> None:
-        case.call_and_validate(headers=headers, excluded_checks=NOT_HERE)
+        response = case.call(headers=headers)
+        # Too long a body is refused before anybody looks what is in it.
+        unread = [negative_data_rejection] if response.status_code == TOO_LONG else []
+        case.validate_response(response, headers=headers, excluded_checks=[*NOT_HERE, *unread])
 
     holds()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Event
 
 import pytest
@@ -14,7 +15,7 @@ from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
-from ledger_stage import hold, rollback, sums_are_zero
+from ledger_stage import commit, hold, rollback, sums_are_zero
 from patience import PATIENCE_SECONDS
 from payout_remote_stage import Fault, RemoteStage, remote_stage
 from payout_stage import payout_stage, statuses, told, wanted
@@ -22,6 +23,7 @@ from payout_stage import payout_stage, statuses, told, wanted
 FINE, AWAY, LOST, SILENT, LATE = Fault
 FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))
 MOVED = ((3995, 3995, 3995), (980, 980, 980), (25, 25, 25))
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
 HELD = ((5000, 3995, 5000), (0, 0, 980), (0, 0, 25))
 
 
@@ -82,6 +84,25 @@ def test_an_id_whose_plan_was_rolled_back_is_free_and_its_next_try_has_a_plan_of
     assert stage.ledger.held() == ["p2_p-1"]
     stage.payouts.confirm("p-1")
     assert stage.totals() == MOVED
+
+
+def test_a_plan_that_is_there_already_is_not_gone_round(stage: RemoteStage) -> None:
+    """It may be the same payout, made by the service that kvitt took over from."""
+    with pytest.raises(InsufficientFunds):
+        stage.payouts.create(wanted("other", 4996))
+    postings = ledger_postings("p-1", stage.terms.cash_flow("party-1", "shop-1", Cash(1000, "RUB"), NOW, "tool-1"))
+    assert all(isinstance(each, Done) for each in stage.ledger.post([hold("payout_p-1", *postings), commit("payout_p-1", *postings)]))
+    for _ in range(2):
+        with pytest.raises(PayoutsFailed) as raised:
+            stage.payouts.create(wanted())
+        assert "from: COMMIT to HOLD" in str(raised.value.__cause__)
+    stage.ledger.faults = [LOST]
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    stage.sweep()
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    assert (stage.totals(), stage.ledger.held()) == (MOVED, [])
 
 
 def test_a_ledger_that_is_away_is_called_again_after_growing_waits(stage: RemoteStage) -> None:
@@ -274,6 +295,16 @@ def test_an_owner_that_was_paused_after_its_hold_makes_no_payout_once_another_ha
     assert str(raised.value.__cause__) == "another owner has taken it over"
     assert (heard(stage), stage.totals(), stage.ledger.held()) == ([], FREE, [])
     assert stage.intents() == [("create", "undone")]
+
+
+def test_an_owner_that_was_paused_makes_no_payout_of_what_another_has_only_half_released(stage: RemoteStage) -> None:
+    stage.ledger.faults = [FINE, FINE, SILENT]
+    stage.ledger.after_next = stage.sweep_once
+    with pytest.raises(PayoutsFailed):
+        stage.payouts.create(wanted())
+    assert (heard(stage), stage.intents()) == ([], [("create", "back")])
+    assert stage.sweep() == 1
+    assert (stage.totals(), stage.intents()) == (FREE, [("create", "undone")])
 
 
 def test_an_owner_that_was_paused_after_its_commit_tells_nothing_twice(stage: RemoteStage) -> None:

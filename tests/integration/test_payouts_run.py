@@ -157,3 +157,27 @@ def _load_elsewhere(database: str, text: str) -> None:
 
     with connect(database) as connection:
         load_directory(connection, utc_now, read_directory(text), own_ledger=False)
+
+
+def test_calls_are_counted_by_door_method_and_outcome_without_ids(database: str, tmp_path: Path) -> None:
+    earn(database)
+    with running(tmp_path, database, "payouts,ledger") as (woody, rest):
+        with thriftpy_client(f"{woody}/payout/management", "payouts", "PayoutManagement") as client:
+            client.CreatePayout(params("counted"))
+            with pytest.raises(TYPES.NotFound):
+                client.GetPayout("secret-id")
+        token = LocalIssuer(tmp_path).token("tests", ALL, AUDIENCE, timedelta(hours=1))
+        httpx.get(f"{rest}/payouts/counted", headers={"authorization": f"Bearer {token}"})
+        httpx.get(f"{rest}/payouts/counted")
+        text = httpx.get(_metrics_of(tmp_path)).text
+    assert 'kvitt_calls_total{door="thrift",method="CreatePayout",outcome="success"} 1.0' in text
+    assert 'kvitt_calls_total{door="thrift",method="GetPayout",outcome="business error"} 1.0' in text
+    assert 'kvitt_calls_total{door="rest",method="GET /payouts/{payout_id}",outcome="2xx"} 1.0' in text
+    assert 'door="rest",method="none",outcome="4xx"' in text
+    assert "secret-id" not in text + (tmp_path / "log").read_text("utf-8")
+
+
+def _metrics_of(directory: Path) -> str:
+    lines = (directory / "log").read_text("utf-8").splitlines()
+    (url,) = [json.loads(line)["url"] for line in lines if '"health and metrics"' in line]
+    return f"{url}/metrics"

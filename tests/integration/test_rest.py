@@ -1,5 +1,6 @@
 """Payouts, accounts and plans over REST: what is answered, and what is refused in which words."""
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -206,6 +207,8 @@ def test_what_is_not_there_and_what_is_there_already_are_told(client: httpx.Clie
         ("after=x", "after"),
         ("after=WzFd", "after"),
         ("status=gone", "status"),
+        ("party_id=%00", "party_id"),
+        ("stat=paid", "stat"),
     ],
 )
 def test_wrong_questions_are_refused_with_the_parameter(client: httpx.Client, query: str, field: str) -> None:
@@ -216,14 +219,48 @@ def test_wrong_questions_are_refused_with_the_parameter(client: httpx.Client, qu
 
 def test_a_body_that_is_too_long_or_no_json_by_its_type_is_refused(client: httpx.Client) -> None:
     assert problem(client.post("/payouts", content=b" " * 1_048_577)) == (413, "body_too_long")
-    assert problem(client.post("/accounts", content=b"currency=RUB", headers={"content-type": "application/x-www-form-urlencoded"}))[0] in {
-        400,
-        415,
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/x-msgpack", ""):
+        refused = client.post("/accounts", content=b'{"currency": "RUB"}', headers={"content-type": kind})
+        assert problem(refused) == (415, "unsupported_media_type"), kind
+
+
+def test_all_that_is_wrong_with_a_body_is_told_at_once(client: httpx.Client) -> None:
+    batch = {"batch_id": "1", "postings": [{"source": 1, "target": 2, "amount": -1, "currency": "RUB", "description": "", "more": 1}, 3]}
+    told = client.post("/plans/q/hold", json={"batch": batch}).json()
+    assert {each["field"] for each in told["errors"]} == {
+        "batch.batch_id",
+        "batch.postings[0].amount",
+        "batch.postings[0].more",
+        "batch.postings[1]",
     }
+    missing = client.post("/payouts", json={"cash": {"amount": "1"}}).json()["errors"]
+    assert {each["field"] for each in missing} == {"party_id", "shop_id", "cash.amount", "cash.currency"}
+
+
+@pytest.mark.parametrize(
+    "parts", [["2026-01-01T00:00:00Z", "\0"], ["2026-01-01T00:00:00Z", "\ud800"], ["0000-01-01T00:00:00Z", "p"], [1, 2]]
+)
+def test_a_cursor_that_was_never_given_out_is_refused(client: httpx.Client, parts: list[Any]) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+    assert problem(client.get("/payouts", params={"after": cursor.rstrip("=")})) == (400, "bad_request")
+
+
+def test_a_page_that_is_the_last_names_none_behind_it(client: httpx.Client) -> None:
+    account = an_account(client)
+    for number in range(2):
+        client.post(f"/plans/{uuid4()}/hold", json={"batch": a_batch(account, an_account(client), number)})
+    assert client.get(f"/accounts/{account}/entries", params={"limit": 1}).json()["next"] is not None
+    assert client.get(f"/accounts/{account}/entries", params={"limit": 2}).json()["next"] is None
+
+
+def test_ids_that_nothing_can_have_are_not_found(client: httpx.Client) -> None:
+    for path in ("/plans/%00", "/payouts/%00", "/payouts/%00/events", "/accounts/" + "9" * 5000):
+        assert problem(client.get(path))[0] == 404, path
+    assert problem(client.post("/plans/%00/hold", json={"batch": a_batch(1, 2)})) == (409, "plan_refused")
 
 
 def test_a_balance_needs_a_moment_with_a_zone(site: Site, client: httpx.Client) -> None:
-    for at in ("2026-01-01T00:00:00", "yesterday", ""):
+    for at in ("2026-01-01T00:00:00", "yesterday", "", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"):
         assert problem(client.get(f"/accounts/{site.settlement}/balance", params={"at": at}))[0] == 400
 
 

@@ -115,8 +115,8 @@ def cash_flow_of(
     moved: list[CashFlowPosting] = []
     for term in terms:
         volume = amount_of(term.volume, amount)
-        if volume > MOST:
-            return TermsDoNotFit("an amount does not fit 64 bits")
+        if not 0 <= volume <= MOST:
+            return TermsDoNotFit("an amount is below zero or does not fit 64 bits")
         if missing := [each for each in (term.source, term.target) if each not in accounts]:
             return TermsDoNotFit(f"there is no account {missing[0]} in {currency}")
         if volume:

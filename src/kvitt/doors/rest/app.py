@@ -13,8 +13,10 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.doors.rest import ledger as ledger_routes
 from kvitt.doors.rest import payouts as payout_routes
+from kvitt.doors.rest.asked import look
 from kvitt.doors.rest.gate import MAX_BODY, Gate
 from kvitt.doors.rest.problems import answer
+from kvitt.doors.rest.repeats import Keeping
 from kvitt.doors.rest.routes import Work
 from kvitt.doors.rest.tokens import Tokens
 from kvitt.hub.ledger.service import LedgerService
@@ -56,8 +58,9 @@ def make_app(
     app = Litestar(
         route_handlers=routers,
         openapi_config=described,
+        before_request=look,
         exception_handlers={Exception: answer},
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return Gate(app, tokens, pool, clock, threads)
+    return Gate(app, tokens, Keeping(pool, clock, threads))

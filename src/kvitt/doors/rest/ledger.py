@@ -13,7 +13,8 @@ from litestar.params import JSONBody, Parameter
 from litestar.response import Stream
 from litestar.router import Router
 
-from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Work, decode_cursor, encode_cursor, may
+from kvitt.doors.rest.repeats import repeat_of
+from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, cut, decode_cursor, encode_cursor, may, no_cursor
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import (
     AccountPage,
@@ -31,11 +32,12 @@ from kvitt.doors.rest.values import (
     entry_view,
     plan_view,
 )
-from kvitt.errors import AccountNotFound, BadRequest, PlanRefused, PostingsRefused
+from kvitt.errors import AccountNotFound, BadRequest, PlanNotFound, PlanRefused, PostingsRefused
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.rules.ledger import InvalidPostings, InvalidRequest, Operation, Totals
+from kvitt.rules.payouts import can_be_stored
 
 _READ, _WRITE = [may(Permission.LEDGER_READ)], [may(Permission.LEDGER_WRITE)]
 _LINES = "application/x-ndjson"
@@ -98,13 +100,14 @@ def router(ledger: LedgerService, work: Work) -> list[Router]:
     "/",
     guards=_WRITE,
     responses=PROBLEMS,
+    operation_class=Repeatable,
     summary="Make an account",
     description="With an Idempotency-Key a repeat gives the same account.",
 )
 async def create_account(request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], door: NamedDependency[Door]) -> AccountView:
     """A new account, at zero."""
-    key = request.scope.get("request_key")
-    made = await door.made(NewAccount(data.currency, data.description, None, str(key) if key else None))
+    repeat = repeat_of(request)
+    made = await door.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None))
     return account_view(State(made, Totals()))
 
 
@@ -118,8 +121,9 @@ async def show_account(account_id: NamedAccount, door: NamedDependency[Door]) ->
 async def list_accounts(door: NamedDependency[Door], after: Cursor = None, limit: Limit = 100) -> AccountPage:
     """A page of accounts."""
     place = _number(after)
-    found = await door.looked(lambda ledger: ledger.accounts(place, limit))
-    return AccountPage([account_view(each) for each in found], encode_cursor(found[-1].account.account_id) if len(found) == limit else None)
+    found = await door.looked(lambda ledger: ledger.accounts(place, limit + 1))
+    shown, last = cut(found, limit)
+    return AccountPage([account_view(each) for each in shown], encode_cursor(last.account.account_id) if last else None)
 
 
 @get("/{account_id:int}/entries", guards=_READ, responses=PROBLEMS, summary="Show the history of an account, oldest first")
@@ -127,8 +131,9 @@ async def entries(account_id: NamedAccount, door: NamedDependency[Door], after: 
     """A page of what happened to the account."""
     await door.account(account_id)
     place = _number(after)
-    found = await door.looked(lambda ledger: ledger.history(account_id, place, limit))
-    return EntryPage([entry_view(each) for each in found], encode_cursor(found[-1].number) if len(found) == limit else None)
+    found = await door.looked(lambda ledger: ledger.history(account_id, place, limit + 1))
+    shown, last = cut(found, limit)
+    return EntryPage([entry_view(each) for each in shown], encode_cursor(last.number) if last else None)
 
 
 @get(
@@ -156,32 +161,35 @@ async def balance(
     account_id: NamedAccount, door: NamedDependency[Door], at: Annotated[datetime, Parameter(description="with its zone", examples=[])]
 ) -> BalanceView:
     """The totals that the account had then."""
-    if at.tzinfo is None:
-        raise BadRequest(("at", "has a zone, such as Z"))
+    moment = _utc(at)
     await door.account(account_id)
-    totals = await door.looked(lambda ledger: ledger.totals_before(account_id, at))
-    return BalanceView(account_id, at.astimezone(UTC), *totals)
+    totals = await door.looked(lambda ledger: ledger.totals_before(account_id, moment))
+    return BalanceView(account_id, moment, *totals)
 
 
 @get("/{plan_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a plan")
 async def show_plan(plan_id: NamedPlan, door: NamedDependency[Door]) -> PlanView:
     """The plan with its batches as they were held."""
+    if not can_be_stored(plan_id):
+        raise PlanNotFound(plan_id)
     return plan_view(await door.looked(lambda ledger: ledger.plan(plan_id)))
 
 
-@post("/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Hold a batch of a plan")
+@post(
+    "/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Hold a batch of a plan"
+)
 async def hold(plan_id: NamedPlan, data: JSONBody[HoldBody], door: NamedDependency[Door]) -> AffectedView:
     """The postings of the batch are held; the same hold again is answered as the first time."""
     return await door.called(Call(plan_id, Operation.HOLD, (data.batch.batch(),)))
 
 
-@post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Commit a plan")
+@post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Commit a plan")
 async def commit(plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
     """All that the plan holds moves."""
     return await door.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches)))
 
 
-@post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Roll a plan back")
+@post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Roll a plan back")
 async def rollback(plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
     """All that the plan holds is released."""
     return await door.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches)))
@@ -192,8 +200,17 @@ def _number(after: str | None) -> int:
         return 0
     (number,) = decode_cursor(after, (int,))
     if not 0 <= number < 2**63:
-        raise BadRequest(("after", "is the `next` of a page before"))
+        raise no_cursor()
     return int(number)
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise BadRequest(("at", "has a zone, such as Z"))
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise BadRequest(("at", "lies in the years 1 to 9999 of UTC")) from None
 
 
 def _refused(call: Call, answer: Answer | Account) -> Exception:

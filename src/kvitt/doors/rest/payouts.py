@@ -1,6 +1,5 @@
 """Payouts over REST."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -9,14 +8,15 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 
-from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Work, decode_cursor, encode_cursor, may
+from kvitt.doors.rest.repeats import repeat_of
+from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, cut, decode_cursor, encode_cursor, may, no_cursor
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
-from kvitt.errors import BadRequest, PayoutAlreadyExists
+from kvitt.errors import BadRequest, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
 from kvitt.hub.requests import Begun
-from kvitt.rules.payouts import PayoutStatus
+from kvitt.rules.payouts import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.wire.instants import instant_text, parse_instant
 
 _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
@@ -37,6 +37,7 @@ def router(payouts: Payouts, work: Work) -> Router:
     "/",
     guards=_WRITE,
     responses=PROBLEMS,
+    operation_class=Repeatable,
     summary="Create a payout",
     description="Holds the funds and stores the payout, or does nothing at all.",
 )
@@ -44,10 +45,10 @@ async def create(
     request: Request[Any, Any, Any], data: JSONBody[NewPayoutBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
 ) -> PayoutView:
     """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
-    key, begun = request.scope.get("request_key"), request.scope.get("begun")
-    payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{key}")) if key else None)
+    repeat = repeat_of(request)
+    payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
     wanted = NewPayout(data.party_id, data.shop_id, Cash(data.cash.amount, data.cash.currency), payout_id, data.payout_tool_id)
-    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, begun if isinstance(begun, Begun) else None)))
+    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None)))
 
 
 def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None) -> Payout:
@@ -57,10 +58,18 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None) -> Payout:
     except PayoutAlreadyExists:
         if begun is None or not begun.again or wanted.payout_id is None:
             raise
-        there = payouts.get(wanted.payout_id)
+        there = _made(payouts, wanted.payout_id)
         if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
             raise
         return there
+
+
+def _made(payouts: Payouts, payout_id: str) -> Payout:
+    """At another's ledger a payout is being made until all is held there: by this request, which then is not over yet."""
+    try:
+        return payouts.get(payout_id)
+    except PayoutNotFound:
+        raise RequestInProgress("the payout of this request is being made") from None
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
@@ -81,24 +90,26 @@ async def page(
     status: Annotated[PayoutStatus | None, Parameter(description="only those in this state")] = None,
 ) -> PayoutPage:
     """A page of payouts."""
-    if any("\0" in text for text in (party_id or "", shop_id or "")):
-        raise BadRequest(("party_id, shop_id", "must not contain NUL"))
+    if wrong := [
+        (name, "must not contain NUL") for name, text in (("party_id", party_id), ("shop_id", shop_id)) if not can_be_stored(text or "")
+    ]:
+        raise BadRequest(*wrong)
     place = _place(after) if after else None
-    found = await work.on_thread(lambda: payouts.page(place, limit, party_id=party_id, shop_id=shop_id, status=status))
-    more = len(found) == limit
-    return PayoutPage(
-        [payout_view(each) for each in found], encode_cursor(instant_text(found[-1].created_at), found[-1].payout_id) if more else None
-    )
+    found = await work.on_thread(lambda: payouts.page(place, limit + 1, party_id=party_id, shop_id=shop_id, status=status))
+    shown, last = cut(found, limit)
+    return PayoutPage([payout_view(each) for each in shown], encode_cursor(instant_text(last.created_at), last.payout_id) if last else None)
 
 
-@post("/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Confirm a payout")
+@post(
+    "/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Confirm a payout"
+)
 async def confirm(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
     await work.on_thread(lambda: payouts.confirm(payout_id))
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
-@post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, status_code=200, summary="Cancel a payout")
+@post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Cancel a payout")
 async def cancel(
     payout_id: NamedPayout, data: JSONBody[CancelBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
 ) -> PayoutView:
@@ -117,10 +128,9 @@ async def events(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work
 def _place(after: str) -> PayoutCursor:
     moment, payout_id = decode_cursor(after, (str, str))
     try:
-        return PayoutCursor(_moment(moment), payout_id)
+        created_at = parse_instant(moment)
     except ValueError:
-        raise BadRequest(("after", "is the `next` of a page before")) from None
-
-
-def _moment(text: str) -> datetime:
-    return parse_instant(text).astimezone(UTC)
+        raise no_cursor() from None
+    if not is_payout_id(payout_id):
+        raise no_cursor()
+    return PayoutCursor(created_at, payout_id)

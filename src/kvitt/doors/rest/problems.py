@@ -1,5 +1,6 @@
 """Problems: what a caller is told instead of an answer, in the form of RFC 9457, with the page that explains it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ from kvitt.store.database import may_pass
 _log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
 _RETRY_SECONDS = "1"
+_MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 
 
 class Wrong(Struct, frozen=True):
@@ -78,6 +80,8 @@ def _known(error: KvittError) -> Problem:
 
 
 def _wrongs(error: ValidationException) -> list[Wrong]:
+    if (missing := _MISSING.match(error.detail)) is not None:
+        return [Wrong(missing["name"], "is required")]
     extra = error.extra if isinstance(error.extra, list) else []
     return [Wrong(str(each.get("key", "")), str(each.get("message", ""))) for each in extra if isinstance(each, Mapping)]
 

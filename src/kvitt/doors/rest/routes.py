@@ -6,11 +6,14 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
 from kvitt.doors.rest.problems import PROBLEM, Problem
@@ -38,6 +41,17 @@ _TOLD: Final = {
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, description=told, media_type=PROBLEM, generate_examples=False) for status, told in _TOLD.items()
 }
+
+
+@dataclass
+class Repeatable(Operation):
+    """An operation as described, with the header by which its repeats are recognised."""
+
+    def __post_init__(self) -> None:
+        """The gate reads the header; no route does."""
+        key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
+        told = "the same request with the same key is done once, and answered alike"
+        self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=told)]
 
 
 def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
@@ -89,5 +103,15 @@ def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
         or len(parts) != len(kinds)
         or any(type(part) is not kind for part, kind in zip(parts, kinds, strict=True))
     ):
-        raise BadRequest(("after", "is the `next` of a page before"))
+        raise no_cursor()
     return parts
+
+
+def no_cursor() -> BadRequest:
+    """The refusal of a cursor that was never given out."""
+    return BadRequest(("after", "is the `next` of a page before"))
+
+
+def cut(found: Sequence[Found], limit: int) -> tuple[Sequence[Found], Found | None]:
+    """A page of what was found by asking for one more than `limit`, and its last, if there is a page behind."""
+    return (found[:limit], found[limit - 1]) if len(found) > limit else (found, None)

@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import httpx
 import jwt
+import structlog
 from msgspec import Struct
 
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 
+_log = structlog.get_logger(__name__)
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 """Only those with a public key: who can check a token must not be able to make one."""
 _LEEWAY_SECONDS: Final = 30
 _FRESH_SECONDS, _AGAIN_SECONDS, _PATIENCE_SECONDS = 600.0, 5.0, 5.0
 _LONGEST_TOKEN: Final = 16_384
+_LONGEST_NAME: Final = 255
 
 
 class Permission(StrEnum):
@@ -101,16 +104,27 @@ class Tokens:
         return self._named(claims)
 
     def _named(self, claims: Mapping[str, Any]) -> Caller:
-        application = claims.get("azp") or claims.get("client_id")
-        if not isinstance(application, str):
-            raise NotAuthenticated("the token names no application (azp or client_id)")
+        application, user = claims.get("azp") or claims.get("client_id"), claims.get("sub") or "-"
+        if not _is_name(application) or not _is_name(user):
+            raise NotAuthenticated(
+                f"the token must name its application (azp or client_id), and its subject, in at most {_LONGEST_NAME} printable signs"
+            )
         groups = claims.get("groups")
         named = [*self._grants.applications.get(application, ())]
         for group in groups if isinstance(groups, list) else ():
             named += self._grants.groups.get(str(group), ())
         if self._grants.by_scope and isinstance(scope := claims.get("scope"), str):
             named += [Permission(each) for each in scope.split() if each in set(Permission)]
-        return Caller(f"{application}/{claims.get('sub', '')}", frozenset(named))
+        return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named))
+
+
+def _is_name(claim: object) -> TypeGuard[str]:
+    return isinstance(claim, str) and 1 <= len(claim) <= _LONGEST_NAME and claim.isprintable()
+
+
+def _escaped(name: str) -> str:
+    """Without a slash, so that no two pairs of names are one subject."""
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 class _Keys:
@@ -126,9 +140,13 @@ class _Keys:
         found = self._keys.get(kid)
         if found is not None and time.monotonic() - self._fetched_at < _FRESH_SECONDS:
             return found
-        with self._lock:
-            if time.monotonic() - self._tried_at >= _AGAIN_SECONDS:
-                self._refresh()
+        # Who has a key does not wait for an issuer that is slow to say the same again.
+        if self._lock.acquire(blocking=found is None):
+            try:
+                if time.monotonic() - self._tried_at >= _AGAIN_SECONDS:
+                    self._refresh()
+            finally:
+                self._lock.release()
         if (found := self._keys.get(kid)) is None:
             if not self._keys:
                 raise IssuerUnreachable("the keys of the token issuer can not be had")
@@ -137,10 +155,18 @@ class _Keys:
 
     def _refresh(self) -> None:
         """Keeps the keys that there were when the issuer can't be reached: they are as good as its last word."""
-        self._tried_at = time.monotonic()
         try:
             published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
-        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError):
+        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError) as error:
+            _log.warning("keys of the token issuer can not be had", error=type(error).__name__)
             return
-        self._keys = {str(key.key_id or ""): key for key in published.keys}
-        self._fetched_at = time.monotonic()
+        finally:
+            # After the try, for a slow one would be followed by the next at once.
+            self._tried_at = time.monotonic()
+        self._keys = {str(key.key_id or ""): key for key in published.keys if _checks_tokens(key)}
+        self._fetched_at = self._tried_at
+
+
+def _checks_tokens(key: jwt.PyJWK) -> bool:
+    """Whether a published key is one for signatures that others can not make."""
+    return key.algorithm_name in ALGORITHMS and key.public_key_use in (None, "sig")

@@ -1,6 +1,6 @@
 """The local directory: parties are loaded from a file into tables, and answer as PartyManagement would (design §9; payout_manager §3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,43 +8,21 @@ import psycopg
 from msgspec import Struct
 from msgspec.json import Decoder
 from msgspec.json import encode as to_json
-from msgspec.structs import asdict, replace
 
-from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
-from kvitt.hub.ledger.calls import Account, NewAccount
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.payouts.directory_file import (
-    ContractEntry,
-    Directory,
-    HouseAccounts,
-    PartyEntry,
-    ShopEntry,
-    decode_party,
-    encode_party,
-)
+from kvitt.errors import InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
+from kvitt.hub.payouts.directory_accounts import by_type, find_accounts, make_accounts, slots_of, with_accounts, with_house_accounts
+from kvitt.hub.payouts.directory_file import ContractEntry, Directory, HouseAccounts, PartyEntry, ShopEntry, decode_party, encode_party
 from kvitt.hub.payouts.parties import Party, Shop, params_text
 from kvitt.hub.payouts.values import Cash
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
-from kvitt.rules.payouts import AccountType, CashFlowPosting
+from kvitt.rules.payouts import CashFlowPosting
 from kvitt.store.database import pool
 from kvitt.store.queries import load
 from kvitt.wire.instants import instant_text
 
-_SQL, _LEDGER_SQL = load("parties"), load("ledger")
+_SQL = load("parties")
 _READERS: Final = 4
-_SHOP_ACCOUNTS: Final = {
-    "settlement": AccountType.MERCHANT_SETTLEMENT,
-    "guarantee": AccountType.MERCHANT_GUARANTEE,
-    "payout": AccountType.MERCHANT_PAYOUT,
-}
-_HOUSE_ACCOUNTS: Final = {
-    "provider_settlement": AccountType.PROVIDER_SETTLEMENT,
-    "system_settlement": AccountType.SYSTEM_SETTLEMENT,
-    "external_income": AccountType.EXTERNAL_INCOME,
-    "external_outcome": AccountType.EXTERNAL_OUTCOME,
-}
 _house_decoder = Decoder(HouseAccounts)
 
 
@@ -57,11 +35,14 @@ class Known(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """What loading a file did, or would do: parties by id with their new revision, those as before, accounts that were made."""
+    """What loading a file did, or would do: parties by id with their new revision, those as before, the keys of accounts that were
+    made, and the currencies in which the house's accounts are others than before.
+    """
 
     changed: Mapping[str, int]
     unchanged: tuple[str, ...]
     accounts: tuple[str, ...]
+    house: tuple[str, ...]
 
 
 class LocalParties:
@@ -129,42 +110,27 @@ def _computed(
     terms = next((terms for terms in contract.terms if terms.holds_at(at)), None)
     if terms is None:
         raise InvalidPayout(f"OperationNotPermitted: contract {contract.id} has no terms at {instant_text(at)}")
-    accounts = _named(asdict(shop.accounts), _SHOP_ACCOUNTS) | (_named(asdict(house), _HOUSE_ACCOUNTS) if house else {})
-    found = cash_flow_of(terms.cash_flow, cash.amount, cash.currency, accounts)
+    found = cash_flow_of(terms.cash_flow, cash.amount, cash.currency, by_type(shop, house))
     if isinstance(found, TermsDoNotFit):
         raise PayoutsFailed(f"the terms of contract {contract.id} give no cash flow: {found.reason}")
     return found
 
 
-def _named(accounts: Mapping[str, Any], types: Mapping[str, AccountType]) -> dict[AccountType, int]:
-    return {kind: accounts[name] for name, kind in types.items() if accounts[name] is not None}
-
-
 def load_directory(connection: Connection, clock: Clock, found: Directory, *, dry_run: bool = False, own_ledger: bool = True) -> Loaded:
     """Stores a directory, and makes the ledger accounts that it does not name, once for each shop and currency, however often it is loaded.
 
-    Parties that the file does not have stay as they are. Where the ledger is not our own, every account has to be named. Raises
-    BadDirectory for accounts that the ledger does not have, or in another currency, or that are not named.
+    What the file does not have stays as it is: other parties, and the house's accounts in other currencies. `own_ledger` False: the
+    ledger is another service, in which none is made. A dry run gives what would be done, and does nothing. Raises BadDirectory for
+    accounts that the ledger does not have, or has in another currency, or that are neither named nor can be made.
     """
-    wanted = list(_missing(found))
-    if own_ledger:
-        _refuse_strange_accounts(connection, found)
-    elif wanted:
-        raise BadDirectory([f"{key}: is not named, and the ledger is another service, in which none is made" for key, _ in wanted])
-    there = _there(connection, wanted)
-    fresh = tuple(key for key, _ in wanted if key not in there)
-    if dry_run:
-        return _would_load(connection, found, fresh)
-    made = dict(zip([key for key, _ in wanted], _make(connection, clock, wanted), strict=True))
-    parties = [_completed(party, made) for party in found.parties]
-    house = [_with(each, f"house/{each.currency}", made) for each in _houses(found)]
-    with connection.transaction(), connection.cursor() as cursor:
-        documents = {"ids": [each.id for each in parties], "documents": list(map(encode_party, parties)), "now": clock()}
-        changed = {row[0]: row[1] for row in cursor.execute(_SQL.put_parties, documents, binary=True).fetchall()} if parties else {}
-        if house:
-            columns = {"currencies": [each.currency for each in house], "documents": list(map(to_json, house)), "now": clock()}
-            cursor.execute(_SQL.put_house, columns, binary=True)
-    return Loaded(changed, tuple(each.id for each in parties if each.id not in changed), fresh)
+    house = _houses(connection, found)
+    slots = slots_of(found.parties, house)
+    accounts = find_accounts(connection, slots, own_ledger=own_ledger)
+    ids = accounts.ids if dry_run else make_accounts(connection, clock, slots, accounts)
+    parties = {each.id: encode_party(with_accounts(each, ids)) for each in found.parties}
+    houses = {each.currency: to_json(with_house_accounts(each, ids)) for each in house}
+    changed, currencies = _differing(connection, parties, houses) if dry_run else _put(connection, clock, parties, houses)
+    return Loaded(changed, tuple(each for each in parties if each not in changed), accounts.fresh, tuple(sorted(currencies)))
 
 
 def known(connection: Connection, party_id: str) -> Known:
@@ -191,95 +157,32 @@ def _house(connection: psycopg.Connection[Any], currency: str) -> HouseAccounts 
     return _house_decoder.decode(row[0]) if row else None
 
 
-def _houses(found: Directory) -> list[HouseAccounts]:
-    """The house's accounts in every currency that a shop has."""
-    named = {each.currency: each for each in found.house}
-    currencies = dict.fromkeys([*named, *(shop.currency for party in found.parties for shop in party.shops)])
-    return [named.get(currency) or HouseAccounts(currency=currency) for currency in currencies]
+def _houses(connection: Connection, found: Directory) -> list[HouseAccounts]:
+    """The house's accounts that the file has, and fresh ones in every other currency of a shop in which there are none yet."""
+    wanted = {shop.currency for party in found.parties for shop in party.shops} - {each.currency for each in found.house}
+    there = {row[0] for row in connection.execute(_SQL.houses, (sorted(wanted),), binary=True)}
+    return [*found.house, *(HouseAccounts(currency=currency) for currency in sorted(wanted - there))]
 
 
-Missing = tuple[str, str]
-"""The request key of an account that is to be made, and its currency."""
+Documents = Mapping[str, bytes]
+"""What is stored, by the id of a party or by a currency."""
 
 
-def _missing(found: Directory) -> Sequence[Missing]:
-    wanted: list[Missing] = []
-    for party in found.parties:
-        for shop in party.shops:
-            place = f"party/{party.id}/{shop.id}"
-            wanted += [(f"{place}/{name}", shop.currency) for name in _SHOP_ACCOUNTS if getattr(shop.accounts, name) is None]
-    for house in _houses(found):
-        wanted += [(f"house/{house.currency}/{name}", house.currency) for name in _HOUSE_ACCOUNTS if getattr(house, name) is None]
-    return wanted
+def _put(connection: Connection, clock: Clock, parties: Documents, houses: Documents) -> tuple[dict[str, int], set[str]]:
+    """Stores documents; gives the new revisions of parties that changed, and the currencies of the house that did."""
+    with connection.transaction(), connection.cursor() as cursor:
+        now = clock()
+        columns = {"ids": list(parties), "documents": list(parties.values()), "now": now}
+        changed = {row[0]: row[1] for row in cursor.execute(_SQL.put_parties, columns, binary=True)}
+        columns = {"currencies": list(houses), "documents": list(houses.values()), "now": now}
+        return changed, {row[0] for row in cursor.execute(_SQL.put_house, columns, binary=True)}
 
 
-def _make(connection: Connection, clock: Clock, wanted: Sequence[Missing]) -> list[int]:
-    if not wanted:
-        return []
-    results = Post(connection, clock)([NewAccount(currency, key, None, key) for key, currency in wanted])
-    refused = [f"{key}: {result}" for (key, _), result in zip(wanted, results, strict=True) if not isinstance(result, Account)]
-    if refused:
-        raise BadDirectory(refused)
-    return [result.account_id for result in results if isinstance(result, Account)]
-
-
-def _completed(party: PartyEntry, made: Mapping[str, int]) -> PartyEntry:
-    shops = [replace(shop, accounts=_with(shop.accounts, f"party/{party.id}/{shop.id}", made)) for shop in party.shops]
-    return replace(party, shops=tuple(shops))
-
-
-def _with(accounts: Any, place: str, made: Mapping[str, int]) -> Any:
-    names = (name for name, account_id in asdict(accounts).items() if account_id is None)
-    return replace(accounts, **{name: made[f"{place}/{name}"] for name in names})
-
-
-def _refuse_strange_accounts(connection: Connection, found: Directory) -> None:
-    """Raises BadDirectory for accounts that the file names and the ledger does not have so."""
-    named: list[tuple[str, int, str]] = []
-    for number, party in enumerate(found.parties):
-        for at, shop in enumerate(party.shops):
-            place = f"parties[{number}].shops[{at}].accounts"
-            named += [(f"{place}.{name}", each, shop.currency) for name, each in asdict(shop.accounts).items() if each is not None]
-    for number, house in enumerate(found.house):
-        ids = {name: getattr(house, name) for name in _HOUSE_ACCOUNTS}
-        named += [(f"house[{number}].{name}", each, house.currency) for name, each in ids.items() if each is not None]
-    states = Ledger(connection).states({account_id for _, account_id, _ in named})
-    wrong = []
-    for place, account_id, currency in named:
-        if account_id not in states:
-            wrong.append(f"{place}: the ledger has no account {account_id}")
-        elif (other := states[account_id].account.currency) != currency:
-            wrong.append(f"{place}: account {account_id} is in {other}, not in {currency}")
-    if wrong:
-        raise BadDirectory(wrong)
-
-
-def _would_load(connection: Connection, found: Directory, fresh: tuple[str, ...]) -> Loaded:
-    """What loading would do; accounts that an earlier loading made are taken from there."""
-    changed: dict[str, int] = {}
-    unchanged: list[str] = []
-    for party in found.parties:
-        row: Any = connection.execute(_SQL.party, (party.id,), binary=True).fetchone()
-        before = decode_party(row[0]) if row else None
-        if before is not None and encode_party(_as_before(party, before)) == row[0]:
-            unchanged.append(party.id)
-        else:
-            changed[party.id] = row[1] + 1 if row else 1
-    return Loaded(changed, tuple(unchanged), fresh)
-
-
-def _there(connection: Connection, wanted: Sequence[Missing]) -> set[str]:
-    """The request keys of accounts that an earlier loading made."""
-    keys = [key for key, _ in wanted]
-    return {str(row[1]) for row in connection.execute(_LEDGER_SQL.accounts_by_key, (keys,), binary=True)}
-
-
-def _as_before(party: PartyEntry, before: PartyEntry) -> PartyEntry:
-    """The party with accounts that it does not name taken from how it was loaded before."""
-    accounts = {shop.id: shop.accounts for shop in before.shops}
-    shops = []
-    for shop in party.shops:
-        old = asdict(accounts[shop.id]) if shop.id in accounts else {}
-        names = (name for name, account_id in asdict(shop.accounts).items() if account_id is None)
-        shops.append(replace(shop, accounts=replace(shop.accounts, **{name: old.get(name) for name in names})))
-    return replace(party, shops=tuple(shops))
+def _differing(connection: Connection, parties: Documents, houses: Documents) -> tuple[dict[str, int], set[str]]:
+    """What storing documents would give. One that lacks an account which is still to be made is never as before."""
+    rows: list[Any] = connection.execute(_SQL.some_parties, (list(parties),), binary=True).fetchall()
+    before = {party_id: (document, revision) for party_id, document, revision in rows}
+    stored = dict(connection.execute(_SQL.houses, (list(houses),), binary=True).fetchall())
+    told = {key: before.get(key, (None, 0)) for key in parties}
+    changed = {key: revision + 1 for key, (document, revision) in told.items() if document != parties[key]}
+    return changed, {key for key, document in houses.items() if stored.get(key) != document}

@@ -4,16 +4,17 @@ It is TOML; `examples/parties.toml` shows all of it. Every complaint names the p
 """
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from kvitt.errors import BadDirectory
 from kvitt.rules.fees import Term, wrong_volume
-from kvitt.rules.ledger import MAX_CURRENCY
+from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION
 from kvitt.rules.payouts import AccountType
 
 Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
@@ -103,11 +104,14 @@ def read_directory(text: str) -> Directory:
     """The directory of a file's text. Raises BadDirectory with every complaint about what it holds, or the first about its form."""
     try:
         found = msgspec.convert(tomllib.loads(text), Directory)
-    except tomllib.TOMLDecodeError as error:
-        raise BadDirectory([f"the file is not TOML: {error}"]) from None
+    except RecursionError:
+        raise BadDirectory(["the file is nested too deeply"]) from None
     except msgspec.ValidationError as error:
         said, _, place = str(error).partition(" - at `$")
         raise BadDirectory([f"{place.rstrip('`').lstrip('.') or 'the file'}: {said}"]) from None
+    except ValueError as error:
+        # What is no TOML, and numbers that are too long to be read.
+        raise BadDirectory([f"the file is not TOML: {error}"]) from None
     if complaints := list(_complaints(found)):
         raise BadDirectory(complaints)
     return found
@@ -129,6 +133,8 @@ _decoder = msgspec.json.Decoder(PartyEntry)
 def _complaints(found: Directory) -> Iterator[str]:
     yield from _doubles("parties", [party.id for party in found.parties])
     yield from _doubles("house", [house.currency for house in found.house])
+    for number, house in enumerate(found.house):
+        yield from _doubled_accounts(f"house[{number}]", asdict(house))
     for number, party in enumerate(found.parties):
         place = f"parties[{number}]"
         yield from _doubles(f"{place}.shops", [shop.id for shop in party.shops])
@@ -145,27 +151,46 @@ def _about_shop(place: str, shop: ShopEntry, contract: ContractEntry | None) -> 
         yield f"{place}.contract: the party has no contract {shop.contract}"
     elif shop.payout_tool is not None and shop.payout_tool not in {tool.id for tool in contract.payout_tools}:
         yield f"{place}.payout_tool: contract {contract.id} has no tool {shop.payout_tool}"
+    yield from _doubled_accounts(f"{place}.accounts", asdict(shop.accounts))
+
+
+def _doubled_accounts(place: str, accounts: Mapping[str, object]) -> Iterator[str]:
+    """Accounts between which money would move, and that are one: the ledger moves nothing from an account to itself."""
+    names: dict[object, str] = {}
+    for name, account in accounts.items():
+        if account is not None and (first := names.setdefault(account, name)) != name:
+            yield f"{place}.{name}: is the account of {first}"
 
 
 def _about_contract(place: str, contract: ContractEntry) -> Iterator[str]:
     yield from _doubles(f"{place}.payout_tools", [tool.id for tool in contract.payout_tools])
     for at, terms in enumerate(contract.terms):
-        here = f"{place}.terms[{at}]"
-        for name, moment in (("valid_from", terms.valid_from), ("valid_until", terms.valid_until)):
-            if moment is not None and moment.tzinfo is None:
-                yield f"{here}.{name}: a moment has a zone, such as Z"
-        if not terms.cash_flow:
-            yield f"{here}.cash_flow: something moves"
-        for number, term in enumerate(terms.cash_flow):
-            if wrong := wrong_volume(term.volume):
-                yield f"{here}.cash_flow[{number}].volume: {wrong}"
-            if term.source is term.target:
-                yield f"{here}.cash_flow[{number}]: source and target are the same"
-        if terms.cash_flow and PAYS not in {(term.source, term.target) for term in terms.cash_flow}:
-            yield f"{here}.cash_flow: nothing moves from {PAYS[0]} to {PAYS[1]}, which is what is paid out"
+        yield from _about_terms(f"{place}.terms[{at}]", terms)
+
+
+def _about_terms(place: str, terms: TermsEntry) -> Iterator[str]:
+    zoneless = [name for name in ("valid_from", "valid_until") if (moment := getattr(terms, name)) and moment.tzinfo is None]
+    yield from (f"{place}.{name}: a moment has a zone, such as Z" for name in zoneless)
+    if not zoneless and terms.valid_from and terms.valid_until and terms.valid_until <= terms.valid_from:
+        yield f"{place}.valid_until: is not after valid_from"
+    for number, term in enumerate(terms.cash_flow):
+        yield from _about_term(f"{place}.cash_flow[{number}]", term)
+    if PAYS not in {(term.source, term.target) for term in terms.cash_flow}:
+        yield f"{place}.cash_flow: nothing moves from {PAYS[0]} to {PAYS[1]}, which is what is paid out"
+
+
+def _about_term(place: str, term: Term) -> Iterator[str]:
+    if wrong := wrong_volume(term.volume):
+        yield f"{place}.volume: {wrong}"
+    if term.source is term.target:
+        yield f"{place}: source and target are the same"
+    if term.details is not None and (len(term.details) > MAX_DESCRIPTION or "\0" in term.details):
+        yield f"{place}.details: has at most {MAX_DESCRIPTION} characters, none of them NUL"
 
 
 def _doubles(place: str, ids: Sequence[str]) -> Iterator[str]:
+    seen: set[str] = set()
     for number, each in enumerate(ids):
-        if each in ids[:number]:
+        if each in seen:
             yield f"{place}[{number}]: {each} is there twice"
+        seen.add(each)

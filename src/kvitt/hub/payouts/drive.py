@@ -86,7 +86,7 @@ class Drive:
             except CallFailed as error:
                 self._leave(intent, str(error))
             else:
-                self._close(intent, Way.UNDONE, "the shop had not that much")
+                self._close(intent, Way.UNDONE, "the shop had not that much", held=True)
         raise InsufficientFunds("the shop has not that much")
 
     def run(self, intent: Intent, patience: Patience) -> None:
@@ -103,7 +103,7 @@ class Drive:
                         intents.turn_back(intent)
                     self._release(intent, self._batch(intent), patience)
                 else:
-                    self._close(intent, Way.UNDONE, str(refused))
+                    self._close(intent, Way.UNDONE, str(refused), held=True)
                 raise failed(_WORD[intent.action], intent.payout_id, str(refused)) from refused
             reached("payouts.after_end")
             self._ended(intent)
@@ -112,7 +112,7 @@ class Drive:
         try:
             return self._call(intent, patience, lambda: self._ledger.hold(intent.plan_id, batch, deadline=patience.deadline))
         except Refused as refused:
-            self._close(intent, Way.UNDONE, str(refused))
+            self._close(intent, Way.UNDONE, str(refused), held=False)
             raise failed("hold", intent.payout_id, str(refused)) from refused
 
     def _end(self, intent: Intent, batch: Batch, patience: Patience) -> None:
@@ -133,18 +133,20 @@ class Drive:
 
         Where both are refused, nothing is held, and what was refused now is refused later.
         """
-        held: Refused | None = None
+        refused: Refused | None = None
         try:
             self._call(intent, patience, lambda: self._ledger.hold(intent.plan_id, batch, deadline=patience.deadline))
-        except Refused as refused:
-            held = refused
+        except Refused as error:
+            refused = error
         reached("payouts.after_hold")
         try:
             self._call(intent, patience, lambda: self._ledger.rollback(intent.plan_id, batch, deadline=patience.deadline))
         except Refused:
-            if held is None:
+            if refused is None:
                 raise
-        self._close(intent, Way.UNDONE, f"released; {held}" if held else "released")
+            self._close(intent, Way.UNDONE, f"refused: {refused}", held=False)
+        else:
+            self._close(intent, Way.UNDONE, "released", held=True)
 
     def _call(self, intent: Intent, patience: Patience, call: Callable[[], Given]) -> Given:
         """Makes a call until it is taken, as often and as long as patience lasts, and stays the owner meanwhile (§2.8).
@@ -201,9 +203,9 @@ class Drive:
             reached("payouts.before_commit")
         reached("payouts.after_commit")
 
-    def _close(self, intent: Intent, way: Way, reason: str) -> None:
+    def _close(self, intent: Intent, way: Way, reason: str, *, held: bool) -> None:
         with self._place.intents() as intents:
-            intents.close(intent, way, self._place.clock(), reason)
+            intents.close(intent, way, self._place.clock(), reason, held=held)
 
     def _leave(self, intent: Intent, reason: str) -> None:
         _log.warning("payout left for the next try", action=intent.action.value, number=intent.number, tries=intent.tries, reason=reason)

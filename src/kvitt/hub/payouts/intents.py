@@ -44,7 +44,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
 
 
 class Intent(Struct, frozen=True):
-    """An intent in the hands of its owner; everything written for it carries `epoch`. `held`: the plan of a reversal is, for certain."""
+    """An intent in the hands of its owner; everything written for it carries `epoch`. `held`: its plan is, or was, for certain."""
 
     payout_id: str
     number: int
@@ -90,7 +90,11 @@ class Intents:
         return Intent(payout_id, number, action, plan_id, content, Way.FORWARD, 1, 0, held=False)
 
     def next_attempt(self, payout_id: str, action: Action) -> int:
-        """The number of the next try to make a payout, or to reverse it: each has a plan of its own."""
+        """The number of the next try to make a payout, or to reverse it: each has a plan of its own.
+
+        A try to make one that the ledger refused to hold does not count: whatever stands in its way under that name may be the
+        same payout, made by others, and is not to be gone round.
+        """
         _, creates, reversals = self._counts(payout_id)
         return 1 + (creates if action is Action.CREATE else reversals)
 
@@ -121,9 +125,9 @@ class Intents:
         wait = min(_FIRST_WAIT_SECONDS * 2 ** min(intent.tries, 16), _LONGEST_WAIT_SECONDS)
         self.cursor.execute(_SQL.leave_intent, self._key(intent) | {"wait": wait, "reason": reason})
 
-    def close(self, intent: Intent, way: Way, now: datetime, reason: str | None = None) -> None:
-        """Its outcome is known and stored in the same transaction. Raises IntentLost."""
-        self._owned(_SQL.close_intent, self._key(intent) | {"state": way, "now": now, "reason": reason})
+    def close(self, intent: Intent, way: Way, now: datetime, reason: str | None = None, *, held: bool = True) -> None:
+        """Its outcome is known and stored in the same transaction. `held`: its plan was, so its name is used up. Raises IntentLost."""
+        self._owned(_SQL.close_intent, self._key(intent) | {"state": way, "now": now, "reason": reason, "held": held})
 
     def _counts(self, payout_id: str) -> tuple[int, int, int]:
         row = self.cursor.execute(_SQL.count_intents, (payout_id,), binary=True).fetchone()

@@ -36,7 +36,11 @@ class Parties(Protocol):
     def cash_flow(
         self, party_id: str, shop_id: str, cash: Cash, created_at: datetime, payout_tool_id: str, *, deadline: datetime | None = None
     ) -> tuple[CashFlowPosting, ...]:
-        """The movements of a payout at a time. Raises PayoutNotFound with the text of §2.2 step 6, PayoutsFailed for all other failures."""
+        """The movements of a payout at a time.
+
+        Raises PayoutNotFound with the text of §2.2 step 6; InvalidPayout where it is known what the party's terms do not permit;
+        PayoutsFailed for all other failures.
+        """
 
 
 def params_text(shop_id: str, cash: Cash, created_at: str, payout_tool_id: str) -> str:

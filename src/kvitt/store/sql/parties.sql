@@ -6,14 +6,24 @@ SELECT p.document, p.revision, p.loaded_at FROM parties.parties AS p WHERE p.par
 -- The accounts in one currency that no shop has.
 SELECT document FROM parties.house WHERE currency = %b;
 
+-- name: houses
+-- Those of some currencies that there are.
+SELECT currency, document FROM parties.house WHERE currency = ANY (%b::text[]);
+
+-- name: some_parties
+-- Those of some ids that there are.
+SELECT party_id, document, revision FROM parties.parties WHERE party_id = ANY (%b::text[]);
+
 -- name: parties
 -- All parties by id.
 SELECT party_id, revision, loaded_at, document FROM parties.parties ORDER BY party_id;
 
 -- name: put_parties
 -- Stores parties; one that is the same as before keeps its revision, another one gets the next. Gives those that changed.
+-- In the order of their ids, so that two loadings at once do not wait for each other.
 INSERT INTO parties.parties AS p (party_id, revision, loaded_at, document)
 SELECT w.party_id, 1, %(now)b, w.document FROM unnest(%(ids)b::text[], %(documents)b::bytea[]) AS w (party_id, document)
+ORDER BY w.party_id
 ON CONFLICT (party_id) DO UPDATE SET revision = p.revision + 1, loaded_at = excluded.loaded_at, document = excluded.document
 WHERE p.document <> excluded.document
 RETURNING party_id, revision;
@@ -22,6 +32,7 @@ RETURNING party_id, revision;
 -- Stores the house's accounts in each currency.
 INSERT INTO parties.house AS h (currency, loaded_at, document)
 SELECT w.currency, %(now)b, w.document FROM unnest(%(currencies)b::text[], %(documents)b::bytea[]) AS w (currency, document)
+ORDER BY w.currency
 ON CONFLICT (currency) DO UPDATE SET loaded_at = excluded.loaded_at, document = excluded.document
 WHERE h.document <> excluded.document
 RETURNING currency;

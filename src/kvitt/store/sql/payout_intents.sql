@@ -4,8 +4,8 @@ SELECT payout_id, number, action, plan_id, content, state, epoch, tries, held, b
 FROM payouts.intents WHERE payout_id = %b AND state IN ('forward', 'back');
 
 -- name: count_intents
--- How many intents a payout has had, how many of them were to make it, and how many to reverse it.
-SELECT count(*), count(*) FILTER (WHERE action = 'create'), count(*) FILTER (WHERE action = 'reverse')
+-- How many intents a payout has had, how many of them have used up the plan that was to make it, and how many were to reverse it.
+SELECT count(*), count(*) FILTER (WHERE action = 'create' AND held), count(*) FILTER (WHERE action = 'reverse')
 FROM payouts.intents WHERE payout_id = %b;
 
 -- name: add_intent
@@ -59,7 +59,7 @@ UPDATE payouts.intents SET busy_until = now(), next_try_at = now() + make_interv
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND epoch = %(epoch)s AND state IN ('forward', 'back');
 
 -- name: close_intent
--- Its outcome is known; no row: another owner has it.
-UPDATE payouts.intents SET state = %(state)s, closed_at = %(now)s, reason = %(reason)s
+-- Its outcome is known, and whether its plan was ever held; no row: another owner has it.
+UPDATE payouts.intents SET state = %(state)s, held = held OR %(held)s, closed_at = %(now)s, reason = %(reason)s
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND epoch = %(epoch)s AND state IN ('forward', 'back')
 RETURNING number;

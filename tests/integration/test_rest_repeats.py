@@ -1,0 +1,132 @@
+"""Requests that come twice, where it matters who asks, what broke off, and how far the first one came (design §11, §12)."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from kvitt.app.clock import utc_now
+from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
+from kvitt.doors.rest.payouts import _create
+from kvitt.doors.rest.tokens import Grants, Permission, Tokens
+from kvitt.errors import NotAuthenticated, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
+from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.requests import Begun
+from kvitt.store.database import connect
+from patience import PATIENCE_SECONDS, until
+from rest_stage import AUDIENCE, Site, earn, rest_site
+
+RUB = {"currency": "RUB"}
+
+
+@pytest.fixture(scope="module")
+def site(ledger_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    earn(ledger_database)
+    with rest_site(ledger_database, Path(tmp_path_factory.mktemp("issuer"))) as made:
+        yield made
+
+
+def kept(site: Site, key: str) -> int:
+    with connect(site.conninfo) as connection:
+        ((number,),) = connection.execute("SELECT count(*) FROM rest.requests WHERE key = %s", (key,)).fetchall()
+    return int(number)
+
+
+def test_the_answer_of_before_is_only_for_who_may_ask_for_it(site: Site) -> None:
+    """The same application with a token that may less hears nothing of what it did with another."""
+    key = {"idempotency-key": "weaker"}
+    with site.client() as client:
+        assert client.post("/accounts", json=RUB, headers=key).status_code == 201
+    with site.client(Permission.LEDGER_READ) as reader:
+        assert reader.post("/accounts", json=RUB, headers=key).status_code == 403
+
+
+def test_what_can_not_be_done_at_all_leaves_its_key_free(site: Site) -> None:
+    key = {"idempotency-key": "mended"}
+    with site.client(Permission.LEDGER_READ) as reader:
+        assert reader.post("/accounts", json=RUB, headers=key).status_code == 403
+    with site.client() as client:
+        assert client.post("/accounts", json={}, headers=key).status_code == 400
+        assert client.post("/nowhere", json=RUB, headers=key).status_code == 404
+        assert kept(site, "mended") == 0
+        assert client.post("/accounts", json=RUB, headers=key).status_code == 201
+
+
+def test_a_request_that_broke_off_is_not_taken_for_what_it_would_have_been(site: Site) -> None:
+    host, port = httpx.URL(site.url).host, httpx.URL(site.url).port
+    head = f"POST /accounts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {site.token()}\r\nidempotency-key: broke-off\r\n"
+    with closing(socket.create_connection((host, port or 0))) as caller:
+        caller.sendall(f"{head}content-type: application/json\r\ncontent-length: 100\r\n\r\n".encode() + b'{"currency": "RUB"}')
+        caller.shutdown(socket.SHUT_WR)
+        caller.settimeout(PATIENCE_SECONDS)
+        while caller.recv(4096):
+            pass
+    assert kept(site, "broke-off") == 0
+    with site.client() as client:
+        assert client.post("/accounts", json=RUB, headers={"idempotency-key": "broke-off"}).status_code == 201
+
+
+class _BeingMade:
+    """Payouts at another's ledger, whose first maker died there: the id is taken, and there is no payout yet."""
+
+    def create(self, _: NewPayout) -> Any:
+        raise PayoutAlreadyExists("it is being made")
+
+    def get(self, _: str) -> Any:
+        raise PayoutNotFound("not yet")
+
+
+def test_a_payout_that_is_still_being_made_at_another_ledger_asks_to_come_again() -> None:
+    wanted = NewPayout("party-1", "shop-1", Cash(1, "RUB"), "p")
+    with pytest.raises(RequestInProgress):
+        _create(_BeingMade(), wanted, Begun(utc_now(), True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("application", ["a\0b", "x" * 256, "line\nbreak"])
+def test_names_that_can_not_be_kept_let_nobody_in(site: Site, application: str) -> None:
+    with site.client(application=application) as client:
+        response = client.get("/accounts")
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+
+
+def test_a_key_that_is_no_public_one_checks_no_token(tmp_path: Path) -> None:
+    """Whoever reads a key set could sign with a secret in it."""
+    secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"
+    keys = {"keys": [{"kty": "oct", "k": secret, "kid": "one", "alg": "HS256"}, *LocalIssuer(tmp_path).keys()["keys"]]}
+    tokens = Tokens(ISSUER, AUDIENCE, lambda: keys, Grants(by_scope=True))
+    forged = jwt.encode({"iss": ISSUER, "aud": AUDIENCE, "azp": "a", "exp": 4e9}, "secret" * 8, algorithm="HS256", headers={"kid": "one"})
+    with pytest.raises(NotAuthenticated):
+        tokens.caller(forged)
+
+
+def test_who_has_a_key_does_not_wait_for_an_issuer_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer, hangs, asked = LocalIssuer(tmp_path), threading.Event(), threading.Event()
+    fetched = 0
+
+    def fetch() -> Any:
+        nonlocal fetched
+        fetched += 1
+        if fetched > 1:
+            asked.set()
+            assert hangs.wait(PATIENCE_SECONDS)
+        return issuer.keys()
+
+    tokens = Tokens(ISSUER, AUDIENCE, fetch, Grants(by_scope=True))
+    token = issuer.token("me", [Permission.LEDGER_READ], AUDIENCE, timedelta(hours=1))
+    tokens.caller(token)
+    monkeypatch.setattr("kvitt.doors.rest.tokens._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("kvitt.doors.rest.tokens._AGAIN_SECONDS", 0.0)
+    waits = threading.Thread(target=tokens.caller, args=(token,))
+    waits.start()
+    until(asked.is_set)
+    assert tokens.caller(token).permissions == {Permission.LEDGER_READ}
+    assert waits.is_alive()
+    hangs.set()
+    waits.join()

@@ -154,7 +154,7 @@ class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     parties_url: str = ""
     ledger_url: str = ""
-    seconds: Annotated[float, Meta(gt=0)] = 5.0
+    seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
     ca_file: str = ""
 
 

@@ -166,6 +166,7 @@ HOT[HUB, "ledger"] = {
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],
+    "accounts": [NUMBERS],
     "step_plans": [TEXTS, TEXTS, MOMENTS],
     "step_accounts": [NUMBERS] * 5,
     "accounts_by_key": [TEXTS],

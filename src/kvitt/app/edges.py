@@ -21,7 +21,7 @@ from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue
 from kvitt.rail.table_queue import TableQueue
 from kvitt.store.database import connect
-from kvitt.wire.topics import ALL_TOPICS, RAPID, SCHEME_OF_INPUT
+from kvitt.wire.topics import ALL_TOPICS, PAYOUT_EVENTS, RAPID, SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
 INPUTS = {"intake": tuple(SCHEME_OF_INPUT), "rapid": (RAPID,)}
@@ -95,8 +95,9 @@ class EmbeddedEdge:
 class KafkaEdge:
     """The log on Kafka brokers."""
 
-    def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str]) -> None:
-        self._conninfo, self._settings, self._topics = conninfo, settings, topics
+    def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str], others: Sequence[str] = ()) -> None:
+        """Reads `topics`; `others` are no matter of this process, and need not be there."""
+        self._conninfo, self._settings, self._topics, self._others = conninfo, settings, topics, others
         self.read_lag: ReadLag | None = self._lag
 
     def _lag(self) -> Sequence[TopicLag]:
@@ -115,7 +116,7 @@ class KafkaEdge:
 
         with connect(self._conninfo) as connection:
             claim_database(connection, f"kafka {cluster_of(self._settings)}")
-            ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic != RAPID or RAPID in self._topics])
+            ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic not in self._others])
 
     def refuse_to_guess(self) -> None:
         """Looks whether it is known where to go on. Raises NotBegun, RecordsGone; KafkaException or TimeoutError when no broker answers."""
@@ -152,7 +153,8 @@ def edge_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> LogEdge:
     if settings.kafka is None:
         return EmbeddedEdge(conninfo)
     topics = [topic for role, names in INPUTS.items() if role in roles for topic in names]
-    return KafkaEdge(conninfo, settings.kafka, topics)
+    others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
+    return KafkaEdge(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
 
 
 class RelayRole:

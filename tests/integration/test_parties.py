@@ -11,13 +11,15 @@ from kvitt.doors.woody.client import WoodyClient
 from kvitt.doors.woody.parties import SERVICE, WoodyParties
 from kvitt.doors.woody.server import Endpoint
 from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
+from kvitt.hub.ledger.calls import Account, NewAccount
+from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory import LocalParties, all_known, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.values import Cash
 from kvitt.rules.payouts import AccountType, worth_of
 from kvitt.store.database import connect
-from kvitt.wire.thrift.interface import module
+from party_records import TYPES, a_cash_flow, a_party
 from woody_stage import serving
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
@@ -27,8 +29,6 @@ PARAMS = (
     "PayoutParams(id:{shop}, amount:Cash(amount:1000000, currency:CurrencyRef(symbolic_code:RUB)), "
     "timestamp:2026-07-01T12:00:00.123Z, payout_tool_id:{tool})"
 )
-TYPES: Any = module("parties")
-MONEY: Any = module("money")
 
 
 def clock() -> datetime:
@@ -104,6 +104,55 @@ def test_accounts_that_the_file_names_must_be_there_in_the_right_currency(partie
     )
 
 
+def test_a_file_without_the_houses_accounts_leaves_them_as_they_were(parties: LocalParties, database: str) -> None:
+    with connect(database) as connection:
+        (fees,) = Post(connection, clock)([NewAccount("RUB", "fees", None, "fees")])
+        assert isinstance(fees, Account)
+        house = f'\n[[house]]\ncurrency = "RUB"\nsystem_settlement = {fees.account_id}\n'
+        for dry_run in (True, False):
+            assert load_directory(connection, clock, read_directory(EXAMPLE + house), dry_run=dry_run).house == ("RUB",)
+        assert parties.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")[1].target == fees.account_id
+        assert load_directory(connection, clock, read_directory(EXAMPLE)).house == ()
+        assert parties.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")[1].target == fees.account_id
+
+
+def test_an_account_that_is_no_longer_named_gives_way_to_the_one_that_was_made(parties: LocalParties, database: str) -> None:
+    with connect(database) as connection:
+        made = known(connection, "party-1").entry
+        (other,) = Post(connection, clock)([NewAccount("NOK", "other", None, "other")])
+        assert isinstance(other, Account)
+        load_directory(connection, clock, read_directory(EXAMPLE + f"\n[parties.shops.accounts]\npayout = {other.account_id}\n"))
+        assert known(connection, "party-1").entry.shops[1].accounts.payout == other.account_id
+        said = load_directory(connection, clock, read_directory(EXAMPLE), dry_run=True)
+        assert (said.changed, said.accounts) == ({"party-1": 3}, ())
+        assert load_directory(connection, clock, read_directory(EXAMPLE)) == said
+        assert known(connection, "party-1").entry == made
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_shop_of_another_currency_than_its_accounts_is_refused(parties: LocalParties, database: str, dry_run: bool) -> None:
+    text = EXAMPLE.replace('currency = "NOK"\npayout_tool', 'currency = "SEK"\npayout_tool')
+    with connect(database) as connection:
+        before, settlement = known(connection, "party-1"), known(connection, "party-1").entry.shops[1].accounts.settlement
+        with pytest.raises(BadDirectory) as refused:
+            load_directory(connection, clock, read_directory(text), dry_run=dry_run)
+        assert len(refused.value.complaints) == 3
+        assert refused.value.complaints[0] == (
+            f"parties[0].shops[1].accounts.settlement: account {settlement} was made for it in NOK, not in SEK; name another one"
+        )
+        assert (known(connection, "party-1"), len(Ledger(connection).accounts())) == (before, 14)
+
+
+def test_shops_whose_ids_look_alike_in_a_path_have_accounts_of_their_own(database: str) -> None:
+    shop = '[[parties.shops]]\nid = "{}"\ncontract = "c"\ncurrency = "RUB"\n'
+    contract = EXAMPLE[EXAMPLE.index("[[parties.contracts]]") : EXAMPLE.rindex("[[parties.contracts]]")].replace("contract-1", "c")
+    text = "".join(f'[[parties]]\nid = "{party}"\n{contract}{shop.format(name)}' for party, name in [("a", "b/c"), ("a/b", "c")])
+    with connect(database) as connection:
+        load_directory(connection, clock, read_directory(text))
+        ids = [each.entry.shops[0].accounts for each in all_known(connection)]
+    assert len({ids[0].settlement, ids[1].settlement, ids[0].payout, ids[1].payout}) == 4
+
+
 def test_who_is_not_there_is_told_in_the_contracts_words(parties: LocalParties, database: str) -> None:
     assert parties.party("party-9") is None
     for party, shop, tool, name in [
@@ -157,59 +206,6 @@ class PartyManagement:
         return Endpoint(SERVICE, {"Get": self._get, "ComputePayoutCashFlow": self._compute})
 
 
-def a_party() -> Any:
-    """A party with all fields that have a place in our definitions."""
-    since = "2021-09-10T12:00:00Z"
-    shop = TYPES.Shop(
-        id="shop-1",
-        blocking=TYPES.Blocking(unblocked=TYPES.Blocked(reason="", since=since)),
-        suspension=TYPES.Suspension(active=TYPES.Suspended(since=since)),
-        details=TYPES.ShopDetails(name="A shop"),
-        category=TYPES.CategoryRef(id=1),
-        account=TYPES.ShopAccount(currency=MONEY.CurrencyRef(symbolic_code="RUB"), settlement=11, guarantee=12, payout=13),
-        contract_id="contract-1",
-        payout_tool_id="pt-1",
-        location=TYPES.ShopLocation(url="http://shop"),
-        created_at=since,
-    )
-    bare = TYPES.Shop(**{**vars(shop), "id": "shop-2", "account": None, "payout_tool_id": None})
-    tool = TYPES.PayoutTool(
-        id="pt-1",
-        currency=MONEY.CurrencyRef(symbolic_code="RUB"),
-        payout_tool_info=TYPES.PayoutToolInfo(wallet_info=TYPES.WalletInfo(wallet_id="w")),
-        created_at=since,
-    )
-    contract = TYPES.Contract(
-        id="contract-1",
-        status=TYPES.ContractStatus(active=TYPES.Nothing()),
-        terms=TYPES.TermSetHierarchyRef(id=1),
-        adjustments=[],
-        payout_tools=[tool],
-        created_at=since,
-    )
-    return TYPES.Party(
-        id="party-1",
-        blocking=shop.blocking,
-        suspension=shop.suspension,
-        contracts={"contract-1": contract},
-        shops={"shop-1": shop, "shop-2": bare},
-        revision=7,
-        contact_info=TYPES.PartyContactInfo(email="a@b"),
-        created_at=since,
-        contractors={"c": TYPES.PartyContractor()},
-        wallets={"w": TYPES.Wallet()},
-    )
-
-
-def a_cash_flow(**target: int) -> list[Any]:
-    accounts = [
-        MONEY.FinalCashFlowAccount(account_type=MONEY.CashFlowAccount(**kind), account_id=number)
-        for number, kind in ((11, {"merchant": 0}), (13, target or {"merchant": 2}))
-    ]
-    volume = MONEY.Cash(amount=1_000_000, currency=MONEY.CurrencyRef(symbolic_code="RUB"))
-    return [MONEY.FinalCashFlowPosting(source=accounts[0], destination=accounts[1], volume=volume, details="why")]
-
-
 @pytest.fixture
 def service() -> PartyManagement:
     return PartyManagement()
@@ -227,7 +223,7 @@ def test_a_party_and_its_cash_flow_are_read_from_partymanagement(remote: WoodyPa
     party = remote.party("party-1")
     assert party is not None
     assert (party.shops["shop-1"].settlement, party.shops["shop-2"].settlement) == (11, None)
-    assert party.payout_tools == {"contract-1": frozenset({"pt-1"})}
+    assert party.payout_tools == {"contract-1": frozenset({"pt-1", "pt-2", "pt-3", "pt-4"})}
     (flow,) = remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
     assert (flow.source, flow.target, flow.target_type, flow.details) == (11, 13, AccountType.MERCHANT_PAYOUT, "why")
     assert [(asked.user.id, asked.user.type.internal_user is not None) for asked in service.asked] == [("admin", True)] * 2
@@ -276,5 +272,5 @@ def test_accounts_that_no_payout_has_are_named(remote: WoodyParties, service: Pa
 
 
 def test_where_the_ledger_is_another_service_every_account_is_named(database: str) -> None:
-    with connect(database) as connection, pytest.raises(BadDirectory, match="house/NOK/external_outcome: is not named"):
+    with connect(database) as connection, pytest.raises(BadDirectory, match=r"house NOK\.external_outcome: is not named"):
         load_directory(connection, clock, read_directory(EXAMPLE), own_ledger=False)

@@ -98,6 +98,12 @@ def test_terms_that_do_not_fit_say_why(term: Term, reason: str) -> None:
     assert reason in refused.reason
 
 
+def test_no_amount_below_zero_moves() -> None:
+    refused = cash_flow_of([Term(SETTLEMENT, PAYOUT, Share(1, 1))], -1, "RUB", ACCOUNTS)
+    assert isinstance(refused, TermsDoNotFit)
+    assert "below zero" in refused.reason
+
+
 def nested(depth: int) -> Volume:
     volume: Volume = Fixed(1)
     for _ in range(depth - 1):

@@ -35,7 +35,22 @@ def test_the_example_can_be_read_and_survives_the_store() -> None:
         ('id = "party-1"', 'id = ""', "parties[0].id: Expected `str` of length >= 1"),
         ('payout_tool = "pt-1"', "blokked = true", "parties[0].shops[0]: Object contains unknown field `blokked`"),
         ("# valid_from = 2026-01-01T00:00:00Z", "valid_from = 2026-01-01T00:00:00", "terms[0].valid_from: a moment has a zone"),
+        ("# valid_from = 2026-01-01T00:00:00Z", "valid_from = 2026-01-01", "Expected `datetime | null`, got `date`"),
+        (
+            "# valid_from = 2026-01-01T00:00:00Z",
+            "valid_from = 2026-02-01T00:00:00Z\nvalid_until = 2026-01-01T00:00:00Z",
+            "terms[0].valid_until: is not after valid_from",
+        ),
+        ('details = "bank fee"', 'details = "\\u0000"', "terms[0].cash_flow[1].details: has at most 4096 characters, none of them NUL"),
+        ("volume = { kind", "volume = { kind = 'max_of', volumes = [] }, details = { kind", "cash_flow[0].details: Expected `str | null`"),
+        (
+            'payout_tool = "pt-1"',
+            "accounts = { settlement = 7, payout = 7 }",
+            "parties[0].shops[0].accounts.payout: is the account of settlement",
+        ),
         ("[[parties]]", "[parties", "the file is not TOML"),
+        ("amount = 2000", f"amount = {'9' * 5000}", "the file is not TOML"),
+        ("cash_flow = [", f"cash_flow = [{'[' * 5000}", "the file is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(before: str, after: str, complaint: str) -> None:
@@ -43,6 +58,17 @@ def test_what_is_wrong_is_named_with_its_place(before: str, after: str, complain
     with pytest.raises(BadDirectory) as refused:
         read_directory(EXAMPLE.replace(before, after, 1))
     assert complaint in str(refused.value)
+
+
+def test_the_houses_accounts_are_different_ones_in_each_currency_once() -> None:
+    house = '[[house]]\ncurrency = "RUB"\nsystem_settlement = 5\nexternal_income = 5\n'
+    with pytest.raises(BadDirectory) as refused:
+        read_directory(EXAMPLE + house + house)
+    assert refused.value.complaints == (
+        "house[1]: RUB is there twice",
+        "house[0].external_income: is the account of system_settlement",
+        "house[1].external_income: is the account of system_settlement",
+    )
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -43,6 +43,8 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool) -> None:
         click.echo(f"{party_id}: {would}revision {revision}")
     for party_id in loaded.unchanged:
         click.echo(f"{party_id}: as before")
+    for currency in loaded.house:
+        click.echo(f"the house's accounts in {currency}: {would or 'were '}set")
     if loaded.accounts:
         click.echo(f"{len(loaded.accounts)} accounts that the file does not name {would or 'were '}made in the ledger")
 

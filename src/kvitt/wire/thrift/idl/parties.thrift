@@ -58,8 +58,30 @@ struct RussianBankAccount {
 
 struct WalletInfo { 1: required string wallet_id }
 
-// Of an international account nothing is read; its fields are skipped.
-struct InternationalBankAccount {}
+// The country is an enum of all countries; as a number it may be one that is newer than this file.
+struct InternationalBankDetails {
+    1: optional string bic
+    2: optional i32 country
+    3: optional string name
+    4: optional string address
+    5: optional string aba_rtn
+}
+
+// An InternationalBankAccount too. A struct of its own, so that none holds itself; what its banks correspond with in turn is skipped.
+struct CorrespondentAccount {
+    1: optional string account_holder
+    4: optional string iban
+    6: optional string number
+    7: optional InternationalBankDetails bank
+}
+
+struct InternationalBankAccount {
+    1: optional string account_holder
+    4: optional string iban
+    6: optional string number
+    7: optional InternationalBankDetails bank
+    8: optional CorrespondentAccount correspondent_account
+}
 
 union PayoutToolInfo {
     1: RussianBankAccount russian_bank_account
@@ -75,6 +97,7 @@ struct PayoutTool {
     4: required string created_at
 }
 
+// Fields 3 (the contractor as it was told before field 14) and 13 (preferences of reports) are skipped.
 struct Contract {
     1: required string id
     4: optional string valid_since
@@ -89,9 +112,24 @@ struct Contract {
     14: optional string contractor_id
 }
 
-// Contractors and wallets are not read: their fields are skipped.
+// Of contractors nothing is read; their fields are skipped.
 struct PartyContractor {}
-struct Wallet {}
+
+struct WalletAccount {
+    1: required money.CurrencyRef currency
+    2: required i64 settlement
+    3: required i64 payout
+}
+
+struct Wallet {
+    1: required string id
+    2: optional string name
+    3: required string created_at
+    4: required Blocking blocking
+    5: required Suspension suspension
+    6: required string contract
+    7: optional WalletAccount account
+}
 
 struct Party {
     1: required string id

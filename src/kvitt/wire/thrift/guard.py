@@ -42,18 +42,21 @@ def envelope(body: bytes, kind: int) -> tuple[str, int, int]:
     return name, sequence, 12 + length
 
 
-def walk(body: bytes, at: int, shape: Shape) -> int:
-    """Goes through a struct that begins at `at`; gives where it ends. Raises BadThrift naming the field and the rule."""
+def walk(body: bytes, at: int, shape: Shape, most: int = MAX_VALUES) -> int:
+    """Goes through a struct that begins at `at`, of at most so many values; gives where it ends.
+
+    Raises BadThrift naming the field and the rule.
+    """
     try:
-        return _Walk(body).struct(at, shape, 0)
+        return _Walk(body, most).struct(at, shape, 0)
     except (struct.error, IndexError):
         # Reading beyond the end is what the layouts and indexes refuse by themselves.
         raise BadThrift("is cut off", cut_off=True) from None
 
 
 class _Walk:
-    def __init__(self, body: bytes) -> None:
-        self._body, self._end, self._left = body, len(body), MAX_VALUES
+    def __init__(self, body: bytes, most: int) -> None:
+        self._body, self._end, self._left = body, len(body), most
 
     def struct(self, at: int, shape: Shape, depth: int) -> int:
         if depth > MAX_DEPTH:
@@ -170,4 +173,4 @@ class _Walk:
     def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise BadThrift(f"has more than {MAX_VALUES} values")
+            raise BadThrift("has more values than one message may have")

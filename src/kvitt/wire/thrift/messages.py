@@ -9,12 +9,13 @@ from thriftpy2.protocol import TCyBinaryProtocol
 from thriftpy2.transport import TCyMemoryBuffer
 
 from kvitt.errors import BadThrift
-from kvitt.wire.thrift.guard import envelope, walk
+from kvitt.wire.thrift.guard import MAX_VALUES, envelope, walk
 from kvitt.wire.thrift.interface import module, shape_of
 
 CALL: Final = 1
 REPLY: Final = 2
-EXCEPTION: Final = 3
+MOST_OF_A_REPLY: Final = 5_000_000
+"""Values of a reply: a service that we have chosen to ask may know parties with very many shops."""
 _VERSION: Final = 0x80010000
 
 
@@ -78,7 +79,7 @@ class Service:
         answered, number, at = envelope(body, REPLY)
         if (answered, number) != (method, sequence):
             raise BadThrift("answers another call")
-        result = self._read(body, at, self.result(method))
+        result = self._read(body, at, self.result(method), MOST_OF_A_REPLY)
         for field, spec in sorted(result.thrift_spec.items()):
             given = getattr(result, spec[1])
             if field and given is not None:
@@ -87,8 +88,8 @@ class Service:
             raise BadThrift("gives no result")
         return getattr(result, "success", None)
 
-    def _read(self, body: bytes, at: int, kind: Any) -> Any:
-        end = walk(body, at, shape_of(kind, self.interface))
+    def _read(self, body: bytes, at: int, kind: Any, most: int = MAX_VALUES) -> Any:
+        end = walk(body, at, shape_of(kind, self.interface), most)
         return decode(body[at:end], kind)
 
 

@@ -5,8 +5,13 @@ import subprocess
 from pathlib import Path
 
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from kvitt.hub.check import check
+from kvitt.store.database import connect
 
 FILE = EXAMPLES / "parties.toml"
+
+
+WHO = ("--by", "kari", "--reason", "new terms", "--approved-by", "ola")
 
 
 def party(database: str, *arguments: object, fails: int = 0) -> str:
@@ -27,11 +32,11 @@ def test_a_file_is_looked_at_loaded_once_and_shown(database: str) -> None:
     assert "no parties are loaded" in party(database, "list")
     assert "party-1: would be revision 1\n" in party(database, "load", FILE, "--dry-run")
     assert "no parties are loaded" in party(database, "list")
-    loaded = party(database, "load", FILE)
+    loaded = party(database, "load", FILE, *WHO)
     assert "party-1: revision 1\n" in loaded
     assert "in RUB: were set\n" in loaded
     assert "14 accounts that the file does not name were made in the ledger\n" in loaded
-    assert party(database, "load", FILE) == "party-1: as before\n"
+    assert party(database, "load", FILE, *WHO) == "party-1: as before\n"
     shown = json.loads(party(database, "show", "party-1"))
     assert (shown["revision"], [shop["id"] for shop in shown["entry"]["shops"]]) == (1, ["shop-1", "shop-2"])
     listed = party(database, "list")
@@ -48,3 +53,16 @@ def test_what_can_not_be_done_is_told_in_one_line_with_its_place(database: str, 
     wrong.write_bytes(b"\xff")
     assert "is not UTF-8" in party(database, "load", wrong, fails=2)
     assert "party_not_found" in party(database, "show", "party-1", fails=2)
+
+
+def test_who_decides_where_fees_go_is_named_with_a_second_person_and_stands_in_the_audit_chain(database: str) -> None:
+    assert "say who loads it and why" in party(database, "load", FILE, fails=2)
+    assert "name another person" in party(database, "load", FILE, "--by", "kari", "--reason", "new", "--approved-by", "kari", fails=2)
+    party(database, "load", FILE, *WHO)
+    party(database, "load", FILE, *WHO)
+    with connect(database) as connection:
+        told = [str(note) for (note,) in connection.execute("SELECT note FROM audit WHERE chain = 0 AND what = 'party load' ORDER BY seq")]
+    assert len(told) == 3
+    assert all('"by":"kari","approved_by":"ola","reason":"new terms"' in each for each in told)
+    assert '"subject":"party-1 ' in told[0]
+    assert check(database).differences == ()

@@ -9,6 +9,7 @@ from kvitt.cli.shell import console, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
+    from kvitt.hub.operate import Operator
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))
@@ -19,11 +20,15 @@ def party() -> None:
 @party.command("load", epilog=example("kvitt party load examples/parties.toml --dry-run", "kvitt party load examples/parties.toml"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--by", metavar="NAME", help="Who loads it.")
+@click.option("--reason", metavar="TEXT", help="Why.")
+@click.option("--approved-by", metavar="NAME", help="Another person who approves it.")
 @located
-def load_file(settings: "Settings", *, file: Path, dry_run: bool) -> None:
+def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None) -> None:
     """Load a file of parties; accounts that it does not name are made in the ledger, once.
 
-    All of the file is checked before any of it is used. Loading the same file again changes nothing.
+    All of the file is checked before any of it is used. Loading the same file again changes nothing. It decides where fees go: on a
+    database that is named, --by, --reason and --approved-by say who answers for it, and what changed is in the operators' audit chain.
     """
     from kvitt.app import database, utc_now
     from kvitt.errors import BadDirectory
@@ -36,8 +41,9 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool) -> None:
     except UnicodeDecodeError:
         raise BadDirectory([f"{file} is not UTF-8"]) from None
     found = read_directory(text)
+    operator = None if dry_run else _operator(settings, by, reason, approved_by)
     with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
-        loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=not settings.payouts.ledger_url)
+        loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=not settings.payouts.ledger_url, operator=operator)
     would = "would be " if dry_run else ""
     for party_id, revision in loaded.changed.items():
         click.echo(f"{party_id}: {would}revision {revision}")
@@ -47,6 +53,20 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool) -> None:
         click.echo(f"the house's accounts in {currency}: {would or 'were '}set")
     if loaded.accounts:
         click.echo(f"{len(loaded.accounts)} accounts that the file does not name {would or 'were '}made in the ledger")
+
+
+def _operator(settings: "Settings", by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
+    """Who answers for it. Whoever has the data directory of an embedded database is alone with it, and may leave all of it out."""
+    from kvitt.errors import NeedsSecondPerson
+    from kvitt.hub.operate import Operator
+
+    if settings.database_url is None:
+        return Operator(by or "owner of the data directory", reason or "none was given", approved_by)
+    if not by or not reason:
+        raise click.UsageError("say who loads it and why: --by NAME --reason TEXT")
+    if not approved_by or approved_by == by:
+        raise NeedsSecondPerson("this decides where money goes: name another person who approves it")
+    return Operator(by, reason, approved_by)
 
 
 @party.command("show", epilog=example("kvitt party show party-1"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 import psycopg
@@ -10,6 +11,7 @@ from msgspec.json import Decoder
 from msgspec.json import encode as to_json
 
 from kvitt.errors import InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
+from kvitt.hub.operate import Operator, note
 from kvitt.hub.payouts.directory_accounts import by_type, find_accounts, make_accounts, slots_of, with_accounts, with_house_accounts
 from kvitt.hub.payouts.directory_file import ContractEntry, Directory, HouseAccounts, PartyEntry, ShopEntry, decode_party, encode_party
 from kvitt.hub.payouts.parties import Party, Shop, params_text
@@ -116,11 +118,20 @@ def _computed(
     return found
 
 
-def load_directory(connection: Connection, clock: Clock, found: Directory, *, dry_run: bool = False, own_ledger: bool = True) -> Loaded:
+def load_directory(
+    connection: Connection,
+    clock: Clock,
+    found: Directory,
+    *,
+    dry_run: bool = False,
+    own_ledger: bool = True,
+    operator: Operator | None = None,
+) -> Loaded:
     """Stores a directory, and makes the ledger accounts that it does not name, once for each shop and currency, however often it is loaded.
 
     What the file does not have stays as it is: other parties, and the house's accounts in other currencies. `own_ledger` False: the
-    ledger is another service, in which none is made. A dry run gives what would be done, and does nothing. Raises BadDirectory for
+    ledger is another service, in which none is made. A dry run gives what would be done, and does nothing. Where an `operator` loads it,
+    what has changed is in the operators' audit chain, with the digest of each party. Raises BadDirectory for
     accounts that the ledger does not have, or has in another currency, or that are neither named nor can be made.
     """
     house = _houses(connection, found)
@@ -129,7 +140,7 @@ def load_directory(connection: Connection, clock: Clock, found: Directory, *, dr
     ids = accounts.ids if dry_run else make_accounts(connection, clock, slots, accounts)
     parties = {each.id: encode_party(with_accounts(each, ids)) for each in found.parties}
     houses = {each.currency: to_json(with_house_accounts(each, ids)) for each in house}
-    changed, currencies = _differing(connection, parties, houses) if dry_run else _put(connection, clock, parties, houses)
+    changed, currencies = _differing(connection, parties, houses) if dry_run else _put(connection, clock, parties, houses, operator)
     return Loaded(changed, tuple(each for each in parties if each not in changed), accounts.fresh, tuple(sorted(currencies)))
 
 
@@ -168,14 +179,22 @@ Documents = Mapping[str, bytes]
 """What is stored, by the id of a party or by a currency."""
 
 
-def _put(connection: Connection, clock: Clock, parties: Documents, houses: Documents) -> tuple[dict[str, int], set[str]]:
+def _put(
+    connection: Connection, clock: Clock, parties: Documents, houses: Documents, operator: Operator | None
+) -> tuple[dict[str, int], set[str]]:
     """Stores documents; gives the new revisions of parties that changed, and the currencies of the house that did."""
     with connection.transaction(), connection.cursor() as cursor:
         now = clock()
         columns = {"ids": list(parties), "documents": list(parties.values()), "now": now}
         changed = {row[0]: row[1] for row in cursor.execute(_SQL.put_parties, columns, binary=True)}
         columns = {"currencies": list(houses), "documents": list(houses.values()), "now": now}
-        return changed, {row[0] for row in cursor.execute(_SQL.put_house, columns, binary=True)}
+        currencies = {row[0] for row in cursor.execute(_SQL.put_house, columns, binary=True)}
+        if operator:
+            told = [f"{key} {sha256(parties[key]).hexdigest()}" for key in sorted(changed)]
+            told += [f"house/{key} {sha256(houses[key]).hexdigest()}" for key in sorted(currencies)]
+            for subject in told:
+                note(cursor, now, "party load", operator, subject)
+        return changed, currencies
 
 
 def _differing(connection: Connection, parties: Documents, houses: Documents) -> tuple[dict[str, int], set[str]]:

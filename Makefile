@@ -23,8 +23,8 @@ demo: $(READY) ## run the whole hub on made-up cases and print what happened
 demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs Java 17 and, once, Maven)
 	$(BIN)/python -m brokers demo
 
-test: $(READY) ## run all tests
-	$(BIN)/python -m pytest -q -rs --durations=15 tests
+test: $(READY) ## run all tests, file by file in two processes
+	$(BIN)/python -m pytest -q -rs --durations=15 -n 2 --dist loadfile tests
 
 check: $(READY) ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .

@@ -1,10 +1,13 @@
 """What the brokers run on: a Java that is new enough, and their jars, fetched once by Maven."""
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 OLDEST_JAVA = 17
@@ -40,8 +43,19 @@ def class_path(broker: str) -> str:
     # Named by what the pom says: a changed pom is fetched anew, beside the old one.
     jars = JARS / f"{broker}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     if not jars.is_dir():
-        _fetch(pom, jars)
+        with _alone():
+            if not jars.is_dir():
+                _fetch(pom, jars)
     return str(jars / "*")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process fetches at a time: Maven's own store is not made for several."""
+    JARS.mkdir(exist_ok=True)
+    with (JARS / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _version(program: str) -> int:
@@ -57,7 +71,6 @@ def _fetch(pom: Path, target: Path) -> None:
         raise BrokerUnavailable(
             "no mvn was found, and the broker's jars are not here yet; install Maven (Debian: maven) to fetch them once"
         )
-    JARS.mkdir(exist_ok=True)
     (JARS / ".gitignore").write_text("*\n")
     half = target.with_name(f"{target.name}.{os.getpid()}.part")
     shutil.rmtree(half, ignore_errors=True)
@@ -65,8 +78,4 @@ def _fetch(pom: Path, target: Path) -> None:
     done = subprocess.run(fetch, capture_output=True, text=True, check=False, timeout=_FETCH_SECONDS)
     if done.returncode != 0:
         raise BrokerUnavailable(f"mvn could not fetch the jars of {pom.name}:\n{(done.stdout + done.stderr)[-2000:]}")
-    try:
-        half.rename(target)
-    except OSError:
-        # Another process was first; its jars are the same.
-        shutil.rmtree(half)
+    half.rename(target)

@@ -23,7 +23,7 @@ BY = ("--by", "kari", "--approved-by", "ola", "--reason", "as agreed")
 def shop(server: str, template: str) -> Iterator[str]:
     """A database in which the example's party is loaded, and its shop has earned 10,000.00."""
     with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
-        kvitt(conninfo, "party", "load", str(EXAMPLES / "parties.toml"))
+        kvitt(conninfo, "party", "load", str(EXAMPLES / "parties.toml"), "--by", "kari", "--reason", "new", "--approved-by", "ola")
         with connect(conninfo) as connection:
             row = connection.execute(
                 "SELECT account_id FROM ledger.accounts WHERE request_key LIKE 'party/party-1/shop-1/settlement%'"

@@ -51,7 +51,30 @@ def group_of(settings: KafkaSettings, topics: Sequence[str]) -> str:
     return f"{settings.group}-rapid" if RAPID in topics else settings.group
 
 
-def new_consumer(settings: KafkaSettings, group: str) -> Consumer:
+def is_the_end(error: KafkaError) -> bool:
+    """Whether the client will do nothing more, for ever; it does not say so of every such error that it is fatal."""
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - its public name
+
+
+class Faults:
+    """Hears a consumer's errors. What ends it may be told here and not in place of a record: it keeps its partitions in silence then."""
+
+    def __init__(self) -> None:
+        self._last: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """One error."""
+        _noted(error)
+        if is_the_end(error):
+            self._last = error
+
+    def look(self) -> None:
+        """Raises KafkaException when the consumer has ended."""
+        if self._last is not None:
+            raise KafkaException(self._last)
+
+
+def new_consumer(settings: KafkaSettings, group: str, faults: Faults) -> Consumer:
     """A member of the consumer group; positions are ours to keep, so it stores none and commits only what it is told to.
 
     A partition moves only when it must (cooperative), records of unfinished transactions are not seen, and what is fetched ahead is
@@ -74,6 +97,7 @@ def new_consumer(settings: KafkaSettings, group: str) -> Consumer:
         "fetch.wait.max.ms": 100,
         # A topic that is made while we run is noticed soon; a broker that is down is looked for often.
         "topic.metadata.refresh.interval.ms": 30_000,
+        "error_cb": faults,
     }
     if settings.instance:
         chosen["group.instance.id"] = settings.instance

@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_clients import group_of, names_of, new_consumer
+from kvitt.doors.kafka_clients import Faults, group_of, is_the_end, names_of, new_consumer
 from kvitt.doors.kafka_identity import TopicIds
 from kvitt.doors.kafka_share import Place, size_of
 from kvitt.doors.kafka_shares import Shares
@@ -54,7 +54,8 @@ class KafkaIntake:
     def steps(self) -> Iterator[Step]:
         """Joins the group and gives the step of the loop; on the way out it leaves the group and gives up its leases."""
         with connect(self._conninfo, application="kvitt intake") as connection:
-            consumer = new_consumer(self._settings, group_of(self._settings, self._topics))
+            faults = Faults()
+            consumer = new_consumer(self._settings, group_of(self._settings, self._topics), faults)
             try:
                 named = names_of(self._settings)
                 shares = Shares(
@@ -63,7 +64,7 @@ class KafkaIntake:
                 consumer.subscribe(
                     [named(topic) for topic in self._topics], on_assign=shares.assigned, on_revoke=shares.revoked, on_lost=shares.lost
                 )
-                yield _Reading(consumer, shares, self._hand, self._limit, self._max_outstanding).step
+                yield _Reading(consumer, faults, shares, self._hand, limit=self._limit, max_outstanding=self._max_outstanding).step
             finally:
                 # Gives the partitions back, which calls `revoked`.
                 consumer.close()
@@ -72,14 +73,15 @@ class KafkaIntake:
 class _Reading:
     """The poll loop. It never waits for work for long: what is handed in is bounded, and while it is too much the partitions rest."""
 
-    def __init__(self, consumer: Consumer, shares: Shares, hand: Hand, limit: int, max_outstanding: int) -> None:
-        self._consumer, self._shares, self._hand = consumer, shares, hand
+    def __init__(self, consumer: Consumer, faults: Faults, shares: Shares, hand: Hand, *, limit: int, max_outstanding: int) -> None:
+        self._consumer, self._faults, self._shares, self._hand = consumer, faults, shares, hand
         self._limit, self._max_outstanding = limit, max_outstanding
         self._full_since: float | None = None
         self._hint_at = 0.0
 
     def step(self) -> int:
         """Hands in what has come, up to a batch; gives how many records. Waits a moment when there is nothing."""
+        self._faults.look()
         count, size = self._shares.reap()
         room = 0 if size >= _MAX_BYTES else min(self._limit, self._max_outstanding - count)
         if room <= 0:
@@ -140,7 +142,7 @@ def _told_of(error: KafkaError) -> None:
     """What comes in place of records. Raises KafkaException for what ends the consumer, RecordsGone when a topic does not hold what comes
     next; other errors mend themselves.
     """
-    if error.fatal():
+    if is_the_end(error):
         raise KafkaException(error)
     if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
         raise RecordsGone(f"a topic no longer holds what comes next: {error.str()[:200]}")

@@ -74,15 +74,21 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
     """
     import structlog
 
-    log, deadline = structlog.get_logger(__name__), time.monotonic() + _START_SECONDS
+    from kvitt.state_log import StateLog
+
+    states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + _START_SECONDS
     while not stop.is_set():
         try:
-            return attempt()
+            made = attempt()
         except Exception as error:
             if not _is_away(error) or time.monotonic() > deadline:
                 _tell_of_brokers(error)
                 raise
-            log.warning("waits for a server", error=type(error).__name__, reason=" ".join(str(error).split())[:200])
+            name, reason = type(error).__name__, " ".join(str(error).split())[:200]
+            states.enters("server", (name, reason), "warning", "waits for a server", error=name, reason=reason)
+        else:
+            states.leaves("server", "the server answers")
+            return made
         stop.wait(1.0)
     return None
 

@@ -32,7 +32,9 @@ Made = TypeVar("Made")
         "kvitt run --show-config",
     )
 )
-@click.option("--roles", default=USUAL, show_default=True, metavar="ROLE,…", help="intake, rapid, relay, sender, receiver, emulator.")
+@click.option(
+    "--roles", default=USUAL, show_default=True, metavar="ROLE,…", help="intake, rapid, relay, sender, receiver, payouts, ledger, emulator."
+)
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)
 def run(settings: "Settings", *, roles: str, show_config: bool) -> None:

@@ -122,7 +122,7 @@ class Operate:
         """Orders in these states, oldest first; only those that something holds if asked."""
         arguments = {"states": [state.value for state in states], "held": held_only, "limit": limit}
         rows = self._connection.execute(_SQL.list_orders, arguments)
-        return [OpenOrder(*row[:5], separated(row[5]), *row[6:]) for row in rows]
+        return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""

@@ -136,7 +136,7 @@ def test_every_name_that_the_project_itself_uses_is_known() -> None:
     assert known < names
     from kvitt.config import _variables
 
-    settings_in(dict.fromkeys(names, "1"), dict(_variables()))
+    settings_in({name: "tcp://10.0.0.1:8080" if name == "KVITT_PORT" else "1" for name in names}, dict(_variables()))
 
 
 def test_the_version_and_the_scripts_for_shells_are_printed() -> None:

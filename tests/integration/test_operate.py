@@ -135,7 +135,7 @@ def test_an_equal_line_under_a_new_id_is_held_until_two_people_release_it(bench:
     assert bench.send_all() == []
     [blocked] = bench.operate.orders([OrderState.READY], blocked_only=True)
     assert blocked.blocked is not None
-    for alone in (KARI, Operator("kari", "a test", "kari")):
+    for alone in (KARI, Operator("kari", "a test", "kari"), Operator("kari", "a test", "\u200bKаri ")):
         with pytest.raises(NeedsSecondPerson):
             bench.operate.release(blocked.order_id, alone)
     bench.operate.release(blocked.order_id, KARI_AND_OLA)

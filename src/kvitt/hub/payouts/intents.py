@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct, json
 
-from kvitt.hub.operate import Operator
+from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.draft import Draft
 from kvitt.store.queries import load
 
@@ -40,7 +40,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
 
     draft: Draft | None = None
     details: str | None = None
-    operator: Operator | None = None
+    operator: Signature | None = None
 
 
 class Intent(Struct, frozen=True):

@@ -108,7 +108,7 @@ class Operate:
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            resumed = [row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)})]
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
             return resumed

@@ -66,10 +66,12 @@ WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority;
 
 -- name: add_receipts
--- Stores raw receipts; one that the queue handed out before is left alone and gives no row. The outcome is written when it is known.
+-- Stores raw receipts, numbered as they came; one that the queue handed out before is left alone and gives no row. The outcome is
+-- written when it is known.
 INSERT INTO receipts (message_id, digest, body, received_at, outcome)
 SELECT r.message_id, r.digest, r.body, r.received_at, 'unmatched'
-FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::timestamptz[]) AS r (message_id, digest, body, received_at)
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::timestamptz[]) WITH ORDINALITY AS r (message_id, digest, body, received_at, place)
+ORDER BY r.place
 ON CONFLICT (message_id, digest) DO NOTHING
 RETURNING receipt_no, message_id, digest;
 
@@ -144,4 +146,5 @@ CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
     FROM payments AS q
     WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
-) AS p;
+) AS p
+ORDER BY c.case_no;

@@ -123,7 +123,7 @@ def uncommented(package: str, file: str, name: str) -> str:
     return re.sub(r"--.*", "", str(getattr(load(file, package=package), name)))
 
 
-HAS_A_REASON = re.compile(r"LIMIT|FOR UPDATE|OFFSET 0|_agg\(|OVER \(|PARTITION|row_number|INSERT INTO|WITHIN GROUP")
+HAS_A_REASON = re.compile(r"LIMIT|FOR UPDATE|OFFSET 0|_agg\(|ARRAY\(|OVER \(|PARTITION|row_number|INSERT INTO|WITHIN GROUP")
 
 
 @pytest.mark.parametrize(("package", "file", "name"), STATEMENTS)

@@ -26,6 +26,7 @@ class StoredOrder(Struct, frozen=True):
     sent_at: datetime | None
     settled_at: datetime | None
     receipt_no: int | None
+    resends: int
 
 
 class StoredPayment(Struct, frozen=True):

@@ -262,7 +262,7 @@ def reply_to(text: str) -> ReplyTo:
 
 
 def mq_id(message_id: str, resend: int = 0) -> bytes:
-    """24 bytes that stand for an id of ours, so that an operator can read it: the 16 of a UUID, and which resend it is; a digest of any other."""
+    """24 bytes that stand for an id of ours and which resend it is: the 16 of a UUID as an operator can read it, else a digest."""
     try:
         return UUID(message_id).bytes + resend.to_bytes(_ID_BYTES - 16, "big")
     except ValueError:

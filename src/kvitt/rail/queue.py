@@ -61,8 +61,9 @@ class Queue(Protocol):
     def put(self, messages: Sequence[Outgoing]) -> None:
         """Makes all of them durable in the queue, in order, or none.
 
-        A queue id that was put before is left alone where the broker can tell; a deliberate resend has one of its own. Every method raises ConnectionError when the
-        connection ends under it, and may be called again: it connects anew. NotPut says that for certain nothing was stored.
+        A queue id that was put before is left alone where the broker can tell; a deliberate resend has one of its own. Every method
+        raises ConnectionError when the connection ends under it, and may be called again: it connects anew. NotPut says that for certain
+        nothing was stored.
         """
 
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:

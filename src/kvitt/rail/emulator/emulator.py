@@ -144,7 +144,8 @@ class Emulator:
 
 
 def _receipt(receipt_id: str, body: object, resends: object) -> Outgoing:
-    assert isinstance(body, bytes) and isinstance(resends, int), "columns of the emulator's own table"
+    assert isinstance(body, bytes)
+    assert isinstance(resends, int)
     return Outgoing(receipt_id, body, resend=resends)
 
 

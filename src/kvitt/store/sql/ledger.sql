@@ -9,7 +9,8 @@ FOR UPDATE OF p;
 -- The postings of plans, batch by batch, as they were held.
 SELECT p.plan_id, p.batch_id, p.source, p.target, p.amount, p.currency, p.description
 FROM unnest(%b::text[]) AS w (plan_id)
-CROSS JOIN LATERAL (SELECT * FROM ledger.postings AS q WHERE q.plan_id = w.plan_id ORDER BY q.batch_id, q.position) AS p;
+CROSS JOIN LATERAL (SELECT * FROM ledger.postings AS q WHERE q.plan_id = w.plan_id OFFSET 0) AS p
+ORDER BY p.plan_id, p.batch_id, p.position;
 
 -- name: lock_accounts
 -- Locks accounts in sorted order and gives their totals.
@@ -19,13 +20,14 @@ ORDER BY a.account_id
 FOR UPDATE OF a;
 
 -- name: answers_of_steps
--- What was answered to steps: the accounts that each touched, with the totals after it.
+-- What was answered to steps: the accounts that each touched, as it touched them, with the totals after it.
 SELECT s.plan_id, s.operation, s.batch_id, a.account_id, a.currency, a.description, a.created_at, e.own, e.least, e.most
 FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS w (plan_id, operation, batch_id)
 JOIN ledger.steps AS s ON s.plan_id = w.plan_id AND s.operation = w.operation AND s.batch_id = w.batch_id
-CROSS JOIN LATERAL unnest(s.accounts, s.entries) AS t (account_id, entry)
+CROSS JOIN LATERAL unnest(s.accounts, s.entries) WITH ORDINALITY AS t (account_id, entry, place)
 JOIN ledger.entries AS e ON e.account_id = t.account_id AND e.entry = t.entry
-JOIN ledger.accounts AS a ON a.account_id = t.account_id;
+JOIN ledger.accounts AS a ON a.account_id = t.account_id
+ORDER BY s.plan_id, s.operation, s.batch_id, t.place;
 
 -- name: add_plans
 -- Stores plans that are held for the first time; one that another transaction has stored meanwhile is refused by the primary key.
@@ -44,9 +46,10 @@ SELECT * FROM unnest(%b::text[], %b::bigint[], %b::integer[], %b::bigint[], %b::
 
 -- name: add_steps
 -- Stores what was done to plans, with the entries that it made; `accounts` and `entries` come as texts of arrays.
-INSERT INTO ledger.steps (plan_id, operation, batch_id, at, accounts, entries)
-SELECT s.plan_id, s.operation, s.batch_id, s.at, s.accounts::bigint[], s.entries::bigint[]
-FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[], %b::text[]) AS s (plan_id, operation, batch_id, at, accounts, entries);
+INSERT INTO ledger.steps (plan_id, operation, batch_id, at, accounts, entries, actor)
+SELECT s.plan_id, s.operation, s.batch_id, s.at, s.accounts::bigint[], s.entries::bigint[], s.actor
+FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[], %b::text[], %b::text[])
+     AS s (plan_id, operation, batch_id, at, accounts, entries, actor);
 
 -- name: add_entries
 -- Appends to the histories of accounts; the primary key refuses two entries under one number.
@@ -62,10 +65,10 @@ WHERE a.account_id = s.account_id;
 -- name: add_accounts
 -- Makes accounts; one whose request key was used before is not made again. Gives the ids in the order asked for.
 WITH made AS (
-    INSERT INTO ledger.accounts (currency, description, created_at, request_key)
-    SELECT w.currency, w.description, w.created_at, w.request_key
-    FROM unnest(%(currencies)b::text[], %(descriptions)b::text[], %(created)b::timestamptz[], %(keys)b::text[])
-         WITH ORDINALITY AS w (currency, description, created_at, request_key, ordinal)
+    INSERT INTO ledger.accounts (currency, description, created_at, request_key, made_by)
+    SELECT w.currency, w.description, w.created_at, w.request_key, w.made_by
+    FROM unnest(%(currencies)b::text[], %(descriptions)b::text[], %(created)b::timestamptz[], %(keys)b::text[], %(actors)b::text[])
+         WITH ORDINALITY AS w (currency, description, created_at, request_key, made_by, ordinal)
     ORDER BY w.ordinal
     ON CONFLICT (request_key) DO NOTHING
     RETURNING account_id, request_key, currency, description, created_at

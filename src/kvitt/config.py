@@ -148,6 +148,27 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     groups: Mapping[str, Sequence[_Permission]] = {}
 
 
+class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What callers may take of the doors that listen; each door has as much. Beyond it a caller is refused, or hung up on.
+
+    `connections` None: 2048; never more than the descriptors of the process allow. `connections_per_address` None: half of them; an IPv6
+    network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is
+    whole, `body_seconds` more for its body; its answer may be `answer_seconds` on its way; a connection without a request lives
+    `idle_seconds`. `body_memory_bytes` are bodies held at once: beyond it whoever has sent most of an unfinished one is refused.
+    """
+
+    connections: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    header_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    body_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    idle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 75.0
+    answer_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    request_line_bytes: Annotated[int, Meta(ge=1024, le=65_536)] = 8_192
+    headers: Annotated[int, Meta(ge=16, le=1000)] = 100
+    header_bytes: Annotated[int, Meta(ge=1024, le=1_048_576)] = 32_768
+    body_memory_bytes: Annotated[int, Meta(ge=8_388_608)] = 67_108_864
+
+
 class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is behind payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
 
@@ -184,6 +205,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rapid: RapidSettings = RapidSettings()
     woody: WoodySettings = WoodySettings()
     rest: RestSettings = RestSettings()
+    http: HttpSettings = HttpSettings()
     payouts: PayoutsSettings = PayoutsSettings()
 
     def __repr__(self) -> str:
@@ -198,6 +220,7 @@ _SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "rapid": RapidSettings,
     "woody": WoodySettings,
     "rest": RestSettings,
+    "http": HttpSettings,
     "payouts": PayoutsSettings,
 }
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")

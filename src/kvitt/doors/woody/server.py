@@ -39,6 +39,10 @@ class Refused(Exception):
         self.status, self.error_class, self.reason = status, error_class, reason
 
 
+class _Gone(Exception):
+    """The caller went away before the call was whole; nobody hears an answer."""
+
+
 class Endpoint(Struct, frozen=True):
     """A service at a path, with who does its methods."""
 
@@ -74,6 +78,8 @@ class WoodyApp:
             answer = _Answer(400, b"", UNEXPECTED, str(error))
         except Refused as refused:
             answer = _Answer(refused.status, b"", refused.error_class, refused.reason)
+        except _Gone:
+            return
         # A method that nobody knows is no label: callers could make up any number of them.
         WORK.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, trace)})
@@ -91,18 +97,20 @@ class WoodyApp:
 
 
 async def _body(receive: Callable[[], Awaitable[Message]], headers: Mapping[str, str]) -> bytes:
-    """The whole body. Raises Refused when it is too long to be any call."""
+    """The whole body. Raises Refused when it is too long to be any call, and _Gone for one that breaks off: it is not what was asked."""
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_BODY:
         raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    body, more = bytearray(), True
+    while more:
         message = await receive()
+        if message["type"] != "http.request":
+            raise _Gone
         body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > MAX_BODY:
             raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
-    return body
+    return bytes(body)
 
 
 async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:

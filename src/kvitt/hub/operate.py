@@ -98,6 +98,11 @@ class Operate:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for looking something up on it between two acts."""
+        return self._connection
+
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -118,9 +123,19 @@ class Operate:
         return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
 
     def orders(self, states: Sequence[OrderState], *, blocked_only: bool = False, limit: int = 100) -> list[OpenOrder]:
-        """Orders in these states, oldest first."""
+        """Orders in these states, newest first."""
         arguments = {"states": [state.value for state in states], "blocked": blocked_only, "limit": limit}
         return [OpenOrder(*row) for row in self._connection.execute(_SQL.list_orders, arguments)]
+
+    def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
+        """Orders that wait for a person, newest first: blocked ones, and those in doubt."""
+        found = [*self.orders([OrderState.READY], blocked_only=True, limit=limit), *self.orders([OrderState.UNKNOWN], limit=limit)]
+        return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
+
+    def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states of the cases with this id, of whatever scheme, newest first."""
+        arguments = {"schemes": [scheme.value for scheme in Scheme], "case_id": case_id, "states": [state.value for state in states]}
+        return [OpenOrder(*row) for row in self._connection.execute(_SQL.list_orders_of_case, {**arguments, "limit": limit})]
 
     def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""

@@ -50,7 +50,7 @@ def approved(command: Command) -> Command:
     )
 )
 def order() -> None:
-    """Look at orders that are blocked, in doubt or not sent yet, and act on them.
+    """Look at orders that are held, in doubt or not sent yet, and act on them.
 
     An ORDER is named by its id, or by as many of its first digits as it takes to tell it from others.
     """
@@ -63,7 +63,7 @@ def order() -> None:
 @json_option
 @located
 def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str | None, limit: int, as_json: bool) -> None:
-    """List the orders that wait for a person, newest first: blocked ones, and those in doubt; or all that are in given states."""
+    """List the orders that wait for a person, newest first: held ones, and those in doubt; or all that are in given states."""
     from kvitt.cli.order_page import ORDERS
     from kvitt.rules.states import OrderState
 
@@ -108,7 +108,7 @@ def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) 
 @approved
 @located
 def release(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
-    """Let a blocked ORDER be sent."""
+    """Let a held ORDER be sent, where an operator may say so."""
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:

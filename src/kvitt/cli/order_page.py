@@ -6,6 +6,12 @@ from typing import Any, Final
 from kvitt.cli.listing import Column, Kind, described, table, terminal_width
 from kvitt.hub.order_page import OrderShown
 
+_HELD_FOR: Final = Column(
+    "held_for",
+    kind=Kind.TEXT,
+    of=lambda order: [{"kind": reason.kind, "text": reason.text} for reason in order.held_for],
+    show=lambda order: "; ".join(reason.text for reason in order.held_for),
+)
 ORDERS: Final = (
     Column("order_id", "order"),
     Column("state"),
@@ -14,7 +20,7 @@ ORDERS: Final = (
     Column("scheme"),
     Column("made_at", "made"),
     Column("message_no", "message"),
-    Column("blocked", kind=Kind.TEXT),
+    _HELD_FOR,
 )
 _LINES: Final = (
     Column("line_id", "line"),
@@ -50,6 +56,10 @@ def _where(order: OrderShown) -> str:
     return f"{order.message_no} from {order.source} {order.partition}:{order.position}, key {order.key}"
 
 
+def _state(order: OrderShown) -> str:
+    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.doubtful else ''}"
+
+
 SHOWN: Final = (
     Column("order_id", "order"),
     Column("scheme", kind=Kind.HIDDEN),
@@ -62,9 +72,10 @@ SHOWN: Final = (
     Column("partition", kind=Kind.HIDDEN),
     Column("position", kind=Kind.HIDDEN),
     Column("key", kind=Kind.HIDDEN),
-    Column("state", show=lambda order: f"{order.state}{', a copy may be at the rail' if order.doubtful else ''}"),
+    Column("state", show=_state),
+    Column("decided_by_hand", kind=Kind.HIDDEN),
     Column("doubtful", kind=Kind.HIDDEN),
-    Column("blocked", kind=Kind.TEXT),
+    _HELD_FOR,
     Column("made_at", "made"),
     Column("sending_at", "sending"),
     Column("sent_at", "sent"),

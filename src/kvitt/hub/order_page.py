@@ -8,6 +8,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import OrderNotFound
+from kvitt.rules.holds import HoldReason, separated
 from kvitt.store.database import connect
 from kvitt.store.queries import load
 
@@ -68,7 +69,10 @@ class ActShown(Struct, frozen=True):
 
 
 class OrderShown(Struct, frozen=True):
-    """Everything about one order. `doubtful`: it was in doubt once, so a copy may be at the rail whatever its state."""
+    """Everything about one order. `doubtful`: it was in doubt once, so a copy may be at the rail whatever its state.
+
+    `decided_by_hand`: how it ended is the word of an operator, and not of the rail.
+    """
 
     order_id: str
     scheme: str
@@ -82,7 +86,8 @@ class OrderShown(Struct, frozen=True):
     key: str
     state: str
     first: bool
-    blocked: str | None
+    held_for: tuple[HoldReason, ...]
+    decided_by_hand: bool
     doubtful: bool
     made_at: datetime
     sending_at: datetime | None
@@ -123,7 +128,7 @@ def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
         return cursor.execute(statement, arguments, binary=True).fetchall()
 
     return OrderShown(
-        *(row[0], *row[2:]),
+        *(row[0], *row[2:13], separated(row[13]), *row[14:]),
         lines=tuple(LineShown(*each) for each in rows(_SQL.lines_of_order)),
         receipts=tuple(ReceiptShown(*each) for each in rows(_SQL.receipts_of_order)),
         alarms=tuple(AlarmShown(*each) for each in rows(_SQL.alarms_of_order)),

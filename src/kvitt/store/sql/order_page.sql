@@ -3,7 +3,7 @@
 -- name: order_row
 -- The order with its case and the message that it was made for.
 SELECT o.order_id::text, o.case_no, c.scheme, c.case_id, o.area, o.number, o.message_no, m.source, m.partition, m.position,
-       coalesce(convert_from(m.key, 'UTF8'), ''), o.state, o.first, o.blocked, o.doubtful, o.made_at, o.sending_at, o.sent_at, o.settled_at,
+       coalesce(convert_from(m.key, 'UTF8'), ''), o.state, o.first, array_to_string(o.held_for, E'\n'), o.decided_by_hand, o.doubtful, o.made_at, o.sending_at, o.sent_at, o.settled_at,
        o.receipt_no, o.stamp, o.xml
 FROM orders AS o
 JOIN cases AS c ON c.case_no = o.case_no

@@ -38,20 +38,24 @@ FROM_ZERO: Final = Whole(0, BIGGEST)
 ANY_NUMBER: Final = Whole(-BIGGEST - 1, BIGGEST)
 
 
-class Seconds(click.FloatRange):
-    """A time in seconds, from nothing to a week."""
+class UpTo(click.FloatRange):
+    """A number from nothing to a most; what is not a number is none."""
 
-    name = "seconds"
+    name = "number"
 
-    def __init__(self) -> None:
-        super().__init__(0, 7 * 24 * 3600)
+    def __init__(self, most: float) -> None:
+        super().__init__(0, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The seconds; fails with the range."""
+        """The number; fails with the range."""
         found = float(super().convert(value, param, ctx))
         if math.isnan(found):
             self.fail("it is no number", param, ctx)
         return found
+
+
+SECONDS: Final = UpTo(7 * 24 * 3600)
+PROBABILITY: Final = UpTo(1)
 
 
 class Named(click.Path):

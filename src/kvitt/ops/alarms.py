@@ -48,6 +48,8 @@ class ListedAlarm(Struct, frozen=True):
 
     alarm_no: int
     order_id: str
+    scheme: str
+    case_id: str
     area: str
     state: str
     sent_at: datetime
@@ -70,7 +72,7 @@ def look(connection: Connection, now: datetime, patience: Patience) -> tuple[lis
 
 
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
-    """Standing alarms, longest waiting first, and then, if asked for, those that are over, newest first."""
+    """Standing alarms, and, if asked for, those that are over; newest first."""
     return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
 
 

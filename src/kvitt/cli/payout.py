@@ -11,13 +11,12 @@ from kvitt.cli.arguments import ANY_NUMBER
 from kvitt.cli.ids import payout_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
 from kvitt.cli.money import minor
-from kvitt.cli.order import approved, reasoned
+from kvitt.cli.order import approved, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 from kvitt.cli.text import shown
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operator
     from kvitt.hub.payouts.payouts import Payouts
     from kvitt.hub.payouts.preview import Preview
     from kvitt.hub.payouts.values import Payout
@@ -37,14 +36,6 @@ def _acting(command: Command) -> Command:
     command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return click.option("--by", metavar="NAME", help="Who does it.")(command)
-
-
-def _operator(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
-    from kvitt.hub.operate import Operator
-
-    if by is None or reason is None:
-        raise click.UsageError("name who does it and why: --by NAME --reason TEXT")
-    return Operator(by, reason, approved_by)
 
 
 @click.group(epilog=example(_CREATE, "kvitt payout show p-1", _CONFIRM, "kvitt payout list --status unpaid"))
@@ -136,7 +127,7 @@ def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
 @located
 def confirm(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
     """Let the money of a PAYOUT move. Once it is confirmed, only a reversal brings it back."""
-    operator = None if dry_run else _operator(by, reason, approved_by)
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     with acting_on(settings, payout_id) as (payouts, named):
         if operator is None:
             _print_preview(payouts.preview_confirm(named), as_json=as_json)
@@ -164,7 +155,7 @@ def cancel(
     as_json: bool,
 ) -> None:
     """Let go of what a PAYOUT holds; if its money has moved, move it back."""
-    operator = None if dry_run else _operator(by, reason, approved_by)
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     with acting_on(settings, payout_id) as (payouts, named):
         if operator is None:
             _print_preview(payouts.preview_cancel(named, details), as_json=as_json)

@@ -86,7 +86,10 @@ class OpenOrder(Struct, frozen=True):
 
 
 class OddReceipt(Struct, frozen=True):
-    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words."""
+    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words.
+
+    `is_open`: nobody has closed it, and what it was about is not settled otherwise.
+    """
 
     receipt_no: int
     received_at: datetime
@@ -95,6 +98,10 @@ class OddReceipt(Struct, frozen=True):
     order_id: str | None
     size: int
     note: str
+    closed_at: datetime | None
+    closed_by: str | None
+    closed_because: str | None
+    is_open: bool
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
@@ -104,6 +111,18 @@ def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signat
     entry = link(bytes(head), AuditRow(0, seq + 1, now, what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
+
+
+def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
+    """Why a receipt can not be closed, from its outcome and who closed it."""
+    if row is None:
+        return ReceiptNotFound(f"no receipt has the number {receipt_no}")
+    outcome, closed_by, because = row
+    if closed_by is not None:
+        return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
+    if outcome == Verdict.CONTRADICTS:
+        return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
+    return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
 
 def areas_of(scheme: Scheme) -> list[str]:
@@ -159,9 +178,22 @@ class Operate:
         rows = self._connection.execute(statement, arguments)
         return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
-    def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
-        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
-        return [OddReceipt(*row) for row in self._connection.execute(_SQL.odd_receipts, (limit,))]
+    def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
+        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
+
+        Only those that are open, or `everything`.
+        """
+        statement = _SQL.odd_receipts if everything else _SQL.open_receipts
+        return [OddReceipt(*row) for row in self._connection.execute(statement, (limit,))]
+
+    def close_receipt(self, receipt_no: int, operator: Operator) -> None:
+        """Says that a receipt which settled nothing has been dealt with. Raises ReceiptNotFound, NotInThatState."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            now = self._clock()
+            closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
+            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+                raise _not_to_close(receipt_no, cursor.execute(_SQL.outcome_of_receipt, (receipt_no,)).fetchone())
+            note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
     def receipt_body(self, receipt_no: int) -> bytes:
         """A receipt as it came. Raises ReceiptNotFound."""

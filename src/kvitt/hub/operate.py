@@ -79,12 +79,12 @@ def _second_person(operator: Operator) -> None:
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Operator, subject: str) -> None:
-    """Appends to the operators' audit chain, under its lock."""
-    seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
+    """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
+    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), AuditRow(0, seq + 1, now, what, None, None, None, digest(told.encode()), told, b""))
+    entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
-    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
+    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
 
 
 def areas_of(scheme: Scheme) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -24,6 +25,10 @@ from kvitt.store.embedded import EmbeddedServer
 from kvitt.store.migrate import upgrade
 
 pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
+
+# How long an example takes to make or to run says nothing on a shared machine; and a red test is red for everybody.
+settings.register_profile("kvitt", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+settings.load_profile("kvitt")
 
 # Tests that are about durability start servers of their own; for all others a sync would only wear the disk.
 FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

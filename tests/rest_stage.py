@@ -24,6 +24,7 @@ from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.store.database import connect, pool
+from patience import PATIENCE_SECONDS
 
 EXAMPLE = (Path(__file__).parents[1] / "examples/parties.toml").read_text("utf-8")
 AUDIENCE = "kvitt"
@@ -45,7 +46,7 @@ class Site(Struct, frozen=True):
     def client(self, *permissions: Permission, application: str = "tests") -> httpx.Client:
         """A caller who may do so much; all, unless said."""
         token = self.token(*(permissions or ALL), application=application)
-        return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {token}"}, timeout=30)
+        return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
 
     @property
     def settlement(self) -> int:

@@ -14,11 +14,10 @@ from kafka_stage import ends, read
 from kvitt.config import KafkaSettings
 from kvitt.rules.answers import Status
 from kvitt.wire import status, topics
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
 KVITT = "from kvitt.cli import main; main()"
 FINAL = (Status.OK, Status.FAILED)
-_STOP_SECONDS = 60
 
 
 class Place:
@@ -41,7 +40,7 @@ class Place:
         """Runs a command to its end with these settings."""
         command = [sys.executable, "-c", KVITT, *arguments, "--config", str(self.config)]
         given = {**os.environ, **(environment or {})}
-        return subprocess.run(command, capture_output=True, text=True, timeout=_STOP_SECONDS, check=False, env=given)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=given)
 
     def final(self, keys: Sequence[str]) -> dict[str, list[Status]]:
         """The final statuses of these keys that the status topic holds now."""
@@ -70,7 +69,7 @@ class Runner:
     def stop(self) -> int:
         """SIGTERM; gives the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_STOP_SECONDS)
+        return self.process.wait(PATIENCE_SECONDS)
 
     @property
     def lines(self) -> list[str]:

@@ -21,6 +21,7 @@ from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody.server import Endpoint, WoodyApp
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.wire.thrift.interface import module
+from patience import PATIENCE_SECONDS
 
 TRACE = {"woody.trace-id": "77", "woody.span-id": "78", "woody.parent-id": "undefined"}
 THRIFT = {"content-type": "application/x-thrift"}
@@ -64,7 +65,7 @@ def post(url: str, body: bytes, **headers: str | None) -> httpx.Response:
     """A request with the headers of a call; a header given as None is left out. Underlines stand for dashes."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     told = {name: value for name, value in {**TRACE, **THRIFT, **given}.items() if value is not None}
-    return httpx.post(url, content=body, headers=told, timeout=30)
+    return httpx.post(url, content=body, headers=told, timeout=PATIENCE_SECONDS)
 
 
 def compiled(directory: Path) -> Path:
@@ -79,7 +80,9 @@ def compiled(directory: Path) -> Path:
         file.write_text(f'{head}struct Posting {{{posting}}} (python.immutable = ""){rest}', "utf-8")
     generated.mkdir()
     for name in ("payouts", "accounter", "shumpune", "parties"):
-        subprocess.run(["thrift", "-r", "--gen", "py", "-out", str(generated), str(idl / f"{name}.thrift")], check=True, timeout=60)
+        subprocess.run(
+            ["thrift", "-r", "--gen", "py", "-out", str(generated), str(idl / f"{name}.thrift")], check=True, timeout=PATIENCE_SECONDS
+        )
     return generated
 
 

@@ -18,9 +18,8 @@ from acceptance.kill_harness_proof import prove
 from kvitt.hub.crash import PLACES
 from kvitt.rail.emulator import Faults, set_faults
 from kvitt.store.database import connect
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
-_PATIENCE_SECONDS = 150.0
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
 
@@ -102,7 +101,7 @@ class Trial:
             self.site.processes[name].signal(signal.SIGCONT)
             self._stuck_seconds = _STUCK_SECONDS
 
-    def wait(self, holds: Callable[[], object], what: str, seconds: float = _PATIENCE_SECONDS) -> None:
+    def wait(self, holds: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits for a condition, while the operator is on duty; fails with what the processes said last."""
         try:
             until(lambda: holds() or self._look_after(), seconds=seconds)
@@ -124,7 +123,7 @@ class Trial:
     def prove(self) -> None:
         """Waits until everything is answered; fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted."""
         began = time.monotonic()
-        self.wait(self._all_is_answered, "not everything was answered", _PATIENCE_SECONDS + len(self.fed) / _RECORDS_PER_SECOND)
+        self.wait(self._all_is_answered, "not everything was answered", PATIENCE_SECONDS + len(self.fed) / _RECORDS_PER_SECOND)
         # A transaction that is committed is seen a moment later, when the brokers have marked its partitions.
         self.wait(self._all_is_heard, "not every status stands on Kafka")
         print(f"{len(self.fed)} records so far, all answered {time.monotonic() - began:.1f} s after the last")

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from brokers.java import BrokerUnavailable, class_path, java
 
+from patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 150
 
 
 def demo(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -159,7 +159,7 @@ def first_life(data: Path, log: Path) -> list[int]:
         server.bury()
 
 
-@pytest.mark.timeout(0 if ACCOUNTS > 1000 else 300)
+@pytest.mark.timeout(0 if ACCOUNTS > 1000 else 1800)
 def test_a_circle_ends_at_zero_however_often_the_ledger_and_its_database_are_killed(ledger_data: Path, tmp_path: Path) -> None:
     log = tmp_path / "ledger.log"
     circle = Circle(first_life(ledger_data, log))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
@@ -42,11 +42,7 @@ def test_every_answer_is_one_that_the_description_has(site: Site, mode: Generati
 def _holds(strategy: st.SearchStrategy[Case], headers: dict[str, str]) -> None:
     @settings(
         max_examples=25,
-        derandomize=True,
-        deadline=None,
-        database=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
     def holds(case: Case) -> None:

@@ -26,7 +26,7 @@ BEHIND = int(os.environ.get("KVITT_BROKER_BEHIND", "1000"))
 SOAK_SECONDS = float(os.environ.get("KVITT_SOAK_SECONDS", "inf"))
 SEED = int(os.environ.get("KVITT_SEED", "1"))
 
-pytestmark = pytest.mark.timeout(0 if KILLS > 1000 or BEHIND > 10_000 else 600)
+pytestmark = pytest.mark.timeout(0 if KILLS > 1000 or BEHIND > 10_000 else 1800)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from psycopg.conninfo import conninfo_to_dict
 
 from acceptance.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
@@ -32,13 +32,11 @@ def stages(server: str, template: str, kafka: str, artemis: tuple[str, int]) -> 
 
 
 @pytest.mark.parametrize("scheme", list(AREAS))
-@pytest.mark.timeout(0 if EXAMPLES > 50 else 300)
+@pytest.mark.timeout(0 if EXAMPLES > 50 else 1800)
 def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_told_is_told(stages: list[BrokerStage], scheme: Scheme) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize="KVITT_BROKER_EXAMPLES" not in os.environ,
-        suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
     @given(histories(scheme))

@@ -117,7 +117,7 @@ def hub_data(data_dir: Path) -> Iterator[Path]:
         end_leftovers(places.cluster, places.sockets)
 
 
-@pytest.mark.timeout(0 if KILLS > 1000 else 900)
+@pytest.mark.timeout(0 if KILLS > 1000 else 1800)
 def test_nothing_is_lost_or_doubled_however_often_it_is_killed(hub_data: Path, tmp_path: Path) -> None:
     data, log = hub_data, tmp_path / "hub.log"
     prepare(data, log)

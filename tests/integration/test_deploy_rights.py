@@ -21,7 +21,7 @@ from kvitt.hub.operate import Operate, Operator
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
-from patience import until
+from patience import PATIENCE_SECONDS, until
 from rest_stage import ALL, AUDIENCE, earn
 
 GRANTS = (Path(__file__).parents[2] / "examples/deploy/grants.sql").read_text("utf-8")
@@ -53,7 +53,7 @@ def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> N
         earn(limited)
         assert hub.doors is not None
         token = LocalIssuer(tmp_path).token("tests", ALL, AUDIENCE, timedelta(hours=1))
-        with httpx.Client(base_url=hub.doors.rest.url, headers={"authorization": f"Bearer {token}"}, timeout=30) as caller:
+        with httpx.Client(base_url=hub.doors.rest.url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS) as caller:
             body = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": 10_000, "currency": "RUB"}}
             made = caller.post("/payouts", json=body, headers={"idempotency-key": "once"}).json()
             for step, details in (("confirm", None), ("cancel", {"details": "back"})):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,7 @@ import pytest
 from kvitt.errors import DataDirectoryInUse, NoPostgresBinaries, ServerDidNotStart
 from kvitt.store.database import connect, is_connection_lost, wait_until_ready
 from kvitt.store.embedded import EmbeddedServer, binaries, launch, leftovers, running_server
-
-PATIENCE_SECONDS = 30.0
+from patience import PATIENCE_SECONDS, until
 
 OWNER = """
 import sys, threading
@@ -30,14 +29,6 @@ sys.stdin.read()
 server.stop()
 """
 """Owns a data directory until its standard input ends."""
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Return as soon as the condition holds; fail when it has not within PATIENCE_SECONDS."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from kvitt.hub.group_commit import Closed, GroupCommit
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
 Execute = Callable[[Sequence[int]], Sequence[int]]
 
@@ -94,8 +94,8 @@ def test_a_batch_that_fails_tells_each_of_its_callers_and_the_next_one_goes_on()
 def test_a_writer_that_forgets_a_result_tells_its_callers_and_lives_on() -> None:
     writers = commit(lambda batch: [] if 1 in batch else at_once(batch), max_batch=1)
     with pytest.raises(ValueError, match="result"):
-        writers.submit(1).result(timeout=30)
-    assert writers.submit(2).result(timeout=30) == 20
+        writers.submit(1).result(timeout=PATIENCE_SECONDS)
+    assert writers.submit(2).result(timeout=PATIENCE_SECONDS) == 20
     writers.close()
 
 
@@ -107,7 +107,7 @@ def test_closing_executes_what_was_handed_in_and_refuses_what_comes_after() -> N
     closing.start()
     gate.go.release(5)
     closing.join()
-    assert [future.result(timeout=30) for future in futures] == [0, 10, 20, 30, 40]
+    assert [future.result(timeout=PATIENCE_SECONDS) for future in futures] == [0, 10, 20, 30, 40]
     with pytest.raises(Closed):
         writers.submit(9)
 
@@ -130,9 +130,9 @@ def test_no_caller_is_left_without_an_answer_however_closing_and_handing_in_meet
         until(lambda futures=futures: len(futures) > 20)  # type: ignore[misc]
         writers.close()
         for caller in callers:
-            caller.join(timeout=30)
+            caller.join(timeout=PATIENCE_SECONDS)
             assert not caller.is_alive()
-        assert all(future.result(timeout=30) is not None for future in futures)
+        assert all(future.result(timeout=PATIENCE_SECONDS) is not None for future in futures)
 
 
 def test_lanes_do_not_wait_for_each_other() -> None:

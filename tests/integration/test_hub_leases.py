@@ -184,7 +184,7 @@ def test_writers_that_lose_their_connections_lose_no_message(database: str) -> N
             for goal in range(50, 1000, 50):
                 until(partial(_has, connection, goal))
                 connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kvitt submit'")
-            until(lambda: _messages(connection) == 1000, seconds=20)
+            until(lambda: _messages(connection) == 1000)
         finally:
             hub.stop()
         assert connection.execute("SELECT count(DISTINCT position), max(position) FROM messages").fetchone() == (1000, 999)

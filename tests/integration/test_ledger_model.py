@@ -5,7 +5,7 @@ from itertools import count
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvitt.hub.ledger.calls import Call, Done
@@ -46,7 +46,7 @@ def answer_of(result: object) -> Answer:
     return told({posting: [text] for posting, text in result.wrong})
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 @given(data=st.data())
 def test_the_ledger_answers_and_counts_as_the_model_does(connection: psycopg.Connection[tuple[object, ...]], data: st.DataObject) -> None:
     post, run = Post(connection, clock), next(_runs)

@@ -23,7 +23,7 @@ from kvitt.ops.roles import Condition, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
 from kvitt.store.database import connect
 from kvitt.store.migrate import upgrade
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
 ANY_PORT = OpsSettings(port=0)
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -49,7 +49,7 @@ def serving(conninfo: str, roles: Callable[[], Sequence[RoleState]] = no_roles, 
 
 def get(server: OpsServer, path: str) -> tuple[int, str, bytes]:
     """Status, content type and body of a page."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -238,7 +238,7 @@ def test_the_environment_sets_what_is_shown_and_when_it_is_late(monkeypatch: pyt
 
 
 def _refused(host: str, port: int) -> bool:
-    with socket.create_connection((host, port), timeout=60) as extra:
+    with socket.create_connection((host, port), timeout=PATIENCE_SECONDS) as extra:
         return extra.recv(100).startswith(b"HTTP/1.0 503")
 
 

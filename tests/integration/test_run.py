@@ -23,7 +23,7 @@ from kvitt.hub.check import check
 from kvitt.hub.source import claim_database
 from kvitt.store.database import connect
 from kvitt.wire.topics import SCHEME_OF_INPUT, STATUSES
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
 DP = "teamdagpenger.utbetaling.v1"
 Row = tuple[object, ...]
@@ -34,7 +34,7 @@ def run_command(*arguments: str) -> list[str]:
 
 
 def kvitt_run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(run_command(*arguments), capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(run_command(*arguments), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -78,7 +78,6 @@ def answered(connection: psycopg.Connection[Row], run: str) -> int:
     return int(str(row[0])) if row else 0
 
 
-@pytest.mark.timeout(240)
 def test_three_processes_share_the_roles_and_end_when_told_with_nothing_lost(
     database: str, kafka: str, artemis: tuple[str, int], tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -95,7 +95,7 @@ def _renamed(draft: Any, payout_id: str) -> Any:
     return replace(draft, payout=replace(draft.payout, payout_id=payout_id))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(batches=asked())
 def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)
@@ -113,7 +113,7 @@ def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[lis
     run.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(batches=asked())
 def test_calls_are_answered_as_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)

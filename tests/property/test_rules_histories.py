@@ -25,7 +25,6 @@ from kvitt.rules.values import Action, Area, Order, OrderLine, Payment, PaymentI
 from kvitt.wire import order_xml
 from property.strategies import DECISION, MADE_AT, PAYMENT, messages_of, paying, periods
 
-CI = settings.get_profile("ci")
 CLOCK = re.compile(rb"<(nokkelAvstemming|tidspktMelding)>[^<]*<")
 
 Money = tuple[int, int | None]
@@ -248,7 +247,7 @@ receipts = st.lists(st.sampled_from([True, True, True, False]), min_size=3, max_
 
 @pytest.mark.parametrize("scheme", DERIVED)
 @given(data=st.data())
-@settings(CI, max_examples=60)
+@settings(max_examples=60)
 def test_after_every_accepted_order_the_rail_pays_what_the_messages_want(scheme: Scheme, data: st.DataObject) -> None:
     hub = Hub()
     for message in data.draw(messages_of(scheme)):
@@ -265,7 +264,7 @@ steps = st.tuples(st.sampled_from([Claim.PAY] * 5 + [Claim.CEASE, Claim.CEASE_ST
 
 
 @given(st.sampled_from(RateType), st.lists(steps, min_size=1, max_size=8))
-@settings(CI, max_examples=400)
+@settings(max_examples=400)
 def test_one_payment_is_paid_as_last_claimed_whatever_its_history(
     rate_type: RateType, history: list[tuple[Claim, tuple[Period, ...], bool]]
 ) -> None:
@@ -289,7 +288,7 @@ def tidy(given: tuple[Period, ...]) -> tuple[Period, ...]:
 
 
 @given(history=st.lists(periods(smallest=1).map(tidy), min_size=2, max_size=5))
-@settings(CI, max_examples=150)
+@settings(max_examples=150)
 def test_no_fewer_of_the_wanted_periods_would_do(history: list[tuple[Period, ...]]) -> None:
     """Tries at the rail every shorter tail of the new lines with every cut: none of them gives what is wanted."""
     hub = Hub()
@@ -308,7 +307,7 @@ def test_no_fewer_of_the_wanted_periods_would_do(history: list[tuple[Period, ...
 
 @pytest.mark.parametrize("scheme", DERIVED)
 @given(data=st.data())
-@settings(CI, max_examples=30)
+@settings(max_examples=30)
 def test_equal_input_gives_equal_bytes_but_for_the_clock(scheme: Scheme, data: st.DataObject) -> None:
     message = data.draw(messages_of(scheme, largest=1))[0]
     state = CaseState({}, None, frozenset(), 4)
@@ -323,7 +322,7 @@ def test_equal_input_gives_equal_bytes_but_for_the_clock(scheme: Scheme, data: s
 
 @pytest.mark.parametrize("scheme", DERIVED)
 @given(data=st.data())
-@settings(CI, max_examples=30)
+@settings(max_examples=30)
 def test_the_same_message_again_changes_nothing(scheme: Scheme, data: st.DataObject) -> None:
     hub = Hub()
     message = data.draw(messages_of(scheme, largest=1))[0]
@@ -333,7 +332,7 @@ def test_the_same_message_again_changes_nothing(scheme: Scheme, data: st.DataObj
 
 
 @given(st.lists(periods(smallest=1), min_size=1, max_size=3))
-@settings(CI, max_examples=100)
+@settings(max_examples=100)
 def test_a_ceased_payment_pays_nothing_and_the_next_claim_revives_it(history: list[tuple[Period, ...]]) -> None:
     hub = Hub()
     for wanted in history:

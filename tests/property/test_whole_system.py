@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
@@ -136,8 +136,8 @@ class Play:
 
     def _send_all(self) -> int:
         operate = Operate(self.stage.connection, self.stage.clock)
-        for blocked in operate.orders([OrderState.READY], blocked_only=True):
-            operate.release(blocked.order_id, GUARD)
+        for held in operate.orders([OrderState.READY], held_only=True):
+            operate.release(held.order_id, GUARD)
         sent = 0
         while orders := self.stage.sender.claim(1):
             self._send(orders[0])
@@ -290,9 +290,7 @@ def stages(server: str, template: str) -> Iterator[list[Stage]]:
 def test_what_is_paid_is_what_was_accepted_and_equal_inputs_give_equal_bytes(stages: list[Stage], scheme: Scheme) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize="KVITT_EXAMPLES" not in os.environ,
-        suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
     @given(histories(scheme))

@@ -223,7 +223,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(TEXTS)), st.data())
 def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Scheme, data: st.DataObject) -> None:
     document = json.loads(TEXTS[scheme])
@@ -233,7 +233,7 @@ def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Sch
         forms.decode(scheme, json.dumps(document).encode())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int) -> None:
     body = DP.encode()

@@ -59,7 +59,7 @@ def test_a_payment_is_written_as_the_contract_shows_it() -> None:
     assert payment.decode(UTBETALING.encode()) == PAYMENT
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(payments)
 def test_any_payment_comes_back_as_it_was(value: Payment) -> None:
     assert payment.decode(payment.encode(value)) == value
@@ -126,7 +126,7 @@ answers = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(answers)
 def test_any_answer_comes_back_as_it_was(answer: Answer) -> None:
     assert status.decode(status.encode(answer)) == answer

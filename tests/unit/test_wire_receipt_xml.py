@@ -149,7 +149,7 @@ def start_tag(damage: Damage) -> str:
     return f"<{damage.root}{ {'declared': own, 'missing': '', 'default': DEFAULT}[damage.xmlns] }>"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(orders, damages, norwegian(0, 60), st.sampled_from(["00", "04", "08", "12"]))
 @example(ORDER, Damage("oppdrag", "default", "other case", "", "", "utf-8", "", one_line=True), "Skatteopplysninger ikke funnet", "04")
 @example(ORDER, Damage("ns2:Oppdrag", "declared", "missing", " \x00", "", "utf-8", "  ", one_line=False), "", "00")
@@ -247,7 +247,7 @@ def test_what_can_not_be_read_at_all_is_refused_with_a_reason(body: bytes, reaso
     assert refused.value.reason == reason
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60), st.integers(0, 2500), st.integers(0, 60))
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int, lost: int) -> None:
     body = receipt_text(ORDER).encode()

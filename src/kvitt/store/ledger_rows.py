@@ -42,7 +42,7 @@ class PostingRow(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A hold or an end, with the entries that it made; the last two are arrays in PostgreSQL's text form."""
+    """A hold or an end, with the entries that it made and who asked; `accounts` and `entries` are arrays in PostgreSQL's text form."""
 
     plan_id: str
     operation: str
@@ -50,6 +50,7 @@ class StepRow(NamedTuple):
     at: datetime
     accounts: str
     entries: str
+    actor: str | None
 
 
 class EntryRow(NamedTuple):

@@ -57,7 +57,7 @@ class PayoutStep(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """What is told of a change, with the hash that links it to the event before."""
+    """What is told of a change, with the hash that links it to the event before, and who asked for the change."""
 
     payout_id: str
     sequence: int
@@ -65,6 +65,7 @@ class EventRow(NamedTuple):
     status: str
     body: bytes
     hash: bytes
+    actor: str | None
 
 
 Row = PayoutRow | CashFlowRow | PayoutStep | EventRow

@@ -14,7 +14,7 @@ from litestar.response import Stream
 from litestar.router import Router
 
 from kvitt.doors.rest.repeats import repeat_of
-from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, cut, decode_cursor, encode_cursor, may, no_cursor
+from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, actor_of, cut, decode_cursor, encode_cursor, may, no_cursor
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import (
     AccountPage,
@@ -111,7 +111,7 @@ def router(ledger: LedgerService, work: Work) -> list[Router]:
 async def create_account(request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], door: NamedDependency[Door]) -> AccountView:
     """A new account, at zero."""
     repeat = repeat_of(request)
-    made = await door.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None))
+    made = await door.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None, actor_of(request)))
     return account_view(State(made, Totals()))
 
 
@@ -182,21 +182,23 @@ async def show_plan(plan_id: NamedPlan, door: NamedDependency[Door]) -> PlanView
 @post(
     "/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Hold a batch of a plan"
 )
-async def hold(plan_id: NamedPlan, data: JSONBody[HoldBody], door: NamedDependency[Door]) -> AffectedView:
+async def hold(request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[HoldBody], door: NamedDependency[Door]) -> AffectedView:
     """The postings of the batch are held; the same hold again is answered as the first time."""
-    return await door.called(Call(plan_id, Operation.HOLD, (data.batch.batch(),)))
+    return await door.called(Call(plan_id, Operation.HOLD, (data.batch.batch(),), actor=actor_of(request)))
 
 
 @post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Commit a plan")
-async def commit(plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
+async def commit(request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
     """All that the plan holds moves."""
-    return await door.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches)))
+    return await door.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
 @post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Roll a plan back")
-async def rollback(plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
+async def rollback(
+    request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]
+) -> AffectedView:
     """All that the plan holds is released."""
-    return await door.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches)))
+    return await door.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
 def _number(after: str | None) -> int:

@@ -9,10 +9,11 @@ from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 
 from kvitt.doors.rest.repeats import repeat_of
-from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, cut, decode_cursor, encode_cursor, may, no_cursor
+from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, actor_of, cut, decode_cursor, encode_cursor, may, no_cursor
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
 from kvitt.errors import BadRequest, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
+from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
 from kvitt.hub.requests import Begun
@@ -48,13 +49,14 @@ async def create(
     repeat = repeat_of(request)
     payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
     wanted = NewPayout(data.party_id, data.shop_id, Cash(data.cash.amount, data.cash.currency), payout_id, data.payout_tool_id)
-    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None)))
+    actor = actor_of(request)
+    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None, actor)))
 
 
-def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None) -> Payout:
+def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
     """A payout that this very request made, before its process died and could not answer, is the answer now."""
     try:
-        return payouts.create(wanted)
+        return payouts.create(wanted, actor=actor)
     except PayoutAlreadyExists:
         if begun is None or not begun.again or wanted.payout_id is None:
             raise
@@ -103,18 +105,26 @@ async def page(
 @post(
     "/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Confirm a payout"
 )
-async def confirm(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> PayoutView:
+async def confirm(
+    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]
+) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
-    await work.on_thread(lambda: payouts.confirm(payout_id))
+    actor = actor_of(request)
+    await work.on_thread(lambda: payouts.confirm(payout_id, actor=actor))
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
 @post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Cancel a payout")
 async def cancel(
-    payout_id: NamedPayout, data: JSONBody[CancelBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
+    request: Request[Any, Any, Any],
+    payout_id: NamedPayout,
+    data: JSONBody[CancelBody],
+    payouts: NamedDependency[Payouts],
+    work: NamedDependency[Work],
 ) -> PayoutView:
     """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
-    await work.on_thread(lambda: payouts.cancel(payout_id, data.details))
+    actor = actor_of(request)
+    await work.on_thread(lambda: payouts.cancel(payout_id, data.details, actor=actor))
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 

@@ -19,6 +19,7 @@ from litestar.params import Parameter
 from kvitt.doors.rest.problems import PROBLEM, Problem
 from kvitt.doors.rest.tokens import Permission
 from kvitt.errors import BadRequest, NotPermitted
+from kvitt.hub.actor import REST, Actor
 from kvitt.hub.ledger.calls import Account, Answer
 
 Found = TypeVar("Found")
@@ -85,6 +86,13 @@ class Work:
         if isinstance(result, Exception):
             raise result
         return result
+
+
+def actor_of(request: ASGIConnection[Any, Any, Any, Any]) -> Actor:
+    """Who asks, as the rows of what is done name it: the token's subject, the caller's address, and the id of its own trace."""
+    caller, client = request.scope["caller"], request.scope.get("client")  # type: ignore[typeddict-item]
+    trace = request.headers.get("traceparent") or request.headers.get("x-request-id")
+    return Actor(REST, caller.subject, client[0] if client else None, trace)
 
 
 def encode_cursor(*parts: str | int) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kvitt.doors.woody.server import Endpoint, Handler, Refused
+from kvitt.doors.woody.trace import actor
 from kvitt.errors import BadThrift, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Plan
@@ -57,11 +58,11 @@ class _Speaker(ABC):
 
     async def _hold(self, asked: Any) -> Any:
         change = _given(asked.plan_change)
-        return await self._do(Call(change.id, Operation.HOLD, (_batch(change.batch),)))
+        return await self._do(Call(change.id, Operation.HOLD, (_batch(change.batch),), actor=actor()))
 
     async def _end(self, operation: Operation, asked: Any) -> Any:
         plan = _given(asked.plan)
-        return await self._do(Call(plan.id, operation, tuple(map(_batch, plan.batch_list))))
+        return await self._do(Call(plan.id, operation, tuple(map(_batch, plan.batch_list)), actor=actor()))
 
     async def _do(self, call: Call) -> Any:
         answer = await asyncio.wrap_future(self._ledger.submit(call))
@@ -76,7 +77,9 @@ class _Speaker(ABC):
     async def _create(self, asked: Any) -> int:
         wanted = _given(asked.prototype)
         created = None if wanted.creation_time is None else _moment("creation_time", wanted.creation_time)
-        made = await asyncio.wrap_future(self._ledger.submit(NewAccount(wanted.currency_sym_code, wanted.description, created)))
+        made = await asyncio.wrap_future(
+            self._ledger.submit(NewAccount(wanted.currency_sym_code, wanted.description, created, actor=actor()))
+        )
         if isinstance(made, Account):
             return made.account_id
         if isinstance(made, InvalidRequest):

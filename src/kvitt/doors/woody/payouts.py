@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kvitt.doors.woody.server import UNEXPECTED, Endpoint, Refused
-from kvitt.doors.woody.trace import current
+from kvitt.doors.woody.trace import actor, current
 from kvitt.errors import (
     BadThrift,
     InsufficientFunds,
@@ -56,18 +56,18 @@ class _Speaker:
             payout_id=params.payout_id,
             payout_tool_id=params.payout_tool_id,
         )
-        return await self._payout(lambda: self._payouts.create(wanted, _deadline()))
+        return await self._payout(lambda: self._payouts.create(wanted, _deadline(), actor=actor()))
 
     async def _get(self, asked: Any) -> Any:
         return await self._payout(lambda: self._payouts.get(_id(asked)))
 
     async def _confirm(self, asked: Any) -> None:
-        await self._do(lambda: self._payouts.confirm(_id(asked), _deadline()))
+        await self._do(lambda: self._payouts.confirm(_id(asked), _deadline(), actor=actor()))
 
     async def _cancel(self, asked: Any) -> None:
         if asked.details is None:
             raise BadThrift("lacks an argument")
-        await self._do(lambda: self._payouts.cancel(_id(asked), asked.details, _deadline()))
+        await self._do(lambda: self._payouts.cancel(_id(asked), asked.details, _deadline(), actor=actor()))
 
     async def _payout(self, do: Callable[[], Payout]) -> Any:
         return payout_struct(await self._do(do))

@@ -68,7 +68,7 @@ class WoodyApp:
         trace: Trace | None = None
         try:
             endpoint = self._endpoint(scope, headers)
-            trace = read_trace(headers)
+            trace = read_trace(headers, client[0] if (client := scope.get("client")) else None)
             answer = await _answered(endpoint, await _body(receive, headers), trace)
         except BadHeaders as error:
             answer = _Answer(400, b"", UNEXPECTED, str(error))

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from kvitt.hub.actor import THRIFT, UNNAMED, Actor
 from kvitt.wire.instants import instant_text, parse_instant
 
 CONTENT_TYPE: Final = "application/x-thrift"
@@ -17,6 +18,7 @@ _TRACE, _PARENT, _SPAN, _DEADLINE = "woody.trace-id", "woody.parent-id", "woody.
 _OLDER: Final = {_TRACE: "x-rbk-trace-id", _PARENT: "x-rbk-parent-id", _SPAN: "x-rbk-span-id"}
 _META: Final = re.compile(r"(?:woody\.meta[.-]|x-rbk-meta-)([a-z0-9_.-]{1,53})", re.IGNORECASE | re.ASCII)
 ROOT: Final = "undefined"
+_WHO: Final = ("user-identity.username", "user-identity.email", "user-identity.id")
 _MOST_META = 32
 _chance = random.SystemRandom()
 
@@ -26,7 +28,7 @@ class BadHeaders(Exception):
 
 
 class Trace(Struct, frozen=True):
-    """Where a call stands in its chain; `meta` is baggage that is passed on."""
+    """Where a call stands in its chain; `meta` is baggage that is passed on, `address` where the call came from."""
 
     trace_id: str
     span_id: str
@@ -34,6 +36,7 @@ class Trace(Struct, frozen=True):
     deadline: datetime | None = None
     deadline_text: str | None = None
     meta: tuple[tuple[str, str], ...] = ()
+    address: str | None = None
 
     def child(self, deadline: datetime) -> "Trace":
         """What a call that is made because of this one carries."""
@@ -55,6 +58,16 @@ current: ContextVar[Trace | None] = ContextVar("woody_trace", default=None)
 """The call that this thread or task works for, so that calls of its own continue the chain and keep the deadline."""
 
 
+def actor() -> Actor:
+    """Who calls, as the rows of what is done name it: the user that the caller says it acts for, and where the call came from."""
+    trace = current.get()
+    if trace is None:
+        return Actor(THRIFT, UNNAMED)
+    said = dict(trace.meta)
+    name = next((said[key] for key in _WHO if said.get(key)), UNNAMED)
+    return Actor(THRIFT, name, trace.address, trace.trace_id)
+
+
 def new_id() -> str:
     """An id of a chain or a call: a decimal number below 2⁶³, as the callers' own are."""
     return str(_chance.getrandbits(63))
@@ -65,8 +78,8 @@ def root() -> Trace:
     return Trace(new_id(), new_id())
 
 
-def read_trace(headers: Mapping[str, str]) -> Trace:
-    """The trace of a call, of headers by lower-cased name. Raises BadHeaders."""
+def read_trace(headers: Mapping[str, str], address: str | None = None) -> Trace:
+    """The trace of a call, of headers by lower-cased name, that came from an address. Raises BadHeaders."""
     found = {name: headers.get(name) or headers.get(_OLDER[name]) for name in (_TRACE, _PARENT, _SPAN)}
     if missing := [name for name, value in found.items() if not value]:
         raise BadHeaders(f"{', '.join(missing)} missing")
@@ -76,4 +89,4 @@ def read_trace(headers: Mapping[str, str]) -> Trace:
     except ValueError:
         raise BadHeaders(f"bad header: {_DEADLINE}") from None
     meta = tuple((match[1].lower(), value) for name, value in headers.items() if (match := _META.fullmatch(name)))
-    return Trace(found[_TRACE] or "", found[_SPAN] or "", found[_PARENT] or "", deadline, text, meta[:_MOST_META])
+    return Trace(found[_TRACE] or "", found[_SPAN] or "", found[_PARENT] or "", deadline, text, meta[:_MOST_META], address)

@@ -37,6 +37,7 @@ class _Event(Struct, frozen=True):
     status: str
     body: bytes
     hash: bytes
+    actor: str | None
 
 
 def check_payouts(reader: Reader, found: Findings) -> None:
@@ -101,7 +102,7 @@ def _differing(standing: Standing, events: Sequence[_Event], last: _Event) -> It
         snapshot = replace(payout, sequence=event.sequence, status=status, cancel_details=details)
         if encode_event(snapshot, event.at) != event.body:
             yield f"has an event {event.sequence} that tells something else"
-        head = event_hash(head, payout.payout_id, event.sequence, event.at, event.body)
+        head = event_hash(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
         if head != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"
         head = event.hash

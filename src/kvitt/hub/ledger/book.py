@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
 from kvitt.rules.ledger import (
     MOST,
@@ -129,7 +130,7 @@ class Book:
             affected[account_id] = State(held.account, after)
             numbers.append(held.entries)
             self.entries.append(EntryRow(account_id, held.entries, at, plan_id, operation.value, batch_id, *after))
-        self.steps.append(StepRow(plan_id, operation.value, batch_id, at, _array(totals), _array(numbers)))
+        self.steps.append(StepRow(plan_id, operation.value, batch_id, at, _array(totals), _array(numbers), encode(call.actor)))
         done = self._answers[plan_id, operation, batch_id] = Done(affected, at)
         return done
 

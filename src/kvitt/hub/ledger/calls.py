@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from kvitt.hub.actor import Actor
 from kvitt.rules.ledger import Batch, Operation, Refusal, Totals
 
 
@@ -24,24 +25,27 @@ class State(Struct, frozen=True):
 
 
 class NewAccount(Struct, frozen=True):
-    """A request to make an account. `request_key` recognises a repeat; `created_at` None means now."""
+    """A request to make an account. `request_key` recognises a repeat; `created_at` None means now; `actor` is who asked at a door."""
 
     currency: str
     description: str | None = None
     created_at: datetime | None = None
     request_key: str | None = None
+    actor: Actor | None = None
 
 
 class Call(Struct, frozen=True):
     """A hold of one batch, or the end of a plan with all its batches.
 
     `solvent` names an account that must have nothing less than zero left when all open plans end against it; else nothing is done.
+    `actor` is who asked for it at a door.
     """
 
     plan_id: str
     operation: Operation
     batches: tuple[Batch, ...]
     solvent: int | None = None
+    actor: Actor | None = None
 
 
 class Done(Struct, frozen=True):

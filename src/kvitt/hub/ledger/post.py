@@ -8,6 +8,7 @@ import psycopg
 import structlog
 from psycopg.errors import UniqueViolation
 
+from kvitt.hub.actor import encode
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
@@ -145,6 +146,7 @@ def _make_accounts(cursor: psycopg.Cursor[Any], wanted: Sequence[NewAccount], no
             "descriptions": [each.description for each in fresh],
             "created": [each.created_at or now for each in fresh],
             "keys": [each.request_key for each in fresh],
+            "actors": [encode(each.actor) for each in fresh],
         }
         rows = cursor.execute(_SQL.add_accounts, columns, binary=True).fetchall()
         keyed = [each.request_key for _, each in sound if each.request_key is not None]

@@ -5,15 +5,17 @@ from typing import Any
 
 import psycopg
 import structlog
+from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
 from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound
+from kvitt.hub.actor import Actor
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
 from kvitt.hub.ledger.post import post
 from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import Changes
-from kvitt.hub.payouts.commands import Command, Create, Republish
+from kvitt.hub.payouts.commands import Command, Create, Republish, actor_of
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
 from kvitt.hub.submit import Clock, Connection
@@ -83,11 +85,14 @@ class Act:
         there = load(cursor, payout_ids)
         taken = _plans_there(cursor, [each for each in batch if isinstance(each, Create) and each.payout_id not in there])
         decided = [_decide(command, there.get(command.payout_id), taken) for command in batch]
-        calls = [call for each in decided if isinstance(each, Todo) for call in each.calls]
+        actors = [actor_of(command) for command in batch]
+        calls = [
+            replace(call, actor=actor) for each, actor in zip(decided, actors, strict=True) if isinstance(each, Todo) for call in each.calls
+        ]
         answers = post(cursor, list(enumerate(calls)), self._clock) if calls else {}
         now = self._clock()
         given, changes = iter(answers[place] for place in range(len(calls))), Changes(now)
-        results = [_result(each, given, changes) for each in decided]
+        results = [_result(each, actor, given, changes) for each, actor in zip(decided, actors, strict=True)]
         _tell_again(cursor, changes, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
         changes.write(cursor)
         for command, each, result in zip(batch, decided, results, strict=True):
@@ -134,7 +139,7 @@ def _decide(command: Command, standing: Standing | None, taken: set[str]) -> Dec
     return decided
 
 
-def _result(decided: Decision, answers: Iterator[Answer], changes: Changes) -> Result:
+def _result(decided: Decision, actor: Actor | None, answers: Iterator[Answer], changes: Changes) -> Result:
     """What became of a command; what it changed is noted."""
     if not isinstance(decided, Todo):
         return decided
@@ -148,9 +153,9 @@ def _result(decided: Decision, answers: Iterator[Answer], changes: Changes) -> R
             return refused
     done_at = [answer.at for answer in given if isinstance(answer, Done)]
     if decided.before is None:
-        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, *done_at)
+        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, actor, *done_at)
     else:
-        changes.moved(decided.before, decided.payout, decided.reversal_plan_id, *done_at)
+        changes.moved(decided.before, decided.payout, actor, decided.reversal_plan_id, *done_at)
     return decided.payout
 
 

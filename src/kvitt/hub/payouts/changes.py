@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 
+from kvitt.hub.actor import Actor, encode
 from kvitt.hub.audit import digest
 from kvitt.hub.payouts.stored import Keeper, Standing
 from kvitt.hub.payouts.values import PayoutEvent
@@ -38,10 +39,10 @@ class Changes:
         self._events: list[EventRow] = []
         self._outbox: list[OutboxRow] = []
 
-    def created(self, payout: Payout, keeper: Keeper, plan_id: str, *done_at: datetime) -> None:
-        """A payout that was not there before; its plan is held."""
+    def created(self, payout: Payout, keeper: Keeper, plan_id: str, actor: Actor | None, *done_at: datetime) -> None:
+        """A payout that was not there before, and who asked for it; its plan is held."""
         at = max(self._now, payout.created_at, *done_at)
-        head = self._event(b"", payout, at)
+        head = self._event(b"", payout, actor, at)
         self._payouts.append(
             PayoutRow(
                 payout.payout_id,
@@ -65,10 +66,12 @@ class Changes:
             for place, each in enumerate(payout.cash_flow)
         ]
 
-    def moved(self, before: Standing, payout: Payout, reversal_plan_id: str | None = None, *done_at: datetime) -> None:
-        """A payout that has come to another status."""
+    def moved(
+        self, before: Standing, payout: Payout, actor: Actor | None, reversal_plan_id: str | None = None, *done_at: datetime
+    ) -> None:
+        """A payout that has come to another status, and who asked for that."""
         at = max(self._now, before.last_at, *done_at)
-        head = self._event(before.head, payout, at)
+        head = self._event(before.head, payout, actor, at)
         status, details = payout.status.value, payout.cancel_details
         self._steps.append(PayoutStep(payout.payout_id, payout.sequence, status, details, reversal_plan_id, head, at))
 
@@ -77,10 +80,10 @@ class Changes:
         for event in events:
             self._tell(payout_id, event.sequence, event.body, time, max(self._now, event.at))
 
-    def _event(self, previous: bytes, payout: Payout, at: datetime) -> bytes:
-        body = encode_event(payout, at)
-        head = event_hash(previous, payout.payout_id, payout.sequence, at, body)
-        self._events.append(EventRow(payout.payout_id, payout.sequence, at, payout.status.value, body, head))
+    def _event(self, previous: bytes, payout: Payout, actor: Actor | None, at: datetime) -> bytes:
+        body, who = encode_event(payout, at), encode(actor)
+        head = event_hash(previous, payout.payout_id, payout.sequence, at, body, actor=who)
+        self._events.append(EventRow(payout.payout_id, payout.sequence, at, payout.status.value, body, head, who))
         self._tell(payout.payout_id, payout.sequence, body, 0, at)
         return head
 
@@ -98,9 +101,10 @@ class Changes:
         rows.write(cursor, self._outbox)
 
 
-def event_hash(previous: bytes, payout_id: str, sequence: int, at: datetime, body: bytes) -> bytes:
+def event_hash(previous: bytes, payout_id: str, sequence: int, at: datetime, body: bytes, *, actor: str | None) -> bytes:
     """The link of an event to the one before it: nothing of it can be changed, and none be taken out, unseen (design §11)."""
-    return digest(previous, payout_id.encode(), f"{sequence}|{at.timestamp():.6f}".encode(), body)
+    who = () if actor is None else (actor.encode(),)
+    return digest(previous, payout_id.encode(), f"{sequence}|{at.timestamp():.6f}".encode(), body, *who)
 
 
 def event_id(payout_id: str, sequence: int, time: int) -> str:

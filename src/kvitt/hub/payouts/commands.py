@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from kvitt.hub.actor import CLI, Actor
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.draft import Draft
 
@@ -10,6 +11,7 @@ class Create(Struct, frozen=True):
     """Store the payout and hold its plan, if the settlement account stays solvent."""
 
     draft: Draft
+    actor: Actor | None = None
 
     @property
     def payout_id(self) -> str:
@@ -18,10 +20,11 @@ class Create(Struct, frozen=True):
 
 
 class Confirm(Struct, frozen=True):
-    """Commit its plan. `operator` is who does it, where a person does."""
+    """Commit its plan. `operator` is who does it, where a person does, `actor` who asked at a door."""
 
     payout_id: str
     operator: Operator | None = None
+    actor: Actor | None = None
 
 
 class Cancel(Struct, frozen=True):
@@ -30,6 +33,7 @@ class Cancel(Struct, frozen=True):
     payout_id: str
     details: str
     operator: Operator | None = None
+    actor: Actor | None = None
 
 
 class Paid(Struct, frozen=True):
@@ -47,3 +51,10 @@ class Republish(Struct, frozen=True):
 
 
 Command = Create | Confirm | Cancel | Paid | Republish
+
+
+def actor_of(command: Command) -> Actor | None:
+    """Who asked for it: at a door, or on the command line."""
+    if not isinstance(command, Create) and command.operator is not None:
+        return Actor(CLI, command.operator.name)
+    return None if isinstance(command, Paid | Republish) else command.actor

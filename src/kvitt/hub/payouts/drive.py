@@ -178,7 +178,7 @@ class Drive:
         with self._place.intents() as intents:
             lock(intents.cursor, [intent.payout_id])
             changes = Changes(now := self._place.clock())
-            changes.created(payout, Keeper.REMOTE, intent.plan_id)
+            changes.created(payout, Keeper.REMOTE, intent.plan_id, intent.content.actor)
             intents.close(intent, Way.DONE, now)
             changes.write(intents.cursor)
             reached("payouts.before_commit")
@@ -195,7 +195,7 @@ class Drive:
             intents.close(intent, Way.DONE, now)
             standing = load(intents.cursor, [intent.payout_id])[intent.payout_id]
             reversal = intent.plan_id if intent.action is Action.REVERSE else None
-            changes.moved(standing, after(standing.payout, status, content.details), reversal)
+            changes.moved(standing, after(standing.payout, status, content.details), content.actor, reversal)
             changes.write(intents.cursor)
             if content.operator:
                 what = "payout confirm" if intent.action is Action.CONFIRM else "payout cancel"

@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct, json
 
+from kvitt.hub.actor import Actor
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.draft import Draft
 from kvitt.store.queries import load
@@ -36,11 +37,12 @@ class Way(StrEnum):
 
 
 class Content(Struct, frozen=True, omit_defaults=True):
-    """What its action needs: the draft of a create, the details of a cancel, and who does it where a person does."""
+    """What its action needs: the draft of a create, the details of a cancel, who does it where a person does, and who asked for it."""
 
     draft: Draft | None = None
     details: str | None = None
     operator: Operator | None = None
+    actor: Actor | None = None
 
 
 class Intent(Struct, frozen=True):

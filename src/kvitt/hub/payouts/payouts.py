@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, NeedsSecondPerson, PayoutAlreadyExists, PayoutNotFound
+from kvitt.hub.actor import Actor
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
@@ -65,13 +66,13 @@ class Payouts:
         self._writer.close()
         self._pool.close()
 
-    def create(self, new: NewPayout, deadline: datetime | None = None) -> Payout:
-        """Holds and stores a payout; nothing is held or stored of one that is refused, and its id is free.
+    def create(self, new: NewPayout, deadline: datetime | None = None, *, actor: Actor | None = None) -> Payout:
+        """Holds and stores a payout; nothing is held or stored of one that is refused, and its id is free. `actor` is who asked.
 
         Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed.
         """
-        drafted = self.drafted(new, deadline)
-        return self.remote.create(drafted, deadline) if self.remote else self._done(Create(drafted))
+        command = Create(self.drafted(new, deadline), actor)
+        return self.remote.create(command, deadline) if self.remote else self._done(command)
 
     def drafted(self, new: NewPayout, deadline: datetime | None = None) -> Draft:
         """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
@@ -91,21 +92,32 @@ class Payouts:
         with self._reading() as reading:
             return reading.standing(payout_id).payout
 
-    def confirm(self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None) -> None:
-        """The money moves; of a payout that is confirmed already, nothing does. `operator` is who does it, where a person does.
+    def confirm(
+        self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None, actor: Actor | None = None
+    ) -> None:
+        """The money moves; of a payout that is confirmed already, nothing does. `operator` is who does it, where a person does, `actor` who
+        asked for it at a door.
 
         Raises PayoutNotFound, PayoutInOtherState, PayoutsFailed, and NeedsSecondPerson for an operator without one.
         """
         _second_person(operator)
-        self._end(Confirm(_named(payout_id), operator), deadline)
+        self._end(Confirm(_named(payout_id), operator, actor), deadline)
 
-    def cancel(self, payout_id: str, details: str | None, deadline: datetime | None = None, *, operator: Operator | None = None) -> None:
+    def cancel(
+        self,
+        payout_id: str,
+        details: str | None,
+        deadline: datetime | None = None,
+        *,
+        operator: Operator | None = None,
+        actor: Actor | None = None,
+    ) -> None:
         """Nothing is held any more, or what had moved moves back; of a payout that is cancelled already, nothing does.
 
         Raises as `confirm`, and InvalidPayout without details.
         """
         _second_person(operator)
-        self._end(_cancel(payout_id, details, operator), deadline)
+        self._end(_cancel(payout_id, details, operator, actor), deadline)
 
     def preview_create(self, new: NewPayout) -> Preview:
         """What `create` would do. Raises as `create`, except for a shop that has not that much."""
@@ -119,7 +131,7 @@ class Payouts:
 
     def preview_cancel(self, payout_id: str, details: str | None) -> Preview:
         """What `cancel` would do. Raises as `cancel`."""
-        return self._preview(_cancel(payout_id, details, None))
+        return self._preview(_cancel(payout_id, details))
 
     def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
         """An operator notes that the bank has taken the order. Raises PayoutNotFound, PayoutInOtherState, NeedsSecondPerson."""
@@ -196,10 +208,10 @@ def _named(payout_id: str) -> str:
     return payout_id
 
 
-def _cancel(payout_id: str, details: str | None, operator: Operator | None) -> Cancel:
+def _cancel(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> Cancel:
     if details is None or not can_be_stored(details):
         raise InvalidPayout("Details are required to cancel a payout" if details is None else "Details must not contain NUL")
-    return Cancel(_named(payout_id), details, operator)
+    return Cancel(_named(payout_id), details, operator, actor)
 
 
 def _possible(decided: Decision) -> Todo | Payout:

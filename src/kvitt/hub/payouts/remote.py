@@ -7,9 +7,8 @@ import structlog
 
 from kvitt.errors import KvittError, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed
 from kvitt.hub.crash import reached
-from kvitt.hub.payouts.commands import Cancel, Confirm
+from kvitt.hub.payouts.commands import Cancel, Confirm, Create, actor_of
 from kvitt.hub.payouts.decide import Todo, decide, failed, to_create
-from kvitt.hub.payouts.draft import Draft
 from kvitt.hub.payouts.drive import Drive, Patience, Place
 from kvitt.hub.payouts.intents import Action, Content, Intent, Intents
 from kvitt.hub.payouts.stored import Keeper, load, lock
@@ -28,22 +27,22 @@ class Remote:
     def __init__(self, place: Place) -> None:
         self._place, self._drive = place, Drive(place)
 
-    def create(self, draft: Draft, deadline: datetime | None) -> Payout:
+    def create(self, command: Create, deadline: datetime | None) -> Payout:
         """Stores an intent, holds the plan, stores the payout. What an earlier try under this id has left is undone first.
 
         Raises PayoutAlreadyExists (also while another is being made under this id), InsufficientFunds, PayoutsFailed.
         """
         patience = Patience(_TRIES, deadline)
         while True:
-            intent, mine = self._begin_create(draft)
+            intent, mine = self._begin_create(command)
             reached("payouts.intent_stored")
             if mine:
-                return self._drive.create(intent, draft, patience)
+                return self._drive.create(intent, command.draft, patience)
             self._drive.run(intent, patience)
 
-    def _begin_create(self, draft: Draft) -> tuple[Intent, bool]:
+    def _begin_create(self, command: Create) -> tuple[Intent, bool]:
         """An intent to make the payout (True), or one to undo first what was left of an earlier try."""
-        payout_id = draft.payout.payout_id
+        payout_id, draft = command.payout_id, command.draft
         with self._place.intents() as intents:
             lock(intents.cursor, [payout_id])
             found = intents.open_for(payout_id)
@@ -53,7 +52,9 @@ class Remote:
                 todo = to_create(draft, intents.next_attempt(payout_id, Action.CREATE))
                 if not isinstance(todo, Todo):
                     raise _refusal(todo)
-                return intents.add(payout_id, Action.CREATE, todo.calls[0].plan_id, Content(draft), self._place.clock()), True
+                return intents.add(
+                    payout_id, Action.CREATE, todo.calls[0].plan_id, Content(draft, actor=command.actor), self._place.clock()
+                ), True
             claimed = intents.claim(found.intent)
             if claimed is None:
                 raise PayoutAlreadyExists(f"there is a payout with the id {payout_id}")
@@ -109,7 +110,7 @@ class Remote:
 
     def _store(self, intents: Intents, command: Confirm | Cancel, todo: Todo) -> Intent:
         details = command.details if isinstance(command, Cancel) else None
-        content = Content(details=details, operator=command.operator)
+        content = Content(details=details, operator=command.operator, actor=actor_of(command))
         return intents.add(command.payout_id, _ACTION[todo.act], todo.calls[0].plan_id, content, self._place.clock())
 
     def _is_open(self, intent: Intent) -> bool:

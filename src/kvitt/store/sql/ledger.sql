@@ -44,9 +44,10 @@ SELECT * FROM unnest(%b::text[], %b::bigint[], %b::integer[], %b::bigint[], %b::
 
 -- name: add_steps
 -- Stores what was done to plans, with the entries that it made; `accounts` and `entries` come as texts of arrays.
-INSERT INTO ledger.steps (plan_id, operation, batch_id, at, accounts, entries)
-SELECT s.plan_id, s.operation, s.batch_id, s.at, s.accounts::bigint[], s.entries::bigint[]
-FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[], %b::text[]) AS s (plan_id, operation, batch_id, at, accounts, entries);
+INSERT INTO ledger.steps (plan_id, operation, batch_id, at, accounts, entries, actor)
+SELECT s.plan_id, s.operation, s.batch_id, s.at, s.accounts::bigint[], s.entries::bigint[], s.actor
+FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[], %b::text[], %b::text[])
+     AS s (plan_id, operation, batch_id, at, accounts, entries, actor);
 
 -- name: add_entries
 -- Appends to the histories of accounts; the primary key refuses two entries under one number.
@@ -63,10 +64,10 @@ WHERE a.account_id = s.account_id;
 -- name: add_accounts
 -- Makes accounts; one whose request key was used before is not made again. Gives the ids in the order asked for.
 WITH made AS (
-    INSERT INTO ledger.accounts (currency, description, created_at, request_key)
-    SELECT w.currency, w.description, w.created_at, w.request_key
-    FROM unnest(%(currencies)b::text[], %(descriptions)b::text[], %(created)b::timestamptz[], %(keys)b::text[])
-         WITH ORDINALITY AS w (currency, description, created_at, request_key, ordinal)
+    INSERT INTO ledger.accounts (currency, description, created_at, request_key, made_by)
+    SELECT w.currency, w.description, w.created_at, w.request_key, w.made_by
+    FROM unnest(%(currencies)b::text[], %(descriptions)b::text[], %(created)b::timestamptz[], %(keys)b::text[], %(actors)b::text[])
+         WITH ORDINALITY AS w (currency, description, created_at, request_key, made_by, ordinal)
     ORDER BY w.ordinal
     ON CONFLICT (request_key) DO NOTHING
     RETURNING account_id, request_key, currency, description, created_at

@@ -65,8 +65,8 @@ WHERE p.payout_id = s.payout_id AND p.sequence = s.sequence - 1
 
 -- name: add_events
 -- Appends what is told of payouts; the primary key refuses two events under one sequence number.
-INSERT INTO payouts.events (payout_id, sequence, at, status, body, hash)
-SELECT * FROM unnest(%b::text[], %b::integer[], %b::timestamptz[], %b::text[], %b::bytea[], %b::bytea[]);
+INSERT INTO payouts.events (payout_id, sequence, at, status, body, hash, actor)
+SELECT * FROM unnest(%b::text[], %b::integer[], %b::timestamptz[], %b::text[], %b::bytea[], %b::bytea[], %b::text[]);
 
 -- name: note_republished
 -- Counts that the events of a payout are told once more; gives how often that is now.

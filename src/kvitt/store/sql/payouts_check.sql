@@ -6,7 +6,7 @@ ORDER BY payout_id LIMIT %(limit)s;
 
 -- name: events_of
 -- What was told of payouts, with the hashes, each payout's in order.
-SELECT e.payout_id, e.sequence, e.at, e.status, e.body, e.hash
+SELECT e.payout_id, e.sequence, e.at, e.status, e.body, e.hash, e.actor
 FROM unnest(%b::text[]) AS w (payout_id)
 CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id ORDER BY v.sequence) AS e;
 

@@ -1,0 +1,35 @@
+"""Who asked for an act at a door; kept with the rows that the act made, in the same transaction (design §11)."""
+
+from typing import Final
+
+from msgspec import Struct, json
+
+CLI, REST, THRIFT = "cli", "rest", "thrift"
+UNNAMED: Final = "unnamed"
+_LONGEST: Final = 255
+
+
+class Actor(Struct, frozen=True, omit_defaults=True):
+    """Who asked: `name` is proved by a token over REST, and only said by the caller over Thrift and on the command line.
+
+    `address` is where the call came from, `trace` the id under which the caller's own logs have it.
+    """
+
+    door: str
+    name: str
+    address: str | None = None
+    trace: str | None = None
+
+
+def encode(actor: Actor | None) -> str | None:
+    """As it is stored: a JSON object; None for what was done without a caller."""
+    if actor is None:
+        return None
+    told = (actor.name, actor.address, actor.trace)
+    name, address, trace = (None if text is None else text.replace("\0", "")[:_LONGEST] for text in told)
+    return json.encode(Actor(actor.door, name or UNNAMED, address, trace)).decode()
+
+
+def decode(stored: str | None) -> Actor | None:
+    """As it was stored."""
+    return None if stored is None else json.decode(stored, type=Actor)

@@ -167,10 +167,10 @@ class Operate:
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            now = self._clock()
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
+            now = case.moment(max(self._clock(), asked.last_at))
             if cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone() is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)

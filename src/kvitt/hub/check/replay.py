@@ -3,6 +3,8 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
+from datetime import UTC, datetime
+
 from msgspec.structs import replace
 
 from kvitt.errors import Undecodable, UnreadableReceipt
@@ -29,6 +31,7 @@ from kvitt.wire import receipt_xml
 
 _VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
 _KNOWN = frozenset(What)
+_EVER = datetime.min.replace(tzinfo=UTC)
 VersionKey = tuple[str, int]
 
 
@@ -57,7 +60,7 @@ class Replay:
     def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str]) -> None:
         self.stored, self.found, self._elsewhere, self.released = stored, found, elsewhere, released
         number, scheme, case_id = stored.head[:3]
-        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b""])
+        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER])
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}

@@ -82,7 +82,8 @@ class Post:
 def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, Answer]:
     """Does well-formed calls, each with its place, inside the transaction of `cursor`; gives their answers by place.
 
-    The clock is read under the locks. Raises UniqueViolation when another transaction held one of the plans for the first time meanwhile: begin anew.
+    The clock is read under the locks. Raises UniqueViolation when another transaction held one of the plans for the first time
+    meanwhile: begin anew.
     """
     plans = _lock_plans(cursor, {call.plan_id for _, call in calls})
     named = {account for _, call in calls for batch in call.batches for posting in batch.postings for account in posting[:2]}

@@ -66,9 +66,7 @@ class Changes:
             for place, each in enumerate(payout.cash_flow)
         ]
 
-    def moved(
-        self, before: Standing, payout: Payout, actor: Actor | None, reversal_plan_id: str | None = None, *done_at: datetime
-    ) -> None:
+    def moved(self, before: Standing, payout: Payout, actor: Actor | None, reversal_plan_id: str | None = None, *done_at: datetime) -> None:
         """A payout that has come to another status, and who asked for that."""
         at = max(self._now, before.last_at, *done_at)
         head = self._event(before.head, payout, actor, at)

@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0015"
-down_revision = "0012"
+revision = "0023"
+down_revision = "0022"
 
 
 def upgrade() -> None:

@@ -236,7 +236,7 @@ def test_what_goes_back_is_found(stage: Stage, what: str) -> None:
         payouts.payouts.create(wanted())
         payouts.payouts.confirm("p-1")
         for _ in range(2):
-            payouts.payouts.republish("p-1", "kari", "why")
+            payouts.payouts.republish("p-1", "kari", "the consumer lost them")
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
     stage.finish()
     assert check(stage.conninfo).differences == ()

@@ -1,4 +1,4 @@
-"""Dead letters and receipts that were dealt with are closed. The statements are in the SQL file beside."""
+"""Moments that grow along whatever is locked. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

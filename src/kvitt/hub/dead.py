@@ -14,6 +14,7 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
 from kvitt.rules.values import Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import topics
 
@@ -102,7 +103,7 @@ class DeadLetters:
         """
         assert self._put is not None, "only who can put may replay"
         record = self.as_replayed(number, body=body, key=key)
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
             closing = {"dead_no": number, "now": record.at, "by": operator.name, "note": operator.reason}
             if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
                 raise NotInThatState(f"dead letter {number} has been replayed before")

@@ -23,6 +23,7 @@ from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
@@ -100,14 +101,14 @@ class Operate:
 
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
             cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
             note(cursor, now, "stop", operator, ",".join(areas))
 
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             resumed = [row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)})]
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
@@ -144,7 +145,7 @@ class Operate:
         self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
 
     def _move(self, statement: str, arguments: tuple[object, ...], order_id: str, what: str, operator: Operator) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
                 raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
@@ -158,7 +159,7 @@ class Operate:
 
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             now = self._clock()
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
@@ -188,7 +189,7 @@ class Operate:
         Raises NeedsSecondPerson, OrderNotFound.
         """
         _second_person(operator)
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, _, _, xml = self._find(cursor, order_id)
             note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
         echo = receipt_xml.decode(xml)

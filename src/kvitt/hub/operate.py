@@ -1,12 +1,13 @@
 """What operators do: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
 from msgspec import Struct, json
+from msgspec.structs import force_setattr
 
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
@@ -14,13 +15,15 @@ from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases
 from kvitt.hub.dialects import receipt_of, voice_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Verdict
+from kvitt.hub.ruling import BY_HAND, Verdict
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
+from kvitt.rules.holds import RELEASABLE, HoldReason, separated
+from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.commits import transaction
@@ -32,12 +35,33 @@ _SQL, _ORDERS = load("operate"), load("orders")
 EVERYWHERE = "*"
 
 
-class Operator(Struct, frozen=True):
-    """Who acts, why, and who has approved it; acts that move money need an approver who is somebody else."""
+class Signature(Struct, frozen=True):
+    """Who acted, why, and who had approved it, as it is stored; what was signed once stays readable whatever is asked of names later."""
 
     name: str
     reason: str
     approved_by: str | None = None
+
+
+class Operator(Signature, frozen=True):
+    """Who acts, why, and who has approved it, cleaned; acts that move money need an approver who is somebody else.
+
+    Can not be made with a name or a reason that is none: raises BadOperator.
+    """
+
+    def __post_init__(self) -> None:
+        """Cleans and judges what was given."""
+        force_setattr(self, "name", name_of("by", self.name))
+        force_setattr(self, "reason", reason_of("reason", self.reason))
+        if self.approved_by is not None:
+            force_setattr(self, "approved_by", name_of("approved_by", self.approved_by))
+
+    def need_second_person(self, why: str = "this moves money") -> None:
+        """Raises NeedsSecondPerson unless somebody else than the one who acts has approved it."""
+        if self.approved_by is None:
+            raise NeedsSecondPerson(f"{why}: name another person who approves it")
+        if same_person(self.name, self.approved_by):
+            raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 
 
 class Stop(Struct, frozen=True):
@@ -57,7 +81,7 @@ class OpenOrder(Struct, frozen=True):
     case_id: str
     area: str
     state: str
-    blocked: str | None
+    held_for: tuple[HoldReason, ...]
     made_at: datetime
     message_no: int
 
@@ -74,12 +98,7 @@ class OddReceipt(Struct, frozen=True):
     note: str
 
 
-def _second_person(operator: Operator) -> None:
-    if not operator.approved_by or operator.approved_by == operator.name:
-        raise NeedsSecondPerson("this moves money: name another person who approves it")
-
-
-def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Operator, subject: str) -> None:
+def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
     """Appends to the operators' audit chain, under its lock."""
     seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
@@ -99,6 +118,11 @@ class Operate:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for looking something up on it between two acts."""
+        return self._connection
+
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
@@ -109,7 +133,7 @@ class Operate:
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
-            resumed = [row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)})]
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
             return resumed
@@ -118,10 +142,23 @@ class Operate:
         """What is stopped."""
         return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
 
-    def orders(self, states: Sequence[OrderState], *, blocked_only: bool = False, limit: int = 100) -> list[OpenOrder]:
-        """Orders in these states, oldest first."""
-        arguments = {"states": [state.value for state in states], "blocked": blocked_only, "limit": limit}
-        return [OpenOrder(*row) for row in self._connection.execute(_SQL.list_orders, arguments)]
+    def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states, newest first; only those that something holds if asked."""
+        return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
+
+    def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
+        """Orders that wait for a person, newest first: held ones, and those in doubt."""
+        found = [*self.orders([OrderState.READY], held_only=True, limit=limit), *self.orders([OrderState.UNKNOWN], limit=limit)]
+        return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
+
+    def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states of the cases with this id, of whatever scheme, newest first."""
+        arguments = {"schemes": [scheme.value for scheme in Scheme], "case_id": case_id, "states": [state.value for state in states]}
+        return self._listed(_SQL.list_orders_of_case, {**arguments, "limit": limit})
+
+    def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
+        rows = self._connection.execute(statement, arguments)
+        return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
@@ -135,16 +172,25 @@ class Operate:
         return bytes(row[0])
 
     def release(self, order_id: str, operator: Operator) -> None:
-        """A blocked order may be sent. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
-        _second_person(operator)
-        self._move(_SQL.release_order, (order_id,), order_id, "release", operator)
+        """Lifts what may be lifted by hand of a held order; the order is sent once nothing holds it.
+
+        Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
+        operator.need_second_person()
+        arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
+        self._move(_SQL.release_order, arguments, order_id, "release", operator)
 
     def resend(self, order_id: str, operator: Operator) -> None:
-        """An order in doubt is sent once more, the stored bytes. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
-        _second_person(operator)
+        """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
+
+        The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
+        operator.need_second_person()
         self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
 
-    def _move(self, statement: str, arguments: tuple[object, ...], order_id: str, what: str, operator: Operator) -> None:
+    def _move(
+        self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
+    ) -> None:
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
@@ -188,7 +234,7 @@ class Operate:
 
         Raises NeedsSecondPerson, OrderNotFound.
         """
-        _second_person(operator)
+        operator.need_second_person()
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, _, _, xml = self._find(cursor, order_id)
             note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
@@ -198,4 +244,4 @@ class Operate:
             Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
         )
         body = receipt_of(scheme, xml, receipt)
-        return Settle(self._connection, self._clock)([RawReceipt(f"operator-{uuid.uuid4()}", body)])[0]
+        return Settle(self._connection, self._clock)([RawReceipt(f"{BY_HAND}{uuid.uuid4()}", body, by_hand=True)])[0]

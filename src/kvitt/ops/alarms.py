@@ -48,6 +48,8 @@ class ListedAlarm(Struct, frozen=True):
 
     alarm_no: int
     order_id: str
+    scheme: str
+    case_id: str
     area: str
     state: str
     sent_at: datetime
@@ -60,17 +62,21 @@ def look(connection: Connection, now: datetime, patience: Patience) -> tuple[lis
 
     What is given is committed, and given to one looker only.
     """
-    cleared = [Alarm(*row) for row in connection.execute(_SQL.clear_alarms, {"now": now})]
+    cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
     raised: list[Alarm] = []
     if is_open(patience.hours, now):
         arguments = {"now": now, "before": open_time_ago(patience.hours, now, patience.waits), "limit": _AT_ONCE}
-        while found := [Alarm(*row) for row in connection.execute(_SQL.raise_alarms, arguments)]:
+        while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
             raised += found
     return raised, cleared
 
 
+def _longest_first(rows: Sequence[Sequence[Any]]) -> list[Alarm]:
+    return sorted((Alarm(*row) for row in rows), key=lambda alarm: (alarm.sent_at, alarm.order_id))
+
+
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
-    """Standing alarms, longest waiting first, and then, if asked for, those that are over, newest first."""
+    """Standing alarms, and, if asked for, those that are over; newest first."""
     return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
 
 

@@ -3,6 +3,8 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from kvitt.errors import Undecodable, UnreadableReceipt
@@ -48,13 +50,16 @@ class MadeOrder:
         self.made = made
         self.state = OrderState.READY
         self.settled_by: AuditRow | None = None
+        self.by_hand = False
 
 
 class Replay:
     """What the chain of one case gives, and the rows that should be stored for it."""
 
-    def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str]) -> None:
-        self.stored, self.found, self._elsewhere, self.released = stored, found, elsewhere, released
+    def __init__(
+        self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str], resent: Mapping[str, int]
+    ) -> None:
+        self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
         number, scheme, case_id = stored.head[:3]
         self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b""])
         self.chain = Chain(number, found)
@@ -247,6 +252,8 @@ class Replay:
         versions: list[VersionKey] = []
         answered = order.settled_by is not None
         order.settled_by = entry
+        said = self.stored.receipts.get(entry.receipt_no or 0)
+        order.by_hand = said is not None and said.by_hand
         if ruling is Verdict.UNCLEAR:
             order.state = OrderState.UNKNOWN
         else:

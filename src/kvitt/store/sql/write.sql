@@ -24,10 +24,13 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::byt
 -- name: add_orders
 -- Stores new orders in state ready.
 INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-                    blocked, priority, reconciliation_key, state)
-SELECT o.*, 'ready'
+                    held_for, priority, reconciliation_key, state)
+SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.xml, o.stamp, o.lines_digest, o.first, o.made_at,
+       string_to_array(o.held_for, E'\n'), o.priority, o.reconciliation_key, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[]) AS o;
+            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[])
+     AS o (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, held_for, priority,
+           reconciliation_key);
 
 -- name: add_lines
 -- Stores the lines of new orders; the unique index refuses a line id of ours that was ever made before.
@@ -46,8 +49,11 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b:
 -- name: add_outbox
 -- Stores what shall be told; the identity column keeps the order in which one case tells it.
 INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
-SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
-                     %b::bigint[], %b::uuid[], %b::integer[]);
+SELECT w.topic, w.key, w.value, w.headers, w.event_id, w.message_no, w.order_id, w.made_at, w.case_no, w.payment_id, w.version
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
+            %b::bigint[], %b::uuid[], %b::integer[])
+     WITH ORDINALITY AS w (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version, place)
+ORDER BY w.place;
 
 -- name: add_audit
 -- Appends to audit chains; the primary key refuses two entries at one place of a chain.
@@ -65,6 +71,9 @@ FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], 
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters
--- Keeps records that could not be read, with the reason.
+-- Keeps records that could not be read, with the reason, numbered as they came.
 INSERT INTO dead_letters (source, partition, position, key, body, headers, reason, message_no, at)
-SELECT * FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::timestamptz[]);
+SELECT w.source, w.partition, w.position, w.key, w.body, w.headers, w.reason, w.message_no, w.at
+FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::timestamptz[])
+     WITH ORDINALITY AS w (source, partition, position, key, body, headers, reason, message_no, at, place)
+ORDER BY w.place;

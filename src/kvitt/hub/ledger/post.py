@@ -76,8 +76,7 @@ class Post:
 
     def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
         """Gives `results` the result of each command by its place."""
-        now = self._clock()
-        made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], now)
+        made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], self._clock())
         for place, each in enumerate(batch):
             if isinstance(each, NewAccount):
                 results[place] = made.pop(0)
@@ -85,7 +84,7 @@ class Post:
                 results[place] = refusal
         calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
         if calls:
-            results.update(post(cursor, calls, now))
+            results.update(post(cursor, calls, self._clock))
 
 
 def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> ResultUnknown:
@@ -98,16 +97,17 @@ def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> Result
     return named
 
 
-def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: datetime) -> dict[int, Answer]:
+def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, Answer]:
     """Does well-formed calls, each with its place, inside the transaction of `cursor`; gives their answers by place.
 
-    Raises UniqueViolation when another transaction held one of the plans for the first time meanwhile: begin anew.
+    The clock is read under the locks. Raises UniqueViolation when another transaction held one of the plans for the first time
+    meanwhile: begin anew.
     """
     plans = _lock_plans(cursor, {call.plan_id for _, call in calls})
     named = {account for _, call in calls for batch in call.batches for posting in batch.postings for account in posting[:2]}
     named |= {call.solvent for _, call in calls if call.solvent is not None}
     accounts = _lock_accounts(cursor, named.union(*(plan.net for plan in plans.values())))
-    book = Book(plans, accounts, now)
+    book = Book(plans, accounts, clock())
     results: dict[int, Answer] = {}
     repeated: list[tuple[int, StepKey]] = []
     for place, call in calls:
@@ -126,7 +126,8 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: da
 
 def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, HeldPlan]:
     """The plans by id; one that nobody has held yet has no state."""
-    plans = {plan_id: HeldPlan(PlanState(state)) for plan_id, state in cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)}
+    rows = cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)
+    plans = {plan_id: HeldPlan(PlanState(state), changed_at) for plan_id, state, changed_at in rows}
     if plans:
         batches: dict[tuple[str, int], list[Posting]] = {}
         for plan_id, batch_id, *posting in cursor.execute(_SQL.postings_of_plans, [list(plans)], binary=True):
@@ -138,17 +139,17 @@ def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, He
 
 def _lock_accounts(cursor: psycopg.Cursor[Any], account_ids: set[int]) -> dict[int, HeldAccount]:
     rows = cursor.execute(_SQL.lock_accounts, [sorted(account_ids)], binary=True)
-    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), row[7]) for row in rows}
+    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), *row[7:]) for row in rows}
 
 
 def _answers(cursor: psycopg.Cursor[Any], keys: set[StepKey]) -> dict[StepKey, Done]:
     """What was answered to steps that are stored."""
     asked = sorted(keys)
-    answers: dict[StepKey, Done] = {key: Done({}) for key in asked}
+    answers: dict[StepKey, Done] = {}
     columns = [[key[0] for key in asked], [key[1].value for key in asked], [key[2] for key in asked]]
-    for plan_id, operation, batch_id, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
+    for plan_id, operation, batch_id, at, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
         state = State(Account(*account), Totals(own, least, most))
-        answers[plan_id, operation, batch_id].affected[state.account.account_id] = state
+        answers.setdefault((plan_id, operation, batch_id), Done({}, at)).affected[state.account.account_id] = state
     return answers
 
 

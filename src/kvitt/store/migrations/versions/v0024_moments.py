@@ -1,4 +1,4 @@
-"""Marks by which it is found out whether a transaction was committed. The statements are in the SQL file beside."""
+"""Moments that grow along whatever is locked. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

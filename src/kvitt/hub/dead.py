@@ -15,6 +15,7 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
 from kvitt.rules.values import Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import topics
 
@@ -107,7 +108,7 @@ class DeadLetters:
         mended = (" with a mended body" if record.body != letter.body else "") + (" under a new key" if record.key != letter.key else "")
         if mended:
             operator.need_second_person(f"a letter{mended} moves money")
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
             self._end(cursor, number, "replayed", operator, record.at)
             self._put(record)
             note(cursor, record.at, "replay dead letter", operator, f"dead letter {number}{mended}")
@@ -115,7 +116,7 @@ class DeadLetters:
 
     def close(self, number: int, operator: Operator) -> None:
         """Says that a letter has been dealt with and is not to be replayed; nothing is sent. Raises DeadLetterNotFound, NotInThatState."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
             now = self._clock()
             self._end(cursor, number, "closed", operator, now)
             note(cursor, now, "close dead letter", operator, f"dead letter {number}")

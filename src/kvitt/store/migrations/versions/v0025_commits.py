@@ -1,4 +1,4 @@
-"""Dead letters and receipts that were dealt with are closed. The statements are in the SQL file beside."""
+"""Marks by which it is found out whether a transaction was committed. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

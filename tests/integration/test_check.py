@@ -217,11 +217,11 @@ def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hu
     assert_clean(database)
 
 
-def test_it_finds_a_blocked_order_that_nobody_released(hub: Hub, database: str) -> None:
+def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, also=[OTHER_PAYMENT]))
-    hub.connection.execute("UPDATE orders SET blocked = NULL")
+    hub.connection.execute("UPDATE orders SET held_for = '{}'")
     assert check(database).by_kind == {Kind.ORDER: 1}
 
 

@@ -23,7 +23,7 @@ def stage(database: str) -> Iterator[Stage]:
 def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
     """Every statement that moves an order: name → statement and arguments."""
     now, ids = stage.clock(), [order_id]
-    settle: dict[str, Arguments] = {state: [ids, [state], [1], [now]] for state in ("accepted", "rejected", "unknown")}
+    settle: dict[str, Arguments] = {state: [ids, [state], [1], [now], [False]] for state in ("accepted", "rejected", "unknown")}
     return {
         "claim_ready": (ORDERS.claim_ready, {"sender": "other", "now": now, "limit": 9}),
         "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "now": now}),

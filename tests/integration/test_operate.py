@@ -16,6 +16,7 @@ from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Submit
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
@@ -133,15 +134,15 @@ def test_an_equal_line_under_a_new_id_is_held_until_two_people_release_it(bench:
     assert bench.receipt(bench.send_all()[0]) is Verdict.ACCEPTED
     bench.pay("A", 100)
     assert bench.send_all() == []
-    [blocked] = bench.operate.orders([OrderState.READY], blocked_only=True)
-    assert blocked.blocked is not None
+    [held] = bench.operate.orders([OrderState.READY], held_only=True)
+    assert [reason.kind for reason in held.held_for] == [HoldKind.EQUAL_LINE]
     for alone in (KARI, Operator("kari", "a test", "kari")):
         with pytest.raises(NeedsSecondPerson):
-            bench.operate.release(blocked.order_id, alone)
-    bench.operate.release(blocked.order_id, KARI_AND_OLA)
-    assert bench.send_all() == [blocked.order_id]
+            bench.operate.release(held.order_id, alone)
+    bench.operate.release(held.order_id, KARI_AND_OLA)
+    assert bench.send_all() == [held.order_id]
     with pytest.raises(NotInThatState):
-        bench.operate.release(blocked.order_id, KARI_AND_OLA)
+        bench.operate.release(held.order_id, KARI_AND_OLA)
 
 
 @pytest.mark.parametrize(("amount", "day"), [(101, "2025-06-02"), (100, "2025-06-03")])
@@ -161,6 +162,17 @@ def test_an_order_without_a_receipt_is_settled_by_an_operators_word(bench: Bench
     verdict = bench.operate.decide(order_id, accepted=accepted, operator=KARI_AND_OLA)
     assert verdict is (Verdict.ACCEPTED if accepted else Verdict.REJECTED)
     assert bench.statuses()[-1] == status
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_it_is_kept_that_an_operator_decided_an_order_and_not_the_rail(bench: Bench, accepted: bool) -> None:
+    bench.pay("A", 100)
+    bench.pay("B", 100)
+    by_hand, by_the_rail = bench.send_all()
+    bench.operate.decide(by_hand, accepted=accepted, operator=KARI_AND_OLA)
+    bench.receipt(by_the_rail, "00" if accepted else "08")
+    rows = bench.connection.execute("SELECT order_id::text, decided_by_hand FROM orders").fetchall()
+    assert dict(rows) == {by_hand: True, by_the_rail: False}
 
 
 def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:

@@ -119,7 +119,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "add_receipts": [TEXTS, BYTES, BYTES, MOMENTS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, AREAS, BYTES],
-        "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS],
+        "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
         "progress_of_messages": [NUMBERS],
         "supersede_payments": [IDS],
         "accept_payments": [IDS],

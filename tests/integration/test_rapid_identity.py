@@ -171,7 +171,7 @@ def test_a_line_that_is_paid_already_holds_the_order_for_an_operator(rapid: Rapi
     rapid.ask(need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=7)]))
     assert rapid.put() == 0
     assert rapid.heard() == ["MOTTATT", "ordered"]
-    (order,) = Operate(rapid.connection, rapid.clock).orders([OrderState.READY], blocked_only=True)
+    (order,) = Operate(rapid.connection, rapid.clock).orders([OrderState.READY], held_only=True)
     Operate(rapid.connection, rapid.clock).withdraw(order.order_id, Operator("vakt", "dobbelt"))
     assert rapid.solution()["status"] == "FEIL"
     rapid.ask(need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=7, sats=1)]))

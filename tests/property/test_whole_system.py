@@ -136,8 +136,8 @@ class Play:
 
     def _send_all(self) -> int:
         operate = Operate(self.stage.connection, self.stage.clock)
-        for blocked in operate.orders([OrderState.READY], blocked_only=True):
-            operate.release(blocked.order_id, GUARD)
+        for held in operate.orders([OrderState.READY], held_only=True):
+            operate.release(held.order_id, GUARD)
         sent = 0
         while orders := self.stage.sender.claim(1):
             self._send(orders[0])

@@ -45,7 +45,7 @@ def approved(command: Command) -> Command:
     )
 )
 def order() -> None:
-    """Look at orders that are blocked, in doubt or not sent yet, and act on them."""
+    """Look at orders that are held, in doubt or not sent yet, and act on them."""
 
 
 @order.command("list", epilog=example("kvitt order list", "kvitt order list --state ready --state sent"))
@@ -53,7 +53,7 @@ def order() -> None:
 @click.option("--limit", default=100, show_default=True, help="At most so many.")
 @located
 def list_orders(settings: "Settings", *, states: tuple[str, ...], limit: int) -> None:
-    """List the orders that wait for a person: blocked ones, and those in doubt; or all that are in given states."""
+    """List the orders that wait for a person: held ones, and those in doubt; or all that are in given states."""
     from rich import box
     from rich.table import Table
 
@@ -63,15 +63,17 @@ def list_orders(settings: "Settings", *, states: tuple[str, ...], limit: int) ->
         if states:
             orders = operate.orders([OrderState(state) for state in states], limit=limit)
         else:
-            blocked = operate.orders([OrderState.READY], blocked_only=True, limit=limit)
-            orders = [*blocked, *operate.orders([OrderState.UNKNOWN], limit=limit)]
+            held = operate.orders([OrderState.READY], held_only=True, limit=limit)
+            orders = [*held, *operate.orders([OrderState.UNKNOWN], limit=limit)]
     if not orders:
         click.echo("no order waits for a person" if not states else "there are no such orders")
         return
-    table = Table("order", "scheme", "case", "area", "state", "made", "blocked", box=box.SIMPLE_HEAD)
+    table = Table("order", "scheme", "case", "area", "state", "made", "held for", box=box.SIMPLE_HEAD)
     for each in orders:
         made = f"{each.made_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(each.order_id, each.scheme, each.case_id, each.area, each.state, made, each.blocked or "")
+        table.add_row(
+            each.order_id, each.scheme, each.case_id, each.area, each.state, made, "; ".join(reason.text for reason in each.held_for)
+        )
     console().print(table)
 
 
@@ -80,7 +82,7 @@ def list_orders(settings: "Settings", *, states: tuple[str, ...], limit: int) ->
 @approved
 @located
 def release(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
-    """Let a blocked ORDER be sent."""
+    """Let a held ORDER be sent, where an operator may say so."""
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:

@@ -75,6 +75,7 @@ class Books:
             [_STATE[each.verdict].value for each in settled],
             [each.receipt_no for each in settled],
             [self._now] * len(settled),
+            [each.by_hand for each in settled],
         ]
         return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
 

@@ -16,6 +16,7 @@ from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.duplicates import duplicate_lines
+from kvitt.rules.holds import HoldKind, HoldReason, joined
 from kvitt.rules.ids import event_id
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Action, Order, Refusal
@@ -31,9 +32,10 @@ def lines_digest(keys: Sequence[LineKey]) -> bytes:
     return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
 
 
-def held_back(lines: Sequence[object]) -> str | None:
+def held_back(lines: Sequence[object]) -> tuple[HoldReason, ...]:
     """Why an order is not sent before an operator has looked at it."""
-    return f"{len(lines)} line(s) equal to lines of other payments of the case that are accepted and not ceased" if lines else None
+    said = f"{len(lines)} line(s) equal to lines of other payments of the case that are accepted and not ceased"
+    return (HoldReason(HoldKind.EQUAL_LINE, said),) if lines else ()
 
 
 class Desk:
@@ -138,7 +140,7 @@ class Desk:
                 keys,
                 order.first,
                 self._now,
-                held_back(duplicate_lines(order, case.state())),
+                joined(held_back(duplicate_lines(order, case.state()))),
             )
         )
         for position, line in enumerate(order.lines):

@@ -14,6 +14,7 @@ from kvitt.hub.audit import What
 from kvitt.hub.dialects import is_forwarded
 from kvitt.rules.answers import Answer
 from kvitt.rules.calendar import SATURDAY
+from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.values import Area, Payment, PaymentId, Period, RateType, Scheme
 from kvitt.store.database import connect
 from kvitt.store.queries import load
@@ -74,7 +75,7 @@ class OrderOfCase(Struct, frozen=True):
     message_no: int
     state: str
     first: bool
-    blocked: str | None
+    held_for: tuple[HoldReason, ...]
     made_at: datetime
     sending_at: datetime | None
     sent_at: datetime | None
@@ -175,7 +176,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     forwarded = is_forwarded(scheme)
     messages = tuple(MessageOfCase(*(*row[:11], _kept(row[11], forwarded=forwarded))) for row in rows(_SQL.messages))
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
-    orders = tuple(OrderOfCase(*(*row, lines.get(row[0], ()))) for row in rows(_SQL.orders))
+    orders = tuple(OrderOfCase(*(*row[:6], separated(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
     answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)
     told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
@@ -248,7 +249,7 @@ def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[Event]:
     for each in orders:
         what = f"order {each.number} to {each.area}"
         times = (
-            (each.made_at, Happening.ORDERED, f"{what}, {len(each.lines)} line(s){', blocked' if each.blocked else ''}"),
+            (each.made_at, Happening.ORDERED, f"{what}, {len(each.lines)} line(s){', held' if each.held_for else ''}"),
             (each.sending_at, Happening.SENDING, f"{what} begun to send"),
             (each.sent_at, Happening.SENT, f"{what} with the rail"),
         )

@@ -1,7 +1,7 @@
 """What operators do: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,14 @@ from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases
 from kvitt.hub.dialects import receipt_of, voice_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Verdict
+from kvitt.hub.ruling import BY_HAND, Verdict
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
+from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.queries import load
@@ -56,7 +57,7 @@ class OpenOrder(Struct, frozen=True):
     case_id: str
     area: str
     state: str
-    blocked: str | None
+    held_for: tuple[HoldReason, ...]
     made_at: datetime
     message_no: int
 
@@ -117,10 +118,11 @@ class Operate:
         """What is stopped."""
         return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
 
-    def orders(self, states: Sequence[OrderState], *, blocked_only: bool = False, limit: int = 100) -> list[OpenOrder]:
-        """Orders in these states, oldest first."""
-        arguments = {"states": [state.value for state in states], "blocked": blocked_only, "limit": limit}
-        return [OpenOrder(*row) for row in self._connection.execute(_SQL.list_orders, arguments)]
+    def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states, oldest first; only those that something holds if asked."""
+        arguments = {"states": [state.value for state in states], "held": held_only, "limit": limit}
+        rows = self._connection.execute(_SQL.list_orders, arguments)
+        return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
@@ -134,16 +136,22 @@ class Operate:
         return bytes(row[0])
 
     def release(self, order_id: str, operator: Operator) -> None:
-        """A blocked order may be sent. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        """Lifts what may be lifted by hand of a held order; the order is sent once nothing holds it.
+
+        Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
         _second_person(operator)
-        self._move(_SQL.release_order, (order_id,), order_id, "release", operator)
+        arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
+        self._move(_SQL.release_order, arguments, order_id, "release", operator)
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An order in doubt is sent once more, the stored bytes. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
         _second_person(operator)
         self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
 
-    def _move(self, statement: str, arguments: tuple[object, ...], order_id: str, what: str, operator: Operator) -> None:
+    def _move(
+        self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
+    ) -> None:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
@@ -197,4 +205,4 @@ class Operate:
             Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
         )
         body = receipt_of(scheme, xml, receipt)
-        return Settle(self._connection, self._clock)([RawReceipt(f"operator-{uuid.uuid4()}", body)])[0]
+        return Settle(self._connection, self._clock)([RawReceipt(f"{BY_HAND}{uuid.uuid4()}", body, by_hand=True)])[0]

@@ -10,6 +10,8 @@ from kvitt.rules.states import OrderState
 
 LINE_EXISTS = "DELYTELSE-ID finnes i oppdragsbasen fra før"
 ORDER_EXISTS = "Oppdraget finnes fra før"
+BY_HAND = "operator-"
+"""How the message ids of receipts begin that are an operator's word; the store and `kvitt check` know them by it."""
 _SETTLED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED})
 
 
@@ -52,6 +54,8 @@ class Settled(Struct, frozen=True):
     receipt_no: int
     verdict: Verdict
     body: bytes
+    by_hand: bool = False
+    """It is an operator's word, in the form of a receipt."""
 
     @property
     def mark(self) -> str:

@@ -34,10 +34,11 @@ _log = structlog.get_logger(__name__)
 
 
 class RawReceipt(Struct, frozen=True):
-    """An answer of the rail as the queue handed it out."""
+    """An answer of the rail as the queue handed it out, or an operator's word in its place."""
 
     message_id: str
     body: bytes
+    by_hand: bool = False
 
 
 class _Read(Struct, frozen=True):
@@ -179,7 +180,7 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
             decided = verdict(each.receipt, state, in_doubt=order.doubtful or state is OrderState.UNKNOWN, own_lines=own_lines)
             if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
                 states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
-                settled[order.order_id] = Settled(order, each.receipt, number, decided, each.raw.body)
+                settled[order.order_id] = Settled(order, each.receipt, number, decided, each.raw.body, each.raw.by_hand)
         if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR, Verdict.CONTRADICTS):
             _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade.name)
         ruled.verdicts.append(decided)

@@ -56,7 +56,7 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, ready to be sent unless it is blocked. Only forwarded orders have a key of their own for reconciliation."""
+    """A new order, sent unless it is held; `held_for` has a line per reason. Only forwarded ones have a key for reconciliation."""
 
     statement = "add_orders"
     order_id: str
@@ -70,7 +70,7 @@ class OrderRow(Row, frozen=True):
     lines_digest: bytes
     first: bool
     made_at: datetime
-    blocked: str | None
+    held_for: str
     priority: int = 4
     reconciliation_key: int | None = None
 

@@ -102,7 +102,7 @@ def check_copies(reader: Reader, found: Findings) -> None:
 
 
 def released_orders(reader: Reader) -> frozenset[str]:
-    """The orders that operators have let go though they were blocked."""
+    """The orders that operators have let go though they were held."""
     return frozenset(order_id for row in reader.rows(SQL.releases) for order_id in _SUBJECT.findall(row[0]))
 
 

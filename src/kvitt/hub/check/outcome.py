@@ -10,6 +10,7 @@ from kvitt.hub.check.replay import MadeOrder, Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredOrder, StoredReceipt
 from kvitt.hub.ruling import Verdict
+from kvitt.rules.holds import joined, separated, without_releasable
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState
 from kvitt.store.rows import LineRow
 
@@ -83,8 +84,8 @@ class _Outcome:
                 self._differs(Kind.ORDER, order_id, "is in no entry of the audit chain")
                 continue
             given = made[order_id].made
-            if given.blocked and not stored.made.blocked and order_id in self._replay.released:
-                given = replace(given, blocked=None)
+            if order_id in self._replay.released and stored.made.held_for != given.held_for:
+                given = replace(given, held_for=joined(without_releasable(separated(given.held_for))))
             if stored.made != given:
                 self._differs(Kind.ORDER, order_id, f"differs in {unequal(given, stored.made)}")
             self._progress(made[order_id], stored)
@@ -94,6 +95,8 @@ class _Outcome:
     def _progress(self, made: MadeOrder, stored: StoredOrder) -> None:
         """An order without a settling receipt may be anywhere on its way; one with is where the receipt has put it."""
         order_id, entry = stored.made.order_id, made.settled_by
+        if stored.decided_by_hand != made.by_hand:
+            self._differs(Kind.ORDER, order_id, "is not said to be decided by whoever decided it")
         if made.state in OPEN_ORDER:
             if stored.state not in OPEN_ORDER:
                 self._differs(Kind.ORDER, order_id, f"is {stored.state}, and no receipt says so")

@@ -48,6 +48,7 @@ class MadeOrder:
         self.made = made
         self.state = OrderState.READY
         self.settled_by: AuditRow | None = None
+        self.by_hand = False
 
 
 class Replay:
@@ -247,6 +248,8 @@ class Replay:
         versions: list[VersionKey] = []
         answered = order.settled_by is not None
         order.settled_by = entry
+        said = self.stored.receipts.get(entry.receipt_no or 0)
+        order.by_hand = said is not None and said.by_hand
         if ruling is Verdict.UNCLEAR:
             order.state = OrderState.UNKNOWN
         else:

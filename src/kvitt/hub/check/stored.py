@@ -26,6 +26,7 @@ class StoredOrder(Struct, frozen=True):
     sent_at: datetime | None
     settled_at: datetime | None
     receipt_no: int | None
+    decided_by_hand: bool
 
 
 class StoredPayment(Struct, frozen=True):
@@ -46,6 +47,7 @@ class StoredReceipt(Struct, frozen=True):
     grade: str | None
     outcome: str
     note: str
+    by_hand: bool
 
 
 class StoredTold(Struct, frozen=True):

@@ -14,6 +14,7 @@ from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
 from kvitt.rules.forwarded import line_name, repeated_lines
+from kvitt.rules.holds import joined
 from kvitt.rules.ids import order_id
 from kvitt.rules.needs import Change, Need, NeedLine, digest_of, priority, reconciliation_key
 from kvitt.rules.states import MessageState
@@ -102,7 +103,7 @@ class NeedDesk:
                 lines_digest(forwarded_xml.line_keys(need)),
                 need.change is Change.NEW,
                 self._now,
-                held_back(repeated_lines(need, case.forwarded)),
+                joined(held_back(repeated_lines(need, case.forwarded))),
                 priority(need),
                 key,
             )

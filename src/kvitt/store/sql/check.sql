@@ -24,8 +24,8 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
-SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, blocked, priority,
-       reconciliation_key, state, sent_at, settled_at, receipt_no
+SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, array_to_string(held_for, E'\n'), priority,
+       reconciliation_key, state, sent_at, settled_at, receipt_no, decided_by_hand
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
 -- name: lines
@@ -53,7 +53,7 @@ FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, ver
 
 -- name: receipts
 -- The receipts that answer orders of a span of cases.
-SELECT o.case_no, r.receipt_no, r.digest, r.body, r.order_id::text, r.grade, r.outcome, r.note
+SELECT o.case_no, r.receipt_no, r.digest, r.body, r.order_id::text, r.grade, r.outcome, r.note, r.message_id LIKE 'operator-%%'
 FROM orders AS o
 CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
 WHERE o.case_no BETWEEN %(first)s AND %(last)s
@@ -61,7 +61,7 @@ ORDER BY o.case_no, r.receipt_no;
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.
-SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note
+SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note, message_id LIKE 'operator-%%'
 FROM receipts WHERE order_id IS NULL AND receipt_no > %(after)s ORDER BY receipt_no LIMIT %(limit)s;
 
 -- name: told
@@ -99,7 +99,7 @@ SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, not
 FROM audit WHERE chain = 0 AND seq > %(after)s ORDER BY seq LIMIT %(limit)s;
 
 -- name: releases
--- What operators noted when they let orders go that were blocked.
+-- What operators noted when they let orders go that were held.
 SELECT note FROM audit WHERE chain = 0 AND what = 'release' AND note IS NOT NULL;
 
 -- name: head_of_operators

@@ -11,7 +11,7 @@ FROM messages WHERE case_no = %(case_no)s ORDER BY message_no;
 
 -- name: orders
 -- The orders of a case by number.
-SELECT order_id::text, number, area, message_no, state, first, blocked, made_at, sending_at, sent_at, settled_at, receipt_no, xml
+SELECT order_id::text, number, area, message_no, state, first, array_to_string(held_for, E'\n'), made_at, sending_at, sent_at, settled_at, receipt_no, xml
 FROM orders WHERE case_no = %(case_no)s ORDER BY number;
 
 -- name: lines

@@ -13,21 +13,26 @@ DELETE FROM stops WHERE area = ANY (%(areas)s::text[]) RETURNING area;
 SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
 
 -- name: list_orders
--- Orders that are open in given states, oldest first; blocked ones with their reason.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.blocked, o.made_at, o.message_no
+-- Orders in given states, oldest first, with the reasons for which they are held.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
-WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(blocked)s OR o.blocked IS NOT NULL)
+WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '{}')
 ORDER BY o.message_no, o.number
 LIMIT %(limit)s;
 
 -- name: case_of_order
--- The case, message and state of one order.
-SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.blocked, o.xml FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+-- The case, message and state of one order, and why it is held.
+SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = %s;
 
 -- name: release_order
--- Lets a blocked order be sent; no row: it is not blocked, or no longer ready.
-UPDATE orders SET blocked = NULL WHERE order_id = %s AND state = 'ready' AND blocked IS NOT NULL RETURNING order_id;
+-- Frees a held order of its reasons of these kinds; no row: it has none of them, or is no longer ready.
+UPDATE orders AS o
+SET held_for = ARRAY(SELECT r.reason FROM unnest(o.held_for) WITH ORDINALITY AS r (reason, place)
+                     WHERE split_part(r.reason, ': ', 1) <> ALL (%(kinds)s::text[]) ORDER BY r.place)
+WHERE order_id = %(order_id)s AND state = 'ready'
+  AND EXISTS (SELECT FROM unnest(o.held_for) AS r (reason) WHERE split_part(r.reason, ': ', 1) = ANY (%(kinds)s::text[]))
+RETURNING order_id;
 
 -- name: withdraw_order
 -- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.

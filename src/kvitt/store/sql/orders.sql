@@ -1,10 +1,10 @@
 -- name: claim_ready
--- Takes up to so many ready orders for sending, oldest first, and gives their bytes; blocked ones, stopped areas, and rows that
+-- Takes up to so many ready orders for sending, oldest first, and gives their bytes; held ones, stopped areas, and rows that
 -- another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE state = 'ready' AND blocked IS NULL AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
+    WHERE state = 'ready' AND held_for = '{}' AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -94,8 +94,9 @@ ORDER BY w.ordinal, o.number;
 -- before. A receipt proves that the rail had them. One that was in doubt and is ready to be sent again may be answered all the same.
 UPDATE orders AS o
 SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), doubtful = o.doubtful OR s.state = 'unknown',
+    decided_by_hand = s.by_hand,
     settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END
-FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[]) AS s (order_id, state, receipt_no, now)
+FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[], %b::boolean[]) AS s (order_id, state, receipt_no, now, by_hand)
 JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.doubtful)

@@ -24,10 +24,13 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::byt
 -- name: add_orders
 -- Stores new orders in state ready.
 INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-                    blocked, priority, reconciliation_key, state)
-SELECT o.*, 'ready'
+                    held_for, priority, reconciliation_key, state)
+SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.xml, o.stamp, o.lines_digest, o.first, o.made_at,
+       string_to_array(o.held_for, E'\n'), o.priority, o.reconciliation_key, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[]) AS o;
+            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[])
+     AS o (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, held_for, priority,
+           reconciliation_key);
 
 -- name: add_lines
 -- Stores the lines of new orders; the unique index refuses a line id of ours that was ever made before.

@@ -1,6 +1,6 @@
 """Who did what, when and why: the operators' chain, what callers asked for at the doors, and the chains of cases, as one list of acts.
 
-Reads only. An act has a name of its own, by which it is shown whole: `operators:12`, `case:DAGPENGER:S-1:3`, `payout:p-1:2`, `plan:p:HOLD:1`.
+Reads only. An act is shown whole by its name: `operators:12`, `case:DAGPENGER:S-1:3`, `payout:p-1:2`, `plan:p:HOLD:1`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ _BIGGEST: Final = 2**63 - 1
 
 
 class Act(Struct, frozen=True):
-    """One thing that was done. `by`, `approved_by` and `reason` are what a person gave, `door`, `address` and `trace` where a call came from."""
+    """One thing that was done. `by`, `approved_by` and `reason` are a person's words; `door`, `address` and `trace` say whence a call came."""
 
     entry: str
     at: datetime
@@ -39,7 +39,7 @@ class Act(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """Which acts: about one case, order, payout or plan (at most one of these), by a person whose name holds `person`, in a span of time."""
+    """Which acts: about one case, order, payout or plan (at most one), by people whose name holds `person`, in a span of time."""
 
     case: tuple[Scheme, str] | None = None
     order_id: str | None = None
@@ -167,9 +167,7 @@ class Acts:
 
 def _of_operator(seq: int, at: datetime, what: str, note: str, digest: bytes | None = None, hashed: bytes | None = None) -> Act:
     told = json.decode(note, type=_OfOperator)
-    return Act(
-        f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=_hex(digest), hash=_hex(hashed)
-    )
+    return Act(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=_hex(digest), hash=_hex(hashed))
 
 
 def _of_case(  # noqa: PLR0917 - a row, as it is read

@@ -2,15 +2,12 @@
 
 from msgspec import Struct
 
-from kvitt.errors import NotInThatState
 from kvitt.hub.actor import CLI, Actor
 from kvitt.hub.ledger.calls import Call, Done, State
 from kvitt.hub.ledger.post import post
 from kvitt.hub.operate import Operator, note, second_person
 from kvitt.hub.submit import Clock, Connection
-from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, Posting, malformed
-
-_HOLD, _COMMIT = 0, 1
+from kvitt.rules.ledger import Batch, Operation, Posting, malformed
 
 
 class Transfer(Struct, frozen=True):
@@ -49,13 +46,31 @@ def transfer(connection: Connection, clock: Clock, wanted: Transfer, operator: O
         if refusal := malformed(hold.plan_id, hold.operation, hold.batches):
             raise _refused(refusal)
         now, there = clock(), _states(connection, wanted)
-        repeated = connection.execute("SELECT 1 FROM ledger.plans WHERE plan_id = %s", (wanted.plan_id,)).fetchone()
-        answers = post(cursor, [(_HOLD, hold)], now) if not repeated else {}
-        answers |= post(cursor, [(_COMMIT, commit)], now)
-        for answer in answers.values():
+        for call in (commit,) if _is_known(connection, wanted.plan_id) else (hold, commit):
+            answer = post(cursor, [(0, call)], now)[0]
             if not isinstance(answer, Done):
                 raise _refused(answer)
         after = _states(connection, wanted)
         if operator is not None and after != there:
             note(cursor, now, "ledger transfer", operator, wanted.plan_id)
         return Transferred(there, after, after != there)
+
+
+def _is_known(connection: Connection, plan_id: str) -> bool:
+    """Whether the plan was held before; then what is left is its end, which is answered as the first time."""
+    try:
+        Ledger(connection).plan(plan_id)
+    except PlanNotFound:
+        return False
+    return True
+
+
+def _states(connection: Connection, wanted: Transfer) -> tuple[State, ...]:
+    found = Ledger(connection).states({wanted.source, wanted.target})
+    return tuple(found[account_id] for account_id in (wanted.source, wanted.target) if account_id in found)
+
+
+def _refused(answer: Refusal | Insolvent) -> TransferRefused:
+    if isinstance(answer, InvalidPostings):
+        return TransferRefused("; ".join(text for _, text in answer.wrong))
+    return TransferRefused(answer.error if isinstance(answer, InvalidRequest) else "an account would not stay solvent")

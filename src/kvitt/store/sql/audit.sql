@@ -16,11 +16,12 @@ LIMIT %(limit)s;
 SELECT seq, at, what, note, digest, hash FROM audit WHERE chain = 0 AND seq = %(seq)s;
 
 -- name: entries_of_case
--- The chain of a case, newest first; `order_id` null means about any of its orders.
+-- The chain of a case, newest first; `order_id` null means about anything, else about this order, or the message that it was made of.
 SELECT a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no
 FROM audit AS a
 WHERE a.chain = %(case_no)s AND a.at >= %(since)s AND a.at < %(until)s
-  AND (%(order_id)s::uuid IS NULL OR a.order_id = %(order_id)s::uuid)
+  AND (%(order_id)s::uuid IS NULL OR a.order_id = %(order_id)s::uuid
+       OR a.message_no = (SELECT o.message_no FROM orders AS o WHERE o.order_id = %(order_id)s::uuid))
 ORDER BY a.seq DESC
 LIMIT %(limit)s;
 

@@ -109,7 +109,7 @@ class Operate:
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            resumed = [row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)})]
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
             return resumed
@@ -145,7 +145,10 @@ class Operate:
         self._move(_SQL.release_order, arguments, order_id, "release", operator)
 
     def resend(self, order_id: str, operator: Operator) -> None:
-        """An order in doubt is sent once more, the stored bytes. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
+
+        The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
         _second_person(operator)
         self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kvitt.hub.case import Case, find_elsewhere
+from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.clock import oslo
 from kvitt.hub.submit import Connection
 from kvitt.hub.taken import Incoming, Reading, read, unaddressed
@@ -15,7 +15,7 @@ from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.store.queries import load
 from kvitt.wire import order_xml, topics
 
-_SQL, _CASES = load("preview"), load("cases")
+_SQL = load("preview")
 
 
 class Preview(Struct, frozen=True):
@@ -67,8 +67,7 @@ def _load(connection: Connection, reading: Reading) -> Case | None:
         if row is None:
             return None
         case = Case(row)
-        for _, listed, document in cursor.execute(_CASES.current_payments, [[scheme.value], [case_id]], binary=True).fetchall():
-            case.accepted(bytes(document), listed)
+        load_payments(cursor, [case])
         find_elsewhere(cursor, {(scheme, case_id): case}, [reading])
     return case
 

@@ -41,8 +41,11 @@ WHERE order_id = %s AND state = 'ready' AND NOT doubtful AND sent_at IS NULL
 RETURNING order_id;
 
 -- name: ready_again
--- Lets an order in doubt be sent once more, the stored bytes; no row: it is not in doubt.
-UPDATE orders SET state = 'ready', sender = NULL WHERE order_id = %s AND state = 'unknown' RETURNING order_id;
+-- Lets an order that is in doubt, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; gives how
+-- many resends that makes; no row: it is not with the rail without an answer. That a copy may be at the rail is never forgotten.
+UPDATE orders SET state = 'ready', sender = NULL, doubtful = true, resends = resends + 1
+WHERE order_id = %s AND state IN ('unknown', 'sent')
+RETURNING resends;
 
 -- name: head_of_operators
 -- Locks the head of the operators' audit chain.

@@ -22,7 +22,7 @@ _BIGGEST: Final = 2**63 - 1
 
 
 class Act(Struct, frozen=True):
-    """One thing that was done. `by`, `approved_by` and `reason` are a person's words; `door`, `address` and `trace` say whence a call came."""
+    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `door`, `address`, `trace` where a call came from."""
 
     entry: str
     at: datetime

@@ -2,12 +2,14 @@
 
 from msgspec import Struct
 
+from kvitt.errors import PlanNotFound, PlanRefused
 from kvitt.hub.actor import CLI, Actor
-from kvitt.hub.ledger.calls import Call, Done, State
+from kvitt.hub.ledger.calls import Call, Done, Insolvent, State
 from kvitt.hub.ledger.post import post
-from kvitt.hub.operate import Operator, note, second_person
+from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
-from kvitt.rules.ledger import Batch, Operation, Posting, malformed
+from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, malformed
 
 
 class Transfer(Struct, frozen=True):
@@ -37,32 +39,32 @@ class Transferred(Struct, frozen=True):
 def transfer(connection: Connection, clock: Clock, wanted: Transfer, operator: Operator | None) -> Transferred:
     """Moves the money. `operator` None: a dry run, which does the same and then takes it back.
 
-    The same transfer again moves nothing. Raises NotInThatState in the ledger's words when it refuses, NeedsSecondPerson.
+    The same transfer again moves nothing. Raises PlanRefused in the ledger's words when it refuses, NeedsSecondPerson.
     """
     if operator is not None:
-        second_person(operator)
+        operator.need_second_person()
     with connection.transaction(force_rollback=operator is None), connection.cursor() as cursor:
         hold, commit = wanted.calls(None if operator is None else Actor(CLI, operator.name))
         if refusal := malformed(hold.plan_id, hold.operation, hold.batches):
             raise _refused(refusal)
-        now, there = clock(), _states(connection, wanted)
-        for call in (commit,) if _is_known(connection, wanted.plan_id) else (hold, commit):
+        now, there, stood = clock(), _states(connection, wanted), _state_of(connection, wanted.plan_id)
+        for call in (hold, commit) if stood is None else (commit,):
             answer = post(cursor, [(0, call)], now)[0]
             if not isinstance(answer, Done):
                 raise _refused(answer)
         after = _states(connection, wanted)
-        if operator is not None and after != there:
+        changed = stood is not PlanState.COMMITTED
+        if operator is not None and changed:
             note(cursor, now, "ledger transfer", operator, wanted.plan_id)
-        return Transferred(there, after, after != there)
+        return Transferred(there, after, changed)
 
 
-def _is_known(connection: Connection, plan_id: str) -> bool:
-    """Whether the plan was held before; then what is left is its end, which is answered as the first time."""
+def _state_of(connection: Connection, plan_id: str) -> PlanState | None:
+    """How the plan stands, if it was held before: then what is left is its end, which is answered as the first time."""
     try:
-        Ledger(connection).plan(plan_id)
+        return Ledger(connection).plan(plan_id).state
     except PlanNotFound:
-        return False
-    return True
+        return None
 
 
 def _states(connection: Connection, wanted: Transfer) -> tuple[State, ...]:
@@ -70,7 +72,7 @@ def _states(connection: Connection, wanted: Transfer) -> tuple[State, ...]:
     return tuple(found[account_id] for account_id in (wanted.source, wanted.target) if account_id in found)
 
 
-def _refused(answer: Refusal | Insolvent) -> TransferRefused:
+def _refused(answer: Refusal | Insolvent) -> PlanRefused:
     if isinstance(answer, InvalidPostings):
-        return TransferRefused("; ".join(text for _, text in answer.wrong))
-    return TransferRefused(answer.error if isinstance(answer, InvalidRequest) else "an account would not stay solvent")
+        return PlanRefused("; ".join(text for _, text in answer.wrong))
+    return PlanRefused(answer.error if isinstance(answer, InvalidRequest) else "an account would not stay solvent")

@@ -136,25 +136,25 @@ class Acts:
 
     def _operators_act(self, seq: str) -> Act | None:
         row = self._row(_SQL.act_of_operator, seq=seq)
-        return row and _of_operator(*row[:4], *row[4:])
+        return None if row is None else _of_operator(*row)
 
     def _case_entry(self, rest: str) -> Act | None:
         scheme, _, named = rest.partition(":")
         case_id, _, seq = named.rpartition(":")
         found = self._connection.execute(_SQL.case_number, {"scheme": scheme, "case_id": case_id}).fetchone()
         row = self._row(_SQL.entry_of_case, case_no=found[0], seq=seq) if found else None
-        return row and _of_case(scheme, case_id, *row)
+        return None if row is None else _of_case(scheme, case_id, *row)
 
     def _payout_change(self, rest: str) -> Act | None:
         payout_id, _, sequence = rest.rpartition(":")
         row = self._row(_SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
-        return row and _of_payout(payout_id, *row)
+        return None if row is None else _of_payout(payout_id, *row)
 
     def _plan_step(self, rest: str) -> Act | None:
         plan_id, _, step = rest.rpartition(":")
         plan_id, _, operation = plan_id.rpartition(":")
         row = self._row(_SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
-        return row and _of_plan(plan_id, *row)
+        return None if row is None else _of_plan(plan_id, *row)
 
     def _row(self, statement: str, **named: object) -> Sequence[Any] | None:
         """The row of an entry; None where the last part of the name is no number that one can have."""
@@ -165,9 +165,10 @@ class Acts:
         return self._connection.execute(statement, named | {last: int(number)}).fetchone()
 
 
-def _of_operator(seq: int, at: datetime, what: str, note: str, digest: bytes | None = None, hashed: bytes | None = None) -> Act:
+def _of_operator(seq: int, at: datetime, what: str, note: str, *hashes: bytes) -> Act:
     told = json.decode(note, type=_OfOperator)
-    return Act(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=_hex(digest), hash=_hex(hashed))
+    digest, hashed = map(_hex, hashes or (None, None))
+    return Act(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=digest, hash=hashed)
 
 
 def _of_case(  # noqa: PLR0917 - a row, as it is read

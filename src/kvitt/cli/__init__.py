@@ -1,6 +1,7 @@
 """The command line: one module per group of commands; each imports what it needs when it runs, so that the help is quick."""
 
 from kvitt.cli.alarm import alarm
+from kvitt.cli.audit import audit
 from kvitt.cli.case import case
 from kvitt.cli.check import check
 from kvitt.cli.db import db
@@ -39,6 +40,7 @@ for _command in (
     receipt,
     order,
     alarm,
+    audit,
     sending,
     emulator,
     db,

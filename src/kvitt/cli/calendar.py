@@ -75,7 +75,11 @@ def _as_list(weeks: Sequence[tuple[int, _Week]]) -> Iterator[str]:
         run = [day for _, day in group]
         (first, cell), last = run[0], run[-1][0]
         amount = _drawn(cell, 0)
-        yield f"{date.fromordinal(first)}  {amount}" if first == last else f"{date.fromordinal(first)} to {date.fromordinal(last)}  {amount} a day"
+        yield (
+            f"{date.fromordinal(first)}  {amount}"
+            if first == last
+            else f"{date.fromordinal(first)} to {date.fromordinal(last)}  {amount} a day"
+        )
 
 
 def _drawn(cell: _Cell, room: int) -> str:

@@ -89,7 +89,9 @@ def booked(spans: Sequence[Span]) -> Counter[Series]:
     """What is due by the rail's books, chain by chain; a chain that pays nothing is none."""
     chains: dict[tuple[str, str, str], list[Stretch]] = {}
     for span in spans:
-        chains.setdefault((span.chain_first_line_id, span.class_code, span.rate_code), []).append(Stretch(span.start, span.end, span.amount))
+        chains.setdefault((span.chain_first_line_id, span.class_code, span.rate_code), []).append(
+            Stretch(span.start, span.end, span.amount)
+        )
     joined = [(class_code, rate, stretches(rate, pieces)) for (_, class_code, rate), pieces in chains.items()]
     return Counter(each for each in joined if each[2])
 

@@ -89,7 +89,9 @@ def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str |
     print_list(ORDERS, orders, limit=limit, as_json=as_json, nothing=nothing)
 
 
-@order.command(epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --xml > order.xml"))
+@order.command(
+    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --xml > order.xml")
+)
 @click.argument("order_id", metavar="ORDER")
 @click.option("--xml", "only_xml", is_flag=True, help="Only the bytes that the rail gets.")
 @json_option

@@ -80,9 +80,7 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
     A `quiet` command logs errors only, for a person to read; one that stays logs more, as JSON unless it has a terminal.
     """
 
-    @click.option(
-        "--config", type=Named(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]"
-    )
+    @click.option("--config", type=Named(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]")
     @click.option("--data", type=Named(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
     @click.option("--database", metavar="URL", help="Use this PostgreSQL, not an embedded one. [KVITT_DATABASE_URL]")
     @click.option(

@@ -45,6 +45,8 @@ def transfer(connection: Connection, clock: Clock, wanted: Transfer, operator: O
         operator.need_second_person()
     with connection.transaction(force_rollback=operator is None), connection.cursor() as cursor:
         hold, commit = wanted.calls(None if operator is None else Actor(CLI, operator.name))
+        if wanted.amount < 1:
+            raise PlanRefused("The amount must be positive")
         if refusal := malformed(hold.plan_id, hold.operation, hold.batches):
             raise _refused(refusal)
         now, there, stood = clock(), _states(connection, wanted), _state_of(connection, wanted.plan_id)

@@ -18,6 +18,8 @@ from kvitt.cli.text import shown
 BIGGEST: Final = 2**63 - 1
 MOST_BYTES: Final = 32 * 1024 * 1024
 """No message, list of settings or file of parties is longer; a device or a pipe without end is refused after so many bytes."""
+_EMPTY: Final = "it is empty: leave it out, or give it a value"
+_NUL: Final = "it holds NUL"
 _DIGITS: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
 
 
@@ -38,30 +40,36 @@ FROM_ZERO: Final = Whole(0, BIGGEST)
 ANY_NUMBER: Final = Whole(-BIGGEST - 1, BIGGEST)
 
 
-class Seconds(click.FloatRange):
-    """A time in seconds, from nothing to a week."""
+class UpTo(click.FloatRange):
+    """A number from nothing to a most; what is not a number is none."""
 
-    name = "seconds"
+    name = "number"
 
-    def __init__(self) -> None:
-        super().__init__(0, 7 * 24 * 3600)
+    def __init__(self, most: float) -> None:
+        super().__init__(0, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The seconds; fails with the range."""
+        """The number; fails with the range."""
         found = float(super().convert(value, param, ctx))
         if math.isnan(found):
             self.fail("it is no number", param, ctx)
         return found
 
 
+SECONDS: Final = UpTo(7 * 24 * 3600)
+PROBABILITY: Final = UpTo(1)
+
+
 class Named(click.Path):
-    """A path as people name one: not empty, and without NUL."""
+    """A path that is said, and has no NUL: an empty one would be the working directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; fails for one that names nothing."""
-        given = os.fspath(value)
-        if given in ("", b"") or ("\0" in given if isinstance(given, str) else b"\0" in given):
-            self.fail("it names no file: it is empty, or holds NUL", param, ctx)
+        given = os.fsdecode(value)
+        if not given.strip():
+            self.fail(_EMPTY, param, ctx)
+        if "\0" in given:
+            self.fail(_NUL, param, ctx)
         try:
             return super().convert(value, param, ctx)
         except OSError as error:
@@ -105,9 +113,9 @@ def _texts(context: click.Context) -> Iterator[tuple[click.Parameter, str]]:
 
 def _problem(text: str) -> str | None:
     if not text.strip():
-        return "it is empty"
+        return _EMPTY
     if "\0" in text:
-        return "it holds NUL"
+        return _NUL
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         return "it holds bytes that are no UTF-8"
     return None

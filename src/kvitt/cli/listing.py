@@ -80,7 +80,10 @@ limit_option = click.option(
 
 
 def print_list(columns: Sequence[Column], rows: Sequence[object], *, limit: int, as_json: bool, nothing: str) -> None:
-    """Prints the first `limit` of the rows and how many there are more; read `limit + LOOK_FURTHER` of them. `nothing` says that none is."""
+    """Prints the first `limit` of the rows and how many are left out of those that were read: `limit + LOOK_FURTHER` at most.
+
+    `nothing` is said where there are no rows.
+    """
     if as_json:
         print_json(columns, rows[:limit])
     elif rows:
@@ -171,7 +174,7 @@ def folded(text: str, width: int) -> Iterator[str]:
 
 
 def _beside(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
-    """The columns that stand beside each other: all that fit, the first in any case; texts yield before words, the last before the first."""
+    """The columns that stand beside each other: all that fit, the first in any case. Texts yield before words, the last of each first."""
     beside = list(range(len(columns)))
     yielding = sorted(beside[1:], key=lambda place: (columns[place].kind is not Kind.TEXT, -place))
     while width is not None and yielding and sum(widths[place] for place in beside) + len(_GAP) * (len(beside) - 1) > width:

@@ -35,9 +35,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KvittError as error:
             _fail(str(error), error.code, error.doc)
-        except click.ClickException as error:
-            error.message = shown_lines(error.message)
-            raise
+        except click.UsageError as error:
+            said = error.format_message()
+            if (harmless := shown_lines(said)) == said:
+                raise
+            raise click.UsageError(harmless, error.ctx) from None
         except Exception as error:
             _tell(error)
             raise
@@ -160,10 +162,11 @@ def working(settings: "Settings") -> Iterator[str]:
             hub.stop()
 
 
-def print_page(lines: Iterable[str]) -> None:
-    """Prints a page line by line; its lines are never broken, only its tables fit the width."""
-    for line in lines:
-        click.echo(line)
+def print_page(*parts: str | Iterable[str]) -> None:
+    """Prints a page part by part, each a line or lines; its lines are never broken, only its tables fit the width."""
+    for part in parts:
+        for line in [part] if isinstance(part, str) else part:
+            click.echo(line)
 
 
 def roles_of(settings: "Settings") -> tuple[str, ...]:

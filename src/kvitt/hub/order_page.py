@@ -1,4 +1,4 @@
-"""What an operator reads of one order: whose it is, its lines, how far it came and when, its receipts, alarms, and what people did to it."""
+"""What an operator reads of one order: whose it is, its lines, how far it came, its receipts and alarms, and what people did to it."""
 
 from datetime import date, datetime
 from typing import Any
@@ -127,14 +127,14 @@ def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
     def rows(statement: str) -> list[Any]:
         return cursor.execute(statement, arguments, binary=True).fetchall()
 
-    return OrderShown(
-        *(row[0], *row[2:13], separated(row[13]), *row[14:]),
-        lines=tuple(LineShown(*each) for each in rows(_SQL.lines_of_order)),
-        receipts=tuple(ReceiptShown(*each) for each in rows(_SQL.receipts_of_order)),
-        alarms=tuple(AlarmShown(*each) for each in rows(_SQL.alarms_of_order)),
-        noted=tuple(Noted(*each) for each in rows(_SQL.noted_of_order)),
-        acts=tuple(_act(*each) for each in rows(_SQL.acts_on_order)),
+    parts = (
+        tuple(LineShown(*each) for each in rows(_SQL.lines_of_order)),
+        tuple(ReceiptShown(*each) for each in rows(_SQL.receipts_of_order)),
+        tuple(AlarmShown(*each) for each in rows(_SQL.alarms_of_order)),
+        tuple(Noted(*each) for each in rows(_SQL.noted_of_order)),
+        tuple(_act(*each) for each in rows(_SQL.acts_on_order)),
     )
+    return OrderShown(*(row[0], *row[2:13], separated(row[13]), *row[14:], *parts))
 
 
 def _act(at: datetime, what: str, note: str) -> ActShown:

@@ -11,7 +11,7 @@ from hub_messages import ts, ts_payment
 from hub_stage import Stage, staged
 from kvitt.app.clock import utc_now
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFound
-from kvitt.hub.acts import Act, Acts, Wanted
+from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.verify import Group, verify
 from kvitt.rules.values import Scheme
@@ -45,7 +45,7 @@ def released(stage: Stage) -> str:
     return str(row[0])
 
 
-def told(acts: list[Act]) -> list[tuple[str, str | None, str | None, str | None]]:
+def told(acts: list[AuditedAct]) -> list[tuple[str, str | None, str | None, str | None]]:
     return [(act.act, act.by, act.approved_by, act.reason) for act in acts]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kvitt.cli.act_columns import ACTS
 from kvitt.cli.ids import case_of, order_of, payout_of, plan_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.schemes import SchemeName
@@ -33,27 +34,20 @@ class Moment(click.ParamType[datetime]):
         text = str(value)
         try:
             at = datetime.fromisoformat(text)
-            if at.tzinfo is None and len(text) != len("2026-11-28"):
-                raise ValueError("it has no zone")
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            moment = at.replace(tzinfo=UTC) if _is_day(text) else at.astimezone(UTC) if at.tzinfo else None
         except (ValueError, OverflowError):
+            moment = None
+        if moment is None:
             self.fail(f"{shown(text)[:40]!r} is no moment: write 2026-11-28, or 2026-11-28T08:00:00Z", param, ctx)
+        return moment
 
 
-_ENTRIES: Sequence[Column] = (
-    Column("at"),
-    Column("act"),
-    Column("by"),
-    Column("approved_by"),
-    Column("reason", kind=Kind.TEXT),
-    Column("subject", "about"),
-    Column("entry"),
-    Column("door", kind=Kind.HIDDEN),
-    Column("address", kind=Kind.HIDDEN),
-    Column("trace", kind=Kind.HIDDEN),
-)
+def _is_day(text: str) -> bool:
+    return len(text) == len("2026-11-28")
+
+
 _SHOWN: Sequence[Column] = (
-    *(Column(each.name, each.title, Kind.TEXT if each.kind is Kind.TEXT else Kind.WORD) for each in _ENTRIES),
+    *(Column(each.name, each.title, Kind.TEXT if each.kind is Kind.TEXT else Kind.WORD) for each in ACTS),
     Column("digest"),
     Column("hash"),
 )
@@ -112,7 +106,7 @@ def list_acts(
     with opened(settings) as conninfo, connect(conninfo, application="kvitt audit") as connection:
         wanted = _wanted(connection, case=case, order=order, payout=payout, plan=plan, person=person, since=since, until=until)
         found = Acts(connection).listed(wanted, limit + LOOK_FURTHER)
-    print_list(_ENTRIES, found, limit=limit, as_json=as_json, nothing="there are no such acts")
+    print_list(ACTS, found, limit=limit, as_json=as_json, nothing="there are no such acts")
 
 
 def _wanted(

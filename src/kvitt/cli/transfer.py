@@ -67,7 +67,7 @@ _LINES: Sequence[Column] = (
 @click.option("--dry-run", is_flag=True, help="Show what both accounts would have; do nothing.")
 @json_option
 @located
-def transfer(  # noqa: PLR0917 - click names them all
+def transfer(
     settings: "Settings",
     *,
     plan_id: str,

@@ -21,7 +21,7 @@ _END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _BIGGEST: Final = 2**63 - 1
 
 
-class Act(Struct, frozen=True):
+class AuditedAct(Struct, frozen=True):
     """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `door`, `address`, `trace` where a call came from."""
 
     entry: str
@@ -63,15 +63,15 @@ class Acts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def listed(self, wanted: Wanted, limit: int) -> list[Act]:
+    def listed(self, wanted: Wanted, limit: int) -> list[AuditedAct]:
         """Acts, newest first, at most so many. Raises CaseNotFound, OrderNotFound."""
         found = [act for source in self._sources(wanted) for act in source(wanted, limit)]
         return sorted(found, key=lambda act: act.at, reverse=True)[:limit]
 
-    def show(self, entry: str) -> Act:
+    def show(self, entry: str) -> AuditedAct:
         """One act by its name, with the digest of its content and its hash. Raises ActNotFound."""
         kind, _, rest = entry.partition(":")
-        find: Callable[[str], Act | None] | None = {
+        find: Callable[[str], AuditedAct | None] | None = {
             "operators": self._operators_act,
             "case": self._case_entry,
             "payout": self._payout_change,
@@ -82,7 +82,7 @@ class Acts:
             raise ActNotFound(f"no act has the name {entry}")
         return act
 
-    def _sources(self, wanted: Wanted) -> Sequence[Callable[[Wanted, int], Iterator[Act]]]:
+    def _sources(self, wanted: Wanted) -> Sequence[Callable[[Wanted, int], Iterator[AuditedAct]]]:
         if wanted.case or wanted.order_id:
             # What kvitt noted of a case by itself was done by nobody.
             return (self._of_operators,) if wanted.person else (self._of_operators, self._of_case)
@@ -94,7 +94,7 @@ class Acts:
         name = wanted.person.lower() if wanted.person else None
         return {"since": wanted.since, "until": wanted.until, "name": name, "limit": limit, **more}
 
-    def _of_operators(self, wanted: Wanted, limit: int) -> Iterator[Act]:
+    def _of_operators(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         rows = self._connection.execute(_SQL.acts_of_operators, self._asked(wanted, limit, subjects=self._subjects(wanted)))
         return (_of_operator(*row) for row in rows)
 
@@ -105,7 +105,7 @@ class Acts:
         one = wanted.order_id or wanted.payout_id
         return None if one is None else [one]
 
-    def _of_case(self, wanted: Wanted, limit: int) -> Iterator[Act]:
+    def _of_case(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         case_no, scheme, case_id = self._case_of(wanted)
         asked = self._asked(wanted, limit, case_no=case_no, order_id=wanted.order_id)
         for seq, *entry in self._connection.execute(_SQL.entries_of_case, asked):
@@ -126,31 +126,31 @@ class Acts:
             raise CaseNotFound(scheme.value, case_id)
         return int(row[0])
 
-    def _of_payouts(self, wanted: Wanted, limit: int) -> Iterator[Act]:
+    def _of_payouts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         asked = self._asked(wanted, limit, payout_id=wanted.payout_id)
         return (_of_payout(*row) for row in self._connection.execute(_SQL.changes_of_payouts, asked))
 
-    def _of_plans(self, wanted: Wanted, limit: int) -> Iterator[Act]:
+    def _of_plans(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         asked = self._asked(wanted, limit, plan_id=wanted.plan_id)
         return (_of_plan(*row) for row in self._connection.execute(_SQL.steps_of_plans, asked))
 
-    def _operators_act(self, seq: str) -> Act | None:
+    def _operators_act(self, seq: str) -> AuditedAct | None:
         row = self._row(_SQL.act_of_operator, seq=seq)
         return None if row is None else _of_operator(*row)
 
-    def _case_entry(self, rest: str) -> Act | None:
+    def _case_entry(self, rest: str) -> AuditedAct | None:
         scheme, _, named = rest.partition(":")
         case_id, _, seq = named.rpartition(":")
         found = self._connection.execute(_SQL.case_number, {"scheme": scheme, "case_id": case_id}).fetchone()
         row = self._row(_SQL.entry_of_case, case_no=found[0], seq=seq) if found else None
         return None if row is None else _of_case(scheme, case_id, *row)
 
-    def _payout_change(self, rest: str) -> Act | None:
+    def _payout_change(self, rest: str) -> AuditedAct | None:
         payout_id, _, sequence = rest.rpartition(":")
         row = self._row(_SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
         return None if row is None else _of_payout(payout_id, *row)
 
-    def _plan_step(self, rest: str) -> Act | None:
+    def _plan_step(self, rest: str) -> AuditedAct | None:
         plan_id, _, step = rest.rpartition(":")
         plan_id, _, operation = plan_id.rpartition(":")
         row = self._row(_SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
@@ -165,10 +165,10 @@ class Acts:
         return self._connection.execute(statement, named | {last: int(number)}).fetchone()
 
 
-def _of_operator(seq: int, at: datetime, what: str, note: str, *hashes: bytes) -> Act:
+def _of_operator(seq: int, at: datetime, what: str, note: str, *hashes: bytes) -> AuditedAct:
     told = json.decode(note, type=_OfOperator)
     digest, hashed = map(_hex, hashes or (None, None))
-    return Act(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=digest, hash=hashed)
+    return AuditedAct(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=digest, hash=hashed)
 
 
 def _of_case(  # noqa: PLR0917 - a row, as it is read
@@ -182,22 +182,22 @@ def _of_case(  # noqa: PLR0917 - a row, as it is read
     receipt_no: int | None,
     digest: bytes | None = None,
     hashed: bytes | None = None,
-) -> Act:
+) -> AuditedAct:
     about = (("message", message_no), ("order", order_id), ("receipt", receipt_no))
     subject = ", ".join(f"{name} {value}" for name, value in about if value is not None)
-    return Act(f"case:{scheme}:{case_id}:{seq}", at, what, subject, digest=_hex(digest), hash=_hex(hashed))
+    return AuditedAct(f"case:{scheme}:{case_id}:{seq}", at, what, subject, digest=_hex(digest), hash=_hex(hashed))
 
 
 def _of_payout(  # noqa: PLR0917 - a row, as it is read
     payout_id: str, sequence: int, at: datetime, status: str, actor: str | None, details: str | None, hashed: bytes | None = None
-) -> Act:
+) -> AuditedAct:
     who, reason = decode(actor), details if status == "cancelled" else None
     act = "payout created" if sequence == 0 else f"payout {status}"
-    return Act(f"payout:{payout_id}:{sequence}", at, act, payout_id, reason=reason, hash=_hex(hashed), **_asked_by(who))
+    return AuditedAct(f"payout:{payout_id}:{sequence}", at, act, payout_id, reason=reason, hash=_hex(hashed), **_asked_by(who))
 
 
-def _of_plan(plan_id: str, operation: str, batch_id: int, at: datetime, actor: str | None) -> Act:
-    return Act(f"plan:{plan_id}:{operation}:{batch_id}", at, f"plan {operation.lower()}", plan_id, **_asked_by(decode(actor)))
+def _of_plan(plan_id: str, operation: str, batch_id: int, at: datetime, actor: str | None) -> AuditedAct:
+    return AuditedAct(f"plan:{plan_id}:{operation}:{batch_id}", at, f"plan {operation.lower()}", plan_id, **_asked_by(decode(actor)))
 
 
 def _asked_by(actor: Actor | None) -> dict[str, str | None]:

@@ -210,7 +210,7 @@ class _Import:
             entry = link(b"", first_entry(case_no, self._now, rows))
             payments += rows
             entries.append(entry)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash))
+            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)

@@ -98,12 +98,12 @@ class OddReceipt(Struct, frozen=True):
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
-    """Appends to the operators' audit chain, under its lock."""
-    seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
+    """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
+    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), AuditRow(0, seq + 1, now, what, None, None, None, digest(told.encode()), told, b""))
+    entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
-    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
+    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
 
 
 def areas_of(scheme: Scheme) -> list[str]:
@@ -205,10 +205,10 @@ class Operate:
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            now = self._clock()
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
+            now = case.moment(max(self._clock(), asked.last_at))
             if cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone() is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)

@@ -63,9 +63,8 @@ class Post:
         return self._once(batch)
 
     def _once(self, batch: Sequence[Command]) -> list[Result]:
-        now = self._clock()
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], now)
+            made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], self._clock())
             results: dict[int, Result] = {}
             for place, each in enumerate(batch):
                 if isinstance(each, NewAccount):
@@ -74,22 +73,23 @@ class Post:
                     results[place] = refusal
             calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
             if calls:
-                results.update(post(cursor, calls, now))
+                results.update(post(cursor, calls, self._clock))
             reached("ledger.before_commit")
         reached("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
 
 
-def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: datetime) -> dict[int, Answer]:
+def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, Answer]:
     """Does well-formed calls, each with its place, inside the transaction of `cursor`; gives their answers by place.
 
-    Raises UniqueViolation when another transaction held one of the plans for the first time meanwhile: begin anew.
+    The clock is read under the locks. Raises UniqueViolation when another transaction held one of the plans for the first time
+    meanwhile: begin anew.
     """
     plans = _lock_plans(cursor, {call.plan_id for _, call in calls})
     named = {account for _, call in calls for batch in call.batches for posting in batch.postings for account in posting[:2]}
     named |= {call.solvent for _, call in calls if call.solvent is not None}
     accounts = _lock_accounts(cursor, named.union(*(plan.net for plan in plans.values())))
-    book = Book(plans, accounts, now)
+    book = Book(plans, accounts, clock())
     results: dict[int, Answer] = {}
     repeated: list[tuple[int, StepKey]] = []
     for place, call in calls:
@@ -108,7 +108,8 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: da
 
 def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, HeldPlan]:
     """The plans by id; one that nobody has held yet has no state."""
-    plans = {plan_id: HeldPlan(PlanState(state)) for plan_id, state in cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)}
+    rows = cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)
+    plans = {plan_id: HeldPlan(PlanState(state), changed_at) for plan_id, state, changed_at in rows}
     if plans:
         batches: dict[tuple[str, int], list[Posting]] = {}
         for plan_id, batch_id, *posting in cursor.execute(_SQL.postings_of_plans, [list(plans)], binary=True):
@@ -120,17 +121,17 @@ def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, He
 
 def _lock_accounts(cursor: psycopg.Cursor[Any], account_ids: set[int]) -> dict[int, HeldAccount]:
     rows = cursor.execute(_SQL.lock_accounts, [sorted(account_ids)], binary=True)
-    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), row[7]) for row in rows}
+    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), *row[7:]) for row in rows}
 
 
 def _answers(cursor: psycopg.Cursor[Any], keys: set[StepKey]) -> dict[StepKey, Done]:
     """What was answered to steps that are stored."""
     asked = sorted(keys)
-    answers: dict[StepKey, Done] = {key: Done({}) for key in asked}
+    answers: dict[StepKey, Done] = {}
     columns = [[key[0] for key in asked], [key[1].value for key in asked], [key[2] for key in asked]]
-    for plan_id, operation, batch_id, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
+    for plan_id, operation, batch_id, at, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
         state = State(Account(*account), Totals(own, least, most))
-        answers[plan_id, operation, batch_id].affected[state.account.account_id] = state
+        answers.setdefault((plan_id, operation, batch_id), Done({}, at)).affected[state.account.account_id] = state
     return answers
 
 

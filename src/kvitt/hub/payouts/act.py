@@ -1,7 +1,6 @@
 """Act: a batch of commands makes and moves payouts, with their plans in our own ledger, in one transaction (design §4, §9)."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -74,14 +73,13 @@ class Act:
         return failure
 
     def _once(self, batch: Sequence[Command]) -> list[Result]:
-        now = self._clock()
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            results = self._do(cursor, batch, now)
+            results = self._do(cursor, batch)
             reached("payouts.before_commit")
         reached("payouts.after_commit")
         return results
 
-    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], now: datetime) -> list[Result]:
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Result]:
         payout_ids = [command.payout_id for command in batch]
         lock(cursor, payout_ids)
         there = load(cursor, payout_ids)
@@ -91,7 +89,8 @@ class Act:
         calls = [
             replace(call, actor=actor) for each, actor in zip(decided, actors, strict=True) if isinstance(each, Todo) for call in each.calls
         ]
-        answers = post(cursor, list(enumerate(calls)), now) if calls else {}
+        answers = post(cursor, list(enumerate(calls)), self._clock) if calls else {}
+        now = self._clock()
         given, changes = iter(answers[place] for place in range(len(calls))), Changes(now)
         results = [_result(each, actor, given, changes) for each, actor in zip(decided, actors, strict=True)]
         _tell_again(cursor, changes, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
@@ -152,10 +151,11 @@ def _result(decided: Decision, actor: Actor | None, answers: Iterator[Answer], c
                 # The first half of a reversal was held, and the second is refused: nothing of this transaction may stay.
                 raise refused
             return refused
+    done_at = [answer.at for answer in given if isinstance(answer, Done)]
     if decided.before is None:
-        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, actor)
+        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, actor, *done_at)
     else:
-        changes.moved(decided.before, decided.payout, actor, decided.reversal_plan_id)
+        changes.moved(decided.before, decided.payout, actor, decided.reversal_plan_id, *done_at)
     return decided.payout
 
 

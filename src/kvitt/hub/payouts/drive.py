@@ -180,10 +180,10 @@ class Drive:
         return reversal_batch(payout) if intent.action is Action.REVERSE else held_batch(payout)
 
     def _made(self, intent: Intent, payout: Payout) -> Payout:
-        changes = Changes(now := self._place.clock())
-        changes.created(payout, Keeper.REMOTE, intent.plan_id, intent.content.actor)
         with self._place.intents() as intents:
             lock(intents.cursor, [intent.payout_id])
+            changes = Changes(now := self._place.clock())
+            changes.created(payout, Keeper.REMOTE, intent.plan_id, intent.content.actor)
             intents.close(intent, Way.DONE, now)
             changes.write(intents.cursor)
             reached("payouts.before_commit")
@@ -192,11 +192,11 @@ class Drive:
 
     def _ended(self, intent: Intent) -> None:
         """The ledger has done it; so the payout is confirmed or cancelled, whoever asked for it."""
-        changes = Changes(now := self._place.clock())
         content = intent.content
         status = PayoutStatus.CONFIRMED if intent.action is Action.CONFIRM else PayoutStatus.CANCELLED
         with self._place.intents() as intents:
             lock(intents.cursor, [intent.payout_id])
+            changes = Changes(now := self._place.clock())
             intents.close(intent, Way.DONE, now)
             standing = load(intents.cursor, [intent.payout_id])[intent.payout_id]
             reversal = intent.plan_id if intent.action is Action.REVERSE else None

@@ -49,15 +49,15 @@ def transfer(connection: Connection, clock: Clock, wanted: Transfer, operator: O
             raise PlanRefused("The amount must be positive")
         if refusal := malformed(hold.plan_id, hold.operation, hold.batches):
             raise _refused(refusal)
-        now, there, stood = clock(), _states(connection, wanted), _state_of(connection, wanted.plan_id)
+        there, stood = _states(connection, wanted), _state_of(connection, wanted.plan_id)
         for call in (hold, commit) if stood is None else (commit,):
-            answer = post(cursor, [(0, call)], now)[0]
+            answer = post(cursor, [(0, call)], clock)[0]
             if not isinstance(answer, Done):
                 raise _refused(answer)
         after = _states(connection, wanted)
         changed = stood is not PlanState.COMMITTED
         if operator is not None and changed:
-            note(cursor, now, "ledger transfer", operator, wanted.plan_id)
+            note(cursor, clock(), "ledger transfer", operator, wanted.plan_id)
         return Transferred(there, after, changed)
 
 

@@ -240,6 +240,23 @@ class NoFinalStatus(KvittError):
     doc = "errors#no-final-status"
 
 
+class ResultUnknown(KvittError):
+    """The connection to the database ended during COMMIT, and it could not be found out whether that was done (payout_manager §7.2).
+
+    `kind` and `identity` are what to look for before the same is asked for again.
+    """
+
+    code = "result_unknown"
+    status = 504
+    who = "caller"
+    doc = "errors#result-unknown"
+
+    def __init__(self, kind: str = "", identity: str = "") -> None:
+        self.kind, self.identity = kind, identity
+        look = f"; look for {kind} {identity} before it is asked for again" if kind else "; look before it is asked for again"
+        super().__init__(f"it is not known whether this was done{look}")
+
+
 class QueueClientMissing(KvittError):
     """The client of this kind of queue is not installed or lacks its native library; the message names what was not found."""
 

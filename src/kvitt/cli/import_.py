@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kvitt.cli.order import operator_of
+from kvitt.cli.order import approved, operating, operator_of
+from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from kvitt.config import Settings
     from kvitt.hub.importing import ImportReport
+    from kvitt.rules.values import Scheme
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
@@ -84,6 +86,45 @@ def helved(
     print_page(*_page(report, dry_run=dry_run))
     if report.faults:
         sys.exit(BAD_RESULT)
+
+
+@import_.command("unknown", epilog=example("kvitt import unknown"))
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@located
+def list_unknown(settings: "Settings", *, limit: int) -> None:
+    """List the payments, and whole cases, that an import found and learnt nothing of: what would cease them is refused."""
+    from rich import box
+    from rich.table import Table
+
+    with operating(settings) as operate:
+        unknown = operate.unknown(limit)
+    if not unknown:
+        click.echo("everything that was imported is known")
+        return
+    table = Table("scheme", "case", "payment", box=box.SIMPLE_HEAD)
+    for scheme, case_id, payment_id in unknown:
+        table.add_row(scheme, case_id, payment_id)
+    print_page(table)
+
+
+@import_.command(
+    epilog=example(
+        'kvitt import forget aap 4NAAA1 0d0d0d0d-1111-4222-8333-444444444444 --by kari --approved-by ola --reason "the rail pays nothing"',
+        "kvitt import forget dp AZ111 '*' --by kari --approved-by ola --reason \"the rail has no such case\"",
+    )
+)
+@click.argument("scheme", type=SchemeName())
+@click.argument("case_id", metavar="CASE")
+@click.argument("payment_id", metavar="PAYMENT")
+@approved
+@located
+def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
+    """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
+    from kvitt.hub.operate import Operator
+
+    with operating(settings) as operate:
+        operate.forget(scheme, case_id, payment_id, Operator(by, reason, approved_by))
+    click.echo(f"{payment_id} of case {case_id} is forgotten")
 
 
 def _page(report: "ImportReport", *, dry_run: bool) -> "list[RenderableType]":

@@ -155,7 +155,7 @@ class AuditRow(Row, frozen=True):
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` is a comma list."""
+    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = "step_cases"
     case_no: int
@@ -166,6 +166,7 @@ class CaseStep(Row, frozen=True):
     waiting: int
     audit_seq: int
     audit_hash: bytes
+    unknown: str
 
 
 class DeadLetterRow(Row, frozen=True):

@@ -55,7 +55,7 @@ class Compared(Struct, frozen=True):
 
 
 class _Accepted(Struct, frozen=True):
-    """A payment of the store: its chain's last line as the wire names it, its rate as the rail names it, and what it pays, if that is known."""
+    """A payment of the store: its chain's last line as the wire names it, its rate as the rail does, and what it pays, if that is known."""
 
     payment_id: str
     last_line: str

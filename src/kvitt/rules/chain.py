@@ -13,7 +13,6 @@ from msgspec import Struct
 from kvitt.rules.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.rules.values import Period
 
-
 ORDER_BEGINS = date(2000, 1, 1)
 """The day from which every order says that it holds (`datoOppdragGjelderFom`): no chain has a day before it (helved_stream §5.1)."""
 

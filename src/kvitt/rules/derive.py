@@ -81,7 +81,7 @@ def _differs(claim: PaymentClaim, stored: Payment | None) -> bool:
     if stored is None:
         return True
     if claim.kind is Claim.PAY:
-        return stored.action is Action.DELETE or claim.periods != stored.periods
+        return stored.action is Action.DELETE or claim.periods != stored.periods or stored.periods_unknown
     return bool(stored.wanted) or stored.periods_unknown
 
 

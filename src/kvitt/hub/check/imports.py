@@ -14,7 +14,7 @@ from kvitt.wire import payment
 
 
 class TakenOver(Struct, frozen=True):
-    """What an import gives: the case's person and areas, what it did not learn, its rows in case-list order, and its entry, but for its hash."""
+    """What an import gives: the case's person and areas, what it did not learn, its rows in case-list order, and its unlinked entry."""
 
     person: str | None
     areas: tuple[Area, ...]

@@ -13,7 +13,7 @@ from kvitt.cli.import_ import import_
 from kvitt.errors import NeedsSecondPerson, NotInThatState
 from kvitt.hub.check import Kind, check
 from kvitt.hub.imported import Oddity
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate, Operator, UnknownPayment
 from kvitt.rail.comparison import compare
 from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind
@@ -146,7 +146,7 @@ def test_what_two_people_have_forgotten_is_as_if_it_had_never_been_listed(stage:
     lost = payment_uid("A1", 9)
     run(stage, case_list("A1", lost))
     operate = Operate(stage.connection, stage.clock)
-    assert operate.unknown() == [("AAP", "A1", lost)]
+    assert operate.unknown() == [UnknownPayment("AAP", "A1", lost)]
     with pytest.raises(NeedsSecondPerson):
         operate.forget(Scheme.AAP, "A1", lost, Operator("Kari", "the rail pays nothing"))
     with pytest.raises(NotInThatState):
@@ -200,7 +200,7 @@ def test_a_case_that_was_left_out_is_not_taken_for_a_new_one(stage: Stage) -> No
     assert [(stage.final(key).error or stage.answers(key)[0]).status for key in ("gone", "pay")] == [409, 409]
     assert stage.said("empty") == ["OK"]
     operate = Operate(stage.connection, stage.clock)
-    assert operate.unknown() == [("AAP", "A1", "*")]
+    assert operate.unknown() == [UnknownPayment("AAP", "A1", "*")]
     operate.forget(Scheme.AAP, "A1", "*", TWO)
     stage.hand_in(Scheme.AAP, ("new", aap("A1", 700)))
     assert stage.said("new") == ["MOTTATT"]

@@ -2,3 +2,4 @@
 
 ALTER TABLE cases ADD COLUMN unknown text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN cases.unknown IS 'Payment ids that were listed when the case was taken over, and of which nothing else was; * = nothing of the case was.';
+CREATE INDEX cases_unknown ON cases (case_no) WHERE unknown <> '{}';

@@ -21,6 +21,7 @@ from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
 from kvitt.wire import cases, payment
@@ -80,14 +81,14 @@ class Importing:
         self._connection.execute(_SQL.make_room)
         try:
             read = sum(map(self._stage, records))
-            with self._connection.transaction() as transaction, self._connection.cursor() as cursor:
+            with transaction(self._connection, "the imported cases") as whole, self._connection.cursor() as cursor:
                 cursor.execute(_SQL.close_cases)
                 self._refuse_unless_empty()
                 work = _Import(self._connection, cursor, self._clock())
                 work.run()
                 report = work.report(read, written=not dry_run and (leave_out or not work.faults))
                 if not report.written:
-                    raise psycopg.Rollback(transaction)
+                    raise psycopg.Rollback(whole)
                 subject = f"{report.cases} cases, {report.payments} payments"
                 if operator:
                     note(cursor, self._clock(), What.IMPORTED, operator, subject)
@@ -213,7 +214,7 @@ class _Import:
         numbers = self._add_cases([(each.scheme.value, each.case_id, None, "") for each in left_out])
         entries = [link(b"", left_out_entry(case_no, self._now)) for case_no in numbers.values()]
         write(self._cursor, entries)
-        write(self._cursor, [CaseStep(each.chain, None, "", 0, 0, 0, each.seq, each.hash, ALL) for each in entries])
+        write(self._cursor, [CaseStep(each.chain, None, "", 0, 0, 0, each.seq, each.hash, each.at, ALL) for each in entries])
 
     def _write(self, taken: Sequence[ImportedCase]) -> None:
         if not taken:
@@ -229,7 +230,7 @@ class _Import:
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, unknown))
+            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at, unknown))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)

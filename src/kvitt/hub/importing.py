@@ -25,6 +25,7 @@ from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
 from kvitt.wire import cases, payment
+from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.topics import CASES, PAYMENTS
 
 _SQL = load("importing")
@@ -181,6 +182,7 @@ class _Import:
         for key, moved, value in rows:
             try:
                 (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
+                refuse_repeated(key)
             except Undecodable:
                 self._found([Finding(Oddity.UNREADABLE, f"{CASES} {_shown(key)}")])
                 continue
@@ -243,6 +245,7 @@ def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Oddity | No
     """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
         read = payment.decode(document)
+        refuse_repeated(document)
     except Undecodable:
         return Oddity.UNREADABLE, None
     if moved:

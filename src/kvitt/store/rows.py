@@ -42,6 +42,7 @@ class MessageRow(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
+    edition: int
 
 
 class MessageStep(Row, frozen=True):

@@ -49,7 +49,7 @@ SELECT nextval('message_numbers') FROM generate_series(1, %b::integer) ORDER BY 
 
 -- name: waiting_messages
 -- The longest waiting messages of cases after a given one, at most so many of each, all of them oldest first.
-SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at
+SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at, m.edition
 FROM unnest(%b::bigint[], %b::bigint[]) AS c (case_no, after)
 CROSS JOIN LATERAL (
     SELECT * FROM messages AS q

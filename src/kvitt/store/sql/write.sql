@@ -1,9 +1,10 @@
 -- name: add_messages
 -- Stores records that came in; a second record under the same edge identity is refused by the unique constraint.
 INSERT INTO messages (message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state,
-                      received_at, derived_at, answered_at, answer)
+                      received_at, derived_at, answered_at, answer, edition)
 SELECT * FROM unnest(%b::bigint[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[],
-                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]);
+                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[],
+                     %b::smallint[]);
 
 -- name: step_messages
 -- Moves stored messages on, along the legal arcs only: waiting to derived or answered, derived to answered.

@@ -18,7 +18,7 @@ from conftest import new_database
 from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.cli import main
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
 from kvitt.rules.states import OrderState
@@ -53,6 +53,7 @@ class Site:
         bench.operate.decide(self.settled, accepted=True, operator=KARI_AND_OLA)
         bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, ESCAPE, b"{\x1b]0;mine\x07")])
         bench.settle([RawReceipt("r", b"\x1b[31mgarbage \xe2\x80\xae")])
+        make_topics(bench.connection, ["helved.status.v1"])
         append(bench.connection, [NewRecord("helved.status.v1", ESCAPE, ESCAPE)], clock())
         self.garbage = bench.operate.odd_receipts()[0].receipt_no
 

@@ -134,7 +134,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     },
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES],
+        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, ZEROS],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},

@@ -35,6 +35,7 @@ class Case:
         self.waiting: int = row[7]
         self.audit_seq: int = row[8]
         self.audit_hash: bytes = bytes(row[9])
+        self.contradictions: int = row[10]
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
@@ -50,8 +51,13 @@ class Case:
 
     @property
     def busy(self) -> bool:
-        """A new message has to wait: an order is open, or others wait already."""
-        return self.open_orders > 0 or self.waiting > 0
+        """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
+        return self.waiting > 0 or not self.may_go_on
+
+    @property
+    def may_go_on(self) -> bool:
+        """The next message may be derived: no order is open, and nothing that stands is contradicted."""
+        return self.open_orders == 0 and self.contradictions == 0
 
     def state(self) -> CaseState:
         """The case as the rules see it."""
@@ -66,8 +72,17 @@ class Case:
 
     def step(self) -> CaseStep:
         """The row to write back."""
-        areas = ",".join(self.areas)
-        return CaseStep(self.case_no, self.person, areas, self.orders_made, self.open_orders, self.waiting, self.audit_seq, self.audit_hash)
+        return CaseStep(
+            self.case_no,
+            self.person,
+            ",".join(self.areas),
+            self.orders_made,
+            self.open_orders,
+            self.waiting,
+            self.audit_seq,
+            self.audit_hash,
+            self.contradictions,
+        )
 
     def note(
         self,

@@ -166,6 +166,7 @@ class CaseStep(Row, frozen=True):
     waiting: int
     audit_seq: int
     audit_hash: bytes
+    contradictions: int = 0
 
 
 class DeadLetterRow(Row, frozen=True):

@@ -57,7 +57,7 @@ class Replay:
     def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str]) -> None:
         self.stored, self.found, self._elsewhere, self.released = stored, found, elsewhere, released
         number, scheme, case_id = stored.head[:3]
-        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b""])
+        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", 0])
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}

@@ -54,15 +54,15 @@ UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending' AND
 RETURNING order_id::text;
 
 -- name: unknown_unsent
--- Orders in doubt that no receipt has answered and that nobody has seen leave, oldest first.
-SELECT order_id::text, message_no FROM orders WHERE state = 'unknown' AND sent_at IS NULL ORDER BY message_no LIMIT %b;
+-- Orders in doubt that no receipt has answered and that nobody has seen leave, oldest first; held ones stay in doubt.
+SELECT order_id::text, message_no FROM orders WHERE state = 'unknown' AND sent_at IS NULL AND held_for = '{}' ORDER BY message_no LIMIT %b;
 
 -- name: unknown_to_sending
 -- Takes orders in doubt, of which the queue says that it never got them, for a deliberate resend of the stored bytes.
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL
+WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL AND o.held_for = '{}'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority;
 
 -- name: add_receipts
@@ -81,9 +81,12 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (
 WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
--- The orders that receipts may answer: same case, same area, same lines. Newest last.
+-- The orders that receipts may answer: same case, same area, same lines. Newest last. With what the rail said against an order last, unless
+-- that was adopted.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
-       o.doubtful, o.receipt_no IS NOT NULL
+       o.doubtful, o.receipt_no IS NOT NULL,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
+        ORDER BY k.contradiction_no DESC LIMIT 1)
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest

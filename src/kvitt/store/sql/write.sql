@@ -62,9 +62,10 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
-    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash
-FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[])
-     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash)
+    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, contradictions = s.contradictions
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
+            %b::integer[])
+     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, contradictions)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

@@ -16,10 +16,10 @@ _LOOK_SECONDS, _QUIET_SECONDS = 0.2, 3.0
 # A queue keeps its order: what was put before something that the rail has had is not in the queue any more.
 _NEVER_CAME = """
 SELECT o.order_id::text, EXISTS (
-    SELECT FROM orders AS l JOIN rail.received AS r ON r.message_id = l.order_id::text WHERE l.sending_at > o.sending_at
+    SELECT FROM orders AS l JOIN rail.received AS r ON split_part(r.message_id, '/', 1) = l.order_id::text WHERE l.sending_at > o.sending_at
 )
 FROM orders AS o
-WHERE o.state = 'unknown' AND NOT EXISTS (SELECT FROM rail.received AS r WHERE r.message_id = o.order_id::text)
+WHERE o.state = 'unknown' AND NOT EXISTS (SELECT FROM rail.received AS r WHERE split_part(r.message_id, '/', 1) = o.order_id::text)
 ORDER BY o.order_id
 """
 _UNDER_WAY = "SELECT coalesce(sum(hashtext(order_id::text || state)), 0) FROM orders"

@@ -95,7 +95,7 @@ class BrokerStage(Stage):
 
 
 class BrokerPlay(Play):
-    """A history on brokers that can not tell what they were given: what is in doubt is cleared by its receipt, or by an operator."""
+    """A history on brokers that can not tell what they were given: its receipt clears what is in doubt, or the sender, or an operator."""
 
     def _recover(self) -> None:
         send = self.stage.new_sender()
@@ -104,8 +104,12 @@ class BrokerPlay(Play):
         died_after_put = self.history.fates[(self._fates - 1) % len(self.history.fates)].sender == "dies after put"
         if died_after_put and self._chance.random() < 0.5:
             return
-        Operate(self.stage.connection, self.stage.clock).resend(doubtful, GUARD)
-        (order,) = send.claim(1)
+        if died_after_put:
+            # Under the id that it had, so the broker drops it.
+            (order,) = send.put_again([doubtful])
+        else:
+            Operate(self.stage.connection, self.stage.clock).resend(doubtful, GUARD)
+            (order,) = send.claim(1)
         assert order.order_id == doubtful
         self._put(order)
         send.sent([(order.order_id, order.message_no)])

@@ -15,7 +15,7 @@ from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.leases import LeaseKeeper, release_every_lease
-from kvitt.hub.send import Send
+from kvitt.hub.send import OrderInDoubt, Send
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
@@ -141,7 +141,7 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
         lambda: stage.sender.claim(1),
         lambda: stage.sender.sent([(order.order_id, order.message_no)]),
         stage.sender.put_in_doubt,
-        lambda: stage.sender.resend([order.order_id]),
+        lambda: stage.sender.put_again([order.order_id]),
     ):
         with pytest.raises(LeaseLost):
             forbidden()
@@ -156,9 +156,9 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, edge_of(stage, rival, "sender"))
     successor.put_in_doubt()
-    assert successor.in_doubt(10) == [(order.order_id, order.message_no)]
-    assert successor.resend([order.order_id]) == [order]
-    assert successor.resend([order.order_id]) == []
+    assert successor.in_doubt(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
+    assert successor.put_again([order.order_id]) == [order]
+    assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]
 
 

@@ -32,6 +32,7 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
         "give_back": (ORDERS.give_back, [ids, "me"]),
         "give_back by another": (ORDERS.give_back, [ids, "other"]),
         "unknown_to_sending": (ORDERS.unknown_to_sending, {"order_ids": ids, "sender": "other", "now": now}),
+        "sent_to_unknown": (ORDERS.sent_to_unknown, [ids]),
         **{f"settle {state}": (ORDERS.settle_orders, arguments) for state, arguments in settle.items()},
     }
 
@@ -44,6 +45,7 @@ REACHED = {
     ("orphans_to_unknown", "sending"): "unknown",
     ("give_back", "sending"): "ready",
     ("unknown_to_sending", "unknown"): "sending",
+    ("sent_to_unknown", "sent"): "unknown",
     ("settle accepted", "sending"): "accepted",
     ("settle accepted", "sent"): "accepted",
     ("settle accepted", "unknown"): "accepted",
@@ -76,7 +78,8 @@ def test_the_statements_and_the_table_of_arcs_agree() -> None:
     # Taking back and sending again are operators' acts, with statements of their own.
     # What is ready again after a doubt may be settled by its first copy's receipt.
     again = {(OrderState.READY, end) for end in (OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED)}
-    assert arcs - reached == {(OrderState.READY, OrderState.WITHDRAWN), (OrderState.UNKNOWN, OrderState.READY), *again}
+    resends = {(OrderState.UNKNOWN, OrderState.READY), (OrderState.SENT, OrderState.READY)}
+    assert arcs - reached == {(OrderState.READY, OrderState.WITHDRAWN), *resends, *again}
     assert reached <= arcs
 
 
@@ -87,7 +90,7 @@ def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
     (order_id,) = stage.rows("SELECT order_id::text FROM orders")[0]
     assert stage.order_states("S") == ["unknown"]
     assert stage.sender.in_doubt(10) == []
-    assert stage.sender.resend([str(order_id)]) == []
+    assert stage.sender.put_again([str(order_id)]) == []
 
 
 @pytest.mark.parametrize("start", [state.value for state in MessageState])

@@ -120,6 +120,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, AREAS, BYTES],
         "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
+        "sent_to_unknown": [IDS],
         "progress_of_messages": [NUMBERS],
         "supersede_payments": [IDS],
         "accept_payments": [IDS],

@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from kvitt.rail.queue import Delivery, Outgoing, Queue
+from kvitt.rail.queue import Delivery, Outgoing, Queue, queue_id
 from kvitt.rail.stomp_queue import StompQueue
 from kvitt.rail.table_queue import TableQueue
 from patience import until
@@ -103,8 +103,8 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     fresh.close()
 
 
-def messages(*ids: str, body: bytes = b"<x/>", priority: int = 4) -> list[Outgoing]:
-    return [Outgoing(message_id, body, "answers", priority) for message_id in ids]
+def messages(*ids: str, body: bytes = b"<x/>", priority: int = 4, resend: int = 0) -> list[Outgoing]:
+    return [Outgoing(message_id, body, "answers", priority, resend) for message_id in ids]
 
 
 def ids(deliveries: Sequence[Delivery]) -> list[str]:
@@ -278,6 +278,32 @@ def test_the_queue_tells_what_was_put_consumed_or_not_if_it_tells_at_all(kit: Ki
     queue.put(messages("waiting"))
     told = queue.was_put(["waiting", "never", "done"])
     assert told == ({"waiting": True, "never": False, "done": True} if kit.tells_what_was_put else None)
+
+
+def test_a_deliberate_resend_arrives_whether_the_first_copy_was_consumed_or_still_waits(kit: Kit) -> None:
+    producer, consumer = kit.open("orders"), kit.open("orders")
+    producer.put(messages("a"))
+    assert take_all(consumer, 5) == ["a"]
+    producer.put(messages("a", resend=1))
+    producer.put(messages("a", resend=2))
+    got = collect(consumer, 2)
+    assert [(each.message_id, each.body, each.reply_to) for each in got] == [("a/1", b"<x/>", "answers"), ("a/2", b"<x/>", "answers")]
+
+
+def test_a_resend_that_may_have_been_put_and_is_put_again_comes_once(kit: Kit) -> None:
+    producer = kit.open("orders")
+    producer.put(messages("a"))
+    for _ in range(3):
+        producer.put([*messages("a", resend=1), *messages("b")])
+    assert take_all(kit.open("orders"), 10) == ["a", "a/1", "b"]
+
+
+def test_the_queue_tells_the_copies_of_a_message_apart_if_it_tells_at_all(kit: Kit) -> None:
+    queue = kit.open("orders")
+    queue.put(messages("a"))
+    queue.put(messages("a", resend=1))
+    told = queue.was_put([queue_id("a", resend) for resend in range(3)])
+    assert told == ({"a": True, "a/1": True, "a/2": False} if kit.tells_what_was_put else None)
 
 
 def test_what_is_new_is_put_though_others_of_the_batch_were_put_before(kit: Kit) -> None:

@@ -163,20 +163,20 @@ class Play:
             self._pool += again([damaged])
 
     def _put(self, order: OrderToSend) -> None:
-        self.stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES)])
+        self.stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, resend=order.resend)])
 
     def _recover(self) -> None:
         """What the next sender does about the orders that the dead one had begun to send."""
         stage = self.stage
         send = stage.new_sender()
         (doubtful,) = send.put_in_doubt()
-        assert [order_id for order_id, _ in send.in_doubt(10)] == [doubtful]
+        assert [each.order_id for each in send.in_doubt(10)] == [doubtful]
         if not stage.requests.was_put([doubtful])[doubtful]:
-            (order,) = send.resend([doubtful])
+            (order,) = send.put_again([doubtful])
             self._put(order)
             send.sent([(order.order_id, order.message_no)])
             return
-        send.sent(send.in_doubt(10))
+        send.sent([(each.order_id, each.message_no) for each in send.in_doubt(10)])
 
 
 def _faults(fate: Fate) -> Faults:

@@ -42,6 +42,19 @@ def test_what_is_put_is_persistent_text_with_our_ids_and_no_jms_header(manager: 
     assert not manager.put_options[0] & ibmmq.CMQC.MQPMO_NEW_MSG_ID
 
 
+def test_a_deliberate_resend_has_a_message_id_of_its_own_and_correlates_with_its_order(manager: QueueManager) -> None:
+    import ibmmq
+
+    queue = MqQueue(SERVER, "ORDERS")
+    queue.put([Outgoing(ORDER_ID, b"1"), Outgoing(ORDER_ID, b"1", resend=1), Outgoing(ORDER_ID, b"1", resend=2)])
+    descriptors = [ibmmq.MD() for _ in manager.queues["ORDERS"]]
+    for descriptor, (packed, _) in zip(descriptors, manager.queues["ORDERS"], strict=True):
+        descriptor.unpack(packed)
+    order = bytes.fromhex(ORDER_ID.replace("-", ""))
+    assert [each.MsgId for each in descriptors] == [order + bytes(7) + bytes([resend]) for resend in range(3)]
+    assert {each.CorrelId for each in descriptors} == {order + bytes(8)}
+
+
 def test_a_batch_of_which_one_fails_is_not_put_at_all(manager: QueueManager) -> None:
     import ibmmq
 

@@ -12,7 +12,7 @@ from kvitt.rules.states import MESSAGE_ARCS, OPEN_ORDER, ORDER_ARCS, PAYMENT_ARC
 ORDER = """
 ready > sending withdrawn unknown accepted rejected
 sending > ready sent unknown accepted rejected
-sent > unknown accepted rejected
+sent > ready unknown accepted rejected
 unknown > ready sending sent accepted rejected
 """
 PAYMENT = "pending > accepted dropped"

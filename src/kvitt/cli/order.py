@@ -126,5 +126,5 @@ def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reas
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
-        verdict = operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
-    click.echo(f"order {order_id} is {verdict}")
+        operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
+    click.echo(f"order {order_id} is {'accepted' if accepted else 'rejected'} by an operator's word")

@@ -35,8 +35,8 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -
 
 
 def _proves_nothing(settled: Settled) -> bool:
-    in_doubt = settled.order.state is OrderState.UNKNOWN
-    return settled.verdict is Verdict.UNCLEAR and in_doubt and settled.receipt.grade is not Grade.UNKNOWN
+    """A refusal of a copy, because the rail has something of the order already: no word on what became of the order itself."""
+    return settled.verdict is Verdict.UNCLEAR and settled.receipt.grade is not Grade.UNKNOWN
 
 
 class Books:
@@ -69,7 +69,9 @@ class Books:
     def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
         """The orders that moved, and whether each was known to be sent. What was read before the messages were locked may be old by now."""
         # A rejection that proves nothing of an order in doubt leaves it there untold; an unheard-of severity is told (design §12).
-        settled = [each for each in settled if not _proves_nothing(each)]
+        if proving_nothing := [each.order.order_id for each in settled if _proves_nothing(each)]:
+            self._cursor.execute(_SQL.sent_to_unknown, [proving_nothing], binary=True)
+            settled = [each for each in settled if not _proves_nothing(each)]
         columns = [
             [each.order.order_id for each in settled],
             [_STATE[each.verdict].value for each in settled],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from kvitt.store.rows import AuditRow, CaseStep
 from kvitt.wire import payment
 
 _SQL = load("cases")
+_PLACE_IN_LIST = itemgetter(1)
 
 
 class Case:
@@ -118,7 +120,8 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
         case.payments.clear()
         case.listed.clear()
     named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
-    for case_no, listed, document in cursor.execute(_SQL.current_payments, named, binary=True):
+    rows = cursor.execute(_SQL.current_payments, named, binary=True).fetchall()
+    for case_no, listed, document in sorted(rows, key=_PLACE_IN_LIST):
         by_number[case_no].accepted(document, listed)
 
 

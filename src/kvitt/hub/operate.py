@@ -11,7 +11,7 @@ from msgspec import Struct, json
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
-from kvitt.hub.case import Case, load_cases
+from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.dialects import receipt_of, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import BY_HAND, Verdict
@@ -109,7 +109,7 @@ class Operate:
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            resumed = [row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)})]
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
             return resumed
@@ -145,7 +145,10 @@ class Operate:
         self._move(_SQL.release_order, arguments, order_id, "release", operator)
 
     def resend(self, order_id: str, operator: Operator) -> None:
-        """An order in doubt is sent once more, the stored bytes. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
+
+        The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
         _second_person(operator)
         self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
 
@@ -190,19 +193,45 @@ class Operate:
         case.open_orders -= 1
         case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> Verdict:
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
 
-        Raises NeedsSecondPerson, OrderNotFound.
+        Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
         """
         _second_person(operator)
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            scheme, _, _, xml = self._find(cursor, order_id)
-            note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
-        echo = receipt_xml.decode(xml)
-        grade = Grade.OK if accepted else Grade.REJECTED
-        receipt = Receipt(
-            Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
-        )
-        body = receipt_of(scheme, xml, receipt)
-        return Settle(self._connection, self._clock)([RawReceipt(f"{BY_HAND}{uuid.uuid4()}", body, by_hand=True)])[0]
+            scheme, case_id, _, xml = self._find(cursor, order_id)
+            lock_cases(cursor, [(scheme, case_id)])
+            self._refuse_to_decide(cursor, order_id)
+            now = self._clock()
+            booked = Settle(self._connection, self._clock).within(cursor, _word(scheme, xml, accepted=accepted, operator=operator), now)
+            if booked.verdicts != [Verdict.ACCEPTED if accepted else Verdict.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
+            note(cursor, now, "decide accepted" if accepted else "decide rejected", operator, order_id)
+        booked.tell()
+
+    def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
+        """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
+        row = cursor.execute(_SQL.standing_of_order, (order_id,)).fetchone()
+        assert row is not None, "orders are never deleted"
+        state, may_have_left, contradicted = row
+        if state == OrderState.READY and not may_have_left:
+            raise NotInThatState(f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back")
+        if state == OrderState.WITHDRAWN:
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+        if state in (OrderState.ACCEPTED, OrderState.REJECTED):
+            then = (
+                "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"
+                if contradicted
+                else "only a receipt of the rail that says otherwise opens it again"
+            )
+            raise NotInThatState(f"order {order_id} is {state} already: {then}")
+
+
+def _word(scheme: Scheme, xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+    """An operator's word about an order, in the form of the rail's."""
+    echo = receipt_xml.decode(xml)
+    grade = Grade.OK if accepted else Grade.REJECTED
+    said = f"Avgjort av operatør: {operator.reason}"
+    receipt = Receipt(Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", said)
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", receipt_of(scheme, xml, receipt), by_hand=True)

@@ -20,13 +20,22 @@ _SQL, _LEASES = load("orders"), load("leases")
 
 
 class OrderToSend(Struct, frozen=True):
-    """An order that this sender holds in state `sending`, with the stored bytes."""
+    """An order that this sender holds in state `sending`, with the stored bytes; `resend` counts how often operators had it sent again."""
 
     order_id: str
     xml: bytes
     message_no: int
     number: int
     priority: int
+    resend: int
+
+
+class OrderInDoubt(Struct, frozen=True):
+    """An order whose last put may have come through or not; `resend` tells which copy of it that was."""
+
+    order_id: str
+    message_no: int
+    resend: int
 
 
 class Send:
@@ -90,12 +99,12 @@ class Send:
             self._hold()
             return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, (self._sender,), binary=True)]
 
-    def in_doubt(self, limit: int) -> list[tuple[str, int]]:
-        """The oldest orders (id, message number) of which it is unknown whether they reached the queue."""
-        return [(row[0], row[1]) for row in self._connection.execute(_SQL.unknown_unsent, (limit,), binary=True)]
+    def in_doubt(self, limit: int) -> list[OrderInDoubt]:
+        """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue."""
+        return [OrderInDoubt(*row) for row in self._connection.execute(_SQL.unknown_unsent, (limit,), binary=True)]
 
-    def resend(self, order_ids: Sequence[str]) -> list[OrderToSend]:
-        """Takes orders in doubt that the queue says it never got; the stored bytes are to be put again. Raises LeaseLost."""
+    def put_again(self, order_ids: Sequence[str]) -> list[OrderToSend]:
+        """Takes orders in doubt that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
             arguments = {"order_ids": list(order_ids), "sender": self._sender, "now": self._clock()}

@@ -60,13 +60,17 @@ def look(connection: Connection, now: datetime, patience: Patience) -> tuple[lis
 
     What is given is committed, and given to one looker only.
     """
-    cleared = [Alarm(*row) for row in connection.execute(_SQL.clear_alarms, {"now": now})]
+    cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
     raised: list[Alarm] = []
     if is_open(patience.hours, now):
         arguments = {"now": now, "before": open_time_ago(patience.hours, now, patience.waits), "limit": _AT_ONCE}
-        while found := [Alarm(*row) for row in connection.execute(_SQL.raise_alarms, arguments)]:
+        while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
             raised += found
     return raised, cleared
+
+
+def _longest_first(rows: Sequence[Sequence[Any]]) -> list[Alarm]:
+    return sorted((Alarm(*row) for row in rows), key=lambda alarm: (alarm.sent_at, alarm.order_id))
 
 
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from kvitt.errors import QueueClientMissing
-from kvitt.rail.queue import Delivery, NotPut, Outgoing
+from kvitt.rail.queue import Delivery, NotPut, Outgoing, queue_id
 
 DEAD_LETTER_SUFFIX = ".DLQ"
 UTF8_CCSID = 1208
@@ -116,7 +116,7 @@ class MqQueue:
         """Backs out the unit of work of the last `receive`; the queue manager counts it for each of its messages."""
         self._finish(lambda link: link.back_out())
 
-    def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - the port's signature
+    def was_put(self, queue_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - the port's signature
         """None: the queue manager does not remember what has been consumed."""
         return None
 
@@ -183,7 +183,7 @@ class _Link:
         descriptor.CodedCharSetId = UTF8_CCSID
         descriptor.Persistence = constants.MQPER_PERSISTENT
         descriptor.Priority = message.priority
-        descriptor.MsgId = descriptor.CorrelId = mq_id(message.message_id)
+        descriptor.MsgId, descriptor.CorrelId = mq_id(message.message_id, message.resend), mq_id(message.message_id)
         descriptor.ReplyToQ, descriptor.ReplyToQMgr = reply.queue.encode(), reply.queue_manager.encode()
         if reply.queue:
             descriptor.MsgType = constants.MQMT_REQUEST
@@ -261,12 +261,12 @@ def reply_to(text: str) -> ReplyTo:
     return ReplyTo(queue, manager)
 
 
-def mq_id(message_id: str) -> bytes:
-    """24 bytes that stand for an id of ours: the 16 of a UUID and zeros, so that an operator can read it; a digest of any other."""
+def mq_id(message_id: str, resend: int = 0) -> bytes:
+    """24 bytes that stand for an id of ours and which resend it is: the 16 of a UUID as an operator can read it, else a digest."""
     try:
-        return UUID(message_id).bytes.ljust(_ID_BYTES, b"\0")
+        return UUID(message_id).bytes + resend.to_bytes(_ID_BYTES - 16, "big")
     except ValueError:
-        return hashlib.sha256(message_id.encode()).digest()[:_ID_BYTES]
+        return hashlib.sha256(queue_id(message_id, resend).encode()).digest()[:_ID_BYTES]
 
 
 def _reply_text(descriptor: Any) -> str:

@@ -11,7 +11,7 @@ from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Bell, Step
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.hub.submit import Clock
-from kvitt.rail.queue import NotPut, Outgoing, Queue
+from kvitt.rail.queue import NotPut, Outgoing, Queue, queue_id
 from kvitt.store.database import TRANSACTION_MS, connect
 
 _log = structlog.get_logger(__name__)
@@ -20,7 +20,10 @@ _LOOK_SECONDS = 0.2
 
 
 class Sender:
-    """One sender at a time, by lease. A failed put leaves its orders in doubt: the next round asks the queue about them."""
+    """One sender at a time, by lease. A failed put leaves its orders in doubt: the next round asks the queue about them.
+
+    What it puts again of its own accord keeps its queue id, so that the queue can drop it; only an operator makes a resend.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Sender:
 
     def _put(self, send: Send, queue: Queue, orders: Sequence[OrderToSend]) -> None:
         try:
-            queue.put([Outgoing(order.order_id, order.xml, self._reply_to, order.priority) for order in orders])
+            queue.put([Outgoing(order.order_id, order.xml, self._reply_to, order.priority, order.resend) for order in orders])
         except NotPut:
             send.give_back([order.order_id for order in orders])
             raise
@@ -83,15 +86,16 @@ class Sender:
         if doubtful:
             _log.warning("orders in doubt", orders=len(doubtful))
         while batch := send.in_doubt(self._max_batch):
-            got = queue.was_put([order_id for order_id, _ in batch])
+            asked = {queue_id(each.order_id, each.resend): each for each in batch}
+            got = queue.was_put(list(asked))
             if got is None:
                 break
-            send.sent([(order_id, message_no) for order_id, message_no in batch if got[order_id]])
-            if missing := [order_id for order_id, _ in batch if not got[order_id]]:
-                self._put(send, queue, send.resend(missing))
+            send.sent([(each.order_id, each.message_no) for name, each in asked.items() if got[name]])
+            if missing := [each.order_id for name, each in asked.items() if not got[name]]:
+                self._put(send, queue, send.put_again(missing))
         else:
             return
         # Nothing was put since they came into doubt, for nobody sends before this is done: the broker still knows their ids.
         for start in range(0, len(doubtful) if queue.drops_repeats else 0, self._max_batch):
-            if again := send.resend(doubtful[start : start + self._max_batch]):
+            if again := send.put_again(doubtful[start : start + self._max_batch]):
                 self._put(send, queue, again)

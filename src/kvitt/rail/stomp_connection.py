@@ -89,14 +89,14 @@ class StompConnection:
         self._settle("COMMIT", transaction=transaction)
 
     def send(self, destination: str, message: Outgoing, transaction: str = "") -> None:
-        """Sends a durable message; outside a transaction it is stored, or known to the broker by its id, when this returns."""
+        """Sends a durable message; outside a transaction it is stored, or known to the broker by its queue id, when this returns."""
         headers = {
             "destination": destination,
             "persistent": "true",
             "priority": str(message.priority),
             "correlation-id": message.message_id,
-            "_AMQ_DUPL_ID": message.message_id,
-            ID_HEADER: message.message_id,
+            "_AMQ_DUPL_ID": message.queue_id,
+            ID_HEADER: message.queue_id,
             # Said also where there is nothing: without it a broker may take the body for text and change it.
             "content-length": str(len(message.body)),
         }

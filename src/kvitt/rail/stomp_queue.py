@@ -55,7 +55,7 @@ class StompQueue:
         """
         first: dict[str, Outgoing] = {}
         for message in messages:
-            first.setdefault(message.message_id, message)
+            first.setdefault(message.queue_id, message)
         if not first:
             return
         try:
@@ -114,7 +114,7 @@ class StompQueue:
         if self._held:
             self._close_consumer()
 
-    def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - the port's signature
+    def was_put(self, queue_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - the port's signature
         """None: a broker that speaks STOMP cannot tell."""
         return None
 

@@ -40,7 +40,7 @@ class TableQueue:
         self._held: dict[int, int] = {}
 
     def put(self, messages: Sequence[Outgoing]) -> None:
-        """Stores all of them in order in one statement; an id that was ever put (and not pruned) is left alone."""
+        """Stores all of them in order in one statement; a queue id that was ever put (and not pruned) is left alone."""
         if not messages:
             return
         with self._connection_errors():
@@ -49,7 +49,7 @@ class TableQueue:
                 {
                     "queue": self._name,
                     "channel": self._channel,
-                    "message_ids": [message.message_id for message in messages],
+                    "message_ids": [message.queue_id for message in messages],
                     "bodies": [message.body for message in messages],
                     "reply_tos": [message.reply_to for message in messages],
                     "priorities": [message.priority for message in messages],
@@ -95,12 +95,12 @@ class TableQueue:
         exhausted = [sequence for sequence, deliveries in self._held.items() if self._is_spent(deliveries)]
         self._finish(lambda conn: self._bury(conn, exhausted))
 
-    def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool]:
+    def was_put(self, queue_ids: Sequence[str]) -> Mapping[str, bool]:
         """Which of these ids were ever put and not pruned since."""
         with self._connection_errors():
-            parameters = {"queue": self._name, "message_ids": list(message_ids)}
+            parameters = {"queue": self._name, "message_ids": list(queue_ids)}
             known = {message_id for (message_id,) in self._producing().execute(_SQL.was_put, parameters)}
-        return {message_id: message_id in known for message_id in message_ids}
+        return {queue_id: queue_id in known for queue_id in queue_ids}
 
     def depth(self) -> int:
         """How many messages wait or are handed out."""

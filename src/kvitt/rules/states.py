@@ -39,7 +39,8 @@ ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
     OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     # Back to ready only where the queue says for certain that nothing was put: an order whose queue is down stays ready (design §12).
     OrderState.SENDING: frozenset({OrderState.READY, OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
-    OrderState.SENT: frozenset({OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
+    # Ready again by two people, where no receipt comes: a copy of its own, while the first may be at the rail.
+    OrderState.SENT: frozenset({OrderState.READY, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.UNKNOWN: frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.ACCEPTED: frozenset(),
     OrderState.REJECTED: frozenset(),

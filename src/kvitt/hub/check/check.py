@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders
+from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders, resent_orders
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
 from kvitt.hub.check.payouts import check_payouts
@@ -72,7 +72,7 @@ class _Check:
         self._cursor, self._progress = cursor, progress
         self._found = Findings()
         self._reader = Reader(cursor, self._found)
-        self._released = released_orders(self._reader)
+        self._released, self._resent = released_orders(self._reader), resent_orders(self._reader)
 
     def run(self) -> Report:
         total, done = self._reader.rows(SQL.count_cases)[0][0], 0
@@ -93,7 +93,7 @@ class _Check:
 
     def _check_case(self, stored: StoredCase) -> None:
         try:
-            replay = Replay(stored, self._found, self._elsewhere, self._released)
+            replay = Replay(stored, self._found, self._elsewhere, self._released, self._resent)
             replay.run()
             # What was told goes first: how far an order has come is part of what a need was told last.
             compare_told(replay)

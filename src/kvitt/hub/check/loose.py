@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 
 from msgspec.structs import replace
 
@@ -104,6 +105,11 @@ def check_copies(reader: Reader, found: Findings) -> None:
 def released_orders(reader: Reader) -> frozenset[str]:
     """The orders that operators have let go though they were held."""
     return frozenset(order_id for row in reader.rows(SQL.releases) for order_id in _SUBJECT.findall(row[0]))
+
+
+def resent_orders(reader: Reader) -> Counter[str]:
+    """How often operators have had each order sent once more."""
+    return Counter(order_id for row in reader.rows(SQL.resends) for order_id in _SUBJECT.findall(row[0]))
 
 
 def check_operators(reader: Reader, found: Findings) -> None:

@@ -88,6 +88,8 @@ class _Outcome:
                 given = replace(given, held_for=joined(without_releasable(separated(given.held_for))))
             if stored.made != given:
                 self._differs(Kind.ORDER, order_id, f"differs in {unequal(given, stored.made)}")
+            if stored.resends != self._replay.resent.get(order_id, 0):
+                self._differs(Kind.ORDER, order_id, f"was sent once more {stored.resends} times, and operators had it otherwise")
             self._progress(made[order_id], stored)
         for order_id in made.keys() - self._stored.orders.keys():
             self._differs(Kind.ORDER, order_id, "is missing")

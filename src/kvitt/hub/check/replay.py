@@ -3,6 +3,8 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from kvitt.errors import Undecodable, UnreadableReceipt
@@ -54,8 +56,10 @@ class MadeOrder:
 class Replay:
     """What the chain of one case gives, and the rows that should be stored for it."""
 
-    def __init__(self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str]) -> None:
-        self.stored, self.found, self._elsewhere, self.released = stored, found, elsewhere, released
+    def __init__(
+        self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str], resent: Mapping[str, int]
+    ) -> None:
+        self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
         number, scheme, case_id = stored.head[:3]
         self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", 0])
         self.chain = Chain(number, found)

@@ -27,6 +27,7 @@ class StoredOrder(Struct, frozen=True):
     settled_at: datetime | None
     receipt_no: int | None
     decided_by_hand: bool
+    resends: int
 
 
 class StoredPayment(Struct, frozen=True):

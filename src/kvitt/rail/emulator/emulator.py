@@ -124,9 +124,10 @@ class Emulator:
         while True:
             now = self._clock()
             rows = conn.execute(_SQL.due_receipts, {"now": now, "limit": RECEIPTS_PER_PUT}, binary=True).fetchall()
-            by_address = sorted(((str(address), str(receipt_id), body) for receipt_id, address, body in rows), key=lambda row: row[0])
-            for address, receipts in groupby(by_address, key=lambda row: row[0]):
-                self._reply_queue(address).put([Outgoing(name, body) for _, name, body in receipts if isinstance(body, bytes)])
+            due = [(str(address), _receipt(str(receipt_id), body, resends)) for receipt_id, address, body, resends in rows]
+            by_address = sorted(due, key=lambda each: each[0])
+            for address, receipts in groupby(by_address, key=lambda each: each[0]):
+                self._reply_queue(address).put([receipt for _, receipt in receipts])
             if rows:
                 conn.execute(_SQL.mark_put, {"now": now, "receipt_ids": [str(row[0]) for row in rows]})
             if len(rows) < RECEIPTS_PER_PUT:
@@ -140,6 +141,12 @@ class Emulator:
                 self._reply_queues.pop(next(iter(self._reply_queues))).close()
             queue = self._reply_queues[address] = self._open_reply_queue(address)
         return queue
+
+
+def _receipt(receipt_id: str, body: object, resends: object) -> Outgoing:
+    assert isinstance(body, bytes)
+    assert isinstance(resends, int)
+    return Outgoing(receipt_id, body, resend=resends)
 
 
 def _arrival(delivery: Delivery) -> Arrival:

@@ -1,7 +1,7 @@
 -- Statements of the embedded queue adapter.
 
 -- name: put
--- Stores messages in the order of the arrays; an id that the queue has seen is left alone. Wakes waiting consumers when something was stored.
+-- Stores messages in the order of the arrays; a queue id that the queue has seen is left alone. Wakes waiting consumers when something was stored.
 WITH stored AS (
     INSERT INTO queue.message (queue, message_id, body, reply_to, priority)
     SELECT %(queue)s, given.message_id, given.body, given.reply_to, given.priority
@@ -56,7 +56,8 @@ FROM unnest(%(sequences)b::bigint[]) AS done (sequence)
 WHERE message.sequence = done.sequence;
 
 -- name: bury
--- Copies messages that came back too often to the dead-letter queue and consumes them here.
+-- Copies messages that came back too often to the dead-letter queue and consumes them here. One that was there before and was taken from
+-- there stands there again: it has come back since.
 WITH doomed AS (
     SELECT message.*
     FROM unnest(%(sequences)b::bigint[]) AS given (sequence)
@@ -64,7 +65,8 @@ WITH doomed AS (
 ), buried AS (
     INSERT INTO queue.message (queue, message_id, body, reply_to, priority)
     SELECT %(dead_letters)s, message_id, body, reply_to, priority FROM doomed ORDER BY sequence
-    ON CONFLICT (queue, message_id) DO NOTHING
+    ON CONFLICT (queue, message_id) DO UPDATE
+    SET body = excluded.body, consumed_at = NULL, deliveries = 0, put_at = clock_timestamp()
 )
 UPDATE queue.message AS message
 SET consumed_at = clock_timestamp(), body = NULL

@@ -25,7 +25,7 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
 SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, array_to_string(held_for, E'\n'), priority,
-       reconciliation_key, state, sent_at, settled_at, receipt_no, decided_by_hand
+       reconciliation_key, state, sent_at, settled_at, receipt_no, decided_by_hand, resends
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
 -- name: lines
@@ -101,6 +101,10 @@ FROM audit WHERE chain = 0 AND seq > %(after)s ORDER BY seq LIMIT %(limit)s;
 -- name: releases
 -- What operators noted when they let orders go that were held.
 SELECT note FROM audit WHERE chain = 0 AND what = 'release' AND note IS NOT NULL;
+
+-- name: resends
+-- What operators noted when they had orders sent once more.
+SELECT note FROM audit WHERE chain = 0 AND what = 'resend' AND note IS NOT NULL;
 
 -- name: head_of_operators
 -- Where the operators' chain says that it ends.

@@ -57,7 +57,8 @@ SELECT count(*) FROM cases;
 -- Makes cases that the rail knows already; gives their numbers.
 INSERT INTO cases (scheme, case_id, person, areas)
 SELECT c.scheme, c.case_id, c.person, string_to_array(c.areas, ',')
-FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[]) AS c (scheme, case_id, person, areas)
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[]) WITH ORDINALITY AS c (scheme, case_id, person, areas, place)
+ORDER BY c.place
 RETURNING case_no, scheme, case_id;
 
 -- name: add_accepted

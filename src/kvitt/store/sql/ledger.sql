@@ -9,7 +9,8 @@ FOR UPDATE OF p;
 -- The postings of plans, batch by batch, as they were held.
 SELECT p.plan_id, p.batch_id, p.source, p.target, p.amount, p.currency, p.description
 FROM unnest(%b::text[]) AS w (plan_id)
-CROSS JOIN LATERAL (SELECT * FROM ledger.postings AS q WHERE q.plan_id = w.plan_id ORDER BY q.batch_id, q.position) AS p;
+CROSS JOIN LATERAL (SELECT * FROM ledger.postings AS q WHERE q.plan_id = w.plan_id OFFSET 0) AS p
+ORDER BY p.plan_id, p.batch_id, p.position;
 
 -- name: lock_accounts
 -- Locks accounts in sorted order and gives their totals.
@@ -19,13 +20,14 @@ ORDER BY a.account_id
 FOR UPDATE OF a;
 
 -- name: answers_of_steps
--- What was answered to steps: the accounts that each touched, with the totals after it.
+-- What was answered to steps: the accounts that each touched, as it touched them, with the totals after it.
 SELECT s.plan_id, s.operation, s.batch_id, a.account_id, a.currency, a.description, a.created_at, e.own, e.least, e.most
 FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS w (plan_id, operation, batch_id)
 JOIN ledger.steps AS s ON s.plan_id = w.plan_id AND s.operation = w.operation AND s.batch_id = w.batch_id
-CROSS JOIN LATERAL unnest(s.accounts, s.entries) AS t (account_id, entry)
+CROSS JOIN LATERAL unnest(s.accounts, s.entries) WITH ORDINALITY AS t (account_id, entry, place)
 JOIN ledger.entries AS e ON e.account_id = t.account_id AND e.entry = t.entry
-JOIN ledger.accounts AS a ON a.account_id = t.account_id;
+JOIN ledger.accounts AS a ON a.account_id = t.account_id
+ORDER BY s.plan_id, s.operation, s.batch_id, t.place;
 
 -- name: add_plans
 -- Stores plans that are held for the first time; one that another transaction has stored meanwhile is refused by the primary key.

@@ -22,9 +22,12 @@ WHERE l.topic = w.topic AND l.partition = w.partition
 RETURNING l.topic, l.partition, k.next_position;
 
 -- name: append
--- Writes records at positions that were reserved in this transaction.
+-- Writes records at positions that were reserved in this transaction, in the order of the arrays: `log_no` is the order of appending.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
-SELECT * FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::timestamptz[], %b::bytea[], %b::bytea[], %b::bytea[]);
+SELECT w.topic, w.partition, w.position, w.at, w.key, w.value, w.headers
+FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::timestamptz[], %b::bytea[], %b::bytea[], %b::bytea[])
+     WITH ORDINALITY AS w (topic, partition, position, at, key, value, headers, place)
+ORDER BY w.place;
 
 -- name: read
 -- The records of partitions from given positions on: of each at most so many, and no more once so many bytes came before. They come
@@ -57,7 +60,8 @@ ORDER BY log_no;
 SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b;
 
 -- name: relay_to_log
--- Copies records of the outbox to the places reserved for them; bytes that are a fact already are taken from there. The headers that
+-- Copies records of the outbox to the places reserved for them, in the order in which they were written: `log_no` is that order, whatever
+-- way the rows are joined. Bytes that are a fact already are taken from there. The headers that
 -- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
 -- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
@@ -71,7 +75,8 @@ CROSS JOIN LATERAL (
     SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM %(now)s::timestamptz) * 1000)::bigint
 ) AS t (made_ms, told_ms)
 LEFT JOIN payments AS p ON p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
-LEFT JOIN orders AS d ON d.order_id = o.order_id;
+LEFT JOIN orders AS d ON d.order_id = o.order_id
+ORDER BY o.outbox_no;
 
 -- name: mark_relayed
 -- Notes where each record of the outbox has gone.

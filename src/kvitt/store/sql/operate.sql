@@ -25,6 +25,13 @@ LIMIT %(limit)s;
 SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = %s;
 
+-- name: standing_of_order
+-- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
+SELECT o.state, o.doubtful OR o.sent_at IS NOT NULL,
+       EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+FROM orders AS o
+WHERE o.order_id = %s;
+
 -- name: release_order
 -- Frees a held order of its reasons of these kinds; no row: it has none of them, or is no longer ready.
 UPDATE orders AS o
@@ -41,8 +48,11 @@ WHERE order_id = %s AND state = 'ready' AND NOT doubtful AND sent_at IS NULL
 RETURNING order_id;
 
 -- name: ready_again
--- Lets an order in doubt be sent once more, the stored bytes; no row: it is not in doubt.
-UPDATE orders SET state = 'ready', sender = NULL WHERE order_id = %s AND state = 'unknown' RETURNING order_id;
+-- Lets an order that is in doubt, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; gives how
+-- many resends that makes; no row: it is not with the rail without an answer. That a copy may be at the rail is never forgotten.
+UPDATE orders SET state = 'ready', sender = NULL, doubtful = true, resends = resends + 1
+WHERE order_id = %s AND state IN ('unknown', 'sent')
+RETURNING resends;
 
 -- name: head_of_operators
 -- Locks the head of the operators' audit chain.

@@ -13,7 +13,7 @@ UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
-RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority;
+RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: lock_messages
 -- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them; a need is part of its answers.
@@ -26,19 +26,19 @@ FOR UPDATE OF m;
 
 -- name: mark_sent
 -- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved, and whether for the
--- first time. One that a receipt has put in doubt meanwhile stays in doubt.
+-- first time. One that a receipt has put in doubt meanwhile stays in doubt. No sender has it under way any more.
 UPDATE orders AS o
-SET state = 'sent', sent_at = coalesce(o.sent_at, %(now)s)
+SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, %(now)s)
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
-  AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sent_at IS NULL))
+  AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
 RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
 
 -- name: give_back
 -- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
 UPDATE orders AS o SET state = 'ready', sender = NULL, sending_at = NULL
 FROM unnest(%b::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state = 'sending' AND o.sender = %b AND o.sent_at IS NULL
+WHERE o.order_id = s.order_id AND o.state = 'sending' AND o.sender = %b
 RETURNING o.order_id::text;
 
 -- name: all_with_rail
@@ -54,22 +54,26 @@ UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending' AND
 RETURNING order_id::text;
 
 -- name: unknown_unsent
--- Orders in doubt that no receipt has answered and that nobody has seen leave, oldest first; held ones stay in doubt.
-SELECT order_id::text, message_no FROM orders WHERE state = 'unknown' AND sent_at IS NULL AND held_for = '{}' ORDER BY message_no LIMIT %b;
+-- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held
+-- ones stay in doubt.
+SELECT order_id::text, message_no, resends FROM orders
+WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' ORDER BY message_no LIMIT %b;
 
 -- name: unknown_to_sending
--- Takes orders in doubt, of which the queue says that it never got them, for a deliberate resend of the stored bytes.
+-- Takes orders in doubt that a sender had under way, to put the same copy of them again.
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sent_at IS NULL AND o.held_for = '{}'
-RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority;
+WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
+RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: add_receipts
--- Stores raw receipts; one that the queue handed out before is left alone and gives no row. The outcome is written when it is known.
+-- Stores raw receipts, numbered as they came; one that the queue handed out before is left alone and gives no row. The outcome is
+-- written when it is known.
 INSERT INTO receipts (message_id, digest, body, received_at, outcome)
 SELECT r.message_id, r.digest, r.body, r.received_at, 'unmatched'
-FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::timestamptz[]) AS r (message_id, digest, body, received_at)
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::timestamptz[]) WITH ORDINALITY AS r (message_id, digest, body, received_at, place)
+ORDER BY r.place
 ON CONFLICT (message_id, digest) DO NOTHING
 RETURNING receipt_no, message_id, digest;
 
@@ -98,13 +102,18 @@ ORDER BY w.ordinal, o.number;
 UPDATE orders AS o
 SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), doubtful = o.doubtful OR s.state = 'unknown',
     decided_by_hand = s.by_hand,
-    settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END
+    settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END, sender = NULL
 FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[], %b::boolean[]) AS s (order_id, state, receipt_no, now, by_hand)
 JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.doubtful)
        OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
 RETURNING o.order_id::text, was.sent_at IS NOT NULL;
+
+-- name: sent_to_unknown
+-- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are in doubt: a person may have to decide.
+UPDATE orders SET state = 'unknown', doubtful = true WHERE order_id = ANY (%b::uuid[]) AND state = 'sent'
+RETURNING order_id::text;
 
 -- name: progress_of_messages
 -- Of these messages: how many of their orders are still open, and whether all have been with the rail.
@@ -148,4 +157,5 @@ CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
     FROM payments AS q
     WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
-) AS p;
+) AS p
+ORDER BY c.case_no;

@@ -1,6 +1,6 @@
 -- name: lock_payouts
--- Takes the right to make or change payouts until the end of the transaction, in the order of the keys, which come sorted.
-SELECT pg_advisory_xact_lock(w.key) FROM unnest(%b::bigint[]) AS w (key);
+-- Takes the right to make or change payouts until the end of the transaction, in the order of the keys, so that nobody waits in a circle.
+SELECT count(pg_advisory_xact_lock(w.key)) FROM (SELECT k.key FROM unnest(%b::bigint[]) AS k (key) ORDER BY k.key OFFSET 0) AS w;
 
 -- name: payouts
 -- Payouts as they stand, those that exist.
@@ -12,7 +12,8 @@ FROM unnest(%b::text[]) AS w (payout_id) JOIN payouts.payouts AS p ON p.payout_i
 -- The movements of payouts, each payout's in their order.
 SELECT c.payout_id, c.source_type, c.source, c.target_type, c.target, c.amount, c.currency, c.details
 FROM unnest(%b::text[]) AS w (payout_id)
-CROSS JOIN LATERAL (SELECT * FROM payouts.cash_flow AS f WHERE f.payout_id = w.payout_id ORDER BY f.position) AS c;
+CROSS JOIN LATERAL (SELECT * FROM payouts.cash_flow AS f WHERE f.payout_id = w.payout_id OFFSET 0) AS c
+ORDER BY c.payout_id, c.position;
 
 -- name: plans_there
 -- Which of these plans somebody has held in our own ledger already.
@@ -26,7 +27,8 @@ SELECT EXISTS (SELECT FROM payouts.payouts WHERE payout_id = %b);
 -- What was told of payouts, each payout's in order.
 SELECT e.payout_id, e.sequence, e.at, e.status, e.body
 FROM unnest(%b::text[]) AS w (payout_id)
-CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id ORDER BY v.sequence) AS e;
+CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id OFFSET 0) AS e
+ORDER BY e.payout_id, e.sequence;
 
 -- name: page
 -- A page of payouts, newest first, those behind a place in that order; what is not asked for is null.

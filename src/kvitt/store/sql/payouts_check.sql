@@ -8,7 +8,8 @@ ORDER BY payout_id LIMIT %(limit)s;
 -- What was told of payouts, with the hashes, each payout's in order.
 SELECT e.payout_id, e.sequence, e.at, e.status, e.body, e.hash, e.actor
 FROM unnest(%b::text[]) AS w (payout_id)
-CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id ORDER BY v.sequence) AS e;
+CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id OFFSET 0) AS e
+ORDER BY e.payout_id, e.sequence;
 
 -- name: plans_not_as_payouts
 -- Payouts of our own ledger whose plans are in other states than theirs: held until it is confirmed or cancelled, committed once it was

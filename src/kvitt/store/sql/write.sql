@@ -49,8 +49,11 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b:
 -- name: add_outbox
 -- Stores what shall be told; the identity column keeps the order in which one case tells it.
 INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
-SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
-                     %b::bigint[], %b::uuid[], %b::integer[]);
+SELECT w.topic, w.key, w.value, w.headers, w.event_id, w.message_no, w.order_id, w.made_at, w.case_no, w.payment_id, w.version
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
+            %b::bigint[], %b::uuid[], %b::integer[])
+     WITH ORDINALITY AS w (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version, place)
+ORDER BY w.place;
 
 -- name: add_audit
 -- Appends to audit chains; the primary key refuses two entries at one place of a chain.
@@ -69,6 +72,9 @@ FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], 
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters
--- Keeps records that could not be read, with the reason.
+-- Keeps records that could not be read, with the reason, numbered as they came.
 INSERT INTO dead_letters (source, partition, position, key, body, headers, reason, message_no, at)
-SELECT * FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::timestamptz[]);
+SELECT w.source, w.partition, w.position, w.key, w.body, w.headers, w.reason, w.message_no, w.at
+FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::timestamptz[])
+     WITH ORDINALITY AS w (source, partition, position, key, body, headers, reason, message_no, at, place)
+ORDER BY w.place;

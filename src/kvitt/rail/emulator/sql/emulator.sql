@@ -93,12 +93,13 @@ FROM (SELECT message_id, count(*) AS times FROM unnest(%(message_ids)b::text[]) 
 WHERE received.message_id = again.message_id;
 
 -- name: send_again
--- Lets the stored receipts of repeated messages leave once more; a swallowed one only for a message that was put anew, and one without an address never.
+-- Lets the stored receipts of repeated messages leave once more; a swallowed one only for a message that was put anew, and one without an
+-- address never. What answers a message that was put anew is a message of its own on the reply queue.
 UPDATE rail.receipt AS receipt
-SET put_at = NULL, due_at = coalesce(receipt.due_at, %(now)s)
+SET put_at = NULL, due_at = coalesce(receipt.due_at, %(now)s), resends = receipt.resends + again.anew::integer
 FROM unnest(%(message_ids)b::text[], %(anew)b::boolean[]) AS given (message_id, anew)
 CROSS JOIN LATERAL (
-    SELECT stored.sequence
+    SELECT stored.sequence, given.anew
     FROM rail.receipt AS stored
     WHERE stored.message_id = given.message_id AND stored.reply_to <> '' AND (stored.due_at IS NOT NULL OR given.anew)
     OFFSET 0
@@ -113,8 +114,8 @@ FROM unnest(%(message_ids)b::text[], %(digests)b::bytea[]) AS given (message_id,
 ON CONFLICT (message_id, digest) DO NOTHING;
 
 -- name: due_receipts
--- Receipts that may leave and have not been put yet, in order; rows: receipt_id, reply_to, body.
-SELECT receipt_id, reply_to, body
+-- Receipts that may leave and have not been put yet, in order; rows: receipt_id, reply_to, body, resends.
+SELECT receipt_id, reply_to, body, resends
 FROM rail.receipt
 WHERE put_at IS NULL AND due_at IS NOT NULL AND due_at <= %(now)s
 ORDER BY sequence

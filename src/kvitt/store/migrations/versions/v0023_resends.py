@@ -1,0 +1,11 @@
+"""Resends that reach the rail. The statements are in the SQL file beside."""
+
+from kvitt.store.migrations import apply
+
+revision = "0023"
+down_revision = "0022"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

@@ -30,7 +30,9 @@ def print_preview(found: Preview) -> None:
         print_page(f"would be answered FEILET [{found.refusal.status}] {found.refusal.text}")
         return
     if found.contradicted:
-        print_page("a receipt contradicts what stands of the case: the message would wait until two people have resolved it; kvitt order list")
+        print_page(
+            "a receipt contradicts what stands of the case: the message would wait until two people have resolved it; kvitt order list"
+        )
     elif found.waits:
         print_page("the case has an order without a receipt: the message would wait, and be compared with what is accepted by then")
     if not found.orders:

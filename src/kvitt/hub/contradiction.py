@@ -63,9 +63,7 @@ def open_contradictions(
         case, order = cases[each.order.case_no], each.order
         content = said_of(order.xml, each.receipt)
         case.contradictions += 1
-        case.note(
-            facts, now, What.CONTRADICTED, content, message_no=order.message_no, order_id=order.order_id, receipt_no=each.receipt_no
-        )
+        case.note(facts, now, What.CONTRADICTED, content, message_no=order.message_no, order_id=order.order_id, receipt_no=each.receipt_no)
     cursor.execute(_SQL.hold_orders, [[each.order.case_no for each in found], IN_CONTRADICTION.encode()], binary=True)
 
 

@@ -216,7 +216,9 @@ class Operate:
         assert row is not None, "orders are never deleted"
         state, may_have_left, contradicted = row
         if state == OrderState.READY and not may_have_left:
-            raise NotInThatState(f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back")
+            raise NotInThatState(
+                f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
+            )
         if state == OrderState.WITHDRAWN:
             raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
         if state in (OrderState.ACCEPTED, OrderState.REJECTED):

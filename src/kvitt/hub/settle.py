@@ -171,11 +171,7 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     if asked:
         columns = [list(column) for column in zip(*asked, strict=True)]
         for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
-            found.setdefault(row[0], []).append(
-                Candidate(
-                    *row[1:6], OrderState(row[6]), row[7], row[8], bytes(row[9]), *row[10:]
-                )
-            )
+            found.setdefault(row[0], []).append(Candidate(*(*row[1:6], OrderState(row[6]), row[7], row[8], bytes(row[9]), *row[10:])))
     return found
 
 

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from kvitt.config import Settings
 
 
-@click.group(
-    epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "torn in transit" --body fixed.json')
-)
+@click.group(epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "the hub was too old"'))
 def dead() -> None:
     """Look at dead letters, mend and replay them."""
 
@@ -71,18 +69,24 @@ def show(settings: "Settings", *, number: int, raw: bool) -> None:
     epilog=example(
         "kvitt dead show 3 --raw > fixed.json",
         'kvitt dead replay 3 --by ola --reason "torn in transit" --body fixed.json --dry-run',
-        'kvitt dead replay 3 --by ola --reason "torn in transit" --body fixed.json',
+        'kvitt dead replay 3 --by ola --approved-by kari --reason "torn in transit" --body fixed.json',
     )
 )
 @click.argument("number", type=int)
 @click.option("--by", required=True, metavar="NAME", help="Who does it; stands in the audit chain.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; stands in the audit chain.")
+@click.option("--approved-by", metavar="NAME", help="The second person, who approves a mended body or another key.")
 @click.option("--body", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The mended message; the old bytes otherwise.")
 @click.option("--key", help="For a letter that came without a usable key.")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
 @located
-def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Path | None, key: str | None, dry_run: bool) -> None:
-    """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once."""
+def replay(
+    settings: "Settings", *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
+) -> None:
+    """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once.
+
+    With another body or key it is no longer what its sender wrote, and needs --approved-by.
+    """
     from kvitt.app import utc_now
     from kvitt.doors.embedded_log import NewRecord, append
     from kvitt.hub.dead import DeadLetters, Replayed
@@ -90,6 +94,7 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
     from kvitt.store.database import connect
     from kvitt.wire.topics import RAPID
 
+    operator = Operator(by, reason, approved_by)
     content, new_key = body.read_bytes() if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
 
@@ -114,6 +119,6 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
                 return
             print_preview(preview(connection, letters.find(number).scheme, record.key, record.body, record.at))
             return
-        record = letters.replay(number, Operator(by, reason), body=content, key=new_key)
+        record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {record.key.decode()}" if record.key else "without a key"
     click.echo(f"dead letter {number} was appended to {record.topic} {under} and closed")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kvitt.cli.order import operator_of
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def import_() -> None:
 @import_.command(
     epilog=example(
         "kvitt import helved --kafka broker:9092 --dry-run",
-        'kvitt import helved --kafka broker:9092 --client kafka.properties --by kari --reason "kvitt takes over"',
+        'kvitt import helved --kafka broker:9092 --client kafka.properties --by kari --approved-by ola --reason "kvitt takes over"',
     )
 )
 @click.option("--kafka", metavar="HOST:PORT", help="The brokers, in place of those that are set. [KVITT_KAFKA_BOOTSTRAP]")
@@ -37,9 +38,18 @@ def import_() -> None:
 @click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @located
 def helved(
-    settings: "Settings", *, kafka: str | None, client: Path | None, dry_run: bool, leave_out: bool, by: str | None, reason: str | None
+    settings: "Settings",
+    *,
+    kafka: str | None,
+    client: Path | None,
+    dry_run: bool,
+    leave_out: bool,
+    by: str | None,
+    reason: str | None,
+    approved_by: str | None,
 ) -> None:
     """Take over accepted payments, case lists and last line ids from the state topics. Exit status 1 when something is wrong with them.
 
@@ -54,12 +64,10 @@ def helved(
     from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_state import read_state
     from kvitt.hub.importing import Importing
-    from kvitt.hub.operate import Operator
     from kvitt.store.database import connect
     from kvitt.wire.topics import CASES, PAYMENTS
 
-    if not dry_run and not (by and reason):
-        raise click.UsageError("an import names who does it and why: --by and --reason (or look first: --dry-run)")
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     if kafka is None and settings.kafka is None:
         raise click.UsageError("name the brokers: --kafka, or [kafka] bootstrap in kvitt.toml")
     brokers = settings.kafka if settings.kafka and kafka is None else KafkaSettings(bootstrap=kafka or "")
@@ -70,7 +78,7 @@ def helved(
     with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
         records = chain(read_state(brokers, PAYMENTS), read_state(brokers, CASES))
         try:
-            report = Importing(connection, utc_now).run(records, Operator(by or "", reason or ""), dry_run=dry_run, leave_out=leave_out)
+            report = Importing(connection, utc_now).run(records, operator, dry_run=dry_run, leave_out=leave_out)
         except KafkaException as error:
             raise click.ClickException(f"the brokers can not be read: {error.args[0].str()}") from error
     print_page(*_page(report, dry_run=dry_run))

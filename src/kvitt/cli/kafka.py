@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kvitt.cli.order import operator_of
 from kvitt.cli.shell import example, located, opened, print_page
 
 if TYPE_CHECKING:
@@ -72,24 +73,22 @@ def begin(
     from kvitt.app import utc_now
     from kvitt.doors import kafka_begin
     from kvitt.doors.kafka_positions import positions
-    from kvitt.hub.operate import Operator
 
     if sum(map(bool, (group, beginning, end))) != 1:
         raise click.UsageError("say one of --group, --beginning and --end")
-    if not dry_run and not (by and reason):
-        raise click.UsageError("this decides what is paid: say --by and --reason (or look first: --dry-run)")
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     start = kafka_begin.Start.GROUP if group else kafka_begin.Start.BEGINNING if beginning else kafka_begin.Start.END
     brokers = _kafka(settings)
     (source,) = _topics(brokers, topic)
     with _asking(settings) as connection:
         planned = kafka_begin.planned(positions(connection, brokers, [source], group), start, over=over)
         print_page(_plan(planned))
-        if dry_run:
+        if operator is None:
             click.echo("nothing was changed")
             return
         if group:
             kafka_begin.refuse_group_at_work(brokers, group)
-        kafka_begin.begin(connection, brokers, planned, start, operator=Operator(by or "", reason or "", approved_by), now=utc_now())
+        kafka_begin.begin(connection, brokers, planned, start, operator=operator, now=utc_now())
     click.echo(f"kvitt goes on there when it reads {topic} the next time")
 
 

@@ -10,7 +10,7 @@ from kvitt.cli.shell import console, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operate
+    from kvitt.hub.operate import Operate, Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -35,6 +35,15 @@ def reasoned(command: Command) -> Command:
 def approved(command: Command) -> Command:
     """Acts that move money name a second person."""
     return click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command))
+
+
+def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
+    """Who acts, where options that a dry run does not need were left to be asked for. Raises click.UsageError, BadOperator."""
+    from kvitt.hub.operate import Operator
+
+    if by is None or reason is None:
+        raise click.UsageError("name who does it and why: --by NAME --reason TEXT (or look first: --dry-run)")
+    return Operator(by, reason, approved_by)
 
 
 @click.group(

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from kvitt.cli.order import approved, reasoned
+from kvitt.cli.order import approved, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operator
     from kvitt.hub.payouts.payouts import Payouts
     from kvitt.hub.payouts.preview import Preview
     from kvitt.hub.payouts.values import Payout
@@ -32,14 +31,6 @@ def _acting(command: Command) -> Command:
     command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return click.option("--by", metavar="NAME", help="Who does it.")(command)
-
-
-def _operator(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
-    from kvitt.hub.operate import Operator
-
-    if by is None or reason is None:
-        raise click.UsageError("name who does it and why: --by NAME --reason TEXT")
-    return Operator(by, reason, approved_by)
 
 
 @click.group(epilog=example(_CREATE, "kvitt payout show p-1", _CONFIRM, "kvitt payout list --status unpaid"))
@@ -113,7 +104,7 @@ def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
 @located
 def confirm(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
     """Let the money of a PAYOUT move. Once it is confirmed, only a reversal brings it back."""
-    operator = None if dry_run else _operator(by, reason, approved_by)
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     with paying(settings) as payouts:
         if operator is None:
             _print_preview(payouts.preview_confirm(payout_id), as_json=as_json)
@@ -141,7 +132,7 @@ def cancel(
     as_json: bool,
 ) -> None:
     """Let go of what a PAYOUT holds; if its money has moved, move it back."""
-    operator = None if dry_run else _operator(by, reason, approved_by)
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     with paying(settings) as payouts:
         if operator is None:
             _print_preview(payouts.preview_cancel(payout_id, details), as_json=as_json)

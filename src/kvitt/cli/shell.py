@@ -63,6 +63,16 @@ def example(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+class _NamedPath(click.Path):
+    """A path that is said: an empty one would be the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Ends the command when it is empty."""
+        if isinstance(value, str) and not value.strip():
+            self.fail("it is empty: leave it out, or give it a value", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def located(command: Callable[Concatenate["Settings", Arguments], Result], *, quiet: bool = True) -> Callable[..., Result]:
     """Gives a command its --data and --database, as settings in front of its own arguments; sets up the log and a clean SIGTERM.
 
@@ -70,9 +80,9 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
     """
 
     @click.option(
-        "--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]"
+        "--config", type=_NamedPath(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]"
     )
-    @click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
+    @click.option("--data", type=_NamedPath(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
     @click.option("--database", metavar="URL", help="Use this PostgreSQL, not an embedded one. [KVITT_DATABASE_URL]")
     @click.option(
         "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged to standard error. [KVITT_LOG_LEVEL]"

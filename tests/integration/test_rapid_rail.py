@@ -10,7 +10,7 @@ from kvitt.hub.check import check
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Bell
 from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.ruling import LINE_EXISTS, Verdict
+from kvitt.hub.ruling import LINE_EXISTS
 from kvitt.rail.queue import Outgoing, Queue
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue

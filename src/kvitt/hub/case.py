@@ -72,6 +72,14 @@ class Case:
         self.person = self.person or person
         self.changed = True
 
+    def unknown_to_rail(self, area: Area, *, in_area: bool, at_all: bool) -> None:
+        """An order is no longer accepted: unless the rail knows the case by others in this area, or `at_all`, it does not any more."""
+        if not in_area:
+            self.areas.remove(area)
+        if not at_all:
+            self.person = None
+        self.changed = True
+
     def step(self) -> CaseStep:
         """The row to write back."""
         return CaseStep(

@@ -111,7 +111,7 @@ def verdict(
     if state is OrderState.READY and not in_doubt:
         return Verdict.UNMATCHED
     if state in _SETTLED:
-        other = said in (Verdict.ACCEPTED, Verdict.REJECTED) and said != state.value and said != contradicted
+        other = said in (Verdict.ACCEPTED, Verdict.REJECTED) and said not in (state.value, contradicted)
         # Once an order is accepted, "exists already" is the answer to a copy of it.
         return Verdict.CONTRADICTS if other and not (state is OrderState.ACCEPTED and _exists(receipt)) else Verdict.REPEAT
     return said

@@ -29,7 +29,10 @@ class _Queued(NamedTuple):
 
 
 def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime) -> None:
-    """Derives what waits for these locked cases until each has an open order or nothing waits; one that is contradicted waits. Adds to `facts`, moves the cases."""
+    """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
+
+    Of a case that is contradicted nothing is derived.
+    """
     free = {case.case_no: case for case in cases.values() if case.waiting and case.may_go_on}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.

@@ -45,7 +45,9 @@ RETURNING o.order_id::text;
 -- Those of these messages of which no order is left that has not been with the rail.
 SELECT w.message_no
 FROM unnest(%b::bigint[]) AS w (message_no)
-CROSS JOIN LATERAL (SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no) AS o
+CROSS JOIN LATERAL (
+    SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no AND NOT q.taken_back
+) AS o
 WHERE o.with_rail;
 
 -- name: orphans_to_unknown
@@ -122,7 +124,7 @@ FROM unnest(%b::bigint[]) AS w (message_no)
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE q.state IN ('ready', 'sending', 'sent', 'unknown')) AS still_open, bool_and(q.sent_at IS NOT NULL) AS with_rail
     FROM orders AS q
-    WHERE q.message_no = w.message_no
+    WHERE q.message_no = w.message_no AND NOT q.taken_back
 ) AS o
 WHERE o.with_rail IS NOT NULL;
 

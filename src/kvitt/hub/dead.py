@@ -84,7 +84,7 @@ class DeadLetters:
         self._connection, self._clock, self._put = connection, clock, put
 
     def listed(self, *, state: str | None = OPEN, limit: int = 1000) -> Sequence[Listed]:
-        """Letters in a state (None = any), oldest first."""
+        """Letters in a state (None = any), newest first."""
         return [Listed(*row) for row in self._connection.execute(_SQL.list_dead_letters, {"state": state, "limit": limit}, binary=True)]
 
     def find(self, number: int) -> DeadLetter:

@@ -117,6 +117,11 @@ class Operate:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for looking something up on it between two acts."""
+        return self._connection
+
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -137,9 +142,21 @@ class Operate:
         return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
 
     def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
-        """Orders in these states, oldest first; only those that something holds if asked."""
-        arguments = {"states": [state.value for state in states], "held": held_only, "limit": limit}
-        rows = self._connection.execute(_SQL.list_orders, arguments)
+        """Orders in these states, newest first; only those that something holds if asked."""
+        return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
+
+    def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
+        """Orders that wait for a person, newest first: held ones, and those in doubt."""
+        found = [*self.orders([OrderState.READY], held_only=True, limit=limit), *self.orders([OrderState.UNKNOWN], limit=limit)]
+        return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
+
+    def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states of the cases with this id, of whatever scheme, newest first."""
+        arguments = {"schemes": [scheme.value for scheme in Scheme], "case_id": case_id, "states": [state.value for state in states]}
+        return self._listed(_SQL.list_orders_of_case, {**arguments, "limit": limit})
+
+    def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
+        rows = self._connection.execute(statement, arguments)
         return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:

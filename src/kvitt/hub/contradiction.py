@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from msgspec import Struct
 
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
@@ -20,28 +19,6 @@ from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.store.queries import load
 
 _SQL = load("contradictions")
-
-
-class Contradiction(Struct, frozen=True):
-    """What stands of an order against what the rail said of it; the last five are None as long as it is open."""
-
-    contradiction_no: int
-    scheme: str
-    case_id: str
-    order_id: str
-    area: str
-    receipt_no: int
-    ours: str
-    by_hand: bool
-    rails: str
-    grade: str | None
-    note: str
-    found_at: datetime
-    resolved_at: datetime | None
-    resolution: str | None
-    resolved_by: str | None
-    approved_by: str | None
-    reason: str | None
 
 
 def open_contradictions(
@@ -70,8 +47,3 @@ def open_contradictions(
 def said_of(xml: bytes, receipt: Receipt) -> bytes:
     """The digest of an order and of what a receipt says of it, as entries of a case's chain have it."""
     return digest(xml, receipt.grade_text.encode(), receipt.text.encode())
-
-
-def contradictions(connection: psycopg.Connection[Any], *, limit: int = 100) -> list[Contradiction]:
-    """The open ones, longest open first."""
-    return [Contradiction(*row) for row in connection.execute(_SQL.list_contradictions, {"limit": limit})]

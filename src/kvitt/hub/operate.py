@@ -83,6 +83,8 @@ class OpenOrder(Struct, frozen=True):
     held_for: tuple[HoldReason, ...]
     made_at: datetime
     message_no: int
+    rail_says: str | None = None
+    """What a receipt says against the state, until two people have resolved it."""
 
 
 class OddReceipt(Struct, frozen=True):
@@ -146,8 +148,12 @@ class Operate:
         return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
 
     def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
-        """Orders that wait for a person, newest first: held ones, and those in doubt."""
-        found = [*self.orders([OrderState.READY], held_only=True, limit=limit), *self.orders([OrderState.UNKNOWN], limit=limit)]
+        """Orders that wait for a person, newest first: held ones, those in doubt, and those that the rail contradicts."""
+        found = [
+            *self.orders([OrderState.READY], held_only=True, limit=limit),
+            *self.orders([OrderState.UNKNOWN], limit=limit),
+            *self._listed(_SQL.list_contradicted_orders, {"limit": limit}),
+        ]
         return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
 
     def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:

@@ -28,7 +28,7 @@ from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
-from kvitt.rules.states import OrderState
+from kvitt.rules.states import ORDER_TURNS, OrderState
 from kvitt.rules.values import Action, Area, Payment, PaymentId, Scheme
 from kvitt.store.queries import load
 from kvitt.wire import payment, receipt_xml
@@ -165,6 +165,7 @@ class _Resolving:
 
     def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
         """Turns the order and its payments round and tells of it; gives what became of the payments, and the orders taken back."""
+        assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
         waiting = self._not_left()
         self._refuse_if_built_upon()
         messages = sorted({message_no for _, message_no, _ in waiting})

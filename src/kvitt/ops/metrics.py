@@ -141,6 +141,10 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     waited = _seconds(figures, [figures.untold_since] if figures.untold_since else [])
     yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not told yet", waited)
     yield _gauge("kvitt_open_dead_letters", "Dead letters that wait for an operator", figures.dead_letters)
+    said = "Orders of which a receipt says otherwise than what stands; their cases wait for two people"
+    yield _gauge("kvitt_open_contradictions", said, figures.contradictions)
+    since = _seconds(figures, [figures.contradicted_since] if figures.contradicted_since else [])
+    yield _gauge("kvitt_open_contradictions_oldest_seconds", "How long the oldest of them has stood", since)
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for an area (* = all) to which an operator has stopped sending", labels=("area",)
     )

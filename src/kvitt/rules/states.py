@@ -42,24 +42,35 @@ ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
     # Ready again by two people, where no receipt comes: a copy of its own, while the first may be at the rail.
     OrderState.SENT: frozenset({OrderState.READY, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     OrderState.UNKNOWN: frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.ACCEPTED, OrderState.REJECTED}),
-    # Two people alone move what is settled, and only to what a receipt of the rail says against it (design §12).
-    OrderState.ACCEPTED: frozenset({OrderState.REJECTED}),
-    OrderState.REJECTED: frozenset({OrderState.ACCEPTED}),
-    OrderState.WITHDRAWN: frozenset({OrderState.ACCEPTED}),
+    OrderState.ACCEPTED: frozenset(),
+    OrderState.REJECTED: frozenset(),
+    OrderState.WITHDRAWN: frozenset(),
 }
 PAYMENT_ARCS: Mapping[PaymentState, frozenset[PaymentState]] = {
     PaymentState.PENDING: frozenset({PaymentState.ACCEPTED, PaymentState.DROPPED}),
-    # With the order that they belong to, when the rail's word about it is adopted.
-    PaymentState.ACCEPTED: frozenset({PaymentState.DROPPED}),
-    PaymentState.DROPPED: frozenset({PaymentState.ACCEPTED}),
+    PaymentState.ACCEPTED: frozenset(),
+    PaymentState.DROPPED: frozenset(),
 }
 MESSAGE_ARCS: Mapping[MessageState, frozenset[MessageState]] = {
     MessageState.RECEIVED: frozenset({MessageState.WAITING, MessageState.DERIVED, MessageState.ANSWERED, MessageState.DEAD}),
     MessageState.WAITING: frozenset({MessageState.DERIVED, MessageState.ANSWERED}),
-    # Back to waiting when its orders, which have not left, are taken back to be derived against another truth.
-    MessageState.DERIVED: frozenset({MessageState.ANSWERED, MessageState.WAITING}),
+    MessageState.DERIVED: frozenset({MessageState.ANSWERED}),
     MessageState.ANSWERED: frozenset(),
     MessageState.DEAD: frozenset(),
 }
 OPEN_ORDER = frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.UNKNOWN})
 """While a case has an order in one of these states, its next message waits."""
+
+ORDER_TURNS: Mapping[OrderState, frozenset[OrderState]] = {
+    OrderState.ACCEPTED: frozenset({OrderState.REJECTED}),
+    OrderState.REJECTED: frozenset({OrderState.ACCEPTED}),
+    OrderState.WITHDRAWN: frozenset({OrderState.ACCEPTED}),
+}
+"""Arcs that two people alone may take, and only to what a receipt of the rail says against what stands (design §12)."""
+PAYMENT_TURNS: Mapping[PaymentState, frozenset[PaymentState]] = {
+    PaymentState.ACCEPTED: frozenset({PaymentState.DROPPED}),
+    PaymentState.DROPPED: frozenset({PaymentState.ACCEPTED}),
+}
+"""With the order that they belong to, when it is turned."""
+MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DERIVED: frozenset({MessageState.WAITING})}
+"""When its orders, which have not left, are taken back to be derived against what an order was turned to."""

@@ -105,8 +105,11 @@ def test_a_dry_run_tells_everything_and_leaves_nothing(stage: Stage) -> None:
     assert run(stage, *records).written
 
 
+ONCE = payment(utbetaling("C1", payment_uid("C1"), period(1, 5))).value
+assert ONCE is not None
 FAULTS = [
     (Oddity.UNREADABLE, [StateRecord(topics.PAYMENTS, 0, payment_uid("C1").encode(), b"{")]),
+    (Oddity.UNREADABLE, [StateRecord(topics.PAYMENTS, 0, payment_uid("C1").encode(), ONCE[:-1] + b',"perioder":[]}')]),
     (Oddity.OTHER_KEY, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), key="another")]),
     (Oddity.TWO_PARTITIONS, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), partition=each) for each in (0, 1)]),
     (Oddity.CASE_ID, [payment(utbetaling("C" * 31, payment_uid("C1"), period(1, 5)))]),

@@ -19,9 +19,11 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
 from kvitt.wire import cases, payment
+from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.topics import CASES, PAYMENTS
 
 _SQL = load("importing")
@@ -78,14 +80,14 @@ class Importing:
         self._connection.execute(_SQL.make_room)
         try:
             read = sum(map(self._stage, records))
-            with self._connection.transaction() as transaction, self._connection.cursor() as cursor:
+            with transaction(self._connection, "the imported cases") as whole, self._connection.cursor() as cursor:
                 cursor.execute(_SQL.close_cases)
                 self._refuse_unless_empty()
                 work = _Import(self._connection, cursor, self._clock())
                 work.run()
                 report = work.report(read, written=not dry_run and (leave_out or not work.faults))
                 if not report.written:
-                    raise psycopg.Rollback(transaction)
+                    raise psycopg.Rollback(whole)
                 subject = f"{report.cases} cases, {report.payments} payments"
                 if operator:
                     note(cursor, self._clock(), What.IMPORTED, operator, subject)
@@ -176,6 +178,7 @@ class _Import:
         for key, moved, value in rows:
             try:
                 (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
+                refuse_repeated(key)
             except Undecodable:
                 self._found([Finding(Oddity.UNREADABLE, f"{CASES} {_shown(key)}")])
                 continue
@@ -210,7 +213,7 @@ class _Import:
             entry = link(b"", first_entry(case_no, self._now, rows))
             payments += rows
             entries.append(entry)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash))
+            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)
@@ -223,6 +226,7 @@ def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Oddity | No
     """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
         read = payment.decode(document)
+        refuse_repeated(document)
     except Undecodable:
         return Oddity.UNREADABLE, None
     if moved:

@@ -30,6 +30,7 @@ from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.states import ORDER_TURNS, OrderState
 from kvitt.rules.values import Action, Area, Payment, PaymentId, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import payment, receipt_xml
 
@@ -103,10 +104,10 @@ class Resolve:
     def _resolve(self, order_id: str, operator: Operator, what: What, *, dry_run: bool) -> Effect:
         if not dry_run:
             operator.need_second_person()
-        with self._connection.transaction() as transaction, self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id) as outer, self._connection.cursor() as cursor:
             effect = self._act(cursor, order_id, operator, what)
             if dry_run:
-                raise psycopg.Rollback(transaction)
+                raise psycopg.Rollback(outer)
             reached("resolve.before_commit")
         if not dry_run:
             reached("resolve.after_commit")
@@ -118,16 +119,15 @@ class Resolve:
             raise OrderNotFound(order_id)
         key = Scheme(found[0]), str(found[1])
         case = load_cases(cursor, [key])[0]
-        now = self._clock()
         opened = _open_contradiction(cursor, order_id)
-        work = _Resolving(cursor, case, _order(cursor, order_id), opened, now)
+        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock())
         turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
         work.close(what, operator)
-        let_in(cursor, work.facts, {key: case}, now)
+        let_in(cursor, work.facts, {key: case}, work.now)
         load_payments(cursor, [case])
         work.facts.cases = [case.step()]
         work.facts.write(cursor)
-        note(cursor, now, "adopt" if what is What.ADOPTED else "keep", operator, order_id)
+        note(cursor, work.now, "adopt" if what is What.ADOPTED else "keep", operator, order_id)
         return _effect(work, what, turned, taken_back)
 
 
@@ -153,7 +153,8 @@ class _Resolving:
     """One act on a locked case inside its transaction."""
 
     def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime) -> None:
-        self._cursor, self.case, self.order, self.opened, self._now = cursor, case, order, opened, now
+        self._cursor, self.case, self.order, self.opened = cursor, case, order, opened
+        self.now = case.moment(now)
         self.facts = Facts()
         self.receipt: Receipt = receipt_xml.decode(opened.body)
 
@@ -169,12 +170,14 @@ class _Resolving:
         waiting = self._not_left()
         self._refuse_if_built_upon()
         messages = sorted({message_no for _, message_no, _ in waiting})
-        asked = lock_messages(self._cursor, [self.order.message_no, *messages])[self.order.message_no]
-        row = self._cursor.execute(_SQL.turn_order, {"order_id": self.order.order_id, "now": self._now}).fetchone()
+        locked = lock_messages(self._cursor, [self.order.message_no, *messages])
+        self.now = max(self.now, *(each.last_at for each in locked.values()))
+        asked = locked[self.order.message_no]
+        row = self._cursor.execute(_SQL.turn_order, {"order_id": self.order.order_id, "now": self.now}).fetchone()
         if row is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
-        voice = voice_for(asked, self.facts, self._now)
+        voice = voice_for(asked, self.facts, self.now)
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
             voice.with_rail()
@@ -253,14 +256,14 @@ class _Resolving:
         rows = self._cursor.execute(_ORDERS.case_lists, [[self.case.case_no]], binary=True).fetchall()
         for _, payment_ids in rows:
             again = f"\0{self.opened.receipt_no}"
-            tell_case_list(self.facts, self.case, payment_ids, self.order.message_no, self._now, again=again)
+            tell_case_list(self.facts, self.case, payment_ids, self.order.message_no, self.now, again=again)
 
     def _take_back(self, orders: Sequence[tuple[str, int, bytes]]) -> None:
         """Orders that have not left, and were derived from what no longer stands, go; their messages wait again."""
         if not orders:
             return
         order_ids = [order_id for order_id, _, _ in orders]
-        gone = self._cursor.execute(_SQL.take_back, {"now": self._now, "order_ids": order_ids}).fetchall()
+        gone = self._cursor.execute(_SQL.take_back, {"now": self.now, "order_ids": order_ids}).fetchall()
         if len(gone) < len(orders):
             raise NotInThatState("an order of the case has just left: wait for its receipt, and then adopt")
         self._cursor.execute(_ORDERS.drop_payments, [order_ids], binary=True)
@@ -271,12 +274,12 @@ class _Resolving:
         self.case.open_orders -= len(orders)
         self.case.waiting += len(by_message)
         for message_no, documents in by_message.items():
-            self.case.note(self.facts, self._now, What.REQUEUED, digest(*documents), message_no=message_no)
+            self.case.note(self.facts, self.now, What.REQUEUED, digest(*documents), message_no=message_no)
 
     def close(self, what: What, operator: Operator) -> None:
         """Closes the contradiction; the case's orders are free when it was the last one."""
         arguments = {
-            "now": self._now,
+            "now": self.now,
             "resolution": what.value,
             "by": operator.name,
             "approved_by": operator.approved_by,
@@ -288,7 +291,7 @@ class _Resolving:
         self.case.contradictions -= 1
         content = said_of(self.order.xml, self.receipt)
         order_id, message_no = self.order.order_id, self.order.message_no
-        self.case.note(self.facts, self._now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
+        self.case.note(self.facts, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
         if not self.case.contradictions:
             self._cursor.execute(_SQL.free_orders, {"case_no": self.case.case_no, "reason": IN_CONTRADICTION.encode()})
 

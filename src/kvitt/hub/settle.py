@@ -95,20 +95,21 @@ class Settle:
 
     def _transact(self, batch: Sequence[_Read]) -> list[Verdict]:
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            booked = self._book(cursor, batch, self._clock())
+            booked = self._book(cursor, batch)
             reached("settle.before_commit")
         reached("settle.after_commit")
         booked.tell()
         return booked.verdicts
 
-    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt, now: datetime) -> "Booked":
+    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
         """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
-        return self._book(cursor, [_read(raw)], now)
+        return self._book(cursor, [_read(raw)])
 
-    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> "Booked":
-        numbers = _store_raw(cursor, batch, now)
+    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> "Booked":
         keys = [key for each in batch if (key := each.case_key)]
         cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
+        now = self._clock()
+        numbers = _store_raw(cursor, batch, now)
         by_number = {case.case_no: case for case in cases.values()}
         facts = Facts()
         self._copy(facts, batch, numbers, now)
@@ -120,7 +121,7 @@ class Settle:
         facts.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             facts.write(cursor)
-        return Booked(ruled.verdicts, ruled.settled, facts)
+        return Booked(ruled.verdicts, ruled.settled, facts, now)
 
     def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """The rapid hears every receipt of its own as it came, before anything is made of it."""
@@ -148,6 +149,7 @@ class Booked(Struct, frozen=True):
     verdicts: list[Verdict]
     settled: list[Settled]
     facts: Facts
+    at: datetime
 
     def tell(self) -> None:
         """Writes it to the log and counts it."""

@@ -42,6 +42,7 @@ class MessageRow(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
+    edition: int
 
 
 class MessageStep(Row, frozen=True):
@@ -53,6 +54,7 @@ class MessageStep(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
+    told_at: datetime | None = None
 
 
 class OrderRow(Row, frozen=True):
@@ -166,6 +168,7 @@ class CaseStep(Row, frozen=True):
     waiting: int
     audit_seq: int
     audit_hash: bytes
+    last_at: datetime
     contradictions: int = 0
 
 

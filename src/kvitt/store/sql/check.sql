@@ -13,13 +13,13 @@ FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 -- name: messages
 -- The messages of a span of cases.
 SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
-       answered_at, answer
+       answered_at, answer, edition
 FROM messages WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
 
 -- name: messages_without_case
 -- The next messages that belong to no case, because they were refused before their case mattered.
 SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
-       answered_at, answer
+       answered_at, answer, edition
 FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_no LIMIT %(limit)s;
 
 -- name: orders
@@ -75,7 +75,7 @@ LEFT JOIN orders AS o ON o.order_id = k.order_id AND o.case_no = k.case_no
 WHERE o.order_id IS NULL
    OR (k.resolved_at IS NOT NULL AND NOT EXISTS (
           SELECT FROM audit AS a
-          WHERE a.chain = 0 AND a.at = k.resolved_at AND a.what = CASE k.resolution WHEN 'adopted' THEN 'adopt' ELSE 'keep' END
+          WHERE a.chain = 0 AND a.at >= k.resolved_at AND a.what = CASE k.resolution WHEN 'adopted' THEN 'adopt' ELSE 'keep' END
             AND (a.note::jsonb ->> 'subject', a.note::jsonb ->> 'by', a.note::jsonb ->> 'reason') = (k.order_id::text, k.resolved_by, k.reason)
             AND a.note::jsonb ->> 'approved_by' IS NOT DISTINCT FROM k.approved_by
       ));

@@ -1,4 +1,4 @@
-"""Orders that are taken back so that their messages are derived again. The statements are in the SQL file beside."""
+"""Moments that grow along whatever is locked. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

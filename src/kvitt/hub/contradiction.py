@@ -24,7 +24,10 @@ _SQL = load("contradictions")
 def open_contradictions(
     cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
 ) -> None:
-    """Opens a contradiction for each order that a receipt contradicts, and holds the open orders of their locked cases."""
+    """Opens a contradiction for each order that a receipt contradicts, and holds the open orders of their locked cases.
+
+    `now` was read under their locks.
+    """
     if not found:
         return
     columns = [
@@ -33,14 +36,15 @@ def open_contradictions(
         [each.receipt_no for each in found],
         [each.ours.value for each in found],
         [each.rails.value for each in found],
-        [now] * len(found),
+        [cases[each.order.case_no].moment(now) for each in found],
     ]
     cursor.execute(_SQL.open_contradictions, columns, binary=True)
     for each in found:
         case, order = cases[each.order.case_no], each.order
         content = said_of(order.xml, each.receipt)
         case.contradictions += 1
-        case.note(facts, now, What.CONTRADICTED, content, message_no=order.message_no, order_id=order.order_id, receipt_no=each.receipt_no)
+        at, message_no = case.moment(now), order.message_no
+        case.note(facts, at, What.CONTRADICTED, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
     cursor.execute(_SQL.hold_orders, [[each.order.case_no for each in found], IN_CONTRADICTION.encode()], binary=True)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any
 
 import psycopg

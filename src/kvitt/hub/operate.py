@@ -88,6 +88,14 @@ class OpenOrder(Struct, frozen=True):
     """What a receipt says against the state, until two people have resolved it."""
 
 
+class UnknownPayment(Struct, frozen=True):
+    """A payment that an import found on a case's list, and learnt nothing of; `*` is the whole case."""
+
+    scheme: str
+    case_id: str
+    payment_id: str
+
+
 class OddReceipt(Struct, frozen=True):
     """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words.
 
@@ -266,6 +274,27 @@ class Operate:
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1
         case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
+
+    def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
+        """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.
+
+        Raises NeedsSecondPerson, and NotInThatState when it is not unknown.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "case", case_id), self._connection.cursor() as cursor:
+            case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
+            if case is None or payment_id not in case.unknown:
+                raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
+            now, facts = case.moment(self._clock()), Facts()
+            case.learnt([payment_id])
+            case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
+            facts.cases = [case.step()]
+            facts.write(cursor)
+            note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
+
+    def unknown(self, limit: int = 100) -> list[UnknownPayment]:
+        """What imports found and did not learn, case by case."""
+        return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
 
     def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.

@@ -232,6 +232,7 @@ class _Resolving:
             raise NotInThatState(f"a payment of order {order_id} is another case's by now; settle that case first") from error
         self.case.known_to_rail(Area(self.order.area), self.order.person)
         versions = tuple((payment_id, version) for payment_id, version, _, _ in sorted(rows, key=lambda row: row[3]))
+        self.case.learnt(payment_id for payment_id, _ in versions)
         return _Turned(versions, (), any(action != Action.UPDATE for _, _, action, _ in rows))
 
     def _reject(self) -> _Turned:

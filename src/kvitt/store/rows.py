@@ -157,7 +157,7 @@ class AuditRow(Row, frozen=True):
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` is a comma list."""
+    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = "step_cases"
     case_no: int
@@ -169,6 +169,8 @@ class CaseStep(Row, frozen=True):
     audit_seq: int
     audit_hash: bytes
     last_at: datetime
+    last_at: datetime
+    unknown: str
     contradictions: int = 0
 
 

@@ -53,6 +53,8 @@ class _Outcome:
         for name, given, stored in zip(_OF_A_CASE, gives, stands, strict=True):
             if given != stored:
                 self._differs(Kind.CASE, name, "is not what the case's history gives")
+        if made.unknown != list(self._stored.head[11]):
+            self._differs(Kind.CASE, "unknown", "is not what the case's history gives")
         if made.waiting and made.may_go_on:
             self._differs(Kind.STUCK, "waiting", f"{made.waiting} messages wait behind no open order")
 

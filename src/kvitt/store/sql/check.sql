@@ -7,7 +7,7 @@ SELECT count(*) FROM cases;
 
 -- name: cases_after
 -- The next cases by number.
-SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, contradictions
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, contradictions, unknown
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: messages

@@ -110,3 +110,11 @@ SELECT outcome, closed_by, closed_because FROM receipts WHERE receipt_no = %s;
 -- name: receipt_body
 -- One receipt as it came.
 SELECT body FROM receipts WHERE receipt_no = %s;
+
+-- name: unknown_payments
+-- What imports found and did not learn, case by case; * is the whole case.
+SELECT c.scheme, c.case_id, u.payment_id
+FROM cases AS c CROSS JOIN LATERAL unnest(c.unknown) WITH ORDINALITY AS u (payment_id, place)
+WHERE c.unknown <> '{}'
+ORDER BY c.case_no, u.place
+LIMIT %s;

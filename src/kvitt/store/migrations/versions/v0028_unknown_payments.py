@@ -1,4 +1,4 @@
-"""Orders that are taken back so that their messages are derived again. The statements are in the SQL file beside."""
+"""Payments of which an import has learnt nothing. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

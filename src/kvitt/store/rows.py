@@ -169,7 +169,6 @@ class CaseStep(Row, frozen=True):
     audit_seq: int
     audit_hash: bytes
     last_at: datetime
-    last_at: datetime
     unknown: str
     contradictions: int = 0
 

@@ -6,12 +6,12 @@ import pytest
 
 from hub_messages import dp
 from hub_stage import Stage, staged, told
-from kvitt.rules.states import MESSAGE_ARCS, ORDER_ARCS, MessageState, OrderState
+from kvitt.rules.states import MESSAGE_ARCS, MESSAGE_TURNS, ORDER_ARCS, ORDER_TURNS, MessageState, OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
 
 Arguments = Sequence[object] | Mapping[str, object]
-ORDERS, WRITE = load("orders"), load("write")
+ORDERS, WRITE, CONTRADICTIONS = load("orders"), load("write"), load("contradictions")
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
     settle: dict[str, Arguments] = {state: [ids, [state], [1], [now], [False]] for state in ("accepted", "rejected", "unknown")}
     return {
         "claim_ready": (ORDERS.claim_ready, {"sender": "other", "now": now, "limit": 9}),
-        "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "now": now}),
-        "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "now": now}),
+        "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "moments": [now]}),
+        "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "moments": [now]}),
         "orphans_to_unknown": (ORDERS.orphans_to_unknown, ["other"]),
         "give_back": (ORDERS.give_back, [ids, "me"]),
         "give_back by another": (ORDERS.give_back, [ids, "other"]),
@@ -83,6 +83,32 @@ def test_the_statements_and_the_table_of_arcs_agree() -> None:
     assert reached <= arcs
 
 
+@pytest.mark.parametrize("start", [state.value for state in OrderState])
+@pytest.mark.parametrize("rails", ["accepted", "rejected"])
+@pytest.mark.parametrize("opened", [True, False])
+def test_an_order_is_turned_along_its_turns_only_where_a_contradiction_is_open(stage: Stage, start: str, rails: str, opened: bool) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    order_id = stage.one("UPDATE orders SET state = %s RETURNING order_id::text", start)
+    legal = OrderState(rails) in ORDER_TURNS.get(OrderState(start), ())
+    if legal:
+        end = (None, None) if opened else ("kept", stage.clock())
+        stage.connection.execute(
+            "INSERT INTO contradictions (case_no, order_id, receipt_no, ours, rails, found_at, resolution, resolved_at)"
+            " SELECT case_no, order_id, 1, %s, %s, %s, %s, %s FROM orders",
+            (start, rails, stage.clock(), *end),
+        )
+    stage.connection.execute(CONTRADICTIONS.turn_order, {"order_id": order_id, "now": stage.clock()})
+    assert stage.one("SELECT state FROM orders") == (rails if legal and opened else start)
+
+
+@pytest.mark.parametrize("start", [state.value for state in MessageState])
+def test_a_message_is_queued_again_only_while_its_orders_are_open(stage: Stage, start: str) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    number = stage.one("UPDATE messages SET state = %s RETURNING message_no", start)
+    stage.connection.execute(CONTRADICTIONS.requeue, ([number],))
+    assert stage.one("SELECT state FROM messages") == ("waiting" if MESSAGE_TURNS.get(MessageState(start)) else start)
+
+
 def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (receipt,) = stage.exchange()
@@ -98,7 +124,7 @@ def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
 def test_a_stored_message_moves_along_its_arcs_only(stage: Stage, start: str, end: str) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     number = stage.one("UPDATE messages SET state = %s RETURNING message_no", start)
-    stage.connection.execute(WRITE.step_messages, [[number], [end], [None], [None], [None]], binary=True)
+    stage.connection.execute(WRITE.step_messages, [[number], [end], [None], [None], [None], [None]], binary=True)
     arc = MessageState(end) in MESSAGE_ARCS[MessageState(start)]
     # What came in is stored with what became of it, so `received` is only passed through, and `derived` may gain answers on the way.
     moves_on = (arc and start != "received") or start == end == "derived"

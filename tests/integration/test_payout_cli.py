@@ -58,7 +58,9 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     before = payout(shop, "list")
     shown = payout(shop, *NEW, "--amount", "250000", "--id", "cli-1", "--dry-run")
     assert "would be unpaid" in shown
-    assert re.search(r"1,000,000 +1,000,000 +1,000,000 +1,000,000 +7\d\d,\d{3} +1,000,000", shown)
+    assert "2,480.00 RUB to tool" in shown
+    assert "fee 32.50 RUB" in shown
+    assert re.search(r"10,000\.00 +10,000\.00 +10,000\.00 +10,000\.00 +7,\d{3}\.\d\d +10,000\.00", shown)
     assert payout(shop, "list") == before
     assert "payout cli-1 is unpaid" in payout(shop, *NEW, "--amount", "250000", "--id", "cli-1")
     assert "payout cli-1 is paid" in payout(shop, "paid", "cli-1", *BY)
@@ -66,7 +68,7 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     assert json.loads(payout(shop, "confirm", "cli-1", *BY, "--json"))["status"] == "confirmed"
     assert "is confirmed already; nothing would be done" in payout(shop, "confirm", "cli-1", "--dry-run")
     moved_back = payout(shop, "cancel", "cli-1", "--details", "sent back", "--dry-run")
-    assert re.search(r"7\d\d,\d{3} +7\d\d,\d{3} +7\d\d,\d{3} +1,000,000 +1,000,000 +1,000,000", moved_back)
+    assert re.search(r"7,\d{3}\.\d\d +7,\d{3}\.\d\d +7,\d{3}\.\d\d +10,000\.00 +10,000\.00 +10,000\.00", moved_back)
     assert "payout cli-1 is cancelled" in payout(shop, "cancel", "cli-1", "--details", "sent back", *BY)
     page = payout(shop, "show", "cli-1")
     assert re.findall(r"^ *(\d) +\S+ \S+ +(\w+)", page, re.MULTILINE) == [

@@ -1,19 +1,23 @@
 """`kvitt import`: fills an empty kvitt with what another hub knows."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kvitt.cli.order import operator_of
+from kvitt.cli.arguments import existing_file
+from kvitt.cli.ids import case_of
+from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
+from kvitt.cli.order import approved, operating, operator_of
+from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from kvitt.config import Settings
     from kvitt.hub.importing import ImportReport
+    from kvitt.rules.values import Scheme
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
@@ -30,7 +34,7 @@ def import_() -> None:
 @click.option("--kafka", metavar="HOST:PORT", help="The brokers, in place of those that are set. [KVITT_KAFKA_BOOTSTRAP]")
 @click.option(
     "--client",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=existing_file(),
     metavar="FILE",
     help="More client settings, such as TLS and SASL, as name=value lines. [KVITT_KAFKA_CLIENT_FILE]",
 )
@@ -81,28 +85,65 @@ def helved(
             report = Importing(connection, utc_now).run(records, operator, dry_run=dry_run, leave_out=leave_out)
         except KafkaException as error:
             raise click.ClickException(f"the brokers can not be read: {error.args[0].str()}") from error
-    print_page(*_page(report, dry_run=dry_run))
+    print_page(_page(report, dry_run=dry_run))
     if report.faults:
         sys.exit(BAD_RESULT)
 
 
-def _page(report: "ImportReport", *, dry_run: bool) -> "list[RenderableType]":
-    from rich import box
-    from rich.table import Table
+@import_.command("unknown", epilog=example("kvitt import unknown", "kvitt import unknown --json"))
+@limit_option
+@json_option
+@located
+def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
+    """List the payments, and whole cases (*), that an import found and learnt nothing of: what would cease them is refused."""
+    with operating(settings) as operate:
+        unknown = operate.unknown(limit + LOOK_FURTHER)
+    print_list(_UNKNOWN, unknown, limit=limit, as_json=as_json, nothing="everything that was imported is known")
 
+
+@import_.command(
+    epilog=example(
+        'kvitt import forget aap 4NAAA1 0d0d0d0d-1111-4222-8333-444444444444 --by kari --approved-by ola --reason "the rail pays nothing"',
+        "kvitt import forget dp AZ111 '*' --by kari --approved-by ola --reason \"the rail has no such case\"",
+    )
+)
+@click.argument("scheme", type=SchemeName())
+@click.argument("case_id", metavar="CASE_ID")
+@click.argument("payment_id", metavar="PAYMENT")
+@approved
+@located
+def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
+    """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
+    from kvitt.hub.operate import Operator
+    from kvitt.store.database import connect
+
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
+        named = case_of(connection, scheme, case_id)
+    with operating(settings) as operate:
+        operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))
+    click.echo(f"{payment_id} of case {named} is forgotten")
+
+
+def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
     done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
-    parts: list[RenderableType] = [
-        f"{report.records} records read",
-        f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}",
-    ]
+    yield f"{report.records} records read"
+    yield f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}"
     if report.left_out:
-        parts.append(f"{report.left_out} cases left out")
+        yield f"{report.left_out} cases left out"
     if report.counts:
-        table = Table("", "what is odd", "times", "such as", box=box.SIMPLE_HEAD)
-        for oddity, count in report.counts.items():
-            named = [finding.subject for finding in report.findings if finding.oddity is oddity]
-            table.add_row("FAULT" if oddity.is_fault else "note", oddity.value, str(count), "\n".join(named))
-        parts.append(table)
+        yield from table(_ODDITIES, [(oddity, count, report) for oddity, count in report.counts.items()], terminal_width())
     if report.faults and not report.written and not dry_run:
-        parts.append("nothing was written; mend the topics, or take over all other cases with --leave-out")
-    return parts
+        yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
+
+
+def _such_as(oddity: object, report: "ImportReport") -> str:
+    return ", ".join(finding.subject for finding in report.findings if finding.oddity is oddity)
+
+
+_UNKNOWN: Final = (Column("scheme"), Column("case_id", "case"), Column("payment_id", "payment"))
+_ODDITIES: Final = (
+    Column("kind", " ", of=lambda row: "FAULT" if row[0].is_fault else "note"),
+    Column("oddity", "what is odd", of=lambda row: row[0].value),
+    Column("times", kind=Kind.NUMBER, of=lambda row: row[1]),
+    Column("such_as", kind=Kind.TEXT, of=lambda row: _such_as(row[0], row[2])),
+)

@@ -1,15 +1,19 @@
 """`kvitt party`: the local directory of parties, for an installation without PartyManagement."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kvitt.cli.shell import console, example, located, opened
+from kvitt.cli.arguments import content_of, existing_file
+from kvitt.cli.listing import Column, json_option, limit_option, print_list
+from kvitt.cli.shell import example, located, opened
+from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.operate import Operator
+    from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))
@@ -18,7 +22,7 @@ def party() -> None:
 
 
 @party.command("load", epilog=example("kvitt party load examples/parties.toml --dry-run", "kvitt party load examples/parties.toml"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=existing_file())
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--by", metavar="NAME", help="Who loads it.")
 @click.option("--reason", metavar="TEXT", help="Why.")
@@ -37,7 +41,7 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
     from kvitt.store.database import connect
 
     try:
-        text = file.read_text("utf-8")
+        text = content_of(file, "FILE").decode()
     except UnicodeDecodeError:
         raise BadDirectory([f"{file} is not UTF-8"]) from None
     found = read_directory(text)
@@ -47,9 +51,9 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""
     for party_id, revision in loaded.changed.items():
-        click.echo(f"{party_id}: {would}revision {revision}")
+        click.echo(f"{shown(party_id)}: {would}revision {revision}")
     for party_id in loaded.unchanged:
-        click.echo(f"{party_id}: as before")
+        click.echo(f"{shown(party_id)}: as before")
     for currency in loaded.house:
         click.echo(f"the house's accounts in {currency}: {would or 'were '}set")
     if loaded.accounts:
@@ -69,38 +73,45 @@ def _operator(settings: "Settings", by: str | None, reason: str | None, approved
 
 
 @party.command("show", epilog=example("kvitt party show party-1"))
-@click.argument("party_id")
+@click.argument("party_id", metavar="PARTY")
+@click.option("--json", "one_line", is_flag=True, help="On one line.")
 @located
-def show(settings: "Settings", *, party_id: str) -> None:
-    """Print a party as it is stored, as JSON."""
+def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
+    """Print a PARTY as it is stored, as JSON."""
     import msgspec
 
     from kvitt.hub.payouts.directory import known
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
-        found = known(connection, party_id)
-    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        found = msgspec.json.encode(known(connection, party_id))
+    click.echo(shown_json((found if one_line else msgspec.json.format(found, indent=2)).decode()))
 
 
-@party.command("list", epilog=example("kvitt party list"))
+@party.command("list", epilog=example("kvitt party list", "kvitt party list --json"))
+@limit_option
+@json_option
 @located
-def list_parties(settings: "Settings") -> None:
-    """List the parties with their shops."""
-    from rich import box
-    from rich.table import Table
-
+def list_parties(settings: "Settings", *, limit: int, as_json: bool) -> None:
+    """List the shops of the parties."""
     from kvitt.hub.payouts.directory import all_known
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
-        found = all_known(connection)
-    if not found:
-        click.echo("no parties are loaded; kvitt party load FILE")
-        return
-    table = Table("party", "revision", "shop", "contract", "currency", "settlement account", "state", box=box.SIMPLE_HEAD)
-    for each in found:
-        for shop in each.entry.shops:
-            state = "blocked" if each.entry.blocked or shop.blocked else "suspended" if each.entry.suspended or shop.suspended else ""
-            table.add_row(each.entry.id, str(each.revision), shop.id, shop.contract, shop.currency, str(shop.accounts.settlement), state)
-    console().print(table)
+        found = [(each, shop) for each in all_known(connection) for shop in each.entry.shops]
+    print_list(_SHOPS, found, limit=limit, as_json=as_json, nothing="no parties are loaded; kvitt party load FILE")
+
+
+def _state(entry: "PartyEntry", shop: "ShopEntry") -> str:
+    return "blocked" if entry.blocked or shop.blocked else "suspended" if entry.suspended or shop.suspended else ""
+
+
+_SHOPS: Final = (
+    Column("party_id", "party", of=lambda row: row[0].entry.id),
+    Column("shop_id", "shop", of=lambda row: row[1].id),
+    Column("revision", of=lambda row: row[0].revision),
+    Column("contract_id", "contract", of=lambda row: row[1].contract),
+    Column("currency", of=lambda row: row[1].currency),
+    Column("settlement_account_id", "settlement account", of=lambda row: row[1].accounts.settlement),
+    Column("state", of=lambda row: _state(row[0].entry, row[1])),
+)

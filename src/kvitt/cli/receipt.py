@@ -1,47 +1,89 @@
 """`kvitt receipt`: answers of the rail that changed nothing, for a person to look at."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kvitt.cli.order import operating
-from kvitt.cli.shell import console, example, located
+from kvitt.cli.arguments import NUMBER
+from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list
+from kvitt.cli.order import operating, reasoned
+from kvitt.cli.shell import example, located
+from kvitt.cli.text import shown_lines
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
+    from kvitt.hub.operate import OddReceipt
 
 
-@click.group(epilog=example("kvitt receipt list", "kvitt receipt show 17"))
+@click.group(
+    epilog=example("kvitt receipt list", "kvitt receipt show 17", 'kvitt receipt close 17 --by ola --reason "of no order of ours"')
+)
 def receipt() -> None:
-    """Look at receipts that could not be read or matched, that were unclear, or that contradict an earlier one."""
+    """Look at, and close, receipts that could not be read or matched, that were unclear, or that contradict an earlier one."""
 
 
-@receipt.command("list", epilog=example("kvitt receipt list", "kvitt receipt list --limit 500"))
-@click.option("--limit", default=100, show_default=True, help="At most so many.")
+@receipt.command("list", epilog=example("kvitt receipt list", "kvitt receipt list --all --limit 500"))
+@click.option("--all", "everything", is_flag=True, help="Those that were dealt with, too.")
+@limit_option
+@json_option
 @located
-def list_receipts(settings: "Settings", *, limit: int) -> None:
+def list_receipts(settings: "Settings", *, everything: bool, limit: int, as_json: bool) -> None:
     """List the receipts that a person should look at, newest first."""
-    from rich import box
-    from rich.table import Table
-
     with operating(settings) as operate:
-        receipts = operate.odd_receipts(limit)
-    if not receipts:
-        click.echo("no receipt waits for a person")
-        return
-    table = Table("no", "came", "what", "severity", "order", "bytes", "why", box=box.SIMPLE_HEAD)
-    for each in receipts:
-        came = f"{each.received_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(str(each.receipt_no), came, each.outcome, each.grade or "", each.order_id or "", str(each.size), each.note)
-    console().print(table)
+        receipts = operate.odd_receipts(limit + LOOK_FURTHER, everything=everything)
+    nothing = "there has been no such receipt" if everything else "no receipt waits for a person"
+    print_list(_RECEIPTS, receipts, limit=limit, as_json=as_json, nothing=nothing)
 
 
-@receipt.command(epilog=example("kvitt receipt show 17", "kvitt receipt show 17 > receipt.xml"))
-@click.argument("number", type=int)
+@receipt.command(epilog=example("kvitt receipt show 17", "kvitt receipt show 17 > receipt.xml", "kvitt receipt show 17 --json"))
+@click.argument("number", type=NUMBER)
+@json_option
 @located
-def show(settings: "Settings", *, number: int) -> None:
-    """Print receipt NUMBER as it came."""
+def show(settings: "Settings", *, number: int, as_json: bool) -> None:
+    """Print receipt NUMBER as it came. On a terminal, what could move its cursor is shown as an escape; into a pipe go the bytes."""
     with operating(settings) as operate:
         body = operate.receipt_body(number)
-    sys.stdout.buffer.write(body)
+    if as_json:
+        print_json(_BODY, [(number, body)])
+    elif sys.stdout.isatty():
+        click.echo(shown_lines(body))
+    else:
+        sys.stdout.buffer.write(body)
+
+
+@receipt.command(epilog=example('kvitt receipt close 17 --by ola --reason "cut off in transit, the rail sent it again"'))
+@click.argument("number", type=NUMBER)
+@reasoned
+@located
+def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
+    """Say that receipt NUMBER, which settled nothing, has been dealt with. It changes no order: see `kvitt order decide`."""
+    from kvitt.hub.operate import Operator
+
+    operator = Operator(by, reason)
+    with operating(settings) as operate:
+        operate.close_receipt(number, operator)
+    click.echo(f"receipt {number} is closed")
+
+
+def _state(receipt: "OddReceipt") -> str:
+    return "open" if receipt.is_open else f"closed by {receipt.closed_by}" if receipt.closed_by else "settled"
+
+
+_RECEIPTS: Final = (
+    Column("receipt_no", "no"),
+    Column("received_at", "came"),
+    Column("outcome", "what"),
+    Column("grade", "severity"),
+    Column("order_id", "order"),
+    Column("is_open", "state", show=_state),
+    Column("closed_at", kind=Kind.HIDDEN),
+    Column("closed_by", kind=Kind.HIDDEN),
+    Column("closed_because", kind=Kind.HIDDEN),
+    Column("size_bytes", "bytes", Kind.NUMBER, of=lambda receipt: receipt.size),
+    Column("note", "why", Kind.TEXT),
+)
+_BODY: Final = (
+    Column("receipt_no", of=lambda row: row[0]),
+    Column("body", of=lambda row: row[1].decode(errors="backslashreplace")),
+)

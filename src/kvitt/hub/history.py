@@ -1,7 +1,7 @@
 """What an operator reads of one case: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -13,9 +13,9 @@ from kvitt.errors import CaseNotFound
 from kvitt.hub.audit import What
 from kvitt.hub.dialects import is_forwarded
 from kvitt.rules.answers import Answer
-from kvitt.rules.calendar import SATURDAY
 from kvitt.rules.holds import HoldReason, separated
-from kvitt.rules.values import Area, Payment, PaymentId, Period, RateType, Scheme
+from kvitt.rules.schedule import Owed, expand
+from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
 from kvitt.store.database import connect
 from kvitt.store.queries import load
 from kvitt.store.rows import LineRow
@@ -29,7 +29,10 @@ class Happening(StrEnum):
     """What an event tells of. At one moment they follow each other in this order."""
 
     RECEIVED = "received"
+    ACTED = "acted"
     RECEIPTED = "receipted"
+    CONTRADICTED = "contradicted"
+    RESOLVED = "resolved"
     NOTED = "noted"
     SIMULATED = "simulated"
     ORDERED = "ordered"
@@ -97,6 +100,21 @@ class ReceiptOfCase(Struct, frozen=True):
     body: bytes
 
 
+class ContradictionOfCase(Struct, frozen=True):
+    """What a receipt said against what stood of an order; the last five are None as long as nobody has resolved it."""
+
+    order_id: str
+    receipt_no: int
+    ours: str
+    rails: str
+    found_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+    resolved_by: str | None
+    approved_by: str | None
+    reason: str | None
+
+
 class Told(Struct, frozen=True):
     """One status that a sender was told; `relayed_at` is None until it is out."""
 
@@ -129,8 +147,14 @@ class PaymentOfCase(Struct, frozen=True):
 
     @property
     def schedule_days(self) -> tuple[AmountOfDay, ...]:
-        """What is paid day by day, in order of days; only days that the rate type pays for."""
-        return tuple(day for period in self.periods for day in _days(period, self.document.rate_type))
+        """What is paid day by day, in order of days, as far as a schedule is expanded; only days that the rate type pays for."""
+        return tuple(AmountOfDay(due.day, due.amount) for due in expand(self.owed).days)
+
+    @property
+    def owed(self) -> tuple[Owed, ...]:
+        """What is paid, as a schedule is made of."""
+        document = self.document
+        return tuple(Owed(each.start, each.end, each.amount, document.rate_type, document.benefit) for each in self.periods)
 
 
 class CaseHistory(Struct, frozen=True):
@@ -145,6 +169,7 @@ class CaseHistory(Struct, frozen=True):
     messages: tuple[MessageOfCase, ...]
     orders: tuple[OrderOfCase, ...]
     receipts: tuple[ReceiptOfCase, ...]
+    contradictions: tuple[ContradictionOfCase, ...]
     told: tuple[Told, ...]
     events: tuple[Event, ...]
     accepted: tuple[PaymentOfCase, ...]
@@ -152,7 +177,7 @@ class CaseHistory(Struct, frozen=True):
 
     @property
     def waiting(self) -> tuple[MessageOfCase, ...]:
-        """The messages that wait behind an open order, in the order in which they will be handled."""
+        """The messages that wait behind an open order or a contradiction, in the order in which they will be handled."""
         return tuple(message for message in self.messages if message.state == "waiting")
 
 
@@ -178,14 +203,22 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
     orders = tuple(OrderOfCase(*(*row[:6], separated(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
+    contradictions = tuple(ContradictionOfCase(*row) for row in rows(_SQL.contradictions))
     answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)
     told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
     payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
     audit = rows(_SQL.audit)
-    events = sorted(
-        (*_noted(audit), *_simulated(audit), *_of_messages(messages), *_of_orders(orders), *_of_receipts(receipts), *_of_told(told)),
-        key=lambda event: (event.at, _ORDER[event.what]),
+    happened = (
+        *_noted(audit),
+        *_simulated(audit),
+        *_acted(rows(_SQL.acts), orders),
+        *_of_messages(messages),
+        *_of_orders(orders),
+        *_of_receipts(receipts),
+        *_of_contradictions(contradictions, orders),
+        *_of_told(told),
     )
+    events = sorted(happened, key=lambda event: (event.at, _ORDER[event.what]))
     return CaseHistory(
         scheme=scheme,
         case_id=case_id,
@@ -196,6 +229,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
         messages=messages,
         orders=orders,
         receipts=receipts,
+        contradictions=contradictions,
         told=told,
         events=tuple(events),
         accepted=tuple(each for state, each in payments if state == "accepted"),
@@ -238,6 +272,14 @@ def _simulated(entries: Sequence[Any]) -> Iterator[Event]:
             yield Event(at, Happening.SIMULATED, f"simulation of message {message_no} asked for", message_no)
 
 
+def _acted(acts: Sequence[Any], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+    """What operators did to the orders of the case, who approved it, and why."""
+    numbers = {each.order_id: each.number for each in orders}
+    for at, what, order_id, by, approved_by, reason in acts:
+        approved = f", approved by {approved_by}" if approved_by else ""
+        yield Event(at, Happening.ACTED, f"{what} of order {numbers[order_id]} by {by}{approved}: {reason}", None, order_id)
+
+
 def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[Event]:
     for each in messages:
         dry_run = ", dry run" if each.dry_run else ""
@@ -264,23 +306,17 @@ def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
         yield Event(each.received_at, Happening.RECEIPTED, text, None, each.order_id, each.receipt_no)
 
 
+def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+    numbers = {order.order_id: order.number for order in orders}
+    for each in contradictions:
+        what = f"order {numbers.get(each.order_id)} stands as {each.ours}, and the rail says {each.rails}"
+        yield Event(each.found_at, Happening.CONTRADICTED, what, None, each.order_id, each.receipt_no)
+        if each.resolved_at is not None:
+            who = f"{each.resolved_by} and {each.approved_by}: {each.reason}"
+            what = f"the rail's word about order {numbers.get(each.order_id)}" if each.resolution == "adopted" else "what stands"
+            yield Event(each.resolved_at, Happening.RESOLVED, f"{each.resolution} {what}, by {who}", None, each.order_id, each.receipt_no)
+
+
 def _of_told(told: Sequence[Told]) -> Iterator[Event]:
     for each in told:
         yield Event(each.made_at, Happening.TOLD, f"told {each.answer.status.value}", each.message_no)
-
-
-def _days(period: Period, rate_type: RateType) -> Iterator[AmountOfDay]:
-    """The days of a period that are paid for: each day, each Monday to Friday, the first of each month, or the first of all."""
-    if rate_type is RateType.ONE_OFF:
-        yield AmountOfDay(period.start, period.amount)
-        return
-    for offset in range((period.end - period.start).days + 1):
-        day = period.start + timedelta(days=offset)
-        if _is_paid(day, period.start, rate_type):
-            yield AmountOfDay(day, period.amount)
-
-
-def _is_paid(day: date, start: date, rate_type: RateType) -> bool:
-    if rate_type is RateType.MONTH:
-        return day in (start, day.replace(day=1))
-    return rate_type is RateType.DAY or day.weekday() < SATURDAY

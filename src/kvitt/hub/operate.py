@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
-from kvitt.hub.case import Case, load_cases
+from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.dialects import receipt_of, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import BY_HAND, Verdict
@@ -26,6 +26,7 @@ from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
@@ -83,10 +84,23 @@ class OpenOrder(Struct, frozen=True):
     held_for: tuple[HoldReason, ...]
     made_at: datetime
     message_no: int
+    rail_says: str | None = None
+    """What a receipt says against the state, until two people have resolved it."""
+
+
+class UnknownPayment(Struct, frozen=True):
+    """A payment that an import found on a case's list, and learnt nothing of; `*` is the whole case."""
+
+    scheme: str
+    case_id: str
+    payment_id: str
 
 
 class OddReceipt(Struct, frozen=True):
-    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words."""
+    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words.
+
+    `is_open`: nobody has closed it, and what it was about is not settled otherwise.
+    """
 
     receipt_no: int
     received_at: datetime
@@ -95,15 +109,31 @@ class OddReceipt(Struct, frozen=True):
     order_id: str | None
     size: int
     note: str
+    closed_at: datetime | None
+    closed_by: str | None
+    closed_because: str | None
+    is_open: bool
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
-    """Appends to the operators' audit chain, under its lock."""
-    seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
+    """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
+    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), AuditRow(0, seq + 1, now, what, None, None, None, digest(told.encode()), told, b""))
+    entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
-    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
+    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
+
+
+def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
+    """Why a receipt can not be closed, from its outcome and who closed it."""
+    if row is None:
+        return ReceiptNotFound(f"no receipt has the number {receipt_no}")
+    outcome, closed_by, because = row
+    if closed_by is not None:
+        return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
+    if outcome == Verdict.CONTRADICTS:
+        return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
+    return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
 
 def areas_of(scheme: Scheme) -> list[str]:
@@ -117,16 +147,21 @@ class Operate:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for looking something up on it between two acts."""
+        return self._connection
+
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
             cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
             note(cursor, now, "stop", operator, ",".join(areas))
 
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
@@ -137,14 +172,43 @@ class Operate:
         return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
 
     def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
-        """Orders in these states, oldest first; only those that something holds if asked."""
-        arguments = {"states": [state.value for state in states], "held": held_only, "limit": limit}
-        rows = self._connection.execute(_SQL.list_orders, arguments)
+        """Orders in these states, newest first; only those that something holds if asked."""
+        return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
+
+    def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
+        """Orders that wait for a person, newest first: held ones, those in doubt, and those that the rail contradicts."""
+        found = [
+            *self.orders([OrderState.READY], held_only=True, limit=limit),
+            *self.orders([OrderState.UNKNOWN], limit=limit),
+            *self._listed(_SQL.list_contradicted_orders, {"limit": limit}),
+        ]
+        return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
+
+    def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states of the cases with this id, of whatever scheme, newest first."""
+        arguments = {"schemes": [scheme.value for scheme in Scheme], "case_id": case_id, "states": [state.value for state in states]}
+        return self._listed(_SQL.list_orders_of_case, {**arguments, "limit": limit})
+
+    def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
+        rows = self._connection.execute(statement, arguments)
         return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
-    def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
-        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
-        return [OddReceipt(*row) for row in self._connection.execute(_SQL.odd_receipts, (limit,))]
+    def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
+        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
+
+        Only those that are open, or `everything`.
+        """
+        statement = _SQL.odd_receipts if everything else _SQL.open_receipts
+        return [OddReceipt(*row) for row in self._connection.execute(statement, (limit,))]
+
+    def close_receipt(self, receipt_no: int, operator: Operator) -> None:
+        """Says that a receipt which settled nothing has been dealt with. Raises ReceiptNotFound, NotInThatState."""
+        with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
+            now = self._clock()
+            closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
+            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+                raise _not_to_close(receipt_no, cursor.execute(_SQL.outcome_of_receipt, (receipt_no,)).fetchone())
+            note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
     def receipt_body(self, receipt_no: int) -> bytes:
         """A receipt as it came. Raises ReceiptNotFound."""
@@ -173,7 +237,7 @@ class Operate:
     def _move(
         self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
     ) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
                 raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
@@ -187,11 +251,11 @@ class Operate:
 
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            now = self._clock()
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
+            now = case.moment(max(self._clock(), asked.last_at))
             if cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone() is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
@@ -211,19 +275,67 @@ class Operate:
         case.open_orders -= 1
         case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> Verdict:
-        """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+    def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
+        """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.
 
-        Raises NeedsSecondPerson, OrderNotFound.
+        Raises NeedsSecondPerson, and NotInThatState when it is not unknown.
         """
         operator.need_second_person()
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            scheme, _, _, xml = self._find(cursor, order_id)
-            note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
-        echo = receipt_xml.decode(xml)
-        grade = Grade.OK if accepted else Grade.REJECTED
-        receipt = Receipt(
-            Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
-        )
-        body = receipt_of(scheme, xml, receipt)
-        return Settle(self._connection, self._clock)([RawReceipt(f"{BY_HAND}{uuid.uuid4()}", body, by_hand=True)])[0]
+        with transaction(self._connection, "case", case_id), self._connection.cursor() as cursor:
+            case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
+            if case is None or payment_id not in case.unknown:
+                raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
+            now, facts = case.moment(self._clock()), Facts()
+            case.learnt([payment_id])
+            case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
+            facts.cases = [case.step()]
+            facts.write(cursor)
+            note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
+
+    def unknown(self, limit: int = 100) -> list[UnknownPayment]:
+        """What imports found and did not learn, case by case."""
+        return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
+
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
+        """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+
+        Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            scheme, case_id, _, xml = self._find(cursor, order_id)
+            lock_cases(cursor, [(scheme, case_id)])
+            self._refuse_to_decide(cursor, order_id)
+            booked = Settle(self._connection, self._clock).within(cursor, _word(scheme, xml, accepted=accepted, operator=operator))
+            if booked.verdicts != [Verdict.ACCEPTED if accepted else Verdict.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
+            note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
+        booked.tell()
+
+    def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
+        """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
+        row = cursor.execute(_SQL.standing_of_order, (order_id,)).fetchone()
+        assert row is not None, "orders are never deleted"
+        state, may_have_left, contradicted = row
+        if state == OrderState.READY and not may_have_left:
+            raise NotInThatState(
+                f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
+            )
+        if state == OrderState.WITHDRAWN:
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+        if state in (OrderState.ACCEPTED, OrderState.REJECTED):
+            then = (
+                "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"
+                if contradicted
+                else "only a receipt of the rail that says otherwise opens it again"
+            )
+            raise NotInThatState(f"order {order_id} is {state} already: {then}")
+
+
+def _word(scheme: Scheme, xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+    """An operator's word about an order, in the form of the rail's."""
+    echo = receipt_xml.decode(xml)
+    grade = Grade.OK if accepted else Grade.REJECTED
+    said = f"Avgjort av operatør: {operator.reason}"
+    receipt = Receipt(Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", said)
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", receipt_of(scheme, xml, receipt), by_hand=True)

@@ -44,13 +44,19 @@ class Alarm(Struct, frozen=True):
 
 
 class ListedAlarm(Struct, frozen=True):
-    """An alarm as operators see it, with the state that its order has now."""
+    """An alarm as operators see it, with the state that its order has now.
+
+    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order. Each kind has numbers of its own.
+    """
 
     alarm_no: int
+    kind: str
     order_id: str
+    scheme: str
+    case_id: str
     area: str
     state: str
-    sent_at: datetime
+    sent_at: datetime | None
     raised_at: datetime
     cleared_at: datetime | None
 
@@ -74,7 +80,7 @@ def _longest_first(rows: Sequence[Sequence[Any]]) -> list[Alarm]:
 
 
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
-    """Standing alarms, longest waiting first, and then, if asked for, those that are over, newest first."""
+    """Standing alarms, and, if asked for, those that are over; newest first."""
     return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
 
 

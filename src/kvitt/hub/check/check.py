@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders, resent_orders
+from kvitt.hub.check.moments import OVER_ALL as _OVER_ALL_MOMENTS
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
 from kvitt.hub.check.payouts import check_payouts
@@ -16,11 +17,13 @@ from kvitt.hub.check.stored import SQL, Reader, StoredCase
 from kvitt.hub.check.told import compare_told
 from kvitt.rules.values import PaymentId
 from kvitt.store.database import connect
+from kvitt.store.queries import load as load_queries
 from kvitt.wire import topics
 
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
+_CLOSINGS = load_queries("closings_check")
 _SEED_BITS = 62
 _OVER_ALL = (
     (Kind.ORPHAN, SQL.messages_of_no_case),
@@ -37,6 +40,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.needs_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.TOLD, SQL.receipts_without_copy),
+    (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
     (Kind.CASE, SQL.imports_not_as_noted),
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),
@@ -49,6 +53,9 @@ _OVER_ALL = (
     (Kind.LEDGER, SQL.ledger_batches_differ),
     (Kind.LEDGER, SQL.ledger_entries_differ),
     *_OVER_ALL_PAYOUTS,
+    (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
+    (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
+    *_OVER_ALL_MOMENTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
 )

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kvitt.hub.taken import Incoming, Reading, Taken, read
 from kvitt.hub.voice import Asked, Forwarded
+from kvitt.rules.editions import Edition
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow, MessageStep
 
@@ -34,14 +35,16 @@ class Course:
         """The message as whoever tells of it takes it, with the answer so far; `order` is that of a need."""
         stored = self.stored
         address = (stored.message_no, stored.source, stored.partition, stored.position, stored.key, stored.headers, stored.scheme)
-        asked = Asked((*address, None, self.answer or b"", stored.case_no, stored.body, stored.received_at))
+        asked = Asked((*address, None, self.answer or b"", stored.case_no, stored.body, stored.received_at, stored.received_at))
         asked.order = order
         return asked
 
 
 def read_again(stored: MessageRow) -> Reading:
     """The stored bytes, read as they were when they came in."""
-    return read(Incoming(stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers))
+    return read(
+        Incoming(stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers, edition=Edition(stored.edition))
+    )
 
 
 def taken_again(stored: MessageRow, reading: Reading) -> Taken:

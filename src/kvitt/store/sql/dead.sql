@@ -1,9 +1,9 @@
 -- name: list_dead_letters
--- Dead letters, oldest first; only those in a state when one is given.
+-- Dead letters, newest first; only those in a state when one is given.
 SELECT dead_no, source, partition, position, key, length(body), reason, message_no, at, state, closed_at, closed_by, note
 FROM dead_letters
 WHERE %(state)s::text IS NULL OR state = %(state)s
-ORDER BY dead_no
+ORDER BY dead_no DESC
 LIMIT %(limit)s;
 
 -- name: dead_letter
@@ -13,8 +13,8 @@ FROM dead_letters
 WHERE dead_no = %s;
 
 -- name: close_dead_letter
--- Closes an open dead letter; no row: it is closed already, or there is none.
+-- Closes an open dead letter, as replayed or as dealt with; no row: it is closed already, or there is none.
 UPDATE dead_letters
-SET state = 'replayed', closed_at = %(now)s, closed_by = %(by)s, note = %(note)s
+SET state = %(state)s, closed_at = %(now)s, closed_by = %(by)s, note = %(note)s
 WHERE dead_no = %(dead_no)s AND state = 'open'
 RETURNING dead_no;

@@ -27,6 +27,12 @@ SELECT r.receipt_no, r.order_id::text, r.received_at, r.grade, r.outcome, r.note
 FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id
 WHERE o.case_no = %(case_no)s ORDER BY r.receipt_no;
 
+-- name: contradictions
+-- What the rail said against what stood of orders of a case, and what was made of it.
+SELECT k.order_id::text, k.receipt_no, k.ours, k.rails, k.found_at, k.resolved_at, k.resolution, k.resolved_by, k.approved_by, k.reason
+FROM contradictions AS k
+WHERE k.case_no = %(case_no)s ORDER BY k.contradiction_no;
+
 -- name: told
 -- What senders were told of the messages of a case on one topic, in the order of telling.
 SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value
@@ -36,6 +42,12 @@ WHERE m.case_no = %(case_no)s AND o.topic = %(topic)s ORDER BY o.outbox_no;
 -- name: audit
 -- The audit chain of a case.
 SELECT seq, at, what, message_no, order_id::text, receipt_no FROM audit WHERE chain = %(case_no)s ORDER BY seq;
+
+-- name: acts
+-- What operators did to the orders of a case.
+SELECT a.at, a.what, o.order_id::text, a.note::jsonb ->> 'by', a.note::jsonb ->> 'approved_by', a.note::jsonb ->> 'reason'
+FROM orders AS o JOIN audit AS a ON a.chain = 0 AND a.note::jsonb ->> 'subject' = o.order_id::text
+WHERE o.case_no = %(case_no)s ORDER BY a.seq;
 
 -- name: payments
 -- The accepted payments of a case in case-list order, then the pending ones; ceased ones too.

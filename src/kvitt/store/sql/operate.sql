@@ -13,16 +13,42 @@ DELETE FROM stops WHERE area = ANY (%(areas)s::text[]) RETURNING area;
 SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
 
 -- name: list_orders
--- Orders in given states, oldest first, with the reasons for which they are held.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no
+-- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '{}')
-ORDER BY o.message_no, o.number
+ORDER BY o.message_no DESC, o.number DESC
+LIMIT %(limit)s;
+
+-- name: list_contradicted_orders
+-- Orders of which the rail has said otherwise than what stands, newest first.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no, k.rails
+FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id JOIN cases AS c ON c.case_no = o.case_no
+WHERE k.resolved_at IS NULL
+ORDER BY o.message_no DESC, o.number DESC
+LIMIT %(limit)s;
+
+-- name: list_orders_of_case
+-- Orders in given states of the cases that have an id, in whatever scheme, newest first.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+FROM cases AS c JOIN orders AS o ON o.case_no = c.case_no
+WHERE c.scheme = ANY (%(schemes)s::text[]) AND c.case_id = %(case_id)s AND o.state = ANY (%(states)s::text[])
+ORDER BY o.message_no DESC, o.number DESC
 LIMIT %(limit)s;
 
 -- name: case_of_order
 -- The case, message and state of one order, and why it is held.
-SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml
+FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+WHERE o.order_id = %s;
+
+-- name: standing_of_order
+-- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
+SELECT o.state, o.doubtful OR o.sent_at IS NOT NULL,
+       EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+FROM orders AS o
 WHERE o.order_id = %s;
 
 -- name: release_order
@@ -49,20 +75,46 @@ RETURNING resends;
 
 -- name: head_of_operators
 -- Locks the head of the operators' audit chain.
-SELECT audit_seq, audit_hash FROM operators WHERE chain = 0 FOR UPDATE;
+SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
 
 -- name: step_operators
 -- Writes back the head of the operators' audit chain.
-UPDATE operators SET audit_seq = %s, audit_hash = %s WHERE chain = 0;
+UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;
 
 -- name: odd_receipts
--- Receipts that changed nothing and that a person should look at, newest first.
-SELECT receipt_no, received_at, outcome, grade, order_id::text, octet_length(body), note
-FROM receipts
-WHERE outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
-ORDER BY receipt_no DESC
+-- Receipts that changed nothing and that a person should look at or has looked at, newest first.
+SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because,
+       o.receipt_no IS NOT NULL
+FROM receipts AS r LEFT JOIN receipts_that_wait AS o ON o.receipt_no = r.receipt_no
+WHERE r.outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
+ORDER BY r.receipt_no DESC
 LIMIT %s;
+
+-- name: open_receipts
+-- Receipts that changed nothing and that a person should look at, newest first.
+SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because, true
+FROM receipts_that_wait AS o JOIN receipts AS r ON r.receipt_no = o.receipt_no
+ORDER BY o.receipt_no DESC
+LIMIT %s;
+
+-- name: close_receipt
+-- Closes a receipt that settled nothing; no row: it settled something, contradicts, is closed already, or there is none.
+UPDATE receipts SET closed_at = %(now)s, closed_by = %(by)s, closed_because = %(reason)s
+WHERE receipt_no = %(receipt_no)s AND closed_at IS NULL AND outcome IN ('unreadable', 'unmatched', 'unclear')
+RETURNING receipt_no;
+
+-- name: outcome_of_receipt
+-- What a receipt was taken for, and who closed it and why.
+SELECT outcome, closed_by, closed_because FROM receipts WHERE receipt_no = %s;
 
 -- name: receipt_body
 -- One receipt as it came.
 SELECT body FROM receipts WHERE receipt_no = %s;
+
+-- name: unknown_payments
+-- What imports found and did not learn, case by case; * is the whole case.
+SELECT c.scheme, c.case_id, u.payment_id
+FROM cases AS c CROSS JOIN LATERAL unnest(c.unknown) WITH ORDINALITY AS u (payment_id, place)
+WHERE c.unknown <> '{}'
+ORDER BY c.case_no, u.place
+LIMIT %s;

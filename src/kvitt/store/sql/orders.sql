@@ -10,15 +10,17 @@ WITH r AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE orders AS o
-SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: lock_messages
--- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them; a need is part of its answers.
+-- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them, and when something was told
+-- last; a need is part of its answers.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme, m.state, m.answer, m.case_no,
-       CASE WHEN m.scheme = 'SYKEPENGER' THEN m.body END, m.received_at
+       CASE WHEN m.scheme = 'SYKEPENGER' THEN m.body END, m.received_at,
+       greatest(m.received_at, m.derived_at, m.answered_at, m.told_at)
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
 ORDER BY m.message_no
@@ -28,8 +30,8 @@ FOR UPDATE OF m;
 -- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved, and whether for the
 -- first time. One that a receipt has put in doubt meanwhile stays in doubt. No sender has it under way any more.
 UPDATE orders AS o
-SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, %(now)s)
-FROM unnest(%(order_ids)b::uuid[]) AS s (order_id) JOIN orders AS was ON was.order_id = s.order_id
+SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
+FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
 RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
@@ -45,7 +47,9 @@ RETURNING o.order_id::text;
 -- Those of these messages of which no order is left that has not been with the rail.
 SELECT w.message_no
 FROM unnest(%b::bigint[]) AS w (message_no)
-CROSS JOIN LATERAL (SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no) AS o
+CROSS JOIN LATERAL (
+    SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no AND NOT q.taken_back
+) AS o
 WHERE o.with_rail;
 
 -- name: orphans_to_unknown
@@ -54,15 +58,17 @@ UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending' AND
 RETURNING order_id::text;
 
 -- name: unknown_unsent
--- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first.
-SELECT order_id::text, message_no, resends FROM orders WHERE state = 'unknown' AND sender IS NOT NULL ORDER BY message_no LIMIT %b;
+-- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held
+-- ones stay in doubt.
+SELECT order_id::text, message_no, resends FROM orders
+WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' ORDER BY message_no LIMIT %b;
 
 -- name: unknown_to_sending
 -- Takes orders in doubt that a sender had under way, to put the same copy of them again.
 UPDATE orders AS o
-SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL
+WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: add_receipts
@@ -83,9 +89,12 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (
 WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
--- The orders that receipts may answer: same case, same area, same lines. Newest last.
+-- The orders that receipts may answer: same case, same area, same lines. Newest last. With what the rail said against an order last, unless
+-- that was adopted.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
-       o.doubtful, o.receipt_no IS NOT NULL
+       o.doubtful, o.receipt_no IS NOT NULL,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
+        ORDER BY k.contradiction_no DESC LIMIT 1)
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest
@@ -117,7 +126,7 @@ FROM unnest(%b::bigint[]) AS w (message_no)
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE q.state IN ('ready', 'sending', 'sent', 'unknown')) AS still_open, bool_and(q.sent_at IS NOT NULL) AS with_rail
     FROM orders AS q
-    WHERE q.message_no = w.message_no
+    WHERE q.message_no = w.message_no AND NOT q.taken_back
 ) AS o
 WHERE o.with_rail IS NOT NULL;
 

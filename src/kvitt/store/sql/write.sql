@@ -1,9 +1,10 @@
 -- name: add_messages
 -- Stores records that came in; a second record under the same edge identity is refused by the unique constraint.
 INSERT INTO messages (message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state,
-                      received_at, derived_at, answered_at, answer)
+                      received_at, derived_at, answered_at, answer, edition)
 SELECT * FROM unnest(%b::bigint[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[],
-                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]);
+                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[],
+                     %b::smallint[]);
 
 -- name: step_messages
 -- Moves stored messages on, along the legal arcs only: waiting to derived or answered, derived to answered.
@@ -11,8 +12,10 @@ UPDATE messages AS m
 SET state = s.state,
     derived_at = coalesce(s.derived_at, m.derived_at),
     answered_at = coalesce(s.answered_at, m.answered_at),
-    answer = coalesce(s.answer, m.answer)
-FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]) AS s (message_no, state, derived_at, answered_at, answer)
+    answer = coalesce(s.answer, m.answer),
+    told_at = coalesce(s.told_at, m.told_at)
+FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[], %b::timestamptz[])
+     AS s (message_no, state, derived_at, answered_at, answer, told_at)
 WHERE m.message_no = s.message_no
   AND ((m.state = 'waiting' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
 
@@ -65,9 +68,11 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
-    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash
-FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[])
-     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash)
+    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, last_at = s.last_at,
+    unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
+            %b::timestamptz[], %b::text[], %b::integer[])
+     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at, unknown, contradictions)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

@@ -27,7 +27,10 @@ Result = Answer | Account
 
 
 class Post:
-    """Executes batches on one connection. Not for sharing between threads."""
+    """Executes batches on one connection. Not for sharing between threads.
+
+    Names of plans that payouts have are theirs alone, unless `payout_plans`: the ledger serves another's payouts and has none of its own.
+    """
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock

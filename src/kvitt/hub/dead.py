@@ -5,8 +5,9 @@ A replay is one transaction: the letter is closed, the operators' audit chain te
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from msgspec import Struct
 
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable
@@ -14,6 +15,7 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
 from kvitt.rules.values import Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import topics
 
@@ -99,20 +101,31 @@ class DeadLetters:
 
         The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. What is not
         as its sender wrote it is an operator's own order to pay, and needs two people. Raises DeadLetterNotFound, NotReplayable,
-        NeedsSecondPerson, and NotInThatState for a letter that was replayed before.
+        NeedsSecondPerson, and NotInThatState for a letter that was replayed or closed before.
         """
         assert self._put is not None, "only who can put may replay"
         record, letter = self.as_replayed(number, body=body, key=key), self.find(number)
         mended = (" with a mended body" if record.body != letter.body else "") + (" under a new key" if record.key != letter.key else "")
         if mended:
             operator.need_second_person(f"a letter{mended} moves money")
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            closing = {"dead_no": number, "now": record.at, "by": operator.name, "note": operator.reason}
-            if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
-                raise NotInThatState(f"dead letter {number} has been replayed before")
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
+            self._end(cursor, number, "replayed", operator, record.at)
             self._put(record)
             note(cursor, record.at, "replay dead letter", operator, f"dead letter {number}{mended}")
         return record
+
+    def close(self, number: int, operator: Operator) -> None:
+        """Says that a letter has been dealt with and is not to be replayed; nothing is sent. Raises DeadLetterNotFound, NotInThatState."""
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
+            now = self._clock()
+            self._end(cursor, number, "closed", operator, now)
+            note(cursor, now, "close dead letter", operator, f"dead letter {number}")
+
+    def _end(self, cursor: psycopg.Cursor[Any], number: int, state: str, operator: Operator, now: datetime) -> None:
+        closing = {"dead_no": number, "state": state, "now": now, "by": operator.name, "note": operator.reason}
+        if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
+            letter = self.find(number)
+            raise NotInThatState(f"dead letter {number} was {letter.state} by {letter.closed_by}: {letter.note}")
 
     def as_replayed(self, number: int, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
         """The record that a replay would put on the topic; changes nothing. Raises DeadLetterNotFound, NotReplayable."""

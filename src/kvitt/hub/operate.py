@@ -26,6 +26,7 @@ from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
@@ -86,7 +87,10 @@ class OpenOrder(Struct, frozen=True):
 
 
 class OddReceipt(Struct, frozen=True):
-    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words."""
+    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words.
+
+    `is_open`: nobody has closed it, and what it was about is not settled otherwise.
+    """
 
     receipt_no: int
     received_at: datetime
@@ -95,6 +99,10 @@ class OddReceipt(Struct, frozen=True):
     order_id: str | None
     size: int
     note: str
+    closed_at: datetime | None
+    closed_by: str | None
+    closed_because: str | None
+    is_open: bool
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
@@ -104,6 +112,18 @@ def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signat
     entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
+
+
+def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
+    """Why a receipt can not be closed, from its outcome and who closed it."""
+    if row is None:
+        return ReceiptNotFound(f"no receipt has the number {receipt_no}")
+    outcome, closed_by, because = row
+    if closed_by is not None:
+        return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
+    if outcome == Verdict.CONTRADICTS:
+        return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
+    return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
 
 def areas_of(scheme: Scheme) -> list[str]:
@@ -124,14 +144,14 @@ class Operate:
 
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
             cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
             note(cursor, now, "stop", operator, ",".join(areas))
 
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
@@ -159,9 +179,22 @@ class Operate:
         rows = self._connection.execute(statement, arguments)
         return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
-    def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
-        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
-        return [OddReceipt(*row) for row in self._connection.execute(_SQL.odd_receipts, (limit,))]
+    def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
+        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
+
+        Only those that are open, or `everything`.
+        """
+        statement = _SQL.odd_receipts if everything else _SQL.open_receipts
+        return [OddReceipt(*row) for row in self._connection.execute(statement, (limit,))]
+
+    def close_receipt(self, receipt_no: int, operator: Operator) -> None:
+        """Says that a receipt which settled nothing has been dealt with. Raises ReceiptNotFound, NotInThatState."""
+        with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
+            now = self._clock()
+            closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
+            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+                raise _not_to_close(receipt_no, cursor.execute(_SQL.outcome_of_receipt, (receipt_no,)).fetchone())
+            note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
     def receipt_body(self, receipt_no: int) -> bytes:
         """A receipt as it came. Raises ReceiptNotFound."""
@@ -190,7 +223,7 @@ class Operate:
     def _move(
         self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
     ) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
                 raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
@@ -204,7 +237,7 @@ class Operate:
 
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
@@ -234,7 +267,7 @@ class Operate:
         Raises NeedsSecondPerson, OrderNotFound.
         """
         operator.need_second_person()
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, _, _, xml = self._find(cursor, order_id)
             note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
         echo = receipt_xml.decode(xml)

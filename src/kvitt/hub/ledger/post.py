@@ -8,13 +8,15 @@ import psycopg
 import structlog
 from psycopg.errors import UniqueViolation
 
+from kvitt.errors import ResultUnknown
 from kvitt.hub.actor import encode
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
-from kvitt.store.database import is_connection_lost, may_pass
+from kvitt.store.commits import transaction
+from kvitt.store.database import is_connection_lost
 from kvitt.store.ledger_rows import write
 from kvitt.store.queries import load
 
@@ -38,10 +40,11 @@ class Post:
     def __call__(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
 
-        A command on which kvitt itself fails gives the exception. Raises psycopg errors when the connection is gone.
+        A command on which kvitt itself fails gives the exception: a psycopg error where nothing was done, ResultUnknown where that could
+        not be found out. Raises psycopg errors when the connection is gone, and nothing of the batch was done.
         """
         try:
-            return list(self._transact(batch))
+            return self._transact(batch)
         except Exception as error:
             if is_connection_lost(error):
                 raise
@@ -51,12 +54,10 @@ class Post:
     def _alone(self, command: Command) -> Result | Exception:
         try:
             return self._transact([command])[0]
-        except Exception as error:
-            if is_connection_lost(error) or may_pass(error):
-                raise
+        except Exception as error:  # noqa: BLE001 - its caller is told; those before it have been done, and are told that
             return error
 
-    def _transact(self, batch: Sequence[Command]) -> list[Result]:
+    def _transact(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
         for _ in range(_ATTEMPTS - 1):
             try:
@@ -65,21 +66,38 @@ class Post:
                 continue
         return self._once(batch)
 
-    def _once(self, batch: Sequence[Command]) -> list[Result]:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], self._clock())
-            results: dict[int, Result] = {}
-            for place, each in enumerate(batch):
-                if isinstance(each, NewAccount):
-                    results[place] = made.pop(0)
-                elif refusal := malformed(each.plan_id, each.operation, each.batches):
-                    results[place] = refusal
-            calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
-            if calls:
-                results.update(post(cursor, calls, self._clock))
-            reached("ledger.before_commit")
+    def _once(self, batch: Sequence[Command]) -> list[Result | Exception]:
+        results: dict[int, Result] = {}
+        try:
+            with transaction(self._connection), self._connection.cursor() as cursor:
+                self._do(cursor, batch, results)
+                reached("ledger.before_commit")
+        except ResultUnknown as unknown:
+            return [_unknown(command, results[place], unknown) for place, command in enumerate(batch)]
         reached("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
+
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
+        """Gives `results` the result of each command by its place."""
+        made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], self._clock())
+        for place, each in enumerate(batch):
+            if isinstance(each, NewAccount):
+                results[place] = made.pop(0)
+            elif refusal := malformed(each.plan_id, each.operation, each.batches):
+                results[place] = refusal
+        calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
+        if calls:
+            results.update(post(cursor, calls, self._clock))
+
+
+def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> ResultUnknown:
+    """What is told of a command of which it is not known whether it was done: what to look for."""
+    if isinstance(command, Call):
+        named = ResultUnknown("plan", command.plan_id)
+    else:
+        named = ResultUnknown("account", str(result.account_id)) if isinstance(result, Account) else ResultUnknown()
+    named.__cause__ = unknown.__cause__
+    return named
 
 
 def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, Answer]:

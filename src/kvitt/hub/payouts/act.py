@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
-from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound
+from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
@@ -21,6 +21,7 @@ from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.ledger import Refusal
 from kvitt.rules.payouts import Payout, plan_id_of
+from kvitt.store.commits import transaction
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load as load_queries
 
@@ -42,7 +43,7 @@ class Act:
         """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
 
         Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
-        gives the psycopg error; of a command whose connection was lost, it may have been done.
+        gives the psycopg error, and nothing was done of that command; ResultUnknown names the payout of which that could not be found out.
         """
         results: dict[int, Result] = {}
         for places in _rounds(batch):
@@ -73,9 +74,12 @@ class Act:
         return failure
 
     def _once(self, batch: Sequence[Command]) -> list[Result]:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            results = self._do(cursor, batch)
-            reached("payouts.before_commit")
+        try:
+            with transaction(self._connection), self._connection.cursor() as cursor:
+                results = self._do(cursor, batch)
+                reached("payouts.before_commit")
+        except ResultUnknown:
+            return [ResultUnknown("payout", command.payout_id) for command in batch]
         reached("payouts.after_commit")
         return results
 

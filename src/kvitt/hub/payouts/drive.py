@@ -28,6 +28,7 @@ from kvitt.hub.submit import Clock
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import Payout, PayoutStatus, after
 from kvitt.state_log import StateLog
+from kvitt.store.commits import transaction
 
 Given = TypeVar("Given")
 _log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class Place(Struct, frozen=True):
     @contextmanager
     def intents(self) -> Iterator[Intents]:
         """A transaction in which intents are read and written."""
-        with self.pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+        with self.pool.connection() as connection, transaction(connection), connection.cursor() as cursor:
             yield Intents(cursor, self.busy_seconds)
 
 

@@ -123,9 +123,8 @@ def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
     return Worth(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed, sums.get(PostingKind.FEE, 0) + fixed)
 
 
-def too_much(amount: int) -> str:
-    """The text of a refusal of an amount for which the ledger has no room."""
-    return f"cash.amount {amount} is too much: with its fees an account would move by more than {MOST}"
+TOO_MUCH: Final = f"cash.amount is too much: with its fees it goes beyond {MOST}, the most that an account has room for"
+"""The text of a refusal of an amount for which the ledger has no room."""
 
 
 def has_room(cash_flow: Sequence[CashFlowPosting]) -> bool:

@@ -1,4 +1,4 @@
-"""Amounts are compared, added and moved in one currency: a payout of which anything is in another one is refused, and the check finds it."""
+"""Amounts are compared, added and moved in one currency: where anything of a payout is in another one, it is refused, and found."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -15,6 +15,8 @@ class What(StrEnum):
     """What an entry of a case's chain tells."""
 
     IMPORTED = "imported"
+    LEFT_OUT = "left out"
+    FORGOTTEN = "forgotten"
     WAITING = "waiting"
     ORDERED = "ordered"
     SIMULATED = "simulated"
@@ -23,6 +25,10 @@ class What(StrEnum):
     REJECTED = "rejected"
     UNCLEAR = "unclear"
     WITHDRAWN = "withdrawn"
+    CONTRADICTED = "contradicted"
+    ADOPTED = "adopted"
+    KEPT = "kept"
+    REQUEUED = "requeued"
 
 
 def digest(*contents: bytes) -> bytes:

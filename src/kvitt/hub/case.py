@@ -1,9 +1,9 @@
 """A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -21,6 +21,8 @@ from kvitt.store.rows import AuditRow, CaseStep
 from kvitt.wire import payment
 
 _SQL = load("cases")
+ALL: Final = "*"
+"""Among the unknown payments of a case: nothing of the whole case was taken over."""
 _PLACE_IN_LIST = itemgetter(1)
 
 
@@ -38,6 +40,8 @@ class Case:
         self.audit_seq: int = row[8]
         self.audit_hash: bytes = bytes(row[9])
         self.last_at: datetime = row[10]
+        self.unknown: list[str] = list(row[11])
+        self.contradictions: int = row[12]
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
@@ -53,12 +57,27 @@ class Case:
 
     @property
     def busy(self) -> bool:
-        """A new message has to wait: an order is open, or others wait already."""
-        return self.open_orders > 0 or self.waiting > 0
+        """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
+        return self.waiting > 0 or not self.may_go_on
+
+    @property
+    def may_go_on(self) -> bool:
+        """The next message may be derived: no order is open, and nothing that stands is contradicted."""
+        return self.open_orders == 0 and self.contradictions == 0
 
     def state(self) -> CaseState:
         """The case as the rules see it."""
-        return CaseState(self.payments, self.person, frozenset(self.areas), self.orders_made, self.elsewhere)
+        unknown = tuple(PaymentId(each) for each in self.unknown if each != ALL)
+        return CaseState(
+            self.payments, self.person, frozenset(self.areas), self.orders_made, self.elsewhere, unknown, left_out=ALL in self.unknown
+        )
+
+    def learnt(self, payment_ids: Iterable[str]) -> None:
+        """These payments are known from now on, by an accepted order or by an operator's word."""
+        if self.unknown:
+            known = set(payment_ids)
+            self.unknown = [each for each in self.unknown if each not in known]
+            self.changed = True
 
     def known_to_rail(self, area: Area, person: str) -> None:
         """An order was accepted: from now on the rail knows the case in this area, and whose case it is."""
@@ -67,11 +86,20 @@ class Case:
         self.person = self.person or person
         self.changed = True
 
+    def unknown_to_rail(self, area: Area, *, in_area: bool, at_all: bool) -> None:
+        """An order is no longer accepted: unless the rail knows the case by others in this area, or `at_all`, it does not any more."""
+        if not in_area:
+            self.areas.remove(area)
+        if not at_all:
+            self.person = None
+        self.changed = True
+
     def step(self) -> CaseStep:
         """The row to write back."""
         areas = ",".join(self.areas)
         counts = (self.orders_made, self.open_orders, self.waiting)
-        return CaseStep(self.case_no, self.person, areas, *counts, self.audit_seq, self.audit_hash, self.last_at)
+        chain = (self.audit_seq, self.audit_hash, self.last_at)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
@@ -87,11 +115,12 @@ class Case:
         message_no: int | None = None,
         order_id: str | None = None,
         receipt_no: int | None = None,
+        said: str | None = None,
     ) -> None:
         """Adds an entry to the case's audit chain; `at` is the case's own moment."""
         self.last_at = max(self.last_at, at)
         self.audit_seq += 1
-        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, None, b"")
+        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
         entry = link(self.audit_hash, told)
         self.audit_hash = entry.hash
         self.changed = True

@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable
+from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
@@ -18,6 +18,7 @@ from kvitt.rules.values import Scheme
 from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import topics
+from kvitt.wire.json_members import refuse_repeated
 
 _SQL = load("dead")
 OPEN: Final = "open"
@@ -79,6 +80,15 @@ class DeadLetter(Struct, frozen=True):
         return topics.SCHEME_OF_SOURCE[self.source]
 
 
+def _refuse_repeated(number: int, body: bytes) -> None:
+    try:
+        refuse_repeated(body)
+    except Undecodable as broken:
+        raise NotReplayable(f"dead letter {number}: in the mended body {broken}") from None
+    except UnicodeDecodeError:
+        raise NotReplayable(f"dead letter {number}: the mended body is not UTF-8") from None
+
+
 class DeadLetters:
     """The dead letters, on one connection. Not for sharing between threads."""
 
@@ -130,6 +140,8 @@ class DeadLetters:
     def as_replayed(self, number: int, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
         """The record that a replay would put on the topic; changes nothing. Raises DeadLetterNotFound, NotReplayable."""
         letter = self.find(number)
+        if body is not None:
+            _refuse_repeated(number, body)
         content = letter.body if body is None else body
         asked_under = letter.key if key is None else key
         if problem := unaddressed(Incoming(letter.source, letter.partition, letter.position, asked_under, content)):

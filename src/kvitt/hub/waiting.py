@@ -12,6 +12,7 @@ from kvitt.hub.dialects import desk_for, is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
+from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
 
@@ -31,9 +32,9 @@ class _Queued(NamedTuple):
 def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
 
-    `now` was read under their locks.
+    `now` was read under their locks. Of a case that is contradicted nothing is derived.
     """
-    free = {case.case_no: case for case in cases.values() if case.waiting and not case.open_orders}
+    free = {case.case_no: case for case in cases.values() if case.waiting and case.may_go_on}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
@@ -45,11 +46,11 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
         find_elsewhere(cursor, cases, [each.reading for each in queued])
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
-            if not case.open_orders:
+            if case.may_go_on:
                 _handle(case, each, facts, case.moment(now))
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
-        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and not case.open_orders}
+        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
 def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime) -> None:
@@ -69,9 +70,9 @@ def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime) -> None:
 def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int]) -> list[_Queued]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
-    return [_Queued(row[0], row[1], read(_incoming(row[2:8])), row[8]) for row in rows]
+    return [_Queued(row[0], row[1], read(_incoming(row[2:8], row[9])), row[8]) for row in rows]
 
 
-def _incoming(row: Sequence[Any]) -> Incoming:
+def _incoming(row: Sequence[Any], edition: int) -> Incoming:
     key = None if row[3] is None else bytes(row[3])
-    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5])
+    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5], edition=Edition(edition))

@@ -399,7 +399,7 @@ class PayoutInProgress(KvittError):
 
     code = "payout_in_progress"
     status = 503
-    who = "caller, later"
+    who = "caller"
     doc = "errors#payout-in-progress"
 
 

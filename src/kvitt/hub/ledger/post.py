@@ -87,7 +87,7 @@ class Post:
             elif refusal := malformed(each.plan_id, each.operation, each.batches):
                 results[place] = refusal
         if not self._payout_plans:
-            results |= _reserved(cursor, [(place, each) for place, each in enumerate(batch) if place not in results])
+            results |= reserved(cursor, [(place, each) for place, each in enumerate(batch) if place not in results])
         calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
         if calls:
             results.update(post(cursor, calls, self._clock))
@@ -130,7 +130,7 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
     return results
 
 
-def _reserved(cursor: psycopg.Cursor[Any], commands: Sequence[tuple[int, Command]]) -> dict[int, InvalidRequest]:
+def reserved(cursor: psycopg.Cursor[Any], commands: Sequence[tuple[int, Command]]) -> dict[int, InvalidRequest]:
     """Refusals of calls about plans that are, or could become, those of payouts. Plans that others held under such names before the names
     were kept for payouts can still be ended by them.
     """

@@ -17,6 +17,7 @@ from kvitt.hub.check.stored import SQL, Reader, StoredCase
 from kvitt.hub.check.told import compare_told
 from kvitt.rules.values import PaymentId
 from kvitt.store.database import connect
+from kvitt.store.queries import load
 from kvitt.wire import topics
 
 Progress = Callable[[int, int], None]
@@ -53,6 +54,7 @@ _OVER_ALL = (
     *_OVER_ALL_MOMENTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
+    (Kind.ORPHAN, load("deferred").deferred_astray),
 )
 
 

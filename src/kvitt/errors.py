@@ -145,6 +145,15 @@ class CaseNotFound(KvittError):
         super().__init__(f"{scheme} has no case {case_id}")
 
 
+class ActNotFound(KvittError):
+    """No act has this name; `kvitt audit list` shows the names."""
+
+    code = "act_not_found"
+    status = 404
+    who = "operator"
+    doc = "errors#act-not-found"
+
+
 class NotInThatState(KvittError):
     """The thing is not in a state from which this can be done; look at it again."""
 

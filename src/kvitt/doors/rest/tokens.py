@@ -1,6 +1,7 @@
 """Who is calling: tokens are checked against their issuer's keys, and say what their application or its groups may do (design §11)."""
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
@@ -11,7 +12,8 @@ import jwt
 from msgspec import Struct
 
 from kvitt.doors.rest.keys import ALGORITHMS, FetchKeys, Keys
-from kvitt.errors import NotAuthenticated
+from kvitt.errors import NotAuthenticated, Undecodable
+from kvitt.wire.json_members import refuse_repeated
 
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_TOKEN: Final = 16_384
@@ -76,6 +78,9 @@ class Tokens:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
+            _refuse_repeated(token)
+        except Undecodable as repeated:
+            raise NotAuthenticated(f"the token is not valid: {repeated}") from None
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise _not_valid(error) from None
         return self._named(claims)
@@ -111,6 +116,12 @@ def _key_id(token: str) -> str:
 def _not_valid(error: Exception) -> NotAuthenticated:
     # The library's texts name the rule and quote no value.
     return NotAuthenticated(f"the token is not valid: {type(error).__name__}")
+
+
+def _refuse_repeated(token: str) -> None:
+    """Raises Undecodable naming a claim, or a parameter of the head, that is there twice (RFC 7519 §4, RFC 7515 §4)."""
+    for part in token.split(".")[:2]:
+        refuse_repeated(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 def _is_name(claim: object) -> TypeGuard[str]:

@@ -11,6 +11,7 @@ import psycopg
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
+from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
@@ -31,6 +32,7 @@ from kvitt.store.database import TRANSACTION_MS, connect, pool
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8
+_MOST_ACTS = 100
 
 
 class Payouts:
@@ -168,6 +170,11 @@ class Payouts:
         """What was told of a payout, in order, each sequence number once. Raises PayoutNotFound."""
         with self._reading() as reading:
             return reading.events(payout_id)
+
+    def acts(self, payout_id: str) -> list[AuditedAct]:
+        """Who asked for each change of a payout, and what operators did to it and why, newest first."""
+        with self._pool.connection() as connection:
+            return Acts(connection).listed(Wanted(payout_id=payout_id), _MOST_ACTS)
 
     def _preview(self, command: Confirm | Cancel) -> Preview:
         with self._pool.connection() as connection:

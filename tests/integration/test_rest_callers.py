@@ -152,7 +152,7 @@ def test_a_token_that_says_the_same_twice_lets_nobody_in(issuer: Issuer, tokens:
     signature = issuer.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
     token = b".".join([signed, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
     with pytest.raises(NotAuthenticated, match=f"{named} is there more than once"):
-        tokens.caller(token)
+        caller_of(tokens, token)
 
 
 def test_no_two_callers_share_their_keys(issuer: Issuer, tokens: Tokens) -> None:

@@ -23,6 +23,8 @@ _SQL = load("deferred")
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS: Final = 0.25
 _CASES_AT_ONCE: Final = 100
+_FIRST: Final = ("", "")
+"""Comes before every case."""
 _AT_ONCE: Final = 200
 """Of one case in one transaction."""
 
@@ -37,6 +39,7 @@ class Resume:
         self._conninfo, self._clock, self._after, self._bell = conninfo, clock, after, bell
         self._rapid, self._answer_invalid_needs = rapid, answer_invalid_needs
         self._states = StateLog(_log)
+        self._after_case: tuple[str, str] = _FIRST
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -47,15 +50,17 @@ class Resume:
             yield lambda: self._step(connection, submit, settle)
 
     def _step(self, connection: Connection, submit: Submit, settle: Settle) -> int:
-        rows = connection.execute(_SQL.cases_with_deferred, (_CASES_AT_ONCE,), binary=True).fetchall()
+        rows = connection.execute(_SQL.cases_with_deferred, (*self._after_case, _CASES_AT_ONCE), binary=True).fetchall()
         done = sum(self._case((Scheme(scheme), case_id), submit, settle) for scheme, case_id in rows)
         if rows and not done:
             self._states.enters("cases", "held", "error", "cases are locked by others: what comes for them waits", cases=len(rows))
-        elif not rows:
+        elif not rows and self._after_case == _FIRST:
             self._states.leaves("cases", "no case is locked by others any more; what came for them is handled")
+        # Round and round, so that those which are held for long do not hide the others.
+        self._after_case = rows[-1] if len(rows) == _CASES_AT_ONCE else _FIRST
         if done:
             self._after()
-        else:
+        elif self._after_case == _FIRST:
             self._bell.wait(_LOOK_SECONDS)
         return done
 

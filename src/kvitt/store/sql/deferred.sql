@@ -2,7 +2,7 @@
 -- Locks those of the named cases that nobody else holds, in sorted order, as `lock_cases` does; the others give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash, c.last_at,
        c.unknown,
-       EXISTS (SELECT FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL) AS deferred
+       (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 ORDER BY c.scheme, c.case_id
@@ -19,8 +19,20 @@ JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id;
 SET LOCAL lock_timeout = '50ms';
 
 -- name: cases_with_deferred
--- Cases of which something waits until they are free, longest waiting first.
-SELECT scheme, case_id FROM deferred WHERE taken_at IS NULL GROUP BY 1, 2 ORDER BY min(deferred_no) LIMIT %b;
+-- Cases of which something waits until they are free, at most so many behind a given one, each found by one look into the index.
+WITH RECURSIVE found AS (
+    (SELECT scheme, case_id FROM deferred WHERE taken_at IS NULL AND (scheme, case_id) > (%b, %b) ORDER BY scheme, case_id LIMIT 1)
+    UNION ALL
+    SELECT n.scheme, n.case_id
+    FROM found AS f
+    CROSS JOIN LATERAL (
+        SELECT d.scheme, d.case_id FROM deferred AS d
+        WHERE d.taken_at IS NULL AND (d.scheme, d.case_id) > (f.scheme, f.case_id)
+        ORDER BY d.scheme, d.case_id
+        LIMIT 1
+    ) AS n
+)
+SELECT scheme, case_id FROM found LIMIT %b;
 
 -- name: deferred_messages
 -- The messages that wait for one case to be free, at most so many, in the order in which they came.

@@ -14,7 +14,8 @@ from typing import Any, Final
 import click
 from msgspec import Struct, json
 
-from kvitt.cli.text import moment, shown
+from kvitt.cli.arguments import Whole
+from kvitt.cli.text import moment, shown, shown_json
 
 MOST: Final = 100_000
 LOOK_FURTHER: Final = 1000
@@ -75,7 +76,7 @@ class Column(Struct, frozen=True):
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON, one object per line.")
 limit_option = click.option(
-    "--limit", default=100, show_default=True, type=click.IntRange(1, MOST), help="At most so many; what is left out is counted."
+    "--limit", default=100, show_default=True, type=Whole(1, MOST), help="At most so many; what is left out is counted."
 )
 
 
@@ -98,7 +99,7 @@ def print_json(columns: Sequence[Column], rows: Iterable[object]) -> None:
     """One object per line."""
     fields = [column for column in columns if not column.seen_only]
     for row in rows:
-        click.echo(json.encode({column.name: column.value(row) for column in fields}).decode())
+        click.echo(shown_json(json.encode({column.name: column.value(row) for column in fields}).decode()))
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[object]) -> None:

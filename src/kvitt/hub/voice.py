@@ -6,6 +6,7 @@ will be told once its last order is settled.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import reduce
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
@@ -15,13 +16,15 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.rules.answers import Answer, Details, Grade, Status
+from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status
 from kvitt.rules.ids import event_id
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.values import OrderId, Scheme
 from kvitt.wire import status
 
+CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
+"""Stands with an answer that replaces an earlier one."""
 Versions = Sequence[tuple[str, int]]
 """The payments that an order made true, as (payment id, version)."""
 
@@ -50,6 +53,30 @@ class Asked:
         self.order: Forwarded | None = None
 
 
+class Outcome(Struct, frozen=True):
+    """What became of one order of a message; `receipt` is None for one that was taken back."""
+
+    accepted: bool
+    receipt: Receipt | None
+
+
+class Correction(Struct, frozen=True):
+    """What adopting the rail's word changes of an order: the versions that it makes true, or those that hold again in their place.
+
+    `fallen` has None as the version where no other holds; `outcomes` are those of all orders of the message as they are now.
+    """
+
+    settled: Settled
+    versions: Versions
+    fallen: Sequence[tuple[str, int | None]]
+    outcomes: Sequence[Outcome]
+
+    @property
+    def mark(self) -> str:
+        """What tells its events apart from those that told otherwise before."""
+        return f" corrected {self.settled.receipt_no}"
+
+
 class Voice(Protocol):
     """What a dialect says about one message at one moment."""
 
@@ -71,12 +98,15 @@ class Voice(Protocol):
     def withdrawn(self, order_id: str, *, last: bool) -> bytes:
         """The answer when an operator took an order back; it is told if that was the `last` open one."""
 
+    def corrected(self, correction: Correction) -> bytes:
+        """Tells anew what was told otherwise: the order with the rail's word, payments, the final answer; gives that answer."""
 
-def answer_for(settled: Settled, details: Details) -> Answer:
+
+def answer_for(accepted: bool, receipt: Receipt, details: Details) -> Answer:
     """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
-    if settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING):
+    if accepted and receipt.grade not in (Grade.OK, Grade.WARNING):
         return Answer(Status.OK, details)
-    return answer_to(settled.receipt, details)
+    return answer_to(receipt, details)
 
 
 def worse(one: Answer, other: Answer) -> Answer:
@@ -104,11 +134,11 @@ class StatusVoice:
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
         """The worse one of both answers."""
-        return status.encode(worse(status.decode(so_far), answer_for(settled, self._details)))
+        return status.encode(worse(status.decode(so_far), self._answer(settled)))
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
-        self._teller.status(answer_for(settled, self._details), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
+        self._teller.status(self._answer(settled), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
         return None
 
     def final(self, answer: bytes, order_id: str) -> None:
@@ -121,6 +151,22 @@ class StatusVoice:
         if last:
             self._teller.status(answer, named_withdrawal(order_id))
         return status.encode(answer)
+
+    def corrected(self, correction: Correction) -> bytes:
+        """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
+        settled, mark = correction.settled, correction.mark
+        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, again=mark)
+        self._teller.fallen(settled.order, correction.fallen, mark)
+        answer = reduce(worse, [self._outcome(each) for each in correction.outcomes])
+        return self._teller.status(answer, event_id(OrderId(settled.order.order_id), f"answer{mark}"), CORRECTED)
+
+    def _answer(self, settled: Settled) -> Answer:
+        return answer_for(settled.verdict is Verdict.ACCEPTED, settled.receipt, self._details)
+
+    def _outcome(self, outcome: Outcome) -> Answer:
+        if outcome.receipt is None:
+            return Answer(Status.FAILED, self._details, WITHDRAWN)
+        return answer_for(outcome.accepted, outcome.receipt, self._details)
 
 
 def named_withdrawal(order_id: str) -> str:

@@ -28,6 +28,7 @@ from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
 from kvitt.hub.submit import Clock
 from kvitt.rules.identifiers import wrong_id, wrong_text
+from kvitt.rules.ledger import MOST
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
 from kvitt.store.database import TRANSACTION_MS, connect, pool
 
@@ -83,6 +84,8 @@ class Payouts:
         """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
         if new.cash.amount <= 0:
             raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
+        if new.cash.amount > MOST:
+            raise InvalidPayout(f"cash.amount must be at most {MOST}")
         payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
         if wrong := wrong_id(payout_id, MAX_PAYOUT_ID):
             raise InvalidPayout(f"Payout id {wrong}")

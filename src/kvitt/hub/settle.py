@@ -151,7 +151,19 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
         for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
             found.setdefault(row[0], []).append(
                 Candidate(
-                    row[1], row[2], row[3], row[4], row[5], OrderState(row[6]), row[7], row[8], bytes(row[9]), row[10], row[11], row[12]
+                    row[1],
+                    row[2],
+                    row[3],
+                    row[4],
+                    row[5],
+                    OrderState(row[6]),
+                    row[7],
+                    row[8],
+                    bytes(row[9]),
+                    row[10],
+                    row[11],
+                    row[12],
+                    row[13],
                 )
             )
     return found

@@ -4,26 +4,29 @@ An answer is opaque to whoever books: bytes that only the dialect reads, kept wi
 will be told once its last order is settled.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.rules.answers import Answer, Details, Grade, Status
+from kvitt.rules.answers import Answer, Details, Grade, Status, with_outcome, without_outcomes
+from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.refusals import WITHDRAWN
-from kvitt.rules.values import OrderId, Scheme
+from kvitt.rules.values import Area, OrderId, Scheme
 from kvitt.wire import status
 
 Versions = Sequence[tuple[str, int]]
-"""The payments that an order made true, as (payment id, version)."""
+"""The payments of an order as they stand in it, as (payment id, version); true once it is accepted."""
 
 
 class Forwarded(Struct, frozen=True):
@@ -67,8 +70,12 @@ class Voice(Protocol):
     def final(self, answer: bytes, order_id: str) -> None:
         """Tells the last answer; `order_id` is the order that was settled last."""
 
-    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
-        """The answer when an operator took an order back; it is told if that was the `last` open one."""
+    def withdrawn(self, order_id: str, area: Area, *, last: bool) -> bytes:
+        """The answer when an operator took the order of an area back; it is told if that was the `last` open one."""
+
+
+_ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
+_SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 
 
 def answer_for(settled: Settled, details: Details) -> Answer:
@@ -90,36 +97,66 @@ class StatusVoice:
 
     def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
         self._teller = Teller(facts, address, now)
-        self._details = status.decode(answer).details or Details(None, ())
+        self._so_far = status.decode(answer)
+
+    @property
+    def _details(self) -> Details:
+        return self._so_far.details or Details(None, ())
 
     def with_rail(self) -> bytes | None:
         """HOS_OPPDRAG; the answer to keep stays as it is."""
-        self._teller.with_rail(self._details)
+        self._teller.with_rail(without_outcomes(self._details))
         return None
 
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """The order with its receipt, and the payments that it made true."""
-        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark)
+        accepted = settled.verdict is Verdict.ACCEPTED
+        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, accepted=accepted)
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
-        """The worse one of both answers."""
-        return status.encode(worse(status.decode(so_far), answer_for(settled, self._details)))
+        """The worse one of both answers; of several areas it says which are paid."""
+        self._so_far = status.decode(so_far)
+        return self._weighed(answer_for(settled, self._details), Area(settled.order.area))
+
+    def _weighed(self, answer: Answer, area: Area) -> bytes:
+        """The answer so far, made worse or not by what became of the order of an area."""
+        details = with_outcome(self._details, area, answer.status)
+        self._so_far = told_apart(replace(worse(self._so_far, answer), details=details))
+        return status.encode(self._so_far)
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
-        self._teller.status(answer_for(settled, self._details), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
+        details = with_outcome(self._details, Area(settled.order.area), None)
+        event = event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}")
+        self._teller.status(told_apart(answer_for(settled, details)), event)
         return None
 
     def final(self, answer: bytes, order_id: str) -> None:
         """OK or FEILET."""
         self._teller.status(status.decode(answer), event_id(OrderId(order_id), "answer"))
 
-    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
-        """FEILET, with the reason that nothing was sent."""
-        answer = Answer(Status.FAILED, self._details, WITHDRAWN)
+    def withdrawn(self, order_id: str, area: Area, *, last: bool) -> bytes:
+        """FEILET, with the reason that nothing was sent; of several areas it says which are paid."""
+        value = self._weighed(Answer(Status.FAILED, None, WITHDRAWN), area)
         if last:
-            self._teller.status(answer, named_withdrawal(order_id))
-        return status.encode(answer)
+            self._teller.status(self._so_far, named_withdrawal(order_id))
+        return value
+
+
+def told_apart(answer: Answer) -> Answer:
+    """A failure of some areas of a message, with the areas behind its text: which are paid, which are not, which are open.
+
+    For readers that know the members of the contract only; said anew whenever one of the areas comes to another end.
+    """
+    lines = answer.details.lines if answer.details else ()
+    ends = {line.area: line.status for line in lines if line.area}
+    if answer.error is None or answer.status is not Status.FAILED or not ends:
+        return answer
+    groups = ((word, [AREAS[area].name for area in ends if ends[area] is end]) for end, word in _ENDS.items())
+    said = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups if names)
+    text = _SAID_BEFORE.sub("", answer.error.text)
+    alike = set(ends.values()) == {Status.FAILED}
+    return replace(answer, error=replace(answer.error, text=text if alike else f"{text} ({said})"))
 
 
 def named_withdrawal(order_id: str) -> str:

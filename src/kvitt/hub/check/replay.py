@@ -225,7 +225,9 @@ class Replay:
         self._drop(order.made)
         if course.trusted:
             facts = Facts()
-            course.answer = self._voice(course, facts, entry).withdrawn(order.made.order_id, last=not course.open_orders)
+            course.answer = self._voice(course, facts, entry).withdrawn(
+                order.made.order_id, Area(order.made.area), last=not course.open_orders
+            )
             if (digest(course.answer), course.stored.message_no) != (entry.digest, entry.message_no):
                 self._differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
             self.told.extend(facts.outbox)
@@ -249,7 +251,7 @@ class Replay:
             self._differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 
     def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
-        versions: list[VersionKey] = []
+        versions = self._as_ordered(order.made)
         answered = order.settled_by is not None
         order.settled_by = entry
         said = self.stored.receipts.get(entry.receipt_no or 0)
@@ -260,7 +262,7 @@ class Replay:
             order.state = OrderState(ruling.value)
             course.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
-            versions = self._accept(order.made, entry) if ruling is Verdict.ACCEPTED else self._drop(order.made)
+            self._accept(order.made, entry) if ruling is Verdict.ACCEPTED else self._drop(order.made)
         final = ruling is not Verdict.UNCLEAR and not course.open_orders
         if final:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
@@ -292,9 +294,14 @@ class Replay:
             return None
         return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
-    def _accept(self, order: OrderRow, entry: AuditRow) -> list[VersionKey]:
-        """The versions of an order become the truth; gives them in case-list order."""
-        became = sorted(self._by_order.get(order.order_id, ()), key=lambda each: each.made.listed)
+    def _as_ordered(self, order: OrderRow) -> list[VersionKey]:
+        """The versions of an order as they stand in it."""
+        made = sorted((each.made for each in self._by_order.get(order.order_id, ())), key=lambda row: row.position)
+        return [(row.payment_id, row.version) for row in made]
+
+    def _accept(self, order: OrderRow, entry: AuditRow) -> None:
+        """The versions of an order become the truth."""
+        became = self._by_order.get(order.order_id, ())
         for version in became:
             self._becomes_true(version)
         in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
@@ -305,9 +312,8 @@ class Replay:
             for line in self.lines
             if line.forwarded and line.order_id == order.order_id
         ]
-        if any(each.made.action != Action.UPDATE for each in became):
+        if became:
             self._relist(order.message_no, entry)
-        return [(each.made.payment_id, each.made.version) for each in became]
 
     def _becomes_true(self, version: Version) -> None:
         if before := self._current.get(version.made.payment_id):
@@ -322,10 +328,9 @@ class Replay:
         tell_case_list(facts, self.case, living, message_no, entry.at)
         self.lists.setdefault(message_no, []).extend(facts.outbox)
 
-    def _drop(self, order: OrderRow) -> list[VersionKey]:
+    def _drop(self, order: OrderRow) -> None:
         for version in self._by_order.get(order.order_id, ()):
             version.state = PaymentState.DROPPED
-        return []
 
 
 def step_of(facts: Facts) -> MessageStep:
@@ -349,4 +354,5 @@ def _candidate(order: MadeOrder) -> Candidate:
         made.first,
         made.xml,
         made.person,
+        told_under=made.told_under,
     )

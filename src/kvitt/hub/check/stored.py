@@ -15,7 +15,7 @@ from kvitt.store.rows import AuditRow, LineRow, MessageRow, NeedRow, OrderRow, O
 SQL = load("check")
 SPAN = 200
 """How many cases are in memory at once."""
-_MADE = len(OrderRow.__struct_fields__)
+_MADE, _VERSION = len(OrderRow.__struct_fields__), len(PaymentRow.__struct_fields__)
 
 
 class StoredOrder(Struct, frozen=True):
@@ -129,7 +129,7 @@ def _take_need(case: StoredCase, row: Sequence[Any]) -> None:
 
 
 def _take_payment(case: StoredCase, row: Sequence[Any]) -> None:
-    case.payments.append(StoredPayment(PaymentRow(*row[:10]), *row[10:]))
+    case.payments.append(StoredPayment(PaymentRow(*row[:_VERSION]), *row[_VERSION:]))
 
 
 def _take_receipt(case: StoredCase, row: Sequence[Any]) -> None:

@@ -25,7 +25,7 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
 SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, array_to_string(held_for, E'\n'), priority,
-       reconciliation_key, state, sent_at, settled_at, receipt_no, decided_by_hand, resends
+       reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand, resends
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
 -- name: lines
@@ -48,7 +48,8 @@ FROM needs WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, messag
 
 -- name: payments
 -- The payment versions of a span of cases: what was stored when they were made, then what became of them.
-SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, state, superseded
+SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, position, state,
+       superseded
 FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, listed;
 
 -- name: receipts

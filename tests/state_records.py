@@ -14,7 +14,7 @@ from kvitt.rules.values import LineId
 from kvitt.wire import topics
 from kvitt.wire.order_xml import encode_line_id
 
-OPERATOR = Operator("kari", "kvitt takes over")
+OPERATOR = Operator("kari", "kvitt takes over", "ola")
 LINE = "850a4857-fa4e-4d0d-934a-240f7c76c8a4"
 
 CONTRACT = """{"dryrun":false,"originalKey":"0197","fagsystem":"DAGPENGER","uid":"26c8ad95-1731-e800-abd5-ba92ec6aad86","action":"CREATE",

@@ -4,8 +4,9 @@ The environment names a setting `KVITT_` and its name in capitals, one of a sect
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import time
 from pathlib import Path
 from types import UnionType
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from kvitt.environment import PREFIX, config_in, meant, settings_in
 from kvitt.errors import BadSettings
 
 FILE: Final = Path("kvitt.toml")
@@ -206,13 +208,20 @@ _QUEUE_PORTS: Final = {"stomp": 61613, "mq": 1414}
 def load_settings(file: Path | None = None, **overrides: object) -> Settings:
     """The settings from `file` (None: the one that KVITT_CONFIG names, or kvitt.toml if it is there), the environment, and `overrides`
     (None = not given). Raises BadSettings naming the file or variable, the setting and the rule.
+
+    What is empty is no value, except where empty is the default: nothing that was not said is taken for a choice.
     """
-    named = file or (Path(os.environ["KVITT_CONFIG"]) if "KVITT_CONFIG" in os.environ else None)
+    from_environment = config_in(os.environ)
+    named = file or (Path(from_environment) if from_environment else None)
     found = _read(named or FILE) if named or FILE.exists() else {}
     source = str(named or FILE)
     _refuse_misplaced(found, source)
+    _refuse_empty(found, Settings, source)
     _overlay(found)
     given = {name: value for name, value in overrides.items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, str) and not value.strip():
+            raise BadSettings(f"{_option(name)} is empty: leave it out, or give it a value")
     found.update(given)
     return _completed(_convert(found, source, given))
 
@@ -262,22 +271,34 @@ def _refuse_misplaced(found: Mapping[str, Any], source: str) -> None:
             raise BadSettings(f"{source}: {section} is a section, [{section}], and no value")
 
 
+def _refuse_empty(found: Mapping[str, Any], kind: type[Struct], source: str, section: str = "") -> None:
+    for field in msgspec.structs.fields(kind):
+        value = found.get(field.name)
+        if field.name in _SECTIONS and isinstance(value, dict):
+            _refuse_empty(value, _SECTIONS[field.name], source, f"[{field.name}] ")
+        elif isinstance(value, str) and not value.strip() and field.default != "":
+            raise BadSettings(f"{source}: {section}{field.name} is empty: leave it out, or give it a value")
+
+
 def _overlay(found: dict[str, Any]) -> None:
-    """Puts what the environment names over what the file says."""
-    for name, kind in _SECTIONS.items():
-        given = _from_environment(f"KVITT_{name.upper()}_", kind)
-        if given:
-            found[name] = {**found.get(name, {}), **given}
-    found.update(_from_environment("KVITT_", Settings))
+    """Puts what the environment names over what the file says. Raises BadSettings for a name that is none."""
+    places = dict(_variables())
+    for variable, value in settings_in(os.environ, places).items():
+        section, name = places[variable]
+        if section:
+            found[section] = {**found.get(section, {}), name: value}
+        else:
+            found[name] = value
 
 
-def _from_environment(prefix: str, kind: type[Struct]) -> dict[str, str]:
-    fields = msgspec.structs.fields(kind)
-    return {
-        field.name: os.environ[f"{prefix}{field.name.upper()}"]
-        for field in fields
-        if field.name not in _SECTIONS and not _is_table(field.type) and f"{prefix}{field.name.upper()}" in os.environ
-    }
+def _variables() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Every variable that sets something, with the section ("" for none) and the name of what it sets."""
+    kinds: Mapping[str, type[Struct]] = {"": Settings, **_SECTIONS}
+    for section, kind in kinds.items():
+        prefix = f"{PREFIX}{section.upper()}_" if section else PREFIX
+        for field in msgspec.structs.fields(kind):
+            if (section or field.name not in _SECTIONS) and not _is_table(field.type):
+                yield f"{prefix}{field.name.upper()}", (section, field.name)
 
 
 def _is_table(kind: Any) -> bool:
@@ -290,13 +311,24 @@ def _convert(found: Mapping[str, Any], file: str, options: Container[str]) -> Se
         return msgspec.convert(found, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
         setting = str(error).partition(" - at `$.")[2].rstrip("`")
-        raise BadSettings(f"{_said_by(setting, file, options)}: {error}") from None
+        raise BadSettings(f"{_said_by(setting, file, options)}: {error}{_nearest(str(error), setting)}") from None
+
+
+def _nearest(said: str, section: str) -> str:
+    """What an unknown key of the file was meant to be."""
+    unknown = re.search(r"unknown field `(.*?)`", said)
+    kind = _SECTIONS.get(section, Settings)
+    return meant(unknown[1], [field.name for field in msgspec.structs.fields(kind)]) if unknown else ""
+
+
+def _option(setting: str) -> str:
+    return "--database" if setting == "database_url" else f"--{setting}"
 
 
 def _said_by(setting: str, file: str, options: Container[str]) -> str:
     """Who said this: an option, a variable of the environment, or the file."""
     if setting in options:
-        return f"--{setting}"
+        return _option(setting)
     variable = f"KVITT_{setting.upper().replace('.', '_')}"
     return variable if variable in os.environ else file
 

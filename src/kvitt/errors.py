@@ -163,6 +163,20 @@ class NeedsSecondPerson(KvittError):
     doc = "errors#needs-second-person"
 
 
+class BadOperator(KvittError):
+    """Who acts, who approves it, or why is not named as it must be; `field` is `by`, `approved_by` or `reason`, `rule` what it breaks."""
+
+    code = "bad_operator"
+    status = 400
+    who = "operator"
+    doc = "errors#bad-operator"
+
+    def __init__(self, field: str, rule: str) -> None:
+        self.field = field
+        self.rule = rule
+        super().__init__(f"{field} {rule}")
+
+
 class DeadLetterNotFound(KvittError):
     """No dead letter has this number."""
 

@@ -1,8 +1,10 @@
 """Where log lines go: the ordinary log to standard error, the restricted one to a file of its own (design §11).
 
 Personal data is only ever written to the logger `kvitt.restricted`; that name decides the way, whatever level or form is asked for.
+What libraries say through the standard library's logging comes as lines of the same form.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+
+from kvitt.state_log import Level, StateLog
 
 RESTRICTED: Final = "kvitt.restricted"
 RESTRICTED_FILE: Final = "restricted.log"
@@ -89,6 +93,34 @@ class _Renderer:
         return render(logger, method, event)
 
 
+class _Libraries(logging.Handler):
+    """Takes what libraries say: that one has spoken, and of what kind of error; its words, which may quote anybody, are restricted."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._states, self._restricted = StateLog(structlog.get_logger("kvitt.libraries")), structlog.get_logger(f"{RESTRICTED}.libraries")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record; the same again and again is counted."""
+        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        where = {"library": record.name, "line": f"{record.module}:{record.lineno}"}
+        kind = where["line"], error
+        if self._states.enters(f"{record.name} {kind}", kind, level, "a library says", **where, error=error):
+            self._restricted.warning("a library says", **where, said=record.getMessage(), exc_info=record.exc_info or False)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is the standard library's
+        """A line that can not be made is not worth a traceback between the others."""
+
+
+def _hear_libraries() -> None:
+    """Instead of the handlers that there were, and of the standard library's last resort: raw lines to standard error."""
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, _Libraries)]:
+        root.removeHandler(handler)
+    root.addHandler(_Libraries())
+
+
 def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOLE) -> None:
     """From now on ordinary lines of `level` and above go to standard error in `form`, restricted ones to `data`/restricted.log (0600)."""
     ordinary, restricted = _Ordinary(), _Restricted(data / RESTRICTED_FILE)
@@ -110,3 +142,4 @@ def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOL
         wrapper_class=structlog.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    _hear_libraries()

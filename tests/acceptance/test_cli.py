@@ -114,6 +114,10 @@ def test_a_dead_letter_is_mended_and_replayed_once(hub: Path, tmp_path: Path) ->
     mended.write_bytes(whole)
     replay = ("dead", "replay", number, "--by", "ola", "--reason", "torn in transit", "--body", mended)
     assert "HTOHHÅ" in kvitt(hub, *replay, "--dry-run").stdout
+    for alone in ((), ("--approved-by", "Ola "), ("--approved-by", "оla")):
+        refused = kvitt(hub, *replay, *alone)
+        assert (refused.returncode, "needs_second_person" in refused.stderr) == (2, True)
+    replay = (*replay, "--approved-by", "kari")
     assert kvitt(hub, *replay).returncode == 0
     with running(hub, "topic", "helved.status.v1", "--from-start", "--follow", until='{"status":"OK","detaljer":{"ytelse":"HISTORISK"'):
         pass

@@ -17,7 +17,7 @@ from kvitt.cli.import_ import import_
 from kvitt.config import KafkaSettings, read_client_file
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.kafka_state import read_state
-from kvitt.errors import NotInThatState, TopicNotFound
+from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import Importing, StateRecord
 from kvitt.rules.values import Scheme
@@ -199,7 +199,9 @@ def test_the_command_reports_and_its_status_tells_of_faults(kafka: str, database
     arguments = ["helved", "--kafka", kafka, "--database", database]
     unnamed = CliRunner().invoke(import_, arguments)
     assert unnamed.exit_code == 2
-    assert "--by and --reason" in unnamed.output
+    assert "--by NAME --reason TEXT" in unnamed.output
+    alone = CliRunner().invoke(import_, [*arguments, "--by", "kari", "--reason", "kvitt takes over"])
+    assert isinstance(alone.exception, NeedsSecondPerson)
     looked = CliRunner().invoke(import_, [*arguments, "--dry-run"])
     assert looked.exit_code == 1, looked.output
     assert Oddity.NO_PERIODS.value in looked.output

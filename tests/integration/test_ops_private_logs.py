@@ -1,6 +1,7 @@
 """What a process logs while it works, at its most talkative: personal data, keys, case ids and bodies go to the restricted log only."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,12 +17,13 @@ from kvitt import logs
 from kvitt.app import Hub, operations
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.errors import CaseNotFound, LeaseLost
+from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
 from kvitt.hub.loop import run_loop
 from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.values import Scheme
+from kvitt.state_log import StateLog
 from kvitt.store.database import connect
 from kvitt.wire import topics
 from patience import until
@@ -37,9 +39,10 @@ Lines = Callable[[], list[Mapping[str, object]]]
 
 @pytest.fixture(autouse=True)
 def put_back() -> Iterator[None]:
-    before = structlog.get_config()
+    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
     yield
     structlog.configure(**before)
+    logging.getLogger().handlers[:] = handlers
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def test_an_alarm_names_the_order_and_nobody(database: str, lines: Lines) -> Non
         pytest.param(ValueError(f"invalid literal: {PERSON}"), False, id="words of anyone"),
         pytest.param(psycopg.DataError(f'invalid input: "{NAME}"'), False, id="words of the database about a value"),
         pytest.param(CaseNotFound("AAP", CASE), False, id="ours, about what a sender named"),
-        pytest.param(LeaseLost("sender is held by another process"), True, id="ours, about ourselves"),
+        pytest.param(NotBegun("tbd.rapid.v1 partition 0"), True, id="ours, about ourselves"),
         pytest.param(ConnectionRefusedError("queue refused"), True, id="a connection"),
         pytest.param(psycopg.OperationalError("server closed the connection"), True, id="a server"),
     ],
@@ -166,6 +169,37 @@ def test_why_a_role_starts_anew_is_told_in_the_open_only_if_it_can_quote_nobody(
     assert (line["event"], line["error"]) == ("role starts anew", type(error).__name__)
     assert (line["reason"] == str(error)) is in_the_open
     assert (str(error) in restricted(tmp_path).replace('\\"', '"')) is not in_the_open
+
+
+class NeverWaits(threading.Event):
+    """Whoever waits for it is told at once how it stands."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - the name is the standard library's
+        return self.is_set()
+
+
+def test_a_role_tells_what_changes_and_not_each_round(lines: Lines) -> None:
+    stop, moment = NeverWaits(), [0.0]
+    held, broken = LeaseLost("relay is held by another process"), ConnectionRefusedError("queue refused")
+    rounds = iter([held] * 500 + [None] + [broken] * 500 + [None] * 3)
+
+    def step() -> int:
+        moment[0] += 1
+        failure = next(rounds, None)
+        if failure:
+            raise failure
+        if moment[0] == 1004:
+            stop.set()
+        return 1
+
+    run_loop("relay", lambda: nullcontext(step), stop, StateLog(structlog.get_logger("kvitt.hub.loop"), clock=lambda: moment[0]))
+    told = [(line["level"], line["event"], line.get("error")) for line in lines()]
+    assert told == [
+        ("info", "role stands by", None),
+        ("info", "role takes over", None),
+        ("warning", "role starts anew", "ConnectionRefusedError"),
+        ("info", "role works again", None),
+    ]
 
 
 def _unanswered(connection: psycopg.Connection[tuple[object, ...]]) -> object:

@@ -57,7 +57,9 @@ def test_what_can_not_be_done_is_told_in_one_line_with_its_place(database: str, 
 
 def test_who_decides_where_fees_go_is_named_with_a_second_person_and_stands_in_the_audit_chain(database: str) -> None:
     assert "say who loads it and why" in party(database, "load", FILE, fails=2)
-    assert "name another person" in party(database, "load", FILE, "--by", "kari", "--reason", "new", "--approved-by", "kari", fails=2)
+    assert "name another person" in party(
+        database, "load", FILE, "--by", "kari", "--reason", "new terms", "--approved-by", "Kari ", fails=2
+    )
     party(database, "load", FILE, *WHO)
     party(database, "load", FILE, *WHO)
     with connect(database) as connection:

@@ -23,7 +23,7 @@ BY = ("--by", "kari", "--approved-by", "ola", "--reason", "as agreed")
 def shop(server: str, template: str) -> Iterator[str]:
     """A database in which the example's party is loaded, and its shop has earned 10,000.00."""
     with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
-        kvitt(conninfo, "party", "load", str(EXAMPLES / "parties.toml"), "--by", "kari", "--reason", "new", "--approved-by", "ola")
+        kvitt(conninfo, "party", "load", str(EXAMPLES / "parties.toml"), "--by", "kari", "--reason", "new terms", "--approved-by", "ola")
         with connect(conninfo) as connection:
             row = connection.execute(
                 "SELECT account_id FROM ledger.accounts WHERE request_key LIKE 'party/party-1/shop-1/settlement%'"
@@ -58,7 +58,9 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     before = payout(shop, "list")
     shown = payout(shop, *NEW, "--amount", "250000", "--id", "cli-1", "--dry-run")
     assert "would be unpaid" in shown
-    assert re.search(r"1,000,000 +1,000,000 +1,000,000 +1,000,000 +7\d\d,\d{3} +1,000,000", shown)
+    assert "2,480.00 RUB to tool" in shown
+    assert "fee 32.50 RUB" in shown
+    assert re.search(r"10,000\.00 +10,000\.00 +10,000\.00 +10,000\.00 +7,\d{3}\.\d\d +10,000\.00", shown)
     assert payout(shop, "list") == before
     assert "payout cli-1 is unpaid" in payout(shop, *NEW, "--amount", "250000", "--id", "cli-1")
     assert "payout cli-1 is paid" in payout(shop, "paid", "cli-1", *BY)
@@ -66,7 +68,7 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     assert json.loads(payout(shop, "confirm", "cli-1", *BY, "--json"))["status"] == "confirmed"
     assert "is confirmed already; nothing would be done" in payout(shop, "confirm", "cli-1", "--dry-run")
     moved_back = payout(shop, "cancel", "cli-1", "--details", "sent back", "--dry-run")
-    assert re.search(r"7\d\d,\d{3} +7\d\d,\d{3} +7\d\d,\d{3} +1,000,000 +1,000,000 +1,000,000", moved_back)
+    assert re.search(r"7,\d{3}\.\d\d +7,\d{3}\.\d\d +7,\d{3}\.\d\d +10,000\.00 +10,000\.00 +10,000\.00", moved_back)
     assert "payout cli-1 is cancelled" in payout(shop, "cancel", "cli-1", "--details", "sent back", *BY)
     page = payout(shop, "show", "cli-1")
     assert re.findall(r"^ *(\d) +\S+ \S+ +(\w+)", page, re.MULTILINE) == [
@@ -76,7 +78,7 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
         ("3", "cancelled"),
     ]
     assert "is cancelled: sent back" in page
-    assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "lost")
+    assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost")
     assert check(shop).differences == ()
 
 
@@ -98,7 +100,7 @@ def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:
         ((*NEW, "--amount", "0"), 2, "insufficient_funds"),
         ((*NEW, "--amount", "1000", "--id", "x" * 58), 2, "at most 57 characters (invalid_payout"),
         (("show", "p-404"), 2, "payoutId='p-404' (payout_not_found"),
-        (("confirm", "p-404", "--by", "kari", "--reason", "why"), 2, "needs_second_person"),
+        (("confirm", "p-404", "--by", "kari", "--reason", "as agreed"), 2, "needs_second_person"),
         (("confirm", "p-404"), 2, "name who does it and why"),
         (("paid", "p-404", *BY), 2, "payout_not_found"),
     ],

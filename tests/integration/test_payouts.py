@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from kvitt.errors import (
+    BadOperator,
     InsufficientFunds,
     InvalidPayout,
     KvittError,
@@ -150,7 +151,7 @@ def test_no_method_finds_what_is_not_there(stage: PayoutStage) -> None:
         stage.payouts.confirm,
         lambda payout_id: stage.payouts.cancel(payout_id, "why"),
         lambda payout_id: stage.payouts.paid(payout_id, **PAID),
-        lambda payout_id: stage.payouts.republish(payout_id, "kari", "why"),
+        lambda payout_id: stage.payouts.republish(payout_id, "kari", "asked for"),
         stage.payouts.events,
     )
     for act in acts:
@@ -180,9 +181,12 @@ def test_cancelling_needs_details_that_can_be_told(stage: PayoutStage, details: 
 
 def test_an_operator_marks_as_paid_what_another_approves_and_it_is_audited(stage: PayoutStage) -> None:
     stage.payouts.create(wanted())
-    for approved_by in (None, "", "kari"):
+    for approved_by in (None, "kari", "KARI", "k\u200bari", "kаrі"):
         with pytest.raises(NeedsSecondPerson):
             stage.payouts.paid("p-1", "kari", "the bank has it", approved_by)
+    for by, reason, approved_by in (("kari", "the bank has it", " "), ("\u200b", "the bank has it", "ola"), ("kari", "- - -", "ola")):
+        with pytest.raises(BadOperator):
+            stage.payouts.paid("p-1", by, reason, approved_by)
     stage.payouts.paid("p-1", **PAID)
     assert stage.payouts.get("p-1").status is PayoutStatus.PAID
     with pytest.raises(PayoutInOtherState):

@@ -1,6 +1,7 @@
 """Where log lines go: what may hold personal data goes to a file that only its owner may read, and nowhere else."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from kvitt import logs
 
 @pytest.fixture(autouse=True)
 def put_back() -> Iterator[None]:
-    before = structlog.get_config()
+    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
     yield
     structlog.configure(**before)
+    logging.getLogger().handlers[:] = handlers
 
 
 def test_restricted_lines_go_to_their_file_only_whatever_the_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,3 +58,30 @@ def test_a_failure_is_told_without_the_values_of_variables(tmp_path: Path, capsy
     said = capsys.readouterr().err
     assert "ValueError" in said
     assert "tmp_path" not in said
+
+
+def test_what_libraries_say_is_a_line_like_ours_without_their_words_and_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up(tmp_path, level="info", form=logs.LogForm.JSON)
+    logs.set_up(tmp_path, level="info", form=logs.LogForm.JSON)
+    for number in range(100):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received of %s, number %d", "01810112345", number)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["library"], told["level"]) == ("a library says", "uvicorn.error", "warning")
+    (kept,) = (tmp_path / logs.RESTRICTED_FILE).read_text("utf-8").splitlines()
+    assert json.loads(kept)["said"] == "Invalid HTTP request received of 01810112345, number 0"
+
+
+def test_what_went_wrong_in_a_library_is_named_in_the_open_and_told_whole_in_the_restricted_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up(tmp_path, level="info", form=logs.LogForm.JSON)
+    try:
+        int("01810112345x")
+    except ValueError:
+        logging.getLogger("asyncio").exception("Task exception was never retrieved")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (json.loads(line)["error"], "01810112345" in line) == ("ValueError", False)
+    assert "invalid literal" in (tmp_path / logs.RESTRICTED_FILE).read_text("utf-8")

@@ -1,8 +1,11 @@
 """The command line: one module per group of commands; each imports what it needs when it runs, so that the help is quick."""
 
+import click
+
 from kvitt.cli.alarm import alarm
 from kvitt.cli.case import case
 from kvitt.cli.check import check
+from kvitt.cli.completion import completion
 from kvitt.cli.db import db
 from kvitt.cli.dead import dead
 from kvitt.cli.demo import demo
@@ -49,7 +52,9 @@ for _command in (
     party,
     token,
     payout,
+    completion,
 ):
     main.add_command(_command)
+click.version_option(package_name="kvitt", message="%(prog)s %(version)s")(main)
 
 __all__ = ["main"]

@@ -1,13 +1,27 @@
 """`kvitt alarm`: orders that have waited too long for their receipt."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kvitt.cli.shell import console, example, located, opened
+from kvitt.cli.listing import LOOK_FURTHER, Column, json_option, limit_option, print_list
+from kvitt.cli.shell import example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
+
+
+_ALARMS: Final = (
+    Column("order_id", "order"),
+    Column("state"),
+    Column("case_id", "case"),
+    Column("area"),
+    Column("sent_at", "sent"),
+    Column("raised_at", "raised"),
+    Column("cleared_at", "cleared"),
+    Column("scheme"),
+    Column("alarm_no", "no"),
+)
 
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
@@ -16,25 +30,16 @@ def alarm() -> None:
 
 
 @alarm.command("list", epilog=example("kvitt alarm list", "kvitt alarm list --cleared --limit 500"))
-@click.option("--cleared", is_flag=True, help="Those that are over as well, newest first.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option("--cleared", is_flag=True, help="Those that are over as well.")
+@limit_option
+@json_option
 @located
-def list_alarms(settings: "Settings", *, cleared: bool, limit: int) -> None:
-    """List the standing alarms, longest waiting first."""
-    from rich import box
-    from rich.table import Table
-
+def list_alarms(settings: "Settings", *, cleared: bool, limit: int, as_json: bool) -> None:
+    """List the standing alarms, newest first."""
     from kvitt.ops import alarms
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo, application="kvitt operator") as connection:
-        found = alarms.list_alarms(connection, cleared=cleared, limit=limit)
-    if not found:
-        click.echo("there has been no alarm" if cleared else "no alarm stands")
-        return
-    table = Table("no", "order", "area", "state", "sent", "raised", "cleared", box=box.SIMPLE_HEAD)
-    for each in found:
-        over = f"{each.cleared_at:%Y-%m-%d %H:%M:%S}" if each.cleared_at else ""
-        moments = f"{each.sent_at:%Y-%m-%d %H:%M:%S}", f"{each.raised_at:%Y-%m-%d %H:%M:%S}", over
-        table.add_row(str(each.alarm_no), each.order_id, each.area, each.state, *moments)
-    console().print(table)
+        found = alarms.list_alarms(connection, cleared=cleared, limit=limit + LOOK_FURTHER)
+    nothing = "there has been no alarm" if cleared else "no alarm stands"
+    print_list(_ALARMS, found, limit=limit, as_json=as_json, nothing=nothing)

@@ -1,79 +1,88 @@
 """A schedule drawn for the eye: a week to a row, what is due on each day, weeks that look alike folded into one row."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from itertools import groupby
 from typing import Final
 
-from msgspec import Struct
-from rich import box
-from rich.table import Table
-from rich.text import Text
+import click
 
-ONE_DAY: Final = timedelta(days=1)
-_WEEK: Final = timedelta(days=7)
+from kvitt.cli.listing import cell_width, terminal_width
+from kvitt.cli.money import kroner
+from kvitt.cli.text import shown
+from kvitt.rules.schedule import Beyond, Due
+
+_DAYS_OF_WEEK: Final = 7
 _FOLD_FROM: Final = 3
+_LEAST_CELL: Final = 4
 _STYLES: Final = ("green", "cyan", "magenta", "yellow", "blue")
-_MOST_DAYS: Final = 366 * 20
-"""A schedule is drawn for so many days; a line without end would be drawn for ever."""
-
-
-class Due(Struct, frozen=True):
-    """Whole kroner due on a day for something that has a name."""
-
-    day: date
-    amount: int
-    name: str
-
-
-def due_days(rate: str, start: date, end: date) -> Iterable[date]:
-    """The days on which a rate of the rail falls due: each (DAG7), each weekday (DAG), the first of each month (MND), once (ENG)."""
-    if rate not in ("DAG", "DAG7", "MND"):
-        yield start
-        return
-    for offset in range(min((end - start).days + 1, _MOST_DAYS)):
-        day = start + offset * ONE_DAY
-        if rate == "DAG7" or (rate == "DAG" and day.isoweekday() <= 5) or (rate == "MND" and (offset == 0 or day.day == 1)):
-            yield day
-
-
-def draw(dues: Sequence[Due], title: str = "") -> Table:
-    """The calendar of these days; each name has a colour, amounts of one day are added up. Empty weeks between others are folded too."""
-    table = Table(box=box.SIMPLE, title=title or None, title_justify="left", pad_edge=False)
-    table.add_column("week of", style="dim")
-    for name in ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"):
-        table.add_column(name, justify="right", min_width=4)
-    table.add_column("", style="dim")
-    if not dues:
-        table.add_row("nothing is due", *[""] * 8)
-        return table
-    styles = {name: _STYLES[place % len(_STYLES)] for place, name in enumerate(sorted({due.name for due in dues}))}
-    for cells, group in groupby(_weeks(dues, styles), key=lambda week: week[1]):
-        weeks = list(group)
-        if len(weeks) < _FOLD_FROM:
-            for monday, _ in weeks:
-                table.add_row(f"{monday:%Y-%m-%d}", *_texts(cells), "")
-        else:
-            table.add_row(f"{weeks[0][0]:%Y-%m-%d}", *_texts(cells), f"× {len(weeks)} weeks")
-    if len(styles) > 1:
-        table.caption = Text("  ").join(Text(name, style) for name, style in styles.items())
-        table.caption_justify = "left"
-    return table
-
+_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
 _Cell = tuple[int, str]
+_Week = tuple[_Cell, ...]
 
 
-def _weeks(dues: Sequence[Due], styles: dict[str, str]) -> Iterable[tuple[date, tuple[_Cell, ...]]]:
-    by_day: dict[date, _Cell] = {}
+def draw(dues: Sequence[Due], title: str = "", beyond: Beyond | None = None) -> Iterator[str]:
+    """The calendar of these days; each name has a colour, amounts of one day are added up. Empty weeks between others are folded too.
+
+    Where a week has not room on a line, its days stand below each other. `beyond` is what was not expanded; the page says so.
+    """
+    if title:
+        yield f"\n{shown(title)} (kroner)"
+    if not dues:
+        yield "nothing is due"
+    else:
+        styles = {name: _STYLES[place % len(_STYLES)] for place, name in enumerate(sorted({due.name for due in dues}))}
+        yield from _rows(list(_weeks(dues, styles)))
+        if len(styles) > 1:
+            yield "  ".join(click.style(shown(name), fg=style) for name, style in styles.items())
+    if beyond is not None:
+        yield f"… until {beyond.until}, not drawn after {beyond.after}"
+
+
+def _weeks(dues: Sequence[Due], styles: dict[str, str]) -> Iterable[tuple[int, _Week]]:
+    """Each week from the first to the last, by the ordinal of its Monday."""
+    by_day: dict[int, _Cell] = {}
     for due in dues:
-        amount, _ = by_day.get(due.day, (0, ""))
-        by_day[due.day] = (amount + due.amount, styles[due.name])
-    monday = min(by_day) - min(by_day).weekday() * ONE_DAY
-    while monday <= max(by_day):
-        yield monday, tuple(by_day.get(monday + place * ONE_DAY, (0, "dim")) for place in range(7))
-        monday += _WEEK
+        day = due.day.toordinal()
+        by_day[day] = (by_day.get(day, (0, ""))[0] + due.amount, styles[due.name])
+    first = min(by_day) - date.fromordinal(min(by_day)).weekday()
+    for monday in range(first, max(by_day) + 1, _DAYS_OF_WEEK):
+        yield monday, tuple(by_day.get(day, (0, "")) for day in range(monday, monday + _DAYS_OF_WEEK))
 
 
-def _texts(cells: Sequence[_Cell]) -> list[Text]:
-    return [Text(str(amount) if amount else "·", style) for amount, style in cells]
+def _rows(weeks: Sequence[tuple[int, _Week]]) -> Iterator[str]:
+    room = max([_LEAST_CELL, *(cell_width(kroner(amount)) for _, cells in weeks for amount, _ in cells)])
+    folded = [(cells, [monday for monday, _ in group]) for cells, group in groupby(weeks, key=lambda week: week[1])]
+    width = terminal_width()
+    if width is not None and len("2025-06-02") + _DAYS_OF_WEEK * (room + 2) + len("  × 1234 weeks") > width:
+        yield from _as_list(weeks)
+        return
+    yield "week of     " + "  ".join(name.rjust(room) for name in _NAMES)
+    for cells, mondays in folded:
+        drawn = "  ".join(_drawn(cell, room) for cell in cells)
+        if len(mondays) < _FOLD_FROM:
+            for monday in mondays:
+                yield f"{date.fromordinal(monday)}  {drawn}"
+        else:
+            yield f"{date.fromordinal(mondays[0])}  {drawn}  × {len(mondays)} weeks"
+
+
+def _as_list(weeks: Sequence[tuple[int, _Week]]) -> Iterator[str]:
+    """Days below each other, those that follow each other with the same amount on one line."""
+    days = [(monday + place, cell) for monday, cells in weeks for place, cell in enumerate(cells) if cell[0]]
+    for _, group in groupby(enumerate(days), key=lambda each: (each[1][0] - each[0], each[1][1])):
+        run = [day for _, day in group]
+        (first, cell), last = run[0], run[-1][0]
+        amount = _drawn(cell, 0)
+        yield (
+            f"{date.fromordinal(first)}  {amount}"
+            if first == last
+            else f"{date.fromordinal(first)} to {date.fromordinal(last)}  {amount} a day"
+        )
+
+
+def _drawn(cell: _Cell, room: int) -> str:
+    amount, style = cell
+    text = (kroner(amount) if amount else "·").rjust(room)
+    return click.style(text, fg=style) if style else text

@@ -2,47 +2,73 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
+from typing import Final
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-
-from kvitt.cli.calendar import Due, draw
+from kvitt.cli.calendar import draw
+from kvitt.cli.listing import Column, Kind, folded, table, terminal_width
+from kvitt.cli.money import kroner
+from kvitt.cli.text import moment, shown
 from kvitt.hub.history import CaseHistory, Event, Happening, OrderOfCase, PaymentOfCase, Told
+from kvitt.rules.schedule import Schedule, expand
 
 _ToldAt = dict[tuple[datetime, int | None, str], Told]
+_LEAST_ROOM: Final = 40
+_ORDERS: Final = (
+    Column("order_id", "order"),
+    Column("number", "no"),
+    Column("area"),
+    Column("state"),
+    Column("made_at", "made"),
+    Column("settled_at", "settled"),
+    Column("held_for", kind=Kind.TEXT, show=lambda order: "; ".join(reason.text for reason in order.held_for)),
+)
 
 
-def page(found: CaseHistory) -> Iterator[RenderableType]:
-    """The parts of the page, top to bottom. It names no person; `--json` has the whole messages."""
+def page(found: CaseHistory) -> Iterator[str]:
+    """The parts of the page, top to bottom. It names no person that is paid; `--json` has the whole messages."""
     areas = f", known to the rail in {', '.join(found.areas)}" if found.areas else ", not known to the rail"
-    yield f"{found.scheme.value} case {found.case_id}{areas}"
+    yield shown(f"{found.scheme.value} case {found.case_id}{areas}")
     yield f"{len(found.messages)} messages, {len(found.orders)} orders, {len(found.receipts)} receipts; {found.open_orders} orders open"
-    yield _course(found)
-    yield draw(dues_of(found.accepted), "accepted, day by day")
+    if found.orders:
+        yield ""
+        yield from table(_ORDERS, found.orders, terminal_width())
+    yield ""
+    yield from _course(found)
+    accepted, pending = schedule_of(found.accepted), schedule_of(found.pending)
+    yield from draw(accepted.days, "accepted, day by day", accepted.beyond)
     if found.pending:
-        yield draw(dues_of(found.pending), "pending, until the receipt of its order")
+        yield from draw(pending.days, "pending, until the receipt of its order", pending.beyond)
     for message in found.waiting:
-        yield f"waits: message {message.message_no} under key {message.key}, since {message.received_at:%Y-%m-%d %H:%M:%S}"
+        yield shown(f"waits: message {message.message_no} under key {message.key}, since {moment(message.received_at)}")
 
 
-def dues_of(payments: Sequence[PaymentOfCase]) -> list[Due]:
+def schedule_of(payments: Sequence[PaymentOfCase]) -> Schedule:
     """What versions of payments pay, day by day."""
-    return [Due(day.day, day.amount, each.document.benefit) for each in payments for day in each.schedule_days]
+    return expand([*chain.from_iterable(each.owed for each in payments)])
 
 
-def _course(found: CaseHistory) -> Table:
+def _course(found: CaseHistory) -> Iterator[str]:
     orders = {each.order_id: each for each in found.orders}
+    places = {line.line_id: (order.number, line.position) for order in found.orders for line in order.lines if line.ceased_from is None}
     told: _ToldAt = {(each.made_at, each.message_no, each.answer.status.value): each for each in found.told}
-    table = Table("time (UTC)", "what", "about", box=box.SIMPLE_HEAD, pad_edge=False)
+    yield f"{'time (UTC)':<23}  {'what':<9}  about"
+    yield "─" * 72
     for event in found.events:
         # The audit chain tells the same once more, for proof and not for reading.
-        if event.what is not Happening.NOTED:
-            table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], event.what.value, _about(event, told))
-            if event.what is Happening.ORDERED and event.order_id:
-                for line in _lines(orders[event.order_id]):
-                    table.add_row("", "", line)
-    return table
+        if event.what is Happening.NOTED:
+            continue
+        yield from _row(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], event.what.value, _about(event, told))
+        if event.what is Happening.ORDERED and event.order_id:
+            for line in _lines(orders[event.order_id], places):
+                yield from _row("", "", line)
+
+
+def _row(time: str, what: str, about: str) -> Iterator[str]:
+    indent = f"{'':<23}  {'':<9}  "
+    width = terminal_width()
+    for number, part in enumerate(folded(shown(about), max(width - len(indent), _LEAST_ROOM)) if width else [shown(about)]):
+        yield f"{indent}{part}".rstrip() if number else f"{time:<23}  {what:<9}  {part}"
 
 
 def _about(event: Event, told: _ToldAt) -> str:
@@ -55,8 +81,16 @@ def _about(event: Event, told: _ToldAt) -> str:
     return f"{about}: [{error.status}] {error.text}" if error else about
 
 
-def _lines(order: OrderOfCase) -> Iterator[str]:
+def _lines(order: OrderOfCase, places: dict[str, tuple[int, int]]) -> Iterator[str]:
+    """Lines by their places, which a person can follow; `kvitt order show` has their ids."""
     for line in order.lines:
         ceases = f", ceases from {line.ceased_from}" if line.ceased_from else ""
-        follows = f", after {line.refers_to[:8]}" if line.refers_to else ""
-        yield f"  line {line.line_id[:8]}  {line.class_code} {line.amount} from {line.start_on} to {line.end_on}{ceases}{follows}"
+        follows = _named(places.get(line.refers_to), order.number) if line.refers_to else ""
+        days = f"from {line.start_on} to {line.end_on}"
+        yield f"line {line.position}  {line.class_code} {kroner(line.amount)} {days}{ceases}{follows}"
+
+
+def _named(place: tuple[int, int] | None, number: int) -> str:
+    if place is None:
+        return ", after a line of before"
+    return f", after line {place[1]}" + ("" if place[0] == number else f" of order {place[0]}")

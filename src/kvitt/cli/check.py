@@ -23,6 +23,6 @@ def check(settings: "Settings") -> None:
     with opened(settings) as conninfo:
         report = check_with_progress(conninfo, visible=sys.stderr.isatty())
         compared = compare_with_rail(conninfo)
-    print_page(*page(report, compared, _SHOWN))
+    print_page(page(report, compared, _SHOWN))
     if not report.clean or compared.count:
         sys.exit(BAD_RESULT)

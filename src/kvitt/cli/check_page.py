@@ -1,12 +1,13 @@
 """What a check proved, as a page."""
 
 from collections.abc import Iterator
+from typing import Final
 
-from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
+from kvitt.cli.listing import Column, Kind, table
+from kvitt.cli.text import shown
 from kvitt.hub.check import Report, check
 from kvitt.rail.comparison import Compared, compare
 from kvitt.store.database import connect
@@ -26,21 +27,19 @@ def compare_with_rail(conninfo: str) -> Compared:
         return compare(connection)
 
 
-def page(report: Report, compared: Compared, shown: int) -> Iterator[RenderableType]:
-    """What was looked at, then the first `shown` differences of each kind of proof, then the verdict."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("looked at")
-    table.add_column("rows", justify="right")
-    for name in report.counts.__struct_fields__:
-        table.add_row(name.replace("_", " "), f"{getattr(report.counts, name):,}")
-    table.add_row("payments compared with the rail", f"{compared.payments:,}")
-    yield table
-    for each in report.differences[:shown]:
-        yield f"differs: {each.kind.value} {each.subject} of case number {each.case}: {each.text}"
-    for difference in compared.differences[:shown]:
-        yield f"differs: payment {difference.payment_id} of case {difference.case_id} in {difference.area}: {difference.text}"
+def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
+    """What was looked at, then the first `shown_most` differences of each kind of proof, then the verdict."""
+    counts = [(name.replace("_", " "), getattr(report.counts, name)) for name in report.counts.__struct_fields__]
+    yield from table(_COUNTS, [*counts, ("payments compared with the rail", compared.payments)])
+    for each in report.differences[:shown_most]:
+        yield shown(f"differs: {each.kind.value} {each.subject} of case number {each.case}: {each.text}")
+    for difference in compared.differences[:shown_most]:
+        yield shown(f"differs: payment {difference.payment_id} of case {difference.case_id} in {difference.area}: {difference.text}")
     count = sum(report.by_kind.values()) + compared.count
     if compared.in_motion:
         yield f"left out: {compared.in_motion} cases with an order on its way"
     by_kind = ", ".join(f"{number} {kind.value}" for kind, number in report.by_kind.items())
     yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
+
+
+_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Kind.NUMBER, of=lambda row: row[1]))

@@ -2,53 +2,88 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.arguments import NUMBER, content_of, existing_file
+from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
+from kvitt.cli.shell import example, located, opened
+from kvitt.cli.text import moment, shown_bytes, shown_lines
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
 
 
-@click.group(
-    epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "torn in transit" --body fixed.json')
+def _state(letter: Any) -> str:
+    return f"{letter.state}" if letter.closed_by is None else f"{letter.state} by {letter.closed_by}"
+
+
+def _came_on(letter: Any) -> str:
+    return f"{letter.source} {letter.partition}:{letter.position}"
+
+
+_ABOUT: Final = (
+    Column("dead_no", "no", of=lambda letter: letter.number),
+    Column("at", "came"),
+    Column("source", "on", show=_came_on),
+    Column("partition", kind=Kind.HIDDEN),
+    Column("position", kind=Kind.HIDDEN),
+    Column("key", kind=Kind.HIDDEN, of=lambda letter: None if letter.key is None else letter.key.decode(errors="backslashreplace")),
 )
+_END: Final = (
+    Column("message_no", kind=Kind.HIDDEN),
+    Column("closed_at", kind=Kind.HIDDEN),
+    Column("closed_by", kind=Kind.HIDDEN),
+    Column("note", kind=Kind.HIDDEN),
+)
+_LETTERS: Final = (
+    *_ABOUT,
+    Column("size_bytes", "bytes", Kind.NUMBER, of=lambda letter: letter.size),
+    Column("state", show=_state),
+    Column("reason", "why", Kind.TEXT),
+    *_END,
+)
+_LETTER: Final = (
+    Column("dead_no", "dead letter", of=lambda letter: letter.number),
+    *_ABOUT[1:5],
+    Column("key", of=_ABOUT[5].of, show=lambda letter: shown_bytes(letter.key)),
+    Column("reason", "why", Kind.TEXT),
+    Column("state", show=lambda letter: f"{_state(letter)} {moment(letter.closed_at)}".rstrip()),
+    Column("note", "because", Kind.TEXT),
+    *_END[:3],
+    Column("body", kind=Kind.HIDDEN, of=lambda letter: letter.body.decode(errors="backslashreplace")),
+)
+
+
+@click.group(epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "the hub was too old"'))
 def dead() -> None:
     """Look at dead letters, mend and replay them."""
 
 
 @dead.command("list", epilog=example("kvitt dead list", "kvitt dead list --all"))
 @click.option("--all", "everything", is_flag=True, help="Those that were replayed, too.")
+@limit_option
+@json_option
 @located
-def list_letters(settings: "Settings", *, everything: bool) -> None:
-    """List the dead letters that are open."""
-    from rich import box
-    from rich.table import Table
-
+def list_letters(settings: "Settings", *, everything: bool, limit: int, as_json: bool) -> None:
+    """List the dead letters that are open, newest first."""
     from kvitt.app import utc_now
     from kvitt.hub.dead import OPEN, DeadLetters
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN)
-    if not letters:
-        click.echo("there are no dead letters" if everything else "there are no open dead letters")
-        return
-    table = Table("no", "came", "at", "bytes", "why", "state", box=box.SIMPLE_HEAD)
-    for each in letters:
-        state = each.state if each.closed_by is None else f"{each.state} by {each.closed_by}"
-        place = f"{each.source} {each.partition}:{each.position}"
-        table.add_row(str(each.number), f"{each.at:%Y-%m-%d %H:%M:%S}", place, str(each.size), each.reason, state)
-    print_page(table)
+        letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
+    nothing = "there are no dead letters" if everything else "there are no open dead letters"
+    print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
 
 
 @dead.command(epilog=example("kvitt dead show 3", "kvitt dead show 3 --raw > message.json"))
-@click.argument("number", type=int)
-@click.option("--raw", is_flag=True, help="Only the bytes as they came.")
+@click.argument("number", type=NUMBER)
+@click.option("--raw", is_flag=True, help="Only the bytes as they came, for a pipe: a terminal would obey what is in them.")
+@json_option
 @located
-def show(settings: "Settings", *, number: int, raw: bool) -> None:
+def show(settings: "Settings", *, number: int, raw: bool, as_json: bool) -> None:
     """Show dead letter NUMBER with the bytes that could not be read."""
     from kvitt.app import utc_now
     from kvitt.hub.dead import DeadLetters
@@ -58,31 +93,35 @@ def show(settings: "Settings", *, number: int, raw: bool) -> None:
         letter = DeadLetters(connection, utc_now).find(number)
     if raw:
         sys.stdout.buffer.write(letter.body)
-        return
-    click.echo(f"dead letter {letter.number}, {letter.state}: {letter.reason}")
-    click.echo(f"came        {letter.at:%Y-%m-%d %H:%M:%S} on {letter.source} {letter.partition}:{letter.position}")
-    click.echo(f"key         {'-' if letter.key is None else letter.key.decode(errors='replace')}")
-    if letter.closed_by:
-        click.echo(f"closed      {letter.closed_at:%Y-%m-%d %H:%M:%S} by {letter.closed_by}: {letter.note}")
-    click.echo(f"\n{letter.body.decode(errors='backslashreplace')}")
+    elif as_json:
+        print_json(_LETTER, [letter])
+    else:
+        print_described(_LETTER, letter)
+        click.echo(f"\n{shown_lines(letter.body)}")
 
 
 @dead.command(
     epilog=example(
         "kvitt dead show 3 --raw > fixed.json",
         'kvitt dead replay 3 --by ola --reason "torn in transit" --body fixed.json --dry-run',
-        'kvitt dead replay 3 --by ola --reason "torn in transit" --body fixed.json',
+        'kvitt dead replay 3 --by ola --approved-by kari --reason "torn in transit" --body fixed.json',
     )
 )
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--by", required=True, metavar="NAME", help="Who does it; stands in the audit chain.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; stands in the audit chain.")
-@click.option("--body", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The mended message; the old bytes otherwise.")
+@click.option("--approved-by", metavar="NAME", help="The second person, who approves a mended body or another key.")
+@click.option("--body", type=existing_file(), help="The mended message; the old bytes otherwise.")
 @click.option("--key", help="For a letter that came without a usable key.")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
 @located
-def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Path | None, key: str | None, dry_run: bool) -> None:
-    """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once."""
+def replay(
+    settings: "Settings", *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
+) -> None:
+    """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once.
+
+    With another body or key it is no longer what its sender wrote, and needs --approved-by.
+    """
     from kvitt.app import utc_now
     from kvitt.doors.embedded_log import NewRecord, append
     from kvitt.hub.dead import DeadLetters, Replayed
@@ -90,7 +129,8 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
     from kvitt.store.database import connect
     from kvitt.wire.topics import RAPID
 
-    content, new_key = body.read_bytes() if body else None, key.encode() if key else None
+    operator = Operator(by, reason, approved_by)
+    content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
 
         def put(record: Replayed) -> None:
@@ -114,6 +154,6 @@ def replay(settings: "Settings", *, number: int, by: str, reason: str, body: Pat
                 return
             print_preview(preview(connection, letters.find(number).scheme, record.key, record.body, record.at))
             return
-        record = letters.replay(number, Operator(by, reason), body=content, key=new_key)
-    under = f"under key {record.key.decode()}" if record.key else "without a key"
+        record = letters.replay(number, operator, body=content, key=new_key)
+    under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"
     click.echo(f"dead letter {number} was appended to {record.topic} {under} and closed")

@@ -5,22 +5,20 @@ It knows what each message means from the making of it (`demo_cases`) and uses n
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
 from typing import Final
 
 from msgspec import Struct
 
-from kvitt.cli.demo_cases import MONTH, ONE_OFF, WEEKDAY, WHOLE_CASE, Life, Pay, Step
+from kvitt.cli.demo_cases import WHOLE_CASE, Life, Pay, Step
+from kvitt.rail.comparison import Stretch, stretches
 from kvitt.rail.emulator import Span
 from kvitt.rules.answers import Answer, Status
 
 _RAIL: Final = "OSUR"
 _BROKEN_DOWN: Final = 500
-_SATURDAY: Final = 5
 
-Due = tuple[date, date, int]
-Series = tuple[str, str, tuple[Due, ...]]
-"""Class code, rate, and what is due: each day with its amount, or each one-off with its first and last day."""
+Series = tuple[str, str, tuple[Stretch, ...]]
+"""Class code, rate, and what is due: the fewest stretches of days that pay the same, or each one-off with its first and last day."""
 
 
 class Judged(Struct, frozen=True):
@@ -83,27 +81,20 @@ def differences(lives: Iterable[Life], judged: Iterable[Judged], books: Iterator
 
 def wanted(pay: Pay) -> Series | None:
     """What shall be due for a payment."""
-    dues = [due for days in pay.days for due in _expand(pay.rate, pay.day(days.first), pay.day(days.last), days.amount)]
-    return (pay.class_code, pay.rate, tuple(sorted(dues))) if dues else None
+    dues = stretches(pay.rate, (Stretch(pay.day(days.first), pay.day(days.last), days.amount) for days in pay.days))
+    return (pay.class_code, pay.rate, dues) if dues else None
 
 
 def booked(spans: Sequence[Span]) -> Counter[Series]:
     """What is due by the rail's books, chain by chain; a chain that pays nothing is none."""
-    chains: dict[tuple[str, str, str], list[Due]] = {}
+    chains: dict[tuple[str, str, str], list[Stretch]] = {}
     for span in spans:
-        dues = chains.setdefault((span.chain_first_line_id, span.class_code, span.rate_code), [])
-        dues += _expand(span.rate_code, span.start, span.end, span.amount)
-    return Counter((class_code, rate, tuple(sorted(dues))) for (_, class_code, rate), dues in chains.items() if dues)
-
-
-def _expand(rate: str, start: date, end: date, amount: int) -> list[Due]:
-    """Each day on which the amount holds; a one-off stays whole, and a weekday rate knows no weekend."""
-    if rate == ONE_OFF:
-        return [(start, end, amount)]
-    assert rate in (WEEKDAY, MONTH), "the demo makes no other rates"
-    days = (start + timedelta(days=offset) for offset in range((end - start).days + 1))
-    return [(day, day, amount) for day in days if rate == MONTH or day.weekday() < _SATURDAY]
+        chains.setdefault((span.chain_first_line_id, span.class_code, span.rate_code), []).append(
+            Stretch(span.start, span.end, span.amount)
+        )
+    joined = [(class_code, rate, stretches(rate, pieces)) for (_, class_code, rate), pieces in chains.items()]
+    return Counter(each for each in joined if each[2])
 
 
 def _told(series: Counter[Series]) -> str:
-    return "; ".join(f"{code} {len(dues)} × from {dues[0][0]} to {dues[-1][1]}" for code, _, dues in series) or "nothing else"
+    return "; ".join(f"{code} {len(dues)} × from {dues[0].start} to {dues[-1].end}" for code, _, dues in series) or "nothing else"

@@ -1,14 +1,12 @@
 """What the demo shows at its end: a table of what happened, the story of one case, and what was proved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
-
-from rich import box
-from rich.table import Table
 
 from kvitt.cli import case_page
 from kvitt.cli.demo_cases import Life
 from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
+from kvitt.cli.listing import Column, Kind, table
 from kvitt.cli.schemes import SHORT
 from kvitt.cli.shell import print_page
 from kvitt.hub.history import history
@@ -22,7 +20,7 @@ _TOLD_IN: Final = "dp"
 def print_outcome(conninfo: str, paid: Sequence[Life], totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
     """Prints the outcome of a run, with the story of one of the cases that are `paid` something in the end."""
     if life := most_told(paid):
-        print_page("One of the cases:\n", *case_page.page(history(conninfo, Scheme(SHORT[life.scheme]), life.case_id)))
+        print_page("One of the cases:\n", case_page.page(history(conninfo, Scheme(SHORT[life.scheme]), life.case_id)), "")
     print_page(_table(totals))
     print_page("\n".join(_proved(proof, summary)))
 
@@ -33,19 +31,22 @@ def most_told(paid: Sequence[Life]) -> Life | None:
     return max(told, key=lambda life: (len({step.shows for step in life.steps}), -len(life.steps)), default=None)
 
 
-def _table(totals: Sequence[SchemeTotals]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    table.add_column("scheme", footer="all")
-    for name in ("messages", "orders", "accepted", "rejected", "at_once", "waited"):
-        footer = f"{sum(getattr(each, name) for each in totals):,}"
-        table.add_column(_TITLES.get(name, name), justify="right", footer=footer)
-    for each in totals:
-        counts = (each.messages, each.orders, each.accepted, each.rejected, each.at_once, each.waited)
-        table.add_row(each.scheme, *(f"{count:,}" for count in counts))
-    return table
+def _table(totals: Sequence[SchemeTotals]) -> Iterator[str]:
+    counts = ("messages", "orders", "accepted", "rejected", "at_once", "waited")
+    together = SchemeTotals("all", *(sum(getattr(each, name) for each in totals) for name in counts))
+    yield from table(_TOTALS, [*totals, together])
+    yield ""
 
 
-_TITLES: Final = {"messages": "received", "orders": "ordered", "at_once": "answered at once", "waited": "waited in a queue"}
+_TOTALS: Final = (
+    Column("scheme"),
+    Column("messages", "received", Kind.NUMBER),
+    Column("orders", "ordered", Kind.NUMBER),
+    Column("accepted", kind=Kind.NUMBER),
+    Column("rejected", kind=Kind.NUMBER),
+    Column("at_once", "answered at once", Kind.NUMBER),
+    Column("waited", "waited in a queue", Kind.NUMBER),
+)
 
 
 def _proved(proof: Proof, summary: Summary) -> list[str]:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from kvitt.app.clock import utc_now
 from kvitt.cli.examples import parties_example
+from kvitt.cli.money import minor
 from kvitt.config import PayoutsSettings
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
@@ -120,14 +121,8 @@ def page(story: PayoutStory) -> str:
     lines = [f"One payout, {story.payout_id}:", ""]
     for each in story.cash_flow:
         sides = f"{each.source_type.value} {each.source} → {each.target_type.value} {each.target}"
-        lines.append(f"  {sides:<56} {_money(each.amount):>12} {each.currency}  {each.details or ''}".rstrip())
+        lines.append(f"  {sides:<56} {minor(each.amount, each.currency):>12} {each.currency}  {each.details or ''}".rstrip())
     lines += ["", f"  account {story.account_id:<34} {'own':>12} {'at least':>12} {'at most':>12}"]
-    lines += [
-        f"  {each.step:<42} {_money(each.totals.own):>12} {_money(each.totals.least):>12} {_money(each.totals.most):>12}"
-        for each in story.shown
-    ]
+    for shown in story.shown:
+        lines.append(f"  {shown.step:<42} " + " ".join(f"{minor(total, _CURRENCY):>12}" for total in shown.totals))
     return "\n".join([*lines, ""])
-
-
-def _money(amount: int) -> str:
-    return f"{amount // 100:,}.{amount % 100:02d}"

@@ -1,10 +1,12 @@
 """`kvitt emulator`: the payment rail as the emulator plays it."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
+from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
 from kvitt.cli.shell import example, located, opened, print_page
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def emulator() -> None:
 @emulator.command(
     epilog=example("kvitt up --no-emulator", "kvitt emulator run", "kvitt emulator run --database postgresql://kvitt@db/kvitt")
 )
-@click.option("--seed", default=0, show_default=True, help="Decides which orders a probable fault strikes.")
+@click.option("--seed", default=0, type=ANY_NUMBER, show_default=True, help="Decides which orders a probable fault strikes.")
 @located
 def run(settings: "Settings", *, seed: int) -> None:
     """Play the rail alone, beside a hub that runs with --no-emulator, until Ctrl-C or SIGTERM."""
@@ -45,14 +47,14 @@ def run(settings: "Settings", *, seed: int) -> None:
 @emulator.command(
     epilog=example("kvitt emulator faults", "kvitt emulator faults --swallow 0.1 --refuse 0.01", "kvitt emulator faults --clear")
 )
-@click.option("--swallow", type=float, metavar="P", help="No receipt, though the order takes effect.")
-@click.option("--delay", type=float, metavar="P", help="The receipt comes late.")
-@click.option("--delay-seconds", type=float, metavar="S", help="How late.")
-@click.option("--double", type=float, metavar="P", help="The receipt comes twice.")
-@click.option("--reorder", type=float, metavar="P", help="Receipts change places.")
-@click.option("--damage", type=float, metavar="P", help="The receipt comes in one of the damaged forms seen.")
-@click.option("--refuse", type=float, metavar="P", help="The order is rejected.")
-@click.option("--warn", type=float, metavar="P", help="The order is accepted with a note (04).")
+@click.option("--swallow", type=PROBABILITY, metavar="P", help="No receipt, though the order takes effect.")
+@click.option("--delay", type=PROBABILITY, metavar="P", help="The receipt comes late.")
+@click.option("--delay-seconds", type=SECONDS, metavar="S", help="How late.")
+@click.option("--double", type=PROBABILITY, metavar="P", help="The receipt comes twice.")
+@click.option("--reorder", type=PROBABILITY, metavar="P", help="Receipts change places.")
+@click.option("--damage", type=PROBABILITY, metavar="P", help="The receipt comes in one of the damaged forms seen.")
+@click.option("--refuse", type=PROBABILITY, metavar="P", help="The order is rejected.")
+@click.option("--warn", type=PROBABILITY, metavar="P", help="The order is accepted with a note (04).")
 @click.option("--closed/--open", default=None, help="The rail reads nothing.")
 @click.option("--clear", is_flag=True, help="Switch all of them off first.")
 @located
@@ -63,11 +65,7 @@ def faults(settings: "Settings", /, *, clear: bool, closed: bool | None, delay_s
     from kvitt.rail.emulator import Chance, Faults, get_faults, set_faults
     from kvitt.store.database import connect
 
-    changes: dict[str, object] = {}
-    try:
-        changes.update({name: Chance(chance) for name, chance in chances.items() if chance is not None})
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    changes: dict[str, object] = {name: Chance(chance) for name, chance in chances.items() if chance is not None}
     changes.update({name: value for name, value in (("closed", closed), ("delay_seconds", delay_seconds)) if value is not None})
     with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
         if clear or changes:
@@ -88,31 +86,35 @@ def _print_faults(switched: "Faults") -> None:
     click.echo("\n".join(told) or "the rail has no faults")
 
 
-@emulator.command(epilog=example("kvitt emulator schedule DP AZ111", "kvitt emulator schedule TILLSTPB 300000123"))
-@click.argument("area")
+@emulator.command(epilog=example("kvitt emulator schedule DP AZ111", "kvitt emulator schedule TILLSTPB 300000123 --json"))
+@click.argument("area", metavar="AREA")
 @click.argument("case_id", metavar="CASE")
+@json_option
 @located
-def schedule(settings: "Settings", *, area: str, case_id: str) -> None:
-    """Draw what the rail will pay for CASE in AREA, by its own books."""
-
-    from kvitt.cli.calendar import Due, draw
-    from kvitt.rail.emulator import schedule as days_of
+def schedule(settings: "Settings", *, area: str, case_id: str, as_json: bool) -> None:
+    """Draw what the rail will pay for CASE in AREA, by its own books. With --json, the pieces of its chains that are in force."""
+    from kvitt.cli.calendar import draw
+    from kvitt.rail.emulator import days_of, spans
+    from kvitt.rules.schedule import Beyond, Due
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
-        days = days_of(connection, area.upper(), case_id)
-    print_page(draw([Due(day.date, day.amount, day.class_code) for day in days], f"{area.upper()} {case_id} at the rail"))
+        pieces = spans(connection, area.upper(), case_id)
+    if as_json:
+        print_json(_PIECES, pieces)
+        return
+    days, beyond = days_of(pieces)
+    dues = [Due(day.date, day.amount, day.class_code) for day in days]
+    print_page(draw(dues, f"{area.upper()} {case_id} at the rail", Beyond(*beyond) if beyond else None))
 
 
 @emulator.command(epilog=example("kvitt emulator received", "kvitt emulator received --last 5"))
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="The newest N orders.")
+@click.option("--last", type=Whole(1, MOST), default=20, show_default=True, help="The newest N orders.")
+@json_option
 @located
-def received(settings: "Settings", *, last: int) -> None:
+def received(settings: "Settings", *, last: int, as_json: bool) -> None:
     """List the orders that the rail received, and what came more than once; exit status 1 when a line was accepted twice."""
     from collections import Counter, deque
-
-    from rich import box
-    from rich.table import Table
 
     from kvitt.rail.emulator import Received, duplicates
     from kvitt.rail.emulator import received as all_received
@@ -125,14 +127,34 @@ def received(settings: "Settings", *, last: int) -> None:
             outcomes[each.outcome] += 1
             newest.append(each)
         doubled = duplicates(connection)
-    table = Table("received", "area", "case", "outcome", "note", "repeats", box=box.SIMPLE_HEAD)
-    for each in newest:
-        table.add_row(f"{each.received_at:%Y-%m-%d %H:%M:%S}", each.area, each.case_id, each.outcome, each.note, str(each.repeats or ""))
-    print_page(table)
-    click.echo(f"{outcomes.total()} orders: " + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none"))
+    print_list(_RECEIVED, list(newest), limit=last, as_json=as_json, nothing="the rail has received nothing")
+    told = f"{outcomes.total()} orders: " + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none")
+    click.echo(told, err=as_json)
     click.echo(
         f"accepted twice: {len(doubled.lines)} lines; one message id with other bytes: {len(doubled.conflicting_messages)}; "
-        f"same bytes under several ids: {len(doubled.same_bytes)}"
+        f"same bytes under several ids: {len(doubled.same_bytes)}",
+        err=as_json,
     )
     if doubled.lines:
         sys.exit(1)
+
+
+_RECEIVED: Final = (
+    Column("received_at", "received"),
+    Column("case_id", "case"),
+    Column("area"),
+    Column("outcome"),
+    Column("repeats", show=lambda order: str(order.repeats or "")),
+    Column("note", kind=Kind.TEXT),
+)
+_PIECES: Final = (
+    Column("chain_first_line_id"),
+    Column("line_id"),
+    Column("chain_last_line_id"),
+    Column("start"),
+    Column("end"),
+    Column("amount_kroner", of=lambda piece: piece.amount),
+    Column("rate_code"),
+    Column("class_code"),
+    Column("decided_rate_kroner", of=lambda piece: piece.decided_rate),
+)

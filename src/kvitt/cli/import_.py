@@ -1,16 +1,18 @@
 """`kvitt import`: fills an empty kvitt with what another hub knows."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from kvitt.cli.arguments import existing_file
+from kvitt.cli.listing import Column, Kind, table, terminal_width
+from kvitt.cli.order import operator_of
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from kvitt.config import Settings
     from kvitt.hub.importing import ImportReport
 
@@ -23,13 +25,13 @@ def import_() -> None:
 @import_.command(
     epilog=example(
         "kvitt import helved --kafka broker:9092 --dry-run",
-        'kvitt import helved --kafka broker:9092 --client kafka.properties --by kari --reason "kvitt takes over"',
+        'kvitt import helved --kafka broker:9092 --client kafka.properties --by kari --approved-by ola --reason "kvitt takes over"',
     )
 )
 @click.option("--kafka", metavar="HOST:PORT", help="The brokers, in place of those that are set. [KVITT_KAFKA_BOOTSTRAP]")
 @click.option(
     "--client",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=existing_file(),
     metavar="FILE",
     help="More client settings, such as TLS and SASL, as name=value lines. [KVITT_KAFKA_CLIENT_FILE]",
 )
@@ -37,9 +39,18 @@ def import_() -> None:
 @click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @located
 def helved(
-    settings: "Settings", *, kafka: str | None, client: Path | None, dry_run: bool, leave_out: bool, by: str | None, reason: str | None
+    settings: "Settings",
+    *,
+    kafka: str | None,
+    client: Path | None,
+    dry_run: bool,
+    leave_out: bool,
+    by: str | None,
+    reason: str | None,
+    approved_by: str | None,
 ) -> None:
     """Take over accepted payments, case lists and last line ids from the state topics. Exit status 1 when something is wrong with them.
 
@@ -54,12 +65,10 @@ def helved(
     from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_state import read_state
     from kvitt.hub.importing import Importing
-    from kvitt.hub.operate import Operator
     from kvitt.store.database import connect
     from kvitt.wire.topics import CASES, PAYMENTS
 
-    if not dry_run and not (by and reason):
-        raise click.UsageError("an import names who does it and why: --by and --reason (or look first: --dry-run)")
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     if kafka is None and settings.kafka is None:
         raise click.UsageError("name the brokers: --kafka, or [kafka] bootstrap in kvitt.toml")
     brokers = settings.kafka if settings.kafka and kafka is None else KafkaSettings(bootstrap=kafka or "")
@@ -70,31 +79,33 @@ def helved(
     with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
         records = chain(read_state(brokers, PAYMENTS), read_state(brokers, CASES))
         try:
-            report = Importing(connection, utc_now).run(records, Operator(by or "", reason or ""), dry_run=dry_run, leave_out=leave_out)
+            report = Importing(connection, utc_now).run(records, operator, dry_run=dry_run, leave_out=leave_out)
         except KafkaException as error:
             raise click.ClickException(f"the brokers can not be read: {error.args[0].str()}") from error
-    print_page(*_page(report, dry_run=dry_run))
+    print_page(_page(report, dry_run=dry_run))
     if report.faults:
         sys.exit(BAD_RESULT)
 
 
-def _page(report: "ImportReport", *, dry_run: bool) -> "list[RenderableType]":
-    from rich import box
-    from rich.table import Table
-
+def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
     done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
-    parts: list[RenderableType] = [
-        f"{report.records} records read",
-        f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}",
-    ]
+    yield f"{report.records} records read"
+    yield f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}"
     if report.left_out:
-        parts.append(f"{report.left_out} cases left out")
+        yield f"{report.left_out} cases left out"
     if report.counts:
-        table = Table("", "what is odd", "times", "such as", box=box.SIMPLE_HEAD)
-        for oddity, count in report.counts.items():
-            named = [finding.subject for finding in report.findings if finding.oddity is oddity]
-            table.add_row("FAULT" if oddity.is_fault else "note", oddity.value, str(count), "\n".join(named))
-        parts.append(table)
+        yield from table(_ODDITIES, [(oddity, count, report) for oddity, count in report.counts.items()], terminal_width())
     if report.faults and not report.written and not dry_run:
-        parts.append("nothing was written; mend the topics, or take over all other cases with --leave-out")
-    return parts
+        yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
+
+
+def _such_as(oddity: object, report: "ImportReport") -> str:
+    return ", ".join(finding.subject for finding in report.findings if finding.oddity is oddity)
+
+
+_ODDITIES: Final = (
+    Column("kind", " ", of=lambda row: "FAULT" if row[0].is_fault else "note"),
+    Column("oddity", "what is odd", of=lambda row: row[0].value),
+    Column("times", kind=Kind.NUMBER, of=lambda row: row[1]),
+    Column("such_as", kind=Kind.TEXT, of=lambda row: _such_as(row[0], row[2])),
+)

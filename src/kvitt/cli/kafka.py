@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list, print_table
+from kvitt.cli.order import operator_of
+from kvitt.cli.shell import example, located, opened
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from kvitt.config import KafkaSettings, Settings
-    from kvitt.doors.kafka_begin import Beginning
-    from kvitt.doors.kafka_positions import Position
     from kvitt.hub.submit import Connection
 
 
@@ -24,14 +22,16 @@ def kafka() -> None:
 
 @kafka.command(epilog=example("kvitt kafka lag", "kvitt kafka lag --topic aap.utbetaling.v1"))
 @click.option("--topic", help="Only this topic.")
+@json_option
 @located
-def lag(settings: "Settings", *, topic: str | None) -> None:
+def lag(settings: "Settings", *, topic: str | None, as_json: bool) -> None:
     """Show each partition: where it begins and ends, how far it was taken in, how many records wait."""
     from kvitt.doors.kafka_positions import positions
 
     brokers = _kafka(settings)
     with _asking(settings) as connection:
-        print_page(_standing(positions(connection, brokers, _topics(brokers, topic))))
+        found = positions(connection, brokers, _topics(brokers, topic))
+    print_list(_POSITIONS, found, limit=MOST, as_json=as_json, nothing="there are no partitions")
 
 
 @kafka.command(
@@ -72,24 +72,22 @@ def begin(
     from kvitt.app import utc_now
     from kvitt.doors import kafka_begin
     from kvitt.doors.kafka_positions import positions
-    from kvitt.hub.operate import Operator
 
     if sum(map(bool, (group, beginning, end))) != 1:
         raise click.UsageError("say one of --group, --beginning and --end")
-    if not dry_run and not (by and reason):
-        raise click.UsageError("this decides what is paid: say --by and --reason (or look first: --dry-run)")
+    operator = None if dry_run else operator_of(by, reason, approved_by)
     start = kafka_begin.Start.GROUP if group else kafka_begin.Start.BEGINNING if beginning else kafka_begin.Start.END
     brokers = _kafka(settings)
     (source,) = _topics(brokers, topic)
     with _asking(settings) as connection:
         planned = kafka_begin.planned(positions(connection, brokers, [source], group), start, over=over)
-        print_page(_plan(planned))
-        if dry_run:
+        print_table(_BEGINNINGS, planned)
+        if operator is None:
             click.echo("nothing was changed")
             return
         if group:
             kafka_begin.refuse_group_at_work(brokers, group)
-        kafka_begin.begin(connection, brokers, planned, start, operator=Operator(by or "", reason or "", approved_by), now=utc_now())
+        kafka_begin.begin(connection, brokers, planned, start, operator=operator, now=utc_now())
     click.echo(f"kvitt goes on there when it reads {topic} the next time")
 
 
@@ -126,23 +124,20 @@ def _topics(brokers: "KafkaSettings", named: str | None) -> list[str]:
     return [source]
 
 
-def _standing(found: "list[Position]") -> "RenderableType":
-    from rich import box
-    from rich.table import Table
-
-    table = Table("topic", "partition", "first", "stored", "end", "waiting", box=box.SIMPLE_HEAD)
-    for each in found:
-        stored = "nothing" if each.stored is None else str(each.stored)
-        table.add_row(each.topic, str(each.partition), str(each.first), stored, str(each.end), str(each.lag))
-    return table
-
-
-def _plan(planned: "list[Beginning]") -> "RenderableType":
-    from rich import box
-    from rich.table import Table
-
-    table = Table("topic", "partition", "first", "end", "begins at", "never read", "will be read", box=box.SIMPLE_HEAD)
-    for each in planned:
-        at = each.position
-        table.add_row(at.topic, *map(str, (at.partition, at.first, at.end, each.offset, each.skipped, each.read)))
-    return table
+_POSITIONS: Final = (
+    Column("topic"),
+    Column("partition"),
+    Column("first", kind=Kind.NUMBER),
+    Column("stored", kind=Kind.NUMBER, show=lambda at: "nothing" if at.stored is None else f"{at.stored:,}"),
+    Column("end", kind=Kind.NUMBER),
+    Column("waiting", kind=Kind.NUMBER, of=lambda at: at.lag),
+)
+_BEGINNINGS: Final = (
+    Column("topic", of=lambda each: each.position.topic),
+    Column("partition", of=lambda each: each.position.partition),
+    Column("first", kind=Kind.NUMBER, of=lambda each: each.position.first),
+    Column("end", kind=Kind.NUMBER, of=lambda each: each.position.end),
+    Column("begins_at", kind=Kind.NUMBER, of=lambda each: each.offset),
+    Column("never_read", kind=Kind.NUMBER, of=lambda each: each.skipped),
+    Column("will_be_read", kind=Kind.NUMBER, of=lambda each: each.read),
+)

@@ -1,19 +1,37 @@
 """`kvitt ledger`: accounts, their histories, and plans."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kvitt.cli.shell import console, example, located, opened
+from kvitt.cli.arguments import FROM_ZERO, NUMBER
+from kvitt.cli.ids import plan_of
+from kvitt.cli.listing import (
+    LOOK_FURTHER,
+    Column,
+    Kind,
+    json_option,
+    limit_option,
+    print_described,
+    print_json,
+    print_list,
+    print_table,
+    table,
+    terminal_width,
+)
+from kvitt.cli.money import minor
+from kvitt.cli.shell import example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.ledger.calls import State
     from kvitt.hub.ledger.read import Entry, Plan
+    from kvitt.rules.ledger import Posting
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object per line.")
+_PAGE: Final = 1000
 
 
 @click.group(
@@ -39,7 +57,7 @@ def account() -> None:
 @click.option("--currency", required=True, metavar="CODE", help="1 to 4 characters, as on the postings.")
 @click.option("--description", metavar="TEXT", help="At most 4096 characters.")
 @click.option("--key", metavar="TEXT", help="The same key gives the same account again, however often it is asked for.")
-@_AS_JSON
+@json_option
 @located
 def create(settings: "Settings", *, currency: str, description: str | None, key: str | None, as_json: bool) -> None:
     """Make an account and print its id."""
@@ -55,13 +73,13 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
         raise click.UsageError(made.error)
     if not isinstance(made, Account):
         raise made if isinstance(made, Exception) else TypeError(type(made).__name__)
-    _print_json([{"account_id": made.account_id}]) if as_json else click.echo(made.account_id)
+    print_json([Column("account_id")], [made]) if as_json else click.echo(made.account_id)
 
 
 @account.command("show", epilog=example("kvitt ledger account show 1", "kvitt ledger account show 1 --at 2026-11-20T00:00:00Z"))
-@click.argument("account_id", type=int)
+@click.argument("account_id", metavar="ACCOUNT", type=NUMBER)
 @click.option("--at", metavar="INSTANT", help="What it had just before a moment: its totals then.")
-@_AS_JSON
+@json_option
 @located
 def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool) -> None:
     """Print an account: its own amount, and what it has at least and at most when open plans end either way."""
@@ -75,13 +93,13 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
         found = Ledger(connection).account(account_id)
         if moment:
             found = replace(found, totals=Ledger(connection).totals_before(account_id, moment))
-    _print_accounts([found], as_json=as_json)
+    _print_account(found, as_json=as_json)
 
 
 @account.command("list", epilog=example("kvitt ledger account list", "kvitt ledger account list --after 1000 --limit 100"))
-@click.option("--after", default=0, show_default=True, help="Those with a greater id.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
-@_AS_JSON
+@click.option("--after", default=0, type=FROM_ZERO, show_default=True, help="Those with a greater id.")
+@limit_option
+@json_option
 @located
 def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool) -> None:
     """List accounts by id."""
@@ -89,17 +107,18 @@ def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
-        _print_accounts(Ledger(connection).accounts(after, limit), as_json=as_json)
+        found = Ledger(connection).accounts(after, limit + LOOK_FURTHER)
+    print_list(_ACCOUNT, found, limit=limit, as_json=as_json, nothing="there are no such accounts")
 
 
 @ledger.command(
     epilog=example("kvitt ledger history 1", "kvitt ledger history 1 --after 5000 --limit 100", "kvitt ledger history 1 --all --json")
 )
-@click.argument("account_id", type=int)
-@click.option("--after", default=0, show_default=True, help="Those behind this number.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.argument("account_id", metavar="ACCOUNT", type=NUMBER)
+@click.option("--after", default=0, type=FROM_ZERO, show_default=True, help="Those behind this number.")
+@limit_option
 @click.option("--all", "whole", is_flag=True, help="The whole statement, streamed.")
-@_AS_JSON
+@json_option
 @located
 def history(settings: "Settings", *, account_id: int, after: int, limit: int, whole: bool, as_json: bool) -> None:
     """Print what happened to an account, oldest first, with the totals after each step."""
@@ -108,17 +127,19 @@ def history(settings: "Settings", *, account_id: int, after: int, limit: int, wh
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
         ledger = Ledger(connection)
-        ledger.account(account_id)
-        entries = ledger.statement(account_id, after) if whole else ledger.history(account_id, after, limit)
-        if as_json:
-            _print_json(_entry(each) for each in entries)
+        columns = _entry_columns(ledger.account(account_id).account.currency)
+        if not whole:
+            found = ledger.history(account_id, after, limit + LOOK_FURTHER)
+            print_list(columns, found, limit=limit, as_json=as_json, nothing="nothing happened to it")
+        elif as_json:
+            print_json(columns, ledger.statement(account_id, after))
         else:
-            _print_entries(entries)
+            _print_entries(ledger.statement(account_id, after), columns)
 
 
 @ledger.command(epilog=example("kvitt ledger plan payout_p-1", "kvitt ledger plan payout_p-1 --json"))
-@click.argument("plan_id")
-@_AS_JSON
+@click.argument("plan_id", metavar="PLAN_ID")
+@json_option
 @located
 def plan(settings: "Settings", *, plan_id: str, as_json: bool) -> None:
     """Print a plan: whether it is held, committed or rolled back, and its postings as they were held."""
@@ -126,9 +147,9 @@ def plan(settings: "Settings", *, plan_id: str, as_json: bool) -> None:
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
-        found = Ledger(connection).plan(plan_id)
+        found = Ledger(connection).plan(plan_of(connection, plan_id))
     if as_json:
-        _print_json([found])
+        print_json(_PLAN, [found])
     else:
         _print_plan(found)
 
@@ -142,64 +163,75 @@ def _moment(text: str) -> datetime:
         raise click.BadParameter(str(error), param_hint="--at") from None
 
 
-def _print_json(values: Iterable[Any]) -> None:
-    import msgspec
+def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Column:
+    """One of the three totals of a row; `currency_of` gives the currency of the row's account."""
 
-    for each in values:
-        click.echo(msgspec.json.encode(each).decode())
+    def total(row: Any) -> int:
+        return int(getattr(row.totals, name))
+
+    return Column(f"{name}_minor", name, Kind.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
 
 
-def _print_accounts(found: "Iterable[State]", *, as_json: bool) -> None:
-    from rich import box
-    from rich.table import Table
+_TOTALS: Final = ("own", "least", "most")
+_ACCOUNT: Final = (
+    Column("account_id", "account", of=lambda state: state.account.account_id),
+    Column("currency", of=lambda state: state.account.currency),
+    *(_total(name, lambda state: str(state.account.currency)) for name in _TOTALS),
+    Column("created_at", "created", of=lambda state: state.account.created_at),
+    Column("description", kind=Kind.TEXT, of=lambda state: state.account.description),
+)
 
+
+def _entry_columns(currency: str) -> Sequence[Column]:
+    """The columns of a statement; widths that hold over its pages, which are printed as they are read."""
+    return (
+        Column("number", "no", least=6),
+        Column("at", least=19),
+        Column("operation", least=9),
+        Column("batch_id", "batch", least=5),
+        *(_total(name, lambda _: currency, least=16) for name in _TOTALS),
+        Column("plan_id", "plan", Kind.TEXT),
+    )
+
+
+_POSTING: Final = (
+    Column("batch_id", "batch", of=lambda row: row[0]),
+    Column("source", "from", of=lambda row: row[1].source),
+    Column("target", "to", of=lambda row: row[1].target),
+    Column("amount_minor", "amount", Kind.NUMBER, of=lambda row: row[1].amount, show=lambda row: minor(row[1].amount, row[1].currency)),
+    Column("currency", of=lambda row: row[1].currency),
+    Column("description", kind=Kind.TEXT, of=lambda row: row[1].description),
+)
+_PLAN: Final = (
+    Column("plan_id", "plan"),
+    Column("state"),
+    Column("held_at", "held"),
+    Column("changed_at", "changed"),
+    Column("postings", kind=Kind.HIDDEN, of=lambda plan: [{each.name: each.value(row) for each in _POSTING} for row in _postings(plan)]),
+)
+
+
+def _postings(plan: "Plan") -> "list[tuple[int, Posting]]":
+    return [(batch.batch_id, posting) for batch in plan.batches for posting in batch.postings]
+
+
+def _print_account(found: "State", *, as_json: bool) -> None:
     if as_json:
-        _print_json(
-            {
-                "account_id": each.account.account_id,
-                "currency": each.account.currency,
-                "description": each.account.description,
-                "created_at": each.account.created_at,
-                "own": each.totals.own,
-                "least": each.totals.least,
-                "most": each.totals.most,
-            }
-            for each in found
-        )
-        return
-    table = Table("account", "currency", "own", "least", "most", "created", "description", box=box.SIMPLE_HEAD)
-    for each in found:
-        made = each.account
-        table.add_row(
-            str(made.account_id), made.currency, *map(str, each.totals), f"{made.created_at:%Y-%m-%d %H:%M:%S}", made.description or ""
-        )
-    console().print(table)
+        print_json(_ACCOUNT, [found])
+    else:
+        print_table(_ACCOUNT, [found])
 
 
-def _entry(entry: "Entry") -> dict[str, Any]:
-    own, least, most = entry.totals
-    told = {"number": entry.number, "at": entry.at, "plan_id": entry.plan_id, "operation": entry.operation, "batch_id": entry.batch_id}
-    return told | {"own": own, "least": least, "most": most}
-
-
-def _print_entries(entries: "Iterable[Entry]") -> None:
-    click.echo(f"{'no':>6}  {'at':<19}  {'operation':<9}  {'batch':>6}  {'own':>16}  {'least':>16}  {'most':>16}  plan")
-    for each in entries:
-        batch = "" if each.batch_id is None else each.batch_id
-        totals = "  ".join(f"{amount:>16}" for amount in each.totals)
-        click.echo(f"{each.number:>6}  {each.at:%Y-%m-%d %H:%M:%S}  {each.operation:<9}  {batch:>6}  {totals}  {each.plan_id}")
+def _print_entries(entries: "Iterable[Entry]", columns: Sequence[Column]) -> None:
+    """Page by page, so that memory holds one; the heading stands above the first."""
+    headed, left = True, iter(entries)
+    while page := list(islice(left, _PAGE)):
+        for line in table(columns, page, terminal_width(), headed=headed):
+            click.echo(line)
+        headed = False
 
 
 def _print_plan(found: "Plan") -> None:
-    from rich import box
-    from rich.table import Table
-
-    click.echo(
-        f"plan {found.plan_id} is {found.state}; held {found.held_at:%Y-%m-%d %H:%M:%S}, changed {found.changed_at:%Y-%m-%d %H:%M:%S}"
-    )
-    table = Table("batch", "from", "to", "amount", "currency", "description", box=box.SIMPLE_HEAD)
-    for batch in found.batches:
-        for posting in batch.postings:
-            source, target, amount, currency, description = posting
-            table.add_row(str(batch.batch_id), str(source), str(target), str(amount), currency, description)
-    console().print(table)
+    print_described(_PLAN, found)
+    click.echo()
+    print_table(_POSTING, _postings(found))

@@ -1,18 +1,22 @@
 """`kvitt order`: the orders that wait for a person, and what a person can do with them."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from kvitt.cli.shell import console, example, located, opened
+from kvitt.cli.ids import order_of
+from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
+from kvitt.cli.shell import example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operate
+    from kvitt.hub.operate import Operate, Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
+_STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
 
 
 @contextmanager
@@ -37,47 +41,80 @@ def approved(command: Command) -> Command:
     return click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command))
 
 
+def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
+    """Who acts, where options that a dry run does not need were left to be asked for. Raises click.UsageError, BadOperator."""
+    from kvitt.hub.operate import Operator
+
+    if by is None or reason is None:
+        raise click.UsageError("name who does it and why: --by NAME --reason TEXT (or look first: --dry-run)")
+    return Operator(by, reason, approved_by)
+
+
 @click.group(
     epilog=example(
         "kvitt order list",
-        'kvitt order release 5f2c… --by kari --approved-by ola --reason "two children, two equal grants"',
-        'kvitt order decide 5f2c… --accepted --by kari --approved-by ola --reason "confirmed by phone"',
+        "kvitt order show 5f2c0d3a",
+        'kvitt order release 5f2c0d3a --by kari --approved-by ola --reason "two children, two equal grants"',
+        'kvitt order decide 5f2c0d3a --accepted --by kari --approved-by ola --reason "confirmed by phone"',
     )
 )
 def order() -> None:
-    """Look at orders that are held, in doubt or not sent yet, and act on them."""
+    """Look at orders that are held, in doubt or not sent yet, and act on them.
+
+    An ORDER is named by its id, or by as many of its first digits as it takes to tell it from others.
+    """
 
 
-@order.command("list", epilog=example("kvitt order list", "kvitt order list --state ready --state sent"))
-@click.option("--state", "states", multiple=True, type=click.Choice(["ready", "sending", "sent", "unknown"]), help="Orders in this state.")
-@click.option("--limit", default=100, show_default=True, help="At most so many.")
+@order.command("list", epilog=example("kvitt order list", "kvitt order list --state ready --state sent", "kvitt order list --case AZ111"))
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Orders in this state.")
+@click.option("--case", "case_id", metavar="CASE_ID", help="All orders of the cases with this id, in whatever state.")
+@limit_option
+@json_option
 @located
-def list_orders(settings: "Settings", *, states: tuple[str, ...], limit: int) -> None:
-    """List the orders that wait for a person: held ones, and those in doubt; or all that are in given states."""
-    from rich import box
-    from rich.table import Table
-
+def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str | None, limit: int, as_json: bool) -> None:
+    """List the orders that wait for a person, newest first: held ones, and those in doubt; or all that are in given states."""
+    from kvitt.cli.order_page import ORDERS
     from kvitt.rules.states import OrderState
 
+    wanted = [OrderState(state) for state in states]
     with operating(settings) as operate:
-        if states:
-            orders = operate.orders([OrderState(state) for state in states], limit=limit)
+        most = limit + LOOK_FURTHER
+        if case_id is not None:
+            orders = operate.orders_of_case(case_id, wanted or list(OrderState), limit=most)
+        elif wanted:
+            orders = operate.orders(wanted, limit=most)
         else:
-            held = operate.orders([OrderState.READY], held_only=True, limit=limit)
-            orders = [*held, *operate.orders([OrderState.UNKNOWN], limit=limit)]
-    if not orders:
-        click.echo("no order waits for a person" if not states else "there are no such orders")
-        return
-    table = Table("order", "scheme", "case", "area", "state", "made", "held for", box=box.SIMPLE_HEAD)
-    for each in orders:
-        made = f"{each.made_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(
-            each.order_id, each.scheme, each.case_id, each.area, each.state, made, "; ".join(reason.text for reason in each.held_for)
-        )
-    console().print(table)
+            orders = operate.waiting_orders(limit=most)
+    nothing = "there are no such orders" if states or case_id is not None else "no order waits for a person"
+    print_list(ORDERS, orders, limit=limit, as_json=as_json, nothing=nothing)
 
 
-@order.command(epilog=example('kvitt order release 5f2c… --by kari --approved-by ola --reason "two equal grants"'))
+@order.command(
+    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --xml > order.xml")
+)
+@click.argument("order_id", metavar="ORDER")
+@click.option("--xml", "only_xml", is_flag=True, help="Only the bytes that the rail gets.")
+@json_option
+@located
+def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) -> None:
+    """Show everything about an ORDER: its case, its lines, how far it came and when, its receipts, and what people did to it."""
+    from kvitt.cli.order_page import SHOWN, page
+    from kvitt.hub.order_page import order_page
+    from kvitt.store.database import connect
+
+    with opened(settings) as conninfo:
+        with connect(conninfo, application="kvitt order") as connection:
+            named = order_of(connection, order_id)
+        found = order_page(conninfo, named)
+    if only_xml:
+        sys.stdout.buffer.write(found.xml)
+    elif as_json:
+        print_json(SHOWN, [found])
+    else:
+        print_page(page(found))
+
+
+@order.command(epilog=example('kvitt order release 5f2c0d3a --by kari --approved-by ola --reason "two equal grants"'))
 @click.argument("order_id", metavar="ORDER")
 @approved
 @located
@@ -86,11 +123,12 @@ def release(settings: "Settings", *, order_id: str, by: str, reason: str, approv
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
+        order_id = order_of(operate.connection, order_id)
         operate.release(order_id, Operator(by, reason, approved_by))
     click.echo(f"order {order_id} will be sent")
 
 
-@order.command(epilog=example('kvitt order withdraw 5f2c… --by kari --reason "sent twice by mistake"'))
+@order.command(epilog=example('kvitt order withdraw 5f2c0d3a --by kari --reason "sent twice by mistake"'))
 @click.argument("order_id", metavar="ORDER")
 @reasoned
 @located
@@ -99,11 +137,12 @@ def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> No
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
+        order_id = order_of(operate.connection, order_id)
         operate.withdraw(order_id, Operator(by, reason))
     click.echo(f"order {order_id} is withdrawn")
 
 
-@order.command(epilog=example('kvitt order resend 5f2c… --by kari --approved-by ola --reason "the rail never got it"'))
+@order.command(epilog=example('kvitt order resend 5f2c0d3a --by kari --approved-by ola --reason "the rail never got it"'))
 @click.argument("order_id", metavar="ORDER")
 @approved
 @located
@@ -112,11 +151,12 @@ def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approve
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
+        order_id = order_of(operate.connection, order_id)
         operate.resend(order_id, Operator(by, reason, approved_by))
     click.echo(f"order {order_id} will be sent once more")
 
 
-@order.command(epilog=example('kvitt order decide 5f2c… --rejected --by kari --approved-by ola --reason "the rail lost it"'))
+@order.command(epilog=example('kvitt order decide 5f2c0d3a --rejected --by kari --approved-by ola --reason "the rail lost it"'))
 @click.argument("order_id", metavar="ORDER")
 @click.option("--accepted/--rejected", required=True, help="What the rail would have said.")
 @approved
@@ -126,5 +166,6 @@ def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reas
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
+        order_id = order_of(operate.connection, order_id)
         verdict = operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
     click.echo(f"order {order_id} is {verdict}")

@@ -1,15 +1,18 @@
 """`kvitt party`: the local directory of parties, for an installation without PartyManagement."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kvitt.cli.shell import console, example, located, opened
+from kvitt.cli.arguments import content_of, existing_file
+from kvitt.cli.listing import Column, json_option, limit_option, print_list
+from kvitt.cli.shell import example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.operate import Operator
+    from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))
@@ -18,7 +21,7 @@ def party() -> None:
 
 
 @party.command("load", epilog=example("kvitt party load examples/parties.toml --dry-run", "kvitt party load examples/parties.toml"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=existing_file())
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--by", metavar="NAME", help="Who loads it.")
 @click.option("--reason", metavar="TEXT", help="Why.")
@@ -37,13 +40,14 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
     from kvitt.store.database import connect
 
     try:
-        text = file.read_text("utf-8")
+        text = content_of(file, "FILE").decode()
     except UnicodeDecodeError:
         raise BadDirectory([f"{file} is not UTF-8"]) from None
     found = read_directory(text)
     operator = None if dry_run else _operator(settings, by, reason, approved_by)
     with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
-        loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=not settings.payouts.ledger_url, operator=operator)
+        own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
+        loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""
     for party_id, revision in loaded.changed.items():
         click.echo(f"{party_id}: {would}revision {revision}")
@@ -57,51 +61,56 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
 
 def _operator(settings: "Settings", by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
     """Who answers for it. Whoever has the data directory of an embedded database is alone with it, and may leave all of it out."""
-    from kvitt.errors import NeedsSecondPerson
     from kvitt.hub.operate import Operator
 
     if settings.database_url is None:
-        return Operator(by or "owner of the data directory", reason or "none was given", approved_by)
-    if not by or not reason:
+        alone = "owner of the data directory" if by is None else by
+        return Operator(alone, "none was given" if reason is None else reason, approved_by)
+    if by is None or reason is None:
         raise click.UsageError("say who loads it and why: --by NAME --reason TEXT")
-    if not approved_by or approved_by == by:
-        raise NeedsSecondPerson("this decides where money goes: name another person who approves it")
     return Operator(by, reason, approved_by)
 
 
 @party.command("show", epilog=example("kvitt party show party-1"))
-@click.argument("party_id")
+@click.argument("party_id", metavar="PARTY")
+@click.option("--json", "one_line", is_flag=True, help="On one line.")
 @located
-def show(settings: "Settings", *, party_id: str) -> None:
-    """Print a party as it is stored, as JSON."""
+def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
+    """Print a PARTY as it is stored, as JSON."""
     import msgspec
 
     from kvitt.hub.payouts.directory import known
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
-        found = known(connection, party_id)
-    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        found = msgspec.json.encode(known(connection, party_id))
+    click.echo(found if one_line else msgspec.json.format(found, indent=2))
 
 
-@party.command("list", epilog=example("kvitt party list"))
+@party.command("list", epilog=example("kvitt party list", "kvitt party list --json"))
+@limit_option
+@json_option
 @located
-def list_parties(settings: "Settings") -> None:
-    """List the parties with their shops."""
-    from rich import box
-    from rich.table import Table
-
+def list_parties(settings: "Settings", *, limit: int, as_json: bool) -> None:
+    """List the shops of the parties."""
     from kvitt.hub.payouts.directory import all_known
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
-        found = all_known(connection)
-    if not found:
-        click.echo("no parties are loaded; kvitt party load FILE")
-        return
-    table = Table("party", "revision", "shop", "contract", "currency", "settlement account", "state", box=box.SIMPLE_HEAD)
-    for each in found:
-        for shop in each.entry.shops:
-            state = "blocked" if each.entry.blocked or shop.blocked else "suspended" if each.entry.suspended or shop.suspended else ""
-            table.add_row(each.entry.id, str(each.revision), shop.id, shop.contract, shop.currency, str(shop.accounts.settlement), state)
-    console().print(table)
+        found = [(each, shop) for each in all_known(connection) for shop in each.entry.shops]
+    print_list(_SHOPS, found, limit=limit, as_json=as_json, nothing="no parties are loaded; kvitt party load FILE")
+
+
+def _state(entry: "PartyEntry", shop: "ShopEntry") -> str:
+    return "blocked" if entry.blocked or shop.blocked else "suspended" if entry.suspended or shop.suspended else ""
+
+
+_SHOPS: Final = (
+    Column("party_id", "party", of=lambda row: row[0].entry.id),
+    Column("shop_id", "shop", of=lambda row: row[1].id),
+    Column("revision", of=lambda row: row[0].revision),
+    Column("contract_id", "contract", of=lambda row: row[1].contract),
+    Column("currency", of=lambda row: row[1].currency),
+    Column("settlement_account_id", "settlement account", of=lambda row: row[1].accounts.settlement),
+    Column("state", of=lambda row: _state(row[0].entry, row[1])),
+)

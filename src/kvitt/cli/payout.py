@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from kvitt.cli.order import approved, reasoned
+from kvitt.cli.arguments import ANY_NUMBER
+from kvitt.cli.ids import payout_of
+from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
+from kvitt.cli.money import minor
+from kvitt.cli.order import approved, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
+from kvitt.cli.text import shown
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operator
     from kvitt.hub.payouts.payouts import Payouts
     from kvitt.hub.payouts.preview import Preview
     from kvitt.hub.payouts.values import Payout
@@ -34,14 +38,6 @@ def _acting(command: Command) -> Command:
     return click.option("--by", metavar="NAME", help="Who does it.")(command)
 
 
-def _operator(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
-    from kvitt.hub.operate import Operator
-
-    if by is None or reason is None:
-        raise click.UsageError("name who does it and why: --by NAME --reason TEXT")
-    return Operator(by, reason, approved_by)
-
-
 @click.group(epilog=example(_CREATE, "kvitt payout show p-1", _CONFIRM, "kvitt payout list --status unpaid"))
 def payout() -> None:
     """Make payouts to shops, confirm or cancel them, and look at them. Amounts are whole minor units."""
@@ -56,10 +52,28 @@ def paying(settings: "Settings") -> Iterator["Payouts"]:
         yield payouts
 
 
+@contextmanager
+def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str]]:
+    """Payouts as `paying`, and the whole id of the one that is named."""
+    from kvitt.app.payouts import payouts_of
+    from kvitt.store.database import connect
+
+    with opened(settings) as conninfo, payouts_of(conninfo, settings.payouts) as payouts:
+        with connect(conninfo, application="kvitt payout") as connection:
+            payout_id = payout_of(connection, named)
+        yield payouts, payout_id
+
+
 @payout.command(epilog=example(_CREATE, f"{_CREATE} --id p-1 --tool tool-2", f"{_CREATE} --dry-run"))
 @click.option("--party", required=True, metavar="ID", help="The party that the shop is of.")
 @click.option("--shop", required=True, metavar="ID", help="The shop that is paid out.")
-@click.option("--amount", required=True, type=int, metavar="N", help="What leaves the shop's settlement account, before fees on top.")
+@click.option(
+    "--amount",
+    required=True,
+    type=ANY_NUMBER,
+    metavar="N",
+    help="What leaves the shop's settlement account, before fees on top, in whole minor units: 248000 are 2,480.00.",
+)
 @click.option("--currency", required=True, metavar="CODE", help="As on the shop's accounts.")
 @click.option("--id", "payout_id", metavar="ID", help="The id of the payout, at most 57 characters; a random one otherwise.")
 @click.option("--tool", metavar="ID", help="The payout tool; the shop's own otherwise.")
@@ -97,12 +111,12 @@ def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
     """Print a PAYOUT with its cash flow, and what was told of it."""
     from kvitt.cli.payout_page import payout_page
 
-    with paying(settings) as payouts:
-        found, events = payouts.get(payout_id), payouts.events(payout_id)
+    with acting_on(settings, payout_id) as (payouts, named):
+        found, events = payouts.get(named), payouts.events(named)
     if as_json:
         _print_json(found)
     else:
-        print_page(*payout_page(found, events))
+        print_page(payout_page(found, events))
 
 
 @payout.command(epilog=example(_CONFIRM, "kvitt payout confirm p-1 --dry-run"))
@@ -113,13 +127,13 @@ def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
 @located
 def confirm(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
     """Let the money of a PAYOUT move. Once it is confirmed, only a reversal brings it back."""
-    operator = None if dry_run else _operator(by, reason, approved_by)
-    with paying(settings) as payouts:
+    operator = None if dry_run else operator_of(by, reason, approved_by)
+    with acting_on(settings, payout_id) as (payouts, named):
         if operator is None:
-            _print_preview(payouts.preview_confirm(payout_id), as_json=as_json)
+            _print_preview(payouts.preview_confirm(named), as_json=as_json)
             return
-        payouts.confirm(payout_id, operator=operator)
-        _print_done(payouts.get(payout_id), as_json=as_json)
+        payouts.confirm(named, operator=operator)
+        _print_done(payouts.get(named), as_json=as_json)
 
 
 @payout.command(epilog=example(_CANCEL, 'kvitt payout cancel p-1 --details "account closed" --dry-run'))
@@ -141,13 +155,13 @@ def cancel(
     as_json: bool,
 ) -> None:
     """Let go of what a PAYOUT holds; if its money has moved, move it back."""
-    operator = None if dry_run else _operator(by, reason, approved_by)
-    with paying(settings) as payouts:
+    operator = None if dry_run else operator_of(by, reason, approved_by)
+    with acting_on(settings, payout_id) as (payouts, named):
         if operator is None:
-            _print_preview(payouts.preview_cancel(payout_id, details), as_json=as_json)
+            _print_preview(payouts.preview_cancel(named, details), as_json=as_json)
             return
-        payouts.cancel(payout_id, details, operator=operator)
-        _print_done(payouts.get(payout_id), as_json=as_json)
+        payouts.cancel(named, details, operator=operator)
+        _print_done(payouts.get(named), as_json=as_json)
 
 
 @payout.command(epilog=example(_PAID))
@@ -157,9 +171,9 @@ def cancel(
 @located
 def paid(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
     """Note that the bank has taken the order of a PAYOUT. Nothing moves yet."""
-    with paying(settings) as payouts:
-        payouts.paid(payout_id, by, reason, approved_by)
-        _print_done(payouts.get(payout_id), as_json=as_json)
+    with acting_on(settings, payout_id) as (payouts, named):
+        payouts.paid(named, by, reason, approved_by)
+        _print_done(payouts.get(named), as_json=as_json)
 
 
 @payout.command(epilog=example('kvitt payout republish p-1 --by kari --reason "the consumer lost its topic"'))
@@ -168,55 +182,52 @@ def paid(settings: "Settings", *, payout_id: str, by: str, reason: str, approved
 @located
 def republish(settings: "Settings", *, payout_id: str, by: str, reason: str) -> None:
     """Tell all events of a PAYOUT again, byte for byte."""
-    with paying(settings) as payouts:
-        count = payouts.republish(payout_id, by, reason)
-    click.echo(f"{count} events of payout {payout_id} will be told again")
+    with acting_on(settings, payout_id) as (payouts, named):
+        count = payouts.republish(named, by, reason)
+    click.echo(shown(f"{count} events of payout {named} will be told again"))
 
 
 @payout.command("list", epilog=example("kvitt payout list", "kvitt payout list --party party-1 --status unpaid --json"))
 @click.option("--party", "party_id", metavar="ID", help="Of this party only.")
 @click.option("--shop", "shop_id", metavar="ID", help="Of this shop only.")
 @click.option("--status", type=click.Choice(["unpaid", "paid", "confirmed", "cancelled"]), help="In this state only.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="JSON, one payout per line.")
+@limit_option
+@json_option
 @located
 def list_payouts(settings: "Settings", *, party_id: str | None, shop_id: str | None, status: str | None, limit: int, as_json: bool) -> None:
     """List payouts, newest first."""
-    from kvitt.cli.payout_page import list_page
+    from kvitt.cli.payout_page import PAYOUTS
     from kvitt.rules.payouts import PayoutStatus
 
     wanted = None if status is None else PayoutStatus(status)
     with paying(settings) as payouts:
-        found = payouts.page(None, limit, party_id=party_id, shop_id=shop_id, status=wanted)
-    if as_json:
-        for each in found:
-            _print_json(each)
-    elif not found:
-        click.echo("there are no such payouts")
-    else:
-        print_page(list_page(found))
+        found = payouts.page(None, limit + LOOK_FURTHER, party_id=party_id, shop_id=shop_id, status=wanted)
+    print_list(PAYOUTS, found, limit=limit, as_json=as_json, nothing="there are no such payouts")
 
 
-def _print_json(value: object) -> None:
-    import msgspec
+def _print_json(payout: "Payout") -> None:
+    from kvitt.cli.payout_page import PAYOUTS
 
-    click.echo(msgspec.json.encode(value).decode())
+    print_json(PAYOUTS, [payout])
 
 
 def _print_done(done: "Payout", *, as_json: bool) -> None:
     if as_json:
         _print_json(done)
     else:
-        click.echo(f"payout {done.payout_id} is {done.status.value}: {done.amount} {done.currency}, fee {done.fee}")
+        amount, fee = minor(done.amount, done.currency), minor(done.fee, done.currency)
+        click.echo(shown(f"payout {done.payout_id} is {done.status.value}: {amount} {done.currency}, fee {fee}"))
 
 
 def _print_preview(preview: "Preview", *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
-    from kvitt.cli.payout_page import preview_page
+    from kvitt.cli.payout_page import preview_page, told
 
     if as_json:
-        _print_json(preview)
+        import msgspec
+
+        click.echo(msgspec.json.encode(told(preview)).decode())
     else:
-        print_page(*preview_page(preview))
+        print_page(preview_page(preview))
     if not preview.solvent:
         sys.exit(BAD_RESULT)

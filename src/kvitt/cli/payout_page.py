@@ -1,73 +1,110 @@
 """A payout, a list of them, and what an act would do, as pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-
-from kvitt.hub.payouts.preview import Preview
+from kvitt.cli.listing import Column, Kind, table, terminal_width
+from kvitt.cli.money import minor
+from kvitt.cli.text import moment, shown
+from kvitt.hub.payouts.preview import AccountPreview, Preview
 from kvitt.hub.payouts.values import Payout, PayoutEvent
-from kvitt.rules.payouts import KIND_OF
+from kvitt.rules.payouts import KIND_OF, CashFlowPosting
 
 
-def payout_page(payout: Payout, events: Sequence[PayoutEvent]) -> Iterator[RenderableType]:
+def payout_page(payout: Payout, events: Sequence[PayoutEvent]) -> Iterator[str]:
     """The payout, its movements, and what was told of it."""
     yield from _summary(payout)
-    yield _flow(payout)
-    told = Table("event", "time (UTC)", "status", box=box.SIMPLE_HEAD)
-    for event in events:
-        told.add_row(str(event.sequence), f"{event.at:%Y-%m-%d %H:%M:%S}", event.status.value)
-    yield told
+    yield ""
+    yield from table(_FLOW, payout.cash_flow, terminal_width())
+    yield ""
+    yield from table(_EVENTS, events, terminal_width())
 
 
-def preview_page(preview: Preview) -> Iterator[RenderableType]:
+def preview_page(preview: Preview) -> Iterator[str]:
     """What would move, and what the accounts would have."""
     payout = preview.payout
     if not preview.changes:
-        yield f"payout {payout.payout_id} is {payout.status.value} already; nothing would be done"
+        yield shown(f"payout {payout.payout_id} is {payout.status.value} already; nothing would be done")
         return
     yield from _summary(payout, "would be")
-    yield _flow(payout)
+    yield ""
+    yield from table(_FLOW, payout.cash_flow, terminal_width())
     if preview.accounts is None:
         yield "the accounts are in another ledger, which is not asked by a dry run"
         return
-    table = Table("account", box=box.SIMPLE_HEAD)
-    for name in ("own", "least", "most", "own after", "least after", "most after"):
-        table.add_column(name, justify="right")
-    for account in preview.accounts:
-        table.add_row(str(account.account_id), *(f"{amount:,}" for amount in (*account.before, *account.after)))
-    yield table
+    yield ""
+    yield from table(account_columns(payout.currency), preview.accounts, terminal_width())
     yield "nothing was done" if preview.solvent else "it would be refused: the shop has not that much (insufficient_funds)"
 
 
-def list_page(payouts: Sequence[Payout]) -> Table:
-    """One line for each payout."""
-    table = Table("payout", "created", "party", "shop", "status", box=box.SIMPLE_HEAD)
-    for name in ("amount", "fee"):
-        table.add_column(name, justify="right")
-    table.add_column("currency")
-    for each in payouts:
-        created = f"{each.created_at:%Y-%m-%d %H:%M:%S}"
-        row = (each.payout_id, created, each.party_id, each.shop_id, each.status.value)
-        table.add_row(*row, f"{each.amount:,}", f"{each.fee:,}", each.currency)
-    return table
+def account_columns(currency: str) -> Sequence[Column]:
+    """What accounts have before and after, in the payout's currency."""
+    return (
+        Column("account_id", "account"),
+        *(
+            Column(f"{name}_{when}_minor", name + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name, currency))
+            for when, suffix in (("before", ""), ("after", " after"))
+            for name in ("own", "least", "most")
+        ),
+    )
+
+
+def _total(when: str, name: str) -> Callable[[AccountPreview], int]:
+    return lambda account: int(getattr(getattr(account, when), name))
+
+
+def _total_shown(when: str, name: str, currency: str) -> Callable[[AccountPreview], str]:
+    total = _total(when, name)
+    return lambda account: minor(total(account), currency)
+
+
+def told(preview: Preview) -> dict[str, object]:
+    """What would be, for `--json`."""
+    columns = account_columns(preview.payout.currency)
+    accounts = preview.accounts and [{each.name: each.value(account) for each in columns} for account in preview.accounts]
+    payout = {each.name: each.value(preview.payout) for each in PAYOUTS}
+    return {"payout": payout, "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
 
 
 def _summary(payout: Payout, verb: str = "is") -> Iterator[str]:
     details = f": {payout.cancel_details}" if payout.cancel_details else ""
-    yield f"payout {payout.payout_id} {verb} {payout.status.value}{details}"
-    yield f"{payout.amount:,} {payout.currency} to tool {payout.payout_tool_id} of party {payout.party_id}, shop {payout.shop_id}"
-    yield f"fee {payout.fee:,} {payout.currency}; created {payout.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    amount, fee = (f"{minor(each, payout.currency)} {payout.currency}" for each in (payout.amount, payout.fee))
+    yield shown(f"payout {payout.payout_id} {verb} {payout.status.value}{details}")
+    yield shown(f"{amount} to tool {payout.payout_tool_id} of party {payout.party_id}, shop {payout.shop_id}")
+    yield shown(f"fee {fee}; created {moment(payout.created_at)} UTC")
 
 
-def _flow(payout: Payout) -> Table:
-    table = Table("from", "to", box=box.SIMPLE_HEAD)
-    table.add_column("amount", justify="right")
-    for name in ("currency", "is", "details"):
-        table.add_column(name)
-    for each in payout.cash_flow:
-        kind = KIND_OF.get((each.source_type, each.target_type))
-        sides = (f"{each.source_type.value} {each.source}", f"{each.target_type.value} {each.target}")
-        table.add_row(*sides, f"{each.amount:,}", each.currency, kind.value if kind else "", each.details or "")
-    return table
+def _kind(posting: CashFlowPosting) -> str:
+    kind = KIND_OF.get((posting.source_type, posting.target_type))
+    return kind.value if kind else ""
+
+
+def _amount(row: Any) -> str:
+    return minor(row.amount, row.currency)
+
+
+_FLOW: Final = (
+    Column("source", "from", show=lambda each: f"{each.source_type.value} {each.source}"),
+    Column("target", "to", show=lambda each: f"{each.target_type.value} {each.target}"),
+    Column("source_type", kind=Kind.HIDDEN),
+    Column("target_type", kind=Kind.HIDDEN),
+    Column("amount_minor", "amount", Kind.NUMBER, of=lambda each: each.amount, show=_amount),
+    Column("currency"),
+    Column("kind", "is", of=_kind),
+    Column("details", kind=Kind.TEXT),
+)
+_EVENTS: Final = (Column("sequence", "event"), Column("at", "time (UTC)"), Column("status"))
+PAYOUTS: Final = (
+    Column("payout_id", "payout"),
+    Column("status"),
+    Column("amount_minor", "amount", Kind.NUMBER, of=lambda each: each.amount, show=_amount),
+    Column("fee_minor", "fee", Kind.NUMBER, of=lambda each: each.fee, show=lambda each: minor(each.fee, each.currency)),
+    Column("currency"),
+    Column("created_at", "created"),
+    Column("party_id", "party"),
+    Column("shop_id", "shop"),
+    Column("payout_tool_id", kind=Kind.HIDDEN),
+    Column("cancel_details", kind=Kind.HIDDEN),
+    Column("sequence", kind=Kind.HIDDEN),
+    Column("cash_flow", kind=Kind.HIDDEN, of=lambda each: [{part.name: part.value(row) for part in _FLOW} for row in each.cash_flow]),
+)

@@ -1,33 +1,29 @@
 """What a message would do, as a page: the lines that would be ordered and the schedule that would then hold."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
-from rich import box
-from rich.table import Table
-
-from kvitt.cli.calendar import Due, draw, due_days
+from kvitt.cli.calendar import draw
+from kvitt.cli.listing import Column, Kind, table, terminal_width
 from kvitt.cli.shell import print_page
+from kvitt.cli.text import shown
 from kvitt.hub.preview import Preview
 from kvitt.rules.catalogue import RAIL_RATE
+from kvitt.rules.schedule import Owed, Schedule, expand
 from kvitt.rules.values import Order, Payment
 
 
-def dues_of(payments: Sequence[Payment]) -> list[Due]:
+def schedule_of(payments: Sequence[Payment]) -> Schedule:
     """What these payments pay, day by day."""
-    return list(_dues(payments))
-
-
-def _dues(payments: Sequence[Payment]) -> Iterator[Due]:
-    for payment in payments:
-        for period in payment.wanted:
-            for day in due_days(RAIL_RATE[payment.rate_type], period.start, period.end):
-                yield Due(day, period.amount, payment.benefit)
+    return expand(
+        [Owed(each.start, each.end, each.amount, payment.rate_type, payment.benefit) for payment in payments for each in payment.wanted]
+    )
 
 
 def print_preview(found: Preview) -> None:
     """Prints what a message would lead to."""
     if found.refusal:
-        print_page(f"would be answered FEILET [{found.refusal.status}] {found.refusal.text}")
+        print_page(shown(f"would be answered FEILET [{found.refusal.status}] {found.refusal.text}"))
         return
     if found.waits:
         print_page("the case has an order without a receipt: the message would wait, and be compared with what is accepted by then")
@@ -35,29 +31,25 @@ def print_preview(found: Preview) -> None:
         print_page("would be answered OK: nothing differs from what is accepted, nothing would be ordered")
     for order in found.orders:
         print_page(_lines(order))
-    print_page(draw(dues_of(found.after), f"case {found.case_id} would then be paid"))
+    then = schedule_of(found.after)
+    print_page(draw(then.days, f"case {found.case_id} would then be paid", then.beyond))
     print_page("nothing was stored, nothing was sent")
 
 
-def _lines(order: Order) -> Table:
+def _lines(order: Order) -> Iterator[str]:
     kind = "first order" if order.first else "change"
-    title = f"would order, area {order.area}, order {order.number} of the case ({kind})"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for name in ("line", "payment", "class", "from", "to"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("amount", justify="right")
-    for name in ("rate", "ceases from", "refers to"):
-        table.add_column(name)
-    for line in order.lines:
-        table.add_row(
-            line.line_id[:8],
-            line.payment_id[:8],
-            line.class_code,
-            str(line.start),
-            str(line.end),
-            str(line.amount),
-            RAIL_RATE[line.rate_type],
-            str(line.ceased_from or ""),
-            (line.refers_to or "")[:8],
-        )
-    return table
+    yield f"would order, area {order.area}, order {order.number} of the case ({kind})"
+    yield from table(_LINES, order.lines, terminal_width())
+
+
+_LINES: Final = (
+    Column("line_id", "line"),
+    Column("class_code", "class"),
+    Column("start", "from"),
+    Column("end", "to"),
+    Column("amount_kroner", "kroner", Kind.NUMBER, of=lambda line: line.amount),
+    Column("rate", of=lambda line: RAIL_RATE[line.rate_type]),
+    Column("ceased_from", "ceases from"),
+    Column("payment_id", "payment"),
+    Column("refers_to", "after"),
+)

@@ -32,7 +32,9 @@ Made = TypeVar("Made")
         "kvitt run --show-config",
     )
 )
-@click.option("--roles", default=USUAL, show_default=True, metavar="ROLE,…", help="intake, rapid, relay, sender, receiver, emulator.")
+@click.option(
+    "--roles", default=USUAL, show_default=True, metavar="ROLE,…", help="intake, rapid, relay, sender, receiver, payouts, ledger, emulator."
+)
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)
 def run(settings: "Settings", *, roles: str, show_config: bool) -> None:
@@ -74,15 +76,21 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
     """
     import structlog
 
-    log, deadline = structlog.get_logger(__name__), time.monotonic() + _START_SECONDS
+    from kvitt.state_log import StateLog
+
+    states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + _START_SECONDS
     while not stop.is_set():
         try:
-            return attempt()
+            made = attempt()
         except Exception as error:
             if not _is_away(error) or time.monotonic() > deadline:
                 _tell_of_brokers(error)
                 raise
-            log.warning("waits for a server", error=type(error).__name__, reason=" ".join(str(error).split())[:200])
+            name, reason = type(error).__name__, " ".join(str(error).split())[:200]
+            states.enters("server", (name, reason), "warning", "waits for a server", error=name, reason=reason)
+        else:
+            states.leaves("server", "the server answers")
+            return made
         stop.wait(1.0)
     return None
 

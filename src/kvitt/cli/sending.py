@@ -1,19 +1,21 @@
 """`kvitt sending`: the stop switch, per rail, scheme or area."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
+from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
 from kvitt.cli.order import operating, reasoned
 from kvitt.cli.schemes import SchemeName
-from kvitt.cli.shell import console, example, located
+from kvitt.cli.shell import example, located
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.rules.values import Scheme
 
 Command = TypeVar("Command", bound=Callable[..., object])
+_STOPS: Final = (Column("area"), Column("stopped_by", "by"), Column("stopped_at", "since"), Column("reason", "why", Kind.TEXT))
 
 
 def _somewhere(command: Command) -> Command:
@@ -66,19 +68,11 @@ def resume(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Sche
     click.echo(f"resumed: {', '.join(resumed)}" if resumed else "nothing was stopped there")
 
 
-@sending.command("list", epilog=example("kvitt sending list"))
+@sending.command("list", epilog=example("kvitt sending list", "kvitt sending list --json"))
+@json_option
 @located
-def list_stops(settings: "Settings") -> None:
+def list_stops(settings: "Settings", *, as_json: bool) -> None:
     """List what is stopped, by whom, since when, and why."""
-    from rich import box
-    from rich.table import Table
-
     with operating(settings) as operate:
         stops = operate.stopped()
-    if not stops:
-        click.echo("nothing is stopped")
-        return
-    table = Table("area", "by", "since", "why", box=box.SIMPLE_HEAD)
-    for each in stops:
-        table.add_row(each.area, each.stopped_by, f"{each.stopped_at:%Y-%m-%d %H:%M:%S}", each.reason)
-    console().print(table)
+    print_list(_STOPS, stops, limit=MOST, as_json=as_json, nothing="nothing is stopped")

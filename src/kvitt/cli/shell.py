@@ -6,7 +6,7 @@ Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could no
 import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from kvitt.cli.arguments import Named, refuse_unusable
+from kvitt.cli.text import shown, shown_lines
 from kvitt.errors import KvittError, NoDataDirectory, NothingRuns
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from kvitt.config import Settings
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 COULD_NOT, BAD_RESULT, TERMINATED = 2, 1, 143
-_PIPED_WIDTH = 140
 
 
 class Commands(click.Group):
@@ -36,12 +35,26 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KvittError as error:
             _fail(str(error), error.code, error.doc)
-        except Exception as error:
-            # Imported by whoever raised it; who never touched a database need not wait for the import.
-            psycopg = sys.modules.get("psycopg")
-            if psycopg is None or not isinstance(error, psycopg.OperationalError):
+        except click.UsageError as error:
+            said = error.format_message()
+            if (harmless := shown_lines(said)) == said:
                 raise
-            _fail_to_reach(error)
+            raise click.UsageError(harmless, error.ctx) from None
+        except Exception as error:
+            _tell(error)
+            raise
+
+
+def _tell(error: Exception) -> None:
+    """Ends the command when it is known what the error means: a file that can not be used, a value that can not be stored, no database."""
+    if isinstance(error, OSError) and error.filename is not None and not isinstance(error, BrokenPipeError):
+        raise click.UsageError(f"{shown(error.filename)} can not be used: {error.strerror}") from error
+    # Imported by whoever raised it; who never touched a database need not wait for the import.
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(error, psycopg.DataError):
+        raise click.UsageError(f"a value is not one that the database can hold: {shown(_first_line(error))}") from error
+    if psycopg is not None and isinstance(error, psycopg.OperationalError):
+        _fail_to_reach(error)
 
 
 def _first_line(error: Exception) -> str:
@@ -54,7 +67,7 @@ def _fail_to_reach(error: Exception) -> NoReturn:
 
 def _fail(said: str, code: str, doc: str) -> NoReturn:
     page, _, anchor = doc.partition("#")
-    click.echo(f"kvitt: {' '.join(said.split())} ({code}, see docs/{page}.md#{anchor})", err=True)
+    click.echo(f"kvitt: {shown(' '.join(said.split()))} ({code}, see docs/{page}.md#{anchor})", err=True)
     sys.exit(COULD_NOT)
 
 
@@ -69,10 +82,8 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
     A `quiet` command logs errors only, for a person to read; one that stays logs more, as JSON unless it has a terminal.
     """
 
-    @click.option(
-        "--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]"
-    )
-    @click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
+    @click.option("--config", type=Named(dir_okay=False, path_type=Path), metavar="FILE", help="Settings. [kvitt.toml or KVITT_CONFIG]")
+    @click.option("--data", type=Named(file_okay=False, path_type=Path), metavar="DIR", help="Data directory. [.kvitt or KVITT_DATA]")
     @click.option("--database", metavar="URL", help="Use this PostgreSQL, not an embedded one. [KVITT_DATABASE_URL]")
     @click.option(
         "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged to standard error. [KVITT_LOG_LEVEL]"
@@ -82,6 +93,7 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
         from kvitt import logs
         from kvitt.config import load_settings
 
+        refuse_unusable(click.get_current_context())
         settings = load_settings(config, data=data, database_url=database)
         if settings.database_url:
             _refuse_wrong_url(settings.database_url)
@@ -150,18 +162,11 @@ def working(settings: "Settings") -> Iterator[str]:
             hub.stop()
 
 
-def console() -> "Console":
-    """Where pages are printed; into a file or a pipe they are as wide as they like to be."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-
-
-def print_page(*parts: "RenderableType") -> None:
-    """Prints a page part by part; its lines are never broken, only its tables fit the width."""
-    out = console()
+def print_page(*parts: str | Iterable[str]) -> None:
+    """Prints a page part by part, each a line or lines; its lines are never broken, only its tables fit the width."""
     for part in parts:
-        out.print(part, soft_wrap=isinstance(part, str))
+        for line in [part] if isinstance(part, str) else part:
+            click.echo(line)
 
 
 def roles_of(settings: "Settings") -> tuple[str, ...]:

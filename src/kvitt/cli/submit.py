@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kvitt.cli.arguments import SECONDS, content_of, existing_file
 from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, example, located, working
+from kvitt.cli.text import shown
 from kvitt.errors import NoFinalStatus
 
 if TYPE_CHECKING:
@@ -31,20 +33,18 @@ def key_of(body: bytes) -> str:
         "cat message.json | kvitt submit - --scheme ts --key 3f0c",
     )
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("file", metavar="FILE", type=existing_file(or_dash=True))
 @click.option("--scheme", required=True, type=SchemeName(), help="dp, aap, ts, tp, historisk or valp.")
 @click.option("--key", help="The sender's key, under which the answer comes. [a UUID made of the message's bytes]")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; store nothing.")
-@click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for the final status.")
+@click.option("--wait", default=60.0, type=SECONDS, show_default=True, metavar="SECONDS", help="How long to wait for the final status.")
 @located
 def submit(settings: "Settings", *, file: Path, scheme: "Scheme", key: str | None, dry_run: bool, wait: float) -> None:
     """Append FILE (- = standard input) to the scheme's topic and wait for its final status. Exit status 0 for OK, 1 for FEILET.
 
     When no kvitt runs on the data directory, one is started for the while.
     """
-    if key == "":
-        raise click.UsageError("an empty --key names nobody; leave it out, and one is made of the message's bytes")
-    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    body = content_of(file, "FILE")
     key = key or key_of(body)
     accepted = _preview(settings, scheme, key, body) if dry_run else _send(settings, scheme, key, body, wait)
     if not accepted:
@@ -58,7 +58,10 @@ def _preview(settings: "Settings", scheme: "Scheme", key: str, body: bytes) -> b
     from kvitt.store.database import connect
 
     with database(settings, own=False, upgrade_it=False) as conninfo, connect(conninfo, application="kvitt preview") as connection:
-        found = preview(connection, scheme, key.encode(), body, utc_now())
+        try:
+            found = preview(connection, scheme, key.encode(), body, utc_now())
+        except ValueError as error:
+            raise click.UsageError(f"the message would be a dead letter: {shown(error)}") from None
     print_preview(found)
     return found.refusal is None
 
@@ -75,7 +78,7 @@ def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: f
         client = Client(conninfo, settings)
         try:
             place = client.send([NewRecord(topic, key.encode(), body)])[0]
-            click.echo(f"appended    {topic} {place[0]}:{place[1]} under key {key}")
+            click.echo(f"appended    {topic} {place[0]}:{place[1]} under key {shown(key)}")
             for told in statuses_of(client, key.encode(), wait, lambda: client.answered_silently(topic, place)):
                 click.echo(line_of(told))
                 last = told.answer
@@ -101,4 +104,4 @@ def line_of(told: "Told") -> str:
         said += f" [{answer.error.status}] {answer.error.text}"
     if told.reason:
         said += f" ({told.reason})"
-    return said.rstrip()
+    return shown(said.rstrip())

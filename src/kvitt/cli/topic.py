@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.arguments import Whole
+from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
+from kvitt.cli.shell import example, located, opened
+from kvitt.cli.text import shown
 from kvitt.errors import TopicNotFound
 
 if TYPE_CHECKING:
@@ -24,41 +27,37 @@ _LOOK_SECONDS = 1.0
 @click.argument("name", required=False)
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is appended, until Ctrl-C.")
 @click.option("--from-start", is_flag=True, help="All records from the first on.")
-@click.option("--last", type=click.IntRange(min=0), default=20, show_default=True, help="The newest N records.")
+@click.option("--last", type=Whole(0, MOST), default=20, show_default=True, help="The newest N records.")
+@json_option
 @located
-def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: bool, last: int) -> None:
-    """Print a topic's records, one to a line: partition, position, time, key, headers, value. Without NAME, list the topics."""
+def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: bool, last: int, as_json: bool) -> None:
+    """Print a topic's records, one to a line: partition, position, time, key, headers, value. Without NAME, list the topics.
+
+    Control characters are shown as escapes, line breaks left out; --json has each record as it is.
+    """
     from kvitt.store.database import connect
 
     with opened(settings) as conninfo, connect(conninfo, application="kvitt topic") as connection:
         if name is None:
-            _list_topics(connection)
+            _list_topics(connection, as_json=as_json)
             return
         ends = _ends(connection, name)
         # Who follows ends it by Ctrl-C: nothing was broken off.
         with suppress(KeyboardInterrupt) if follow else nullcontext():
             if from_start:
-                positions = _print_from(connection, name, dict.fromkeys(ends, 0))
+                positions = _print_from(connection, name, dict.fromkeys(ends, 0), as_json=as_json)
             else:
-                _print_last(connection, name, last)
+                _print_last(connection, name, last, as_json=as_json)
                 positions = ends
             if follow:
-                _follow(connection, name, positions)
+                _follow(connection, name, positions, as_json=as_json)
 
 
-def _list_topics(connection: "psycopg.Connection[Any]") -> None:
-    from rich import box
-    from rich.table import Table
-
+def _list_topics(connection: "psycopg.Connection[Any]", *, as_json: bool) -> None:
     from kvitt.store.queries import load
 
-    table = Table("topic", box=box.SIMPLE_HEAD)
-    for title in ("partitions", "records"):
-        table.add_column(title, justify="right")
-    table.add_column("last record")
-    for name, partitions, records, at in connection.execute(load("cli").list_topics):
-        table.add_row(name, str(partitions), f"{records:,}", f"{at:%Y-%m-%d %H:%M:%S}" if at else "")
-    print_page(table)
+    rows = connection.execute(load("cli").list_topics).fetchall()
+    print_list(_TOPICS, rows, limit=MOST, as_json=as_json, nothing="there are no topics")
 
 
 def _ends(connection: "psycopg.Connection[Any]", name: str) -> dict[int, int]:
@@ -70,22 +69,21 @@ def _ends(connection: "psycopg.Connection[Any]", name: str) -> dict[int, int]:
     return ends
 
 
-def _print_last(connection: "psycopg.Connection[Any]", name: str, last: int) -> None:
+def _print_last(connection: "psycopg.Connection[Any]", name: str, last: int, *, as_json: bool) -> None:
     from kvitt.store.queries import load
 
     rows = connection.execute(load("cli").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
-    for row in reversed(rows):
-        click.echo(line_of(row[1:]))
+    _print_records([row[1:] for row in reversed(rows)], as_json=as_json)
 
 
-def _print_from(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int]) -> dict[int, int]:
+def _print_from(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], *, as_json: bool) -> dict[int, int]:
     """Prints what stands from these positions on; gives where it goes on."""
     following = dict(positions)
     while rows := list(_read(connection, name, following)):
         for row in rows:
             partition, position = row[:2]
             following[partition] = max(following[partition], position + 1)
-            click.echo(line_of(row))
+        _print_records(rows, as_json=as_json)
     return following
 
 
@@ -96,14 +94,22 @@ def _read(connection: "psycopg.Connection[Any]", name: str, positions: dict[int,
     yield from connection.execute(load("cli").records_from, arguments, binary=True).fetchall()
 
 
-def _follow(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int]) -> None:
+def _follow(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], *, as_json: bool) -> None:
     from kvitt.doors.embedded_log import CHANNEL
 
     connection.execute(f"LISTEN {CHANNEL}")
     while True:
-        positions = _print_from(connection, name, positions)
+        positions = _print_from(connection, name, positions, as_json=as_json)
         for _ in connection.notifies(timeout=_LOOK_SECONDS, stop_after=1):
             pass
+
+
+def _print_records(rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(_RECORD, rows)
+        return
+    for row in rows:
+        click.echo(line_of(row))
 
 
 def line_of(row: Sequence[Any]) -> str:
@@ -111,11 +117,37 @@ def line_of(row: Sequence[Any]) -> str:
     from kvitt.wire.topics import decode_headers
 
     partition, position, at, key, value, headers = row
-    told = " ".join(f"{name}={text}" for name, text in decode_headers(headers))
+    told = shown(" ".join(f"{name}={text}" for name, text in decode_headers(headers)))
     return f"{partition}:{position} {at:%Y-%m-%dT%H:%M:%S.%f} {_text(key)} [{told}] {_text(value)}"
 
 
 def _text(content: bytes | None) -> str:
     if content is None:
         return "-"
-    return "".join(line.strip() for line in content.decode(errors="replace").splitlines())
+    return shown("".join(line.strip() for line in content.decode(errors="backslashreplace").splitlines()))
+
+
+def _whole(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="backslashreplace")
+
+
+def _headers(headers: bytes) -> list[tuple[str, str]]:
+    from kvitt.wire.topics import decode_headers
+
+    return list(decode_headers(headers))
+
+
+_RECORD: Final = (
+    Column("partition", of=lambda row: row[0]),
+    Column("position", of=lambda row: row[1]),
+    Column("at", of=lambda row: row[2]),
+    Column("key", of=lambda row: _whole(row[3])),
+    Column("headers", of=lambda row: _headers(row[5])),
+    Column("value", of=lambda row: _whole(row[4])),
+)
+_TOPICS: Final = (
+    Column("topic", of=lambda row: row[0]),
+    Column("partitions", kind=Kind.NUMBER, of=lambda row: row[1]),
+    Column("records", kind=Kind.NUMBER, of=lambda row: row[2]),
+    Column("last_record_at", "last record", of=lambda row: row[3]),
+)

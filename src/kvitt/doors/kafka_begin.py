@@ -12,7 +12,7 @@ from kvitt.doors.kafka_clients import new_admin
 from kvitt.doors.kafka_identity import TopicIds
 from kvitt.doors.kafka_positions import Position
 from kvitt.doors.kafka_share import lease_of
-from kvitt.errors import NeedsSecondPerson, NotInThatState, RecordsGone, TopicNotFound
+from kvitt.errors import NotInThatState, RecordsGone, TopicNotFound
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Connection
 from kvitt.store.queries import load
@@ -104,8 +104,8 @@ def begin(
     topic = beginnings[0].position.topic
     given_up = any(each.position.stored is not None for each in beginnings)
     pays_again = topic == RAPID and start is Start.BEGINNING and any(each.read for each in beginnings)
-    if (given_up or pays_again) and operator.approved_by in (None, "", operator.name):
-        raise NeedsSecondPerson("this may pay twice, or leave out what was to be paid: name another person who approves it")
+    if given_up or pays_again:
+        operator.need_second_person("this may pay twice, or leave out what was to be paid")
     leases = [lease_of(topic, each.position.partition) for each in beginnings]
     with connection.transaction(), connection.cursor() as cursor:
         made_anew = TopicIds(settings, [topic]).renew(connection)

@@ -1,6 +1,7 @@
 """Kafka clients as kvitt needs them: what is set on them, and why."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +11,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from kvitt.config import KafkaSettings
+from kvitt.state_log import StateLog
 from kvitt.wire.topics import RAPID
 
 _log = structlog.get_logger(__name__)
+_states = StateLog(_log)
+"""A client says the same of a broker that is down each time that it looks, and nothing when it is back."""
 _QUEUE_KILOBYTES = 16_384
 _TRANSACTION_SECONDS = 60
 _ASK_AGAIN_SECONDS = 0.1
@@ -33,7 +37,15 @@ class _ClientLog:
 
     def log(self, level: int, text: str, *arguments: object) -> None:
         said = text % arguments if arguments else text
-        (_log.warning if level >= logging.WARNING else _log.debug)("kafka client", said=said)
+        if level >= logging.WARNING:
+            _states.enters(f"client {_kind_of(said)}", "said", "warning", "kafka client", said=said)
+        else:
+            _log.debug("kafka client", said=said)
+
+
+def _kind_of(said: str) -> str:
+    """What a line of librdkafka is about: `[thrd:broker:9092/1]: broker:9092/1: Connect to … failed: … (after 3ms in state CONNECT)`."""
+    return re.sub(r"\d+", "#", said)[:200]
 
 
 def names_of(settings: KafkaSettings) -> Callable[[str], str]:
@@ -172,4 +184,6 @@ def _common(settings: KafkaSettings) -> dict[str, Any]:
 
 def _noted(error: KafkaError) -> None:
     """Errors of the connection; the client mends them itself, whoever needs it meanwhile gets its own error."""
-    _log.warning("kafka", error=error.name(), reason=error.str()[:200])
+    _states.enters(
+        f"error {error.name()} {_kind_of(error.str())}", "noted", "warning", "kafka", error=error.name(), reason=error.str()[:200]
+    )

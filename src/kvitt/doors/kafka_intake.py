@@ -22,13 +22,14 @@ from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Step
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
+from kvitt.state_log import StateLog
 from kvitt.store.database import connect
 from kvitt.wire.topics import SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
 """Hands a record to the hub on a lane; records of one lane are handled in order. It must take `max_outstanding` records without waiting."""
 
-_log = structlog.get_logger(__name__)
+_states = StateLog(structlog.get_logger(__name__))
 _LOOK_SECONDS, _FULL_SECONDS, _PAUSE_AFTER_SECONDS, _HINT_SECONDS = 0.1, 0.05, 1.0, 1.0
 _MAX_BYTES = 64_000_000
 
@@ -148,7 +149,7 @@ def _told_of(error: KafkaError) -> None:
         raise RecordsGone(f"a topic no longer holds what comes next: {error.str()[:200]}")
     if _is_end(error):
         return
-    _log.warning("kafka intake", error=error.name(), reason=error.str()[:200])
+    _states.enters(error.name(), error.name(), "warning", "kafka intake", error=error.name(), reason=error.str()[:200])
 
 
 def _is_end(error: KafkaError) -> bool:

@@ -18,6 +18,7 @@ from kvitt.doors.kafka_share import Place, Share, totals
 from kvitt.errors import NotBegun
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection
+from kvitt.state_log import StateLog
 from kvitt.store.queries import load
 from kvitt.wire.topics import RAPID
 
@@ -47,6 +48,7 @@ class Shares:
         self._shares: dict[Place, Share] = {}
         self._paused = False
         self._retake_at = self._identify_at = 0.0
+        self._states = StateLog(_log)
 
     def of(self, place: Place) -> Share | None:
         """The share of a partition, if the group has given it to us."""
@@ -91,11 +93,15 @@ class Shares:
         for share in self._shares.values():
             was_read = share.edge is not None
             if (failure := share.reap()) and was_read:
-                _log.warning("partition is read again", topic=share.place[0], partition=share.place[1], error=type(failure).__name__)
+                self._tell_failed(share.place, type(failure).__name__)
                 failed.append(share)
         if failed:
             self._leave(failed)
         return totals(self._shares.values())
+
+    def _tell_failed(self, place: Place, error: str) -> None:
+        where = {"topic": place[0], "partition": place[1]}
+        self._states.enters(f"{place[0]} {place[1]}", error, "warning", "partition is read again", **where, error=error)
 
     def take_free(self) -> None:
         """Each second: takes the leases that we lack and that have come free, and reads those partitions from what is stored."""
@@ -115,7 +121,10 @@ class Shares:
         try:
             self._ids.check(self._connection)
         except (KafkaException, TimeoutError) as error:
-            _log.info("the brokers can not be asked for the ids of topics", error=type(error).__name__)
+            name = type(error).__name__
+            self._states.enters("ids", name, "info", "the brokers can not be asked for the ids of topics", error=name)
+        else:
+            self._states.leaves("ids", "the brokers say the ids of topics again")
 
     def _take(self, shares: Sequence[Share]) -> list[Share]:
         """Takes the leases that are free; gives the shares that are ours to read. Raises NotBegun, RecordsGone."""
@@ -212,8 +221,10 @@ class Shares:
         try:
             self._consumer.commit(offsets=[TopicPartition(*share.place, share.done) for share in moved], asynchronous=True)
         except KafkaException as error:
-            _log.info("the brokers did not take our offsets", error=error.args[0].name())
+            name = error.args[0].name()
+            self._states.enters("offsets", name, "info", "the brokers did not take our offsets", error=name)
             return
+        self._states.leaves("offsets", "the brokers take our offsets again")
         for share in moved:
             share.hinted = share.done
 

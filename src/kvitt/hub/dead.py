@@ -84,7 +84,7 @@ class DeadLetters:
         self._connection, self._clock, self._put = connection, clock, put
 
     def listed(self, *, state: str | None = OPEN, limit: int = 1000) -> Sequence[Listed]:
-        """Letters in a state (None = any), oldest first."""
+        """Letters in a state (None = any), newest first."""
         return [Listed(*row) for row in self._connection.execute(_SQL.list_dead_letters, {"state": state, "limit": limit}, binary=True)]
 
     def find(self, number: int) -> DeadLetter:
@@ -97,17 +97,20 @@ class DeadLetters:
     def replay(self, number: int, operator: Operator, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
         """Sends a letter through its scheme's internal topic, or the rapid, again, `body` in place of its bytes; gives what was put there.
 
-        The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. Raises
-        DeadLetterNotFound, NotReplayable, and NotInThatState for a letter that was replayed before.
+        The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. What is not
+        as its sender wrote it is an operator's own order to pay, and needs two people. Raises DeadLetterNotFound, NotReplayable,
+        NeedsSecondPerson, and NotInThatState for a letter that was replayed before.
         """
         assert self._put is not None, "only who can put may replay"
-        record = self.as_replayed(number, body=body, key=key)
+        record, letter = self.as_replayed(number, body=body, key=key), self.find(number)
+        mended = (" with a mended body" if record.body != letter.body else "") + (" under a new key" if record.key != letter.key else "")
+        if mended:
+            operator.need_second_person(f"a letter{mended} moves money")
         with self._connection.transaction(), self._connection.cursor() as cursor:
             closing = {"dead_no": number, "now": record.at, "by": operator.name, "note": operator.reason}
             if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
                 raise NotInThatState(f"dead letter {number} has been replayed before")
             self._put(record)
-            mended = "" if body is None else " with a mended body"
             note(cursor, record.at, "replay dead letter", operator, f"dead letter {number}{mended}")
         return record
 

@@ -1,7 +1,7 @@
 """What an operator reads of one case: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -13,9 +13,9 @@ from kvitt.errors import CaseNotFound
 from kvitt.hub.audit import What
 from kvitt.hub.dialects import is_forwarded
 from kvitt.rules.answers import Answer
-from kvitt.rules.calendar import SATURDAY
 from kvitt.rules.holds import HoldReason, separated
-from kvitt.rules.values import Area, Payment, PaymentId, Period, RateType, Scheme
+from kvitt.rules.schedule import Owed, expand
+from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
 from kvitt.store.database import connect
 from kvitt.store.queries import load
 from kvitt.store.rows import LineRow
@@ -129,8 +129,14 @@ class PaymentOfCase(Struct, frozen=True):
 
     @property
     def schedule_days(self) -> tuple[AmountOfDay, ...]:
-        """What is paid day by day, in order of days; only days that the rate type pays for."""
-        return tuple(day for period in self.periods for day in _days(period, self.document.rate_type))
+        """What is paid day by day, in order of days, as far as a schedule is expanded; only days that the rate type pays for."""
+        return tuple(AmountOfDay(due.day, due.amount) for due in expand(self.owed).days)
+
+    @property
+    def owed(self) -> tuple[Owed, ...]:
+        """What is paid, as a schedule is made of."""
+        document = self.document
+        return tuple(Owed(each.start, each.end, each.amount, document.rate_type, document.benefit) for each in self.periods)
 
 
 class CaseHistory(Struct, frozen=True):
@@ -267,20 +273,3 @@ def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
 def _of_told(told: Sequence[Told]) -> Iterator[Event]:
     for each in told:
         yield Event(each.made_at, Happening.TOLD, f"told {each.answer.status.value}", each.message_no)
-
-
-def _days(period: Period, rate_type: RateType) -> Iterator[AmountOfDay]:
-    """The days of a period that are paid for: each day, each Monday to Friday, the first of each month, or the first of all."""
-    if rate_type is RateType.ONE_OFF:
-        yield AmountOfDay(period.start, period.amount)
-        return
-    for offset in range((period.end - period.start).days + 1):
-        day = period.start + timedelta(days=offset)
-        if _is_paid(day, period.start, rate_type):
-            yield AmountOfDay(day, period.amount)
-
-
-def _is_paid(day: date, start: date, rate_type: RateType) -> bool:
-    if rate_type is RateType.MONTH:
-        return day in (start, day.replace(day=1))
-    return rate_type is RateType.DAY or day.weekday() < SATURDAY

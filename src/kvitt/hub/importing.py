@@ -62,13 +62,17 @@ class Importing:
         self._connection, self._clock = connection, clock
 
     def run(
-        self, records: Iterable[Sequence[StateRecord]], operator: Operator, *, dry_run: bool = False, leave_out: bool = False
+        self, records: Iterable[Sequence[StateRecord]], operator: Operator | None, *, dry_run: bool = False, leave_out: bool = False
     ) -> ImportReport:
         """Takes over what the records say and gives the report; a dry run does all of it and takes it back.
 
         `records` are those of both state topics, in order within a partition. With faults nothing is written unless `leave_out`, which
-        writes all cases but the faulty ones. Raises NotInThatState when there are cases already.
+        writes all cases but the faulty ones. What is taken for paid decides what is paid next, so all but a dry run has an operator and
+        a second person. Raises NeedsSecondPerson, and NotInThatState when there are cases already.
         """
+        if not dry_run:
+            assert operator is not None, "somebody answers for what is written"
+            operator.need_second_person("this decides what is paid next")
         self._refuse_unless_empty()
         self._connection.execute(_SQL.clear_room)
         self._connection.execute(_SQL.make_room)
@@ -83,7 +87,8 @@ class Importing:
                 if not report.written:
                     raise psycopg.Rollback(transaction)
                 subject = f"{report.cases} cases, {report.payments} payments"
-                note(cursor, self._clock(), What.IMPORTED, operator, subject)
+                if operator:
+                    note(cursor, self._clock(), What.IMPORTED, operator, subject)
             return report
         finally:
             if not self._connection.closed:

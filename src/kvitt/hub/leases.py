@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from kvitt.hub.taken import Edge
+from kvitt.state_log import StateLog
 from kvitt.store.database import connect
 from kvitt.store.queries import load
 
@@ -54,12 +55,15 @@ class LeaseKeeper:
 
     def _renew(self) -> None:
         connection: psycopg.Connection[Any] | None = None
+        states = StateLog(_log)
         while not self._stop.wait(self._seconds / 4):
             try:
                 connection = connection or connect(self._conninfo)
                 connection.execute(_SQL.renew_leases, {"owner": self.owner, "seconds": self._seconds})
+                states.leaves("leases", "leases are renewed again")
             except psycopg.Error as error:
-                _log.warning("leases could not be renewed", error=type(error).__name__)
+                name = type(error).__name__
+                states.enters("leases", name, "warning", "leases could not be renewed", error=name)
                 connection = None
         if connection:
             connection.close()

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 import psycopg
 import structlog
 
-from kvitt.errors import KvittError
+from kvitt.errors import KvittError, LeaseLost
+from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
@@ -35,8 +36,12 @@ class Bell:
         self._event.clear()
 
 
-def run_loop(role: str, make_step: MakeStep, stop: threading.Event) -> None:
-    """Runs a role until stopped. Nothing that a step raises ends the role: it is logged, and the role starts anew."""
+def run_loop(role: str, make_step: MakeStep, stop: threading.Event, states: StateLog | None = None) -> None:
+    """Runs a role until stopped. Nothing that a step raises ends the role: it starts anew, and its log says what has changed.
+
+    `states` None: a log of its own.
+    """
+    states = states or StateLog(_log)
     wait_seconds = _FIRST_WAIT_SECONDS
     while not stop.is_set():
         try:
@@ -44,20 +49,28 @@ def run_loop(role: str, make_step: MakeStep, stop: threading.Event) -> None:
                 while not stop.is_set():
                     if step():
                         wait_seconds = _FIRST_WAIT_SECONDS
-        except Exception as error:  # noqa: BLE001 - a role outlives every failure; each is logged and the role starts anew
-            _tell(role, error)
+                    _works(role, states)
+        except Exception as error:  # noqa: BLE001 - a role outlives every failure and starts anew; the log says what has changed
+            _tell(role, error, states)
             stop.wait(wait_seconds)
             wait_seconds = min(wait_seconds * 2, _LONGEST_WAIT_SECONDS)
 
 
-def _tell(role: str, error: Exception) -> None:
-    """What stopped a role; the words of an error only where they are known to quote nothing of a message."""
+def _works(role: str, states: StateLog) -> None:
+    if (state := states.state_of(role)) is not None:
+        states.leaves(role, "role takes over" if state is LeaseLost else "role works again", role=role)
+
+
+def _tell(role: str, error: Exception, states: StateLog) -> None:
+    """What a role is in now; the words of an error only where they are known to quote nothing of a message."""
     reason = str(error).partition("\n")[0][:200]
-    if _quotes_nothing(error):
-        _log.warning("role starts anew", role=role, error=type(error).__name__, reason=reason)
+    if isinstance(error, LeaseLost):
+        states.enters(role, LeaseLost, "info", "role stands by", role=role, reason=reason)
         return
-    _log.warning("role starts anew", role=role, error=type(error).__name__, reason="see the restricted log")
-    _private.warning("role starts anew", role=role, error=type(error).__name__, reason=reason)
+    name = type(error).__name__
+    quoted = reason if _quotes_nothing(error) else "see the restricted log"
+    if states.enters(role, (name, reason), "warning", "role starts anew", role=role, error=name, reason=quoted) and quoted is not reason:
+        _private.warning("role starts anew", role=role, error=name, reason=reason)
 
 
 def _quotes_nothing(error: Exception) -> bool:

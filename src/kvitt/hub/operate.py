@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 from msgspec import Struct, json
+from msgspec.structs import force_setattr
 
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
@@ -22,6 +23,7 @@ from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
+from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.queries import load
@@ -32,12 +34,33 @@ _SQL, _ORDERS = load("operate"), load("orders")
 EVERYWHERE = "*"
 
 
-class Operator(Struct, frozen=True):
-    """Who acts, why, and who has approved it; acts that move money need an approver who is somebody else."""
+class Signature(Struct, frozen=True):
+    """Who acted, why, and who had approved it, as it is stored; what was signed once stays readable whatever is asked of names later."""
 
     name: str
     reason: str
     approved_by: str | None = None
+
+
+class Operator(Signature, frozen=True):
+    """Who acts, why, and who has approved it, cleaned; acts that move money need an approver who is somebody else.
+
+    Can not be made with a name or a reason that is none: raises BadOperator.
+    """
+
+    def __post_init__(self) -> None:
+        """Cleans and judges what was given."""
+        force_setattr(self, "name", name_of("by", self.name))
+        force_setattr(self, "reason", reason_of("reason", self.reason))
+        if self.approved_by is not None:
+            force_setattr(self, "approved_by", name_of("approved_by", self.approved_by))
+
+    def need_second_person(self, why: str = "this moves money") -> None:
+        """Raises NeedsSecondPerson unless somebody else than the one who acts has approved it."""
+        if self.approved_by is None:
+            raise NeedsSecondPerson(f"{why}: name another person who approves it")
+        if same_person(self.name, self.approved_by):
+            raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 
 
 class Stop(Struct, frozen=True):
@@ -74,12 +97,7 @@ class OddReceipt(Struct, frozen=True):
     note: str
 
 
-def _second_person(operator: Operator) -> None:
-    if not operator.approved_by or operator.approved_by == operator.name:
-        raise NeedsSecondPerson("this moves money: name another person who approves it")
-
-
-def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Operator, subject: str) -> None:
+def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
     """Appends to the operators' audit chain, under its lock."""
     seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
@@ -98,6 +116,11 @@ class Operate:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for looking something up on it between two acts."""
+        return self._connection
 
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
@@ -119,9 +142,21 @@ class Operate:
         return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
 
     def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
-        """Orders in these states, oldest first; only those that something holds if asked."""
-        arguments = {"states": [state.value for state in states], "held": held_only, "limit": limit}
-        rows = self._connection.execute(_SQL.list_orders, arguments)
+        """Orders in these states, newest first; only those that something holds if asked."""
+        return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
+
+    def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
+        """Orders that wait for a person, newest first: held ones, and those in doubt."""
+        found = [*self.orders([OrderState.READY], held_only=True, limit=limit), *self.orders([OrderState.UNKNOWN], limit=limit)]
+        return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
+
+    def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states of the cases with this id, of whatever scheme, newest first."""
+        arguments = {"schemes": [scheme.value for scheme in Scheme], "case_id": case_id, "states": [state.value for state in states]}
+        return self._listed(_SQL.list_orders_of_case, {**arguments, "limit": limit})
+
+    def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
+        rows = self._connection.execute(statement, arguments)
         return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
@@ -140,7 +175,7 @@ class Operate:
 
         Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """
-        _second_person(operator)
+        operator.need_second_person()
         arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
         self._move(_SQL.release_order, arguments, order_id, "release", operator)
 
@@ -149,7 +184,7 @@ class Operate:
 
         The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """
-        _second_person(operator)
+        operator.need_second_person()
         self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
 
     def _move(
@@ -198,7 +233,7 @@ class Operate:
 
         Raises NeedsSecondPerson, OrderNotFound.
         """
-        _second_person(operator)
+        operator.need_second_person()
         with self._connection.transaction(), self._connection.cursor() as cursor:
             scheme, _, _, xml = self._find(cursor, order_id)
             note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)

@@ -48,6 +48,8 @@ class ListedAlarm(Struct, frozen=True):
 
     alarm_no: int
     order_id: str
+    scheme: str
+    case_id: str
     area: str
     state: str
     sent_at: datetime
@@ -74,7 +76,7 @@ def _longest_first(rows: Sequence[Sequence[Any]]) -> list[Alarm]:
 
 
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
-    """Standing alarms, longest waiting first, and then, if asked for, those that are over, newest first."""
+    """Standing alarms, and, if asked for, those that are over; newest first."""
     return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
 
 

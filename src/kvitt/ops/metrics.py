@@ -21,6 +21,7 @@ from kvitt.ops.roles import Condition, RoleState
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.states import OPEN_ORDER
 from kvitt.rules.values import Scheme
+from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
@@ -46,6 +47,7 @@ class Metrics(Collector):
     ) -> None:
         """`broker_lag` None: the lag is that of the embedded log, which is among the figures."""
         self._work, self._figures, self._roles, self._broker_lag = work, figures, roles, broker_lag
+        self._states = StateLog(_log)
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they are now."""
@@ -60,10 +62,13 @@ class Metrics(Collector):
 
     def _read(self) -> Figures | None:
         try:
-            return self._figures()
+            figures = self._figures()
         except (psycopg.Error, TimeoutError) as error:
-            _log.info("no figures for the metrics", error=type(error).__name__)
+            name = type(error).__name__
+            self._states.enters("figures", name, "info", "no figures for the metrics", error=name)
             return None
+        self._states.leaves("figures", "figures for the metrics again")
+        return figures
 
     def _lag(self, figures: Figures | None) -> Iterator[Metric]:
         if self._broker_lag is None:
@@ -72,9 +77,11 @@ class Metrics(Collector):
         try:
             lag = self._broker_lag()
         except Exception as error:  # noqa: BLE001 - whatever the client raises, it is told as `kvitt_broker_up 0`
-            _log.info("no lag for the metrics", error=type(error).__name__)
+            name = type(error).__name__
+            self._states.enters("lag", name, "info", "no lag for the metrics", error=name)
             yield _gauge("kvitt_broker_up", "Whether the log's brokers could be asked", 0)
             return
+        self._states.leaves("lag", "lag for the metrics again")
         yield _gauge("kvitt_broker_up", "Whether the log's brokers could be asked", 1)
         yield lag_of(lag)
 

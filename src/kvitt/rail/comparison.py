@@ -88,7 +88,9 @@ def _to_friday(day: date) -> date:
     return day - timedelta(days=max(0, day.weekday() - _SATURDAY + 1))
 
 
-def _following(day: date, rate: str) -> date:
+def _following(day: date, rate: str) -> date | None:
+    if day == date.max:
+        return None
     return _to_monday(day + _ONE_DAY) if rate == _WEEKDAY_RATE else day + _ONE_DAY
 
 

@@ -11,6 +11,7 @@ from kvitt.hub.loop import Bell, Step
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock
 from kvitt.rail.queue import Queue
+from kvitt.state_log import StateLog
 from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
 
 _log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ class Receiver:
         """`rapid`: the rapid is ours, see Settle."""
         self._conninfo, self._open_queue, self._clock, self._bell = conninfo, open_queue, clock, bell
         self._rapid, self._max_batch = rapid, max_batch
+        self._states = StateLog(_log)
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -46,9 +48,11 @@ class Receiver:
             settle([RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries])
         except psycopg.Error as error:
             if not is_connection_lost(error):
-                _log.error("receipts go back to the queue", receipts=len(deliveries), error=type(error).__name__)
+                name = type(error).__name__
+                self._states.enters("receipts", name, "error", "receipts go back to the queue", receipts=len(deliveries), error=name)
                 queue.release()
             raise
+        self._states.leaves("receipts", "receipts are settled again")
         queue.acknowledge()
         reached("receive.after_acknowledge")
         self._bell.ring()

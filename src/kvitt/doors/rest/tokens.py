@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
+from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -135,6 +136,7 @@ class _Keys:
         self._lock = threading.Lock()
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._fetched_at = self._tried_at = -_FRESH_SECONDS
+        self._states = StateLog(_log)
 
     def key(self, kid: str) -> jwt.PyJWK:
         found = self._keys.get(kid)
@@ -158,11 +160,13 @@ class _Keys:
         try:
             published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
         except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError) as error:
-            _log.warning("keys of the token issuer can not be had", error=type(error).__name__)
+            name = type(error).__name__
+            self._states.enters("keys", name, "warning", "keys of the token issuer can not be had", error=name)
             return
         finally:
             # After the try, for a slow one would be followed by the next at once.
             self._tried_at = time.monotonic()
+        self._states.leaves("keys", "keys of the token issuer can be had again")
         self._keys = {str(key.key_id or ""): key for key in published.keys if _checks_tokens(key)}
         self._fetched_at = self._tried_at
 

@@ -126,14 +126,18 @@ def load_directory(
     dry_run: bool = False,
     own_ledger: bool = True,
     operator: Operator | None = None,
+    alone: bool = False,
 ) -> Loaded:
     """Stores a directory, and makes the ledger accounts that it does not name, once for each shop and currency, however often it is loaded.
 
     What the file does not have stays as it is: other parties, and the house's accounts in other currencies. `own_ledger` False: the
     ledger is another service, in which none is made. A dry run gives what would be done, and does nothing. Where an `operator` loads it,
-    what has changed is in the operators' audit chain, with the digest of each party. Raises BadDirectory for
-    accounts that the ledger does not have, or has in another currency, or that are neither named nor can be made.
+    what has changed is in the operators' audit chain, with the digest of each party; a second person approves it, unless the operator is
+    `alone` with the database. Raises NeedsSecondPerson, and BadDirectory for accounts that the ledger does not have, or has in another
+    currency, or that are neither named nor can be made.
     """
+    if operator and not alone:
+        operator.need_second_person("this decides where money goes")
     house = _houses(connection, found)
     slots = slots_of(found.parties, house)
     accounts = find_accounts(connection, slots, own_ledger=own_ledger)

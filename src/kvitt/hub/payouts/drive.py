@@ -27,6 +27,7 @@ from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.hub.submit import Clock
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import Payout, PayoutStatus, after
+from kvitt.state_log import StateLog
 
 Given = TypeVar("Given")
 _log = structlog.get_logger(__name__)
@@ -67,6 +68,7 @@ class Drive:
 
     def __init__(self, place: Place) -> None:
         self._place, self._ledger = place, place.ledger
+        self._states = StateLog(_log)
 
     def create(self, intent: Intent, draft: Draft, patience: Patience) -> Payout:
         """Holds the plan of a payout that is to be made, and stores the payout.
@@ -158,10 +160,13 @@ class Drive:
             with self._place.intents() as intents:
                 intents.prolong(intent)
             try:
-                return call()
+                given = call()
             except Unavailable:
                 if not left or (patience.deadline and self._place.clock() + timedelta(seconds=wait) >= patience.deadline):
                     raise
+            else:
+                self._states.leaves("ledger", "the ledger answers again")
+                return given
             self._place.rest(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
         raise AssertionError("the last try returns or raises")
@@ -208,7 +213,8 @@ class Drive:
             intents.close(intent, way, self._place.clock(), reason, held=held)
 
     def _leave(self, intent: Intent, reason: str) -> None:
-        _log.warning("payout left for the next try", action=intent.action.value, number=intent.number, tries=intent.tries, reason=reason)
+        left = {"action": intent.action.value, "number": intent.number, "tries": intent.tries}
+        self._states.enters("ledger", reason, "warning", "payout left for the next try", **left, reason=reason)
         with self._place.intents() as intents:
             intents.leave(intent, reason)
 

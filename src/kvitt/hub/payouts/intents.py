@@ -9,7 +9,7 @@ import psycopg
 from msgspec import Struct, json
 
 from kvitt.hub.actor import Actor
-from kvitt.hub.operate import Operator
+from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.draft import Draft
 from kvitt.store.queries import load
 
@@ -41,7 +41,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
 
     draft: Draft | None = None
     details: str | None = None
-    operator: Operator | None = None
+    operator: Signature | None = None
     actor: Actor | None = None
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psycopg
 
-from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, NeedsSecondPerson, PayoutAlreadyExists, PayoutNotFound
+from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound
 from kvitt.hub.actor import Actor
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.operate import Operator
@@ -100,7 +100,8 @@ class Payouts:
 
         Raises PayoutNotFound, PayoutInOtherState, PayoutsFailed, and NeedsSecondPerson for an operator without one.
         """
-        _second_person(operator)
+        if operator:
+            operator.need_second_person()
         self._end(Confirm(_named(payout_id), operator, actor), deadline)
 
     def cancel(
@@ -116,7 +117,8 @@ class Payouts:
 
         Raises as `confirm`, and InvalidPayout without details.
         """
-        _second_person(operator)
+        if operator:
+            operator.need_second_person()
         self._end(_cancel(payout_id, details, operator, actor), deadline)
 
     def preview_create(self, new: NewPayout) -> Preview:
@@ -134,13 +136,16 @@ class Payouts:
         return self._preview(_cancel(payout_id, details))
 
     def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
-        """An operator notes that the bank has taken the order. Raises PayoutNotFound, PayoutInOtherState, NeedsSecondPerson."""
+        """An operator notes that the bank has taken the order.
+
+        Raises BadOperator, NeedsSecondPerson, PayoutNotFound, PayoutInOtherState.
+        """
         operator = Operator(by, reason, approved_by)
-        _second_person(operator)
+        operator.need_second_person()
         self._done(Paid(_named(payout_id), operator))
 
     def republish(self, payout_id: str, by: str, reason: str) -> int:
-        """An operator has all events of a payout told again, byte for byte; gives how many. Raises PayoutNotFound."""
+        """An operator has all events of a payout told again, byte for byte; gives how many. Raises BadOperator, PayoutNotFound."""
         self._done(Republish(_named(payout_id), Operator(by, reason)))
         return len(self.events(payout_id))
 
@@ -218,8 +223,3 @@ def _possible(decided: Decision) -> Todo | Payout:
     if isinstance(decided, KvittError):
         raise decided
     return decided
-
-
-def _second_person(operator: Operator | None) -> None:
-    if operator and (not operator.approved_by or operator.approved_by == operator.name):
-        raise NeedsSecondPerson("this moves money: name another person who approves it")

@@ -13,6 +13,7 @@ from kvitt.hub.payouts.drive import Drive, Patience, Place
 from kvitt.hub.payouts.intents import Action, Content, Intent, Intents
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.rules.payouts import Payout
+from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 _TRIES: Final = 10
@@ -26,6 +27,7 @@ class Remote:
 
     def __init__(self, place: Place) -> None:
         self._place, self._drive = place, Drive(place)
+        self._states = StateLog(_log)
 
     def create(self, command: Create, deadline: datetime | None) -> Payout:
         """Stores an intent, holds the plan, stores the payout. What an earlier try under this id has left is undone first.
@@ -127,7 +129,8 @@ class Remote:
         try:
             self._drive.run(claimed, Patience())
         except PayoutsFailed as error:
-            _log.info("payout not ended yet", action=claimed.action.value, number=claimed.number, reason=str(error.__cause__))
+            left = {"action": claimed.action.value, "number": claimed.number}
+            self._states.enters("sweep", str(error.__cause__), "info", "payout not ended yet", **left, reason=str(error.__cause__))
         return 1
 
 

@@ -4,7 +4,7 @@ from kvitt.rail.emulator.damage import DamageForm
 from kvitt.rail.emulator.emulator import Emulator
 from kvitt.rail.emulator.faults import Chance, Faults, get_faults, set_faults
 from kvitt.rail.emulator.records import Duplicates, Received, duplicates, received
-from kvitt.rail.emulator.schedule import Day, Span, all_spans, schedule, spans
+from kvitt.rail.emulator.schedule import Day, Span, all_spans, days_of, schedule, spans
 
 __all__ = [
     "Chance",
@@ -16,6 +16,7 @@ __all__ = [
     "Received",
     "Span",
     "all_spans",
+    "days_of",
     "duplicates",
     "get_faults",
     "received",

@@ -4,7 +4,7 @@ The chain rule (helved_stream §0.5, iverksetting_rest §2.1): on each day one l
 chain from its first day on without end, and a cessation cuts the chain from its date.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 
@@ -17,6 +17,10 @@ from kvitt.store.queries import load
 
 ONE_DAY = timedelta(days=1)
 FRIDAY = 5
+_RATES = ("DAG", "DAG7", "MND")
+"""Rates by which an amount falls due again and again; by any other it does once."""
+_MOST_YEARS = 20
+_MOST_DAYS = 250_000
 _SQL = load("emulator", package="kvitt.rail.emulator")
 
 
@@ -63,8 +67,30 @@ def all_spans(conn: psycopg.Connection[tuple[object, ...]]) -> Iterator[tuple[st
 
 
 def schedule(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: str) -> tuple[Day, ...]:
-    """What falls due day by day, sorted by chain and date."""
-    return tuple(day for span in spans(conn, area, case_id) for day in _days(span))
+    """What falls due day by day, sorted by chain and date; not beyond what `days_of` reads."""
+    return days_of(spans(conn, area, case_id))[0]
+
+
+def days_of(pieces: Sequence[Span]) -> tuple[tuple[Day, ...], tuple[date, date] | None]:
+    """What falls due day by day, in the order of the pieces; and, where they go on beyond what is read, after which day and until when.
+
+    A line may be without end: at most `_MOST_YEARS` from the first day on are read, fewer where there are very many days in them.
+    """
+    if not pieces:
+        return (), None
+    last = _last_read(pieces)
+    days = tuple(Day(span.chain_first_line_id, day, span.amount, span.class_code) for span in pieces for day in _due_dates(span, last))
+    ends = max(span.end if span.rate_code in _RATES else span.start for span in pieces)
+    return days, (last, ends) if ends > last else None
+
+
+def _last_read(pieces: Sequence[Span]) -> date:
+    first = min(span.start for span in pieces)
+    for years in range(_MOST_YEARS, 0, -1):
+        last = date(first.year + years, 1, 1) - ONE_DAY if first.year + years <= date.max.year else date.max
+        if sum(max((min(span.end, last) - span.start).days + 1, 0) for span in pieces) <= _MOST_DAYS:
+            break
+    return last
 
 
 def pieces(entries: Iterable[Entry]) -> tuple[Span, ...]:
@@ -90,17 +116,14 @@ def _span(start: date, end: date, line: Entry, last_line: str) -> Span:
     return Span(line.chain, line.line_id, last_line, start, end, line.amount, line.rate_code, line.class_code, line.decided_rate)
 
 
-def _days(span: Span) -> Iterator[Day]:
-    for day in _due_dates(span):
-        yield Day(span.chain_first_line_id, day, span.amount, span.class_code)
-
-
-def _due_dates(span: Span) -> Iterator[date]:
-    if span.rate_code not in ("DAG", "DAG7", "MND"):
+def _due_dates(span: Span, last: date) -> Iterator[date]:
+    if span.start > last:
+        return
+    if span.rate_code not in _RATES:
         yield span.start
         return
-    for offset in range((span.end - span.start).days + 1):
-        day = span.start + timedelta(days=offset)
-        is_due = {"DAG": day.isoweekday() <= FRIDAY, "DAG7": True, "MND": offset == 0 or day.day == 1}
+    for ordinal in range(span.start.toordinal(), min(span.end, last).toordinal() + 1):
+        day = date.fromordinal(ordinal)
+        is_due = {"DAG": day.isoweekday() <= FRIDAY, "DAG7": True, "MND": day == span.start or day.day == 1}
         if is_due[span.rate_code]:
             yield day

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from kvitt.errors import ServerDidNotStart
+from kvitt.state_log import StateLog
 
 LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
 """The log is begun anew at this size, and one old log is kept."""
@@ -45,6 +46,7 @@ class Supervisor:
         self._guard = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="kvitt-postgres", daemon=True)
+        self._states = StateLog(log)
         self.ends = 0
 
     @property
@@ -70,15 +72,17 @@ class Supervisor:
         log.error("embedded_postgres_would_not_stop", pid=self.pid)
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        pause, lives = FIRST_PAUSE_SECONDS, 0
         while not self._stopping.is_set():
             born = time.monotonic()
             self._live_once()
             if self._stopping.is_set():
                 return
             self.ends += 1
-            pause = FIRST_PAUSE_SECONDS if time.monotonic() - born > LONG_LIFE_SECONDS else min(pause * 2, LONGEST_PAUSE_SECONDS)
-            log.warning("embedded_postgres_ended", pid=self.pid, next_start_in_seconds=pause)
+            lived_long = time.monotonic() - born > LONG_LIFE_SECONDS
+            lives += lived_long
+            pause = FIRST_PAUSE_SECONDS if lived_long else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            self._states.enters("server", lives, "warning", "embedded_postgres_ended", pid=self.pid, next_start_in_seconds=pause)
             self._stopping.wait(pause)
 
     def _live_once(self) -> None:
@@ -86,7 +90,7 @@ class Supervisor:
             self._prepare()
             child = self._spawn()
         except (OSError, ServerDidNotStart) as error:
-            log.warning("embedded_postgres_not_started", reason=str(error))
+            self._states.enters("start", str(error), "warning", "embedded_postgres_not_started", reason=str(error))
             return
         finally:
             self._started.set()
@@ -107,7 +111,10 @@ class Supervisor:
         """Return when the child has ended; keeps its log within bounds meanwhile."""
         handle = os.pidfd_open(child.pid)
         try:
-            while not select.select([handle], [], [], LOOK_SECONDS)[0]:
+            # Not `select`, which knows no descriptor above 1023: a process that serves many callers has those.
+            looking = select.poll()
+            looking.register(handle, select.POLLIN)
+            while not looking.poll(LOOK_SECONDS * 1000):
                 self._bound_log()
         finally:
             os.close(handle)

@@ -1,9 +1,9 @@
 -- name: list_dead_letters
--- Dead letters, oldest first; only those in a state when one is given.
+-- Dead letters, newest first; only those in a state when one is given.
 SELECT dead_no, source, partition, position, key, length(body), reason, message_no, at, state, closed_at, closed_by, note
 FROM dead_letters
 WHERE %(state)s::text IS NULL OR state = %(state)s
-ORDER BY dead_no
+ORDER BY dead_no DESC
 LIMIT %(limit)s;
 
 -- name: dead_letter

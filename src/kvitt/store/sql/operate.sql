@@ -13,11 +13,19 @@ DELETE FROM stops WHERE area = ANY (%(areas)s::text[]) RETURNING area;
 SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
 
 -- name: list_orders
--- Orders in given states, oldest first, with the reasons for which they are held.
+-- Orders in given states, newest first, with the reasons for which they are held.
 SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '{}')
-ORDER BY o.message_no, o.number
+ORDER BY o.message_no DESC, o.number DESC
+LIMIT %(limit)s;
+
+-- name: list_orders_of_case
+-- Orders in given states of the cases that have an id, in whatever scheme, newest first.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no
+FROM cases AS c JOIN orders AS o ON o.case_no = c.case_no
+WHERE c.scheme = ANY (%(schemes)s::text[]) AND c.case_id = %(case_id)s AND o.state = ANY (%(states)s::text[])
+ORDER BY o.message_no DESC, o.number DESC
 LIMIT %(limit)s;
 
 -- name: case_of_order

@@ -33,12 +33,14 @@ RETURNING a.order_id::text, a.area, a.sent_at;
 SELECT area, count(*), min(sent_at) FROM alarms WHERE cleared_at IS NULL GROUP BY area;
 
 -- name: list_alarms
--- Standing alarms, longest waiting first; with what is over, newest first, if asked for.
-SELECT a.alarm_no, a.order_id::text, a.area, o.state, a.sent_at, a.raised_at, a.cleared_at
+-- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for.
+SELECT a.alarm_no, a.order_id::text, o.scheme, o.case_id, a.area, o.state, a.sent_at, a.raised_at, a.cleared_at
 FROM alarms AS a
-CROSS JOIN LATERAL (SELECT s.state FROM orders AS s WHERE s.order_id = a.order_id) AS o
+CROSS JOIN LATERAL (
+    SELECT s.state, c.scheme, c.case_id FROM orders AS s JOIN cases AS c ON c.case_no = s.case_no WHERE s.order_id = a.order_id
+) AS o
 WHERE a.cleared_at IS NULL OR %(cleared)s
-ORDER BY a.cleared_at DESC NULLS FIRST, a.sent_at
+ORDER BY a.alarm_no DESC
 LIMIT %(limit)s;
 
 -- name: open_orders

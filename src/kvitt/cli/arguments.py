@@ -1,0 +1,121 @@
+"""What commands take: numbers with a bound, files that are read up to a bound, and texts that the store and a terminal can hold.
+
+What can not be used ends the command with one sentence that names the argument and the rule, and status 2.
+"""
+
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from kvitt.cli.text import shown
+
+BIGGEST: Final = 2**63 - 1
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""No message, list of settings or file of parties is longer; a device or a pipe without end is refused after so many bytes."""
+_EMPTY: Final = "it is empty: leave it out, or give it a value"
+_NUL: Final = "it holds NUL"
+_DIGITS: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+
+
+class Whole(click.IntRange):
+    """A whole number in a range, in ASCII digits and nothing else."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; fails with the range."""
+        if isinstance(value, str) and not _DIGITS.fullmatch(value.strip()):
+            self.fail(f"{value[:40]!r} is no whole number", param, ctx)
+        return int(super().convert(value, param, ctx))
+
+
+NUMBER: Final = Whole(1, BIGGEST)
+FROM_ZERO: Final = Whole(0, BIGGEST)
+ANY_NUMBER: Final = Whole(-BIGGEST - 1, BIGGEST)
+
+
+class UpTo(click.FloatRange):
+    """A number from nothing to a most; what is not a number is none."""
+
+    name = "number"
+
+    def __init__(self, most: float) -> None:
+        super().__init__(0, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails with the range."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail("it is no number", param, ctx)
+        return found
+
+
+SECONDS: Final = UpTo(7 * 24 * 3600)
+PROBABILITY: Final = UpTo(1)
+
+
+class Named(click.Path):
+    """A path that is said, and has no NUL: an empty one would be the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; fails for one that names nothing."""
+        given = os.fsdecode(value)
+        if not given.strip():
+            self.fail(_EMPTY, param, ctx)
+        if "\0" in given:
+            self.fail(_NUL, param, ctx)
+        try:
+            return super().convert(value, param, ctx)
+        except OSError as error:
+            self.fail(f"{shown(given)[:80]!r}: {error.strerror}", param, ctx)
+
+
+def existing_file(*, or_dash: bool = False) -> Named:
+    """A file that is there, to be read by `content_of`; - stands for standard input where `or_dash` says so."""
+    return Named(exists=True, dir_okay=False, allow_dash=or_dash, path_type=Path)
+
+
+def content_of(path: Path, argument: str) -> bytes:
+    """The bytes of a file, or of standard input for -; ends the command when they can not be read, or are too many."""
+    try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise click.BadParameter(f"{shown(path)} can not be read: {error.strerror}", param_hint=argument) from None
+    if len(content) > MOST_BYTES:
+        raise click.BadParameter(f"{shown(path)} is longer than {MOST_BYTES:,} bytes", param_hint=argument)
+    return content
+
+
+def refuse_unusable(context: click.Context) -> None:
+    """Ends the command when one of its texts is empty, holds NUL, or was typed as bytes that are no UTF-8."""
+    for parameter, text in _texts(context):
+        if problem := _problem(text):
+            raise click.BadParameter(problem, ctx=context, param=parameter)
+
+
+def _texts(context: click.Context) -> Iterator[tuple[click.Parameter, str]]:
+    for parameter in context.command.params:
+        given = context.params.get(parameter.name or "")
+        for value in given if isinstance(given, tuple | list) else (given,):
+            if isinstance(value, str):
+                yield parameter, value
+
+
+def _problem(text: str) -> str | None:
+    if not text.strip():
+        return _EMPTY
+    if "\0" in text:
+        return _NUL
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "it holds bytes that are no UTF-8"
+    return None

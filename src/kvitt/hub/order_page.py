@@ -1,0 +1,142 @@
+"""What an operator reads of one order: whose it is, its lines, how far it came, its receipts and alarms, and what people did to it."""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from kvitt.errors import OrderNotFound
+from kvitt.rules.holds import HoldReason, separated
+from kvitt.store.database import connect
+from kvitt.store.queries import load
+
+_SQL = load("order_page")
+
+
+class LineShown(Struct, frozen=True):
+    """A line as it went to the rail; `amount` and `decided_rate` in whole kroner."""
+
+    position: int
+    line_id: str
+    refers_to: str | None
+    payment_id: str
+    class_code: str
+    start: date
+    end: date
+    amount: int
+    decided_rate: int | None
+    ceased_from: date | None
+    decision_id: str
+
+
+class ReceiptShown(Struct, frozen=True):
+    """A receipt that answers the order, and what it was taken for."""
+
+    receipt_no: int
+    received_at: datetime
+    grade: str | None
+    outcome: str
+    note: str
+
+
+class AlarmShown(Struct, frozen=True):
+    """An alarm about the order; over when `cleared_at` is set."""
+
+    alarm_no: int
+    sent_at: datetime
+    raised_at: datetime
+    cleared_at: datetime | None
+
+
+class Noted(Struct, frozen=True):
+    """An entry about the order in its case's audit chain."""
+
+    seq: int
+    at: datetime
+    what: str
+
+
+class ActShown(Struct, frozen=True):
+    """What an operator did to the order, and who answers for it."""
+
+    at: datetime
+    what: str
+    by: str
+    approved_by: str | None
+    reason: str
+
+
+class OrderShown(Struct, frozen=True):
+    """Everything about one order. `doubtful`: it was in doubt once, so a copy may be at the rail whatever its state.
+
+    `decided_by_hand`: how it ended is the word of an operator, and not of the rail.
+    """
+
+    order_id: str
+    scheme: str
+    case_id: str
+    area: str
+    number: int
+    message_no: int
+    source: str | None
+    partition: int | None
+    position: int | None
+    key: str
+    state: str
+    first: bool
+    held_for: tuple[HoldReason, ...]
+    decided_by_hand: bool
+    doubtful: bool
+    made_at: datetime
+    sending_at: datetime | None
+    sent_at: datetime | None
+    settled_at: datetime | None
+    receipt_no: int | None
+    stamp: str
+    xml: bytes
+    lines: tuple[LineShown, ...]
+    receipts: tuple[ReceiptShown, ...]
+    alarms: tuple[AlarmShown, ...]
+    noted: tuple[Noted, ...]
+    acts: tuple[ActShown, ...]
+
+
+class _Note(Struct, frozen=True):
+    by: str = ""
+    approved_by: str | None = None
+    reason: str = ""
+
+
+def order_page(conninfo: str, order_id: str) -> OrderShown:
+    """Reads one order in one snapshot. Raises OrderNotFound."""
+    with connect(conninfo, application="kvitt order") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction(), connection.cursor() as cursor:
+            return _read(cursor, order_id)
+
+
+def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
+    row = cursor.execute(_SQL.order_row, {"order_id": order_id}, binary=True).fetchone()
+    if row is None:
+        raise OrderNotFound(f"no order has the id {order_id}")
+    arguments = {"order_id": order_id, "case_no": row[1]}
+
+    def rows(statement: str) -> list[Any]:
+        return cursor.execute(statement, arguments, binary=True).fetchall()
+
+    parts = (
+        tuple(LineShown(*each) for each in rows(_SQL.lines_of_order)),
+        tuple(ReceiptShown(*each) for each in rows(_SQL.receipts_of_order)),
+        tuple(AlarmShown(*each) for each in rows(_SQL.alarms_of_order)),
+        tuple(Noted(*each) for each in rows(_SQL.noted_of_order)),
+        tuple(_act(*each) for each in rows(_SQL.acts_on_order)),
+    )
+    return OrderShown(*(row[0], *row[2:13], separated(row[13]), *row[14:], *parts))
+
+
+def _act(at: datetime, what: str, note: str) -> ActShown:
+    told = msgspec.json.decode(note, type=_Note)
+    return ActShown(at, what, told.by, told.approved_by, told.reason)

@@ -1,7 +1,9 @@
 """How orders are told: each under a key of its own, with its payments as they stand in it; and of several areas, which ones are paid."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 
 import pytest
 
@@ -114,7 +116,7 @@ def test_a_receipt_names_the_payments_of_its_order_in_their_order(stage: Stage, 
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
     stage.settle([told(receipt, severity, "sagt") for receipt in stage.exchange()])
     ordered, receipted = [headers["uids"] for key, _, headers in records(stage, topics.ORDERS) if key == b"k2"]
-    assert ordered == receipted == ",".join((three, two, one))
+    assert ordered == receipted == f"{three},{two},{one}"
 
 
 def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stage: Stage) -> None:
@@ -141,17 +143,21 @@ def test_the_case_list_is_told_after_every_accepted_change(stage: Stage) -> None
 
 
 SENDERS = {
-    **{
-        "uids": "x",
-        "hash_key": "x",
-        "resend": "true",
-        "fagsystem": "AAP",
-        "original-key": "x",
-        "reason": "x",
-        "event-id": "x",
-        "x-ts": "1",
-    },
-    **{"UIDS": "x", "Resend": "true", "retries": "1000", "maxRetries": "0", "skip-dedup": "true", "barrierStartedAt": "0", "x-sy": "2"},
+    "uids": "x",
+    "hash_key": "x",
+    "resend": "true",
+    "fagsystem": "AAP",
+    "original-key": "x",
+    "reason": "x",
+    "event-id": "x",
+    "x-ts": "1",
+    "UIDS": "x",
+    "Resend": "true",
+    "retries": "1000",
+    "maxRetries": "0",
+    "skip-dedup": "true",
+    "barrierStartedAt": "0",
+    "x-sy": "2",
 }
 
 
@@ -235,3 +241,19 @@ def test_until_orders_are_settled_their_lines_name_their_areas_only(stage: Stage
     for _, value, _ in records(stage, topics.STATUSES):
         lines = json.loads(value)["detaljer"]["linjer"]
         assert [(line["ytelse"], line.get("status")) for line in lines] == [("TILLSTBO", None), ("TILLSTPB", None)]
+
+
+def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_the_lines(stage: Stage) -> None:
+    one, two, three = (payment_uid("S", number) for number in range(3))
+    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two))))
+    stage.finish()
+    stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200, spans=((1, 2), (4, 5))), ts_payment(one, spans=()))))
+    stage.finish()
+    query = "SELECT payment_id::text, version, position FROM payments ORDER BY version, position"
+    kept = stage.rows(query)
+    assert kept == [(one, 1, 0), (two, 1, 1), (three, 2, 0), (two, 2, 1), (one, 2, 2)]
+    stage.connection.execute("UPDATE payments SET position = 0")
+    (migration,) = (files("kvitt.store.migrations") / "versions").glob("*_telling.sql")  # type: ignore[attr-defined]
+    for found in re.findall(r"^UPDATE payments.*?;$", migration.read_text(), re.DOTALL | re.MULTILINE):
+        stage.connection.execute(found)
+    assert stage.rows(query) == kept

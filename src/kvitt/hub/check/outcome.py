@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.hub.check.earlier import says_the_same
 from kvitt.hub.check.replay import MadeOrder, Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredOrder, StoredReceipt
@@ -66,6 +67,8 @@ class _Outcome:
             if course.reading.dry_run != stored.dry_run:
                 self._differs(Kind.MESSAGE, number, "differs in dry_run")
             gives = (course.state, course.derived_at, course.answered_at, course.answer)
+            if number in self._replay.early and says_the_same(course.answer, stored.answer):
+                gives = (*gives[:3], stored.answer)
             stands = (stored.state, stored.derived_at, stored.answered_at, stored.answer)
             if course.trusted and gives != stands:
                 names = zip(("state", "derived_at", "answered_at", "answer"), gives, stands, strict=True)

@@ -52,10 +52,11 @@ class StoredReceipt(Struct, frozen=True):
 
 
 class StoredTold(Struct, frozen=True):
-    """A record of the outbox under its number."""
+    """A record of the outbox under its number; `early`: told before orders had keys of their own."""
 
     outbox_no: int
     row: OutboxRow
+    early: bool
 
 
 class StoredCase(Struct):
@@ -70,6 +71,11 @@ class StoredCase(Struct):
     receipts: dict[int, StoredReceipt] = {}
     told: list[StoredTold] = []
     audit: list[AuditRow] = []
+
+    @property
+    def early_messages(self) -> frozenset[int | None]:
+        """The messages of which something was told in an earlier form."""
+        return frozenset(each.row.message_no for each in self.told if each.early)
 
     @property
     def case_no(self) -> int:
@@ -136,8 +142,13 @@ def _take_receipt(case: StoredCase, row: Sequence[Any]) -> None:
     case.receipts[row[1]] = StoredReceipt(*row[1:])
 
 
+def taken_told(row: Sequence[Any]) -> StoredTold:
+    """A row of what was told, behind the number by which it was asked for."""
+    return StoredTold(row[1], OutboxRow(*row[2:-1]), row[-1])
+
+
 def _take_told(case: StoredCase, row: Sequence[Any]) -> None:
-    case.told.append(StoredTold(row[1], OutboxRow(*row[2:])))
+    case.told.append(taken_told(row))
 
 
 def _take_entry(case: StoredCase, row: Sequence[Any]) -> None:

@@ -66,13 +66,13 @@ SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note
 FROM receipts WHERE order_id IS NULL AND receipt_no > %(after)s ORDER BY receipt_no LIMIT %(limit)s;
 
 -- name: told
--- What is told of the messages of a span of cases.
+-- What is told of the messages of a span of cases, and whether it was told in an earlier form.
 SELECT m.case_no, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
-           q.payment_id::text, q.version
-    FROM outbox AS q WHERE q.message_no = m.message_no
+           q.payment_id::text, q.version, q.outbox_no < t.since AS early
+    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.case_no, o.outbox_no;
@@ -83,8 +83,8 @@ SELECT m.message_no, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
-           q.payment_id::text, q.version
-    FROM outbox AS q WHERE q.message_no = m.message_no
+           q.payment_id::text, q.version, q.outbox_no < t.since AS early
+    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no IS NULL AND m.message_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.message_no, o.outbox_no;

@@ -145,6 +145,15 @@ class CaseNotFound(KvittError):
         super().__init__(f"{scheme} has no case {case_id}")
 
 
+class ActNotFound(KvittError):
+    """No act has this name; `kvitt audit list` shows the names."""
+
+    code = "act_not_found"
+    status = 404
+    who = "operator"
+    doc = "errors#act-not-found"
+
+
 class NotInThatState(KvittError):
     """The thing is not in a state from which this can be done; look at it again."""
 
@@ -229,6 +238,23 @@ class NoFinalStatus(KvittError):
     status = 504
     who = "operator"
     doc = "errors#no-final-status"
+
+
+class ResultUnknown(KvittError):
+    """The connection to the database ended during COMMIT, and it could not be found out whether that was done (payout_manager §7.2).
+
+    `kind` and `identity` are what to look for before the same is asked for again.
+    """
+
+    code = "result_unknown"
+    status = 504
+    who = "caller"
+    doc = "errors#result-unknown"
+
+    def __init__(self, kind: str = "", identity: str = "") -> None:
+        self.kind, self.identity = kind, identity
+        look = f"; look for {kind} {identity} before it is asked for again" if kind else "; look before it is asked for again"
+        super().__init__(f"it is not known whether this was done{look}")
 
 
 class QueueClientMissing(KvittError):

@@ -26,8 +26,8 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
     settle: dict[str, Arguments] = {state: [ids, [state], [1], [now], [False]] for state in ("accepted", "rejected", "unknown")}
     return {
         "claim_ready": (ORDERS.claim_ready, {"sender": "other", "now": now, "limit": 9}),
-        "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "now": now}),
-        "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "now": now}),
+        "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "moments": [now]}),
+        "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "moments": [now]}),
         "orphans_to_unknown": (ORDERS.orphans_to_unknown, ["other"]),
         "give_back": (ORDERS.give_back, [ids, "me"]),
         "give_back by another": (ORDERS.give_back, [ids, "other"]),
@@ -98,7 +98,7 @@ def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
 def test_a_stored_message_moves_along_its_arcs_only(stage: Stage, start: str, end: str) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     number = stage.one("UPDATE messages SET state = %s RETURNING message_no", start)
-    stage.connection.execute(WRITE.step_messages, [[number], [end], [None], [None], [None]], binary=True)
+    stage.connection.execute(WRITE.step_messages, [[number], [end], [None], [None], [None], [None]], binary=True)
     arc = MessageState(end) in MESSAGE_ARCS[MessageState(start)]
     # What came in is stored with what became of it, so `received` is only passed through, and `derived` may gain answers on the way.
     moves_on = (arc and start != "received") or start == end == "derived"

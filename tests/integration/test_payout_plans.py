@@ -44,7 +44,7 @@ HOT: dict[tuple[str, str], list[Any]] = {
     ("payouts", "events"): [[IDS]],
     ("payouts", "plans_there"): [[[f"payout_{each}" for each in IDS]]],
     ("payouts", "payout_exists"): [["p-7"]],
-    ("payouts", "step_payouts"): [[IDS, ZEROS, TEXTS, TEXTS, TEXTS, BYTES]],
+    ("payouts", "step_payouts"): [[IDS, ZEROS, TEXTS, TEXTS, TEXTS, BYTES, [NOW] * len(IDS)]],
     ("payouts", "note_republished"): [["p-7"]],
     ("payouts", "page"): [
         NEWEST,

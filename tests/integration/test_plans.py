@@ -110,7 +110,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "orders"): {
         "claim_ready": {"sender": "sender:1:1", "now": NOW, "limit": 256},
         "lock_messages": [NUMBERS],
-        "mark_sent": SENDING,
+        "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},
         "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
         "orphans_to_unknown": ["sender:1:2"],
@@ -135,8 +135,8 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "mark_relayed": RELAYED,
     },
     (HUB, "write"): {
-        "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES],
+        "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
+        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},
@@ -170,10 +170,11 @@ HOT[HUB, "ledger"] = {
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],
     "accounts": [NUMBERS],
     "step_plans": [TEXTS, TEXTS, MOMENTS],
-    "step_accounts": [NUMBERS] * 5,
+    "step_accounts": [*[NUMBERS] * 5, MOMENTS],
     "accounts_by_key": [TEXTS],
     "account": [1],
     "plan": ["plan"],
+    "close_past": {"account_id": 1, "before": NOW},
     "totals_before": {"account_id": 1, "before": NOW},
     "entries_after": {"account_id": 1, "after": 1, "limit": 100},
     "list_accounts": {"after": 1, "limit": 100},

@@ -17,6 +17,7 @@ from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.payouts import _create
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens
 from kvitt.errors import NotAuthenticated, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
+from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.requests import Begun
 from kvitt.store.database import connect
@@ -76,7 +77,7 @@ def test_a_request_that_broke_off_is_not_taken_for_what_it_would_have_been(site:
 class _BeingMade:
     """Payouts at another's ledger, whose first maker died there: the id is taken, and there is no payout yet."""
 
-    def create(self, _: NewPayout) -> Any:
+    def create(self, _: NewPayout, *, actor: Actor) -> Any:  # noqa: ARG002 - as Payouts has it
         raise PayoutAlreadyExists("it is being made")
 
     def get(self, _: str) -> Any:
@@ -86,7 +87,7 @@ class _BeingMade:
 def test_a_payout_that_is_still_being_made_at_another_ledger_asks_to_come_again() -> None:
     wanted = NewPayout("party-1", "shop-1", Cash(1, "RUB"), "p")
     with pytest.raises(RequestInProgress):
-        _create(_BeingMade(), wanted, Begun(utc_now(), True))  # type: ignore[arg-type]
+        _create(_BeingMade(), wanted, Begun(utc_now(), True), Actor("rest", "tests"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("application", ["a\0b", "x" * 256, "line\nbreak"])

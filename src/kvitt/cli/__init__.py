@@ -3,6 +3,7 @@
 import click
 
 from kvitt.cli.alarm import alarm
+from kvitt.cli.audit import audit
 from kvitt.cli.case import case
 from kvitt.cli.check import check
 from kvitt.cli.completion import completion
@@ -23,6 +24,7 @@ from kvitt.cli.shell import Commands
 from kvitt.cli.submit import submit
 from kvitt.cli.token import token
 from kvitt.cli.topic import topic
+from kvitt.cli.transfer import transfer
 from kvitt.cli.up import up
 
 main = Commands(
@@ -42,6 +44,7 @@ for _command in (
     receipt,
     order,
     alarm,
+    audit,
     sending,
     emulator,
     db,
@@ -55,6 +58,7 @@ for _command in (
     completion,
 ):
     main.add_command(_command)
+ledger.add_command(transfer)
 click.version_option(package_name="kvitt", message="%(prog)s %(version)s")(main)
 
 __all__ = ["main"]

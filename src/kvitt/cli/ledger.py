@@ -85,6 +85,7 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
     """Print an account: its own amount, and what it has at least and at most when open plans end either way."""
     from msgspec.structs import replace
 
+    from kvitt.app import utc_now
     from kvitt.hub.ledger.read import Ledger
     from kvitt.store.database import connect
 
@@ -92,7 +93,7 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
     with opened(settings) as conninfo, connect(conninfo) as connection:
         found = Ledger(connection).account(account_id)
         if moment:
-            found = replace(found, totals=Ledger(connection).totals_before(account_id, moment))
+            found = replace(found, totals=Ledger(connection).totals_before(account_id, moment, utc_now()))
     _print_account(found, as_json=as_json)
 
 

@@ -108,15 +108,15 @@ def create(
 @_as_json
 @located
 def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
-    """Print a PAYOUT with its cash flow, and what was told of it."""
+    """Print a PAYOUT with its cash flow, what was told of it, and who did what and why."""
     from kvitt.cli.payout_page import payout_page
 
     with acting_on(settings, payout_id) as (payouts, named):
-        found, events = payouts.get(named), payouts.events(named)
+        found, events, acts = payouts.get(named), payouts.events(named), payouts.acts(named)
     if as_json:
         _print_json(found)
     else:
-        print_page(payout_page(found, events))
+        print_page(payout_page(found, events, acts))
 
 
 @payout.command(epilog=example(_CONFIRM, "kvitt payout confirm p-1 --dry-run"))

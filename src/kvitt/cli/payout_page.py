@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from kvitt.cli.act_columns import ACTS
 from kvitt.cli.listing import Column, Kind, table, terminal_width
 from kvitt.cli.money import minor
 from kvitt.cli.text import moment, shown
+from kvitt.hub.acts import AuditedAct
 from kvitt.hub.payouts.preview import AccountPreview, Preview
 from kvitt.hub.payouts.values import Payout, PayoutEvent
 from kvitt.rules.payouts import KIND_OF, CashFlowPosting
 
 
-def payout_page(payout: Payout, events: Sequence[PayoutEvent]) -> Iterator[str]:
-    """The payout, its movements, and what was told of it."""
+def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> Iterator[str]:
+    """The payout, its movements, what was told of it, and who did what and why."""
     yield from _summary(payout)
     yield ""
     yield from table(_FLOW, payout.cash_flow, terminal_width())
     yield ""
     yield from table(_EVENTS, events, terminal_width())
+    yield ""
+    yield from table(ACTS, acts, terminal_width())
 
 
 def preview_page(preview: Preview) -> Iterator[str]:

@@ -16,7 +16,7 @@ import click
 
 from kvitt.cli.arguments import Named, refuse_unusable
 from kvitt.cli.text import shown, shown_lines
-from kvitt.errors import KvittError, NoDataDirectory, NothingRuns
+from kvitt.errors import KvittError, NoDataDirectory, NothingRuns, ResultUnknown
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 COULD_NOT, BAD_RESULT, TERMINATED = 2, 1, 143
+_LOOK = {
+    "account": "kvitt ledger account show {}",
+    "dead letter": "kvitt dead show {}",
+    "order": "kvitt order show {}",
+    "payout": "kvitt payout show {}",
+    "plan": "kvitt ledger plan {}",
+    "the directory of parties": "kvitt party list",
+    "the imported cases": "kvitt check",
+    "the record": "kvitt topic",
+    "the stop": "kvitt sending list",
+    "topic": "kvitt kafka lag",
+}
+"""Which command shows what became of something, by what is told of it when that is not known."""
 
 
 class Commands(click.Group):
@@ -33,6 +46,9 @@ class Commands(click.Group):
         """Runs the command."""
         try:
             return super().invoke(ctx)
+        except ResultUnknown as error:
+            look = _LOOK.get(error.kind)
+            _fail(f"{error}{f' ({look.format(error.identity)})' if look else ''}", error.code, error.doc)
         except KvittError as error:
             _fail(str(error), error.code, error.doc)
         except click.UsageError as error:

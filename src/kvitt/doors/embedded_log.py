@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.topics import ALL_TOPICS, PARTITIONS
@@ -63,7 +64,7 @@ def place(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None
 
 def append(connection: psycopg.Connection[Any], records: Sequence[NewRecord], at: datetime) -> list[tuple[int, int]]:
     """Appends records in one transaction and wakes readers; gives each one's (partition, position)."""
-    with connection.transaction(), connection.cursor() as cursor:
+    with transaction(connection, "the record"), connection.cursor() as cursor:
         places = place(cursor, [(each.topic, each.key) for each in records])
         columns = [
             [each.topic for each in records],

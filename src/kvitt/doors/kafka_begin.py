@@ -15,6 +15,7 @@ from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import NotInThatState, RecordsGone, TopicNotFound
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Connection
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire.topics import RAPID
 
@@ -107,7 +108,7 @@ def begin(
     if given_up or pays_again:
         operator.need_second_person("this may pay twice, or leave out what was to be paid")
     leases = [lease_of(topic, each.position.partition) for each in beginnings]
-    with connection.transaction(), connection.cursor() as cursor:
+    with transaction(connection, "topic", topic), connection.cursor() as cursor:
         made_anew = TopicIds(settings, [topic]).renew(connection)
         shifts = [_shift(each.position, made_anew=made_anew) for each in beginnings]
         arguments = {"leases": leases, "offsets": [each.offset for each in beginnings], "shifts": shifts, "now": now}

@@ -41,23 +41,34 @@ def _proves_nothing(settled: Settled) -> bool:
 
 
 class Books:
-    """Books the settled orders of one transaction."""
+    """Books the settled orders of one transaction.
+
+    `now` was read under the locks of the cases. What happens to a case is not earlier than what happened to it before, and than what was
+    told of its messages by a sender, whose clock may be another one.
+    """
 
     def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime) -> None:
         self._cursor, self._facts, self._cases, self._now = cursor, facts, cases, now
+        self._moments: dict[int, datetime] = {}
 
     def settle(self, settled: Sequence[Settled]) -> None:
         """Moves orders, payments and cases, answers messages whose last order this was, and tells of all of it."""
         if not settled:
             return
         asked = lock_messages(self._cursor, [each.order.message_no for each in settled])
+        for each in settled:
+            told = max(asked[each.order.message_no].last_at, self._moments.get(each.order.case_no, self._now))
+            self._moments[each.order.case_no] = self._cases[each.order.case_no].moment(told)
         moved = self._move_orders(settled)
         by_message: dict[int, list[Settled]] = {}
         for each in settled:
             if each.order.order_id in moved:
                 by_message.setdefault(each.order.message_no, []).append(each)
         overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
-        voices = {message_no: voice_for(asked[message_no], self._facts, self._now) for message_no in by_message}
+        voices = {
+            message_no: voice_for(asked[message_no], self._facts, self._moments[group[0].order.case_no])
+            for message_no, group in by_message.items()
+        }
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
         progress = self._progress(list(by_message))
         for message_no, group in by_message.items():
@@ -77,7 +88,7 @@ class Books:
             [each.order.order_id for each in settled],
             [_STATE[each.verdict].value for each in settled],
             [each.receipt_no for each in settled],
-            [self._now] * len(settled),
+            [self._moments[each.order.case_no] for each in settled],
             [each.by_hand for each in settled],
         ]
         return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
@@ -119,7 +130,7 @@ class Books:
         state = MessageState.DERIVED if still_open or not settles else MessageState.ANSWERED
         if state is MessageState.ANSWERED:
             voice.final(answer, group[-1].order.order_id)
-        answered_at = self._now if state is MessageState.ANSWERED else None
+        answered_at = self._moments[group[0].order.case_no] if state is MessageState.ANSWERED else None
         self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, answer))
 
     def _book_order(self, each: Settled, voice: Voice, versions: Sequence[tuple[str, int]], message_no: int) -> None:
@@ -127,7 +138,15 @@ class Books:
         voice.receipt(each, versions)
         content = digest(order.xml, each.receipt.grade_text.encode(), each.receipt.text.encode())
         what = _WHAT[each.verdict]
-        case.note(self._facts, self._now, what, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
+        case.note(
+            self._facts,
+            self._moments[case.case_no],
+            what,
+            content,
+            message_no=message_no,
+            order_id=order.order_id,
+            receipt_no=each.receipt_no,
+        )
         if each.verdict is not Verdict.UNCLEAR:
             case.open_orders -= 1
         if each.verdict is Verdict.ACCEPTED:
@@ -138,4 +157,4 @@ class Books:
         if not relisted:
             return
         for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
-            tell_case_list(self._facts, self._cases[case_no], payment_ids, relisted[case_no], self._now)
+            tell_case_list(self._facts, self._cases[case_no], payment_ids, relisted[case_no], self._moments[case_no])

@@ -37,6 +37,7 @@ class Case:
         self.waiting: int = row[7]
         self.audit_seq: int = row[8]
         self.audit_hash: bytes = bytes(row[9])
+        self.last_at: datetime = row[10]
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
@@ -69,7 +70,12 @@ class Case:
     def step(self) -> CaseStep:
         """The row to write back."""
         areas = ",".join(self.areas)
-        return CaseStep(self.case_no, self.person, areas, self.orders_made, self.open_orders, self.waiting, self.audit_seq, self.audit_hash)
+        counts = (self.orders_made, self.open_orders, self.waiting)
+        return CaseStep(self.case_no, self.person, areas, *counts, self.audit_seq, self.audit_hash, self.last_at)
+
+    def moment(self, now: datetime) -> datetime:
+        """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
+        return max(now, self.last_at)
 
     def note(
         self,
@@ -82,7 +88,8 @@ class Case:
         order_id: str | None = None,
         receipt_no: int | None = None,
     ) -> None:
-        """Adds an entry to the case's audit chain."""
+        """Adds an entry to the case's audit chain; `at` is the case's own moment."""
+        self.last_at = max(self.last_at, at)
         self.audit_seq += 1
         told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, None, b"")
         entry = link(self.audit_hash, told)

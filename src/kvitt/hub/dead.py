@@ -14,6 +14,7 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
 from kvitt.rules.values import Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import topics
 
@@ -106,7 +107,7 @@ class DeadLetters:
         mended = (" with a mended body" if record.body != letter.body else "") + (" under a new key" if record.key != letter.key else "")
         if mended:
             operator.need_second_person(f"a letter{mended} moves money")
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
             closing = {"dead_no": number, "now": record.at, "by": operator.name, "note": operator.reason}
             if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
                 raise NotInThatState(f"dead letter {number} has been replayed before")

@@ -29,6 +29,7 @@ class Happening(StrEnum):
     """What an event tells of. At one moment they follow each other in this order."""
 
     RECEIVED = "received"
+    ACTED = "acted"
     RECEIPTED = "receipted"
     NOTED = "noted"
     SIMULATED = "simulated"
@@ -188,10 +189,16 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
     payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
     audit = rows(_SQL.audit)
-    events = sorted(
-        (*_noted(audit), *_simulated(audit), *_of_messages(messages), *_of_orders(orders), *_of_receipts(receipts), *_of_told(told)),
-        key=lambda event: (event.at, _ORDER[event.what]),
+    happened = (
+        *_noted(audit),
+        *_simulated(audit),
+        *_acted(rows(_SQL.acts), orders),
+        *_of_messages(messages),
+        *_of_orders(orders),
+        *_of_receipts(receipts),
+        *_of_told(told),
     )
+    events = sorted(happened, key=lambda event: (event.at, _ORDER[event.what]))
     return CaseHistory(
         scheme=scheme,
         case_id=case_id,
@@ -242,6 +249,14 @@ def _simulated(entries: Sequence[Any]) -> Iterator[Event]:
     for _, at, what, message_no, _, _ in entries:
         if what == What.SIMULATED:
             yield Event(at, Happening.SIMULATED, f"simulation of message {message_no} asked for", message_no)
+
+
+def _acted(acts: Sequence[Any], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+    """What operators did to the orders of the case, who approved it, and why."""
+    numbers = {each.order_id: each.number for each in orders}
+    for at, what, order_id, by, approved_by, reason in acts:
+        approved = f", approved by {approved_by}" if approved_by else ""
+        yield Event(at, Happening.ACTED, f"{what} of order {numbers[order_id]} by {by}{approved}: {reason}", None, order_id)
 
 
 def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[Event]:

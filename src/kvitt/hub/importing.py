@@ -19,6 +19,7 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
 from kvitt.wire import cases, payment
@@ -78,14 +79,14 @@ class Importing:
         self._connection.execute(_SQL.make_room)
         try:
             read = sum(map(self._stage, records))
-            with self._connection.transaction() as transaction, self._connection.cursor() as cursor:
+            with transaction(self._connection, "the imported cases") as whole, self._connection.cursor() as cursor:
                 cursor.execute(_SQL.close_cases)
                 self._refuse_unless_empty()
                 work = _Import(self._connection, cursor, self._clock())
                 work.run()
                 report = work.report(read, written=not dry_run and (leave_out or not work.faults))
                 if not report.written:
-                    raise psycopg.Rollback(transaction)
+                    raise psycopg.Rollback(whole)
                 subject = f"{report.cases} cases, {report.payments} payments"
                 if operator:
                     note(cursor, self._clock(), What.IMPORTED, operator, subject)
@@ -210,7 +211,7 @@ class _Import:
             entry = link(b"", first_entry(case_no, self._now, rows))
             payments += rows
             entries.append(entry)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash))
+            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)

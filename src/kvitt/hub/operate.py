@@ -26,6 +26,7 @@ from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
+from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
@@ -98,12 +99,12 @@ class OddReceipt(Struct, frozen=True):
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
-    """Appends to the operators' audit chain, under its lock."""
-    seq, head = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"")
+    """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
+    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
     told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), AuditRow(0, seq + 1, now, what, None, None, None, digest(told.encode()), told, b""))
+    entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
-    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash))
+    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
 
 
 def areas_of(scheme: Scheme) -> list[str]:
@@ -124,14 +125,14 @@ class Operate:
 
     def stop(self, areas: Sequence[str], operator: Operator) -> None:
         """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
             cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
             note(cursor, now, "stop", operator, ",".join(areas))
 
     def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, ",".join(resumed))
@@ -190,7 +191,7 @@ class Operate:
     def _move(
         self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
     ) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
             if cursor.execute(statement, arguments).fetchone() is None:
                 raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
@@ -204,11 +205,11 @@ class Operate:
 
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            now = self._clock()
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
+            now = case.moment(max(self._clock(), asked.last_at))
             if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
@@ -234,7 +235,7 @@ class Operate:
         Raises NeedsSecondPerson, OrderNotFound.
         """
         operator.need_second_person()
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, _, _, xml = self._find(cursor, order_id)
             note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
         echo = receipt_xml.decode(xml)

@@ -69,18 +69,20 @@ class Send:
         """
         if not orders:
             return 0
-        now = self._clock()
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._hold()
             asked = lock_messages(cursor, [message_no for _, message_no in orders])
-            arguments = {"order_ids": [order_id for order_id, _ in orders], "sender": self._sender, "now": now}
+            now = self._clock()
+            at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}
+            order_ids, moments = [order_id for order_id, _ in orders], [at[message_no] for _, message_no in orders]
+            arguments = {"order_ids": order_ids, "moments": moments, "sender": self._sender}
             moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
             first_time = sorted({message_no for _, message_no, first in moved if first})
-            complete = cursor.execute(_SQL.all_with_rail, [first_time], binary=True).fetchall()
+            complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
             facts = Facts()
-            for (message_no,) in sorted(complete):
-                if told := voice_for(asked[message_no], facts, now).with_rail():
-                    facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told))
+            for message_no in first_time:
+                told = voice_for(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
+                facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
             facts.write(cursor)
         reached("send.after_sent_commit")
         journal.sent([order_id for order_id, *_ in moved])

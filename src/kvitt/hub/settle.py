@@ -93,11 +93,11 @@ class Settle:
             return self._transact([_Read(one.raw, one.digest, None, f"{type(error).__name__}: {error}")])[0]
 
     def _transact(self, batch: Sequence[_Read]) -> list[Verdict]:
-        now = self._clock()
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            numbers = _store_raw(cursor, batch, now)
             keys = [key for each in batch if (key := each.case_key)]
             cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
+            now = self._clock()
+            numbers = _store_raw(cursor, batch, now)
             facts = Facts()
             self._copy(facts, batch, numbers, now)
             ruled = _rule(cursor, batch, numbers)

@@ -86,11 +86,10 @@ class Submit:
         return row is not None
 
     def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside]) -> list[Outcome]:
-        now = self._clock()
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cases, numbers = self._open(cursor, batch, [each for each in readings if isinstance(each, Reading)])
             facts = Facts()
-            sorting = _Sorting(facts, cases, iter(numbers), now, answer_invalid_needs=self._answer_invalid_needs)
+            sorting = _Sorting(facts, cases, iter(numbers), self._clock(), answer_invalid_needs=self._answer_invalid_needs)
             outcomes = [sorting.sort(each) for each in readings]
             facts.cases = [case.step() for case in cases.values() if case.changed]
             with self._connection.pipeline():
@@ -144,7 +143,7 @@ def _with_failure(reading: Reading, error: Exception) -> Reading:
 
 
 class _Sorting:
-    """Decides record by record, in the order in which they came, what becomes of each."""
+    """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
     def __init__(
         self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, *, answer_invalid_needs: bool
@@ -169,29 +168,30 @@ class _Sorting:
         )
 
     def _handle(self, reading: Reading) -> Outcome:
-        message, record = _taken(reading, next(self._numbers), self._now)
         key = reading.case_key
         case = self._cases[key] if key else None
+        now = case.moment(self._now) if case else self._now
+        message, record = _taken(reading, next(self._numbers), now)
         try:
-            outcome, facts = self._decide(case, message, record, reading.dead)
+            outcome, facts = self._decide(case, message, record, reading.dead, now)
         except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; its neighbours go on
             _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
-            outcome, facts = self._failed(reading, message, record, error)
+            outcome, facts = self._failed(reading, message, record, error, now)
         if reading.dead and outcome is not Outcome.DEAD:
             self._bury(reading.incoming, reading.dead, message.message_no)
         self._facts.add(facts)
         return outcome
 
-    def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None) -> tuple[Outcome, Facts]:
+    def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None, now: datetime) -> tuple[Outcome, Facts]:
         facts = Facts()
-        desk = desk_for(message, facts, self._now, answer_invalid_needs=self._answer_invalid_needs)
+        desk = desk_for(message, facts, now, answer_invalid_needs=self._answer_invalid_needs)
         return Outcome(desk.take(case, message, record, reason).value), facts
 
-    def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception) -> tuple[Outcome, Facts]:
+    def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception, now: datetime) -> tuple[Outcome, Facts]:
         """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
         facts, reason = Facts(), f"{type(error).__name__}: {error}"
         try:
-            desk_for(message, facts, self._now).refuse(None, message, record, failure(reading.incoming, error))
+            desk_for(message, facts, now).refuse(None, message, record, failure(reading.incoming, error))
         except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
             _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
             self._bury(reading.incoming, reason, None)

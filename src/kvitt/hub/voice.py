@@ -41,7 +41,7 @@ class Forwarded(Struct, frozen=True):
 class Asked:
     """A message whose orders are being settled: whom to tell, and the answer so far.
 
-    Needs come with their body, for it is part of every answer, and with their order.
+    `last_at` is when something was told of it last. Needs come with their body, for it is part of every answer, and with their order.
     """
 
     def __init__(self, row: Sequence[Any]) -> None:
@@ -49,6 +49,7 @@ class Asked:
         self.answer = bytes(row[8])
         self.body = b"" if row[10] is None else bytes(row[10])
         self.received_at: datetime = row[11]
+        self.last_at: datetime = row[12]
         self.order: Forwarded | None = None
 
 

@@ -29,7 +29,10 @@ class _Queued(NamedTuple):
 
 
 def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime) -> None:
-    """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases."""
+    """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
+
+    `now` was read under their locks.
+    """
     free = {case.case_no: case for case in cases.values() if case.waiting and not case.open_orders}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
@@ -43,7 +46,7 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if not case.open_orders:
-                _handle(case, each, facts, now)
+                _handle(case, each, facts, case.moment(now))
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and not case.open_orders}

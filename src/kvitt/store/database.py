@@ -15,6 +15,10 @@ RETRY_SECONDS: Final = 0.02
 PAUSED_MS: Final = 10_000
 """How long a transaction may wait for its own process. One that is paused in the middle would hold its locks until it is resumed."""
 
+LOCK_MS: Final = 1_000
+"""How long the hub waits for a row that somebody else has locked, on every version of PostgreSQL. Its own transactions hold theirs for
+milliseconds: who holds one longer is a stranger, or hangs."""
+
 TRANSACTION_MS: Final = 20_000
 """How long a transaction that holds locks of cases and leases may take, far beyond any that is alive."""
 
@@ -38,16 +42,18 @@ def connect(
     statement_timeout_ms: int = 0,
     paused_ms: int = PAUSED_MS,
     transaction_ms: int = 0,
+    lock_timeout_ms: int = 0,
 ) -> psycopg.Connection[tuple[object, ...]]:
     """A new connection in autocommit mode, so that each transaction is written out as `with connection.transaction()`.
 
     Plans are made for the arrays at hand: a generic plan, frozen while a table was fresh and empty, scans it whole for ever after.
     Pages in any order cost what pages in a row do, as on every disk without an arm: a batch reads its rows by index, not whole tables.
     `statement_timeout_ms` bounds each statement, `paused_ms` the time between the statements of a transaction (0 = no bound).
+    `lock_timeout_ms` bounds each wait for a lock: who waits longer gets LockNotAvailable.
     `transaction_ms` bounds whole transactions, on PostgreSQL 17 and later: to the server a process that is paused in the middle of a
     pipeline is not idle. Raises psycopg.OperationalError when there is no server.
     """
-    options = _session(statement_timeout_ms, paused_ms)
+    options = _session(statement_timeout_ms, paused_ms, lock_timeout_ms)
     connection = psycopg.connect(
         conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
     )
@@ -56,12 +62,15 @@ def connect(
     return connection
 
 
-def pool(conninfo: str, *, application: str, size: int, seconds: float = 5.0) -> ConnectionPool[psycopg.Connection[tuple[object, ...]]]:
+def pool(
+    conninfo: str, *, application: str, size: int, seconds: float = 5.0, lock_timeout_ms: int = 0
+) -> ConnectionPool[psycopg.Connection[tuple[object, ...]]]:
     """At most `size` connections as `connect` makes them, for threads that look something up; opened when first needed.
 
     Who waits longer than `seconds` for one gets psycopg_pool.PoolTimeout, which is a psycopg.OperationalError.
     """
-    kwargs = {"autocommit": True, "application_name": application, "connect_timeout": CONNECT_SECONDS, "options": _session(0, PAUSED_MS)}
+    options = _session(0, PAUSED_MS, lock_timeout_ms)
+    kwargs = {"autocommit": True, "application_name": application, "connect_timeout": CONNECT_SECONDS, "options": options}
     return ConnectionPool(
         conninfo,
         min_size=0,
@@ -74,7 +83,7 @@ def pool(conninfo: str, *, application: str, size: int, seconds: float = 5.0) ->
     )
 
 
-def _session(statement_timeout_ms: int, paused_ms: int) -> str:
+def _session(statement_timeout_ms: int, paused_ms: int, lock_timeout_ms: int) -> str:
     """What every session of ours is set to, as libpq takes it."""
     settings = {
         "plan_cache_mode": "force_custom_plan",
@@ -83,7 +92,7 @@ def _session(statement_timeout_ms: int, paused_ms: int) -> str:
         "idle_in_transaction_session_timeout": str(paused_ms),
         "timezone": "UTC",
         "jit": "off",
-        "lock_timeout": "0",
+        "lock_timeout": str(lock_timeout_ms),
     }
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
@@ -105,7 +114,8 @@ def wait_until_ready(conninfo: str, seconds: float) -> None:
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection is gone, so that the whole transaction may be tried again on a new one.
 
-    What the transaction had sent to COMMIT may have been committed all the same: only work that recognises its own repeat may be retried.
+    What had sent COMMIT may have been committed all the same: so only work that recognises its own repeat may run in a plain transaction
+    and be retried. All other work runs in `commits.transaction`, whose psycopg errors always mean that nothing was done.
     """
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout | psycopg.errors.TransactionTimeout):
         return True

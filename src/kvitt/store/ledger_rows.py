@@ -21,7 +21,7 @@ class PlanRow(NamedTuple):
 
 
 class PlanStep(NamedTuple):
-    """A plan that has ended."""
+    """A plan that has ended, or got another batch."""
 
     plan_id: str
     state: str
@@ -68,13 +68,14 @@ class EntryRow(NamedTuple):
 
 
 class AccountStep(NamedTuple):
-    """The totals of an account after a transaction."""
+    """The totals of an account after a transaction, and its last moment."""
 
     account_id: int
     own: int
     least: int
     most: int
     entries: int
+    last_at: datetime
 
 
 Row = PlanRow | PlanStep | PostingRow | StepRow | EntryRow | AccountStep

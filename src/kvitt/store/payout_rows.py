@@ -27,6 +27,7 @@ class PayoutRow(NamedTuple):
     ledger: str
     plan_id: str
     head: bytes
+    last_at: datetime
 
 
 class CashFlowRow(NamedTuple):
@@ -52,6 +53,7 @@ class PayoutStep(NamedTuple):
     cancel_details: str | None
     reversal_plan_id: str | None
     head: bytes
+    last_at: datetime
 
 
 class EventRow(NamedTuple):

@@ -53,6 +53,7 @@ class MessageStep(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
+    told_at: datetime | None = None
 
 
 class OrderRow(Row, frozen=True):
@@ -171,6 +172,7 @@ class CaseStep(Row, frozen=True):
     waiting: int
     audit_seq: int
     audit_hash: bytes
+    last_at: datetime
 
 
 class DeadLetterRow(Row, frozen=True):

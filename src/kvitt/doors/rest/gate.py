@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import psycopg
+import structlog
 
 from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
 from kvitt.doors.rest.repeats import Heard, Keeping, Message, Repeat, Scope, digest_of
@@ -16,6 +17,7 @@ from kvitt.errors import BodyTooLong, KvittError, NotAuthenticated
 from kvitt.hub.journal import WORK, Counted
 
 MAX_BODY: Final = 1_048_576
+_log = structlog.get_logger(__name__)
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -60,13 +62,19 @@ class Gate:
         return await asyncio.get_running_loop().run_in_executor(self._keeping.threads, self._tokens.caller, token.strip())
 
     async def _once(self, scope: Scope, body: bytes, send: Send, repeat: Repeat) -> None:
-        """The answer is kept before it is told: who heard it once hears nothing else later."""
+        """The answer is kept before it is told: who heard it once hears nothing else later.
+
+        Where it can not be kept it is told all the same: it is what was done, and the repeat does the same once more, to the same effect.
+        """
         heard = Heard()
         try:
             await self._app(scope, _replayed(body, None), heard)
         finally:
             if repeat.begun is not None:
-                await repeat.end(heard.final())
+                try:
+                    await repeat.end(heard.final())
+                except psycopg.Error as error:
+                    _log.warning("an answer is told and could not be kept", error=type(error).__name__)
         for message in heard.messages:
             await send(message)
 

@@ -62,6 +62,10 @@ class Door:
 
         return await self._work.on_thread(do)
 
+    async def totals_before(self, account_id: int, moment: datetime) -> Totals:
+        """The totals that an account had just before a moment."""
+        return await self._work.on_thread(lambda: self._ledger.totals_before(account_id, moment))
+
     async def called(self, call: Call) -> AffectedView:
         """What a call touched. Raises PlanRefused, PostingsRefused."""
         answer = await self._work.committed(self._ledger.submit(call))
@@ -163,7 +167,7 @@ async def balance(
     """The totals that the account had then."""
     moment = _utc(at)
     await door.account(account_id)
-    totals = await door.looked(lambda ledger: ledger.totals_before(account_id, moment))
+    totals = await door.totals_before(account_id, moment)
     return BalanceView(account_id, moment, *totals)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import psycopg
@@ -11,14 +12,16 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused
+from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, ResultUnknown
 from kvitt.hub.group_commit import Closed
 from kvitt.store.database import may_pass
 
 _log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
 _RETRY_SECONDS = "1"
+_COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 
 
@@ -38,6 +41,8 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     detail: str
     code: str
     errors: Sequence[Wrong] = ()
+    look_at: str | None = None
+    """Where it can be seen whether it was done, when that is not known."""
 
 
 def problem_of(error: Exception) -> Problem:
@@ -76,7 +81,13 @@ def _known(error: KvittError) -> Problem:
         wrongs = [Wrong("", text) for text in error.errors]
     if isinstance(error, PostingsRefused | BadRequest):
         wrongs = [Wrong(field, rule) for field, rule in error.wrong]
-    return _problem(error.status, error.code, str(error), wrongs, doc=error.doc)
+    problem = _problem(error.status, error.code, str(error), wrongs, doc=error.doc)
+    return replace(problem, look_at=_path(error)) if isinstance(error, ResultUnknown) else problem
+
+
+def _path(unknown: ResultUnknown) -> str | None:
+    """Where this door shows what an unknown result was about."""
+    return f"/{_COLLECTION[unknown.kind]}/{quote(unknown.identity, safe='')}" if unknown.kind in _COLLECTION else None
 
 
 def _wrongs(error: ValidationException) -> list[Wrong]:

@@ -38,6 +38,7 @@ _TOLD: Final = {
     415: "the body is not JSON",
     500: "kvitt failed",
     503: "the database or the issuer is away; the request may be made again",
+    504: "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
 }
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, description=told, media_type=PROBLEM, generate_examples=False) for status, told in _TOLD.items()

@@ -152,8 +152,7 @@ class _Accounter(_Speaker):
         await self._state(account_id)
 
         def read() -> list[int]:
-            with self._ledger.reading() as ledger:
-                return [ledger.totals_before(account_id, moment).own for moment in moments]
+            return [self._ledger.totals_before(account_id, moment).own for moment in moments]
 
         return await asyncio.to_thread(read)
 

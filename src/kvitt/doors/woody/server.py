@@ -15,7 +15,7 @@ from msgspec import Struct
 from thriftpy2.thrift import TException
 
 from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace
-from kvitt.errors import BadThrift
+from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.hub.group_commit import Closed
 from kvitt.hub.journal import WORK, Counted
 from kvitt.store.database import may_pass
@@ -138,8 +138,10 @@ def _thrown(service: Service, called: Called, thrown: TException) -> _Answer:
 
 
 def _failed(method: str, error: Exception) -> _Answer:
+    if isinstance(error, ResultUnknown):
+        return _Answer(504, b"", UNKNOWN, str(error), method)
     if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
-        # What was committed all the same is recognised when the call comes again.
+        # Nothing was done: where that is not certain, the result is unknown.
         return _Answer(503, b"", UNAVAILABLE, "database unavailable", method)
     _log.error("woody call failed", method=method, error=type(error).__name__)
     return _Answer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure", method)

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders, resent_orders
+from kvitt.hub.check.moments import OVER_ALL as _OVER_ALL_MOMENTS
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
 from kvitt.hub.check.payouts import check_payouts
@@ -49,6 +50,7 @@ _OVER_ALL = (
     (Kind.LEDGER, SQL.ledger_batches_differ),
     (Kind.LEDGER, SQL.ledger_entries_differ),
     *_OVER_ALL_PAYOUTS,
+    *_OVER_ALL_MOMENTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
 )

@@ -34,7 +34,7 @@ class Course:
         """The message as whoever tells of it takes it, with the answer so far; `order` is that of a need."""
         stored = self.stored
         address = (stored.message_no, stored.source, stored.partition, stored.position, stored.key, stored.headers, stored.scheme)
-        asked = Asked((*address, None, self.answer or b"", stored.case_no, stored.body, stored.received_at))
+        asked = Asked((*address, None, self.answer or b"", stored.case_no, stored.body, stored.received_at, stored.received_at))
         asked.order = order
         return asked
 

@@ -1,7 +1,7 @@
 """Plans and accounts in memory while one transaction holds their locks: calls are applied one after the other, refused ones not at all."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
@@ -24,25 +24,28 @@ from kvitt.rules.ledger import (
 )
 from kvitt.store.ledger_rows import AccountStep, EntryRow, PlanRow, PlanStep, PostingRow, StepRow
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+
 StepKey = tuple[str, Operation, int]
 """A hold of a batch, or the end of a plan under the largest number."""
 
 
 class HeldAccount:
-    """An account whose row is locked."""
+    """An account whose row is locked; nothing that happens to it is earlier than `last_at`."""
 
-    def __init__(self, account: Account, totals: Totals, entries: int) -> None:
-        self.account, self.totals, self.entries = account, totals, entries
+    def __init__(self, account: Account, totals: Totals, entries: int, last_at: datetime) -> None:
+        self.account, self.totals, self.entries, self.last_at = account, totals, entries, last_at
         self.changed = False
 
 
 class HeldPlan:
     """A plan whose row is locked, or that nobody has held yet (`state` None), with its batches and what it nets on each account."""
 
-    def __init__(self, state: PlanState | None) -> None:
+    def __init__(self, state: PlanState | None, changed_at: datetime = _EVER) -> None:
         self.state = state
         self.is_new = state is None
-        self.was = state
+        self.changed = False
+        self.held_at = self.changed_at = changed_at
         self.batches: dict[int, tuple[Posting, ...]] = {}
         self.net: dict[int, int] = {}
 
@@ -63,7 +66,11 @@ class Repeated(Exception):
 
 
 class Book:
-    """The plans and accounts that a batch of calls touches, and the rows that the calls make."""
+    """The plans and accounts that a batch of calls touches, and the rows that the calls make.
+
+    The moment of a step is the clock's, `now`, or the last one of its plan or of an account that it touches, whichever is latest: so the
+    moments of each account and plan never go back, whatever the clocks of the processes do.
+    """
 
     def __init__(self, plans: Mapping[str, HeldPlan], accounts: Mapping[int, HeldAccount], now: datetime) -> None:
         self._plans, self._accounts, self._now = plans, accounts, now
@@ -112,32 +119,35 @@ class Book:
         for batch in fresh:
             plan.add(batch)
             self.postings += [PostingRow(plan_id, batch.batch_id, place, *posting) for place, posting in enumerate(batch.postings)]
-        plan.state = STATE_AFTER[operation]
+        at = max(self._now, plan.changed_at, *(self._accounts[account_id].last_at for account_id in totals))
+        plan.held_at = at if plan.state is None else plan.held_at
+        plan.state, plan.changed_at, plan.changed = STATE_AFTER[operation], at, True
         affected: dict[int, State] = {}
         numbers: list[int] = []
         for account_id, after in totals.items():
             held = self._accounts[account_id]
-            held.totals, held.entries, held.changed = after, held.entries + 1, True
+            held.totals, held.entries, held.last_at, held.changed = after, held.entries + 1, at, True
             affected[account_id] = State(held.account, after)
             numbers.append(held.entries)
-            self.entries.append(EntryRow(account_id, held.entries, self._now, plan_id, operation.value, batch_id, *after))
-        self.steps.append(StepRow(plan_id, operation.value, batch_id, self._now, _array(totals), _array(numbers), encode(call.actor)))
-        done = self._answers[plan_id, operation, batch_id] = Done(affected)
+            self.entries.append(EntryRow(account_id, held.entries, at, plan_id, operation.value, batch_id, *after))
+        self.steps.append(StepRow(plan_id, operation.value, batch_id, at, _array(totals), _array(numbers), encode(call.actor)))
+        done = self._answers[plan_id, operation, batch_id] = Done(affected, at)
         return done
 
     def new_plans(self) -> list[PlanRow]:
         """Plans that were held for the first time, sorted: of two transactions with the same ones, one waits at the first."""
         held = ((plan_id, plan) for plan_id, plan in sorted(self._plans.items()) if plan.is_new and plan.state)
-        return [PlanRow(plan_id, plan.state, self._now, self._now) for plan_id, plan in held if plan.state]
+        return [PlanRow(plan_id, plan.state, plan.held_at, plan.changed_at) for plan_id, plan in held if plan.state]
 
     def moved_plans(self) -> list[PlanStep]:
-        """Plans that were there before and are in another state now."""
-        moved = ((plan_id, plan) for plan_id, plan in self._plans.items() if not plan.is_new and plan.state is not plan.was)
-        return [PlanStep(plan_id, plan.state, self._now) for plan_id, plan in moved if plan.state]
+        """Plans that were there before and are in another state now, or have another batch."""
+        moved = ((plan_id, plan) for plan_id, plan in self._plans.items() if not plan.is_new and plan.changed)
+        return [PlanStep(plan_id, plan.state, plan.changed_at) for plan_id, plan in moved if plan.state]
 
     def moved_accounts(self) -> list[AccountStep]:
         """Accounts with other totals than before."""
-        return [AccountStep(account_id, *held.totals, held.entries) for account_id, held in self._accounts.items() if held.changed]
+        moved = ((account_id, held) for account_id, held in self._accounts.items() if held.changed)
+        return [AccountStep(account_id, *held.totals, held.entries, held.last_at) for account_id, held in moved]
 
 
 def _array(numbers: Iterable[int]) -> str:

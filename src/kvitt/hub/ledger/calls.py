@@ -49,9 +49,10 @@ class Call(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """The accounts that a call touched, with their totals after it, by id; a repeated call is answered as the first time."""
+    """The accounts that a call touched, with their totals after it, by id, and its moment. A repeat is answered as the first time."""
 
     affected: dict[int, State]
+    at: datetime
 
 
 class Insolvent(Struct, frozen=True):

@@ -8,13 +8,15 @@ import psycopg
 import structlog
 from psycopg.errors import UniqueViolation
 
+from kvitt.errors import ResultUnknown
 from kvitt.hub.actor import encode
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
-from kvitt.store.database import is_connection_lost, may_pass
+from kvitt.store.commits import transaction
+from kvitt.store.database import is_connection_lost
 from kvitt.store.ledger_rows import write
 from kvitt.store.queries import load
 
@@ -35,10 +37,11 @@ class Post:
     def __call__(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
 
-        A command on which kvitt itself fails gives the exception. Raises psycopg errors when the connection is gone.
+        A command on which kvitt itself fails gives the exception: a psycopg error where nothing was done, ResultUnknown where that could
+        not be found out. Raises psycopg errors when the connection is gone, and nothing of the batch was done.
         """
         try:
-            return list(self._transact(batch))
+            return self._transact(batch)
         except Exception as error:
             if is_connection_lost(error):
                 raise
@@ -48,12 +51,10 @@ class Post:
     def _alone(self, command: Command) -> Result | Exception:
         try:
             return self._transact([command])[0]
-        except Exception as error:
-            if is_connection_lost(error) or may_pass(error):
-                raise
+        except Exception as error:  # noqa: BLE001 - its caller is told; those before it have been done, and are told that
             return error
 
-    def _transact(self, batch: Sequence[Command]) -> list[Result]:
+    def _transact(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
         for _ in range(_ATTEMPTS - 1):
             try:
@@ -62,34 +63,51 @@ class Post:
                 continue
         return self._once(batch)
 
-    def _once(self, batch: Sequence[Command]) -> list[Result]:
-        now = self._clock()
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], now)
-            results: dict[int, Result] = {}
-            for place, each in enumerate(batch):
-                if isinstance(each, NewAccount):
-                    results[place] = made.pop(0)
-                elif refusal := malformed(each.plan_id, each.operation, each.batches):
-                    results[place] = refusal
-            calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
-            if calls:
-                results.update(post(cursor, calls, now))
-            reached("ledger.before_commit")
+    def _once(self, batch: Sequence[Command]) -> list[Result | Exception]:
+        results: dict[int, Result] = {}
+        try:
+            with transaction(self._connection), self._connection.cursor() as cursor:
+                self._do(cursor, batch, results)
+                reached("ledger.before_commit")
+        except ResultUnknown as unknown:
+            return [_unknown(command, results[place], unknown) for place, command in enumerate(batch)]
         reached("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
 
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
+        """Gives `results` the result of each command by its place."""
+        made = _make_accounts(cursor, [each for each in batch if isinstance(each, NewAccount)], self._clock())
+        for place, each in enumerate(batch):
+            if isinstance(each, NewAccount):
+                results[place] = made.pop(0)
+            elif refusal := malformed(each.plan_id, each.operation, each.batches):
+                results[place] = refusal
+        calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
+        if calls:
+            results.update(post(cursor, calls, self._clock))
 
-def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: datetime) -> dict[int, Answer]:
+
+def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> ResultUnknown:
+    """What is told of a command of which it is not known whether it was done: what to look for."""
+    if isinstance(command, Call):
+        named = ResultUnknown("plan", command.plan_id)
+    else:
+        named = ResultUnknown("account", str(result.account_id)) if isinstance(result, Account) else ResultUnknown()
+    named.__cause__ = unknown.__cause__
+    return named
+
+
+def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, Answer]:
     """Does well-formed calls, each with its place, inside the transaction of `cursor`; gives their answers by place.
 
-    Raises UniqueViolation when another transaction held one of the plans for the first time meanwhile: begin anew.
+    The clock is read under the locks. Raises UniqueViolation when another transaction held one of the plans for the first time
+    meanwhile: begin anew.
     """
     plans = _lock_plans(cursor, {call.plan_id for _, call in calls})
     named = {account for _, call in calls for batch in call.batches for posting in batch.postings for account in posting[:2]}
     named |= {call.solvent for _, call in calls if call.solvent is not None}
     accounts = _lock_accounts(cursor, named.union(*(plan.net for plan in plans.values())))
-    book = Book(plans, accounts, now)
+    book = Book(plans, accounts, clock())
     results: dict[int, Answer] = {}
     repeated: list[tuple[int, StepKey]] = []
     for place, call in calls:
@@ -108,7 +126,8 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], now: da
 
 def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, HeldPlan]:
     """The plans by id; one that nobody has held yet has no state."""
-    plans = {plan_id: HeldPlan(PlanState(state)) for plan_id, state in cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)}
+    rows = cursor.execute(_SQL.lock_plans, [sorted(plan_ids)], binary=True)
+    plans = {plan_id: HeldPlan(PlanState(state), changed_at) for plan_id, state, changed_at in rows}
     if plans:
         batches: dict[tuple[str, int], list[Posting]] = {}
         for plan_id, batch_id, *posting in cursor.execute(_SQL.postings_of_plans, [list(plans)], binary=True):
@@ -120,17 +139,17 @@ def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, He
 
 def _lock_accounts(cursor: psycopg.Cursor[Any], account_ids: set[int]) -> dict[int, HeldAccount]:
     rows = cursor.execute(_SQL.lock_accounts, [sorted(account_ids)], binary=True)
-    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), row[7]) for row in rows}
+    return {row[0]: HeldAccount(Account(*row[:4]), Totals(*row[4:7]), *row[7:]) for row in rows}
 
 
 def _answers(cursor: psycopg.Cursor[Any], keys: set[StepKey]) -> dict[StepKey, Done]:
     """What was answered to steps that are stored."""
     asked = sorted(keys)
-    answers: dict[StepKey, Done] = {key: Done({}) for key in asked}
+    answers: dict[StepKey, Done] = {}
     columns = [[key[0] for key in asked], [key[1].value for key in asked], [key[2] for key in asked]]
-    for plan_id, operation, batch_id, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
+    for plan_id, operation, batch_id, at, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
         state = State(Account(*account), Totals(own, least, most))
-        answers[plan_id, operation, batch_id].affected[state.account.account_id] = state
+        answers.setdefault((plan_id, operation, batch_id), Done({}, at)).affected[state.account.account_id] = state
     return answers
 
 

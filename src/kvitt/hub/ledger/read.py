@@ -71,8 +71,14 @@ class Ledger:
         held = tuple(Batch(batch_id, tuple(postings)) for batch_id, postings in batches.items())
         return Plan(plan_id, PlanState(row[0]), held, row[1], row[2])
 
-    def totals_before(self, account_id: int, moment: datetime) -> Totals:
-        """The totals that an account had just before a moment: zero when nothing had happened to it. Raises AccountNotFound."""
+    def totals_before(self, account_id: int, moment: datetime, now: datetime) -> Totals:
+        """The totals that an account had just before a moment: zero when nothing had happened to it. Raises AccountNotFound.
+
+        What is answered of a moment that is past at `now` is so for ever: from then on nothing that happens to the account is earlier,
+        whatever the clocks say. Of a moment that is still to come it is what the account has so far.
+        """
+        if moment <= now:
+            self._connection.execute(_SQL.close_past, {"account_id": account_id, "before": moment}, binary=True)
         row = self._connection.execute(_SQL.totals_before, {"account_id": account_id, "before": moment}, binary=True).fetchone()
         if row is None:
             self.account(account_id)

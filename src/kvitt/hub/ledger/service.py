@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.post import Command, Post, Result
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.submit import Clock
+from kvitt.rules.ledger import Totals
 from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost, pool
 
 _MAX_BATCH, _MAX_WAITING = 512, 8192
@@ -23,7 +25,7 @@ class LedgerService:
     """Takes commands and questions from many threads; close it when done."""
 
     def __init__(self, conninfo: str, clock: Clock) -> None:
-        self._conninfo = conninfo
+        self._conninfo, self._clock = conninfo, clock
         self._writers: GroupCommit[Command, Result | Exception] = GroupCommit(
             lambda _: _Writer(conninfo, clock), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
         )
@@ -47,6 +49,11 @@ class LedgerService:
         """Everything else that can be looked at. Raises psycopg errors when the database is away."""
         with self._pool.connection() as connection:
             yield Ledger(connection)
+
+    def totals_before(self, account_id: int, moment: datetime) -> Totals:
+        """The totals that an account had just before a moment, as `Ledger.totals_before`. Raises AccountNotFound, and psycopg errors."""
+        with self.reading() as ledger:
+            return ledger.totals_before(account_id, moment, self._clock())
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""

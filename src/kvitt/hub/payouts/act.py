@@ -1,7 +1,6 @@
 """Act: a batch of commands makes and moves payouts, with their plans in our own ledger, in one transaction (design §4, §9)."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -9,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
-from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound
+from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
@@ -22,6 +21,7 @@ from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.ledger import Refusal
 from kvitt.rules.payouts import Payout, plan_id_of
+from kvitt.store.commits import transaction
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load as load_queries
 
@@ -43,7 +43,7 @@ class Act:
         """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
 
         Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
-        gives the psycopg error; of a command whose connection was lost, it may have been done.
+        gives the psycopg error, and nothing was done of that command; ResultUnknown names the payout of which that could not be found out.
         """
         results: dict[int, Result] = {}
         for places in _rounds(batch):
@@ -74,14 +74,16 @@ class Act:
         return failure
 
     def _once(self, batch: Sequence[Command]) -> list[Result]:
-        now = self._clock()
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            results = self._do(cursor, batch, now)
-            reached("payouts.before_commit")
+        try:
+            with transaction(self._connection), self._connection.cursor() as cursor:
+                results = self._do(cursor, batch)
+                reached("payouts.before_commit")
+        except ResultUnknown:
+            return [ResultUnknown("payout", command.payout_id) for command in batch]
         reached("payouts.after_commit")
         return results
 
-    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], now: datetime) -> list[Result]:
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Result]:
         payout_ids = [command.payout_id for command in batch]
         lock(cursor, payout_ids)
         there = load(cursor, payout_ids)
@@ -91,7 +93,8 @@ class Act:
         calls = [
             replace(call, actor=actor) for each, actor in zip(decided, actors, strict=True) if isinstance(each, Todo) for call in each.calls
         ]
-        answers = post(cursor, list(enumerate(calls)), now) if calls else {}
+        answers = post(cursor, list(enumerate(calls)), self._clock) if calls else {}
+        now = self._clock()
         given, changes = iter(answers[place] for place in range(len(calls))), Changes(now)
         results = [_result(each, actor, given, changes) for each, actor in zip(decided, actors, strict=True)]
         _tell_again(cursor, changes, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
@@ -152,10 +155,11 @@ def _result(decided: Decision, actor: Actor | None, answers: Iterator[Answer], c
                 # The first half of a reversal was held, and the second is refused: nothing of this transaction may stay.
                 raise refused
             return refused
+    done_at = [answer.at for answer in given if isinstance(answer, Done)]
     if decided.before is None:
-        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, actor)
+        changes.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, actor, *done_at)
     else:
-        changes.moved(decided.before, decided.payout, actor, decided.reversal_plan_id)
+        changes.moved(decided.before, decided.payout, actor, decided.reversal_plan_id, *done_at)
     return decided.payout
 
 

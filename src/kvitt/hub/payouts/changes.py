@@ -25,7 +25,11 @@ class NotAsItWas(Exception):
 
 
 class Changes:
-    """Gathers the rows of a transaction and writes them set by set."""
+    """Gathers the rows of a transaction and writes them set by set.
+
+    The moment of an event is the clock's, `now`, which is read under the locks, or the payout's last one, or that of what was done in
+    the ledger for it (`done_at`), whichever is latest.
+    """
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -35,9 +39,10 @@ class Changes:
         self._events: list[EventRow] = []
         self._outbox: list[OutboxRow] = []
 
-    def created(self, payout: Payout, keeper: Keeper, plan_id: str, actor: Actor | None) -> None:
+    def created(self, payout: Payout, keeper: Keeper, plan_id: str, actor: Actor | None, *done_at: datetime) -> None:
         """A payout that was not there before, and who asked for it; its plan is held."""
-        head = self._event(b"", payout, actor)
+        at = max(self._now, payout.created_at, *done_at)
+        head = self._event(b"", payout, actor, at)
         self._payouts.append(
             PayoutRow(
                 payout.payout_id,
@@ -53,6 +58,7 @@ class Changes:
                 keeper.value,
                 plan_id,
                 head,
+                at,
             )
         )
         self._cash_flow += [
@@ -60,27 +66,28 @@ class Changes:
             for place, each in enumerate(payout.cash_flow)
         ]
 
-    def moved(self, before: Standing, payout: Payout, actor: Actor | None, reversal_plan_id: str | None = None) -> None:
+    def moved(self, before: Standing, payout: Payout, actor: Actor | None, reversal_plan_id: str | None = None, *done_at: datetime) -> None:
         """A payout that has come to another status, and who asked for that."""
-        head = self._event(before.head, payout, actor)
+        at = max(self._now, before.last_at, *done_at)
+        head = self._event(before.head, payout, actor, at)
         status, details = payout.status.value, payout.cancel_details
-        self._steps.append(PayoutStep(payout.payout_id, payout.sequence, status, details, reversal_plan_id, head))
+        self._steps.append(PayoutStep(payout.payout_id, payout.sequence, status, details, reversal_plan_id, head, at))
 
     def told_again(self, payout_id: str, events: Sequence[PayoutEvent], time: int) -> None:
         """The same bytes once more, as records of their own, for the `time`th time."""
         for event in events:
-            self._tell(payout_id, event.sequence, event.body, time)
+            self._tell(payout_id, event.sequence, event.body, time, max(self._now, event.at))
 
-    def _event(self, previous: bytes, payout: Payout, actor: Actor | None) -> bytes:
-        body, who = encode_event(payout, self._now), encode(actor)
-        head = event_hash(previous, payout.payout_id, payout.sequence, self._now, body, actor=who)
-        self._events.append(EventRow(payout.payout_id, payout.sequence, self._now, payout.status.value, body, head, who))
-        self._tell(payout.payout_id, payout.sequence, body, 0)
+    def _event(self, previous: bytes, payout: Payout, actor: Actor | None, at: datetime) -> bytes:
+        body, who = encode_event(payout, at), encode(actor)
+        head = event_hash(previous, payout.payout_id, payout.sequence, at, body, actor=who)
+        self._events.append(EventRow(payout.payout_id, payout.sequence, at, payout.status.value, body, head, who))
+        self._tell(payout.payout_id, payout.sequence, body, 0, at)
         return head
 
-    def _tell(self, payout_id: str, sequence: int, body: bytes, time: int) -> None:
+    def _tell(self, payout_id: str, sequence: int, body: bytes, time: int, at: datetime) -> None:
         event = event_id(payout_id, sequence, time)
-        self._outbox.append(OutboxRow(PAYOUT_EVENTS, payout_id.encode(), body, b"[]", event, None, None, self._now))
+        self._outbox.append(OutboxRow(PAYOUT_EVENTS, payout_id.encode(), body, b"[]", event, None, None, at))
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
         """One statement per kind of row that there is. Raises NotAsItWas when a payout could not take its step."""

@@ -19,6 +19,7 @@ from kvitt.hub.payouts.values import Cash
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import CashFlowPosting
+from kvitt.store.commits import transaction
 from kvitt.store.database import pool
 from kvitt.store.queries import load
 from kvitt.wire.instants import instant_text
@@ -187,7 +188,7 @@ def _put(
     connection: Connection, clock: Clock, parties: Documents, houses: Documents, operator: Operator | None
 ) -> tuple[dict[str, int], set[str]]:
     """Stores documents; gives the new revisions of parties that changed, and the currencies of the house that did."""
-    with connection.transaction(), connection.cursor() as cursor:
+    with transaction(connection, "the directory of parties"), connection.cursor() as cursor:
         now = clock()
         columns = {"ids": list(parties), "documents": list(parties.values()), "now": now}
         changed = {row[0]: row[1] for row in cursor.execute(_SQL.put_parties, columns, binary=True)}

@@ -75,6 +75,8 @@ def make_accounts(connection: Connection, clock: Clock, slots: Sequence[Slot], f
     if not fresh:
         return found.ids
     results = Post(connection, clock)([NewAccount(slot.currency, slot.key, None, slot.key) for slot in fresh])
+    for failed in (each for each in results if isinstance(each, Exception)):
+        raise failed
     answered = list(zip(fresh, results, strict=True))
     _refuse([f"{slot.place}: {result}" for slot, result in answered if not isinstance(result, Account)])
     return {**found.ids, **{slot.key: result.account_id for slot, result in answered if isinstance(result, Account)}}

@@ -28,6 +28,7 @@ from kvitt.hub.submit import Clock
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import Payout, PayoutStatus, after
 from kvitt.state_log import StateLog
+from kvitt.store.commits import transaction
 
 Given = TypeVar("Given")
 _log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class Place(Struct, frozen=True):
     @contextmanager
     def intents(self) -> Iterator[Intents]:
         """A transaction in which intents are read and written."""
-        with self.pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+        with self.pool.connection() as connection, transaction(connection), connection.cursor() as cursor:
             yield Intents(cursor, self.busy_seconds)
 
 
@@ -180,10 +181,10 @@ class Drive:
         return reversal_batch(payout) if intent.action is Action.REVERSE else held_batch(payout)
 
     def _made(self, intent: Intent, payout: Payout) -> Payout:
-        changes = Changes(now := self._place.clock())
-        changes.created(payout, Keeper.REMOTE, intent.plan_id, intent.content.actor)
         with self._place.intents() as intents:
             lock(intents.cursor, [intent.payout_id])
+            changes = Changes(now := self._place.clock())
+            changes.created(payout, Keeper.REMOTE, intent.plan_id, intent.content.actor)
             intents.close(intent, Way.DONE, now)
             changes.write(intents.cursor)
             reached("payouts.before_commit")
@@ -192,11 +193,11 @@ class Drive:
 
     def _ended(self, intent: Intent) -> None:
         """The ledger has done it; so the payout is confirmed or cancelled, whoever asked for it."""
-        changes = Changes(now := self._place.clock())
         content = intent.content
         status = PayoutStatus.CONFIRMED if intent.action is Action.CONFIRM else PayoutStatus.CANCELLED
         with self._place.intents() as intents:
             lock(intents.cursor, [intent.payout_id])
+            changes = Changes(now := self._place.clock())
             intents.close(intent, Way.DONE, now)
             standing = load(intents.cursor, [intent.payout_id])[intent.payout_id]
             reversal = intent.plan_id if intent.action is Action.REVERSE else None

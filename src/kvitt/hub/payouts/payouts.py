@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import psycopg
 
-from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound
+from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
+from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
@@ -31,12 +32,14 @@ from kvitt.store.database import TRANSACTION_MS, connect, pool
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8
+_MOST_ACTS = 100
 
 
 class Payouts:
     """Takes calls from many threads; those that change something share transactions. Close it when done.
 
-    Every method raises psycopg errors when the database is away; a call that was to change something may then have been done.
+    Every method raises psycopg errors when the database is away; a call that was to change something has not done it then. Where that could
+    not be found out, ResultUnknown names the payout.
     """
 
     def __init__(
@@ -69,10 +72,11 @@ class Payouts:
     def create(self, new: NewPayout, deadline: datetime | None = None, *, actor: Actor | None = None) -> Payout:
         """Holds and stores a payout; nothing is held or stored of one that is refused, and its id is free. `actor` is who asked.
 
-        Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed.
+        Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed, ResultUnknown.
         """
         command = Create(self.drafted(new, deadline), actor)
-        return self.remote.create(command, deadline) if self.remote else self._done(command)
+        with _named_if_unknown(command.payout_id):
+            return self.remote.create(command, deadline) if self.remote else self._done(command)
 
     def drafted(self, new: NewPayout, deadline: datetime | None = None) -> Draft:
         """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
@@ -167,6 +171,11 @@ class Payouts:
         with self._reading() as reading:
             return reading.events(payout_id)
 
+    def acts(self, payout_id: str) -> list[AuditedAct]:
+        """Who asked for each change of a payout, and what operators did to it and why, newest first."""
+        with self._pool.connection() as connection:
+            return Acts(connection).listed(Wanted(payout_id=payout_id), _MOST_ACTS)
+
     def _preview(self, command: Confirm | Cancel) -> Preview:
         with self._pool.connection() as connection:
             standing = Reading(connection).standing(command.payout_id)
@@ -174,8 +183,9 @@ class Payouts:
 
     def _end(self, command: Confirm | Cancel, deadline: datetime | None) -> None:
         """Where the plan is: at another's ledger, or in our own."""
-        if not (self.remote and self.remote.end(command, deadline)):
-            self._done(command)
+        with _named_if_unknown(command.payout_id):
+            if not (self.remote and self.remote.end(command, deadline)):
+                self._done(command)
 
     def _done(self, command: Command) -> Payout:
         result = self._writers.submit(command).result()
@@ -205,6 +215,15 @@ class _Writer:
         """Ends its connection, once nothing is handed in any more."""
         if self._connection is not None:
             self._connection.close()
+
+
+@contextmanager
+def _named_if_unknown(payout_id: str) -> Iterator[None]:
+    """Where a step towards another's ledger can not be found out, the payout is what to look for."""
+    try:
+        yield
+    except ResultUnknown as unknown:
+        raise ResultUnknown("payout", payout_id) from unknown
 
 
 def _named(payout_id: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +24,7 @@ class Keeper(StrEnum):
 
 
 class Standing(Struct, frozen=True):
-    """A payout with what only kvitt knows of it: its plans, how often it was told again, and the hash of its last event."""
+    """A payout with what only kvitt knows of it: its plans, how often it was told again, and the hash and the moment of its last event."""
 
     payout: Payout
     keeper: Keeper
@@ -31,6 +32,7 @@ class Standing(Struct, frozen=True):
     reversal_plan_id: str | None
     republished: int
     head: bytes
+    last_at: datetime
 
 
 def lock(cursor: psycopg.Cursor[Any], payout_ids: Collection[str]) -> None:

@@ -37,6 +37,12 @@ WHERE m.case_no = %(case_no)s AND o.topic = %(topic)s ORDER BY o.outbox_no;
 -- The audit chain of a case.
 SELECT seq, at, what, message_no, order_id::text, receipt_no FROM audit WHERE chain = %(case_no)s ORDER BY seq;
 
+-- name: acts
+-- What operators did to the orders of a case.
+SELECT a.at, a.what, o.order_id::text, a.note::jsonb ->> 'by', a.note::jsonb ->> 'approved_by', a.note::jsonb ->> 'reason'
+FROM orders AS o JOIN audit AS a ON a.chain = 0 AND a.note::jsonb ->> 'subject' = o.order_id::text
+WHERE o.case_no = %(case_no)s ORDER BY a.seq;
+
 -- name: payments
 -- The accepted payments of a case in case-list order, then the pending ones; ceased ones too.
 SELECT payment_id::text, version, state, order_id::text, document

@@ -1,6 +1,6 @@
 -- name: lock_plans
--- Locks the plans that exist, in sorted order, and gives their states.
-SELECT p.plan_id, p.state
+-- Locks the plans that exist, in sorted order, and gives their states, and when each was changed last.
+SELECT p.plan_id, p.state, p.changed_at
 FROM ledger.plans AS p JOIN unnest(%b::text[]) AS w (plan_id) ON p.plan_id = w.plan_id
 ORDER BY p.plan_id
 FOR UPDATE OF p;
@@ -13,15 +13,15 @@ CROSS JOIN LATERAL (SELECT * FROM ledger.postings AS q WHERE q.plan_id = w.plan_
 ORDER BY p.plan_id, p.batch_id, p.position;
 
 -- name: lock_accounts
--- Locks accounts in sorted order and gives their totals.
-SELECT a.account_id, a.currency, a.description, a.created_at, a.own, a.least, a.most, a.entries
+-- Locks accounts in sorted order and gives their totals, and the last moment of each.
+SELECT a.account_id, a.currency, a.description, a.created_at, a.own, a.least, a.most, a.entries, a.last_at
 FROM ledger.accounts AS a JOIN unnest(%b::bigint[]) AS w (account_id) ON a.account_id = w.account_id
 ORDER BY a.account_id
 FOR UPDATE OF a;
 
 -- name: answers_of_steps
 -- What was answered to steps: the accounts that each touched, as it touched them, with the totals after it.
-SELECT s.plan_id, s.operation, s.batch_id, a.account_id, a.currency, a.description, a.created_at, e.own, e.least, e.most
+SELECT s.plan_id, s.operation, s.batch_id, s.at, a.account_id, a.currency, a.description, a.created_at, e.own, e.least, e.most
 FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS w (plan_id, operation, batch_id)
 JOIN ledger.steps AS s ON s.plan_id = w.plan_id AND s.operation = w.operation AND s.batch_id = w.batch_id
 CROSS JOIN LATERAL unnest(s.accounts, s.entries) WITH ORDINALITY AS t (account_id, entry, place)
@@ -34,7 +34,7 @@ ORDER BY s.plan_id, s.operation, s.batch_id, t.place;
 INSERT INTO ledger.plans (plan_id, state, held_at, changed_at) SELECT * FROM unnest(%b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[]);
 
 -- name: step_plans
--- Moves plans that this transaction has locked, along the legal arcs only.
+-- Moves plans that this transaction has locked, along the legal arcs only; one that gets another batch stays held.
 UPDATE ledger.plans AS p SET state = s.state, changed_at = s.changed_at
 FROM unnest(%b::text[], %b::text[], %b::timestamptz[]) AS s (plan_id, state, changed_at)
 WHERE p.plan_id = s.plan_id AND (p.state = 'held') IS TRUE;
@@ -58,8 +58,9 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::timestamptz[], %b::text[], 
 
 -- name: step_accounts
 -- Writes back the totals of accounts that this transaction has locked: each account once, however many steps touched it.
-UPDATE ledger.accounts AS a SET own = s.own, least = s.least, most = s.most, entries = s.entries
-FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[]) AS s (account_id, own, least, most, entries)
+UPDATE ledger.accounts AS a SET own = s.own, least = s.least, most = s.most, entries = s.entries, last_at = s.last_at
+FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::timestamptz[])
+     AS s (account_id, own, least, most, entries, last_at)
 WHERE a.account_id = s.account_id;
 
 -- name: add_accounts
@@ -91,6 +92,11 @@ FROM unnest(%b::bigint[]) AS w (account_id) JOIN ledger.accounts AS a ON a.accou
 -- name: plan
 -- The state of a plan; waits for whoever is at work on it.
 SELECT state, held_at, changed_at FROM ledger.plans WHERE plan_id = %b FOR SHARE;
+
+-- name: close_past
+-- Sees to it that no entry of an account will be earlier than a moment. Waits for whoever is at work on the account, but only where its
+-- last moment is before that one; else whoever is at work gives none that is earlier.
+UPDATE ledger.accounts SET last_at = %(before)b WHERE account_id = %(account_id)b AND last_at < %(before)b;
 
 -- name: totals_before
 -- The totals of an account after the last entry before a moment; no row when it had none.

@@ -57,11 +57,11 @@ RETURNING resends;
 
 -- name: head_of_operators
 -- Locks the head of the operators' audit chain.
-SELECT audit_seq, audit_hash FROM operators WHERE chain = 0 FOR UPDATE;
+SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
 
 -- name: step_operators
 -- Writes back the head of the operators' audit chain.
-UPDATE operators SET audit_seq = %s, audit_hash = %s WHERE chain = 0;
+UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;
 
 -- name: odd_receipts
 -- Receipts that changed nothing and that a person should look at, newest first.

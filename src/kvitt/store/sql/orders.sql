@@ -10,15 +10,17 @@ WITH r AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE orders AS o
-SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: lock_messages
--- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them; a need is part of its answers.
+-- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them, and when something was told
+-- last; a need is part of its answers.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme, m.state, m.answer, m.case_no,
-       CASE WHEN m.scheme = 'SYKEPENGER' THEN m.body END, m.received_at
+       CASE WHEN m.scheme = 'SYKEPENGER' THEN m.body END, m.received_at,
+       greatest(m.received_at, m.derived_at, m.answered_at, m.told_at)
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
 ORDER BY m.message_no
@@ -28,8 +30,8 @@ FOR UPDATE OF m;
 -- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved, and whether for the
 -- first time. One that a receipt has put in doubt meanwhile stays in doubt. No sender has it under way any more.
 UPDATE orders AS o
-SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, %(now)s)
-FROM unnest(%(order_ids)b::uuid[]) AS s (order_id) JOIN orders AS was ON was.order_id = s.order_id
+SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
+FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
 RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
@@ -60,7 +62,7 @@ SELECT order_id::text, message_no, resends FROM orders WHERE state = 'unknown' A
 -- name: unknown_to_sending
 -- Takes orders in doubt that a sender had under way, to put the same copy of them again.
 UPDATE orders AS o
-SET state = 'sending', sender = %(sender)s, sending_at = %(now)s
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
 WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;

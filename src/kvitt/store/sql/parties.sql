@@ -24,7 +24,7 @@ SELECT party_id, revision, loaded_at, document FROM parties.parties ORDER BY par
 INSERT INTO parties.parties AS p (party_id, revision, loaded_at, document)
 SELECT w.party_id, 1, %(now)b, w.document FROM unnest(%(ids)b::text[], %(documents)b::bytea[]) AS w (party_id, document)
 ORDER BY w.party_id
-ON CONFLICT (party_id) DO UPDATE SET revision = p.revision + 1, loaded_at = excluded.loaded_at, document = excluded.document
+ON CONFLICT (party_id) DO UPDATE SET revision = p.revision + 1, loaded_at = greatest(p.loaded_at, excluded.loaded_at), document = excluded.document
 WHERE p.document <> excluded.document
 RETURNING party_id, revision;
 
@@ -33,6 +33,6 @@ RETURNING party_id, revision;
 INSERT INTO parties.house AS h (currency, loaded_at, document)
 SELECT w.currency, %(now)b, w.document FROM unnest(%(currencies)b::text[], %(documents)b::bytea[]) AS w (currency, document)
 ORDER BY w.currency
-ON CONFLICT (currency) DO UPDATE SET loaded_at = excluded.loaded_at, document = excluded.document
+ON CONFLICT (currency) DO UPDATE SET loaded_at = greatest(h.loaded_at, excluded.loaded_at), document = excluded.document
 WHERE h.document <> excluded.document
 RETURNING currency;

@@ -60,6 +60,6 @@ WHERE payout_id = %(payout_id)s AND number = %(number)s AND epoch = %(epoch)s AN
 
 -- name: close_intent
 -- Its outcome is known, and whether its plan was ever held; no row: another owner has it.
-UPDATE payouts.intents SET state = %(state)s, held = held OR %(held)s, closed_at = %(now)s, reason = %(reason)s
+UPDATE payouts.intents SET state = %(state)s, held = held OR %(held)s, closed_at = greatest(%(now)s, made_at), reason = %(reason)s
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND epoch = %(epoch)s AND state IN ('forward', 'back')
 RETURNING number;

@@ -11,8 +11,10 @@ UPDATE messages AS m
 SET state = s.state,
     derived_at = coalesce(s.derived_at, m.derived_at),
     answered_at = coalesce(s.answered_at, m.answered_at),
-    answer = coalesce(s.answer, m.answer)
-FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]) AS s (message_no, state, derived_at, answered_at, answer)
+    answer = coalesce(s.answer, m.answer),
+    told_at = coalesce(s.told_at, m.told_at)
+FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[], %b::timestamptz[])
+     AS s (message_no, state, derived_at, answered_at, answer, told_at)
 WHERE m.message_no = s.message_no
   AND ((m.state = 'waiting' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
 
@@ -65,9 +67,10 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
-    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash
-FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[])
-     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash)
+    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, last_at = s.last_at
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
+            %b::timestamptz[])
+     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

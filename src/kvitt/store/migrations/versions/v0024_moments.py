@@ -1,4 +1,4 @@
-"""How orders and their payments are told. The statements are in the SQL file beside."""
+"""Moments that grow along whatever is locked. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 

@@ -1,0 +1,401 @@
+"""A connection that ends during COMMIT: what is told is what was done, at every door, and nobody pays or makes twice because of it."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from commit_proxy import Cut, Proxy, proxied
+from hub_messages import dp
+from hub_stage import REPLIES, staged
+from kvitt.cli import main
+from kvitt.doors.embedded_log import make_topics
+from kvitt.doors.relay import LogRelay
+from kvitt.doors.woody import payouts as woody_payouts
+from kvitt.errors import ResultUnknown
+from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.payouts.directory import LocalParties
+from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.ruling import Verdict
+from kvitt.hub.send import Send
+from kvitt.hub.settle import Settle
+from kvitt.hub.submit import Outcome, Submit
+from kvitt.rail.queue import Outgoing
+from kvitt.rules.values import Scheme
+from kvitt.store import commits
+from kvitt.store.commits import transaction
+from kvitt.store.database import connect
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import Service
+from ledger_stage import clock, sums_are_zero
+from payout_stage import PayoutStage, payout_stage, wanted
+from rest_stage import earn, rest_site
+from woody_stage import ledger_door, post, serving
+
+TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
+PAYOUTS, ACCOUNTER = Service("payouts", "PayoutManagement"), Service("accounter", "Accounter")
+
+AMOUNT, HELD = 100_000, 100_005
+"""The shop's fee of 5 is held on top."""
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[PayoutStage]:
+    with payout_stage(database, 1_000_000) as stage:
+        yield stage
+
+
+@pytest.fixture
+def way(database: str) -> Iterator[tuple[Proxy, str]]:
+    with proxied(database) as found:
+        yield found
+
+
+@pytest.fixture
+def behind(stage: PayoutStage, way: tuple[Proxy, str]) -> Iterator[Payouts]:
+    """Payouts that reach the server through the proxy."""
+    payouts = Payouts(way[1], clock, stage.terms)
+    yield payouts
+    payouts.close()
+
+
+@contextlib.contextmanager
+def soon_given_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as changed:
+        changed.setattr(commits, "LOOK_SECONDS", 0.3)
+        yield
+
+
+def least(stage: PayoutStage) -> int:
+    return stage.totals()[0][1]
+
+
+# The one place
+
+
+def test_what_was_committed_is_done_though_the_answer_was_lost(way: tuple[Proxy, str], database: str) -> None:
+    proxy, conninfo = way
+    with connect(conninfo) as connection, connect(database) as other:
+        proxy.cut(Cut.AFTER)
+        with transaction(connection):
+            connection.execute("CREATE TABLE done (x int)")
+        assert proxy.cuts == 1
+        assert connection.closed
+        assert other.execute("SELECT to_regclass('done') IS NOT NULL").fetchone() == (True,)
+
+
+def test_a_commit_that_never_arrived_did_nothing_and_says_so(way: tuple[Proxy, str], database: str) -> None:
+    proxy, conninfo = way
+    with connect(conninfo) as connection, connect(database) as other:
+        proxy.cut(Cut.BEFORE)
+        with pytest.raises(psycopg.OperationalError), transaction(connection):
+            connection.execute("CREATE TABLE done (x int)")
+        assert proxy.cuts == 1
+        assert other.execute("SELECT to_regclass('done') IS NULL").fetchone() == (True,)
+
+
+def test_a_commit_of_which_nothing_can_be_found_out_is_unknown_with_what_to_look_for(
+    way: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, conninfo = way
+    with soon_given_up(monkeypatch), connect(conninfo) as connection:
+        proxy.cut(Cut.AFTER, shut=True)
+        with pytest.raises(ResultUnknown, match="order 7") as told, transaction(connection, "order", "7"):
+            connection.execute("CREATE TABLE done (x int)")
+        assert (told.value.kind, told.value.identity) == ("order", "7")
+
+
+@pytest.mark.parametrize("refusal", ["RAISE EXCEPTION 'no'", "PERFORM pg_terminate_backend(pg_backend_pid())"])
+def test_what_the_server_refuses_or_ends_while_it_commits_did_nothing(database: str, refusal: str) -> None:
+    with connect(database) as connection, connect(database) as other:
+        connection.execute(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refusal}; RETURN NULL; END $$")
+        connection.execute("CREATE TABLE kept (x int)")
+        connection.execute(
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON kept DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+        with pytest.raises(psycopg.Error), transaction(connection):
+            connection.execute("INSERT INTO kept VALUES (1)")
+        assert other.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_a_transaction_that_is_still_open_at_the_server_is_waited_for(database: str) -> None:
+    """The row that tells is locked until it is over: no look comes too early."""
+    with connect(database) as connection, connect(database) as stalled:
+        with transaction(connection):
+            connection.execute("SELECT 1")
+        marker = commits._markers[connection]
+        stalled.execute("BEGIN")
+        stalled.execute("UPDATE commit_markers SET number = %s WHERE connection = %s", (marker.number + 1, marker.key))
+        assert commits._look(marker, marker.number + 1, 0.3) is None
+        stalled.execute("COMMIT")
+        assert commits._look(marker, marker.number + 1, 30.0) is True
+        assert commits._look(marker, marker.number + 2, 30.0) is False
+
+
+def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None:
+    with connect(database) as connection:
+        connection.execute("INSERT INTO commit_markers VALUES (gen_random_uuid(), 7, now() - interval '2 days')")
+        with transaction(connection):
+            connection.execute("SELECT 1")
+        assert connection.execute("SELECT number FROM commit_markers").fetchall() == [(1,)]
+
+
+# Payouts and the ledger, cut at each message
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
+    stage: PayoutStage, way: tuple[Proxy, str], behind: Payouts, cut: Cut
+) -> None:
+    proxy = way[0]
+    told: set[str] = set()
+    for number in count(1):
+        before, seen = least(stage), count(1)
+        proxy.cut(cut, lambda _, seen=seen, number=number: next(seen) == number)  # type: ignore[misc]
+        done = proxy.cuts
+        try:
+            made = behind.create(wanted(None, 100))
+        except psycopg.OperationalError:
+            told.add("not done")
+            assert least(stage) == before
+        else:
+            told.add("done")
+            assert (least(stage), len(stage.told(made.payout_id))) == (before - 105, 1)
+        if proxy.cuts == done:
+            break
+    assert told == {"done", "not done"}
+    sums_are_zero(stage.connection)
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_a_caller_that_repeats_what_was_told_as_not_done_holds_once(
+    stage: PayoutStage, way: tuple[Proxy, str], behind: Payouts, cut: Cut
+) -> None:
+    proxy = way[0]
+    behind.create(wanted(None, 100))
+    before = least(stage)
+    proxy.cut(cut)
+    for _ in range(2):
+        with contextlib.suppress(psycopg.OperationalError):
+            behind.create(wanted(None, AMOUNT))
+            break
+    assert proxy.cuts == 1
+    assert before - least(stage) == HELD
+
+
+@pytest.mark.parametrize("cut", Cut)
+@pytest.mark.parametrize("act", ["confirm", "cancel"])
+def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, str], behind: Payouts, cut: Cut, act: str) -> None:
+    proxy, made = way[0], behind.create(wanted(None, AMOUNT))
+    proxy.cut(cut)
+    for _ in range(2):
+        with contextlib.suppress(psycopg.OperationalError):
+            behind.confirm(made.payout_id) if act == "confirm" else behind.cancel(made.payout_id, "no longer wanted")
+            break
+    assert proxy.cuts == 1
+    assert stage.totals()[0] == ((1_000_000 - HELD,) * 3 if act == "confirm" else (1_000_000,) * 3)
+    assert len(stage.told(made.payout_id)) == 2
+
+
+# The doors. The example's shop pays 500 on 100,000.
+
+FUNDS, TAKEN = 10_000_000, 100_500
+UNKNOWN = (504, "Result Unknown")
+
+
+class Doors:
+    """Both doors on a database behind a proxy, and what the shop has at least, asked past it."""
+
+    def __init__(self, proxy: Proxy, conninfo: str, direct: str, data: Path) -> None:
+        self.proxy = proxy
+        self._direct = direct
+        with contextlib.ExitStack() as opened:
+            earn(direct)
+            site = opened.enter_context(rest_site(conninfo, data))
+            self.settlement = site.settlement
+            self.rest = opened.enter_context(site.client())
+            parties = LocalParties(conninfo)
+            opened.callback(parties.close)
+            payouts = Payouts(conninfo, clock, parties)
+            opened.callback(payouts.close)
+            self._payouts = opened.enter_context(serving(woody_payouts.endpoints(payouts)))
+            self._ledger = opened.enter_context(ledger_door(conninfo))
+            self.close = opened.pop_all().close
+
+    def least(self) -> int:
+        with connect(self._direct) as connection:
+            return Ledger(connection).account(self.settlement).totals.least
+
+    def count(self, table: str) -> int:
+        with connect(self._direct) as connection:
+            row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+            assert row is not None
+            return int(str(row[0]))
+
+    def payouts(self, method: str, *arguments: object) -> httpx.Response:
+        return post(f"{self._payouts}{woody_payouts.PATH}", PAYOUTS.call(method, 1, arguments))
+
+    def ledger(self, method: str, *arguments: object) -> httpx.Response:
+        return post(f"{self._ledger}/accounter", ACCOUNTER.call(method, 1, arguments))
+
+
+@pytest.fixture
+def doors(way: tuple[Proxy, str], database: str, tmp_path: Path) -> Iterator[Doors]:
+    made = Doors(*way, database, tmp_path)
+    yield made
+    made.close()
+
+
+def thrift_create(doors: Doors) -> httpx.Response:
+    shop, cash = TYPES.ShopParams(party_id="party-1", shop_id="shop-1"), MONEY.Cash(AMOUNT, MONEY.CurrencyRef("RUB"))
+    return doors.payouts("CreatePayout", TYPES.PayoutParams(shop_params=shop, cash=cash))
+
+
+def rest_create(doors: Doors) -> httpx.Response:
+    asked = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": AMOUNT, "currency": "RUB"}}
+    return doors.rest.post("/payouts", json=asked)
+
+
+def thrift_account(doors: Doors) -> httpx.Response:
+    return doors.ledger("CreateAccount", LEDGER.AccountPrototype(currency_sym_code="RUB"))
+
+
+def rest_account(doors: Doors) -> httpx.Response:
+    return doors.rest.post("/accounts", json={"currency": "RUB"})
+
+
+def thrift_hold(doors: Doors) -> httpx.Response:
+    posting = LEDGER.Posting(from_id=doors.settlement, to_id=doors.settlement + 1, amount=TAKEN, currency_sym_code="RUB", description="x")
+    return doors.ledger("Hold", LEDGER.PostingPlanChange(id="plan-1", batch=LEDGER.PostingBatch(id=1, postings=[posting])))
+
+
+def rest_hold(doors: Doors) -> httpx.Response:
+    posting = {"source": doors.settlement, "target": doors.settlement + 1, "amount": TAKEN, "currency": "RUB", "description": "x"}
+    return doors.rest.post("/plans/plan-1/hold", json={"batch": {"batch_id": 1, "postings": [posting]}})
+
+
+Ask = Callable[[Doors], httpx.Response]
+MONEY_ASKS = [thrift_create, rest_create, thrift_hold, rest_hold]
+ACCOUNT_ASKS = [thrift_account, rest_account]
+
+
+@pytest.mark.parametrize("cut", Cut)
+@pytest.mark.parametrize("ask", MONEY_ASKS)
+def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_pays_once(doors: Doors, ask: Ask, cut: Cut) -> None:
+    doors.proxy.cut(cut)
+    answers = [ask(doors)]
+    while answers[-1].status_code == 503 and len(answers) < 5:
+        answers.append(ask(doors))
+    assert doors.proxy.cuts == 1
+    assert answers[-1].status_code in (200, 201), answers[-1].text
+    assert len(answers) == (1 if cut is Cut.AFTER else 2)
+    assert doors.least() == FUNDS - TAKEN
+
+
+@pytest.mark.parametrize("cut", Cut)
+@pytest.mark.parametrize("ask", ACCOUNT_ASKS)
+def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_makes_one_account(doors: Doors, ask: Ask, cut: Cut) -> None:
+    before = doors.count("ledger.accounts")
+    doors.proxy.cut(cut)
+    answers = [ask(doors)]
+    while answers[-1].status_code == 503 and len(answers) < 5:
+        answers.append(ask(doors))
+    assert answers[-1].status_code in (200, 201), answers[-1].text
+    assert (doors.proxy.cuts, doors.count("ledger.accounts")) == (1, before + 1)
+
+
+@pytest.mark.parametrize("ask", [*MONEY_ASKS, *ACCOUNT_ASKS])
+def test_while_nobody_can_be_asked_the_result_is_unknown_and_what_to_look_for_is_named(
+    doors: Doors, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = doors.count("ledger.accounts")
+    with soon_given_up(monkeypatch):
+        doors.proxy.cut(Cut.AFTER, shut=True)
+        told = ask(doors)
+    assert told.status_code == 504
+    assert "retry-after" not in told.headers
+    done = doors.count("ledger.accounts") == before + 1 if ask in ACCOUNT_ASKS else doors.least() == FUNDS - TAKEN
+    assert done, "it was done, and nobody was told that it was not"
+    if "woody.error-class" in told.headers:
+        assert (told.status_code, told.headers["woody.error-class"]) == UNKNOWN
+        named = told.headers["woody.error-reason"]
+    else:
+        problem = told.json()
+        assert problem["code"] == "result_unknown"
+        doors.proxy.shut = False
+        assert doors.rest.get(problem["look_at"]).status_code == 200
+        named = problem["detail"]
+    kinds = {"payout": [thrift_create, rest_create], "plan plan-1": [thrift_hold, rest_hold], "account": ACCOUNT_ASKS}
+    assert next(kind for kind, asks in kinds.items() if ask in asks) in named
+
+
+def test_a_keyed_request_whose_answer_could_not_be_kept_is_answered_with_what_was_done(doors: Doors) -> None:
+    doors.proxy.cut(Cut.BEFORE, lambda message: b"rest.requests SET status" in message)
+    asked, key = {"currency": "RUB", "description": "kept once"}, {"idempotency-key": "k-1"}
+    first, second = (doors.rest.post("/accounts", json=asked, headers=key) for _ in range(2))
+    assert doors.proxy.cuts == 1
+    assert (first.status_code, second.json().get("code", "")) == (201, "request_in_progress")
+
+
+# Commands
+
+
+def test_an_operators_act_is_told_as_it_is(way: tuple[Proxy, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, conninfo = way
+    stop = ["sending", "stop", "--all", "--by", "kari", "--reason", "the rail is moved", "--database", conninfo, "--data", str(tmp_path)]
+    proxy.cut(Cut.AFTER)
+    done = CliRunner().invoke(main, stop)
+    assert (done.exit_code, proxy.cuts) == (0, 1), done.output
+    with soon_given_up(monkeypatch):
+        proxy.cut(Cut.AFTER, shut=True)
+        unknown = CliRunner().invoke(main, stop)
+    assert unknown.exit_code == 2
+    assert "it is not known whether this was done" in unknown.output
+    assert "kvitt sending list" in unknown.output
+    proxy.shut = False
+    proxy.cut(Cut.BEFORE)
+    undone = CliRunner().invoke(main, stop)
+    assert (undone.exit_code, "database_unreachable" in undone.output) == (2, True)
+    with connect(database) as connection:
+        told = connection.execute("SELECT count(*) FROM audit WHERE chain = 0 AND what = 'stop'").fetchone()
+    assert told == (2,)
+
+
+# The edges tell nobody that something was not done: they do it again, and what was done stays so.
+
+
+def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twice(way: tuple[Proxy, str], database: str) -> None:
+    proxy, conninfo = way
+    with staged(database) as stage:
+        record = stage.incoming(Scheme.DAGPENGER, "k-1", dp("sak-1"))
+
+        def unseen(step: Callable[[psycopg.Connection[tuple[object, ...]]], object]) -> None:
+            cuts = proxy.cuts
+            proxy.cut(Cut.AFTER)
+            with connect(conninfo) as connection, pytest.raises(psycopg.OperationalError):
+                step(connection)
+            assert proxy.cuts == cuts + 1
+
+        unseen(lambda connection: Submit(connection, stage.clock)([record]))
+        assert stage.submit([record]) == [Outcome.REPEATED]
+        orders = stage.sender.claim(10)
+        stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority) for order in orders])
+        sent = [(order.order_id, order.message_no) for order in orders]
+        unseen(lambda connection: Send(connection, stage.clock, stage.edge).sent(sent))
+        assert stage.new_sender().put_in_doubt() == []
+        receipts = stage.rail()
+        unseen(lambda connection: Settle(connection, stage.clock)(receipts))
+        assert stage.settle(receipts) == [Verdict.REPEAT]
+        assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+        held = stage.keeper.take(stage.connection, "relay")
+        assert held
+        make_topics(stage.connection)
+        unseen(lambda connection: LogRelay(connection, stage.clock, held.edge).step())
+        assert LogRelay(stage.connection, stage.clock, held.edge).step() == 0
+        assert stage.one("SELECT count(*) FROM log_records") == stage.one("SELECT count(*) FROM outbox")
+        assert stage.order_states("sak-1") == ["accepted"]

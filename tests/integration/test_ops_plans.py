@@ -13,7 +13,7 @@ from kvitt.store.database import connect
 from kvitt.store.queries import load
 
 Connection = psycopg.Connection[tuple[object, ...]]
-OPEN_WORK = {"orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing"}
+OPEN_WORK = {"orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing", "receipts_open"}
 LOOKS: dict[str, dict[str, Any]] = {
     "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000},
     "clear_alarms": {"now": NOW},
@@ -22,6 +22,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "unanswered_messages": {},
     "outbox_waiting": {},
     "open_dead_letters": {},
+    "open_receipts": {},
 }
 SMALL = {"stopped_areas", "log_lag"}
 """Read tables of some dozen rows."""

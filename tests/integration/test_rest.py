@@ -185,6 +185,20 @@ def test_what_is_no_json_of_ours_is_refused_cleanly(client: httpx.Client, body: 
     assert problem(client.post("/payouts", content=body, headers={"content-type": "application/json"}))[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"party_id":"party-1","shop_id":"shop-1","cash":{"amount":10000,"amount":250000,"currency":"RUB"}}', "cash.amount"),
+        (b'{"party_id":"party-1","shop_id":"shop-1","cash":{"amount":10000,"\\u0061mount":250000,"currency":"RUB"}}', "cash.amount"),
+        (b'{"party_id":"party-1","shop_id":"shop-1","cash":{"amount":10000,"currency":"RUB"},"party_id":"party-2"}', "party_id"),
+    ],
+)
+def test_a_member_that_is_there_twice_is_refused_by_its_name(client: httpx.Client, body: bytes, field: str) -> None:
+    response = client.post("/payouts", content=body, headers={"content-type": "application/json"})
+    assert problem(response) == (400, "bad_request")
+    assert response.json()["errors"] == [{"field": field, "rule": "is there more than once"}]
+
+
 @pytest.mark.parametrize("amount", [0, -5, -(2**63), 2_000, 2**62])
 def test_an_amount_that_can_not_be_paid_is_insufficient_and_leaves_nothing(client: httpx.Client, amount: int) -> None:
     assert problem(client.post("/payouts", json=payout_body(amount, payout_id="poor"))) == (409, "insufficient_funds")

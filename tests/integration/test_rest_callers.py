@@ -1,5 +1,6 @@
 """Who may do what over REST, and what becomes of a request that comes twice (design §11, §12)."""
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from msgspec import to_builtins
 
 from kvitt.app.clock import utc_now
@@ -132,6 +134,23 @@ def test_a_token_that_is_not_valid_here_lets_nobody_in(issuer: Issuer, tokens: T
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é" * 10, "x" * 100_000])
 def test_what_is_no_token_lets_nobody_in(tokens: Tokens, token: str) -> None:
     with pytest.raises(NotAuthenticated):
+        tokens.caller(token)
+
+
+@pytest.mark.parametrize(
+    ("head", "claims", "named"),
+    [
+        ('{"alg":"RS256","kid":"one"}', '{"azp":"stranger",%s,"azp":"shop-admin"}', "azp"),
+        ('{"alg":"RS256","kid":"one"}', '{"azp":"stranger",%s,"\\u0061zp":"shop-admin"}', "azp"),
+        ('{"alg":"RS256","kid":"two","kid":"one"}', '{"azp":"shop-admin",%s}', "kid"),
+    ],
+)
+def test_a_token_that_says_the_same_twice_lets_nobody_in(issuer: Issuer, tokens: Tokens, head: str, claims: str, named: str) -> None:
+    usual = f'"iss":"https://issuer","aud":"kvitt","exp":{int((datetime.now(UTC) + HOUR).timestamp())}'
+    signed = b".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=") for part in (head, claims % usual))
+    signature = issuer.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    token = b".".join([signed, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+    with pytest.raises(NotAuthenticated, match=f"{named} is there more than once"):
         tokens.caller(token)
 
 

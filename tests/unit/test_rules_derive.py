@@ -37,6 +37,7 @@ def after(state: CaseState, *claims: PaymentClaim, by: Decision = DECISION) -> C
 ONE_PAID = after(NEW_CASE, paying(FORTNIGHT))
 TWO_PAID = after(ONE_PAID, paying(june(15, 19, 500), of=OTHER_PAYMENT, benefit="TILSYN_BARN_ETTERLATTE"))
 CEASED = after(ONE_PAID, ceasing())
+UNKNOWN = replace(ONE_PAID.payments[PAYMENT], periods=(), last_sent=None)
 
 
 def test_the_same_again_is_no_order_whoever_decided_it() -> None:
@@ -49,15 +50,19 @@ def test_a_repeated_cessation_is_no_difference(kind: Claim) -> None:
     assert orders_of(CEASED, replace(ceasing(), kind=kind)) == ()
 
 
-def test_a_payment_without_periods_has_nothing_to_cease() -> None:
-    empty = replace(ONE_PAID.payments[PAYMENT], periods=(), last_sent=None)
-    state = replace(ONE_PAID, payments={PAYMENT: empty})
-    assert orders_of(state, ceasing()) == ()
-    assert orders_of(state, by=WHOLE) == ()
+@pytest.mark.parametrize("last_sent", [FORTNIGHT, None])
+def test_a_living_payment_without_periods_is_ceased_from_the_first_day_that_an_order_can_have(last_sent: Period | None) -> None:
+    state = replace(ONE_PAID, payments={PAYMENT: replace(UNKNOWN, last_sent=last_sent)})
+    for (order,) in (orders_of(state, ceasing()), orders_of(state, by=WHOLE)):
+        ((line,), (payment,)) = order.lines, order.payments
+        assert (line.line_id, line.refers_to, line.ceased_from) == (UNKNOWN.last_line, None, date(2000, 1, 1))
+        assert (line.start, line.end) == ((FORTNIGHT.start, FORTNIGHT.end) if last_sent else (date(2000, 1, 1), date(2000, 1, 1)))
+        assert (payment.action, payment.last_line) == (Action.DELETE, UNKNOWN.last_line)
+        assert (payment.last_sent is None) is (last_sent is None)
 
 
 def test_paying_no_periods_is_refused_on_a_ceased_payment_as_on_any() -> None:
-    for state in (NEW_CASE, ONE_PAID, CEASED):
+    for state in (NEW_CASE, ONE_PAID, CEASED, replace(ONE_PAID, payments={PAYMENT: UNKNOWN})):
         assert derive(Claims(LATER, (paying(),)), state, MADE_AT) == refusals.NO_PERIODS
 
 

@@ -70,6 +70,11 @@ def test_hostile_bytes_are_refused_and_cost_little(body: bytes) -> None:
     assert most < 1_000_000
 
 
+def test_a_field_that_is_there_twice_is_refused_by_its_number() -> None:
+    with pytest.raises(BadThrift, match="field 1 more than once"):
+        ACCOUNTER.read_call(CHANGE + PLAN_ID + PLAN_ID + b"\0\0")
+
+
 @pytest.mark.parametrize("end", range(len(HOLD)))
 def test_every_call_that_is_cut_short_is_said_to_be(end: int) -> None:
     with pytest.raises(BadThrift) as refused:

@@ -3,7 +3,6 @@
 What can not be used ends the command with one sentence that names the argument and the rule, and status 2.
 """
 
-import math
 import os
 import re
 import sys
@@ -20,6 +19,7 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 """No message, list of settings or file of parties is longer; a device or a pipe without end is refused after so many bytes."""
 _EMPTY: Final = "it is empty: leave it out, or give it a value"
 _NUL: Final = "it holds NUL"
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?", re.ASCII)
 _DIGITS: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
 
 
@@ -50,10 +50,9 @@ class UpTo(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number; fails with the range."""
-        found = float(super().convert(value, param, ctx))
-        if math.isnan(found):
-            self.fail("it is no number", param, ctx)
-        return found
+        if isinstance(value, str) and not _DECIMAL.fullmatch(value.strip()):
+            self.fail(f"{value[:40]!r} is no number", param, ctx)
+        return float(super().convert(value, param, ctx))
 
 
 SECONDS: Final = UpTo(7 * 24 * 3600)

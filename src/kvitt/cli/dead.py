@@ -8,6 +8,7 @@ import click
 
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
+from kvitt.cli.order import reasoned
 from kvitt.cli.shell import example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 
@@ -58,11 +59,11 @@ _LETTER: Final = (
 
 @click.group(epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "the hub was too old"'))
 def dead() -> None:
-    """Look at dead letters, mend and replay them."""
+    """Look at dead letters, mend and replay them, or close them."""
 
 
 @dead.command("list", epilog=example("kvitt dead list", "kvitt dead list --all"))
-@click.option("--all", "everything", is_flag=True, help="Those that were replayed, too.")
+@click.option("--all", "everything", is_flag=True, help="Those that were replayed or closed, too.")
 @limit_option
 @json_option
 @located
@@ -157,3 +158,20 @@ def replay(
         record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"
     click.echo(f"dead letter {number} was appended to {record.topic} {under} and closed")
+
+
+@dead.command(epilog=example('kvitt dead close 3 --by ola --reason "a test of the sender"'))
+@click.argument("number", type=NUMBER)
+@reasoned
+@located
+def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
+    """Say that dead letter NUMBER has been dealt with, and is not to be replayed. Nothing is sent."""
+    from kvitt.app import utc_now
+    from kvitt.hub.dead import DeadLetters
+    from kvitt.hub.operate import Operator
+    from kvitt.store.database import connect
+
+    operator = Operator(by, reason)
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
+        DeadLetters(connection, utc_now).close(number, operator)
+    click.echo(f"dead letter {number} is closed")

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kvitt.cli.arguments import existing_file
-from kvitt.cli.listing import Column, Kind, table, terminal_width
-from kvitt.cli.order import operator_of
+from kvitt.cli.ids import case_of
+from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
+from kvitt.cli.order import approved, operating, operator_of
+from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.importing import ImportReport
+    from kvitt.rules.values import Scheme
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
@@ -87,6 +90,40 @@ def helved(
         sys.exit(BAD_RESULT)
 
 
+@import_.command("unknown", epilog=example("kvitt import unknown", "kvitt import unknown --json"))
+@limit_option
+@json_option
+@located
+def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
+    """List the payments, and whole cases (*), that an import found and learnt nothing of: what would cease them is refused."""
+    with operating(settings) as operate:
+        unknown = operate.unknown(limit + LOOK_FURTHER)
+    print_list(_UNKNOWN, unknown, limit=limit, as_json=as_json, nothing="everything that was imported is known")
+
+
+@import_.command(
+    epilog=example(
+        'kvitt import forget aap 4NAAA1 0d0d0d0d-1111-4222-8333-444444444444 --by kari --approved-by ola --reason "the rail pays nothing"',
+        "kvitt import forget dp AZ111 '*' --by kari --approved-by ola --reason \"the rail has no such case\"",
+    )
+)
+@click.argument("scheme", type=SchemeName())
+@click.argument("case_id", metavar="CASE_ID")
+@click.argument("payment_id", metavar="PAYMENT")
+@approved
+@located
+def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
+    """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
+    from kvitt.hub.operate import Operator
+    from kvitt.store.database import connect
+
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
+        named = case_of(connection, scheme, case_id)
+    with operating(settings) as operate:
+        operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))
+    click.echo(f"{payment_id} of case {named} is forgotten")
+
+
 def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
     done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
     yield f"{report.records} records read"
@@ -103,6 +140,7 @@ def _such_as(oddity: object, report: "ImportReport") -> str:
     return ", ".join(finding.subject for finding in report.findings if finding.oddity is oddity)
 
 
+_UNKNOWN: Final = (Column("scheme"), Column("case_id", "case"), Column("payment_id", "payment"))
 _ODDITIES: Final = (
     Column("kind", " ", of=lambda row: "FAULT" if row[0].is_fault else "note"),
     Column("oddity", "what is odd", of=lambda row: row[0].value),

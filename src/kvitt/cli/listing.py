@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 from msgspec import Struct, json
 
+from kvitt.cli.arguments import Whole
 from kvitt.cli.text import moment, shown
 
 MOST: Final = 100_000
@@ -75,7 +76,7 @@ class Column(Struct, frozen=True):
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON, one object per line.")
 limit_option = click.option(
-    "--limit", default=100, show_default=True, type=click.IntRange(1, MOST), help="At most so many; what is left out is counted."
+    "--limit", default=100, show_default=True, type=Whole(1, MOST), help="At most so many; what is left out is counted."
 )
 
 

@@ -7,28 +7,33 @@ import click
 
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list
-from kvitt.cli.order import operating
+from kvitt.cli.order import operating, reasoned
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown_lines
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
+    from kvitt.hub.operate import OddReceipt
 
 
-@click.group(epilog=example("kvitt receipt list", "kvitt receipt show 17"))
+@click.group(
+    epilog=example("kvitt receipt list", "kvitt receipt show 17", 'kvitt receipt close 17 --by ola --reason "of no order of ours"')
+)
 def receipt() -> None:
-    """Look at receipts that could not be read or matched, that were unclear, or that contradict an earlier one."""
+    """Look at, and close, receipts that could not be read or matched, that were unclear, or that contradict an earlier one."""
 
 
-@receipt.command("list", epilog=example("kvitt receipt list", "kvitt receipt list --limit 500"))
+@receipt.command("list", epilog=example("kvitt receipt list", "kvitt receipt list --all --limit 500"))
+@click.option("--all", "everything", is_flag=True, help="Those that were dealt with, too.")
 @limit_option
 @json_option
 @located
-def list_receipts(settings: "Settings", *, limit: int, as_json: bool) -> None:
+def list_receipts(settings: "Settings", *, everything: bool, limit: int, as_json: bool) -> None:
     """List the receipts that a person should look at, newest first."""
     with operating(settings) as operate:
-        receipts = operate.odd_receipts(limit + LOOK_FURTHER)
-    print_list(_RECEIPTS, receipts, limit=limit, as_json=as_json, nothing="no receipt waits for a person")
+        receipts = operate.odd_receipts(limit + LOOK_FURTHER, everything=everything)
+    nothing = "there has been no such receipt" if everything else "no receipt waits for a person"
+    print_list(_RECEIPTS, receipts, limit=limit, as_json=as_json, nothing=nothing)
 
 
 @receipt.command(epilog=example("kvitt receipt show 17", "kvitt receipt show 17 > receipt.xml", "kvitt receipt show 17 --json"))
@@ -47,12 +52,34 @@ def show(settings: "Settings", *, number: int, as_json: bool) -> None:
         sys.stdout.buffer.write(body)
 
 
+@receipt.command(epilog=example('kvitt receipt close 17 --by ola --reason "cut off in transit, the rail sent it again"'))
+@click.argument("number", type=NUMBER)
+@reasoned
+@located
+def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
+    """Say that receipt NUMBER, which settled nothing, has been dealt with. It changes no order: see `kvitt order decide`."""
+    from kvitt.hub.operate import Operator
+
+    operator = Operator(by, reason)
+    with operating(settings) as operate:
+        operate.close_receipt(number, operator)
+    click.echo(f"receipt {number} is closed")
+
+
+def _state(receipt: "OddReceipt") -> str:
+    return "open" if receipt.is_open else f"closed by {receipt.closed_by}" if receipt.closed_by else "settled"
+
+
 _RECEIPTS: Final = (
     Column("receipt_no", "no"),
     Column("received_at", "came"),
     Column("outcome", "what"),
     Column("grade", "severity"),
     Column("order_id", "order"),
+    Column("is_open", "state", show=_state),
+    Column("closed_at", kind=Kind.HIDDEN),
+    Column("closed_by", kind=Kind.HIDDEN),
+    Column("closed_because", kind=Kind.HIDDEN),
     Column("size_bytes", "bytes", Kind.NUMBER, of=lambda receipt: receipt.size),
     Column("note", "why", Kind.TEXT),
 )

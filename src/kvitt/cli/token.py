@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kvitt.cli.arguments import Whole
 from kvitt.cli.shell import example, located
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _CAN = ("payouts:read", "payouts:write", "ledger:read", "ledger:write")
     "--for", "application", required=True, metavar="NAME", help="Who will use it; keys of repeated requests are kept apart by it."
 )
 @click.option("--can", "permissions", multiple=True, type=click.Choice(_CAN), help="What it lets one do; may be given more than once.")
-@click.option("--minutes", default=60, show_default=True, type=click.IntRange(1, 1440), help="How long it is valid.")
+@click.option("--minutes", default=60, show_default=True, type=Whole(1, 1440), help="How long it is valid.")
 @located
 def token(settings: "Settings", *, application: str, permissions: tuple[str, ...], minutes: int) -> None:
     """Print a token, signed with the key of the data directory, which is made when there is none.

@@ -15,6 +15,8 @@ class What(StrEnum):
     """What an entry of a case's chain tells."""
 
     IMPORTED = "imported"
+    LEFT_OUT = "left out"
+    FORGOTTEN = "forgotten"
     WAITING = "waiting"
     ORDERED = "ordered"
     SIMULATED = "simulated"

@@ -151,6 +151,7 @@ class Books:
             case.open_orders -= 1
         if each.verdict is Verdict.ACCEPTED:
             case.known_to_rail(Area(order.area), order.person)
+            case.learnt(payment_id for payment_id, _ in versions)
 
     def _tell_case_lists(self, relisted: Mapping[int, int]) -> None:
         """The payments of each case of which some became true, changed list or not, on the topic that other readers follow."""

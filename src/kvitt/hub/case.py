@@ -1,9 +1,9 @@
 """A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -21,6 +21,8 @@ from kvitt.store.rows import AuditRow, CaseStep
 from kvitt.wire import payment
 
 _SQL = load("cases")
+ALL: Final = "*"
+"""Among the unknown payments of a case: nothing of the whole case was taken over."""
 _PLACE_IN_LIST = itemgetter(1)
 
 
@@ -38,6 +40,7 @@ class Case:
         self.audit_seq: int = row[8]
         self.audit_hash: bytes = bytes(row[9])
         self.last_at: datetime = row[10]
+        self.unknown: list[str] = list(row[11])
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
@@ -58,7 +61,17 @@ class Case:
 
     def state(self) -> CaseState:
         """The case as the rules see it."""
-        return CaseState(self.payments, self.person, frozenset(self.areas), self.orders_made, self.elsewhere)
+        unknown = tuple(PaymentId(each) for each in self.unknown if each != ALL)
+        return CaseState(
+            self.payments, self.person, frozenset(self.areas), self.orders_made, self.elsewhere, unknown, left_out=ALL in self.unknown
+        )
+
+    def learnt(self, payment_ids: Iterable[str]) -> None:
+        """These payments are known from now on, by an accepted order or by an operator's word."""
+        if self.unknown:
+            known = set(payment_ids)
+            self.unknown = [each for each in self.unknown if each not in known]
+            self.changed = True
 
     def known_to_rail(self, area: Area, person: str) -> None:
         """An order was accepted: from now on the rail knows the case in this area, and whose case it is."""
@@ -71,7 +84,7 @@ class Case:
         """The row to write back."""
         areas = ",".join(self.areas)
         counts = (self.orders_made, self.open_orders, self.waiting)
-        return CaseStep(self.case_no, self.person, areas, *counts, self.audit_seq, self.audit_hash, self.last_at)
+        return CaseStep(self.case_no, self.person, areas, *counts, self.audit_seq, self.audit_hash, self.last_at, ",".join(self.unknown))
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
@@ -87,11 +100,12 @@ class Case:
         message_no: int | None = None,
         order_id: str | None = None,
         receipt_no: int | None = None,
+        said: str | None = None,
     ) -> None:
         """Adds an entry to the case's audit chain; `at` is the case's own moment."""
         self.last_at = max(self.last_at, at)
         self.audit_seq += 1
-        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, None, b"")
+        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
         entry = link(self.audit_hash, told)
         self.audit_hash = entry.hash
         self.changed = True

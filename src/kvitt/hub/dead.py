@@ -5,11 +5,12 @@ A replay is one transaction: the letter is closed, the operators' audit chain te
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from msgspec import Struct
 
-from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable
+from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
@@ -17,6 +18,7 @@ from kvitt.rules.values import Scheme
 from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import topics
+from kvitt.wire.json_members import refuse_repeated
 
 _SQL = load("dead")
 OPEN: Final = "open"
@@ -78,6 +80,15 @@ class DeadLetter(Struct, frozen=True):
         return topics.SCHEME_OF_SOURCE[self.source]
 
 
+def _refuse_repeated(number: int, body: bytes) -> None:
+    try:
+        refuse_repeated(body)
+    except Undecodable as broken:
+        raise NotReplayable(f"dead letter {number}: in the mended body {broken}") from None
+    except UnicodeDecodeError:
+        raise NotReplayable(f"dead letter {number}: the mended body is not UTF-8") from None
+
+
 class DeadLetters:
     """The dead letters, on one connection. Not for sharing between threads."""
 
@@ -100,7 +111,7 @@ class DeadLetters:
 
         The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. What is not
         as its sender wrote it is an operator's own order to pay, and needs two people. Raises DeadLetterNotFound, NotReplayable,
-        NeedsSecondPerson, and NotInThatState for a letter that was replayed before.
+        NeedsSecondPerson, and NotInThatState for a letter that was replayed or closed before.
         """
         assert self._put is not None, "only who can put may replay"
         record, letter = self.as_replayed(number, body=body, key=key), self.find(number)
@@ -108,16 +119,29 @@ class DeadLetters:
         if mended:
             operator.need_second_person(f"a letter{mended} moves money")
         with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
-            closing = {"dead_no": number, "now": record.at, "by": operator.name, "note": operator.reason}
-            if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
-                raise NotInThatState(f"dead letter {number} has been replayed before")
+            self._end(cursor, number, "replayed", operator, record.at)
             self._put(record)
             note(cursor, record.at, "replay dead letter", operator, f"dead letter {number}{mended}")
         return record
 
+    def close(self, number: int, operator: Operator) -> None:
+        """Says that a letter has been dealt with and is not to be replayed; nothing is sent. Raises DeadLetterNotFound, NotInThatState."""
+        with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
+            now = self._clock()
+            self._end(cursor, number, "closed", operator, now)
+            note(cursor, now, "close dead letter", operator, f"dead letter {number}")
+
+    def _end(self, cursor: psycopg.Cursor[Any], number: int, state: str, operator: Operator, now: datetime) -> None:
+        closing = {"dead_no": number, "state": state, "now": now, "by": operator.name, "note": operator.reason}
+        if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
+            letter = self.find(number)
+            raise NotInThatState(f"dead letter {number} was {letter.state} by {letter.closed_by}: {letter.note}")
+
     def as_replayed(self, number: int, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
         """The record that a replay would put on the topic; changes nothing. Raises DeadLetterNotFound, NotReplayable."""
         letter = self.find(number)
+        if body is not None:
+            _refuse_repeated(number, body)
         content = letter.body if body is None else body
         asked_under = letter.key if key is None else key
         if problem := unaddressed(Incoming(letter.source, letter.partition, letter.position, asked_under, content)):

@@ -15,8 +15,8 @@ from kvitt.rules.answers import Answer, LineKey, Status, details_of
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
-from kvitt.rules.duplicates import duplicate_lines
-from kvitt.rules.holds import HoldKind, HoldReason, joined
+from kvitt.rules.holding import reasons_to_hold
+from kvitt.rules.holds import joined
 from kvitt.rules.ids import event_id
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Action, Order, Refusal
@@ -30,12 +30,6 @@ LISTED_PER_ORDER = 100_000
 def lines_digest(keys: Sequence[LineKey]) -> bytes:
     """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
     return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
-
-
-def held_back(lines: Sequence[object]) -> tuple[HoldReason, ...]:
-    """Why an order is not sent before an operator has looked at it."""
-    said = f"{len(lines)} line(s) equal to lines of other payments of the case that are accepted and not ceased"
-    return (HoldReason(HoldKind.EQUAL_LINE, said),) if lines else ()
 
 
 class Desk:
@@ -141,7 +135,7 @@ class Desk:
                 keys,
                 order.first,
                 self._now,
-                joined(held_back(duplicate_lines(order, case.state()))),
+                joined(reasons_to_hold(order, case.state())),
                 told_under=own_key,
             )
         )

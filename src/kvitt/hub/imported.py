@@ -21,6 +21,7 @@ from kvitt.rules.values import Action, Area, CaseId, Payment, PaymentId, Scheme
 from kvitt.store.rows import AuditRow, PaymentRow
 from kvitt.wire import payment as documents
 
+_UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OLD_LINE_CHARACTERS = 30
 _NAME_CHARACTERS = 8
@@ -36,14 +37,14 @@ class Oddity(StrEnum):
     CASE_ID = "a case id is empty, too long or has blanks at its ends"
     PERSONS = "the payments of a case name several persons"
     BENEFIT = "a payment's benefit is not in the catalogue"
-    NO_PERIODS = "a living payment has no periods"
+    NO_PERIODS = "a living payment has no periods: its last line is known, and what it pays is not"
     OVERLAP = "the periods of a payment overlap or end before they start"
     LINE_ID = "the last line id of a payment is empty or too long for the rail"
     DOUBTFUL = "a payment of a case can not be read or trusted"
     NO_AREA = "a case list is there, and no payment tells in which areas the rail knows the case"
     NO_LIST = "a case has payments and no case list"
     NOT_LISTED = "a living payment is not on its case list"
-    LISTED_UNKNOWN = "a case list names a payment that is not there"
+    LISTED_UNKNOWN = "a case list names a payment that is not there: what would cease it is refused until it is forgotten by two people"
     LISTED_CEASED = "a case list names a payment that has ceased"
     NO_CLASS = "a living payment's benefit has no class code, so no order can be made that changes or ceases it"
     NAMES = "a payment's caseworker or approver has a name that the rail does not take; the scheme's own stands in"
@@ -55,7 +56,15 @@ class Oddity(StrEnum):
 
 
 _NOTES = frozenset(
-    {Oddity.NO_LIST, Oddity.NOT_LISTED, Oddity.LISTED_UNKNOWN, Oddity.LISTED_CEASED, Oddity.NO_CLASS, Oddity.NAMES},
+    {
+        Oddity.NO_PERIODS,
+        Oddity.NO_LIST,
+        Oddity.NOT_LISTED,
+        Oddity.LISTED_UNKNOWN,
+        Oddity.LISTED_CEASED,
+        Oddity.NO_CLASS,
+        Oddity.NAMES,
+    },
 )
 
 
@@ -67,13 +76,17 @@ class Finding(Struct, frozen=True):
 
 
 class ImportedCase(Struct, frozen=True):
-    """A case as it is taken over: whose it is, the areas that the rail knows it in, its payments in case-list order, ceased ones last."""
+    """A case as it is taken over: whose it is, the areas that the rail knows it in, its payments in case-list order, ceased ones last.
+
+    `unknown` are the payments that are listed, and of which nothing else is there.
+    """
 
     scheme: Scheme
     case_id: CaseId
     person: str | None
     areas: tuple[Area, ...]
     payments: tuple[Payment, ...]
+    unknown: tuple[PaymentId, ...] = ()
 
 
 class StoredState(Struct, frozen=True):
@@ -94,7 +107,9 @@ def take_over(state: StoredState, doubtful: AbstractSet[PaymentId]) -> tuple[Imp
         return None, findings
     person = state.payments[0].person if state.payments else None
     payments = tuple(_normal(each) for each in sorted(state.payments, key=_in_list_order(state.listed or ())))
-    return ImportedCase(state.scheme, state.case_id, person, known_areas(state.scheme, payments), payments), findings
+    known = {each.payment_id for each in payments}
+    unknown = tuple(each for each in dict.fromkeys(state.listed or ()) if each not in known)
+    return ImportedCase(state.scheme, state.case_id, person, known_areas(state.scheme, payments), payments, unknown), findings
 
 
 def _wrong(state: StoredState) -> list[Oddity]:
@@ -172,9 +187,25 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
     ]
 
 
-def first_entry(case_no: int, at: datetime, made: Sequence[PaymentRow]) -> AuditRow:
-    """The first entry in the audit chain of the case, not linked yet; its digest is over the documents, as they are listed."""
-    return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, digest(*(each.document for each in made)), None, b"")
+def first_entry(case_no: int, at: datetime, made: Sequence[PaymentRow], unknown: Sequence[PaymentId]) -> AuditRow:
+    """The first entry in the audit chain of the case, not linked yet; its digest is over the documents, as they are listed.
+
+    It also tells, and covers, what is listed and unknown.
+    """
+    content = digest(*(each.document for each in made), *(each.encode() for each in unknown))
+    said = _UNKNOWN + ",".join(unknown) if unknown else None
+    return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, content, said, b"")
+
+
+def unknown_in(entry: AuditRow) -> tuple[PaymentId, ...]:
+    """The payments that the first entry of a case says are listed and unknown."""
+    said = (entry.note or "").removeprefix(_UNKNOWN)
+    return tuple(map(PaymentId, said.split(","))) if said else ()
+
+
+def left_out_entry(case_no: int, at: datetime) -> AuditRow:
+    """The first entry of a case that something was wrong with, so that nothing of it was taken over."""
+    return AuditRow(case_no, 1, at, What.LEFT_OUT, None, None, None, digest(), None, b"")
 
 
 def _in_list_order(listed: Sequence[PaymentId]) -> "_Order":

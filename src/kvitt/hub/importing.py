@@ -14,15 +14,18 @@ from msgspec import Struct
 
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.hub.audit import What, link
-from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, take_over, versions
+from kvitt.hub.case import ALL
+from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, left_out_entry, take_over, versions
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.catalogue import AREAS
+from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
 from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
 from kvitt.wire import cases, payment
+from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.topics import CASES, PAYMENTS
 
 _SQL = load("importing")
@@ -132,7 +135,9 @@ class _Import:
         for rows in self._spans(_SQL.staged, (CASES,)):
             self._sort_lists(rows)
         for rows in self._spans(_SQL.cases_to_import, ()):
-            self._write([case for row in rows if (case := self._judge(row))])
+            judged = [self._judge(row) for row in rows]
+            self._write([each for each in judged if isinstance(each, ImportedCase)])
+            self._mark([each for each in judged if isinstance(each, StoredState) and not broken_case_id(each.case_id)])
 
     @property
     def faults(self) -> bool:
@@ -177,6 +182,7 @@ class _Import:
         for key, moved, value in rows:
             try:
                 (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
+                refuse_repeated(key)
             except Undecodable:
                 self._found([Finding(Oddity.UNREADABLE, f"{CASES} {_shown(key)}")])
                 continue
@@ -186,32 +192,47 @@ class _Import:
         if kept:
             self._cursor.execute(_SQL.keep_lists, [list(column) for column in zip(*kept, strict=True)], binary=True)
 
-    def _judge(self, row: tuple[str, str, bool, list[str], list[bytes]]) -> ImportedCase | None:
+    def _judge(self, row: tuple[str, str, bool, list[str], list[bytes]]) -> ImportedCase | StoredState:
+        """The case as it can be taken over, or as it was found."""
         scheme, case_id, has_list, listed, documents = row
         payments = tuple(payment.decode(document) for document in documents)
         ids = tuple(map(PaymentId, listed)) if has_list else None
-        case, findings = take_over(StoredState(Scheme(scheme), CaseId(case_id), ids, payments), self._doubtful)
+        state = StoredState(Scheme(scheme), CaseId(case_id), ids, payments)
+        case, findings = take_over(state, self._doubtful)
         self._found(findings)
         if case is None:
             self._done["left out"] += 1
-        return case
+        return case or state
+
+    def _add_cases(self, named: Sequence[tuple[str, str, str | None, str]]) -> dict[tuple[str, str], int]:
+        """Makes cases (scheme, case id, person, areas) that the rail knows already; gives their numbers."""
+        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*named, strict=True)], binary=True)
+        return {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
+
+    def _mark(self, left_out: Sequence[StoredState]) -> None:
+        """Cases that are not taken over are known as such, so that no message of theirs is taken for one of a new case."""
+        if not left_out:
+            return
+        numbers = self._add_cases([(each.scheme.value, each.case_id, None, "") for each in left_out])
+        entries = [link(b"", left_out_entry(case_no, self._now)) for case_no in numbers.values()]
+        write(self._cursor, entries)
+        write(self._cursor, [CaseStep(each.chain, None, "", 0, 0, 0, each.seq, each.hash, each.at, ALL) for each in entries])
 
     def _write(self, taken: Sequence[ImportedCase]) -> None:
         if not taken:
             return
-        named = [(case.scheme.value, case.case_id, case.person, ",".join(case.areas)) for case in taken]
-        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*named, strict=True)], binary=True)
-        numbers = {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
+        numbers = self._add_cases([(case.scheme.value, case.case_id, case.person, ",".join(case.areas)) for case in taken])
         payments: list[PaymentRow] = []
         entries: list[AuditRow] = []
         steps: list[CaseStep] = []
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, rows))
+            entry = link(b"", first_entry(case_no, self._now, rows, case.unknown))
             payments += rows
             entries.append(entry)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at))
+            unknown = ",".join(case.unknown)
+            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at, unknown))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)
@@ -224,6 +245,7 @@ def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Oddity | No
     """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
         read = payment.decode(document)
+        refuse_repeated(document)
     except Undecodable:
         return Oddity.UNREADABLE, None
     if moved:

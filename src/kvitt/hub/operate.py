@@ -86,8 +86,19 @@ class OpenOrder(Struct, frozen=True):
     message_no: int
 
 
+class UnknownPayment(Struct, frozen=True):
+    """A payment that an import found on a case's list, and learnt nothing of; `*` is the whole case."""
+
+    scheme: str
+    case_id: str
+    payment_id: str
+
+
 class OddReceipt(Struct, frozen=True):
-    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words."""
+    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words.
+
+    `is_open`: nobody has closed it, and what it was about is not settled otherwise.
+    """
 
     receipt_no: int
     received_at: datetime
@@ -96,6 +107,10 @@ class OddReceipt(Struct, frozen=True):
     order_id: str | None
     size: int
     note: str
+    closed_at: datetime | None
+    closed_by: str | None
+    closed_because: str | None
+    is_open: bool
 
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
@@ -105,6 +120,18 @@ def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signat
     entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
+
+
+def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
+    """Why a receipt can not be closed, from its outcome and who closed it."""
+    if row is None:
+        return ReceiptNotFound(f"no receipt has the number {receipt_no}")
+    outcome, closed_by, because = row
+    if closed_by is not None:
+        return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
+    if outcome == Verdict.CONTRADICTS:
+        return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
+    return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
 
 def areas_of(scheme: Scheme) -> list[str]:
@@ -160,9 +187,22 @@ class Operate:
         rows = self._connection.execute(statement, arguments)
         return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
 
-    def odd_receipts(self, limit: int = 100) -> list[OddReceipt]:
-        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first."""
-        return [OddReceipt(*row) for row in self._connection.execute(_SQL.odd_receipts, (limit,))]
+    def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
+        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
+
+        Only those that are open, or `everything`.
+        """
+        statement = _SQL.odd_receipts if everything else _SQL.open_receipts
+        return [OddReceipt(*row) for row in self._connection.execute(statement, (limit,))]
+
+    def close_receipt(self, receipt_no: int, operator: Operator) -> None:
+        """Says that a receipt which settled nothing has been dealt with. Raises ReceiptNotFound, NotInThatState."""
+        with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
+            now = self._clock()
+            closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
+            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+                raise _not_to_close(receipt_no, cursor.execute(_SQL.outcome_of_receipt, (receipt_no,)).fetchone())
+            note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
     def receipt_body(self, receipt_no: int) -> bytes:
         """A receipt as it came. Raises ReceiptNotFound."""
@@ -228,6 +268,27 @@ class Operate:
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1
         case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
+
+    def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
+        """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.
+
+        Raises NeedsSecondPerson, and NotInThatState when it is not unknown.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "case", case_id), self._connection.cursor() as cursor:
+            case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
+            if case is None or payment_id not in case.unknown:
+                raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
+            now, facts = case.moment(self._clock()), Facts()
+            case.learnt([payment_id])
+            case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
+            facts.cases = [case.step()]
+            facts.write(cursor)
+            note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
+
+    def unknown(self, limit: int = 100) -> list[UnknownPayment]:
+        """What imports found and did not learn, case by case."""
+        return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
 
     def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> Verdict:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.

@@ -222,5 +222,6 @@ def _taken(reading: Reading, number: int, now: datetime) -> tuple[Taken, Message
         None,
         None,
         None,
+        incoming.edition,
     )
     return taken, record

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from kvitt.errors import Undecodable
 from kvitt.rules.claims import Claims
+from kvitt.rules.editions import CURRENT, Edition
 from kvitt.rules.forms import claims_of
 from kvitt.rules.needs import Need
 from kvitt.rules.refusals import BASE
@@ -36,7 +37,7 @@ class Incoming(Struct, frozen=True):
     """A record of an input topic under the identity that its edge gave it. `edge` is None for sources without a position to keep.
 
     `follows` is how far the partition had been read before it, where that is not its own position (None): sources may leave
-    positions out. A record is only handled when everything before it is.
+    positions out. A record is only handled when everything before it is. `edition` is that of the day on which it came in.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Incoming(Struct, frozen=True):
     headers: bytes | None = None
     edge: Edge | None = None
     follows: int | None = None
+    edition: Edition = CURRENT
 
 
 class Address(Struct, frozen=True):
@@ -159,7 +161,7 @@ def read(incoming: Incoming) -> Reading:
     scheme = topics.SCHEME_OF_INPUT[incoming.source]
     digest = hashlib.sha256(incoming.body).digest()
     try:
-        message = forms.decode(scheme, incoming.body)
+        message = forms.decode(scheme, incoming.body, incoming.edition)
     except Undecodable as broken:
         return Reading(incoming, scheme, digest, unreadable(incoming.source), False, str(broken))
     claims = claims_of(message, incoming.key.decode())
@@ -186,7 +188,7 @@ def _read_need(incoming: Incoming) -> "Reading | Aside":
     """A need of ours; everything else on the rapid is for others, but what was to be one and is no JSON is kept (spenn §1.4, §2.1)."""
     assert incoming.body is not None, "tombstones are set aside before"
     try:
-        found = need.read(incoming.body)
+        found = need.read(incoming.body, incoming.edition)
     except Undecodable as broken:
         return Aside(incoming, str(broken), kept=True)
     if found is None:

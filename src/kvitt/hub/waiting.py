@@ -12,6 +12,7 @@ from kvitt.hub.dialects import desk_for, is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
+from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
 
@@ -69,9 +70,9 @@ def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime) -> None:
 def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int]) -> list[_Queued]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
-    return [_Queued(row[0], row[1], read(_incoming(row[2:8])), row[8]) for row in rows]
+    return [_Queued(row[0], row[1], read(_incoming(row[2:8], row[9])), row[8]) for row in rows]
 
 
-def _incoming(row: Sequence[Any]) -> Incoming:
+def _incoming(row: Sequence[Any], edition: int) -> Incoming:
     key = None if row[3] is None else bytes(row[3])
-    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5])
+    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5], edition=Edition(edition))

@@ -1,6 +1,6 @@
 """What the database says about work that is not finished: read with a handful of statements over indexes of open work only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -59,7 +59,10 @@ ReadLag = Callable[[], Sequence[TopicLag]]
 
 
 class Figures(Struct, frozen=True):
-    """One look at the store, at `now`; `lag` is that of the embedded log, empty where another log is used."""
+    """One look at the store, at `now`. `receipts` are those that wait for a person, by outcome.
+
+    `lag` is that of the embedded log, empty where another log is used.
+    """
 
     now: datetime
     orders: Sequence[OpenOrders]
@@ -68,6 +71,7 @@ class Figures(Struct, frozen=True):
     untold_since: datetime | None
     late: Sequence[Late]
     dead_letters: int
+    receipts: Mapping[str, int]
     stopped_areas: Sequence[str]
     lag: Sequence[TopicLag]
 
@@ -87,6 +91,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
         untold_since,
         [Late(*row) for row in connection.execute(_SQL.standing_alarms)],
         dead_letters,
+        dict(connection.execute(_SQL.open_receipts).fetchall()),
         [row[0] for row in connection.execute(_SQL.stopped_areas)],
         [TopicLag(*row) for row in lag],
     )

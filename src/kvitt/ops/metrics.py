@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from kvitt.hub.journal import BATCH_SIZES, Batches, Counted, Work, scheme_of
+from kvitt.hub.ruling import Verdict
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.roles import Condition, RoleState
 from kvitt.rules.catalogue import AREAS
@@ -24,6 +25,7 @@ from kvitt.rules.values import Scheme
 from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
+_ODD: Final = (Verdict.UNREADABLE.value, Verdict.UNMATCHED.value, Verdict.UNCLEAR.value, Verdict.CONTRADICTS.value)
 COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.MESSAGES: ("kvitt_messages", "Records taken in by this process, by what became of them at once", ("scheme", "outcome")),
     Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),
@@ -141,6 +143,10 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     waited = _seconds(figures, [figures.untold_since] if figures.untold_since else [])
     yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not told yet", waited)
     yield _gauge("kvitt_open_dead_letters", "Dead letters that wait for an operator", figures.dead_letters)
+    receipts = GaugeMetricFamily("kvitt_open_receipts", "Receipts that settled nothing and wait for an operator", labels=("outcome",))
+    for outcome in sorted({*_ODD, *figures.receipts}):
+        receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))
+    yield receipts
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for an area (* = all) to which an operator has stopped sending", labels=("area",)
     )

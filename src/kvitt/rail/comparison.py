@@ -55,12 +55,13 @@ class Compared(Struct, frozen=True):
 
 
 class _Accepted(Struct, frozen=True):
-    """A payment of the store: its chain's last line as the wire names it, its rate as the rail names it, and what it pays."""
+    """A payment of the store: its chain's last line as the wire names it, its rate as the rail does, and what it pays, if that is known."""
 
     payment_id: str
     last_line: str
     rate: str
     stretches: tuple[Stretch, ...]
+    known: bool
 
 
 def stretches(rate: str, pieces: Iterable[Stretch]) -> tuple[Stretch, ...]:
@@ -141,7 +142,7 @@ def _accepted(row: Sequence[object]) -> _Accepted:
     stored = payment.decode(document)
     rate = RAIL_RATE[stored.rate_type]
     pieces = (Stretch(period.start, period.end, period.amount) for period in stored.wanted)
-    return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces))
+    return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
 
 
 def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[Span]) -> Iterator[Difference]:
@@ -150,6 +151,8 @@ def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[Span])
         chains.setdefault(span.chain_last_line_id, []).append(span)
     for each in accepted:
         spans = chains.pop(each.last_line, [])
+        if not each.known:
+            continue
         rates = {span.rate_code for span in spans} or {each.rate}
         if rates != {each.rate}:
             yield Difference(*key, each.payment_id, f"the rail pays by rate {', '.join(sorted(rates))}, the store by {each.rate}")

@@ -13,6 +13,9 @@ from msgspec import Struct
 from kvitt.rules.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.rules.values import Period
 
+ORDER_BEGINS = date(2000, 1, 1)
+"""The day from which every order says that it holds (`datoOppdragGjelderFom`): no chain has a day before it (helved_stream §5.1)."""
+
 
 class ChainChange(Struct, frozen=True):
     """What a chain needs: a cut from `cease_from` (if any), then `new` periods, each a line that refers to the one before."""
@@ -64,3 +67,16 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_onl
         cease_from, new = accepted[first].start, tuple(wanted[first:])
     overwritten_anyway = bool(new) and (new[0].start <= cease_from or (weekdays_only and _all_weekend(cease_from, new[0].start)))
     return ChainChange(None if overwritten_anyway else cease_from, new)
+
+
+def extend_unknown(last_sent: Period | None, wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
+    """The change from a chain of which only the last line is known, as it was sent if even that is, to `wanted`.
+
+    Nothing of it can be left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have, and anything else
+    is sent whole, which overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
+    """
+    if not wanted:
+        return ChainChange(ORDER_BEGINS, ())
+    begins = wanted[0].start
+    earlier = last_sent is not None and last_sent.start < begins and not (weekdays_only and _all_weekend(last_sent.start, begins))
+    return ChainChange(ORDER_BEGINS if earlier else None, tuple(wanted))

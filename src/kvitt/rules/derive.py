@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.rules import refusals
 from kvitt.rules.catalogue import BENEFITS, SCHEMES
-from kvitt.rules.chain import extend
+from kvitt.rules.chain import ORDER_BEGINS, extend, extend_unknown
 from kvitt.rules.claims import Claim, Claims, Decision, PaymentClaim
 from kvitt.rules.ids import line_id, order_id
 from kvitt.rules.validation import broken_claim, broken_decision, changed_for_life, repeated_payment
@@ -36,7 +36,8 @@ MAX_LINES = 5000
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme.
+    `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
+    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -44,9 +45,15 @@ class CaseState(Struct, frozen=True):
     areas: frozenset[Area]
     orders_made: int
     elsewhere: frozenset[PaymentId] = frozenset()
+    unknown: tuple[PaymentId, ...] = ()
+    left_out: bool = False
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
+
+
+_NOT_KNOWN = (ORDER_BEGINS, ORDER_BEGINS)
+"""The days of a line that nobody knows the days of."""
 
 
 class Change(Struct, frozen=True):
@@ -74,8 +81,8 @@ def _differs(claim: PaymentClaim, stored: Payment | None) -> bool:
     if stored is None:
         return True
     if claim.kind is Claim.PAY:
-        return stored.action is Action.DELETE or claim.periods != stored.periods
-    return bool(stored.wanted)
+        return stored.action is Action.DELETE or claim.periods != stored.periods or stored.periods_unknown
+    return bool(stored.wanted) or stored.periods_unknown
 
 
 def _area(claim: PaymentClaim, stored: Payment | None) -> Area:
@@ -96,6 +103,16 @@ def _locked(decision: Decision, claims: Sequence[PaymentClaim], state: CaseState
         if stored is not None and (broken := changed_for_life(decision, claim, stored)):
             return broken
     return None
+
+
+def _unknown(claims: Claims, state: CaseState) -> Refusal | None:
+    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved_stream §3.4)."""
+    if state.left_out:
+        return refusals.NOT_TAKEN_OVER
+    if not state.unknown or not claims.decision.whole_case:
+        return None
+    named = {claim.payment_id for claim in claims.payments}
+    return next((refusals.nothing_to_cease(payment_id) for payment_id in state.unknown if payment_id not in named), None)
 
 
 def _unbuildable(decision: Decision, change: Change) -> Refusal | None:
@@ -129,19 +146,23 @@ class _OrderBuilder:
     def add(self, change: Change) -> None:
         claim, stored = change.claim, change.stored
         target = self._target(claim, stored)
-        chain = extend(stored.wanted if stored else (), claim.periods, weekdays_only=claim.rate_type is RateType.WEEKDAY)
+        weekdays_only = claim.rate_type is RateType.WEEKDAY
+        if stored is not None and stored.periods_unknown:
+            chain = extend_unknown(stored.last_sent, claim.periods, weekdays_only=weekdays_only)
+        else:
+            chain = extend(stored.wanted if stored else (), claim.periods, weekdays_only=weekdays_only)
         joined = stored if stored is not None and stored.area == self.area else None
         if chain.cease_from is not None and joined is not None:
             # The last line of the chain again, as it was sent, ended from a date; never with a reference.
             by = self._by_sender(target) if claim.kind is Claim.CEASE else target
-            self.lines.append(self._line(joined.last_line, None, by, joined.last_sent or joined.periods[-1], chain.cease_from))
+            self.lines.append(self._line(joined.last_line, None, by, _last_sent(joined), chain.cease_from))
         refers_to = joined.last_line if joined else None
         for period in chain.new:
             fresh = line_id(self.order_id, len(self.lines))
             self.lines.append(self._line(fresh, refers_to, target, period, None))
             refers_to = fresh
         last = self.lines[-1]
-        sent = Period(last.start, last.end, last.amount, None, last.decided_rate)
+        sent = None if (last.start, last.end) == _NOT_KNOWN else Period(last.start, last.end, last.amount, None, last.decided_rate)
         self.payments.append(replace(target, last_line=last.line_id, last_sent=sent))
 
     def _target(self, claim: PaymentClaim, stored: Payment | None) -> Payment:
@@ -213,6 +234,16 @@ class _OrderBuilder:
         )
 
 
+def _last_sent(payment: Payment) -> Period:
+    """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
+
+    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender is told.
+    """
+    if payment.last_sent is not None:
+        return payment.last_sent
+    return payment.periods[-1] if payment.periods else Period(*_NOT_KNOWN, amount=1)
+
+
 def _office(payments: Iterable[Payment]) -> str | None:
     """The office of the earliest-ending period that names one, in the first payment that has any (helved_stream §5.1)."""
     for payment in payments:
@@ -232,7 +263,7 @@ def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, 
     if broken := repeated_payment(claims.payments):
         return broken
     payments = _with_omitted(claims, state)
-    if broken := _locked(decision, payments, state):
+    if broken := _locked(decision, payments, state) or _unknown(claims, state):
         return broken
     pairs = ((claim, state.payments.get(claim.payment_id)) for claim in payments)
     changes = [Change(claim, stored, _area(claim, stored)) for claim, stored in pairs if _differs(claim, stored)]

@@ -13,9 +13,10 @@ class HoldKind(StrEnum):
 
     EQUAL_LINE = "equal_line"
     CONTRADICTION = "contradiction"
+    UNKNOWN_PAYMENT = "unknown_payment"
 
 
-RELEASABLE = frozenset({HoldKind.EQUAL_LINE})
+RELEASABLE = frozenset({HoldKind.EQUAL_LINE, HoldKind.UNKNOWN_PAYMENT})
 """What an operator lifts by releasing the order; everything else is lifted by the act that settles it."""
 
 

@@ -86,7 +86,8 @@ class Payment(Struct, frozen=True):
     """One independently correctable series of periods, as decided by one message and, once receipted, as the truth.
 
     `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved_stream §2.7).
-    A payment with action DELETE pays nothing; its periods are those it had before.
+    A payment with action DELETE pays nothing; its periods are those it had before. One that lives and has no periods was taken over
+    from another hub, which did not say what it pays.
     """
 
     original_key: str
@@ -111,6 +112,11 @@ class Payment(Struct, frozen=True):
     def wanted(self) -> tuple[Period, ...]:
         """The periods that shall be paid: none once the payment has ceased."""
         return () if self.action is Action.DELETE else self.periods
+
+    @property
+    def periods_unknown(self) -> bool:
+        """Whether it lives and nobody knows what it pays; only its last line is known."""
+        return self.action is not Action.DELETE and not self.periods
 
 
 class OrderLine(Struct, frozen=True):

@@ -42,6 +42,7 @@ class MessageRow(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
+    edition: int
 
 
 class MessageStep(Row, frozen=True):
@@ -161,7 +162,7 @@ class AuditRow(Row, frozen=True):
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` is a comma list."""
+    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = "step_cases"
     case_no: int
@@ -173,6 +174,7 @@ class CaseStep(Row, frozen=True):
     audit_seq: int
     audit_hash: bytes
     last_at: datetime
+    unknown: str
 
 
 class DeadLetterRow(Row, frozen=True):

@@ -9,6 +9,7 @@ from msgspec.json import Decoder
 
 from kvitt.errors import Undecodable
 from kvitt.rules.catalogue import BENEFITS
+from kvitt.rules.editions import CURRENT, Edition
 from kvitt.rules.messages import (
     AapEntry,
     AapMessage,
@@ -25,6 +26,7 @@ from kvitt.rules.messages import (
     ValpMessage,
 )
 from kvitt.rules.values import Scheme
+from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.json_reading import read
 from kvitt.wire.shapes import AapShape, DpShape, HistoriskShape, TpShape, TsShape, ValpShape
 from kvitt.wire.times import instant_text, local_text
@@ -39,9 +41,12 @@ _historisk_decoder = Decoder(HistoriskShape)
 _valp_decoder = Decoder(ValpShape)
 
 
-def decode(scheme: Scheme, body: bytes) -> Message:
+def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> Message:
     """The message that a scheme sent; raises Undecodable with the path and the rule, never with content."""
-    return _READERS[scheme](body)
+    message = _READERS[scheme](body)
+    if edition >= Edition.ONE_OF_EACH:
+        refuse_repeated(body)
+    return message
 
 
 def _dp(body: bytes) -> DpMessage:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from kvitt.errors import BadRequest
+from kvitt.errors import BadRequest, Undecodable
+from kvitt.wire.json_members import refuse_repeated
 
 _MOST_WRONGS: Final = 100
 _PLACE = re.compile(r"(?P<rule>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
@@ -27,6 +28,10 @@ def check_body(body: bytes, form: Any) -> None:
         raise BadRequest(("", str(error))) from None
     except UnicodeDecodeError:
         raise BadRequest(("", "the JSON is not UTF-8")) from None
+    try:
+        refuse_repeated(body)
+    except Undecodable as repeated:
+        raise BadRequest((repeated.field, repeated.rule)) from None
 
 
 @cache

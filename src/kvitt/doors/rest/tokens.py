@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +14,9 @@ import jwt
 import structlog
 from msgspec import Struct
 
-from kvitt.errors import IssuerUnreachable, NotAuthenticated
+from kvitt.errors import IssuerUnreachable, NotAuthenticated, Undecodable
 from kvitt.state_log import StateLog
+from kvitt.wire.json_members import refuse_repeated
 
 _log = structlog.get_logger(__name__)
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -99,6 +101,9 @@ class Tokens:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
+            _refuse_repeated(token)
+        except Undecodable as repeated:
+            raise NotAuthenticated(f"the token is not valid: {repeated}") from None
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             # The library's texts name the rule and quote no value.
             raise NotAuthenticated(f"the token is not valid: {type(error).__name__}") from None
@@ -117,6 +122,12 @@ class Tokens:
         if self._grants.by_scope and isinstance(scope := claims.get("scope"), str):
             named += [Permission(each) for each in scope.split() if each in set(Permission)]
         return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named))
+
+
+def _refuse_repeated(token: str) -> None:
+    """Raises Undecodable naming a claim, or a parameter of the head, that is there twice (RFC 7519 §4, RFC 7515 §4)."""
+    for part in token.split(".")[:2]:
+        refuse_repeated(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 def _is_name(claim: object) -> TypeGuard[str]:

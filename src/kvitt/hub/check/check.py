@@ -17,11 +17,13 @@ from kvitt.hub.check.stored import SQL, Reader, StoredCase
 from kvitt.hub.check.told import compare_told
 from kvitt.rules.values import PaymentId
 from kvitt.store.database import connect
+from kvitt.store.queries import load as load_queries
 from kvitt.wire import topics
 
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
+_CLOSINGS = load_queries("closings_check")
 _SEED_BITS = 62
 _OVER_ALL = (
     (Kind.ORPHAN, SQL.messages_of_no_case),
@@ -50,6 +52,8 @@ _OVER_ALL = (
     (Kind.LEDGER, SQL.ledger_batches_differ),
     (Kind.LEDGER, SQL.ledger_entries_differ),
     *_OVER_ALL_PAYOUTS,
+    (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
+    (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
     *_OVER_ALL_MOMENTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),

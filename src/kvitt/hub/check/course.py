@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kvitt.hub.taken import Incoming, Reading, Taken, read
 from kvitt.hub.voice import Asked, Forwarded
+from kvitt.rules.editions import Edition
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow, MessageStep
 
@@ -41,7 +42,9 @@ class Course:
 
 def read_again(stored: MessageRow) -> Reading:
     """The stored bytes, read as they were when they came in."""
-    return read(Incoming(stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers))
+    return read(
+        Incoming(stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers, edition=Edition(stored.edition))
+    )
 
 
 def taken_again(stored: MessageRow, reading: Reading) -> Taken:

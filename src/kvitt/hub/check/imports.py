@@ -4,32 +4,34 @@ No message of ours tells of these payments, so their documents are believed as f
 whatever else stands on the rows follows from the documents.
 """
 
-from datetime import datetime
-
 from msgspec import Struct
 
 from kvitt.hub.check.stored import StoredCase
-from kvitt.hub.imported import ImportedCase, first_entry, known_areas, versions
-from kvitt.rules.values import Area, CaseId, Scheme
+from kvitt.hub.imported import ImportedCase, first_entry, known_areas, unknown_in, versions
+from kvitt.rules.values import Area, CaseId, PaymentId, Scheme
 from kvitt.store.rows import AuditRow, PaymentRow
 from kvitt.wire import payment
 
 
 class TakenOver(Struct, frozen=True):
-    """What an import gives: the case's person and areas, its rows in case-list order, and its entry, whose hash is the chain's affair."""
+    """What an import gives: the case's person and areas, what it did not learn, its rows in case-list order, and its unlinked entry."""
 
     person: str | None
     areas: tuple[Area, ...]
+    unknown: tuple[PaymentId, ...]
     versions: tuple[PaymentRow, ...]
     entry: AuditRow
 
 
-def taken_over(stored: StoredCase, at: datetime) -> TakenOver:
-    """The import of a case at `at`, repeated from the stored versions 0 in the order in which they are listed. Raises Undecodable."""
+def taken_over(stored: StoredCase, entry: AuditRow) -> TakenOver:
+    """The import of a case, repeated from the stored versions 0 in the order in which they are listed, and from what its entry says was
+    unknown, which its digest covers. Raises Undecodable.
+    """
     case_no, scheme, case_id = stored.case_no, Scheme(stored.head[1]), CaseId(stored.head[2])
     found = sorted((each.made for each in stored.payments if each.made.version == 0), key=lambda row: (row.listed, row.payment_id))
     payments = tuple(payment.decode(row.document) for row in found)
     person = payments[0].person if payments else None
-    case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments)
+    unknown = unknown_in(entry)
+    case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments, unknown)
     made = tuple(versions(case, case_no))
-    return TakenOver(case.person, case.areas, made, first_entry(case_no, at, made))
+    return TakenOver(case.person, case.areas, unknown, made, first_entry(case_no, entry.at, made, unknown))

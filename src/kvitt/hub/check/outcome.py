@@ -50,6 +50,8 @@ class _Outcome:
         for name, given, stored in zip(_OF_A_CASE, gives, self._stored.head[3:8], strict=True):
             if given != stored:
                 self._differs(Kind.CASE, name, "is not what the case's history gives")
+        if made.unknown != list(self._stored.head[10]):
+            self._differs(Kind.CASE, "unknown", "is not what the case's history gives")
         if made.waiting and not made.open_orders:
             self._differs(Kind.STUCK, "waiting", f"{made.waiting} messages wait behind no open order")
 

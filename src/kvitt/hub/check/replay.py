@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from kvitt.errors import Undecodable, UnreadableReceipt
 from kvitt.hub.audit import What, digest
-from kvitt.hub.case import Case
+from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.earlier import says_the_same
@@ -21,6 +21,7 @@ from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.desk import lines_digest
 from kvitt.hub.dialects import desk_for, is_forwarded, voice_for
 from kvitt.hub.facts import Facts
+from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Voice
@@ -65,7 +66,7 @@ class Replay:
         self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
-        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER])
+        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, []])
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -91,6 +92,10 @@ class Replay:
                 self._differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
             elif entry.what == What.IMPORTED:
                 self._imported(entry)
+            elif entry.what == What.LEFT_OUT:
+                self._left_out(entry)
+            elif entry.what == What.FORGOTTEN:
+                self._forgotten(entry)
             elif entry.what == What.WITHDRAWN:
                 self._withdrawn(entry)
             elif entry.what in _VERDICT:
@@ -115,16 +120,31 @@ class Replay:
             self._differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
-            again = taken_over(self.stored, entry.at)
+            again = taken_over(self.stored, entry)
         except Undecodable:
             self._differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
         if not agrees(again.entry, entry):
             self._differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
-        self.case.person, self.case.areas = again.person, list(again.areas)
+        self.case.person, self.case.areas, self.case.unknown = again.person, list(again.areas), list(again.unknown)
         for row in again.versions:
             version = self.versions[row.payment_id, row.version] = Version(row)
             self._becomes_true(version)
+
+    def _left_out(self, entry: AuditRow) -> None:
+        """The case that an import found and could not take over."""
+        if entry is not self.stored.audit[0]:
+            self._differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
+        elif not agrees(left_out_entry(self.stored.case_no, entry.at), entry):
+            self._differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
+        self.case.unknown = [ALL]
+
+    def _forgotten(self, entry: AuditRow) -> None:
+        """An operator's word that the rail pays nothing of what was not taken over."""
+        what = entry.note or ""
+        if what not in self.case.unknown or entry.digest != digest(what.encode()):
+            self._differs(Kind.ENTRY, entry.seq, "forgets what was not unknown")
+        self.case.learnt([what])
 
     def _course(self, entry: AuditRow) -> Course | None:
         """The course of the message that an entry tells of; its first entry begins it."""
@@ -334,6 +354,7 @@ class Replay:
             before.superseded = True
         self._current[version.made.payment_id] = version
         version.state = PaymentState.ACCEPTED
+        self.case.learnt([version.made.payment_id])
         self.case.accepted(version.made.document, version.made.listed)
 
     def _relist(self, message_no: int, entry: AuditRow) -> None:

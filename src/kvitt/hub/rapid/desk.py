@@ -6,7 +6,7 @@ from typing import Final
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.clock import oslo
-from kvitt.hub.desk import held_back, lines_digest
+from kvitt.hub.desk import lines_digest
 from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
@@ -14,6 +14,7 @@ from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
 from kvitt.rules.forwarded import line_name, repeated_lines
+from kvitt.rules.holding import equal_lines
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import order_id
 from kvitt.rules.needs import Change, Need, NeedLine, digest_of, priority, reconciliation_key
@@ -103,7 +104,7 @@ class NeedDesk:
                 lines_digest(forwarded_xml.line_keys(need)),
                 need.change is Change.NEW,
                 self._now,
-                joined(held_back(repeated_lines(need, case.forwarded))),
+                joined(equal_lines(repeated_lines(need, case.forwarded))),
                 priority(need),
                 key,
             )

@@ -9,7 +9,8 @@ ON CONFLICT (scheme, case_id) DO NOTHING;
 
 -- name: lock_cases
 -- Locks the named cases for this transaction, in sorted order, and gives what must be known of them; unknown ones give no row.
-SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash, c.last_at
+SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash,
+       c.last_at, c.unknown
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 ORDER BY c.scheme, c.case_id
@@ -48,7 +49,7 @@ SELECT nextval('message_numbers') FROM generate_series(1, %b::integer) ORDER BY 
 
 -- name: waiting_messages
 -- The longest waiting messages of cases after a given one, at most so many of each, all of them oldest first.
-SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at
+SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at, m.edition
 FROM unnest(%b::bigint[], %b::bigint[]) AS c (case_no, after)
 CROSS JOIN LATERAL (
     SELECT * FROM messages AS q

@@ -7,19 +7,19 @@ SELECT count(*) FROM cases;
 
 -- name: cases_after
 -- The next cases by number.
-SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, unknown
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: messages
 -- The messages of a span of cases.
 SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
-       answered_at, answer
+       answered_at, answer, edition
 FROM messages WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
 
 -- name: messages_without_case
 -- The next messages that belong to no case, because they were refused before their case mattered.
 SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
-       answered_at, answer
+       answered_at, answer, edition
 FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_no LIMIT %(limit)s;
 
 -- name: orders

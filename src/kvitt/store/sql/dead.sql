@@ -13,8 +13,8 @@ FROM dead_letters
 WHERE dead_no = %s;
 
 -- name: close_dead_letter
--- Closes an open dead letter; no row: it is closed already, or there is none.
+-- Closes an open dead letter, as replayed or as dealt with; no row: it is closed already, or there is none.
 UPDATE dead_letters
-SET state = 'replayed', closed_at = %(now)s, closed_by = %(by)s, note = %(note)s
+SET state = %(state)s, closed_at = %(now)s, closed_by = %(by)s, note = %(note)s
 WHERE dead_no = %(dead_no)s AND state = 'open'
 RETURNING dead_no;

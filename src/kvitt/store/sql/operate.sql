@@ -64,13 +64,39 @@ SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
 UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;
 
 -- name: odd_receipts
--- Receipts that changed nothing and that a person should look at, newest first.
-SELECT receipt_no, received_at, outcome, grade, order_id::text, octet_length(body), note
-FROM receipts
-WHERE outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
-ORDER BY receipt_no DESC
+-- Receipts that changed nothing and that a person should look at or has looked at, newest first.
+SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because,
+       o.receipt_no IS NOT NULL
+FROM receipts AS r LEFT JOIN receipts_that_wait AS o ON o.receipt_no = r.receipt_no
+WHERE r.outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
+ORDER BY r.receipt_no DESC
 LIMIT %s;
+
+-- name: open_receipts
+-- Receipts that changed nothing and that a person should look at, newest first.
+SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because, true
+FROM receipts_that_wait AS o JOIN receipts AS r ON r.receipt_no = o.receipt_no
+ORDER BY o.receipt_no DESC
+LIMIT %s;
+
+-- name: close_receipt
+-- Closes a receipt that settled nothing; no row: it settled something, contradicts, is closed already, or there is none.
+UPDATE receipts SET closed_at = %(now)s, closed_by = %(by)s, closed_because = %(reason)s
+WHERE receipt_no = %(receipt_no)s AND closed_at IS NULL AND outcome IN ('unreadable', 'unmatched', 'unclear')
+RETURNING receipt_no;
+
+-- name: outcome_of_receipt
+-- What a receipt was taken for, and who closed it and why.
+SELECT outcome, closed_by, closed_because FROM receipts WHERE receipt_no = %s;
 
 -- name: receipt_body
 -- One receipt as it came.
 SELECT body FROM receipts WHERE receipt_no = %s;
+
+-- name: unknown_payments
+-- What imports found and did not learn, case by case; * is the whole case.
+SELECT c.scheme, c.case_id, u.payment_id
+FROM cases AS c CROSS JOIN LATERAL unnest(c.unknown) WITH ORDINALITY AS u (payment_id, place)
+WHERE c.unknown <> '{}'
+ORDER BY c.case_no, u.place
+LIMIT %s;

@@ -67,6 +67,10 @@ SELECT count(*), min(made_at) FROM outbox WHERE relayed_at IS NULL;
 -- How many dead letters wait for an operator.
 SELECT count(*) FROM dead_letters WHERE state = 'open';
 
+-- name: open_receipts
+-- How many receipts wait for a person, by what they were taken for.
+SELECT outcome, count(*) FROM receipts_that_wait GROUP BY 1;
+
 -- name: stopped_areas
 -- To which areas nothing is sent until an operator resumes it.
 SELECT area FROM stops;

@@ -1,9 +1,10 @@
 -- name: add_messages
 -- Stores records that came in; a second record under the same edge identity is refused by the unique constraint.
 INSERT INTO messages (message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state,
-                      received_at, derived_at, answered_at, answer)
+                      received_at, derived_at, answered_at, answer, edition)
 SELECT * FROM unnest(%b::bigint[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[],
-                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[]);
+                     %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[],
+                     %b::smallint[]);
 
 -- name: step_messages
 -- Moves stored messages on, along the legal arcs only: waiting to derived or answered, derived to answered.
@@ -67,10 +68,11 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
-    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, last_at = s.last_at
+    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, last_at = s.last_at,
+    unknown = string_to_array(s.unknown, ',')
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[])
-     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at)
+            %b::timestamptz[], %b::text[])
+     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at, unknown)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

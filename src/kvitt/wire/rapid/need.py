@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from kvitt.errors import Undecodable
+from kvitt.rules.editions import CURRENT, Edition
 from kvitt.rules.needs import MAX_GRADE, MAX_NEED_LINES, MAX_RATE, RATE_OF, Change, Need, NeedKind, NeedLine
 from kvitt.rules.values import Area, CaseId, PaymentId
+from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.rapid.fields import Fields, Fractional, Problems
 
 AREAS: Final = ("SPREF", "SP")
@@ -31,7 +33,7 @@ class InvalidNeed(Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def read(body: bytes) -> Need | InvalidNeed | None:
+def read(body: bytes, edition: Edition = CURRENT) -> Need | InvalidNeed | None:
     """The need, what is wrong with it, or None for what is not for us: other events, other needs, answered ones, other JSON.
 
     Raises Undecodable for bytes that are no JSON and yet name a need of ours, because nobody can be answered. Raises nothing else.
@@ -49,6 +51,8 @@ def read(body: bytes) -> Need | InvalidNeed | None:
     if len(kinds) > 1:
         return InvalidNeed(kinds, (_ONE_NEED_ONLY,))
     problems = Problems()
+    if edition >= Edition.ONE_OF_EACH:
+        _note_repeated(body, problems)
     need = _need(kinds[0], Fields(document, "", problems))
     return InvalidNeed(kinds, problems.listed()) if problems.listed() else need
 
@@ -71,6 +75,13 @@ def _document(body: bytes) -> object:
     except RecursionError:
         raise Undecodable("", "is nested too deep") from None
     return document
+
+
+def _note_repeated(body: bytes, problems: Problems) -> None:
+    try:
+        refuse_repeated(body)
+    except Undecodable as repeated:
+        problems.note(repeated.field, "forekommer mer enn én gang")
 
 
 def _asked(document: Mapping[str, object]) -> tuple[NeedKind, ...]:

@@ -1,8 +1,8 @@
 """Looks through the bytes of a Thrift message before anything is made of them (payout_manager §7.2, §12).
 
 Every length is compared with what is left, nesting has a limit, and the fields that are known must have their types, be there when
-required, and be one exactly in a union. What passes here can be decoded by the library without surprises. Fields that nobody knows
-are skipped, whatever their order, as newer peers may send them.
+required and never twice, and be one exactly in a union. What passes here can be decoded by the library without surprises. Fields that
+nobody knows are skipped, whatever their order, as newer peers may send them.
 """
 
 import struct
@@ -71,6 +71,8 @@ class _Walk:
                 continue
             if field[0] != ttype:
                 raise BadThrift(f"{shape.name} field {number} is of type {ttype}, not {field[0]}")
+            if number in seen:
+                raise BadThrift(f"{shape.name} has field {number} more than once")
             seen.add(number)
             at = self._value(at, field, depth, shape, number)
         if missing := shape.required - seen:
@@ -137,9 +139,13 @@ class _Walk:
         if count and (keys, values) != (sides[0][0], sides[1][0]):
             raise BadThrift(f"{shape.name} field {number} maps {keys} to {values}, not {sides[0][0]} to {sides[1][0]}")
         at += 6
+        seen = set()
         for _ in range(count):
-            at = self._value(at, sides[0], depth, shape, number)
+            key, at = at, self._value(at, sides[0], depth, shape, number)
+            seen.add(self._body[key:at])
             at = self._value(at, sides[1], depth, shape, number)
+        if len(seen) != count:
+            raise BadThrift(f"{shape.name} field {number} maps a key more than once")
         return at
 
     def _skip(self, at: int, ttype: int, depth: int) -> int:

@@ -1,0 +1,18 @@
+"""Editions of the rules by which messages are read: each is read by those of the day on which it came, however often it is read.
+
+So what was answered once is derived again from the same bytes, and a rule that becomes stricter binds what comes in from then on.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+
+class Edition(IntEnum):
+    """Kept with every message."""
+
+    FIRST = 1
+    ONE_OF_EACH = 2
+    """No object has a member twice."""
+
+
+CURRENT: Final = max(Edition)

@@ -1,0 +1,11 @@
+"""Payments of which an import has learnt nothing. The statements are in the SQL file beside."""
+
+from kvitt.store.migrations import apply
+
+revision = "0028"
+down_revision = "0027"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

@@ -1,0 +1,24 @@
+-- What `kvitt check` proves of closings: each is in the operators' chain, by the one who stands beside it, and each entry closed something.
+
+-- name: letters_not_closed_as_noted
+-- Dead letters that are closed without an entry of that person since then, or open though there is one.
+WITH noted AS MATERIALIZED (
+    SELECT substring(a.note::json ->> 'subject' FROM '^dead letter (\d+)')::bigint AS dead_no,
+           CASE a.what WHEN 'close dead letter' THEN 'closed' ELSE 'replayed' END AS state, a.note::json ->> 'by' AS by, a.at
+    FROM audit AS a WHERE a.chain = 0 AND a.what IN ('replay dead letter', 'close dead letter')
+)
+SELECT NULL::bigint, coalesce(d.dead_no, n.dead_no)::text, 'is a dead letter that is not closed as the operators'' chain says'
+FROM (SELECT * FROM dead_letters WHERE state <> 'open') AS d
+FULL JOIN noted AS n ON n.dead_no = d.dead_no
+WHERE (n.state, n.by) IS DISTINCT FROM (d.state, d.closed_by) OR n.at < d.closed_at;
+
+-- name: receipts_not_closed_as_noted
+-- Receipts that are closed without an entry of that person since then, or open though there is one.
+WITH noted AS MATERIALIZED (
+    SELECT substring(a.note::json ->> 'subject' FROM '^receipt (\d+)')::bigint AS receipt_no, a.note::json ->> 'by' AS by, a.at
+    FROM audit AS a WHERE a.chain = 0 AND a.what = 'close receipt'
+)
+SELECT NULL::bigint, coalesce(r.receipt_no, n.receipt_no)::text, 'is a receipt that is not closed as the operators'' chain says'
+FROM (SELECT * FROM receipts WHERE closed_at IS NOT NULL) AS r
+FULL JOIN noted AS n ON n.receipt_no = r.receipt_no
+WHERE n.by IS DISTINCT FROM r.closed_by OR n.at < r.closed_at;

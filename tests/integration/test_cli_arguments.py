@@ -1,0 +1,175 @@
+"""No value of any argument or option ends a command with a traceback: one sentence names what was given and the rule, with status 2."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from psycopg.conninfo import conninfo_to_dict
+
+from cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
+from conftest import new_database
+from console_script import KVITT, PATIENCE_SECONDS
+from integration.test_operate import Bench, clock
+from kvitt.app.payouts import payouts_of
+from kvitt.cli import main
+from kvitt.config import PayoutsSettings
+from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.settle import RawReceipt
+from kvitt.hub.taken import Incoming
+from kvitt.rules.states import OrderState
+from kvitt.rules.values import Scheme
+from kvitt.store.database import connect
+from kvitt.wire.topics import primary_input
+from rest_stage import earn
+
+LEAVES = dict(commands())
+NOWHERE = "host=/nowhere dbname=nothing"
+
+
+@pytest.fixture(scope="module")
+def known(server: str, template: str) -> Iterator[Mapping[str, str]]:
+    """A database with one of everything that a command can name, and what to call it."""
+    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+        with connect(conninfo) as connection:
+            bench = Bench(connection)
+            bench.pay("A-1", 100)
+            bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, str(uuid4()).encode(), b"{")])
+            bench.settle([RawReceipt("r", b"garbage")])
+            [order] = bench.operate.orders(list(OrderState))
+        earn(conninfo)
+        with payouts_of(conninfo, PayoutsSettings()) as payouts:
+            payouts.create(NewPayout("party-1", "shop-1", Cash(100_000, "RUB"), "p-1"))
+        assert clock()
+        yield {
+            "conninfo": conninfo,
+            "order_id": order.order_id,
+            "payout_id": "p-1",
+            "plan_id": "payout_p-1",
+            "case_id": "A-1",
+            "scheme": "ts",
+            "number": "1",
+            "by": "kari",
+            "approved_by": "ola",
+            "reason": "a test of it",
+            "party": "party-1",
+            "party_id": "party-1",
+            "shop": "shop-1",
+            "currency": "RUB",
+            "area": "TILLSTPB",
+            "at": "2026-01-01T00:00:00Z",
+            "entry": "operators:1",
+        }
+
+
+def run(known: Mapping[str, str], path: str, other: Mapping[str, str], files: Path) -> Result:
+    database = NOWHERE if path in LONG_RUNNING else known["conninfo"]
+    line = typed(path, LEAVES[path], known, other, ["--data", str(files), "--database", database])
+    return CliRunner().invoke(main, line, prog_name="kvitt")
+
+
+def refuse_traceback(result: Result, told: object) -> None:
+    assert result.exception is None or isinstance(result.exception, SystemExit), (told, result.exception, result.exc_info)
+    assert result.exit_code in (0, 1, 2), (told, result.output)
+    for character in ("\x1b", "\x07", "\u202e"):
+        assert character not in result.output, told
+
+
+def hint(path: str, parameter: click.Parameter) -> str:
+    return parameter.get_error_hint(click.Context(LEAVES[path]))
+
+
+@pytest.mark.parametrize("path", sorted(LEAVES))
+def test_no_value_ends_a_command_with_a_traceback(known: Mapping[str, str], path: str, tmp_path: Path) -> None:
+    for parameter in valued(LEAVES[path]):
+        name = str(parameter.name)
+        never = UNUSABLE | (NO_NUMBER if is_number(parameter) else {})
+        if isinstance(parameter.type, click.Path):  # a name of a file is bytes
+            del never["no UTF-8"]
+        for what, value in never.items():
+            result = run(known, path, {name: value}, tmp_path)
+            refuse_traceback(result, (path, name, what))
+            assert result.exit_code == 2, (path, name, what, result.output)
+            assert hint(path, parameter).strip("'") in result.output, (path, name, what, result.output)
+        if name == "kafka":  # a broker that is not there is waited for
+            continue
+        for what, value in ODD.items():
+            refuse_traceback(run(known, path, {name: value}, tmp_path), (path, name, what))
+
+
+@pytest.mark.parametrize("path", sorted(LEAVES))
+def test_a_usual_value_for_everything_is_no_misuse(known: Mapping[str, str], path: str, tmp_path: Path) -> None:
+    result = run(known, path, {}, tmp_path)
+    refuse_traceback(result, path)
+    assert "Usage:" not in result.output or "name who does it" in result.output or "kafka" in result.output.lower(), result.output
+
+
+@pytest.mark.parametrize("what", ["directory", "endless", "absent", "unreadable name"])
+@pytest.mark.parametrize(
+    "path", sorted(path for path, command in LEAVES.items() if any(isinstance(each.type, click.Path) for each in valued(command)))
+)
+def test_a_file_that_can_not_be_read_is_named(known: Mapping[str, str], path: str, what: str, tmp_path: Path) -> None:
+    files = {"directory": str(tmp_path), "endless": "/dev/zero", "absent": str(tmp_path / "none"), "unreadable name": "x" * 300}
+    for parameter in valued(LEAVES[path]):
+        if isinstance(parameter.type, click.Path):
+            result = run(known, path, {str(parameter.name): files[what]}, tmp_path)
+            refuse_traceback(result, (path, what))
+            assert (result.exit_code, hint(path, parameter).strip("'") in result.output or "--kafka" in result.output) == (2, True), (
+                result.output
+            )
+
+
+@pytest.mark.parametrize("option", ["--config", "--data", "--database", "--log-level"])
+@pytest.mark.parametrize("what", [*UNUSABLE, *ODD])
+def test_where_things_are_is_read_as_strictly(known: Mapping[str, str], option: str, what: str, tmp_path: Path) -> None:
+    value = (UNUSABLE | ODD)[what]
+    result = CliRunner().invoke(main, ["case", "--data", str(tmp_path), f"{option}={value}", "ts", "A-1"], prog_name="kvitt")
+    refuse_traceback(result, (option, what))
+    assert result.exit_code == 2
+    named = what in UNUSABLE and (what != "no UTF-8" or option not in ("--config", "--data"))
+    assert not named or option in result.output, result.output
+    assert known
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("order", "show", "5f2c…"), "no order's id begins with 5f2c"),
+        (("order", "release", "5f", "--by", "kari", "--reason", "a test"), "is known by its first 4 to 32 hexadecimal digits"),
+        (("order", "show", "zzzz"), "is no order id"),
+        (("order", "show", "a" * 33), "is known by its first 4 to 32 hexadecimal digits"),
+        (("order", "list", "--limit", "0"), "--limit"),
+        (("dead", "show", "--", "-1"), "NUMBER"),
+        (("ledger", "account", "show", "1", "--at", "soon"), "--at"),
+        (("payout", "show", "p-…"), "a beginning has at least 4 characters"),
+    ],
+)
+def test_the_real_process_says_it_in_one_sentence(known: Mapping[str, str], arguments: tuple[str, ...], said: str) -> None:
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    command = [str(KVITT), *arguments[:place], "--database", known["conninfo"], *arguments[place:]]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_bytes_that_are_no_utf_8_are_told_by_the_real_process(known: Mapping[str, str]) -> None:
+    command = [os.fsencode(KVITT), b"payout", b"show", b"p-\xff\xfe", b"--database", known["conninfo"].encode()]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 2
+    assert b"Invalid value for 'PAYOUT': it holds bytes that are no UTF-8" in done.stderr
+
+
+def test_every_list_and_every_show_has_json(known: Mapping[str, str], tmp_path: Path) -> None:
+    lists = [path for path in LEAVES if path.split()[-1] in {"list", "show"}]
+    assert len(lists) > 10
+    for path in lists:
+        line = typed(path, LEAVES[path], known, {}, ["--data", str(tmp_path), "--database", known["conninfo"], "--json"])
+        result = CliRunner().invoke(main, line)
+        assert result.exit_code == 0, (path, result.output)
+        assert all(isinstance(json.loads(each), dict) for each in result.stdout.splitlines()), (path, result.stdout)

@@ -49,11 +49,20 @@ def test_a_doubled_receipt_is_kept_as_a_repeat(stage: Stage) -> None:
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
-@pytest.mark.parametrize("severity", ["08", "12", "04", "99", ""])
-def test_whatever_comes_after_an_acceptance_changes_nothing(stage: Stage, severity: str) -> None:
+AFTER_AN_ACCEPTANCE = [
+    ("08", Verdict.CONTRADICTS),
+    ("12", Verdict.CONTRADICTS),
+    ("04", Verdict.REPEAT),
+    ("99", Verdict.REPEAT),
+    ("", Verdict.REPEAT),
+]
+
+
+@pytest.mark.parametrize(("severity", "ruled"), AFTER_AN_ACCEPTANCE)
+def test_whatever_comes_after_an_acceptance_changes_nothing_by_itself(stage: Stage, severity: str, ruled: Verdict) -> None:
     receipt = ordered(stage)
     stage.settle([receipt])
-    assert stage.settle([told(receipt, severity, "for sent")]) == [Verdict.REPEAT]
+    assert stage.settle([told(receipt, severity, "for sent")]) == [ruled]
     assert stage.order_states("S") == ["accepted"]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 

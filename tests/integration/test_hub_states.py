@@ -6,12 +6,12 @@ import pytest
 
 from hub_messages import dp
 from hub_stage import Stage, staged, told
-from kvitt.rules.states import MESSAGE_ARCS, ORDER_ARCS, MessageState, OrderState
+from kvitt.rules.states import MESSAGE_ARCS, MESSAGE_TURNS, ORDER_ARCS, ORDER_TURNS, MessageState, OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.queries import load
 
 Arguments = Sequence[object] | Mapping[str, object]
-ORDERS, WRITE = load("orders"), load("write")
+ORDERS, WRITE, CONTRADICTIONS = load("orders"), load("write"), load("contradictions")
 
 
 @pytest.fixture
@@ -81,6 +81,32 @@ def test_the_statements_and_the_table_of_arcs_agree() -> None:
     resends = {(OrderState.UNKNOWN, OrderState.READY), (OrderState.SENT, OrderState.READY)}
     assert arcs - reached == {(OrderState.READY, OrderState.WITHDRAWN), *resends, *again}
     assert reached <= arcs
+
+
+@pytest.mark.parametrize("start", [state.value for state in OrderState])
+@pytest.mark.parametrize("rails", ["accepted", "rejected"])
+@pytest.mark.parametrize("opened", [True, False])
+def test_an_order_is_turned_along_its_turns_only_where_a_contradiction_is_open(stage: Stage, start: str, rails: str, opened: bool) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    order_id = stage.one("UPDATE orders SET state = %s RETURNING order_id::text", start)
+    legal = OrderState(rails) in ORDER_TURNS.get(OrderState(start), ())
+    if legal:
+        end = (None, None) if opened else ("kept", stage.clock())
+        stage.connection.execute(
+            "INSERT INTO contradictions (case_no, order_id, receipt_no, ours, rails, found_at, resolution, resolved_at)"
+            " SELECT case_no, order_id, 1, %s, %s, %s, %s, %s FROM orders",
+            (start, rails, stage.clock(), *end),
+        )
+    stage.connection.execute(CONTRADICTIONS.turn_order, {"order_id": order_id, "now": stage.clock()})
+    assert stage.one("SELECT state FROM orders") == (rails if legal and opened else start)
+
+
+@pytest.mark.parametrize("start", [state.value for state in MessageState])
+def test_a_message_is_queued_again_only_while_its_orders_are_open(stage: Stage, start: str) -> None:
+    stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
+    number = stage.one("UPDATE messages SET state = %s RETURNING message_no", start)
+    stage.connection.execute(CONTRADICTIONS.requeue, ([number],))
+    assert stage.one("SELECT state FROM messages") == ("waiting" if MESSAGE_TURNS.get(MessageState(start)) else start)
 
 
 def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:

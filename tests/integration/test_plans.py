@@ -136,7 +136,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     },
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH],
+        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},

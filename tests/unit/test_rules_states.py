@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from kvitt.rules.states import MESSAGE_ARCS, OPEN_ORDER, ORDER_ARCS, PAYMENT_ARCS, MessageState, OrderState, PaymentState
+from kvitt.rules.states import (
+    MESSAGE_ARCS,
+    MESSAGE_TURNS,
+    OPEN_ORDER,
+    ORDER_ARCS,
+    ORDER_TURNS,
+    PAYMENT_ARCS,
+    PAYMENT_TURNS,
+    MessageState,
+    OrderState,
+    PaymentState,
+)
 
 ORDER = """
 ready > sending withdrawn unknown accepted rejected
@@ -21,6 +32,16 @@ received > waiting derived answered dead
 waiting > derived answered
 derived > answered
 """
+TURNED_ORDER = """
+accepted > rejected
+rejected > accepted
+withdrawn > accepted
+"""
+TURNED_PAYMENT = """
+accepted > dropped
+dropped > accepted
+"""
+TURNED_MESSAGE = "derived > waiting"
 MACHINES: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]], str]] = [
     (OrderState, ORDER_ARCS, ORDER),
     (PaymentState, PAYMENT_ARCS, PAYMENT),
@@ -54,3 +75,18 @@ def test_nothing_leaves_a_final_state() -> None:
 
 def test_an_order_is_open_until_it_is_final() -> None:
     assert {state for state, ends in ORDER_ARCS.items() if ends} == OPEN_ORDER
+
+
+@pytest.mark.parametrize(
+    ("turns", "promise", "arcs"),
+    [
+        (ORDER_TURNS, TURNED_ORDER, ORDER_ARCS),
+        (PAYMENT_TURNS, TURNED_PAYMENT, PAYMENT_ARCS),
+        (MESSAGE_TURNS, TURNED_MESSAGE, MESSAGE_ARCS),
+    ],
+)
+def test_two_people_may_turn_what_no_receipt_moves(
+    turns: Mapping[StrEnum, frozenset[StrEnum]], promise: str, arcs: Mapping[StrEnum, frozenset[StrEnum]]
+) -> None:
+    assert {(start.value, end.value) for start, ends in turns.items() for end in ends} == promised(promise)
+    assert not any(end in arcs[start] for start, ends in turns.items() for end in ends)

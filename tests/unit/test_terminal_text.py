@@ -1,8 +1,9 @@
 """What others wrote can not move the cursor, hide, or turn round what stands beside it; amounts are shown in the currency's unit."""
 
+import msgspec
 import pytest
 
-from kvitt.cli.text import shown, shown_bytes, shown_lines
+from kvitt.cli.text import shown, shown_bytes, shown_json, shown_lines
 from kvitt.rules.currencies import in_units
 
 
@@ -28,6 +29,14 @@ def test_what_a_terminal_obeys_or_an_eye_does_not_see_is_an_escape(text: str, se
 def test_a_body_keeps_its_lines_and_nothing_else() -> None:
     assert shown_lines(b"<a>\r\n\t\x1b[31m\xff</a>") == "<a>\n    \\x1b[31m\\xff</a>"
     assert (shown_bytes(None), shown_bytes(b"k\xc3\xa5\x00")) == ("-", "kå\\x00")
+
+
+def test_json_means_the_same_and_moves_nothing() -> None:
+    value = {"a": "\x7f\x9b31m \u202e å \U000e0041 \u2028", "b": "\x1b[2J"}
+    told = shown_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    assert msgspec.json.decode(told) == value
+    assert not set("\x7f\x9b\x1b\u202e\u2028\U000e0041") & set(told)
+    assert "å" in told
 
 
 @pytest.mark.parametrize(

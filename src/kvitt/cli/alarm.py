@@ -1,4 +1,4 @@
-"""`kvitt alarm`: orders that have waited too long for their receipt."""
+"""`kvitt alarm`: orders that have waited too long for their receipt, and orders that the rail contradicts."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ALARMS: Final = (
     Column("order_id", "order"),
+    Column("kind", "about"),
     Column("state"),
     Column("case_id", "case"),
     Column("area"),
@@ -26,7 +27,10 @@ _ALARMS: Final = (
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
 def alarm() -> None:
-    """Look at alarms about orders without a receipt. They are raised while kvitt runs, and cleared when the order is settled."""
+    """Look at alarms: orders without a receipt, and orders of which the rail says otherwise than what stands.
+
+    The first are raised while kvitt runs and cleared when the order is settled; the others stand until two people have resolved them.
+    """
 
 
 @alarm.command("list", epilog=example("kvitt alarm list", "kvitt alarm list --cleared --limit 500"))

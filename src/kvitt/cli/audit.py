@@ -12,7 +12,7 @@ from kvitt.cli.ids import case_of, order_of, payout_of, plan_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, example, located, opened
-from kvitt.cli.text import shown
+from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -174,7 +174,7 @@ def verify(settings: "Settings", *, case: "tuple[Scheme, str] | None", payout: s
             chain = _chain(connection, case, payout, operators=operators)
         found = verifying.verify(conninfo, chain)
     if as_json:
-        click.echo(json.encode(found).decode())
+        click.echo(shown_json(json.encode(found).decode()))
     else:
         for each in found.breaks:
             click.echo(shown(each))

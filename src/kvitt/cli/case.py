@@ -7,6 +7,7 @@ import click
 from kvitt.cli.ids import case_of
 from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.text import shown_json
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -33,7 +34,7 @@ def case(settings: "Settings", *, scheme: "Scheme", case_id: str, as_json: bool)
     if as_json:
         from kvitt.cli.case_json import as_document
 
-        click.echo(as_document(found))
+        click.echo(shown_json(as_document(found)))
         return
     from kvitt.cli.case_page import page
 

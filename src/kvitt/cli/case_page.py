@@ -30,6 +30,10 @@ def page(found: CaseHistory) -> Iterator[str]:
     areas = f", known to the rail in {', '.join(found.areas)}" if found.areas else ", not known to the rail"
     yield shown(f"{found.scheme.value} case {found.case_id}{areas}")
     yield f"{len(found.messages)} messages, {len(found.orders)} orders, {len(found.receipts)} receipts; {found.open_orders} orders open"
+    for each in found.contradictions:
+        if each.resolved_at is None:
+            yield f"contradicted: order {each.order_id} is {each.ours}, and receipt {each.receipt_no} of the rail says {each.rails};"
+            yield "  nothing of the case is derived or sent until two people adopt that or keep what stands (kvitt order adopt, keep)"
     if found.orders:
         yield ""
         yield from table(_ORDERS, found.orders, terminal_width())
@@ -52,7 +56,7 @@ def _course(found: CaseHistory) -> Iterator[str]:
     orders = {each.order_id: each for each in found.orders}
     places = {line.line_id: (order.number, line.position) for order in found.orders for line in order.lines if line.ceased_from is None}
     told: _ToldAt = {(each.made_at, each.message_no, each.answer.status.value): each for each in found.told}
-    yield f"{'time (UTC)':<23}  {'what':<9}  about"
+    yield f"{'time (UTC)':<23}  {'what':<12}  about"
     yield "─" * 72
     for event in found.events:
         # The audit chain tells the same once more, for proof and not for reading.
@@ -65,10 +69,10 @@ def _course(found: CaseHistory) -> Iterator[str]:
 
 
 def _row(time: str, what: str, about: str) -> Iterator[str]:
-    indent = f"{'':<23}  {'':<9}  "
+    indent = f"{'':<23}  {'':<12}  "
     width = terminal_width()
     for number, part in enumerate(folded(shown(about), max(width - len(indent), _LEAST_ROOM)) if width else [shown(about)]):
-        yield f"{indent}{part}".rstrip() if number else f"{time:<23}  {what:<9}  {part}"
+        yield f"{indent}{part}".rstrip() if number else f"{time:<23}  {what:<12}  {part}"
 
 
 def _about(event: Event, told: _ToldAt) -> str:

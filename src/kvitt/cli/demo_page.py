@@ -9,6 +9,7 @@ from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
 from kvitt.cli.listing import Column, Kind, table
 from kvitt.cli.schemes import SHORT
 from kvitt.cli.shell import print_page
+from kvitt.cli.text import shown
 from kvitt.hub.history import history
 from kvitt.rules.values import Scheme
 
@@ -59,4 +60,4 @@ def _proved(proof: Proof, summary: Summary) -> list[str]:
     replayed = f"{counts.messages:,} messages replayed, {counts.audit_entries:,} audit entries"
     told.append(f"check        {replayed}: {summary.check_differences} differences")
     told.append(f"seconds      {summary.seconds}")
-    return told
+    return [shown(each) for each in told]

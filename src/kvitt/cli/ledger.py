@@ -46,7 +46,7 @@ def ledger() -> None:
     """Look at the double-entry ledger, and make accounts. Amounts are whole minor units; money moves by payouts and over the doors."""
 
 
-@ledger.group()
+@ledger.group(epilog=example("kvitt ledger account create --currency RUB", "kvitt ledger account show 1", "kvitt ledger account list"))
 def account() -> None:
     """Make accounts and look at them."""
 

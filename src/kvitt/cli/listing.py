@@ -15,7 +15,7 @@ import click
 from msgspec import Struct, json
 
 from kvitt.cli.arguments import Whole
-from kvitt.cli.text import moment, shown
+from kvitt.cli.text import moment, shown, shown_json
 
 MOST: Final = 100_000
 LOOK_FURTHER: Final = 1000
@@ -99,7 +99,7 @@ def print_json(columns: Sequence[Column], rows: Iterable[object]) -> None:
     """One object per line."""
     fields = [column for column in columns if not column.seen_only]
     for row in rows:
-        click.echo(json.encode({column.name: column.value(row) for column in fields}).decode())
+        click.echo(shown_json(json.encode({column.name: column.value(row) for column in fields}).decode()))
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[object]) -> None:

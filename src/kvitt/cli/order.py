@@ -56,10 +56,11 @@ def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> 
         "kvitt order show 5f2c0d3a",
         'kvitt order release 5f2c0d3a --by kari --approved-by ola --reason "two children, two equal grants"',
         'kvitt order decide 5f2c0d3a --accepted --by kari --approved-by ola --reason "confirmed by phone"',
+        "kvitt order adopt 5f2c0d3a --dry-run",
     )
 )
 def order() -> None:
-    """Look at orders that are held, in doubt or not sent yet, and act on them.
+    """Look at orders that are held, in doubt, contradicted by the rail or not sent yet, and act on them.
 
     An ORDER is named by its id, or by as many of its first digits as it takes to tell it from others.
     """
@@ -72,7 +73,10 @@ def order() -> None:
 @json_option
 @located
 def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str | None, limit: int, as_json: bool) -> None:
-    """List the orders that wait for a person, newest first: held ones, and those in doubt; or all that are in given states."""
+    """List the orders that wait for a person, newest first; or all that are in given states.
+
+    An order waits for a person when something holds it, when it is in doubt, or when the rail says otherwise than what stands of it.
+    """
     from kvitt.cli.order_page import ORDERS
     from kvitt.rules.states import OrderState
 
@@ -167,5 +171,66 @@ def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reas
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
-        verdict = operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
-    click.echo(f"order {order_id} is {verdict}")
+        operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
+    click.echo(f"order {order_id} is {'accepted' if accepted else 'rejected'} by an operator's word")
+
+
+def _resolving(command: Command) -> Command:
+    """Options of acts that resolve a contradiction: who, unless it is a dry run."""
+    command = click.option("--dry-run", is_flag=True, help="Show the effect; change nothing. Needs no names.")(command)
+    command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
+    command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
+    return json_option(click.option("--by", metavar="NAME", help="Who does it.")(command))
+
+
+@order.command(
+    epilog=example(
+        "kvitt order adopt 5f2c0d3a --dry-run", 'kvitt order adopt 5f2c0d3a --by kari --approved-by ola --reason "the rail has it, says Ås"'
+    )
+)
+@click.argument("order_id", metavar="ORDER")
+@_resolving
+@located
+def adopt(
+    settings: "Settings", *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Make the rail's word about a contradicted ORDER ours.
+
+    The order and its payments become what the rail says, and its sender is told anew. Orders of the case that have not left are taken
+    back, and their messages derived again.
+    """
+    _resolve(settings, "adopt", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json)
+
+
+@order.command(
+    epilog=example(
+        "kvitt order keep 5f2c0d3a --dry-run", 'kvitt order keep 5f2c0d3a --by kari --approved-by ola --reason "undone at the rail by hand"'
+    )
+)
+@click.argument("order_id", metavar="ORDER")
+@_resolving
+@located
+def keep(
+    settings: "Settings", *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Keep what stands of a contradicted ORDER, whatever the rail says; its case goes on."""
+    _resolve(settings, "keep", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json)
+
+
+def _resolve(
+    settings: "Settings", act: str, order_id: str, who: tuple[str | None, str | None, str | None], *, dry_run: bool, as_json: bool
+) -> None:
+    from kvitt.app import utc_now
+    from kvitt.cli.resolve_page import EFFECT, page
+    from kvitt.hub.operate import Operator
+    from kvitt.hub.resolve import Resolve
+
+    operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
+    with operating(settings) as operate:
+        order_id = order_of(operate.connection, order_id)
+        resolve = Resolve(operate.connection, utc_now)
+        effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
+    if as_json:
+        print_json(EFFECT, [effect])
+    else:
+        print_page(page(effect, dry_run=dry_run))

@@ -20,6 +20,7 @@ ORDERS: Final = (
     Column("scheme"),
     Column("made_at", "made"),
     Column("message_no", "message"),
+    Column("rail_says", "the rail says"),
     _HELD_FOR,
 )
 _LINES: Final = (

@@ -8,6 +8,7 @@ import click
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
 from kvitt.cli.shell import example, located, opened
+from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -50,9 +51,9 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""
     for party_id, revision in loaded.changed.items():
-        click.echo(f"{party_id}: {would}revision {revision}")
+        click.echo(f"{shown(party_id)}: {would}revision {revision}")
     for party_id in loaded.unchanged:
-        click.echo(f"{party_id}: as before")
+        click.echo(f"{shown(party_id)}: as before")
     for currency in loaded.house:
         click.echo(f"the house's accounts in {currency}: {would or 'were '}set")
     if loaded.accounts:
@@ -84,7 +85,7 @@ def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
 
     with opened(settings) as conninfo, connect(conninfo) as connection:
         found = msgspec.json.encode(known(connection, party_id))
-    click.echo(found if one_line else msgspec.json.format(found, indent=2))
+    click.echo(shown_json((found if one_line else msgspec.json.format(found, indent=2)).decode()))
 
 
 @party.command("list", epilog=example("kvitt party list", "kvitt party list --json"))

@@ -13,7 +13,7 @@ from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_jso
 from kvitt.cli.money import minor
 from kvitt.cli.order import approved, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
-from kvitt.cli.text import shown
+from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -226,7 +226,7 @@ def _print_preview(preview: "Preview", *, as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(told(preview)).decode())
+        click.echo(shown_json(msgspec.json.encode(told(preview)).decode()))
     else:
         print_page(preview_page(preview))
     if not preview.solvent:

@@ -25,7 +25,11 @@ def print_preview(found: Preview) -> None:
     if found.refusal:
         print_page(shown(f"would be answered FEILET [{found.refusal.status}] {found.refusal.text}"))
         return
-    if found.waits:
+    if found.contradicted:
+        print_page(
+            "a receipt contradicts what stands of the case: the message would wait until two people have resolved it; kvitt order list"
+        )
+    elif found.waits:
         print_page("the case has an order without a receipt: the message would wait, and be compared with what is accepted by then")
     if not found.orders:
         print_page("would be answered OK: nothing differs from what is accepted, nothing would be ordered")

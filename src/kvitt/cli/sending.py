@@ -1,5 +1,6 @@
 """`kvitt sending`: the stop switch, per rail, scheme or area."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -8,7 +9,7 @@ import click
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
 from kvitt.cli.order import operating, reasoned
 from kvitt.cli.schemes import SchemeName
-from kvitt.cli.shell import example, located
+from kvitt.cli.shell import BAD_RESULT, example, located
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -65,7 +66,10 @@ def resume(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Sche
 
     with operating(settings) as operate:
         resumed = operate.resume(_areas(areas, schemes, everywhere=everywhere), Operator(by, reason))
-    click.echo(f"resumed: {', '.join(resumed)}" if resumed else "nothing was stopped there")
+    if not resumed:
+        click.echo("nothing was stopped there", err=True)
+        sys.exit(BAD_RESULT)
+    click.echo(f"resumed: {', '.join(resumed)}")
 
 
 @sending.command("list", epilog=example("kvitt sending list", "kvitt sending list --json"))

@@ -30,13 +30,29 @@ def shown_lines(content: bytes | str) -> str:
     return "\n".join(shown(line.removesuffix("\r").expandtabs(4)) for line in text.split("\n"))
 
 
+def shown_json(text: str) -> str:
+    """A JSON text with the same meaning, in which such characters are escapes of JSON's own."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(each if each == "\n" or not _is_unseen(each) else _json_escape(each) for each in text)
+
+
 def moment(at: datetime | None) -> str:
     """A moment to the second, UTC; empty for none."""
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
+def _is_unseen(character: str) -> bool:
+    return not character.isprintable() and unicodedata.category(character) in _UNSEEN
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
+
+
 def _visible(character: str) -> str:
-    if character.isprintable() or unicodedata.category(character) not in _UNSEEN:
+    if not _is_unseen(character):
         return character
     if character in _NAMED:
         return _NAMED[character]

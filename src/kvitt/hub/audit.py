@@ -25,6 +25,10 @@ class What(StrEnum):
     REJECTED = "rejected"
     UNCLEAR = "unclear"
     WITHDRAWN = "withdrawn"
+    CONTRADICTED = "contradicted"
+    ADOPTED = "adopted"
+    KEPT = "kept"
+    REQUEUED = "requeued"
 
 
 def digest(*contents: bytes) -> bytes:

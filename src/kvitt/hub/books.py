@@ -10,7 +10,7 @@ from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.dialects import is_forwarded, voice_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.ruling import Candidate, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Voice
 from kvitt.rules.answers import Grade
@@ -93,8 +93,8 @@ class Books:
         ]
         return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
 
-    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, int]]:
-        """The versions of each order as they stand in it, and the cases of which payments became true, with the message that did it."""
+    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, Candidate]]:
+        """The versions of each order as they stand in it, and the cases of which payments became true, with the last order that did it."""
         orders: dict[Verdict, list[str]] = {}
         for each in settled:
             orders.setdefault(each.verdict, []).append(each.order.order_id)
@@ -107,7 +107,7 @@ class Books:
                 for order_id, _, payment_id, version in sorted(rows):
                     versions.setdefault(order_id, []).append((payment_id, version))
         true = [each.order for each in settled if each.verdict is Verdict.ACCEPTED and each.order.order_id in versions]
-        return versions, {order.case_no: order.message_no for order in true}
+        return versions, {order.case_no: order for order in true}
 
     def _progress(self, message_numbers: Sequence[int]) -> dict[int, tuple[int, bool]]:
         """Per message: how many of its orders are open, and whether all of them have been with the rail."""
@@ -153,9 +153,11 @@ class Books:
             case.known_to_rail(Area(order.area), order.person)
             case.learnt(payment_id for payment_id, _ in versions)
 
-    def _tell_case_lists(self, relisted: Mapping[int, int]) -> None:
+    def _tell_case_lists(self, relisted: Mapping[int, Candidate]) -> None:
         """The payments of each case of which some became true, changed list or not, on the topic that other readers follow."""
         if not relisted:
             return
         for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
-            tell_case_list(self._facts, self._cases[case_no], payment_ids, relisted[case_no], self._moments[case_no])
+            order = relisted[case_no]
+            told_at = self._moments[case_no]
+            tell_case_list(self._facts, self._cases[case_no], payment_ids, order.message_no, told_at, by=order.order_id)

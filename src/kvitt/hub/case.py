@@ -41,6 +41,7 @@ class Case:
         self.audit_hash: bytes = bytes(row[9])
         self.last_at: datetime = row[10]
         self.unknown: list[str] = list(row[11])
+        self.contradictions: int = row[12]
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
@@ -56,8 +57,13 @@ class Case:
 
     @property
     def busy(self) -> bool:
-        """A new message has to wait: an order is open, or others wait already."""
-        return self.open_orders > 0 or self.waiting > 0
+        """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
+        return self.waiting > 0 or not self.may_go_on
+
+    @property
+    def may_go_on(self) -> bool:
+        """The next message may be derived: no order is open, and nothing that stands is contradicted."""
+        return self.open_orders == 0 and self.contradictions == 0
 
     def state(self) -> CaseState:
         """The case as the rules see it."""
@@ -80,11 +86,20 @@ class Case:
         self.person = self.person or person
         self.changed = True
 
+    def unknown_to_rail(self, area: Area, *, in_area: bool, at_all: bool) -> None:
+        """An order is no longer accepted: unless the rail knows the case by others in this area, or `at_all`, it does not any more."""
+        if not in_area:
+            self.areas.remove(area)
+        if not at_all:
+            self.person = None
+        self.changed = True
+
     def step(self) -> CaseStep:
         """The row to write back."""
         areas = ",".join(self.areas)
         counts = (self.orders_made, self.open_orders, self.waiting)
-        return CaseStep(self.case_no, self.person, areas, *counts, self.audit_seq, self.audit_hash, self.last_at, ",".join(self.unknown))
+        chain = (self.audit_seq, self.audit_hash, self.last_at)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""

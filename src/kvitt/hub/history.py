@@ -31,6 +31,8 @@ class Happening(StrEnum):
     RECEIVED = "received"
     ACTED = "acted"
     RECEIPTED = "receipted"
+    CONTRADICTED = "contradicted"
+    RESOLVED = "resolved"
     NOTED = "noted"
     SIMULATED = "simulated"
     ORDERED = "ordered"
@@ -98,6 +100,21 @@ class ReceiptOfCase(Struct, frozen=True):
     body: bytes
 
 
+class ContradictionOfCase(Struct, frozen=True):
+    """What a receipt said against what stood of an order; the last five are None as long as nobody has resolved it."""
+
+    order_id: str
+    receipt_no: int
+    ours: str
+    rails: str
+    found_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+    resolved_by: str | None
+    approved_by: str | None
+    reason: str | None
+
+
 class Told(Struct, frozen=True):
     """One status that a sender was told; `relayed_at` is None until it is out."""
 
@@ -152,6 +169,7 @@ class CaseHistory(Struct, frozen=True):
     messages: tuple[MessageOfCase, ...]
     orders: tuple[OrderOfCase, ...]
     receipts: tuple[ReceiptOfCase, ...]
+    contradictions: tuple[ContradictionOfCase, ...]
     told: tuple[Told, ...]
     events: tuple[Event, ...]
     accepted: tuple[PaymentOfCase, ...]
@@ -159,7 +177,7 @@ class CaseHistory(Struct, frozen=True):
 
     @property
     def waiting(self) -> tuple[MessageOfCase, ...]:
-        """The messages that wait behind an open order, in the order in which they will be handled."""
+        """The messages that wait behind an open order or a contradiction, in the order in which they will be handled."""
         return tuple(message for message in self.messages if message.state == "waiting")
 
 
@@ -185,6 +203,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
     orders = tuple(OrderOfCase(*(*row[:6], separated(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
+    contradictions = tuple(ContradictionOfCase(*row) for row in rows(_SQL.contradictions))
     answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)
     told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
     payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
@@ -196,6 +215,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
         *_of_messages(messages),
         *_of_orders(orders),
         *_of_receipts(receipts),
+        *_of_contradictions(contradictions, orders),
         *_of_told(told),
     )
     events = sorted(happened, key=lambda event: (event.at, _ORDER[event.what]))
@@ -209,6 +229,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
         messages=messages,
         orders=orders,
         receipts=receipts,
+        contradictions=contradictions,
         told=told,
         events=tuple(events),
         accepted=tuple(each for state, each in payments if state == "accepted"),
@@ -283,6 +304,17 @@ def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
     for each in receipts:
         text = f"receipt {each.receipt_no} with severity {each.grade or 'none'}: {each.outcome}"
         yield Event(each.received_at, Happening.RECEIPTED, text, None, each.order_id, each.receipt_no)
+
+
+def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+    numbers = {order.order_id: order.number for order in orders}
+    for each in contradictions:
+        what = f"order {numbers.get(each.order_id)} stands as {each.ours}, and the rail says {each.rails}"
+        yield Event(each.found_at, Happening.CONTRADICTED, what, None, each.order_id, each.receipt_no)
+        if each.resolved_at is not None:
+            who = f"{each.resolved_by} and {each.approved_by}: {each.reason}"
+            what = f"the rail's word about order {numbers.get(each.order_id)}" if each.resolution == "adopted" else "what stands"
+            yield Event(each.resolved_at, Happening.RESOLVED, f"{each.resolution} {what}, by {who}", None, each.order_id, each.receipt_no)
 
 
 def _of_told(told: Sequence[Told]) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
-from kvitt.hub.case import Case, load_cases
+from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.dialects import receipt_of, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import BY_HAND, Verdict
@@ -84,6 +84,8 @@ class OpenOrder(Struct, frozen=True):
     held_for: tuple[HoldReason, ...]
     made_at: datetime
     message_no: int
+    rail_says: str | None = None
+    """What a receipt says against the state, until two people have resolved it."""
 
 
 class UnknownPayment(Struct, frozen=True):
@@ -174,8 +176,12 @@ class Operate:
         return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
 
     def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
-        """Orders that wait for a person, newest first: held ones, and those in doubt."""
-        found = [*self.orders([OrderState.READY], held_only=True, limit=limit), *self.orders([OrderState.UNKNOWN], limit=limit)]
+        """Orders that wait for a person, newest first: held ones, those in doubt, and those that the rail contradicts."""
+        found = [
+            *self.orders([OrderState.READY], held_only=True, limit=limit),
+            *self.orders([OrderState.UNKNOWN], limit=limit),
+            *self._listed(_SQL.list_contradicted_orders, {"limit": limit}),
+        ]
         return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
 
     def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
@@ -290,19 +296,46 @@ class Operate:
         """What imports found and did not learn, case by case."""
         return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> Verdict:
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
 
-        Raises NeedsSecondPerson, OrderNotFound.
+        Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
         """
         operator.need_second_person()
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
-            scheme, _, _, xml = self._find(cursor, order_id)
-            note(cursor, self._clock(), "decide accepted" if accepted else "decide rejected", operator, order_id)
-        echo = receipt_xml.decode(xml)
-        grade = Grade.OK if accepted else Grade.REJECTED
-        receipt = Receipt(
-            Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", f"Avgjort av operatør: {operator.reason}"
-        )
-        body = receipt_of(scheme, xml, receipt)
-        return Settle(self._connection, self._clock)([RawReceipt(f"{BY_HAND}{uuid.uuid4()}", body, by_hand=True)])[0]
+            scheme, case_id, _, xml = self._find(cursor, order_id)
+            lock_cases(cursor, [(scheme, case_id)])
+            self._refuse_to_decide(cursor, order_id)
+            booked = Settle(self._connection, self._clock).within(cursor, _word(scheme, xml, accepted=accepted, operator=operator))
+            if booked.verdicts != [Verdict.ACCEPTED if accepted else Verdict.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
+            note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
+        booked.tell()
+
+    def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
+        """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
+        row = cursor.execute(_SQL.standing_of_order, (order_id,)).fetchone()
+        assert row is not None, "orders are never deleted"
+        state, may_have_left, contradicted = row
+        if state == OrderState.READY and not may_have_left:
+            raise NotInThatState(
+                f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
+            )
+        if state == OrderState.WITHDRAWN:
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+        if state in (OrderState.ACCEPTED, OrderState.REJECTED):
+            then = (
+                "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"
+                if contradicted
+                else "only a receipt of the rail that says otherwise opens it again"
+            )
+            raise NotInThatState(f"order {order_id} is {state} already: {then}")
+
+
+def _word(scheme: Scheme, xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+    """An operator's word about an order, in the form of the rail's."""
+    echo = receipt_xml.decode(xml)
+    grade = Grade.OK if accepted else Grade.REJECTED
+    said = f"Avgjort av operatør: {operator.reason}"
+    receipt = Receipt(Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", said)
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", receipt_of(scheme, xml, receipt), by_hand=True)

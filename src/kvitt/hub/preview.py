@@ -21,7 +21,8 @@ _SQL = load("preview")
 class Preview(Struct, frozen=True):
     """What a message would lead to: a refusal, or orders (none: nothing differs) and the payments that would then hold.
 
-    `waits`: the case has an order without a receipt, so the message would wait, and be compared with what is accepted by then.
+    `waits`: the case has an order without a receipt, so the message would wait, and be compared with what is accepted by then. It also
+    waits while the case is `contradicted`: a receipt of the rail says otherwise than what stands.
     """
 
     scheme: Scheme
@@ -31,6 +32,7 @@ class Preview(Struct, frozen=True):
     before: tuple[Payment, ...]
     after: tuple[Payment, ...]
     waits: bool
+    contradicted: bool = False
 
 
 def preview(connection: Connection, scheme: Scheme, key: bytes, body: bytes, now: datetime) -> Preview:
@@ -50,12 +52,13 @@ def preview(connection: Connection, scheme: Scheme, key: bytes, body: bytes, now
         case = _load(connection, reading)
     before = tuple(case.payments.values()) if case else ()
     derived = derive(reading.claims, case.state() if case else NEW_CASE, oslo(now))
-    case_id, waits = reading.claims.decision.case_id, bool(case and case.busy)
+    case_id = reading.claims.decision.case_id
+    waits, contradicted = bool(case and case.busy), bool(case and case.contradictions)
     if isinstance(derived, Refusal):
-        return Preview(scheme, case_id, derived, (), before, before, waits)
+        return Preview(scheme, case_id, derived, (), before, before, waits, contradicted)
     for order in derived:
         order_xml.validate(order_xml.encode(order))
-    return Preview(scheme, case_id, None, derived, before, _after(before, derived), waits)
+    return Preview(scheme, case_id, None, derived, before, _after(before, derived), waits, contradicted)
 
 
 def _load(connection: Connection, reading: Reading) -> Case | None:

@@ -13,6 +13,7 @@ ORDER_EXISTS = "Oppdraget finnes fra før"
 BY_HAND = "operator-"
 """How the message ids of receipts begin that are an operator's word; the store and `kvitt check` know them by it."""
 _SETTLED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED})
+_CLOSED = _SETTLED | {OrderState.WITHDRAWN}
 
 
 class Verdict(StrEnum):
@@ -46,6 +47,18 @@ class Candidate(Struct, frozen=True):
     """A receipt that was unclear has been told already."""
     told_under: bytes | None = None
     """The key of its records on the order topic; None: its sender's."""
+    contradicted: str | None = None
+    """What the rail last said against what stands, as long as that is open or two people kept what stands."""
+
+
+class Contradicted(Struct, frozen=True):
+    """An order of which a receipt of this transaction says otherwise than what stands: `ours` stands, `rails` is the rail's word."""
+
+    order: Candidate
+    receipt: Receipt
+    receipt_no: int
+    ours: OrderState
+    rails: OrderState
 
 
 class Settled(Struct, frozen=True):
@@ -72,29 +85,56 @@ def match(receipt: Receipt, candidates: Sequence[Candidate], states: dict[str, O
     the candidates' states with what this transaction has decided already.
     """
     stamped = [each for each in candidates if each.stamp == receipt.stamp]
-    still_open = [each for each in candidates if states.get(each.order_id, each.state) not in _SETTLED]
+    still_open = [each for each in candidates if states.get(each.order_id, each.state) not in _CLOSED]
     return (stamped or still_open or list(candidates) or [None])[-1]  # type: ignore[list-item]
 
 
-def verdict(receipt: Receipt, state: OrderState, in_doubt: bool, *, own_lines: bool = True) -> Verdict:
+def verdict(
+    receipt: Receipt,
+    state: OrderState,
+    in_doubt: bool,
+    *,
+    own_lines: bool = True,
+    by_hand: bool = False,
+    stamped: bool = True,
+    contradicted: str | None = None,
+) -> Verdict:
     """What the receipt does to an order in `state`. `in_doubt`: the order may have reached the rail more than once.
 
-    A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. A sender's
-    own ids (not `own_lines`) prove nothing, and neither does it that the order exists, when a copy may be on its way. An acceptance
-    of what was rejected changes nothing either, for later messages may stand on the rejection; but the rail may pay, so an operator
-    has to look.
+    A settled order stays as it is: what says otherwise contradicts, unless it says again what is `contradicted` already. One that was
+    taken back is contradicted by its acceptance alone, and only if the receipt is `stamped` as its own. `by_hand` is an operator's word,
+    of which only the severity counts.
     """
-    if state is OrderState.WITHDRAWN or (state is OrderState.READY and not in_doubt):
+    said = _said(receipt, in_doubt, own_lines=own_lines, by_hand=by_hand)
+    if state is OrderState.WITHDRAWN:
+        if said is not Verdict.ACCEPTED or not stamped:
+            return Verdict.UNMATCHED
+        return Verdict.REPEAT if contradicted == said else Verdict.CONTRADICTS
+    if state is OrderState.READY and not in_doubt:
         return Verdict.UNMATCHED
-    if state is OrderState.REJECTED and receipt.grade in (Grade.OK, Grade.WARNING):
-        return Verdict.CONTRADICTS
     if state in _SETTLED:
-        return Verdict.REPEAT
+        other = said in (Verdict.ACCEPTED, Verdict.REJECTED) and said not in (state.value, contradicted)
+        # Once an order is accepted, "exists already" is the answer to a copy of it.
+        return Verdict.CONTRADICTS if other and not (state is OrderState.ACCEPTED and _exists(receipt)) else Verdict.REPEAT
+    return said
+
+
+def _exists(receipt: Receipt) -> bool:
+    return ORDER_EXISTS in receipt.text or LINE_EXISTS in receipt.text
+
+
+def _said(receipt: Receipt, in_doubt: bool, *, own_lines: bool, by_hand: bool) -> Verdict:
+    """What a receipt says of an order by itself.
+
+    A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. A sender's
+    own ids (not `own_lines`) prove nothing, and neither does it that the order exists, when a copy may be on its way.
+    """
     if receipt.grade in (Grade.OK, Grade.WARNING):
         return Verdict.ACCEPTED
     if receipt.grade is Grade.UNKNOWN:
         return Verdict.UNCLEAR
+    if by_hand:
+        return Verdict.REJECTED
     if own_lines and LINE_EXISTS in receipt.text:
         return Verdict.ACCEPTED
-    exists = ORDER_EXISTS in receipt.text or LINE_EXISTS in receipt.text
-    return Verdict.UNCLEAR if in_doubt and exists else Verdict.REJECTED
+    return Verdict.UNCLEAR if in_doubt and _exists(receipt) else Verdict.REJECTED

@@ -13,12 +13,13 @@ from kvitt.errors import UnreadableReceipt
 from kvitt.hub import journal
 from kvitt.hub.books import Books
 from kvitt.hub.case import lock_cases
+from kvitt.hub.contradiction import open_contradictions
 from kvitt.hub.crash import reached
 from kvitt.hub.desk import lines_digest
 from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.tell import tell_raw_receipt
-from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
+from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Receipt
@@ -94,24 +95,33 @@ class Settle:
 
     def _transact(self, batch: Sequence[_Read]) -> list[Verdict]:
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            keys = [key for each in batch if (key := each.case_key)]
-            cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
-            now = self._clock()
-            numbers = _store_raw(cursor, batch, now)
-            facts = Facts()
-            self._copy(facts, batch, numbers, now)
-            ruled = _rule(cursor, batch, numbers)
-            books = Books(cursor, facts, {case.case_no: case for case in cases.values()}, now)
-            books.settle(ruled.settled)
-            _close_receipts(cursor, ruled.closed)
-            let_in(cursor, facts, cases, now)
-            facts.cases = [case.step() for case in cases.values() if case.changed]
-            with self._connection.pipeline():
-                facts.write(cursor)
+            booked = self._book(cursor, batch)
             reached("settle.before_commit")
         reached("settle.after_commit")
-        journal.settled(ruled.verdicts, [(each.order.order_id, each.order.area, each.verdict) for each in ruled.settled], facts)
-        return ruled.verdicts
+        booked.tell()
+        return booked.verdicts
+
+    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
+        """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
+        return self._book(cursor, [_read(raw)])
+
+    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> "Booked":
+        keys = [key for each in batch if (key := each.case_key)]
+        cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
+        now = self._clock()
+        numbers = _store_raw(cursor, batch, now)
+        by_number = {case.case_no: case for case in cases.values()}
+        facts = Facts()
+        self._copy(facts, batch, numbers, now)
+        ruled = _rule(cursor, batch, numbers)
+        Books(cursor, facts, by_number, now).settle(ruled.settled)
+        open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
+        _close_receipts(cursor, ruled.closed)
+        let_in(cursor, facts, cases, now)
+        facts.cases = [case.step() for case in cases.values() if case.changed]
+        with cursor.connection.pipeline():
+            facts.write(cursor)
+        return Booked(ruled.verdicts, ruled.settled, facts, now)
 
     def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """The rapid hears every receipt of its own as it came, before anything is made of it."""
@@ -133,9 +143,23 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
     return [stored.pop((each.raw.message_id, each.digest), None) for each in batch]
 
 
+class Booked(Struct, frozen=True):
+    """What receipts have done in a transaction that may still be open; `tell` it once that has committed."""
+
+    verdicts: list[Verdict]
+    settled: list[Settled]
+    facts: Facts
+    at: datetime
+
+    def tell(self) -> None:
+        """Writes it to the log and counts it."""
+        journal.settled(self.verdicts, [(each.order.order_id, each.order.area, each.verdict) for each in self.settled], self.facts)
+
+
 class _Ruled(Struct):
     verdicts: list[Verdict]
     settled: list[Settled]
+    contradicted: list[Contradicted]
     closed: list[tuple[int, str | None, str | None, str, str]]
 
 
@@ -149,32 +173,15 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     if asked:
         columns = [list(column) for column in zip(*asked, strict=True)]
         for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
-            found.setdefault(row[0], []).append(
-                Candidate(
-                    row[1],
-                    row[2],
-                    row[3],
-                    row[4],
-                    row[5],
-                    OrderState(row[6]),
-                    row[7],
-                    row[8],
-                    bytes(row[9]),
-                    row[10],
-                    row[11],
-                    row[12],
-                    row[13],
-                )
-            )
+            found.setdefault(row[0], []).append(Candidate(*(*row[1:6], OrderState(row[6]), row[7], row[8], bytes(row[9]), *row[10:])))
     return found
 
 
 def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     candidates = _candidates(cursor, batch)
-    states: dict[str, OrderState] = {}
-    settled: dict[str, Settled] = {}
-    ruled = _Ruled([], [], [])
+    ruling = _Ruling()
+    ruled = _Ruled([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
             ruled.verdicts.append(Verdict.REPEAT)
@@ -184,22 +191,47 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
             ruled.verdicts.append(Verdict.UNREADABLE)
             ruled.closed.append((number, None, None, Verdict.UNREADABLE.value, each.reason))
             continue
-        order = match(each.receipt, candidates.get(index, ()), states)
-        decided = Verdict.UNMATCHED
-        if order is not None:
-            state = states.get(order.order_id, order.state)
-            own_lines = not is_forwarded(AREAS[each.receipt.area].scheme)
-            decided = verdict(each.receipt, state, in_doubt=order.doubtful or state is OrderState.UNKNOWN, own_lines=own_lines)
-            if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
-                states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
-                settled[order.order_id] = Settled(order, each.receipt, number, decided, each.raw.body, each.raw.by_hand)
+        order = match(each.receipt, candidates.get(index, ()), ruling.states)
+        decided = ruling.decide(each.raw, each.receipt, number, order) if order else Verdict.UNMATCHED
         if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR, Verdict.CONTRADICTS):
-            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade.name)
+            about = {"order_id": order.order_id, "area": order.area} if order else {}
+            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade.name, **about)
         ruled.verdicts.append(decided)
         grade = each.receipt.grade_text
         ruled.closed.append((number, order.order_id if order else None, grade, decided.value, each.receipt.text))
-    ruled.settled = list(settled.values())
+    ruled.settled, ruled.contradicted = list(ruling.settled.values()), ruling.contradicted
     return ruled
+
+
+class _Ruling:
+    """What the receipts of one batch have decided so far."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, OrderState] = {}
+        self.settled: dict[str, Settled] = {}
+        self.contradicted: list[Contradicted] = []
+        self._words: dict[str, str] = {}
+
+    def decide(self, raw: RawReceipt, receipt: Receipt, number: int, order: Candidate) -> Verdict:
+        """What a receipt makes of the order that it answers, after those before it."""
+        state = self.states.get(order.order_id, order.state)
+        decided = verdict(
+            receipt,
+            state,
+            in_doubt=order.doubtful or state is OrderState.UNKNOWN,
+            own_lines=not is_forwarded(AREAS[receipt.area].scheme),
+            by_hand=raw.by_hand,
+            stamped=order.stamp == receipt.stamp,
+            contradicted=self._words.get(order.order_id, order.contradicted),
+        )
+        if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
+            self.states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
+            self.settled[order.order_id] = Settled(order, receipt, number, decided, raw.body, raw.by_hand)
+        elif decided is Verdict.CONTRADICTS:
+            rails = OrderState.REJECTED if state is OrderState.ACCEPTED else OrderState.ACCEPTED
+            self._words[order.order_id] = rails.value
+            self.contradicted.append(Contradicted(order, receipt, number, state, rails))
+        return decided
 
 
 def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[tuple[int, str | None, str | None, str, str]]) -> None:

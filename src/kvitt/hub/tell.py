@@ -81,37 +81,44 @@ class Teller:
         """That all orders of the message are with the rail."""
         self.status(Answer(Status.WITH_RAIL, details), self._event("with rail"))
 
-    def receipt(self, order: Candidate, receipt: Receipt, versions: Sequence[tuple[str, int]], mark: str = "", *, accepted: bool) -> None:
+    def receipt(
+        self,
+        order: Candidate,
+        receipt: Receipt,
+        versions: Sequence[tuple[str, int]],
+        mark: str = "",
+        *,
+        accepted: bool,
+        again: str = "",
+    ) -> None:
         """The order with its receipt under the key of the order, then the payments, if it made them true, by reference.
 
         `versions` are those of the order, as they stand in it: whatever the receipt says, its record names them as the order's does.
+        `again` tells the events of payments apart that were told of this order before.
         """
         uids = ",".join(payment_id for payment_id, _ in versions)
         headers = topics.encode_headers([*self._carried, ("uids", uids)])
         event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}{mark}")
         self._tell(topics.ORDERS, order.told_under or self._key, receipted(order.xml, receipt), headers, event)
         for payment_id, version in versions if accepted else ():
-            event = event_id(OrderId(order.order_id), f"payment {payment_id}")
-            row = OutboxRow(
-                topics.PAYMENTS,
-                payment_id.encode(),
-                None,
-                self._plain,
-                event,
-                self._message.message_no,
-                None,
-                self._now,
-                order.case_no,
-                payment_id,
-                version,
-            )
-            self._facts.outbox.append(row)
+            self._payment(order, payment_id, version, again)
+
+    def fallen(self, order: Candidate, payments: Sequence[tuple[str, int | None]], again: str) -> None:
+        """The payments of an order that is true no more: the version that holds in its place, by reference, or nothing, as a tombstone."""
+        for payment_id, version in payments:
+            self._payment(order, payment_id, version, again)
+
+    def _payment(self, order: Candidate, payment_id: str, version: int | None, again: str) -> None:
+        event = event_id(OrderId(order.order_id), f"payment {payment_id}{again}")
+        whose = (None, None, None) if version is None else (order.case_no, payment_id, version)
+        message_no, key = self._message.message_no, payment_id.encode()
+        self._facts.outbox.append(OutboxRow(topics.PAYMENTS, key, None, self._plain, event, message_no, None, self._now, *whose))
 
 
-def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime) -> None:
-    """The ids of a case's living payments, under the case's own key (helved_stream §1.2)."""
+def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime, *, by: str) -> None:
+    """The ids of a case's living payments, under the case's own key (helved_stream §1.2); `by` names what was settled, and how often."""
     key = cases.encode_key(CaseId(case.case_id), case.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])
-    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}\0{','.join(payment_ids)}")
+    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}\0{','.join(payment_ids)}\0{by}")
     headers = topics.encode_headers([("fagsystem", case.scheme.value)])
     facts.outbox.append(OutboxRow(topics.CASES, key, value, headers, event, message_no, None, now))

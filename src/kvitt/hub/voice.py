@@ -7,6 +7,7 @@ will be told once its last order is settled.
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import reduce
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
@@ -17,7 +18,7 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.rules.answers import Answer, Details, Grade, Status, with_outcome, without_outcomes
+from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
 from kvitt.rules.receipts import answer_to
@@ -25,6 +26,8 @@ from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.values import Area, OrderId, Scheme
 from kvitt.wire import status
 
+CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
+"""Stands with an answer that replaces an earlier one."""
 Versions = Sequence[tuple[str, int]]
 """The payments of an order as they stand in it, as (payment id, version); true once it is accepted."""
 
@@ -53,6 +56,32 @@ class Asked:
         self.order: Forwarded | None = None
 
 
+class Outcome(Struct, frozen=True):
+    """What became of the order of a message in one area; `receipt` is None for one that was taken back."""
+
+    area: Area
+    accepted: bool
+    receipt: Receipt | None
+
+
+class Correction(Struct, frozen=True):
+    """What adopting the rail's word changes of an order: its versions, as they stand in it, become true, or they fall.
+
+    `fallen` names the versions that hold again in the place of those that fell, None where there is none; `outcomes` are those of all
+    orders of the message as they are now.
+    """
+
+    settled: Settled
+    versions: Versions
+    fallen: Sequence[tuple[str, int | None]]
+    outcomes: Sequence[Outcome]
+
+    @property
+    def mark(self) -> str:
+        """What tells its events apart from those that told otherwise before."""
+        return f" corrected {self.settled.receipt_no}"
+
+
 class Voice(Protocol):
     """What a dialect says about one message at one moment."""
 
@@ -74,16 +103,19 @@ class Voice(Protocol):
     def withdrawn(self, order_id: str, area: Area, *, last: bool) -> bytes:
         """The answer when an operator took the order of an area back; it is told if that was the `last` open one."""
 
+    def corrected(self, correction: Correction) -> bytes:
+        """Tells anew what was told otherwise: the order with the rail's word, payments, the final answer; gives that answer."""
+
 
 _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
 _SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 
 
-def answer_for(settled: Settled, details: Details) -> Answer:
+def answer_for(accepted: bool, receipt: Receipt, details: Details) -> Answer:
     """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
-    if settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING):
+    if accepted and receipt.grade not in (Grade.OK, Grade.WARNING):
         return Answer(Status.OK, details)
-    return answer_to(settled.receipt, details)
+    return answer_to(receipt, details)
 
 
 def worse(one: Answer, other: Answer) -> Answer:
@@ -117,7 +149,7 @@ class StatusVoice:
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
         """The worse one of both answers; of several areas it says which are paid."""
         self._so_far = status.decode(so_far)
-        return self._weighed(answer_for(settled, self._details), Area(settled.order.area))
+        return self._weighed(self._answer(settled), Area(settled.order.area))
 
     def _weighed(self, answer: Answer, area: Area) -> bytes:
         """The answer so far, made worse or not by what became of the order of an area."""
@@ -127,9 +159,8 @@ class StatusVoice:
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
-        details = with_outcome(self._details, Area(settled.order.area), None)
-        event = event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}")
-        self._teller.status(told_apart(answer_for(settled, details)), event)
+        answer = replace(self._answer(settled), details=with_outcome(self._details, Area(settled.order.area), None))
+        self._teller.status(told_apart(answer), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
         return None
 
     def final(self, answer: bytes, order_id: str) -> None:
@@ -142,6 +173,25 @@ class StatusVoice:
         if last:
             self._teller.status(self._so_far, named_withdrawal(order_id))
         return value
+
+    def corrected(self, correction: Correction) -> bytes:
+        """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
+        settled, mark = correction.settled, correction.mark
+        accepted = settled.verdict is Verdict.ACCEPTED
+        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, accepted=accepted, again=mark)
+        self._teller.fallen(settled.order, correction.fallen, mark)
+        answers = [(each.area, self._outcome(each)) for each in correction.outcomes]
+        details = reduce(lambda so_far, one: with_outcome(so_far, one[0], one[1].status), answers, self._details)
+        answer = told_apart(replace(reduce(worse, [each for _, each in answers]), details=details))
+        return self._teller.status(answer, event_id(OrderId(settled.order.order_id), f"answer{mark}"), CORRECTED)
+
+    def _answer(self, settled: Settled) -> Answer:
+        return answer_for(settled.verdict is Verdict.ACCEPTED, settled.receipt, self._details)
+
+    def _outcome(self, outcome: Outcome) -> Answer:
+        if outcome.receipt is None:
+            return Answer(Status.FAILED, self._details, WITHDRAWN)
+        return answer_for(outcome.accepted, outcome.receipt, self._details)
 
 
 def told_apart(answer: Answer) -> Answer:

@@ -32,9 +32,9 @@ class _Queued(NamedTuple):
 def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
 
-    `now` was read under their locks.
+    `now` was read under their locks. Of a case that is contradicted nothing is derived.
     """
-    free = {case.case_no: case for case in cases.values() if case.waiting and not case.open_orders}
+    free = {case.case_no: case for case in cases.values() if case.waiting and case.may_go_on}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
@@ -46,11 +46,11 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
         find_elsewhere(cursor, cases, [each.reading for each in queued])
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
-            if not case.open_orders:
+            if case.may_go_on:
                 _handle(case, each, facts, case.moment(now))
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
-        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and not case.open_orders}
+        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
 def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime) -> None:

@@ -44,15 +44,19 @@ class Alarm(Struct, frozen=True):
 
 
 class ListedAlarm(Struct, frozen=True):
-    """An alarm as operators see it, with the state that its order has now."""
+    """An alarm as operators see it, with the state that its order has now.
+
+    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order. Each kind has numbers of its own.
+    """
 
     alarm_no: int
+    kind: str
     order_id: str
     scheme: str
     case_id: str
     area: str
     state: str
-    sent_at: datetime
+    sent_at: datetime | None
     raised_at: datetime
     cleared_at: datetime | None
 

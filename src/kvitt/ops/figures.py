@@ -71,6 +71,8 @@ class Figures(Struct, frozen=True):
     untold_since: datetime | None
     late: Sequence[Late]
     dead_letters: int
+    contradictions: int
+    contradicted_since: datetime | None
     receipts: Mapping[str, int]
     stopped_areas: Sequence[str]
     lag: Sequence[TopicLag]
@@ -82,6 +84,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
     names = [*(name for name, _ in AGES), OLDER]
     ((untold, untold_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
     ((dead_letters,),) = connection.execute(_SQL.open_dead_letters).fetchall()
+    ((contradictions, contradicted_since),) = connection.execute(_SQL.open_contradictions).fetchall()
     lag = connection.execute(_SQL.log_lag, {"topics": list(SCHEME_OF_SOURCE)}).fetchall() if embedded_log else []
     return Figures(
         now,
@@ -91,6 +94,8 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
         untold_since,
         [Late(*row) for row in connection.execute(_SQL.standing_alarms)],
         dead_letters,
+        contradictions,
+        contradicted_since,
         dict(connection.execute(_SQL.open_receipts).fetchall()),
         [row[0] for row in connection.execute(_SQL.stopped_areas)],
         [TopicLag(*row) for row in lag],

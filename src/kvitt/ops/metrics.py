@@ -143,6 +143,10 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     waited = _seconds(figures, [figures.untold_since] if figures.untold_since else [])
     yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not told yet", waited)
     yield _gauge("kvitt_open_dead_letters", "Dead letters that wait for an operator", figures.dead_letters)
+    said = "Orders of which a receipt says otherwise than what stands; their cases wait for two people"
+    yield _gauge("kvitt_open_contradictions", said, figures.contradictions)
+    since = _seconds(figures, [figures.contradicted_since] if figures.contradicted_since else [])
+    yield _gauge("kvitt_open_contradictions_oldest_seconds", "How long the oldest of them has stood", since)
     receipts = GaugeMetricFamily("kvitt_open_receipts", "Receipts that settled nothing and wait for an operator", labels=("outcome",))
     for outcome in sorted({*_ODD, *figures.receipts}):
         receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))

@@ -60,3 +60,17 @@ MESSAGE_ARCS: Mapping[MessageState, frozenset[MessageState]] = {
 }
 OPEN_ORDER = frozenset({OrderState.READY, OrderState.SENDING, OrderState.SENT, OrderState.UNKNOWN})
 """While a case has an order in one of these states, its next message waits."""
+
+ORDER_TURNS: Mapping[OrderState, frozenset[OrderState]] = {
+    OrderState.ACCEPTED: frozenset({OrderState.REJECTED}),
+    OrderState.REJECTED: frozenset({OrderState.ACCEPTED}),
+    OrderState.WITHDRAWN: frozenset({OrderState.ACCEPTED}),
+}
+"""Arcs that two people alone may take, and only to what a receipt of the rail says against what stands (design §12)."""
+PAYMENT_TURNS: Mapping[PaymentState, frozenset[PaymentState]] = {
+    PaymentState.ACCEPTED: frozenset({PaymentState.DROPPED}),
+    PaymentState.DROPPED: frozenset({PaymentState.ACCEPTED}),
+}
+"""With the order that they belong to, when it is turned."""
+MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DERIVED: frozenset({MessageState.WAITING})}
+"""When its orders, which have not left, are taken back to be derived against what an order was turned to."""

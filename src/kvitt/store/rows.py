@@ -175,6 +175,7 @@ class CaseStep(Row, frozen=True):
     audit_hash: bytes
     last_at: datetime
     unknown: str
+    contradictions: int = 0
 
 
 class DeadLetterRow(Row, frozen=True):

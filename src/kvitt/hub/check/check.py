@@ -40,6 +40,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.needs_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.TOLD, SQL.receipts_without_copy),
+    (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
     (Kind.CASE, SQL.imports_not_as_noted),
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),

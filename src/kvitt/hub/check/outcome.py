@@ -2,21 +2,23 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.hub.check.earlier import says_the_same
-from kvitt.hub.check.replay import MadeOrder, Replay
+from kvitt.hub.check.made import MadeContradiction, MadeOrder
+from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredOrder, StoredReceipt
 from kvitt.hub.ruling import Verdict
-from kvitt.rules.holds import joined, separated, without_releasable
+from kvitt.rules.holds import IN_CONTRADICTION, joined, separated, without_releasable
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState
-from kvitt.store.rows import LineRow
+from kvitt.store.rows import LineRow, OrderRow
 
 _SETTLING = frozenset({Verdict.ACCEPTED, Verdict.REJECTED})
-_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting")
+_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting", "contradictions")
 
 
 def compare(replay: Replay) -> None:
@@ -29,6 +31,7 @@ def compare(replay: Replay) -> None:
     outcome.needs()
     outcome.payments()
     outcome.receipts()
+    outcome.contradictions()
 
 
 def unequal(made: Struct, stored: Struct) -> str:
@@ -46,13 +49,14 @@ class _Outcome:
 
     def case(self) -> None:
         made = self._replay.case
-        gives = (made.person, [str(area) for area in made.areas], made.orders_made, made.open_orders, made.waiting)
-        for name, given, stored in zip(_OF_A_CASE, gives, self._stored.head[3:8], strict=True):
+        gives = (made.person, [str(area) for area in made.areas], made.orders_made, made.open_orders, made.waiting, made.contradictions)
+        stands = (*self._stored.head[3:8], self._stored.head[10])
+        for name, given, stored in zip(_OF_A_CASE, gives, stands, strict=True):
             if given != stored:
                 self._differs(Kind.CASE, name, "is not what the case's history gives")
-        if made.unknown != list(self._stored.head[10]):
+        if made.unknown != list(self._stored.head[11]):
             self._differs(Kind.CASE, "unknown", "is not what the case's history gives")
-        if made.waiting and not made.open_orders:
+        if made.waiting and made.may_go_on:
             self._differs(Kind.STUCK, "waiting", f"{made.waiting} messages wait behind no open order")
 
     def messages(self) -> None:
@@ -88,9 +92,7 @@ class _Outcome:
             if order_id not in made:
                 self._differs(Kind.ORDER, order_id, "is in no entry of the audit chain")
                 continue
-            given = made[order_id].made
-            if order_id in self._replay.released and stored.made.held_for != given.held_for:
-                given = replace(given, held_for=joined(without_releasable(separated(given.held_for))))
+            given = self._held(made[order_id], stored)
             if stored.made != given:
                 self._differs(Kind.ORDER, order_id, f"differs in {unequal(given, stored.made)}")
             if stored.resends != self._replay.resent.get(order_id, 0):
@@ -99,11 +101,22 @@ class _Outcome:
         for order_id in made.keys() - self._stored.orders.keys():
             self._differs(Kind.ORDER, order_id, "is missing")
 
+    def _held(self, made: MadeOrder, stored: StoredOrder) -> OrderRow:
+        """The order with what holds it now: what held it when it was made, unless that was released, and what contradicts its case."""
+        reasons = separated(made.made.held_for)
+        contradicted = (IN_CONTRADICTION,) if made.in_contradiction else ()
+        given = replace(made.made, held_for=joined((*reasons, *contradicted)))
+        if made.made.order_id in self._replay.released and stored.made.held_for != given.held_for:
+            return replace(given, held_for=joined((*without_releasable(reasons), *contradicted)))
+        return given
+
     def _progress(self, made: MadeOrder, stored: StoredOrder) -> None:
         """An order without a settling receipt may be anywhere on its way; one with is where the receipt has put it."""
         order_id, entry = stored.made.order_id, made.settled_by
         if stored.decided_by_hand != made.by_hand:
             self._differs(Kind.ORDER, order_id, "is not said to be decided by whoever decided it")
+        if stored.taken_back != made.taken_back:
+            self._differs(Kind.ORDER, order_id, "is not said to be taken back as it was")
         if made.state in OPEN_ORDER:
             if stored.state not in OPEN_ORDER:
                 self._differs(Kind.ORDER, order_id, f"is {stored.state}, and no receipt says so")
@@ -172,11 +185,30 @@ class _Outcome:
 
     def _outcome(self, number: int, stored: StoredReceipt) -> None:
         order = self._replay.orders.get(stored.order_id or "")
-        entry = order.settled_by if order else None
-        settled_it = order is not None and entry is not None and entry.receipt_no == number
-        if stored.outcome in _SETTLING and not (settled_it and order is not None and order.state == stored.outcome):
+        ruled = order.ruled.get(number) if order else None
+        contradicts = any(each.receipt_no == number for each in self._replay.contradictions)
+        if stored.outcome in _SETTLING and ruled != stored.outcome:
             self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and its order was not settled by it")
-        elif stored.outcome not in (*_SETTLING, Verdict.UNCLEAR) and number in self._replay.ruled:
+        elif stored.outcome not in (*_SETTLING, Verdict.UNCLEAR) and ruled is not None:
             self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and its order was settled by it")
+        elif contradicts != (stored.outcome == Verdict.CONTRADICTS):
+            self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and {'contradicts' if contradicts else 'no entry says'} what stood")
         elif stored.outcome == Verdict.REPEAT and (order is None or order.state in OPEN_ORDER):
             self._differs(Kind.RECEIPT, number, "repeats what never was answered")
+
+    def contradictions(self) -> None:
+        """Who resolved them and why is compared with the operators' chain, over all cases at once."""
+        made = {(each.order_id, each.receipt_no): each for each in self._replay.contradictions}
+        for stored in self._stored.contradictions:
+            given = made.pop((stored.order_id, stored.receipt_no), None)
+            if given is None:
+                self._differs(Kind.CONTRADICTION, stored.order_id, "contradicts what stood, and no entry says so")
+            elif _standing(given) != (stored.ours, stored.rails, stored.found_at, stored.resolution, stored.resolved_at):
+                self._differs(Kind.CONTRADICTION, stored.order_id, "is not what the case's history makes it")
+        for order_id, _ in made:
+            self._differs(Kind.CONTRADICTION, order_id, "is missing")
+
+
+def _standing(made: MadeContradiction) -> tuple[str, str, datetime, str | None, datetime | None]:
+    end = made.resolution
+    return made.ours.value, made.rails.value, made.found_at, end.what if end else None, end.at if end else None

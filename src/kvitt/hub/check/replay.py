@@ -3,7 +3,7 @@
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -12,10 +12,12 @@ from kvitt.errors import Undecodable, UnreadableReceipt
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
+from kvitt.hub.check.contradicted import CONTRADICTING
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.earlier import says_the_same
 from kvitt.hub.check.handling import Elsewhere, agrees, repeated
 from kvitt.hub.check.imports import taken_over
+from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.desk import lines_digest
@@ -35,26 +37,6 @@ from kvitt.wire import receipt_xml
 _VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
 _KNOWN = frozenset(What)
 _EVER = datetime.min.replace(tzinfo=UTC)
-VersionKey = tuple[str, int]
-
-
-class Version:
-    """A payment version of the replay."""
-
-    def __init__(self, made: PaymentRow) -> None:
-        self.made = made
-        self.state = PaymentState.PENDING
-        self.superseded = False
-
-
-class MadeOrder:
-    """An order of the replay. `state` is ready until an entry settles it or leaves it in doubt; sending is no entry of the chain."""
-
-    def __init__(self, made: OrderRow) -> None:
-        self.made = made
-        self.state = OrderState.READY
-        self.settled_by: AuditRow | None = None
-        self.by_hand = False
 
 
 class Replay:
@@ -66,7 +48,7 @@ class Replay:
         self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
-        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, []])
+        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -74,13 +56,13 @@ class Replay:
         self.needs: list[NeedRow] = []
         self.versions: dict[VersionKey, Version] = {}
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
-        self._by_order: dict[str, list[Version]] = {}
+        self.by_order: dict[str, list[Version]] = {}
         self._current: dict[str, Version] = {}
         self.told: list[OutboxRow] = []
         self.lists: dict[int, list[OutboxRow]] = {}
         self.receipts: dict[int, Receipt] = {}
-        self.ruled: set[int] = set()
-        self._last_handled = 0
+        self.contradictions: list[MadeContradiction] = []
+        self.last_handled = 0
 
     def run(self) -> None:
         """Replays all entries; differences are noted as they show."""
@@ -89,7 +71,7 @@ class Replay:
             self.case.audit_seq, self.case.audit_hash = entry.seq - 1, self.chain.hash
             self.chain.follow(entry)
             if entry.what not in _KNOWN:
-                self._differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+                self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
             elif entry.what == What.IMPORTED:
                 self._imported(entry)
             elif entry.what == What.LEFT_OUT:
@@ -98,13 +80,16 @@ class Replay:
                 self._forgotten(entry)
             elif entry.what == What.WITHDRAWN:
                 self._withdrawn(entry)
+            elif entry.what in CONTRADICTING:
+                CONTRADICTING[entry.what](self, entry)
             elif entry.what in _VERDICT:
                 self._settled(entry, _VERDICT[What(entry.what)])
             elif course := self._course(entry):
                 self._waiting(entry, course) if entry.what == What.WAITING else self._handled(entry, course)
         self.chain.end(self.stored.head[8], bytes(self.stored.head[9]))
 
-    def _differs(self, kind: Kind, subject: object, text: str) -> None:
+    def differs(self, kind: Kind, subject: object, text: str) -> None:
+        """Notes a difference of this case."""
         self.found.differs(kind, self.stored.case_no, subject, text)
 
     def _read_receipts(self) -> None:
@@ -112,20 +97,20 @@ class Replay:
             try:
                 self.receipts[receipt_no] = receipt_xml.decode(stored.body)
             except UnreadableReceipt:
-                self._differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
+                self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
     def _imported(self, entry: AuditRow) -> None:
         """The case as another hub left it: its first versions are true from the start, by no order of ours."""
         if entry is not self.stored.audit[0]:
-            self._differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
+            self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
             again = taken_over(self.stored, entry)
         except Undecodable:
-            self._differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
+            self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
         if not agrees(again.entry, entry):
-            self._differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
+            self.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
         self.case.person, self.case.areas, self.case.unknown = again.person, list(again.areas), list(again.unknown)
         for row in again.versions:
             version = self.versions[row.payment_id, row.version] = Version(row)
@@ -134,16 +119,16 @@ class Replay:
     def _left_out(self, entry: AuditRow) -> None:
         """The case that an import found and could not take over."""
         if entry is not self.stored.audit[0]:
-            self._differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
+            self.differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
         elif not agrees(left_out_entry(self.stored.case_no, entry.at), entry):
-            self._differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
+            self.differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
         self.case.unknown = [ALL]
 
     def _forgotten(self, entry: AuditRow) -> None:
         """An operator's word that the rail pays nothing of what was not taken over."""
         what = entry.note or ""
         if what not in self.case.unknown or entry.digest != digest(what.encode()):
-            self._differs(Kind.ENTRY, entry.seq, "forgets what was not unknown")
+            self.differs(Kind.ENTRY, entry.seq, "forgets what was not unknown")
         self.case.learnt([what])
 
     def _course(self, entry: AuditRow) -> Course | None:
@@ -152,21 +137,21 @@ class Replay:
         if number in self.courses:
             return self.courses[number]
         if number is None or number not in self.stored.messages:
-            self._differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
+            self.differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
             return None
         course = self.courses[number] = Course(self.stored.messages[number])
         if course.stored.received_at != entry.at:
-            self._differs(Kind.MESSAGE, number, "was not received when its first entry was written")
+            self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
         return course
 
     def _waiting(self, entry: AuditRow, course: Course) -> None:
         if not self.case.busy:
-            self._differs(Kind.ENTRY, entry.seq, "waits behind nothing")
+            self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         facts = Facts()
         desk_for(course.taken, facts, entry.at).wait(self.case, course.taken, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
-            self._differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
+            self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
         self.told.extend(facts.outbox)
         self.needs.extend(facts.needs)
 
@@ -174,16 +159,16 @@ class Replay:
         number = course.stored.message_no
         # On the rapid repeats and refusals are answered at once, whatever the case is busy with.
         in_turn = entry.what == What.ORDERED or not is_forwarded(self.case.scheme)
-        if in_turn and self.case.open_orders:
-            self._differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open")
-        if in_turn and number <= self._last_handled:
-            self._differs(Kind.ENTRY, entry.seq, "was handled after a later message")
-        self._last_handled = number if in_turn else self._last_handled
+        if in_turn and not self.case.may_go_on:
+            self.differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open, or while it was contradicted")
+        if in_turn and number <= self.last_handled:
+            self.differs(Kind.ENTRY, entry.seq, "was handled after a later message")
+        self.last_handled = number if in_turn else self.last_handled
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
         facts = repeated(self.case, course, entry, self._elsewhere)
         if facts is None:
-            self._differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
+            self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
             self._take_as_stored(course)
             return
         course.step(step_of(facts))
@@ -191,9 +176,9 @@ class Replay:
         self.lines.extend(facts.lines)
         self.needs.extend(facts.needs)
         self._made(course, facts.orders, facts.payments)
-        self._stand(course)
+        self.stand(course)
 
-    def _stand(self, course: Course) -> None:
+    def stand(self, course: Course) -> None:
         """What a repeat of this need would hear from now on."""
         for standing in self.case.standings.values():
             if standing.message_no == course.stored.message_no and course.answer:
@@ -219,7 +204,7 @@ class Replay:
             course.order_ids.append(order.order_id)
         for payment in payments:
             version = self.versions[payment.payment_id, payment.version] = Version(payment)
-            self._by_order.setdefault(payment.order_id, []).append(version)
+            self.by_order.setdefault(payment.order_id, []).append(version)
 
     def _under_its_key(self, order: OrderRow) -> OrderRow:
         """An early order is told under the sender's key to its end."""
@@ -231,61 +216,61 @@ class Replay:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
-            self._differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
+            self.differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
             return
         course = self.courses[order.made.message_no]
         receipt = self.receipts.get(entry.receipt_no or 0)
         if receipt is None:
-            self._differs(Kind.ENTRY, entry.seq, f"names receipt {entry.receipt_no}, which its order does not have")
+            self.differs(Kind.ENTRY, entry.seq, f"names receipt {entry.receipt_no}, which its order does not have")
             course.trusted = False
         else:
             self._rule_again(entry, order, receipt, ruling)
-        self.ruled.add(entry.receipt_no or 0)
+        order.ruled[entry.receipt_no or 0] = ruling
         self._book_again(entry, order, course, receipt, ruling)
 
     def _withdrawn(self, entry: AuditRow) -> None:
         """An entry about an order that an operator took back before it was sent."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
-            self._differs(Kind.ENTRY, entry.seq, f"takes back order {entry.order_id}, which is not open")
+            self.differs(Kind.ENTRY, entry.seq, f"takes back order {entry.order_id}, which is not open")
             return
         course = self.courses[order.made.message_no]
         order.settled_by, order.state = entry, OrderState.WITHDRAWN
         course.open_orders.discard(order.made.order_id)
         self.case.open_orders -= 1
-        self._drop(order.made)
+        self.drop(order.made)
         if course.trusted:
             facts = Facts()
-            course.answer = self._voice(course, facts, entry).withdrawn(
+            course.answer = self.voice(course, facts, entry).withdrawn(
                 order.made.order_id, Area(order.made.area), last=not course.open_orders
             )
             answer = course.answer
             if course.stored.message_no in self.early and says_the_same(answer, course.stored.answer):
                 answer = course.stored.answer or answer
             if (digest(answer), course.stored.message_no) != (entry.digest, entry.message_no):
-                self._differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
+                self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
             self.told.extend(facts.outbox)
         if not course.open_orders:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
-        self._stand(course)
+        self.stand(course)
 
     def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Receipt, ruling: Verdict) -> None:
         content = digest(order.made.xml, receipt.grade_text.encode(), receipt.text.encode())
         if (content, order.made.message_no) != (entry.digest, entry.message_no):
-            self._differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
-        same_lines = [_candidate(each) for each in self._by_lines.get((receipt.area, lines_digest(receipt.lines)), ())]
+            self.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
+        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, lines_digest(receipt.lines)), ())]
         answered = match(receipt, same_lines, {}) if receipt.case_id == self.case.case_id else None
         if answered is None or answered.order_id != order.made.order_id:
-            self._differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
+            self.differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         own = not is_forwarded(self.case.scheme)
         states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
         possible = {verdict(receipt, state, in_doubt, own_lines=own) for state, in_doubt in states}
         if ruling not in possible:
-            self._differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
+            self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 
     def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
-        versions = self._as_ordered(order.made)
+        versions = self.as_ordered(order.made)
         answered = order.settled_by is not None
         order.settled_by = entry
         said = self.stored.receipts.get(entry.receipt_no or 0)
@@ -296,19 +281,19 @@ class Replay:
             order.state = OrderState(ruling.value)
             course.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
-            self._accept(order.made, entry) if ruling is Verdict.ACCEPTED else self._drop(order.made)
+            self.accept(order.made, entry) if ruling is Verdict.ACCEPTED else self.drop(order.made)
         final = ruling is not Verdict.UNCLEAR and not course.open_orders
         if final:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         if receipt is not None and course.trusted:
             body = self.stored.receipts[entry.receipt_no or 0].body
-            settled = Settled(replace(_candidate(order), answered=answered), receipt, entry.receipt_no or 0, ruling, body)
+            settled = Settled(replace(_candidate_of(order), answered=answered), receipt, entry.receipt_no or 0, ruling, body)
             self._tell_again(entry, course, settled, versions, final=final)
-        self._stand(course)
+        self.stand(course)
 
     def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey], *, final: bool) -> None:
         facts = Facts()
-        voice = self._voice(course, facts, entry)
+        voice = self.voice(course, facts, entry)
         voice.receipt(settled, versions)
         if settled.verdict is Verdict.UNCLEAR:
             course.answer = voice.unclear(settled) or course.answer
@@ -318,7 +303,8 @@ class Replay:
             voice.final(course.answer or b"", settled.order.order_id)
         self.told.extend(facts.outbox)
 
-    def _voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
+    def voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
+        """Who tells of a message at an entry."""
         return voice_for(course.asked(self.forwarded(course)), facts, entry.at)
 
     def forwarded(self, course: Course) -> Forwarded | None:
@@ -328,43 +314,63 @@ class Replay:
             return None
         return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
-    def _as_ordered(self, order: OrderRow) -> list[VersionKey]:
+    def as_ordered(self, order: OrderRow) -> list[VersionKey]:
         """The versions of an order as they stand in it."""
-        made = sorted((each.made for each in self._by_order.get(order.order_id, ())), key=lambda row: row.position)
+        made = sorted((each.made for each in self.by_order.get(order.order_id, ())), key=lambda row: row.position)
         return [(row.payment_id, row.version) for row in made]
 
-    def _accept(self, order: OrderRow, entry: AuditRow) -> None:
+    def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """The versions of an order become the truth."""
-        became = self._by_order.get(order.order_id, ())
+        became = self.by_order.get(order.order_id, ())
         for version in became:
             self._becomes_true(version)
+        self.case.known_to_rail(Area(order.area), order.person)
+        self.settle_in(order, became, entry, again=again)
+
+    def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
+        """Puts what holds now in its order, and tells the case list."""
         in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
-        self.case.known_to_rail(Area(order.area), order.person)
-        self.case.forwarded += [
-            ForwardedLine(line.line_id, line.refers_to, line.class_code, line.start_on, line.end_on, line.amount, line.ceased_from)
-            for line in self.lines
-            if line.forwarded and line.order_id == order.order_id
-        ]
-        if became:
-            self._relist(order.message_no, entry)
+        if is_forwarded(self.case.scheme):
+            accepted = {order_id for order_id, each in self.orders.items() if each.state is OrderState.ACCEPTED}
+            self.case.forwarded = [
+                ForwardedLine(line.line_id, line.refers_to, line.class_code, line.start_on, line.end_on, line.amount, line.ceased_from)
+                for line in self.lines
+                if line.order_id in accepted
+            ]
+        if changed:
+            self.relist(order, entry, again=again)
 
     def _becomes_true(self, version: Version) -> None:
         if before := self._current.get(version.made.payment_id):
             before.superseded = True
-        self._current[version.made.payment_id] = version
         version.state = PaymentState.ACCEPTED
         self.case.learnt([version.made.payment_id])
+        self.hold(version.made.payment_id, version)
+
+    def hold(self, payment_id: str, version: Version | None) -> None:
+        """The version of a payment that holds from now on, or none."""
+        if version is None:
+            self._current.pop(payment_id, None)
+            return
+        version.superseded = False
+        self._current[payment_id] = version
         self.case.accepted(version.made.document, version.made.listed)
 
-    def _relist(self, message_no: int, entry: AuditRow) -> None:
+    def candidate(self, order: MadeOrder) -> Candidate:
+        """An order of the replay as a receipt finds it."""
+        return _candidate_of(order)
+
+    def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
+        """Tells the case list as an order leaves it."""
         facts = Facts()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
-        tell_case_list(facts, self.case, living, message_no, entry.at)
-        self.lists.setdefault(message_no, []).extend(facts.outbox)
+        tell_case_list(facts, self.case, living, order.message_no, entry.at, by=f"{order.order_id}{again}")
+        self.lists.setdefault(order.message_no, []).extend(facts.outbox)
 
-    def _drop(self, order: OrderRow) -> None:
-        for version in self._by_order.get(order.order_id, ()):
+    def drop(self, order: OrderRow) -> None:
+        """The versions of an order will never be."""
+        for version in self.by_order.get(order.order_id, ()):
             version.state = PaymentState.DROPPED
 
 
@@ -376,7 +382,7 @@ def step_of(facts: Facts) -> MessageStep:
     return MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer)
 
 
-def _candidate(order: MadeOrder) -> Candidate:
+def _candidate_of(order: MadeOrder) -> Candidate:
     made = order.made
     return Candidate(
         made.order_id,

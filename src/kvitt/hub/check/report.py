@@ -21,6 +21,7 @@ class Kind(StrEnum):
     LINE = "order line"
     PAYMENT = "payment"
     RECEIPT = "receipt"
+    CONTRADICTION = "contradiction"
     TOLD = "told"
     STUCK = "stuck"
     ORPHAN = "orphan"
@@ -49,6 +50,7 @@ class Counts(Struct, frozen=True):
     needs: int = 0
     payments: int = 0
     receipts: int = 0
+    contradictions: int = 0
     records_told: int = 0
     audit_entries: int = 0
     payouts: int = 0

@@ -28,6 +28,7 @@ class StoredOrder(Struct, frozen=True):
     receipt_no: int | None
     decided_by_hand: bool
     resends: int
+    taken_back: bool
 
 
 class StoredPayment(Struct, frozen=True):
@@ -51,6 +52,18 @@ class StoredReceipt(Struct, frozen=True):
     by_hand: bool
 
 
+class StoredContradiction(Struct, frozen=True):
+    """What a receipt said against what stood of an order, and how that ended."""
+
+    order_id: str
+    receipt_no: int
+    ours: str
+    rails: str
+    found_at: datetime
+    resolution: str | None
+    resolved_at: datetime | None
+
+
 class StoredTold(Struct, frozen=True):
     """A record of the outbox under its number; `early`: told before orders had keys of their own."""
 
@@ -69,6 +82,7 @@ class StoredCase(Struct):
     needs: list[NeedRow] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
+    contradictions: list[StoredContradiction] = []
     told: list[StoredTold] = []
     audit: list[AuditRow] = []
 
@@ -147,6 +161,10 @@ def taken_told(row: Sequence[Any]) -> StoredTold:
     return StoredTold(row[1], OutboxRow(*row[2:-1]), row[-1])
 
 
+def _take_contradiction(case: StoredCase, row: Sequence[Any]) -> None:
+    case.contradictions.append(StoredContradiction(*row[1:]))
+
+
 def _take_told(case: StoredCase, row: Sequence[Any]) -> None:
     case.told.append(taken_told(row))
 
@@ -162,6 +180,7 @@ _SORTS = (
     ("needs", SQL.needs, 1, _take_need),
     ("payments", SQL.payments, 0, _take_payment),
     ("receipts", SQL.receipts, 0, _take_receipt),
+    ("contradictions", SQL.contradictions, 0, _take_contradiction),
     ("records_told", SQL.told, 0, _take_told),
     ("audit_entries", SQL.audit, 0, _take_entry),
 )

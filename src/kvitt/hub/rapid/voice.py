@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.ruling import Settled, Verdict
-from kvitt.hub.voice import Asked, Versions, named_withdrawal
+from kvitt.hub.voice import CORRECTED, Asked, Correction, Versions, named_withdrawal
 from kvitt.rules.answers import Grade
 from kvitt.rules.ids import event_id
 from kvitt.rules.needs import Need
@@ -77,4 +77,17 @@ class NeedVoice:
         assert last, "a need has one order"
         told = solutions.encode(Solution(SolutionStatus.FAILED, WITHDRAWN.text, key=self._order.key))
         self._teller.answer(told, named_withdrawal(order_id))
+        return told
+
+    def corrected(self, correction: Correction) -> bytes:
+        """What the rail said, as an event, then its solution, with the reason behind its text. Forwarded orders have no payments."""
+        assert not correction.versions, "forwarded orders have no payments"
+        assert not correction.fallen, "forwarded orders have no payments"
+        settled, mark = correction.settled, correction.mark
+        cause = self._teller.transaction_status(
+            self._need, self._order.key, settled.receipt, settled.body, order_id=self._order_id, mark=mark
+        )
+        solution = solutions.of_receipt(settled.receipt, self._order.key, self._teller.at)
+        told = solutions.encode(replace(solution, text=f"{solution.text} ({CORRECTED})"))
+        self._teller.answer(told, event_id(self._order_id, f"answer{mark}"), cause)
         return told

@@ -7,7 +7,7 @@ SELECT count(*) FROM cases;
 
 -- name: cases_after
 -- The next cases by number.
-SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, unknown
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, contradictions, unknown
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: messages
@@ -24,8 +24,9 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
-SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, array_to_string(held_for, E'\n'), priority,
-       reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand, resends
+SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
+       array_to_string(held_for, E'\n'), priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+       resends, taken_back
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
 -- name: lines
@@ -59,6 +60,26 @@ FROM orders AS o
 CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
 WHERE o.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY o.case_no, r.receipt_no;
+
+-- name: contradictions
+-- The contradictions of a span of cases.
+SELECT case_no, order_id::text, receipt_no, ours, rails, found_at, resolution, resolved_at
+FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, contradiction_no;
+
+-- name: contradictions_not_as_noted
+-- Contradictions whose resolution is not what the operators' chain tells, and those that are about no order of their case.
+SELECT k.case_no, k.order_id::text,
+       CASE WHEN o.order_id IS NULL THEN 'is about an order that its case does not have'
+            ELSE 'was resolved otherwise than the operators have noted' END
+FROM contradictions AS k
+LEFT JOIN orders AS o ON o.order_id = k.order_id AND o.case_no = k.case_no
+WHERE o.order_id IS NULL
+   OR (k.resolved_at IS NOT NULL AND NOT EXISTS (
+          SELECT FROM audit AS a
+          WHERE a.chain = 0 AND a.at >= k.resolved_at AND a.what = CASE k.resolution WHEN 'adopted' THEN 'adopt' ELSE 'keep' END
+            AND (a.note::jsonb ->> 'subject', a.note::jsonb ->> 'by', a.note::jsonb ->> 'reason') = (k.order_id::text, k.resolved_by, k.reason)
+            AND a.note::jsonb ->> 'approved_by' IS NOT DISTINCT FROM k.approved_by
+      ));
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.

@@ -27,6 +27,12 @@ SELECT r.receipt_no, r.order_id::text, r.received_at, r.grade, r.outcome, r.note
 FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id
 WHERE o.case_no = %(case_no)s ORDER BY r.receipt_no;
 
+-- name: contradictions
+-- What the rail said against what stood of orders of a case, and what was made of it.
+SELECT k.order_id::text, k.receipt_no, k.ours, k.rails, k.found_at, k.resolved_at, k.resolution, k.resolved_by, k.approved_by, k.reason
+FROM contradictions AS k
+WHERE k.case_no = %(case_no)s ORDER BY k.contradiction_no;
+
 -- name: told
 -- What senders were told of the messages of a case on one topic, in the order of telling.
 SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value

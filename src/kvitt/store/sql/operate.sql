@@ -13,16 +13,26 @@ DELETE FROM stops WHERE area = ANY (%(areas)s::text[]) RETURNING area;
 SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
 
 -- name: list_orders
--- Orders in given states, newest first, with the reasons for which they are held.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no
+-- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '{}')
 ORDER BY o.message_no DESC, o.number DESC
 LIMIT %(limit)s;
 
+-- name: list_contradicted_orders
+-- Orders of which the rail has said otherwise than what stands, newest first.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no, k.rails
+FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id JOIN cases AS c ON c.case_no = o.case_no
+WHERE k.resolved_at IS NULL
+ORDER BY o.message_no DESC, o.number DESC
+LIMIT %(limit)s;
+
 -- name: list_orders_of_case
 -- Orders in given states of the cases that have an id, in whatever scheme, newest first.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
 FROM cases AS c JOIN orders AS o ON o.case_no = c.case_no
 WHERE c.scheme = ANY (%(schemes)s::text[]) AND c.case_id = %(case_id)s AND o.state = ANY (%(states)s::text[])
 ORDER BY o.message_no DESC, o.number DESC
@@ -30,7 +40,15 @@ LIMIT %(limit)s;
 
 -- name: case_of_order
 -- The case, message and state of one order, and why it is held.
-SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml
+FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+WHERE o.order_id = %s;
+
+-- name: standing_of_order
+-- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
+SELECT o.state, o.doubtful OR o.sent_at IS NOT NULL,
+       EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+FROM orders AS o
 WHERE o.order_id = %s;
 
 -- name: release_order

@@ -33,15 +33,25 @@ RETURNING a.order_id::text, a.area, a.sent_at;
 SELECT area, count(*), min(sent_at) FROM alarms WHERE cleared_at IS NULL GROUP BY area;
 
 -- name: list_alarms
--- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for.
-SELECT a.alarm_no, a.order_id::text, o.scheme, o.case_id, a.area, o.state, a.sent_at, a.raised_at, a.cleared_at
-FROM alarms AS a
+-- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions are
+-- alarms as long as they are open.
+SELECT a.alarm_no, a.kind, a.order_id::text, o.scheme, o.case_id, o.area, o.state, a.sent_at, a.raised_at, a.cleared_at
+FROM (
+    (SELECT alarm_no, 'no receipt' AS kind, order_id, sent_at, raised_at, cleared_at FROM alarms
+     WHERE cleared_at IS NULL OR %(cleared)s ORDER BY alarm_no DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT contradiction_no, 'contradiction', order_id, NULL, found_at, resolved_at FROM contradictions
+     WHERE resolved_at IS NULL OR %(cleared)s ORDER BY contradiction_no DESC LIMIT %(limit)s)
+) AS a
 CROSS JOIN LATERAL (
-    SELECT s.state, c.scheme, c.case_id FROM orders AS s JOIN cases AS c ON c.case_no = s.case_no WHERE s.order_id = a.order_id
+    SELECT s.state, s.area, c.scheme, c.case_id FROM orders AS s JOIN cases AS c ON c.case_no = s.case_no WHERE s.order_id = a.order_id
 ) AS o
-WHERE a.cleared_at IS NULL OR %(cleared)s
-ORDER BY a.alarm_no DESC
+ORDER BY a.raised_at DESC, a.kind, a.alarm_no DESC
 LIMIT %(limit)s;
+
+-- name: open_contradictions
+-- How many orders the rail contradicts, and since when the one that has stood longest.
+SELECT count(*), min(found_at) FROM contradictions WHERE resolved_at IS NULL;
 
 -- name: open_orders
 -- The open orders per area and state: how many are younger than each of these ages (in seconds, ascending) and no younger than the one

@@ -47,7 +47,9 @@ RETURNING o.order_id::text;
 -- Those of these messages of which no order is left that has not been with the rail.
 SELECT w.message_no
 FROM unnest(%b::bigint[]) AS w (message_no)
-CROSS JOIN LATERAL (SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no) AS o
+CROSS JOIN LATERAL (
+    SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no AND NOT q.taken_back
+) AS o
 WHERE o.with_rail;
 
 -- name: orphans_to_unknown
@@ -56,15 +58,17 @@ UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending' AND
 RETURNING order_id::text;
 
 -- name: unknown_unsent
--- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first.
-SELECT order_id::text, message_no, resends FROM orders WHERE state = 'unknown' AND sender IS NOT NULL ORDER BY message_no LIMIT %b;
+-- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held
+-- ones stay in doubt.
+SELECT order_id::text, message_no, resends FROM orders
+WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' ORDER BY message_no LIMIT %b;
 
 -- name: unknown_to_sending
 -- Takes orders in doubt that a sender had under way, to put the same copy of them again.
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL
+WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: add_receipts
@@ -85,9 +89,12 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (
 WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
--- The orders that receipts may answer: same case, same area, same lines. Newest last.
+-- The orders that receipts may answer: same case, same area, same lines. Newest last. With what the rail said against an order last, unless
+-- that was adopted.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
-       o.doubtful, o.receipt_no IS NOT NULL, o.told_under
+       o.doubtful, o.receipt_no IS NOT NULL, o.told_under,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
+        ORDER BY k.contradiction_no DESC LIMIT 1)
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest
@@ -119,7 +126,7 @@ FROM unnest(%b::bigint[]) AS w (message_no)
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE q.state IN ('ready', 'sending', 'sent', 'unknown')) AS still_open, bool_and(q.sent_at IS NOT NULL) AS with_rail
     FROM orders AS q
-    WHERE q.message_no = w.message_no
+    WHERE q.message_no = w.message_no AND NOT q.taken_back
 ) AS o
 WHERE o.with_rail IS NOT NULL;
 

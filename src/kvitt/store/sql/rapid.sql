@@ -25,6 +25,7 @@ ORDER BY o.case_no, o.number, l.position;
 SELECT w.message_no, o.order_id::text, o.reconciliation_key, o.made_at, o.xml
 FROM unnest(%b::bigint[]) AS w (message_no)
 CROSS JOIN LATERAL (
-    SELECT q.order_id, q.reconciliation_key, q.made_at, q.xml FROM orders AS q WHERE q.message_no = w.message_no OFFSET 0
+    SELECT q.order_id, q.reconciliation_key, q.made_at, q.xml FROM orders AS q
+    WHERE q.message_no = w.message_no AND NOT q.taken_back OFFSET 0
 ) AS o
 WHERE o.reconciliation_key IS NOT NULL;

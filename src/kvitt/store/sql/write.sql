@@ -69,10 +69,10 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
     waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, last_at = s.last_at,
-    unknown = string_to_array(s.unknown, ',')
+    unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[], %b::text[])
-     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at, unknown)
+            %b::timestamptz[], %b::text[], %b::integer[])
+     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at, unknown, contradictions)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

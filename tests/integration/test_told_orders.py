@@ -13,6 +13,7 @@ from kvitt.doors.embedded_log import make_topics, read
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.resolve import Resolve
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
 from kvitt.rules.answers import Status
@@ -257,3 +258,38 @@ def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_th
     for found in re.findall(r"^UPDATE payments.*?;$", migration.read_text(), re.DOTALL | re.MULTILINE):
         stage.connection.execute(found)
     assert stage.rows(query) == kept
+
+
+def test_the_rails_word_that_is_adopted_is_told_under_the_key_of_its_order_and_says_anew_what_is_paid(stage: Stage) -> None:
+    both = Operator("Kari Nordmann", "the rail says otherwise", "Ola Hansen")
+    stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
+    found = receipts_of(stage)
+    stage.settle([told(found["TILLSTBO"], "00"), told(found["TILLSTPB"], "08", "Nei")])
+    assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET"}
+    stage.settle([told(found["TILLSTPB"], "00", message_id="later")])
+    ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions")
+    Resolve(stage.connection, stage.clock).adopt(str(order_id), both)
+    assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "OK"}
+    assert [answer.error for answer in stage.answers("k")][-1] is None
+    key, _, headers = records(stage, topics.ORDERS)[-1]
+    assert (key, headers["uids"]) == (further_key(b"k", Area("TILLSTPB")), payment_uid("S", 1))
+    stage.settle([told(found["TILLSTBO"], "08", "Likevel ikke", message_id="later still")])
+    ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions WHERE resolved_at IS NULL")
+    Resolve(stage.connection, stage.clock).adopt(str(order_id), both)
+    assert paid(stage) == {"TILLSTBO": "FEILET", "TILLSTPB": "OK"}
+    last = stage.answers("k")[-1].error
+    assert last
+    assert last.text == "Likevel ikke (utført: TILLSTPB; ikke utført: TILLSTBO)"
+    key, _, headers = records(stage, topics.ORDERS)[-1]
+    assert (key, headers["uids"]) == (b"k", payment_uid("S", 0)), "what falls is named too"
+
+
+def test_changes_in_two_areas_tell_the_case_list_once_for_each_under_events_of_their_own(stage: Stage) -> None:
+    stage.hand_in(TS, ("k1", over(BOARDING, CHILDREN)))
+    stage.finish()
+    changed = [ts_payment(payment_uid("S", number), 700, benefit=each) for number, each in enumerate((BOARDING, CHILDREN))]
+    stage.hand_in(TS, ("k2", ts("S", *changed)))
+    for receipt in stage.exchange():
+        stage.settle([receipt])
+    query = "SELECT count(*), count(DISTINCT event_id), count(DISTINCT value) FROM outbox WHERE topic = %s"
+    assert stage.rows(query, topics.CASES) == [(3, 3, 1)]

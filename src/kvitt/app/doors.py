@@ -101,8 +101,9 @@ def _sweeping(remote: Remote) -> Iterator[threading.Thread]:
 
 def tokens_of(settings: Settings) -> "Tokens":
     """Whose tokens let in: those of the issuer that is set, else those of the data directory's own."""
+    from kvitt.doors.rest.keys import fetched_from
     from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-    from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
+    from kvitt.doors.rest.tokens import Grants, Permission, Tokens, read_from
 
     rest = settings.rest
     if not rest.issuer:

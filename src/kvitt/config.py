@@ -270,7 +270,7 @@ def read_client_file(path: Path) -> Mapping[str, str]:
     Raises OSError when the file can't be read, ValueError naming the line that is none.
     """
     given: dict[str, str] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, found, value = line.partition("=")
@@ -282,7 +282,7 @@ def read_client_file(path: Path) -> Mapping[str, str]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))
     except OSError as error:
         raise BadSettings(f"{file} can not be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -366,7 +366,7 @@ def _completed(settings: Settings) -> Settings:
         if kafka and kafka.client_file:
             kafka = msgspec.structs.replace(kafka, client={**read_client_file(kafka.client_file), **kafka.client}, client_file=None)
         if queue.password_file:
-            password = queue.password_file.read_text("utf-8").partition("\n")[0]
+            password = queue.password_file.read_text("utf-8-sig").partition("\n")[0]
             queue = msgspec.structs.replace(queue, password=password, password_file=None)
     except OSError as error:
         raise BadSettings(f"{error.filename} can not be read: {error.strerror}") from None

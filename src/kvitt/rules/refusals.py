@@ -5,11 +5,13 @@ Texts that a contract prescribes are as prescribed; the others name the field an
 
 from collections.abc import Iterable
 
+from kvitt.rules.identifiers import Flaw
 from kvitt.rules.values import Refusal
 
 BASE = "https://helved-docs.ansatt.dev.nav.no"
 _CREATE = f"{BASE}/async/kom_i_gang/opprett_utbetaling"
 _CHANGE = f"{BASE}/async/kom_i_gang/endre_utbetaling"
+HISTORISK_FORM = f"{BASE}/async/api#Historisk"
 
 NO_PERIODS = Refusal(400, "Mangler perioder", f"{_CREATE}#mangler-perioder")
 ONE_OFF_ACROSS_YEARS = Refusal(400, "Engangsutbetalinger kan ikke strekke seg over årsskifte", f"{_CREATE}#engangs-aarsskifte")
@@ -38,14 +40,33 @@ def unchangeable(field: str) -> Refusal:
     return Refusal(400, f"Kan ikke endre '{field}'", f"{_CHANGE}#immutable-field")
 
 
+_FLAWS = {
+    Flaw.EMPTY: "kan ikke være blank",
+    Flaw.BLANK_AT_ENDS: "kan ikke begynne eller slutte med blanke tegn",
+    Flaw.HIDDEN: "kan ikke ha kontrolltegn eller tegn som ikke vises",
+    Flaw.HALF: "kan ikke ha et halvt surrogatpar",
+    Flaw.NOT_NFC: "må være i Unicodes normalform C (NFC)",
+}
+
+
+def flawed_id(field: str, flaw: Flaw) -> Refusal:
+    """An id that can not be told from another by eye, or does not come through as it is; `field` is its name on the wire."""
+    return Refusal(400, f"Feltet {field} {_FLAWS[flaw]}", f"{_CREATE}#ugyldig-sak-id")
+
+
+def rule_of(flaw: Flaw) -> str:
+    """The rule that an id breaks, as the half of a sentence behind the field's name."""
+    return _FLAWS[flaw]
+
+
 def nothing_to_cease(payment_id: str) -> Refusal:
     """A cessation of a payment that was never accepted."""
     return Refusal(404, f"previous utbetaling for {payment_id}", BASE)
 
 
-def daily_rate_unsupported(scheme: str) -> Refusal:
-    """The rate type for all seven days, sent for a scheme that has none."""
-    return Refusal(400, f"periodetype 'DAG' for {scheme} er ikke implementert", f"{BASE}/async/api#Historisk")
+def daily_rate_unsupported(scheme: str, doc: str = BASE) -> Refusal:
+    """The rate type for all seven days, sent for a scheme that has none; historisk alone has a page that says so."""
+    return Refusal(400, f"periodetype 'DAG' for {scheme} er ikke implementert", doc)
 
 
 def not_in_umbrella_area(benefit: str, allowed: Iterable[str]) -> Refusal:

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from thriftpy2.thrift import TException
 
-from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace
+from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace, refuse_repeated
 from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.hub.group_commit import Closed
 from kvitt.hub.journal import WORK, Counted
@@ -71,6 +71,7 @@ class WoodyApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         trace: Trace | None = None
         try:
+            refuse_repeated(scope["headers"])
             endpoint = self._endpoint(scope, headers)
             trace = read_trace(headers, client[0] if (client := scope.get("client")) else None)
             answer = await _answered(endpoint, await _body(receive, headers), trace)

@@ -1,11 +1,10 @@
 """A kvitt that answers REST on a free port, with the example's parties and a shop that has earned something."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 from msgspec import Struct
@@ -13,8 +12,9 @@ from msgspec import Struct
 from kvitt.app.clock import utc_now
 from kvitt.doors.http_server import Address, HttpDoor
 from kvitt.doors.rest.app import make_app
+from kvitt.doors.rest.keys import FetchKeys
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.doors.rest.tokens import Grants, Permission, Tokens
+from kvitt.doors.rest.tokens import Caller, Grants, Permission, Tokens
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
@@ -57,6 +57,13 @@ class Site(Struct, frozen=True):
         return account_id
 
 
+def caller_of(tokens: Tokens, token: str) -> Caller:
+    """Who shows this token, after the keys that are awaited have come."""
+    if fetch := tokens.awaited(token):
+        fetch.result(PATIENCE_SECONDS)
+    return tokens.caller(token)
+
+
 def earn(conninfo: str, plan_id: str = "sales") -> None:
     """Loads the example's parties, and lets the first shop earn."""
     with connect(conninfo) as connection:
@@ -69,7 +76,7 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
 
 
 @contextmanager
-def rest_site(conninfo: str, data: Path, *, keys: Mapping[str, Any] | None = None) -> Iterator[Site]:
+def rest_site(conninfo: str, data: Path, *, fetch: FetchKeys | None = None) -> Iterator[Site]:
     """A site on this database; its issuer's key is in `data`."""
     issuer = LocalIssuer(data)
     with ExitStack() as opened:
@@ -81,7 +88,7 @@ def rest_site(conninfo: str, data: Path, *, keys: Mapping[str, Any] | None = Non
         opened.callback(ledger.close)
         requests = opened.enter_context(pool(conninfo, application="kvitt rest", size=4))
         threads = opened.enter_context(ThreadPoolExecutor(16))
-        tokens = Tokens(ISSUER, AUDIENCE, lambda: keys or issuer.keys(), Grants(by_scope=True))
+        tokens = Tokens(ISSUER, AUDIENCE, fetch or issuer.keys, Grants(by_scope=True))
         app = make_app(tokens, requests, utc_now, threads, payouts=payouts, ledger=ledger)
         door = HttpDoor(Address("127.0.0.1", 0, 0), "rest")
         opened.callback(door.close)

@@ -61,6 +61,9 @@ FILL = (
        SELECT n, n, '01020312345', md5('payment ' || n)::uuid, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)
+       SELECT 'DAGPENGER', 'case-' || n, 'topic', 0, n, 'x', %(now)s, CASE WHEN n > 100 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO log_records (topic, partition, position, at, key, value)
        SELECT 'topic', n %% 3, n / 3, %(now)s, 'key', convert_to(repeat(md5(n::text), 50), 'UTF8')
        FROM generate_series(1, %(rows)s) AS n""",
@@ -157,6 +160,14 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "journal_of_case": {"area": "DP", "case_id": "case-1"},
     },
 }
+HOT[HUB, "deferred"] = {
+    "lock_free_cases": NAMED_CASES,
+    "known_cases": NAMED_CASES,
+    "cases_with_deferred": ["", "", 100],
+    "deferred_messages": ["DAGPENGER", "case-1", 200],
+    "deferred_receipts": ["DAGPENGER", "case-1", 200],
+    "take_deferred": [NOW, NUMBERS],
+}
 HOT[HUB, "rapid"] = {
     "standings": [ZEROS, NUMBERS, TEXTS, IDS],
     "accepted_lines": [NUMBERS],
@@ -164,6 +175,7 @@ HOT[HUB, "rapid"] = {
 }
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
+    "plans_of_strangers": [TEXTS, TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],
@@ -180,6 +192,10 @@ HOT[HUB, "ledger"] = {
 }
 NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "cases"): {"next_message_numbers"},  # a sequence
+    (HUB, "deferred"): {
+        *("wait_shortly", "deferred_astray"),  # a setting, and a part of the check
+        "waiting_for_cases",  # for a figure: as much as waits
+    },
     (HUB, "orders"): set(),
     (HUB, "rapid"): set(),
     (HUB, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
@@ -195,6 +211,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_outbox",
         "add_audit",
         "add_dead_letters",
+        "add_deferred",
     },  # plain inserts
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks

@@ -1,28 +1,34 @@
 """Requests that come twice, where it matters who asks, what broke off, and how far the first one came (design §11, §12)."""
 
+import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kvitt.app.clock import utc_now
+from kvitt.doors.rest import gate, keys
+from kvitt.doors.rest.keys import fetched_from
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.payouts import _create
+from kvitt.doors.rest.problems import answer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens
-from kvitt.errors import NotAuthenticated, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
+from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.requests import Begun
 from kvitt.store.database import connect
 from patience import PATIENCE_SECONDS, until
-from rest_stage import AUDIENCE, Site, earn, rest_site
+from rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
 RUB = {"currency": "RUB"}
 
@@ -75,19 +81,18 @@ def test_a_request_that_broke_off_is_not_taken_for_what_it_would_have_been(site:
 
 
 class _BeingMade:
-    """Payouts at another's ledger, whose first maker died there: the id is taken, and there is no payout yet."""
+    """Payouts at another's ledger, where a first call is at work under the id: there is no payout yet."""
 
     def create(self, _: NewPayout, *, actor: Actor) -> Any:  # noqa: ARG002 - as Payouts has it
-        raise PayoutAlreadyExists("it is being made")
-
-    def get(self, _: str) -> Any:
-        raise PayoutNotFound("not yet")
+        raise PayoutInProgress("it is being made")
 
 
 def test_a_payout_that_is_still_being_made_at_another_ledger_asks_to_come_again() -> None:
     wanted = NewPayout("party-1", "shop-1", Cash(1, "RUB"), "p")
-    with pytest.raises(RequestInProgress):
+    with pytest.raises(PayoutInProgress) as raised:
         _create(_BeingMade(), wanted, Begun(utc_now(), True), Actor("rest", "tests"))  # type: ignore[arg-type]
+    told = answer(None, raised.value)  # type: ignore[arg-type]
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("application", ["a\0b", "x" * 256, "line\nbreak"])
@@ -104,30 +109,64 @@ def test_a_key_that_is_no_public_one_checks_no_token(tmp_path: Path) -> None:
     tokens = Tokens(ISSUER, AUDIENCE, lambda: keys, Grants(by_scope=True))
     forged = jwt.encode({"iss": ISSUER, "aud": AUDIENCE, "azp": "a", "exp": 4e9}, "secret" * 8, algorithm="HS256", headers={"kid": "one"})
     with pytest.raises(NotAuthenticated):
-        tokens.caller(forged)
+        caller_of(tokens, forged)
 
 
-def test_who_has_a_key_does_not_wait_for_an_issuer_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    issuer, hangs, asked = LocalIssuer(tmp_path), threading.Event(), threading.Event()
-    fetched = 0
+@contextmanager
+def hanging_issuer(issuer: LocalIssuer) -> Iterator[tuple[str, Callable[[], int]]]:
+    """An issuer that publishes its keys once; whoever asks again hears nothing. Gives its address, and how often it was asked."""
+    asked, over = count(1), threading.Event()
+    times = 0
 
-    def fetch() -> Any:
-        nonlocal fetched
-        fetched += 1
-        if fetched > 1:
-            asked.set()
-            assert hangs.wait(PATIENCE_SECONDS)
-        return issuer.keys()
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            nonlocal times
+            times = next(asked)
+            if times > 1:
+                over.wait(PATIENCE_SECONDS)
+            body = json.dumps(issuer.keys()).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
 
-    tokens = Tokens(ISSUER, AUDIENCE, fetch, Grants(by_scope=True))
-    token = issuer.token("me", [Permission.LEDGER_READ], AUDIENCE, timedelta(hours=1))
-    tokens.caller(token)
-    monkeypatch.setattr("kvitt.doors.rest.tokens._FRESH_SECONDS", 0.0)
-    monkeypatch.setattr("kvitt.doors.rest.tokens._AGAIN_SECONDS", 0.0)
-    waits = threading.Thread(target=tokens.caller, args=(token,))
-    waits.start()
-    until(asked.is_set)
-    assert tokens.caller(token).permissions == {Permission.LEDGER_READ}
-    assert waits.is_alive()
-    hangs.set()
-    waits.join()
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/jwks", lambda: times
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+
+
+def test_who_has_a_key_does_not_wait_for_an_issuer_that_never_answers(
+    ledger_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys are old, and others come with keys that nobody knows: more of them than there are threads."""
+    issuer = LocalIssuer(tmp_path)
+    with (
+        hanging_issuer(issuer) as (url, asked),
+        rest_site(ledger_database, tmp_path, fetch=fetched_from(url)) as site,
+        site.client() as client,
+    ):
+        assert client.get("/accounts").status_code == 200
+        monkeypatch.setattr(keys, "_FRESH_SECONDS", 0.0)
+        monkeypatch.setattr(keys, "_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(keys, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(gate, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+        stranger = jwt.encode({"azp": "a"}, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": "stranger"})
+        address = httpx.URL(site.url)
+        with ExitStack() as opened:
+            for _ in range(40):
+                connection = opened.enter_context(socket.create_connection((address.host, address.port or 80)))
+                connection.sendall(f"GET /accounts HTTP/1.1\r\nHost: kvitt\r\nAuthorization: Bearer {stranger}\r\n\r\n".encode())
+            until(lambda: asked() == 2, what="the issuer was not asked for the stranger's key")
+            for _ in range(20):
+                assert client.get("/accounts").status_code == 200
+            assert asked() == 2, "one fetch at a time"

@@ -12,9 +12,11 @@ import psycopg
 from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
 from kvitt.config import Settings
+from kvitt.hub.case import CaseKey
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import Bell, MakeStep, Step, run_loop
+from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.ops.roles import RoleBoard
@@ -22,7 +24,7 @@ from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Queue
 from kvitt.rail.receiver import Receiver
 from kvitt.rail.sender import Sender
-from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
+from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost
 
 if TYPE_CHECKING:
     from kvitt.app.doors import Doors
@@ -34,6 +36,8 @@ LISTENERS = ("payouts", "ledger")
 """The roles that answer calls."""
 _DOORS = "doors"
 """What the thread of the listening roles is called: they answer on one address."""
+_RESUME = "resume"
+"""What the thread is called that handles what came in while its case was locked: wherever messages or receipts come in."""
 ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
 
 
@@ -43,11 +47,12 @@ class LaneWriter:
     def __init__(self, conninfo: str, settings: Settings, after: Callable[[], None]) -> None:
         self._conninfo, self._settings, self._after = conninfo, settings, after
         self._connection: psycopg.Connection[Any] | None = None
+        self._held: set[CaseKey] = set()
 
     def __call__(self, batch: Sequence[Incoming]) -> Sequence[Outcome]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS)
-        submit = Submit(self._connection, utc_now, answer_invalid_needs=self._settings.rapid.answer_invalid_needs)
+            self._connection = connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS)
+        submit = Submit(self._connection, utc_now, answer_invalid_needs=self._settings.rapid.answer_invalid_needs, held=self._held)
         try:
             outcomes = submit(batch)
         except psycopg.Error as error:
@@ -71,7 +76,7 @@ class Hub:
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._told = Bell(), Bell()
+        self._orders, self._told, self._kept = Bell(), Bell(), Bell()
         self.edge.prepare()
         self.doors = self._take_addresses() if set(roles) & set(LISTENERS) else None
 
@@ -88,13 +93,14 @@ class Hub:
         settings = self._settings
         self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: LaneWriter(self.conninfo, settings, self._ring),
+            lambda _: LaneWriter(self.conninfo, settings, self._ring_on),
             lanes=settings.lanes,
             max_batch=settings.max_batch,
             # An intake must never wait for room: it has a group to keep in touch with.
             max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
         )
-        for role in dict.fromkeys(_DOORS if role in LISTENERS else role for role in self.roles):
+        resuming = [_RESUME] if set(self.roles) & {*INPUTS, "receiver"} else []
+        for role in dict.fromkeys([*(_DOORS if role in LISTENERS else role for role in self.roles), *resuming]):
             watched = self.board.watched(role, self._maker(role))
             thread = threading.Thread(target=run_loop, args=(role, watched, self._stop), name=role, daemon=True)
             thread.start()
@@ -121,8 +127,17 @@ class Hub:
             self.doors.close()
 
     def _ring(self) -> None:
+        self._ring_on()
+        self._kept.ring()
+
+    def _ring_on(self) -> None:
+        """There are orders to send, and something to tell."""
         self._orders.ring()
         self._told.ring()
+
+    @property
+    def _hears_rapid(self) -> bool:
+        return self._settings.rapid.ours or "rapid" in self.roles
 
     def _maker(self, role: str) -> MakeStep:
         settings = self._settings
@@ -133,12 +148,15 @@ class Hub:
             return self.edge.intake(self._keeper, self._writers.submit, role)
         if role == "relay":
             return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
+        if role == _RESUME:
+            rapid, invalid = self._hears_rapid, settings.rapid.answer_invalid_needs
+            return Resume(self.conninfo, utc_now, self._ring_on, self._kept, rapid=rapid, answer_invalid_needs=invalid).steps
         if role == "sender":
             requests = self._queue(settings.request_queue)
             return Sender(self.conninfo, self._keeper, requests, utc_now, self._orders, reply_to=settings.reply_queue).steps
         if role == "receiver":
             replies, bell = self._queue(settings.reply_queue), _Both(self._orders, self._told)
-            return Receiver(self.conninfo, replies, utc_now, bell, rapid=settings.rapid.ours or "rapid" in self.roles).steps
+            return Receiver(self.conninfo, replies, utc_now, bell, rapid=self._hears_rapid).steps
         return self._emulator_steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:

@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from kvitt.hub.audit import What, link
 from kvitt.hub.facts import Facts
@@ -20,7 +21,8 @@ from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep
 from kvitt.wire import payment
 
-_SQL = load("cases")
+_SQL, _DEFERRED = load("cases"), load("deferred")
+CaseKey = tuple[Scheme, str]
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
 _PLACE_IN_LIST = itemgetter(1)
@@ -48,12 +50,19 @@ class Case:
         self.standings: dict[Identity, Standing] = {}
         self.forwarded: list[ForwardedLine] = []
         self.changed = False
+        self.deferred = False
+        """Something came before for this case, when somebody else held it, and is not handled yet."""
 
     def accepted(self, document: bytes, listed: int) -> None:
         """Takes in an accepted payment as it is stored."""
         stored = payment.decode_stored(document)
         self.payments[stored.payment_id] = stored
         self.listed[stored.payment_id] = listed
+
+    @property
+    def key(self) -> CaseKey:
+        """By what its messages and receipts name it."""
+        return self.scheme, self.case_id
 
     @property
     def busy(self) -> bool:
@@ -129,9 +138,49 @@ class Case:
 
 def lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
     """Locks the named cases that exist, in sorted order; their accepted payments are not loaded."""
+    return _locked(cursor, _SQL.lock_cases, _columns(sorted(set(keys))))
+
+
+def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, make: bool) -> tuple[list[Case], set[CaseKey]]:
+    """Locks those of the named cases that nobody else holds, and gives the keys of the others; waits for nobody longer than a moment.
+
+    `make` makes those that are not there, unless somebody else is making them just now.
+    """
     ordered = sorted(set(keys))
-    named = [[scheme.value for scheme, _ in ordered], [case_id for _, case_id in ordered]]
-    return [Case(row) for row in cursor.execute(_SQL.lock_cases, named, binary=True)]
+    cases = _locked(cursor, _DEFERRED.lock_free_cases, _columns(ordered))
+    left = set(ordered) - {case.key for case in cases}
+    if not left:
+        return cases, left
+    held = {(Scheme(row[0]), str(row[1])) for row in cursor.execute(_DEFERRED.known_cases, _columns(sorted(left)), binary=True)}
+    if not make or not left - held:
+        return cases, held
+    cursor.execute(_DEFERRED.wait_shortly)
+    for key in sorted(left - held):
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(_SQL.ensure_cases, _columns([key]), binary=True)
+                cases += _locked(cursor, _SQL.lock_cases, _columns([key]))
+        except LockNotAvailable:
+            held.add(key)
+    return cases, held
+
+
+def ensure_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey]) -> None:
+    """Makes the cases that are not there yet."""
+    cursor.execute(_SQL.ensure_cases, _columns(sorted(set(keys))), binary=True)
+
+
+def _columns(keys: Sequence[CaseKey]) -> list[list[str]]:
+    return [[scheme.value for scheme, _ in keys], [case_id for _, case_id in keys]]
+
+
+def _locked(cursor: psycopg.Cursor[Any], statement: str, named: Sequence[Sequence[str]]) -> list[Case]:
+    cases = []
+    for row in cursor.execute(statement, named, binary=True):
+        case = Case(row)
+        case.deferred = row[-1]
+        cases.append(case)
+    return cases
 
 
 def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:

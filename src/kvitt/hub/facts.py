@@ -9,6 +9,7 @@ from kvitt.store.rows import (
     AuditRow,
     CaseStep,
     DeadLetterRow,
+    DeferredRow,
     LineRow,
     MessageRow,
     MessageStep,
@@ -35,6 +36,7 @@ class Facts:
         self.audit: list[AuditRow] = []
         self.cases: list[CaseStep] = []
         self.dead: list[DeadLetterRow] = []
+        self.deferred: list[DeferredRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -49,6 +51,7 @@ class Facts:
             self.audit,
             self.cases,
             self.dead,
+            self.deferred,
         )
 
     def add(self, other: "Facts") -> None:

@@ -26,6 +26,8 @@ class Verdict(StrEnum):
     CONTRADICTS = "contradicts"
     UNMATCHED = "unmatched"
     UNREADABLE = "unreadable"
+    DEFERRED = "deferred"
+    """Kept until its case is free; no outcome in the store."""
 
 
 class Candidate(Struct, frozen=True):

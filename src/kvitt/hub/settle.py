@@ -8,11 +8,12 @@ from typing import Any
 import psycopg
 import structlog
 from msgspec import Struct
+from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import UnreadableReceipt
 from kvitt.hub import journal
 from kvitt.hub.books import Books
-from kvitt.hub.case import lock_cases
+from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contradiction import open_contradictions
 from kvitt.hub.crash import reached
 from kvitt.hub.desk import lines_digest
@@ -28,9 +29,10 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
+from kvitt.store.rows import DeferredRow
 from kvitt.wire import receipt_xml
 
-_SQL = load("orders")
+_SQL, _DEFERRED = load("orders"), load("deferred")
 _log = structlog.get_logger(__name__)
 
 
@@ -69,49 +71,115 @@ class Settle:
     def __init__(self, connection: Connection, clock: Clock, *, rapid: bool = False) -> None:
         """`rapid`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are."""
         self._connection, self._clock, self._rapid = connection, clock, rapid
+        self._held: set[CaseKey] = set()
+        """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
     def __call__(self, batch: Sequence[RawReceipt]) -> list[Verdict]:
         """One verdict per receipt, all of them durable on return; a receipt handed in before is a REPEAT and changes nothing.
 
-        A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator.
+        A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator. One whose case a
+        stranger holds is DEFERRED: kept, behind what was kept of that case before, for `Resume` to settle when the case is free.
         """
         read = [_read(raw) for raw in batch]
         try:
-            return self._transact(read)
+            return self._unless_held(read)
         except Exception as error:
             if is_connection_lost(error):
                 raise
             _log.warning("receipts re-run one by one", receipts=len(batch), error=type(error).__name__)
             return [self._alone(each) for each in read]
 
-    def _alone(self, one: _Read) -> Verdict:
+    def resume(self, key: CaseKey, limit: int) -> int:
+        """Settles up to `limit` receipts that were kept while somebody else held their case, in the order in which they came.
+
+        Gives how many; 0 while the case is held. Raises psycopg errors that may pass.
+        """
         try:
-            return self._transact([one])[0]
+            return self._resume(key, limit, None)
+        except Exception as error:
+            if may_pass(error):
+                raise
+            _log.warning("kept receipts re-run one by one", error=type(error).__name__)
+        try:
+            return self._resume(key, 1, None)
         except Exception as error:
             if may_pass(error):
                 raise
             _log.error("receipt kept without effect", error=type(error).__name__)
-            return self._transact([_Read(one.raw, one.digest, None, f"{type(error).__name__}: {error}")])[0]
+            return self._resume(key, 1, error)
 
-    def _transact(self, batch: Sequence[_Read]) -> list[Verdict]:
+    def _unless_held(self, read: Sequence[_Read]) -> list[Verdict]:
+        """The batch, with every case waited for; if that takes too long, once more with those cases that are free."""
+        try:
+            return self._transact(read)
+        except LockNotAvailable:
+            return self._transact(read, wait=False)
+
+    def _alone(self, one: _Read) -> Verdict:
+        try:
+            return self._unless_held([one])[0]
+        except Exception as error:
+            if isinstance(error, LockNotAvailable) and one.case_key:
+                return self._transact([one], wait=None)[0]
+            if may_pass(error):
+                raise
+            _log.error("receipt kept without effect", error=type(error).__name__)
+            return self._transact([_without_effect(one, error)])[0]
+
+    def _transact(self, batch: Sequence[_Read], *, wait: bool | None = True) -> list[Verdict]:
+        """`wait` for cases that somebody else holds; False: settle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            booked = self._book(cursor, batch)
+            keys = {key for each in batch if (key := each.case_key)}
+            cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
+            kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
+            booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
             reached("settle.before_commit")
         reached("settle.after_commit")
         booked.tell()
-        return booked.verdicts
+        rest = iter(booked.verdicts)
+        return [Verdict.DEFERRED if each in kept else next(rest) for each in batch]
+
+    def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cases, held = lock_free_cases(cursor, [key], make=False)
+            # Read under the lock of the case: what somebody else has settled meanwhile is not among them.
+            rows = [] if held else cursor.execute(_DEFERRED.deferred_receipts, (key[0].value, key[1], limit), binary=True).fetchall()
+            if not rows:
+                return 0
+            read = [_read(RawReceipt(row[1], bytes(row[2]))) for row in rows]
+            if failure_of:
+                read = [_without_effect(each, failure_of) for each in read]
+            booked = self._book(cursor, read, {case.key: case for case in cases}, ())
+            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
+        booked.tell()
+        return len(rows)
 
     def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
         """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
-        return self._book(cursor, [_read(raw)])
+        one = _read(raw)
+        cases = lock_cases(cursor, [one.case_key]) if one.case_key else []
+        return self._book(cursor, [one], {case.key: case for case in cases}, ())
 
-    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> "Booked":
-        keys = [key for each in batch if (key := each.case_key)]
-        cases = {(case.scheme, case.case_id): case for case in lock_cases(cursor, keys)} if keys else {}
+    def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> tuple[dict[CaseKey, Case], set[CaseKey]]:
+        """Locks cases that are there; gives them, and the keys of those that somebody else holds and that are not waited for."""
+        wary = keys & self._held if wait else keys
+        patient = keys - wary
+        cases = lock_cases(cursor, list(patient)) if patient else []
+        held: set[CaseKey] = set()
+        if wary:
+            free, held = lock_free_cases(cursor, list(wary), make=False)
+            cases += free
+            self._held.difference_update(wary - held)
+            self._held.update(held)
+        return {case.key: case for case in cases}, held
+
+    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]) -> "Booked":
+        """Rules on receipts of cases that are locked, books what follows, and keeps the others."""
         now = self._clock()
-        numbers = _store_raw(cursor, batch, now)
+        numbers = _store_raw(cursor, batch, now) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
         facts = Facts()
+        facts.deferred = [_deferred(each, now) for each in kept]
         self._copy(facts, batch, numbers, now)
         ruled = _rule(cursor, batch, numbers)
         Books(cursor, facts, by_number, now).settle(ruled.settled)
@@ -129,6 +197,16 @@ class Settle:
             scheme = each.case_key[0] if each.case_key else None
             if number is not None and (self._rapid if scheme is None else is_forwarded(scheme)):
                 tell_raw_receipt(facts, each.raw.message_id, each.digest, each.raw.body, now)
+
+
+def _without_effect(one: _Read, error: Exception) -> _Read:
+    return _Read(one.raw, one.digest, None, f"{type(error).__name__}: {error}")
+
+
+def _deferred(one: _Read, now: datetime) -> DeferredRow:
+    assert one.case_key is not None, "only what is for a case waits for it"
+    scheme, case_id = one.case_key
+    return DeferredRow(scheme.value, case_id, None, None, None, None, None, one.raw.message_id, one.raw.body, now)
 
 
 def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> list[int | None]:

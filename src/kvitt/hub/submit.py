@@ -7,10 +7,11 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.hub import journal
-from kvitt.hub.case import Case, find_elsewhere, load_cases
+from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
 from kvitt.hub.crash import reached
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
@@ -19,9 +20,9 @@ from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numb
 from kvitt.rules.values import Scheme
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load
-from kvitt.store.rows import DeadLetterRow, MessageRow
+from kvitt.store.rows import DeadLetterRow, DeferredRow, MessageRow
 
-_CASES, _LEASES = load("cases"), load("leases")
+_CASES, _LEASES, _DEFERRED = load("cases"), load("leases"), load("deferred")
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
 
@@ -36,6 +37,7 @@ class Outcome(StrEnum):
     WAITING = "waiting"
     ANSWERED = "answered"
     DEAD = "dead"
+    DEFERRED = "deferred"
     SKIPPED = "skipped"
     REPEATED = "repeated"
 
@@ -43,20 +45,27 @@ class Outcome(StrEnum):
 class Submit:
     """Executes batches on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock, *, answer_invalid_needs: bool = True) -> None:
-        """`answer_invalid_needs` False: needs that break rules are stored and hear nothing, as of old (design §12)."""
+    def __init__(
+        self, connection: Connection, clock: Clock, *, answer_invalid_needs: bool = True, held: set[CaseKey] | None = None
+    ) -> None:
+        """`answer_invalid_needs` False: needs that break rules are stored and hear nothing, as of old (design §12).
+
+        `held` are cases that somebody else was found to hold; it is kept here, and only saves waiting for them once more.
+        """
         self._connection, self._clock, self._answer_invalid_needs = connection, clock, answer_invalid_needs
+        self._held: set[CaseKey] = set() if held is None else held
 
     def __call__(self, batch: Sequence[Incoming]) -> list[Outcome]:
         """One outcome per record, all of them durable on return.
 
         A record that fails alone is answered and kept; it never sinks its neighbours. Raises LeaseLost when a source
         partition is no longer ours, or a batch before this one has failed (nothing is done then), psycopg errors when the
-        connection is gone.
+        connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
+        to handle when the case is free; nobody else waits for it.
         """
         readings = [look(each) for each in batch]
         try:
-            return self._transact(batch, readings)
+            return self._unless_held(batch, readings)
         except LeaseLost:
             raise
         except Exception as error:
@@ -66,12 +75,40 @@ class Submit:
             _log.warning("batch re-run one by one", records=len(batch), error=type(error).__name__)
             return [self._alone(incoming, reading) for incoming, reading in zip(batch, readings, strict=True)]
 
+    def _unless_held(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside]) -> list[Outcome]:
+        """The batch, with every case waited for; if that takes too long, once more with those cases that are free."""
+        try:
+            return self._transact(batch, readings)
+        except LockNotAvailable:
+            return self._transact(batch, readings, wait=False)
+
+    def resume(self, key: CaseKey, limit: int) -> int:
+        """Handles up to `limit` messages that were kept while somebody else held their case, in the order in which they came.
+
+        Gives how many; 0 while the case is held. Raises psycopg errors that may pass.
+        """
+        try:
+            return self._resume(key, limit, None)
+        except Exception as error:
+            if may_pass(error):
+                raise
+            _log.warning("kept messages re-run one by one", error=type(error).__name__)
+        try:
+            return self._resume(key, 1, None)
+        except Exception as error:
+            if may_pass(error):
+                raise
+            _private.warning("kept message failed alone", error=str(error))
+            return self._resume(key, 1, error)
+
     def _alone(self, incoming: Incoming, reading: Reading | Aside) -> Outcome:
         try:
-            return self._transact([incoming], [reading])[0]
+            return self._unless_held([incoming], [reading])[0]
         except LeaseLost:
             raise
         except Exception as error:
+            if isinstance(error, LockNotAvailable) and isinstance(reading, Reading) and reading.case_key:
+                return self._transact([incoming], [reading], wait=None)[0]
             if may_pass(error):
                 raise
             if self._repeated(incoming):
@@ -85,36 +122,66 @@ class Submit:
         row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
         return row is not None
 
-    def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside]) -> list[Outcome]:
+    def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside], *, wait: bool | None = True) -> list[Outcome]:
+        """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            cases, numbers = self._open(cursor, batch, [each for each in readings if isinstance(each, Reading)])
-            facts = Facts()
-            sorting = _Sorting(facts, cases, iter(numbers), self._clock(), answer_invalid_needs=self._answer_invalid_needs)
+            _advance(cursor, batch)
+            keys = {key for each in readings if isinstance(each, Reading) and (key := each.case_key)}
+            cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
+            sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, Reading)])
             outcomes = [sorting.sort(each) for each in readings]
-            facts.cases = [case.step() for case in cases.values() if case.changed]
-            with self._connection.pipeline():
-                facts.write(cursor)
+            sorting.write(cursor)
             reached("submit.before_commit")
         reached("submit.after_commit")
-        journal.taken(facts, outcomes)
+        journal.taken(sorting.facts, outcomes)
         return outcomes
 
-    def _open(
-        self, cursor: psycopg.Cursor[Any], batch: Sequence[Incoming], readings: Sequence[Reading]
-    ) -> tuple[dict[tuple[Scheme, str], Case], list[int]]:
-        """Takes positions, locks cases, loads what is accepted, draws message numbers."""
-        _advance(cursor, batch)
-        keys = sorted({key for each in readings if (key := each.case_key)})
-        cases: dict[tuple[Scheme, str], Case] = {}
-        if keys:
-            cursor.execute(_CASES.ensure_cases, [[scheme.value for scheme, _ in keys], [case_id for _, case_id in keys]], binary=True)
-            cases = {(case.scheme, case.case_id): case for case in load_cases(cursor, keys)}
-            find_elsewhere(cursor, cases, readings)
-            find_standings(cursor, cases, readings)
-        if not readings:
-            return cases, []
-        numbers = cursor.execute(_CASES.next_message_numbers, [len(readings)], binary=True).fetchall()
-        return cases, [row[0] for row in numbers]
+    def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cases, held = lock_free_cases(cursor, [key], make=True)
+            # Read under the lock of the case: what somebody else has handled meanwhile is not among them.
+            rows = [] if held else cursor.execute(_DEFERRED.deferred_messages, (key[0].value, key[1], limit), binary=True).fetchall()
+            if not rows:
+                return 0
+            load_payments(cursor, cases)
+            looked = [look(Incoming(row[1], row[2], row[3], row[4], row[5], row[6])) for row in rows]
+            if failure_of:
+                looked = [each if isinstance(each, Aside) else _with_failure(each, failure_of) for each in looked]
+            for case in cases:
+                case.deferred = False
+            sorting = self._sorting(cursor, {case.key: case for case in cases}, [each for each in looked if isinstance(each, Reading)])
+            outcomes = [sorting.sort(each) for each in looked]
+            sorting.write(cursor)
+            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
+        journal.taken(sorting.facts, outcomes)
+        return len(rows)
+
+    def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
+        """Locks cases and loads what is accepted; those that somebody else holds are waited for, or left out."""
+        if not keys:
+            return {}
+        wary = keys & self._held if wait else keys
+        cases: list[Case] = []
+        if patient := keys - wary:
+            ensure_cases(cursor, list(patient))
+            cases = lock_cases(cursor, list(patient))
+        if wary:
+            free, held = lock_free_cases(cursor, list(wary), make=True)
+            cases += free
+            self._held.difference_update(wary - held)
+            self._held.update(held)
+        load_payments(cursor, cases)
+        return {case.key: case for case in cases}
+
+    def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], readings: Sequence[Reading]) -> "_Sorting":
+        """Looks up what the messages of free cases ask about, and draws their numbers."""
+        now = [each for each in readings if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
+        numbers: list[int] = []
+        if now:
+            find_elsewhere(cursor, cases, now)
+            find_standings(cursor, cases, now)
+            numbers = [row[0] for row in cursor.execute(_CASES.next_message_numbers, [len(now)], binary=True).fetchall()]
+        return _Sorting(Facts(), cases, iter(numbers), self._clock(), answer_invalid_needs=self._answer_invalid_needs)
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
@@ -148,20 +215,48 @@ class _Sorting:
     def __init__(
         self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, *, answer_invalid_needs: bool
     ) -> None:
-        self._facts, self._cases, self._numbers, self._now = facts, cases, numbers, now
+        self.facts, self._cases, self._numbers, self._now = facts, cases, numbers, now
         self._answer_invalid_needs = answer_invalid_needs
 
     def sort(self, reading: Reading | Aside) -> Outcome:
+        """What becomes of the next one."""
         if isinstance(reading, Reading):
+            if (key := reading.case_key) and (key not in self._cases or self._cases[key].deferred):
+                self._defer(reading, key)
+                return Outcome.DEFERRED
             return self._handle(reading)
         if not reading.kept:
             return Outcome.SKIPPED
         self._bury(reading.incoming, reading.reason, None)
         return Outcome.DEAD
 
+    def write(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Writes what came of all of it."""
+        self.facts.cases = [case.step() for case in self._cases.values() if case.changed]
+        with cursor.connection.pipeline():
+            self.facts.write(cursor)
+
+    def _defer(self, reading: Reading, key: CaseKey) -> None:
+        """Its case is held by somebody else, or something that came before waits for it: kept as it came."""
+        incoming = reading.incoming
+        self.facts.deferred.append(
+            DeferredRow(
+                key[0].value,
+                key[1],
+                incoming.source,
+                incoming.partition,
+                incoming.position,
+                incoming.key,
+                incoming.headers,
+                None,
+                incoming.body or b"",
+                self._now,
+            )
+        )
+
     def _bury(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
         body = incoming.body or b""
-        self._facts.dead.append(
+        self.facts.dead.append(
             DeadLetterRow(
                 incoming.source, incoming.partition, incoming.position, incoming.key, body, incoming.headers, reason, message_no, self._now
             )
@@ -179,7 +274,7 @@ class _Sorting:
             outcome, facts = self._failed(reading, message, record, error, now)
         if reading.dead and outcome is not Outcome.DEAD:
             self._bury(reading.incoming, reading.dead, message.message_no)
-        self._facts.add(facts)
+        self.facts.add(facts)
         return outcome
 
     def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None, now: datetime) -> tuple[Outcome, Facts]:

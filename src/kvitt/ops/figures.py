@@ -12,7 +12,7 @@ from kvitt.store.database import connect
 from kvitt.store.queries import load
 from kvitt.wire.topics import SCHEME_OF_SOURCE
 
-_SQL = load("ops")
+_SQL, _DEFERRED = load("ops"), load("deferred")
 _STATEMENT_MS = 10_000
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 AGES: Final = (("1m", _MINUTE), ("10m", 10 * _MINUTE), ("1h", _HOUR), ("6h", 6 * _HOUR), ("1d", _DAY))
@@ -54,6 +54,14 @@ class TopicLag(Struct, frozen=True):
     records: int
 
 
+class Deferred(Struct, frozen=True):
+    """What came in for cases that somebody else had locked, and is not handled yet; `oldest` is when the first of it came."""
+
+    messages: int
+    receipts: int
+    oldest: datetime | None
+
+
 ReadLag = Callable[[], Sequence[TopicLag]]
 """Asks the brokers how far we lag behind; raises what their client raises when they can't be asked."""
 
@@ -75,6 +83,7 @@ class Figures(Struct, frozen=True):
     contradicted_since: datetime | None
     receipts: Mapping[str, int]
     stopped_areas: Sequence[str]
+    deferred: Deferred
     lag: Sequence[TopicLag]
 
 
@@ -84,6 +93,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
     names = [*(name for name, _ in AGES), OLDER]
     ((untold, untold_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
     ((dead_letters,),) = connection.execute(_SQL.open_dead_letters).fetchall()
+    ((messages, receipts, oldest),) = connection.execute(_DEFERRED.waiting_for_cases).fetchall()
     ((contradictions, contradicted_since),) = connection.execute(_SQL.open_contradictions).fetchall()
     lag = connection.execute(_SQL.log_lag, {"topics": list(SCHEME_OF_SOURCE)}).fetchall() if embedded_log else []
     return Figures(
@@ -98,6 +108,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
         contradicted_since,
         dict(connection.execute(_SQL.open_receipts).fetchall()),
         [row[0] for row in connection.execute(_SQL.stopped_areas)],
+        Deferred(messages, receipts, oldest),
         [TopicLag(*row) for row in lag],
     )
 

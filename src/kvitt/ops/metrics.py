@@ -142,6 +142,7 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     yield _gauge("kvitt_outbox_records", "Records of the outbox that are not told yet", figures.untold)
     waited = _seconds(figures, [figures.untold_since] if figures.untold_since else [])
     yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not told yet", waited)
+    yield from _deferred(figures)
     yield _gauge("kvitt_open_dead_letters", "Dead letters that wait for an operator", figures.dead_letters)
     said = "Orders of which a receipt says otherwise than what stands; their cases wait for two people"
     yield _gauge("kvitt_open_contradictions", said, figures.contradictions)
@@ -157,6 +158,16 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     for area in figures.stopped_areas:
         stopped.add_metric((area,), 1)
     yield stopped
+
+
+def _deferred(figures: Figures) -> Iterator[Metric]:
+    said = "What came in for cases that somebody else had locked, and waits for them to be free"
+    waiting = GaugeMetricFamily("kvitt_deferred", said, labels=("what",))
+    waiting.add_metric(("messages",), figures.deferred.messages)
+    waiting.add_metric(("receipts",), figures.deferred.receipts)
+    yield waiting
+    oldest = _seconds(figures, [figures.deferred.oldest] if figures.deferred.oldest else [])
+    yield _gauge("kvitt_deferred_oldest_seconds", "How long the longest of it has waited", oldest)
 
 
 def _orders(figures: Figures) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock
 from kvitt.rail.queue import Queue
 from kvitt.state_log import StateLog
-from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost
+from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.5
@@ -34,7 +34,9 @@ class Receiver:
         """Opens the queue and a connection, and gives the step of the loop."""
         queue = self._open_queue()
         try:
-            with connect(self._conninfo, application="kvitt receiver", transaction_ms=TRANSACTION_MS) as connection:
+            with connect(
+                self._conninfo, application="kvitt receiver", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
+            ) as connection:
                 settle = Settle(connection, self._clock, rapid=self._rapid)
                 yield lambda: self._step(queue, settle)
         finally:

@@ -173,6 +173,22 @@ class CaseStep(Row, frozen=True):
     contradictions: int = 0
 
 
+class DeferredRow(Row, frozen=True):
+    """A message (with its place on its topic) or a receipt (with its message id) that came in for a case that somebody else holds."""
+
+    statement = "add_deferred"
+    scheme: str
+    case_id: str
+    source: str | None
+    partition: int | None
+    position: int | None
+    key: bytes | None
+    headers: bytes | None
+    message_id: str | None
+    body: bytes
+    came_at: datetime
+
+
 class DeadLetterRow(Row, frozen=True):
     """A record that could not be read, with the reason."""
 

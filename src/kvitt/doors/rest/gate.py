@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from kvitt.doors.rest.keys import PATIENCE_SECONDS
 from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
 from kvitt.doors.rest.repeats import Heard, Keeping, Message, Repeat, Scope, digest_of
 from kvitt.doors.rest.tokens import Caller, Tokens
@@ -59,7 +60,11 @@ class Gate:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthenticated("a bearer token is needed")
-        return await asyncio.get_running_loop().run_in_executor(self._keeping.threads, self._tokens.caller, token.strip())
+        token = token.strip()
+        if fetch := self._tokens.awaited(token):
+            # No thread waits: those who come with keys that nobody knows would take them from all others.
+            await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
+        return await asyncio.get_running_loop().run_in_executor(self._keeping.threads, self._tokens.caller, token)
 
     async def _once(self, scope: Scope, body: bytes, send: Send, repeat: Repeat) -> None:
         """The answer is kept before it is told: who heard it once hears nothing else later.

@@ -1,28 +1,21 @@
 """Who is calling: tokens are checked against their issuer's keys, and say what their application or its groups may do (design §11)."""
 
 import json
-import threading
-import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-import httpx
 import jwt
-import structlog
 from msgspec import Struct
 
-from kvitt.errors import IssuerUnreachable, NotAuthenticated, Undecodable
-from kvitt.state_log import StateLog
+from kvitt.doors.rest.keys import ALGORITHMS, FetchKeys, Keys
+from kvitt.errors import NotAuthenticated, Undecodable
 from kvitt.wire.json_members import refuse_repeated
 
-_log = structlog.get_logger(__name__)
-ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
-"""Only those with a public key: who can check a token must not be able to make one."""
 _LEEWAY_SECONDS: Final = 30
-_FRESH_SECONDS, _AGAIN_SECONDS, _PATIENCE_SECONDS = 600.0, 5.0, 5.0
 _LONGEST_TOKEN: Final = 16_384
 _LONGEST_NAME: Final = 255
 
@@ -51,22 +44,6 @@ class Grants(Struct, frozen=True):
     by_scope: bool = False
 
 
-FetchKeys = Callable[[], Mapping[str, Any]]
-"""The issuer's key set as JSON. Raises OSError or httpx errors when it can't be had."""
-
-
-def fetched_from(url: str, ca_file: str = "") -> FetchKeys:
-    """The key set that an issuer publishes."""
-
-    def fetch() -> Mapping[str, Any]:
-        response = httpx.get(url, timeout=_PATIENCE_SECONDS, verify=ca_file or True, trust_env=False)
-        response.raise_for_status()
-        keys: Mapping[str, Any] = response.json()
-        return keys
-
-    return fetch
-
-
 def read_from(file: Path) -> FetchKeys:
     """A key set in a file, read again whenever keys are fetched anew."""
 
@@ -78,23 +55,23 @@ def read_from(file: Path) -> FetchKeys:
 
 
 class Tokens:
-    """Checks tokens of one issuer. Safe for use by several threads; a look may wait for the issuer."""
+    """Checks tokens of one issuer. Safe for use by several threads; none of them ever waits for the issuer."""
 
     def __init__(self, issuer: str, audience: str, fetch: FetchKeys, grants: Grants) -> None:
         self._issuer, self._audience, self._grants = issuer, audience, grants
-        self._keys = _Keys(fetch)
+        self._keys = Keys(fetch)
+
+    def awaited(self, token: str) -> "Future[None] | None":
+        """What has to be waited for before it can be said whose token this is; None: nothing. Raises NotAuthenticated."""
+        return self._keys.awaited(_key_id(token))
 
     def caller(self, token: str) -> Caller:
-        """Who shows this token. Raises NotAuthenticated, IssuerUnreachable."""
-        if len(token) > _LONGEST_TOKEN:
-            raise NotAuthenticated("the token is too long")
+        """Who shows this token, by the keys that are known now. Raises NotAuthenticated, IssuerUnreachable."""
+        key_id = _key_id(token)
         try:
-            head = jwt.get_unverified_header(token)
-            if head.get("alg") not in ALGORITHMS:
-                raise NotAuthenticated(f"the token must be signed with one of {', '.join(ALGORITHMS)}")
             claims = jwt.decode(
                 token,
-                self._keys.key(str(head.get("kid", ""))),
+                self._keys.key(key_id),
                 algorithms=list(ALGORITHMS),
                 audience=self._audience,
                 issuer=self._issuer,
@@ -105,8 +82,7 @@ class Tokens:
         except Undecodable as repeated:
             raise NotAuthenticated(f"the token is not valid: {repeated}") from None
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            # The library's texts name the rule and quote no value.
-            raise NotAuthenticated(f"the token is not valid: {type(error).__name__}") from None
+            raise _not_valid(error) from None
         return self._named(claims)
 
     def _named(self, claims: Mapping[str, Any]) -> Caller:
@@ -124,6 +100,24 @@ class Tokens:
         return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named))
 
 
+def _key_id(token: str) -> str:
+    """The id of the key that a token says it is signed with. Raises NotAuthenticated for what can be no token here."""
+    if len(token) > _LONGEST_TOKEN:
+        raise NotAuthenticated("the token is too long")
+    try:
+        head = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise _not_valid(error) from None
+    if head.get("alg") not in ALGORITHMS:
+        raise NotAuthenticated(f"the token must be signed with one of {', '.join(ALGORITHMS)}")
+    return str(head.get("kid", ""))
+
+
+def _not_valid(error: Exception) -> NotAuthenticated:
+    # The library's texts name the rule and quote no value.
+    return NotAuthenticated(f"the token is not valid: {type(error).__name__}")
+
+
 def _refuse_repeated(token: str) -> None:
     """Raises Undecodable naming a claim, or a parameter of the head, that is there twice (RFC 7519 §4, RFC 7515 §4)."""
     for part in token.split(".")[:2]:
@@ -137,51 +131,3 @@ def _is_name(claim: object) -> TypeGuard[str]:
 def _escaped(name: str) -> str:
     """Without a slash, so that no two pairs of names are one subject."""
     return name.replace("%", "%25").replace("/", "%2F")
-
-
-class _Keys:
-    """The issuer's keys by id, fetched anew when they are old or one is not among them, but not at every wrong token."""
-
-    def __init__(self, fetch: FetchKeys) -> None:
-        self._fetch = fetch
-        self._lock = threading.Lock()
-        self._keys: Mapping[str, jwt.PyJWK] = {}
-        self._fetched_at = self._tried_at = -_FRESH_SECONDS
-        self._states = StateLog(_log)
-
-    def key(self, kid: str) -> jwt.PyJWK:
-        found = self._keys.get(kid)
-        if found is not None and time.monotonic() - self._fetched_at < _FRESH_SECONDS:
-            return found
-        # Who has a key does not wait for an issuer that is slow to say the same again.
-        if self._lock.acquire(blocking=found is None):
-            try:
-                if time.monotonic() - self._tried_at >= _AGAIN_SECONDS:
-                    self._refresh()
-            finally:
-                self._lock.release()
-        if (found := self._keys.get(kid)) is None:
-            if not self._keys:
-                raise IssuerUnreachable("the keys of the token issuer can not be had")
-            raise NotAuthenticated("the token is signed with a key that its issuer does not have")
-        return found
-
-    def _refresh(self) -> None:
-        """Keeps the keys that there were when the issuer can't be reached: they are as good as its last word."""
-        try:
-            published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
-        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError) as error:
-            name = type(error).__name__
-            self._states.enters("keys", name, "warning", "keys of the token issuer can not be had", error=name)
-            return
-        finally:
-            # After the try, for a slow one would be followed by the next at once.
-            self._tried_at = time.monotonic()
-        self._states.leaves("keys", "keys of the token issuer can be had again")
-        self._keys = {str(key.key_id or ""): key for key in published.keys if _checks_tokens(key)}
-        self._fetched_at = self._tried_at
-
-
-def _checks_tokens(key: jwt.PyJWK) -> bool:
-    """Whether a published key is one for signatures that others can not make."""
-    return key.algorithm_name in ALGORITHMS and key.public_key_use in (None, "sig")

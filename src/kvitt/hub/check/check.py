@@ -58,6 +58,7 @@ _OVER_ALL = (
     *_OVER_ALL_MOMENTS,
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
+    (Kind.ORPHAN, load_queries("deferred").deferred_astray),
 )
 
 

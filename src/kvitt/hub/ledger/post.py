@@ -15,6 +15,7 @@ from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
+from kvitt.rules.payouts import payout_of_plan
 from kvitt.store.commits import transaction
 from kvitt.store.database import is_connection_lost
 from kvitt.store.ledger_rows import write
@@ -29,10 +30,13 @@ Result = Answer | Account
 
 
 class Post:
-    """Executes batches on one connection. Not for sharing between threads."""
+    """Executes batches on one connection. Not for sharing between threads.
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    Names of plans that payouts have are theirs alone, unless `payout_plans`: the ledger serves another's payouts and has none of its own.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, *, payout_plans: bool = False) -> None:
+        self._connection, self._clock, self._payout_plans = connection, clock, payout_plans
 
     def __call__(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
@@ -82,6 +86,8 @@ class Post:
                 results[place] = made.pop(0)
             elif refusal := malformed(each.plan_id, each.operation, each.batches):
                 results[place] = refusal
+        if not self._payout_plans:
+            results |= reserved(cursor, [(place, each) for place, each in enumerate(batch) if place not in results])
         calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
         if calls:
             results.update(post(cursor, calls, self._clock))
@@ -122,6 +128,19 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
         for rows in (book.new_plans(), book.moved_plans(), book.postings, book.steps, book.entries, book.moved_accounts()):
             write(cursor, rows)
     return results
+
+
+def reserved(cursor: psycopg.Cursor[Any], commands: Sequence[tuple[int, Command]]) -> dict[int, InvalidRequest]:
+    """Refusals of calls about plans that are, or could become, those of payouts. Plans that others held under such names before the names
+    were kept for payouts can still be ended by them.
+    """
+    calls = [(place, each.plan_id, payout_of_plan(each.plan_id)) for place, each in commands if isinstance(each, Call)]
+    named = [(place, plan_id, payout_id) for place, plan_id, payout_id in calls if payout_id is not None]
+    if not named:
+        return {}
+    columns = [[plan_id for _, plan_id, _ in named], [payout_id for *_, payout_id in named]]
+    strangers = {row[0] for row in cursor.execute(_SQL.plans_of_strangers, columns, binary=True)}
+    return {place: InvalidRequest(f"Plan id ({plan_id}) is kept for payouts") for place, plan_id, _ in named if plan_id not in strangers}
 
 
 def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, HeldPlan]:

@@ -6,6 +6,14 @@ SELECT * FROM unnest(%b::bigint[], %b::text[], %b::integer[], %b::bigint[], %b::
                      %b::bigint[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::bytea[],
                      %b::smallint[]);
 
+-- name: add_deferred
+-- Keeps what came in for cases that somebody else holds, in the order in which it came.
+INSERT INTO deferred (scheme, case_id, source, partition, position, key, headers, message_id, body, came_at)
+SELECT scheme, case_id, source, partition, position, key, headers, message_id, body, came_at
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[], %b::timestamptz[])
+     WITH ORDINALITY AS d (scheme, case_id, source, partition, position, key, headers, message_id, body, came_at, place)
+ORDER BY place;
+
 -- name: step_messages
 -- Moves stored messages on, along the legal arcs only: waiting to derived or answered, derived to answered.
 UPDATE messages AS m

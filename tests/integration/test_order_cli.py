@@ -51,6 +51,7 @@ class Site:
         bench.send.claim(1)
         bench.connection.execute("UPDATE orders SET state = 'sent' WHERE state = 'sending'")
         bench.operate.decide(self.settled, accepted=True, operator=KARI_AND_OLA)
+        bench.receipt(self.settled, "08")
         bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, ESCAPE, b"{\x1b]0;mine\x07")])
         bench.settle([RawReceipt("r", b"\x1b[31mgarbage \xe2\x80\xae")])
         make_topics(bench.connection, ["helved.status.v1"])
@@ -94,6 +95,9 @@ def test_an_order_is_shown_with_everything_about_it(site: Site) -> None:
         assert row in page
     told = json.loads(site.kvitt("order", "show", site.settled, "--json"))
     [line] = told["lines"]
+    [contradiction] = told["contradictions"]
+    assert (told["resends"], contradiction["ours"], contradiction["rails"], contradiction["resolution"]) == (1, "accepted", "rejected", None)
+    assert "contradictions" in page
     assert (told["order_id"], told["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
     assert [act["what"] for act in told["acts"]] == ["resend", "decide accepted"]
     assert site.kvitt("order", "show", site.settled, "--xml") == told["xml"]

@@ -96,7 +96,12 @@ def test_an_order_is_shown_with_everything_about_it(site: Site) -> None:
     told = json.loads(site.kvitt("order", "show", site.settled, "--json"))
     [line] = told["lines"]
     [contradiction] = told["contradictions"]
-    assert (told["resends"], contradiction["ours"], contradiction["rails"], contradiction["resolution"]) == (1, "accepted", "rejected", None)
+    assert (told["resends"], contradiction["ours"], contradiction["rails"], contradiction["resolution"]) == (
+        1,
+        "accepted",
+        "rejected",
+        None,
+    )
     assert "contradictions" in page
     assert (told["order_id"], told["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
     assert [act["what"] for act in told["acts"]] == ["resend", "decide accepted"]
@@ -114,8 +119,8 @@ def test_orders_are_listed_newest_first_and_by_case(site: Site) -> None:
 
 def test_a_case_shows_the_ids_of_its_orders_and_an_alarm_the_case(site: Site) -> None:
     assert site.settled in site.kvitt("case", "ts", "A")
-    [alarm] = [json.loads(line) for line in site.kvitt("alarm", "list", "--json").splitlines()]
-    assert (alarm["order_id"], alarm["scheme"], alarm["case_id"]) == (site.settled, "TILLEGGSSTØNADER", "A")
+    alarms = [json.loads(line) for line in site.kvitt("alarm", "list", "--json").splitlines()]
+    assert {(alarm["order_id"], alarm["scheme"], alarm["case_id"]) for alarm in alarms} == {(site.settled, "TILLEGGSSTØNADER", "A")}
     assert site.settled in site.kvitt("alarm", "list")
 
 

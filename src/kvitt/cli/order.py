@@ -128,8 +128,9 @@ def release(settings: "Settings", *, order_id: str, by: str, reason: str, approv
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
-        operate.release(order_id, Operator(by, reason, approved_by))
-    click.echo(f"order {order_id} will be sent")
+        left = operate.release(order_id, Operator(by, reason, approved_by))
+    still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
+    click.echo(f"order {order_id} {still}")
 
 
 @order.command(epilog=example('kvitt order withdraw 5f2c0d3a --by kari --reason "sent twice by mistake"'))

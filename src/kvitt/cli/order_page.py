@@ -75,6 +75,7 @@ SHOWN: Final = (
     Column("key", kind=Kind.HIDDEN),
     Column("state", show=_state),
     Column("decided_by_hand", kind=Kind.HIDDEN),
+    Column("rail_says", "the rail says"),
     Column("doubtful", kind=Kind.HIDDEN),
     _HELD_FOR,
     Column("made_at", "made"),

@@ -1,4 +1,4 @@
-"""A preview says what the real way says: the same answer with the same reason, the same orders but for the clock, held for the same reasons.
+"""A preview says what the real way says: the same answer and reason, the same orders but for the clock, held for the same reasons.
 
 Arbitrary messages go in one after the other, on a case that is known, open, or new, with payments that another case may have.
 """
@@ -122,9 +122,8 @@ def told(stage: Stage, key: str) -> tuple[bytes, str | None]:
 
 def ordered(stage: Stage, seen: Preview) -> list[tuple[bytes, object]]:
     """The orders of a preview with what would hold them, at the moment at which the real ones were made."""
-    moments = stage.rows(
-        "SELECT made_at FROM orders WHERE order_id::text = ANY (%s) ORDER BY number", [each.order_id for each in seen.orders]
-    )
+    query = "SELECT made_at FROM orders WHERE order_id::text = ANY (%s) ORDER BY number"
+    moments = stage.rows(query, [each.order_id for each in seen.orders])
     assert len(moments) == len(seen.orders) == len(seen.held)
     return [
         (order_xml.encode(replace(order, made_at=oslo(at))), reasons)  # type: ignore[arg-type]

@@ -265,7 +265,8 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         own = not is_forwarded(self.case.scheme)
         states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
-        possible = {verdict(receipt, state, in_doubt, own_lines=own) for state, in_doubt in states}
+        by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
+        possible = {verdict(receipt, state, in_doubt, own_lines=own, by_hand=by_hand) for state, in_doubt in states}
         if ruling not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 

@@ -179,7 +179,7 @@ def test_the_command_line_refuses_an_amount_in_a_sentence(conninfo: str, amount:
     assert done.returncode in {1, 2}
     assert "Traceback" not in done.stderr
     assert "amount" in done.stderr
-    assert amount <= 0 or str(MOST) in done.stderr
+    assert amount <= 0 or str(MOST) in done.stderr or "2^63-1" in done.stderr
 
 
 def test_nothing_of_it_was_done(conninfo: str) -> None:

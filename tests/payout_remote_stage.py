@@ -38,12 +38,18 @@ class OtherLedger:
 
     def __init__(self, conninfo: str) -> None:
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt other ledger")
-        self.post = Post(self.connection, clock)
+        self.post = Post(self.connection, clock, payout_plans=True)
         self.faults: list[Fault] = []
         self.after_next: Callable[[], object] | None = None
         self.calls: list[str] = []
         self.late: list[Call] = []
         self._lock = RLock()
+
+    def currency(self, account_id: int, *, deadline: datetime | None = None) -> str | None:  # noqa: ARG002 - as the port has it
+        """As the port says; the line is always fine."""
+        with self._lock:
+            state = Ledger(self.connection).states([account_id]).get(account_id)
+        return state and state.account.currency
 
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:  # noqa: ARG002 - as the port has it
         """As the port says."""

@@ -151,11 +151,14 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is behind payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
 
-    A call to a service takes at most `seconds`; `ca_file` names the certificates that are trusted, if not the system's.
+    `plans_of_others`: who calls our ledger may hold plans under the names that payouts have (`payout_…`), as another payout manager does;
+    such a ledger has no payouts of its own. A call to a service takes at most `seconds`; `ca_file` names the certificates that are
+    trusted, if not the system's.
     """
 
     parties_url: str = ""
     ledger_url: str = ""
+    plans_of_others: bool = False
     seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
     ca_file: str = ""
 

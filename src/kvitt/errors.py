@@ -392,6 +392,17 @@ class PayoutAlreadyExists(KvittError):
     doc = "errors#payout-already-exists"
 
 
+class PayoutInProgress(KvittError):
+    """A payout with this id is being made or ended at another's ledger by an earlier call, whose outcome is not known yet; nothing was
+    done by this one, which may be made again in a moment.
+    """
+
+    code = "payout_in_progress"
+    status = 503
+    who = "caller"
+    doc = "errors#payout-in-progress"
+
+
 class InsufficientFunds(KvittError):
     """The amount is not positive, or what is left after fees is not, or the shop has not that much; nothing is held."""
 

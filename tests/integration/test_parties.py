@@ -255,7 +255,15 @@ def test_what_partymanagement_does_not_find_is_told_in_the_contracts_words(
     assert str(missing.value) == f"{name}, partyId='party-1', payoutParams='{PARAMS.format(shop='shop-1', tool='pt-1')}'"
 
 
-@pytest.mark.parametrize("failure", [TYPES.OperationNotPermitted(), TYPES.InvalidUser(), RuntimeError("x")])
+def test_what_partymanagement_does_not_permit_is_the_callers_to_mend(remote: WoodyParties, service: PartyManagement) -> None:
+    service.compute = throw(TYPES.OperationNotPermitted())
+    with pytest.raises(InvalidPayout) as refused:
+        remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
+    told = f"OperationNotPermitted, partyId='party-1', payoutParams='{PARAMS.format(shop='shop-1', tool='pt-1')}'"
+    assert refused.value.errors == (told,)
+
+
+@pytest.mark.parametrize("failure", [TYPES.InvalidUser(), RuntimeError("x")])
 def test_everything_else_is_a_failure_of_ours(remote: WoodyParties, service: PartyManagement, failure: Exception) -> None:
     service.get = service.compute = throw(failure)
     with pytest.raises(PayoutsFailed):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
 
@@ -9,13 +10,21 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
-from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutInOtherState, PayoutNotFound, PayoutsFailed
+from kvitt.errors import (
+    InsufficientFunds,
+    InvalidPayout,
+    PayoutAlreadyExists,
+    PayoutInOtherState,
+    PayoutInProgress,
+    PayoutNotFound,
+    PayoutsFailed,
+)
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
-from ledger_stage import commit, hold, rollback, sums_are_zero
+from ledger_stage import clock, commit, hold, rollback, sums_are_zero
 from patience import PATIENCE_SECONDS
 from payout_remote_stage import Fault, RemoteStage, remote_stage
 from payout_stage import payout_stage, statuses, told, wanted
@@ -60,8 +69,9 @@ def test_refusals_are_those_of_our_own_ledger(stage: RemoteStage) -> None:
     for new in (wanted(amount=0), wanted(amount=20), wanted(amount=4996)):
         with pytest.raises(InsufficientFunds):
             stage.payouts.create(new)
-    with pytest.raises(PayoutsFailed, match="Failed to hold payout, payoutId='p-1'"):
-        stage.payouts.create(NewPayout("party-1", "shop-1", Cash(1000, "USD"), "p-1"))
+    with pytest.raises(InvalidPayout, match=f"cash.currency is USD, and account {stage.settlement} is in RUB"):
+        stage.payouts.create(NewPayout("party-1", "shop-1", Cash(1000, "USD"), "dollars"))
+    assert stage.ledger.plan("payout_dollars") is None
     with pytest.raises(InvalidPayout):
         stage.payouts.create(wanted(shop="no-account"))
     for act in (stage.payouts.confirm, lambda payout_id: stage.payouts.cancel(payout_id, "no")):
@@ -255,18 +265,42 @@ def test_a_commit_that_is_refused_for_good_leaves_the_payout_as_it_was(stage: Re
     assert stage.payouts.get("p-1").status is PayoutStatus.CANCELLED
 
 
-def test_while_a_payout_is_being_made_its_id_is_taken(stage: RemoteStage) -> None:
-    stage.ledger.faults = [AWAY]
+@pytest.mark.parametrize("ends", [FINE, LOST])
+def test_while_a_payout_is_being_made_a_repeat_is_asked_to_come_again_until_the_first_has_ended(stage: RemoteStage, ends: Fault) -> None:
+    stage.ledger.faults = [AWAY, ends]
     told_meanwhile: list[str] = []
 
     def meanwhile() -> None:
-        with pytest.raises(PayoutAlreadyExists) as raised:
+        with pytest.raises(PayoutInProgress) as raised:
             stage.payouts.create(wanted())
         told_meanwhile.append(str(raised.value))
 
     stage.while_waiting = meanwhile
+    with suppress(PayoutsFailed):
+        stage.payouts.create(wanted())
+    assert told_meanwhile == ["the payout p-1 is being made or ended; ask again in a moment"]
+    if ends is FINE:
+        with pytest.raises(PayoutAlreadyExists):
+            stage.payouts.create(wanted())
+    else:
+        assert stage.payouts.create(wanted()).sequence == 0
+    assert stage.totals() == HELD
+
+
+def test_who_may_not_wait_longer_for_what_another_is_at_work_on_is_asked_to_come_again(stage: RemoteStage) -> None:
     stage.payouts.create(wanted())
-    assert len(told_meanwhile) == 1
+    told_meanwhile: list[type[Exception]] = []
+
+    def meanwhile() -> None:
+        for act in (stage.payouts.confirm, lambda payout_id, until: stage.payouts.cancel(payout_id, "no", until)):
+            with pytest.raises(PayoutInProgress) as raised:
+                act("p-1", clock())
+            told_meanwhile.append(raised.type)
+
+    stage.ledger.after_next = meanwhile
+    stage.payouts.confirm("p-1")
+    assert len(told_meanwhile) == 2
+    assert stage.totals() == MOVED
 
 
 def test_who_comes_while_another_is_at_work_waits_for_the_outcome(stage: RemoteStage) -> None:

@@ -1,6 +1,6 @@
 """Payouts in our own ledger: what each method does, refuses and tells, step by step as the contract has it (payout_manager §2)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from uuid import UUID
 
@@ -18,13 +18,15 @@ from kvitt.errors import (
     PayoutNotFound,
     PayoutsFailed,
 )
-from kvitt.hub.ledger.calls import Done
+from kvitt.hub.check import check
+from kvitt.hub.ledger.calls import Call, Done
+from kvitt.hub.ledger.post import Post
 from kvitt.hub.payouts.ledger import Refused
 from kvitt.hub.payouts.values import Cash, NewPayout, PayoutCursor
-from kvitt.rules.ledger import PlanState
-from kvitt.rules.payouts import PayoutStatus
+from kvitt.rules.ledger import InvalidRequest, PlanState
+from kvitt.rules.payouts import TOO_MUCH, PayoutStatus, ledger_postings, plan_id_of, reversal_plan_id_of
 from kvitt.wire.payout_event import payout_struct
-from ledger_stage import hold, moved, sums_are_zero
+from ledger_stage import clock, commit, hold, moved, rollback, sums_are_zero
 from payout_stage import PayoutStage, payout_stage, statuses, wanted
 
 PAID = {"by": "kari", "reason": "the bank has it", "approved_by": "ola"}
@@ -106,9 +108,15 @@ REFUSED: list[tuple[NewPayout, type[KvittError], str]] = [
     (wanted("n", 404), PayoutNotFound, "ShopNotFound, partyId='party-1', payoutParams='…'"),
     (wanted("n", 20), InsufficientFunds, "nothing is left of 20 after fees of 25"),
     (wanted("n", 4996), InsufficientFunds, "the shop has not that much"),
-    (NewPayout("party-1", "shop-1", Cash(1000, "USD"), "n"), PayoutsFailed, "Failed to hold payout, payoutId='n'"),
+    (
+        NewPayout("party-1", "shop-1", Cash(1000, "USD"), "n"),
+        InvalidPayout,
+        "; ".join(f"cash.currency is USD, and account {account} is in RUB" for account in (1, 2, 3)),
+    ),
     (NewPayout("party-1", "shop-1", Cash(1000, "KOPEK"), "n"), PayoutsFailed, "Failed to hold payout, payoutId='n'"),
-    (wanted("n", 2**63 - 1), InsufficientFunds, "the shop has not that much"),
+    (wanted("n", 2**63 - 6), InsufficientFunds, "the shop has not that much"),
+    (wanted("n", 2**63 - 1), InvalidPayout, TOO_MUCH),
+    (wanted("n", 2**63), InvalidPayout, "cash.amount must be at most 9223372036854775807"),
     (wanted("x" * 58), InvalidPayout, "Payout id must have at most 57 characters"),
     (wanted("a\0b"), InvalidPayout, "Payout id must have at most 57 characters"),
     (NewPayout("party\0", "shop-1", Cash(1, "RUB"), "n"), InvalidPayout, "Ids and currencies must not contain NUL"),
@@ -210,18 +218,81 @@ def test_republishing_tells_the_stored_bytes_again_under_ids_of_their_own(stage:
     assert stage.connection.execute("SELECT what FROM audit WHERE chain = 0").fetchall() == [("payout republish",)] * 2
 
 
-def test_a_plan_that_a_stranger_has_taken_is_not_made_a_payouts(stage: PayoutStage) -> None:
-    assert isinstance(stage.post([hold("payout_p-1", moved(stage.settlement, stage.payout, 1))])[0], Done)
+def strangers(stage: PayoutStage, *calls: Call) -> None:
+    """Done by callers of the ledger as of the time before names were kept for payouts."""
+    assert all(isinstance(each, Done) for each in Post(stage.connection, clock, payout_plans=True)(calls))
+
+
+@pytest.mark.parametrize("end", [None, commit])
+def test_a_plan_that_a_stranger_has_taken_is_not_made_a_payouts(stage: PayoutStage, end: Callable[..., Call] | None) -> None:
+    posting = moved(stage.settlement, stage.payout, 1)
+    strangers(stage, hold("payout_p-1", posting), *([end("payout_p-1", posting)] if end else []))
     with pytest.raises(PayoutsFailed) as raised:
         stage.payouts.create(wanted())
     assert isinstance(raised.value.__cause__, Refused)
     assert stage.count("payouts.payouts") == 0
 
 
+def test_where_a_stranger_has_held_and_let_go_a_plan_of_its_name_a_payout_has_the_next_one(stage: PayoutStage) -> None:
+    posting = moved(stage.settlement, stage.payout, 1)
+    for attempt in (1, 2):
+        strangers(stage, hold(plan_id_of("p-1", attempt), posting), rollback(plan_id_of("p-1", attempt), posting))
+    stage.payouts.create(wanted())
+    assert stage.plan("p3_p-1") is PlanState.HELD
+    stage.payouts.confirm("p-1")
+    assert stage.totals()[0] == (3995, 3995, 3995)
+    assert check(stage.conninfo).differences == ()
+
+
+@pytest.mark.parametrize("payout_id", ["p-1", "x" * 57])
+@pytest.mark.parametrize("ends", [(), (commit,), (rollback, commit), (rollback, rollback, commit)], ids=len)
+def test_a_confirmed_payout_can_be_cancelled_whatever_others_hold_under_the_names_of_its_reversal(
+    stage: PayoutStage, payout_id: str, ends: tuple[Callable[..., Call], ...]
+) -> None:
+    stage.payouts.create(wanted(payout_id))
+    stage.payouts.confirm(payout_id)
+    posting = moved(stage.bank, stage.system, 7)
+    for attempt, end in enumerate(ends, 1):
+        name = reversal_plan_id_of(payout_id, attempt)
+        strangers(stage, hold(name, posting), end(name, posting))
+    stage.payouts.cancel(payout_id, "back")
+    assert stage.plan(reversal_plan_id_of(payout_id, len(ends) + 1)) is PlanState.COMMITTED
+    assert stage.totals()[0] == (5000, 5000, 5000)
+    assert check(stage.conninfo).differences == ()
+
+
+KEPT = ["payout_free", "revert_payout_free", "p2_free", "p17_free", "u1_free", "u2_free", "payout_", "payout_line\nbreak"]
+
+
+@pytest.mark.parametrize("plan_id", KEPT)
+def test_names_of_plans_that_payouts_have_are_kept_for_them(stage: PayoutStage, plan_id: str) -> None:
+    posting = moved(stage.settlement, stage.payout, 1)
+    refused, beside = stage.post([hold(plan_id, posting), hold("beside", posting)])
+    assert refused == InvalidRequest(f"Plan id ({plan_id}) is kept for payouts")
+    assert isinstance(beside, Done)
+
+
+@pytest.mark.parametrize("plan_id", ["payouts", "p1_free", "p_free", "u0_free", "pay", "1_payout_x"])
+def test_other_names_are_everybodys(stage: PayoutStage, plan_id: str) -> None:
+    assert isinstance(stage.post([hold(plan_id, moved(stage.settlement, stage.payout, 1))])[0], Done)
+
+
+def test_nobody_else_ends_the_plan_of_a_payout_and_everybody_ends_what_was_their_own_before(stage: PayoutStage) -> None:
+    flow = stage.payouts.create(wanted()).cash_flow
+    postings = ledger_postings("p-1", flow)
+    for call in (commit, rollback, hold):
+        assert stage.post([call("payout_p-1", *postings)]) == [InvalidRequest("Plan id (payout_p-1) is kept for payouts")]
+    own = moved(stage.bank, stage.system, 7)
+    strangers(stage, hold("payout_old", own), hold("u1_old", own))
+    assert all(isinstance(each, Done) for each in stage.post([commit("payout_old", own), rollback("u1_old", own)]))
+    stage.payouts.confirm("p-1")
+
+
 def test_a_refusal_of_the_ledger_is_kept_as_the_cause(stage: PayoutStage) -> None:
+    stage.terms.system = 10**9
     with pytest.raises(PayoutsFailed) as raised:
-        stage.payouts.create(NewPayout("party-1", "shop-1", Cash(1000, "USD"), "n"))
-    assert "currency code is not equal: expected: RUB, actual: USD" in str(raised.value.__cause__)
+        stage.payouts.create(wanted())
+    assert "Target account not found by id: 1000000000 in batch: 1" in str(raised.value.__cause__)
 
 
 def test_payouts_are_listed_newest_first_page_by_page(stage: PayoutStage) -> None:

@@ -105,7 +105,7 @@ def test_payouts_of_one_kvitt_are_held_in_the_ledger_of_another(database: str, e
     upgrade(empty_database)
     earn(database)
     accounts = _example_with_accounts(database)
-    with running(tmp_path, database, "ledger") as (ledger, _):
+    with running(tmp_path, database, "ledger", "[payouts]\nplans_of_others = true") as (ledger, _):
         (tmp_path / "parties.toml").write_text(accounts, "utf-8")
         other = f'[payouts]\nledger_url = "{ledger}/accounter"'
         with running(tmp_path, empty_database, "payouts,relay", other) as (woody, _):

@@ -20,8 +20,9 @@ from kvitt.doors.rest import gate, keys
 from kvitt.doors.rest.keys import fetched_from
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.payouts import _create
+from kvitt.doors.rest.problems import answer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens
-from kvitt.errors import NotAuthenticated, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
+from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.requests import Begun
@@ -80,19 +81,18 @@ def test_a_request_that_broke_off_is_not_taken_for_what_it_would_have_been(site:
 
 
 class _BeingMade:
-    """Payouts at another's ledger, whose first maker died there: the id is taken, and there is no payout yet."""
+    """Payouts at another's ledger, where a first call is at work under the id: there is no payout yet."""
 
     def create(self, _: NewPayout, *, actor: Actor) -> Any:  # noqa: ARG002 - as Payouts has it
-        raise PayoutAlreadyExists("it is being made")
-
-    def get(self, _: str) -> Any:
-        raise PayoutNotFound("not yet")
+        raise PayoutInProgress("it is being made")
 
 
 def test_a_payout_that_is_still_being_made_at_another_ledger_asks_to_come_again() -> None:
     wanted = NewPayout("party-1", "shop-1", Cash(1, "RUB"), "p")
-    with pytest.raises(RequestInProgress):
+    with pytest.raises(PayoutInProgress) as raised:
         _create(_BeingMade(), wanted, Begun(utc_now(), True), Actor("rest", "tests"))  # type: ignore[arg-type]
+    told = answer(None, raised.value)  # type: ignore[arg-type]
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("application", ["a\0b", "x" * 256, "line\nbreak"])

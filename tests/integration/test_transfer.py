@@ -81,3 +81,10 @@ def test_what_the_ledger_refuses_is_told_and_nothing_moves(connection: psycopg.C
             transfer(connection, utc_now, refused, operator)
     assert own(connection) == [0, 0, 0]
     assert Acts(connection).listed(Wanted(), 10) == []
+
+
+def test_names_that_are_kept_for_payouts_are_no_transfers(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    for operator in (TWO, None):
+        with pytest.raises(PlanRefused, match=r"Plan id \(revert_payout_p-1\) is kept for payouts"):
+            transfer(connection, utc_now, wanted(plan="revert_payout_p-1"), operator)
+    assert own(connection) == [0, 0, 0]

@@ -15,6 +15,7 @@ from kvitt.doors.http_server import Address, HttpDoor
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.doors.woody.server import Endpoint, WoodyApp
+from kvitt.errors import BadSettings
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.loop import Bell, Step, run_loop
 from kvitt.hub.payouts.payouts import Payouts
@@ -40,7 +41,9 @@ class Doors:
     """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
 
     def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event) -> None:
-        """Raises DoorPortTaken."""
+        """Raises DoorPortTaken, BadSettings."""
+        if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
+            raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop = conninfo, settings, roles, stop
         self.woody = HttpDoor(_woody_address(settings.woody), "woody")
         self.rest = HttpDoor(_rest_address(settings.rest), "rest")
@@ -49,7 +52,7 @@ class Doors:
     def steps(self) -> Iterator[Step]:
         """Answers from here on; the step looks whether the servers still do."""
         with ExitStack() as opened:
-            ledger = LedgerService(self._conninfo, utc_now)
+            ledger = LedgerService(self._conninfo, utc_now, payout_plans=self._settings.payouts.plans_of_others)
             opened.callback(ledger.close)
             endpoints: dict[str, Endpoint] = {}
             if "ledger" in self._roles:

@@ -37,35 +37,34 @@ def preview_page(preview: Preview) -> Iterator[str]:
         yield "the accounts are in another ledger, which is not asked by a dry run"
         return
     yield ""
-    yield from table(account_columns(payout.currency), preview.accounts, terminal_width())
+    yield from table(_ACCOUNTS, preview.accounts, terminal_width())
     yield "nothing was done" if preview.solvent else "it would be refused: the shop has not that much (insufficient_funds)"
-
-
-def account_columns(currency: str) -> Sequence[Column]:
-    """What accounts have before and after, in the payout's currency."""
-    return (
-        Column("account_id", "account"),
-        *(
-            Column(f"{name}_{when}_minor", name + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name, currency))
-            for when, suffix in (("before", ""), ("after", " after"))
-            for name in ("own", "least", "most")
-        ),
-    )
 
 
 def _total(when: str, name: str) -> Callable[[AccountPreview], int]:
     return lambda account: int(getattr(getattr(account, when), name))
 
 
-def _total_shown(when: str, name: str, currency: str) -> Callable[[AccountPreview], str]:
+def _total_shown(when: str, name: str) -> Callable[[AccountPreview], str]:
     total = _total(when, name)
-    return lambda account: minor(total(account), currency)
+    return lambda account: minor(total(account), account.currency)
+
+
+_ACCOUNTS: Final = (
+    Column("account_id", "account"),
+    Column("currency"),
+    *(
+        Column(f"{name}_{when}_minor", name + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name))
+        for when, suffix in (("before", ""), ("after", " after"))
+        for name in ("own", "least", "most")
+    ),
+)
+"""What accounts have before and after, each in its own currency."""
 
 
 def told(preview: Preview) -> dict[str, object]:
     """What would be, for `--json`."""
-    columns = account_columns(preview.payout.currency)
-    accounts = preview.accounts and [{each.name: each.value(account) for each in columns} for account in preview.accounts]
+    accounts = preview.accounts and [{each.name: each.value(account) for each in _ACCOUNTS} for account in preview.accounts]
     payout = {each.name: each.value(preview.payout) for each in PAYOUTS}
     return {"payout": payout, "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
 

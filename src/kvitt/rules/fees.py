@@ -68,9 +68,10 @@ class Term(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class TermsDoNotFit(Struct, frozen=True):
-    """Terms that give no cash flow for an amount, and why."""
+    """Terms that give no cash flow for an amount, and why; `too_much`: for one that is less they may."""
 
     reason: str
+    too_much: bool = False
 
 
 def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
@@ -88,6 +89,17 @@ def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
             if not volumes:
                 return "is made of no volumes"
             return next((wrong for each in volumes if (wrong := wrong_volume(each, depth + 1))), None)
+
+
+def has_unit(volume: Volume) -> bool:
+    """Whether a sound volume has a fixed amount in it, which means something in one currency only."""
+    match volume:
+        case Fixed(amount=amount):
+            return amount > 0
+        case Share():
+            return False
+        case MinOf(volumes=volumes) | MaxOf(volumes=volumes) | SumOf(volumes=volumes):
+            return any(map(has_unit, volumes))
 
 
 def amount_of(volume: Volume, amount: int) -> int:
@@ -116,7 +128,7 @@ def cash_flow_of(
     for term in terms:
         volume = amount_of(term.volume, amount)
         if not 0 <= volume <= MOST:
-            return TermsDoNotFit("an amount is below zero or does not fit 64 bits")
+            return TermsDoNotFit("an amount is below zero or does not fit 64 bits", too_much=volume > MOST)
         if missing := [each for each in (term.source, term.target) if each not in accounts]:
             return TermsDoNotFit(f"there is no account {missing[0]} in {currency}")
         if volume:

@@ -74,6 +74,12 @@ class InvalidRequest(Struct, frozen=True):
     error: str
 
 
+class Overflow(InvalidRequest, frozen=True):
+    """A call after which an account would have more, or less, than fits; `account_id` is that account."""
+
+    account_id: int
+
+
 class InvalidPostings(Struct, frozen=True):
     """A call of which some postings are wrong, each with its reasons joined by `; `."""
 
@@ -224,3 +230,12 @@ def after_final(totals: Totals, operation: Operation, net: int) -> Totals:
 def fits(totals: Totals) -> bool:
     """Whether all three fit 64 bits; what would not is refused, for it must not wrap round."""
     return min(totals) >= LEAST and max(totals) <= MOST
+
+
+def overflow(plan_id: str, after: Mapping[int, Totals]) -> Overflow | None:
+    """The first account that would not have room for its totals after a call, by account id."""
+    for account_id, totals in after.items():
+        if not fits(totals):
+            limit = f"below {LEAST}" if min(totals) < LEAST else f"beyond {MOST}"
+            return Overflow(f"Plan ({plan_id}) would move account {account_id} {limit}", account_id)
+    return None

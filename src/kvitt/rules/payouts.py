@@ -3,7 +3,8 @@
 Source: payout_manager §2.1 (states), §2.3 (kinds of postings), §2.5, §2.6 (texts); design §12. Amounts are whole minor units in 64 bits.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.rules.ledger import Posting
+from kvitt.rules.ledger import MOST, Posting, net_by_account
 
 MAX_PAYOUT_ID: Final = 57
 """With the seven characters of `payout_` an id of the ledger's plans, which have at most 64."""
@@ -122,6 +123,27 @@ def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
     return Worth(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed, sums.get(PostingKind.FEE, 0) + fixed)
 
 
+TOO_MUCH: Final = f"cash.amount is too much: with its fees it goes beyond {MOST}, the most that an account has room for"
+"""The text of a refusal of an amount for which the ledger has no room."""
+
+
+def has_room(cash_flow: Sequence[CashFlowPosting]) -> bool:
+    """Whether what a cash flow is worth, and what it moves on each account, fits 64 bits."""
+    net = net_by_account(ledger_postings("", cash_flow))
+    return max(map(abs, (*worth_of(cash_flow), *net.values()))) <= MOST
+
+
+def other_currencies(currency: str, cash_flow: Sequence[CashFlowPosting], accounts: Mapping[int, str]) -> list[str]:
+    """What is not in the currency that was asked for: movements of a cash flow, and accounts, whose currencies are given by id.
+
+    Amounts of two currencies are never added, compared or moved as if they were of one.
+    """
+    moved = dict.fromkeys(each.currency for each in cash_flow if each.currency != currency)
+    texts = [f"cash.currency is {currency}, and the cash flow moves {other}" for other in moved]
+    held = ((account_id, other) for account_id, other in accounts.items() if other != currency)
+    return texts + [f"cash.currency is {currency}, and account {account_id} is in {other}" for account_id, other in held]
+
+
 def can_be_stored(text: str) -> bool:
     """Whether a text of a request can be kept and told as it is: PostgreSQL has no NUL, and UTF-8 no half of a pair."""
     return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
@@ -147,6 +169,24 @@ def reversal_plan_id_of(payout_id: str, attempt: int = 1) -> str:
     """The plan that reverses a confirmed payout; ids for which the usual name is too long have a shorter one."""
     usual = f"revert_payout_{payout_id}"
     return usual if attempt == 1 and len(usual) <= 64 else f"u{attempt}_{payout_id}"
+
+
+_NAMED: Final = re.compile(r"(?:payout_|revert_payout_|p(?:[2-9]|[1-9][0-9]+)_|u[1-9][0-9]*_)(.*)", re.DOTALL)
+
+
+def payout_of_plan(plan_id: str) -> str | None:
+    """The id of the payout whose plan would have this name, in some attempt; None: no payout's plan ever has it."""
+    found = _NAMED.fullmatch(plan_id)
+    return found[1] if found and is_payout_id(found[1]) else None
+
+
+def is_plan_of(plan_id: str, payout_id: str, name: Callable[[str, int], str]) -> bool:
+    """Whether some attempt of this payout has a plan of this name, by `plan_id_of` or `reversal_plan_id_of`."""
+    attempt = _ATTEMPT.match(plan_id)
+    return plan_id == name(payout_id, int(attempt[1]) if attempt else 1) or plan_id == name(payout_id, 1)
+
+
+_ATTEMPT: Final = re.compile(r"[pu]([1-9][0-9]{0,4})_")
 
 
 def ledger_postings(payout_id: str, cash_flow: Sequence[CashFlowPosting]) -> tuple[Posting, ...]:

@@ -12,7 +12,7 @@ from kvitt.doors.rest.repeats import repeat_of
 from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, actor_of, cut, decode_cursor, encode_cursor, may, no_cursor
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
-from kvitt.errors import BadRequest, PayoutAlreadyExists, PayoutNotFound, RequestInProgress
+from kvitt.errors import BadRequest, PayoutAlreadyExists
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
@@ -60,18 +60,10 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Act
     except PayoutAlreadyExists:
         if begun is None or not begun.again or wanted.payout_id is None:
             raise
-        there = _made(payouts, wanted.payout_id)
+        there = payouts.get(wanted.payout_id)
         if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
             raise
         return there
-
-
-def _made(payouts: Payouts, payout_id: str) -> Payout:
-    """At another's ledger a payout is being made until all is held there: by this request, which then is not over yet."""
-    try:
-        return payouts.get(payout_id)
-    except PayoutNotFound:
-        raise RequestInProgress("the payout of this request is being made") from None
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")

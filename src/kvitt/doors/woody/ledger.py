@@ -12,7 +12,7 @@ from kvitt.errors import BadThrift, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Plan
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, Posting
+from kvitt.rules.ledger import LEAST, MOST, Batch, InvalidPostings, InvalidRequest, Operation, Posting
 from kvitt.wire.instants import instant_text, parse_instant
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -146,6 +146,9 @@ class _Accounter(_Speaker):
     async def _balance_between(self, asked: Any) -> int:
         moments = [_moment("from_time", _given(asked.from_time)), _moment("to_time", _given(asked.to_time))]
         before, after = await self._own_before(_given(asked.id), moments)
+        if not LEAST <= after - before <= MOST:
+            # No exception is declared for it, and no number for what is more than a number can be.
+            raise Refused(400, _UNEXPECTED, f"the difference from {before} to {after} is not within {LEAST} to {MOST}")
         return after - before
 
     async def _own_before(self, account_id: int, moments: Sequence[datetime]) -> list[int]:

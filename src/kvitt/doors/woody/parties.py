@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kvitt.doors.woody.client import CallFailed, WoodyClient
-from kvitt.errors import PayoutNotFound, PayoutsFailed
+from kvitt.errors import InvalidPayout, PayoutNotFound, PayoutsFailed
 from kvitt.hub.payouts.parties import Party, Shop, params_text
 from kvitt.hub.payouts.values import Cash
 from kvitt.rules.payouts import CashFlowPosting
@@ -30,7 +30,7 @@ class WoodyParties:
         self._user = self._types.UserInfo(id=_USER, type=self._types.UserType(internal_user=self._types.Nothing()))
         named = ("PartyNotFound", "PartyNotExistsYet", "ShopNotFound", "PayoutToolNotFound")
         self._not_found: tuple[type[Exception], ...] = tuple(getattr(self._types, name) for name in named)
-        self._others: tuple[type[Exception], ...] = (self._types.InvalidUser, self._types.OperationNotPermitted, CallFailed)
+        self._others: tuple[type[Exception], ...] = (self._types.InvalidUser, CallFailed)
 
     def party(self, party_id: str, *, deadline: datetime | None = None) -> Party | None:
         """The party at its current revision, or None. Raises PayoutsFailed when it can't be had."""
@@ -47,12 +47,17 @@ class WoodyParties:
     def cash_flow(
         self, party_id: str, shop_id: str, cash: Cash, created_at: datetime, payout_tool_id: str, *, deadline: datetime | None = None
     ) -> tuple[CashFlowPosting, ...]:
-        """The movements as they are computed there. Raises PayoutNotFound with the text of §2.2 step 6, PayoutsFailed for the rest."""
+        """The movements as they are computed there. Raises PayoutNotFound with the text of §2.2 step 6, InvalidPayout for what the
+        contract does not permit, PayoutsFailed for the rest.
+        """
         money, moment = module("money"), instant_text(created_at)
         amount = money.Cash(amount=cash.amount, currency=money.CurrencyRef(symbolic_code=cash.currency))
         params = self._types.PayoutParams(id=shop_id, amount=amount, timestamp=moment, payout_tool_id=payout_tool_id)
         try:
             return cash_flow_from_wire(self._client.call("ComputePayoutCashFlow", self._user, party_id, params, deadline=deadline))
+        except self._types.OperationNotPermitted as error:
+            told = params_text(shop_id, cash, moment, payout_tool_id)
+            raise InvalidPayout(f"OperationNotPermitted, partyId='{party_id}', payoutParams='{told}'") from error
         except self._not_found as error:
             told = params_text(shop_id, cash, moment, payout_tool_id)
             raise PayoutNotFound(f"{type(error).__name__}, partyId='{party_id}', payoutParams='{told}'") from error
@@ -63,7 +68,12 @@ class WoodyParties:
 
 
 def _shop(shop: Any) -> Shop:
-    return Shop(shop.id, shop.contract_id, shop.payout_tool_id, shop.account.settlement if shop.account else None)
+    return Shop(
+        shop.id,
+        shop.contract_id,
+        shop.payout_tool_id,
+        *((account.settlement, account.currency.symbolic_code) if (account := shop.account) else (None, None)),
+    )
 
 
 def _failed(error: Exception) -> PayoutsFailed:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
-from kvitt.doors.woody.server import UNEXPECTED, Endpoint, Refused
+from kvitt.doors.woody.server import UNAVAILABLE, UNEXPECTED, Endpoint, Refused
 from kvitt.doors.woody.trace import actor, current
 from kvitt.errors import (
     BadThrift,
@@ -15,6 +15,7 @@ from kvitt.errors import (
     InvalidPayout,
     PayoutAlreadyExists,
     PayoutInOtherState,
+    PayoutInProgress,
     PayoutNotFound,
     PayoutsFailed,
 )
@@ -80,6 +81,8 @@ class _Speaker:
             raise self._types.NotFound(message=str(error)) from None
         except PayoutAlreadyExists:
             raise self._types.PayoutAlreadyExists from None
+        except PayoutInProgress as error:
+            raise Refused(503, UNAVAILABLE, str(error)) from None
         except InsufficientFunds:
             raise self._types.InsufficientFunds from None
         except InvalidPayout as error:

@@ -20,7 +20,15 @@ class WoodyLedger:
         """`client` calls `SERVICE`."""
         self._client = client
         self._types: Any = module("accounter")
+        self._account_not_found: type[Exception] = self._types.AccountNotFound
         self._invalid_request: type[Exception] = module("refusals").InvalidRequest
+
+    def currency(self, account_id: int, *, deadline: datetime | None = None) -> str | None:
+        """The currency of an account, or None. Raises Refused, Unavailable, Unknown."""
+        try:
+            return str(self._call("GetAccountByID", account_id, deadline).currency_sym_code)
+        except self._account_not_found:
+            return None
 
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
         """Holds a plan; gives the least that each account of it may have now, by account id. Raises Refused, Unavailable, Unknown."""

@@ -11,15 +11,16 @@ from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import Reader
 from kvitt.hub.payouts.changes import event_hash
 from kvitt.hub.payouts.stored import Standing, load
-from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus, worth_of
+from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus, is_plan_of, plan_id_of, reversal_plan_id_of, worth_of
 from kvitt.store.queries import load as load_queries
 from kvitt.wire.payout_event import encode_event
 
-_SQL = load_queries("payouts_check")
+_SQL, _CURRENCIES = load_queries("payouts_check"), load_queries("currencies_check")
 _SPAN = 500
 
 OVER_ALL = (
     (Kind.PAYOUT, _SQL.plans_not_as_payouts),
+    (Kind.PAYOUT, _SQL.attempts_without_reason),
     (Kind.PAYOUT, _SQL.plans_of_two_payouts),
     (Kind.PAYOUT, _SQL.postings_not_as_cash_flows),
     (Kind.PAYOUT, _SQL.intents_not_as_payouts),
@@ -27,6 +28,10 @@ OVER_ALL = (
     (Kind.TOLD, _SQL.events_not_told),
     (Kind.TOLD, _SQL.told_of_no_event),
     (Kind.TOLD, _SQL.told_out_of_order),
+    (Kind.LEDGER, _CURRENCIES.postings_of_other_currencies),
+    (Kind.PAYOUT, _CURRENCIES.movements_of_other_currencies),
+    (Kind.PAYOUT, _CURRENCIES.accounts_of_other_currencies),
+    (Kind.PAYOUT, _CURRENCIES.plans_of_other_currencies),
 )
 """What only all rows together can tell."""
 
@@ -87,10 +92,19 @@ def _wrong(standing: Standing, events: Sequence[_Event]) -> Iterator[str] | list
     return _differing(standing, events, last)
 
 
+def _misnamed(standing: Standing) -> Iterator[str]:
+    payout_id, reversal = standing.payout.payout_id, standing.reversal_plan_id
+    if not is_plan_of(standing.plan_id, payout_id, plan_id_of):
+        yield f"has the plan {standing.plan_id}, which no attempt of it has"
+    if reversal and not is_plan_of(reversal, payout_id, reversal_plan_id_of):
+        yield f"has the reversal {reversal}, which no attempt of it has"
+
+
 def _differing(standing: Standing, events: Sequence[_Event], last: _Event) -> Iterator[str]:
     payout, head = standing.payout, b""
     if (payout.amount, payout.fee) != worth_of(payout.cash_flow):
         yield "is not worth what its cash flow gives"
+    yield from _misnamed(standing)
     if events[0].status != PayoutStatus.UNPAID or last.status != payout.status:
         yield "has another status than its first and last events give"
     for before, event in pairwise(events):

@@ -17,9 +17,9 @@ from kvitt.rules.ledger import (
     after_final,
     after_hold,
     differing,
-    fits,
     net_by_account,
     out_of_order,
+    overflow,
     unknown_accounts,
 )
 from kvitt.store.ledger_rows import AccountStep, EntryRow, PlanRow, PlanStep, PostingRow, StepRow
@@ -88,14 +88,22 @@ class Book:
         fresh = [batch for batch in call.batches if batch.batch_id not in plan.batches]
         if not fresh and plan.state is STATE_AFTER[call.operation]:
             return self._again(call)
-        if refusal := unknown_accounts(fresh, self._currencies):
+        if refusal := unknown_accounts(fresh, self._currencies) or self._incomparable(call):
             return refusal
         totals = self._held(plan, fresh) if call.operation is Operation.HOLD else self._ended(plan, call.operation)
-        if not all(map(fits, totals.values())):
-            return InvalidRequest(f"Plan ({call.plan_id}) would move an account beyond 64 bits")
         if call.solvent is not None and not self._is_solvent(call.solvent, totals):
             return Insolvent(call.solvent)
+        if refusal := overflow(call.plan_id, totals):
+            return refusal
         return self._note(call, plan, fresh, totals)
+
+    def _incomparable(self, call: Call) -> InvalidRequest | None:
+        """An account that has to stay solvent is compared with what moves, and so is in the same currency."""
+        expected = None if call.solvent is None else self._currencies.get(call.solvent)
+        actual = {posting.currency for batch in call.batches for posting in batch.postings} - {expected}
+        if expected is None or not actual:
+            return None
+        return InvalidRequest(f"Account ({call.solvent}) currency code is not equal: expected: {expected}, actual: {min(actual)}")
 
     def _is_solvent(self, account_id: int, after: Mapping[int, Totals]) -> bool:
         held = self._accounts.get(account_id)

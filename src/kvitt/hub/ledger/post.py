@@ -15,6 +15,7 @@ from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
+from kvitt.rules.payouts import payout_of_plan
 from kvitt.store.commits import transaction
 from kvitt.store.database import is_connection_lost
 from kvitt.store.ledger_rows import write
@@ -32,11 +33,14 @@ Result = Answer | Account
 
 
 class Post:
-    """Executes batches on one connection. Not for sharing between threads."""
+    """Executes batches on one connection. Not for sharing between threads.
 
-    def __init__(self, connection: Connection, clock: Clock, held: set[Name] | None = None) -> None:
-        """`held` are plans and accounts on which somebody else was found to have a lock; it is kept here, and only saves waiting again."""
-        self._connection, self._clock = connection, clock
+    Names of plans that payouts have are theirs alone, unless `payout_plans`: the ledger serves another's payouts and has none of its own.
+    `held` are plans and accounts that somebody else was found to have locked; it is kept here, and only saves waiting once more.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, *, payout_plans: bool = False, held: set[Name] | None = None) -> None:
+        self._connection, self._clock, self._payout_plans = connection, clock, payout_plans
         self._held: set[Name] = set() if held is None else held
 
     def __call__(self, batch: Sequence[Command]) -> list[Result | Exception]:
@@ -53,7 +57,7 @@ class Post:
         if others:
             results.update(zip(others, self._together([batch[place] for place in others]), strict=True))
         if wary:
-            results.update(zip(wary, self._apart([batch[place] for place in wary]), strict=True))
+            results.update(zip(wary, self._apart([batch[place] for place in wary], hurried=True), strict=True))
         return [results[place] for place in range(len(batch))]
 
     def _together(self, batch: Sequence[Command]) -> list[Result | Exception]:
@@ -63,26 +67,26 @@ class Post:
             if is_connection_lost(error):
                 raise
             _log.warning("ledger calls re-run one by one", calls=len(batch), error=type(error).__name__)
-            return self._apart(batch)
+            return self._apart(batch, hurried=isinstance(error, LockNotAvailable))
 
-    def _apart(self, batch: Sequence[Command]) -> list[Result | Exception]:
-        """One by one, none waiting long for a lock; those that share something with one that was refused a lock come last."""
+    def _apart(self, batch: Sequence[Command], *, hurried: bool) -> list[Result | Exception]:
+        """One by one, `hurried` without waiting long for a lock; those that share something with one that was refused a lock come last."""
         results: dict[int, Result | Exception] = {}
         last: list[int] = []
         held: set[Name] = set()
         for place, command in enumerate(batch):
             if held.isdisjoint(_names(command)):
-                results[place] = self._alone(command)
+                results[place] = self._alone(command, hurried=hurried)
                 if isinstance(results[place], LockNotAvailable):
                     held |= _names(command)
             else:
                 last.append(place)
-        results.update({place: self._alone(batch[place]) for place in last})
+        results.update({place: self._alone(batch[place], hurried=hurried) for place in last})
         return [results[place] for place in range(len(batch))]
 
-    def _alone(self, command: Command) -> Result | Exception:
+    def _alone(self, command: Command, *, hurried: bool) -> Result | Exception:
         try:
-            result = self._transact([command], hurried=True)[0]
+            result = self._transact([command], hurried=hurried)[0]
         except LockNotAvailable as error:
             self._held |= _names(command) if len(self._held) < _MOST_HELD else set()
             return error
@@ -121,6 +125,8 @@ class Post:
                 results[place] = made.pop(0)
             elif refusal := malformed(each.plan_id, each.operation, each.batches):
                 results[place] = refusal
+        if not self._payout_plans:
+            results |= reserved(cursor, [(place, each) for place, each in enumerate(batch) if place not in results])
         calls = [(place, each) for place, each in enumerate(batch) if place not in results and isinstance(each, Call)]
         if calls:
             results.update(post(cursor, calls, self._clock))
@@ -168,6 +174,19 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
         for rows in (book.new_plans(), book.moved_plans(), book.postings, book.steps, book.entries, book.moved_accounts()):
             write(cursor, rows)
     return results
+
+
+def reserved(cursor: psycopg.Cursor[Any], commands: Sequence[tuple[int, Command]]) -> dict[int, InvalidRequest]:
+    """Refusals of calls about plans that are, or could become, those of payouts. Plans that others held under such names before the names
+    were kept for payouts can still be ended by them.
+    """
+    calls = [(place, each.plan_id, payout_of_plan(each.plan_id)) for place, each in commands if isinstance(each, Call)]
+    named = [(place, plan_id, payout_id) for place, plan_id, payout_id in calls if payout_id is not None]
+    if not named:
+        return {}
+    columns = [[plan_id for _, plan_id, _ in named], [payout_id for *_, payout_id in named]]
+    strangers = {row[0] for row in cursor.execute(_SQL.plans_of_strangers, columns, binary=True)}
+    return {place: InvalidRequest(f"Plan id ({plan_id}) is kept for payouts") for place, plan_id, _ in named if plan_id not in strangers}
 
 
 def _lock_plans(cursor: psycopg.Cursor[Any], plan_ids: set[str]) -> dict[str, HeldPlan]:

@@ -24,10 +24,11 @@ _READERS = 4
 class LedgerService:
     """Takes commands and questions from many threads; close it when done."""
 
-    def __init__(self, conninfo: str, clock: Clock) -> None:
+    def __init__(self, conninfo: str, clock: Clock, *, payout_plans: bool = False) -> None:
+        """`payout_plans`: callers may hold plans under the names that payouts have; see `Post`."""
         self._conninfo, self._clock = conninfo, clock
         self._writers: GroupCommit[Command, Result | Exception] = GroupCommit(
-            lambda _: _Writer(conninfo, clock), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
+            lambda _: _Writer(conninfo, clock, payout_plans=payout_plans), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
         )
         self._lookers: GroupCommit[int, State | None] = GroupCommit(
             lambda _: _Looker(conninfo), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="accounts"
@@ -85,13 +86,13 @@ class _Held:
 
 
 class _Writer:
-    def __init__(self, conninfo: str, clock: Clock) -> None:
-        self._held, self._clock = _Held(conninfo, "kvitt ledger"), clock
+    def __init__(self, conninfo: str, clock: Clock, *, payout_plans: bool) -> None:
+        self._held, self._clock, self._payout_plans = _Held(conninfo, "kvitt ledger"), clock, payout_plans
         self._locked: set[Name] = set()
 
     def __call__(self, batch: Sequence[Command]) -> Sequence[Result | Exception]:
         with self._held.use() as connection:
-            results = Post(connection, self._clock, self._locked)(batch)
+            results = Post(connection, self._clock, payout_plans=self._payout_plans, held=self._locked)(batch)
         WORK.batch("ledger", len(batch))
         return results
 

@@ -5,7 +5,7 @@ from msgspec import Struct
 from kvitt.errors import PlanNotFound, PlanRefused
 from kvitt.hub.actor import CLI, Actor
 from kvitt.hub.ledger.calls import Call, Done, Insolvent, State
-from kvitt.hub.ledger.post import post
+from kvitt.hub.ledger.post import post, reserved
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
@@ -49,6 +49,8 @@ def transfer(connection: Connection, clock: Clock, wanted: Transfer, operator: O
             raise PlanRefused("The amount must be positive")
         if refusal := malformed(hold.plan_id, hold.operation, hold.batches):
             raise _refused(refusal)
+        if kept := reserved(cursor, [(0, hold)]):
+            raise _refused(kept[0])
         there, stood = _states(connection, wanted), _state_of(connection, wanted.plan_id)
         for call in (hold, commit) if stood is None else (commit,):
             answer = post(cursor, [(0, call)], clock)[0]

@@ -1,26 +1,34 @@
 """Act: a batch of commands makes and moves payouts, with their plans in our own ledger, in one transaction (design §4, §9)."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import psycopg
 import structlog
 from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable, UniqueViolation
 
-from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
+from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
 from kvitt.hub.crash import reached
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
 from kvitt.hub.ledger.post import post
+from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import Changes
-from kvitt.hub.payouts.commands import Command, Create, Republish, actor_of
+from kvitt.hub.payouts.commands import Cancel, Command, Create, Republish, actor_of
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
 from kvitt.hub.submit import Clock, Connection
-from kvitt.rules.ledger import Refusal
-from kvitt.rules.payouts import Payout, plan_id_of
+from kvitt.rules.ledger import Overflow, PlanState, Refusal
+from kvitt.rules.payouts import (
+    TOO_MUCH,
+    Payout,
+    PayoutStatus,
+    other_currencies,
+    plan_id_of,
+    reversal_plan_id_of,
+)
 from kvitt.store.commits import transaction
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load as load_queries
@@ -28,6 +36,8 @@ from kvitt.store.queries import load as load_queries
 _SQL, _DEFERRED = load_queries("payouts"), load_queries("deferred")
 _log = structlog.get_logger(__name__)
 _ATTEMPTS = 5
+_TRIES: Final = range(1, 65)
+"""The attempts of which one finds a name for its plan that nobody has taken."""
 
 Result = Payout | Exception
 """A payout as it stands after its command, also where that had nothing to do; or why the command was refused."""
@@ -58,14 +68,15 @@ class Act:
                 self._connection.close()
                 return [error] * len(batch)
             _log.warning("payouts re-run one by one", payouts=len(batch), error=type(error).__name__)
-            return [self._alone(command) for command in batch]
+            hurried = isinstance(error, LockNotAvailable)
+            return [self._alone(command, hurried=hurried) for command in batch]
 
-    def _alone(self, command: Command) -> Result:
+    def _alone(self, command: Command, *, hurried: bool) -> Result:
         """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
         failure: Exception | None = None
         for _ in range(_ATTEMPTS):
             try:
-                return self._once([command], hurried=True)[0]
+                return self._once([command], hurried=hurried)[0]
             except Exception as error:  # noqa: BLE001 - its caller is told
                 failure = error
                 if (
@@ -93,7 +104,7 @@ class Act:
         payout_ids = [command.payout_id for command in batch]
         lock(cursor, payout_ids)
         there = load(cursor, payout_ids)
-        taken = _plans_there(cursor, [each for each in batch if isinstance(each, Create) and each.payout_id not in there])
+        taken = _plans_there(cursor, batch, there)
         decided = [_decide(command, there.get(command.payout_id), taken) for command in batch]
         actors = [actor_of(command) for command in batch]
         calls = [
@@ -102,7 +113,7 @@ class Act:
         answers = post(cursor, list(enumerate(calls)), self._clock) if calls else {}
         now = self._clock()
         given, changes = iter(answers[place] for place in range(len(calls))), Changes(now)
-        results = [_result(each, actor, given, changes) for each, actor in zip(decided, actors, strict=True)]
+        results = [_result(cursor, each, actor, given, changes) for each, actor in zip(decided, actors, strict=True)]
         _tell_again(cursor, changes, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
         changes.write(cursor)
         for command, each, result in zip(batch, decided, results, strict=True):
@@ -126,37 +137,65 @@ def _rounds(batch: Sequence[Command]) -> Iterator[list[int]]:
         waiting = later
 
 
-def _plans_there(cursor: psycopg.Cursor[Any], creates: Sequence[Create]) -> set[str]:
-    """Plans that strangers have held under names that ours would have."""
-    if not creates:
-        return set()
-    plan_ids = [plan_id_of(each.payout_id) for each in creates]
-    return {row[0] for row in cursor.execute(_SQL.plans_there, [plan_ids], binary=True)}
+Taken = Mapping[str, PlanState]
+"""Plans that others have held under names that ours would have, in some attempt."""
 
 
-def _decide(command: Command, standing: Standing | None, taken: set[str]) -> Decision:
+def _plans_there(cursor: psycopg.Cursor[Any], batch: Sequence[Command], there: Mapping[str, Standing]) -> Taken:
+    """The first names are looked for of payouts that are to be made; all that may be needed, of those that are to be reversed."""
+    first = {plan_id_of(each.payout_id): each.payout_id for each in batch if isinstance(each, Create) and each.payout_id not in there}
+    back = [each.payout_id for each in batch if isinstance(each, Cancel) and _is_confirmed(there.get(each.payout_id))]
+    taken = _states(cursor, [*first, *(reversal_plan_id_of(payout_id, attempt) for payout_id in back for attempt in _TRIES)])
+    again = [payout_id for plan_id, payout_id in first.items() if taken.get(plan_id) is PlanState.ROLLED_BACK]
+    return {**taken, **_states(cursor, [plan_id_of(payout_id, attempt) for payout_id in again for attempt in _TRIES])}
+
+
+def _is_confirmed(standing: Standing | None) -> bool:
+    return standing is not None and standing.payout.status is PayoutStatus.CONFIRMED
+
+
+def _states(cursor: psycopg.Cursor[Any], plan_ids: Sequence[str]) -> Taken:
+    return {row[0]: PlanState(row[1]) for row in cursor.execute(_SQL.plans_there, [plan_ids], binary=True)} if plan_ids else {}
+
+
+def _first_free(name: Callable[[str, int], str], payout_id: str, taken: Taken) -> int | None:
+    """The first attempt whose plan nobody has held; None when the names have run out."""
+    return next((attempt for attempt in _TRIES if name(payout_id, attempt) not in taken), None)
+
+
+def _to_create(command: Create, taken: Taken) -> Decision:
+    """A plan that was rolled back holds nothing, so the next attempt has another one. One that is held, or was committed, is not gone
+    round: it may be the same payout, made by the service that kvitt took over from.
+    """
+    attempt = _first_free(plan_id_of, command.payout_id, taken)
+    before = [taken[plan_id_of(command.payout_id, earlier)] for earlier in range(1, attempt or 1)]
+    if attempt is None or any(state is not PlanState.ROLLED_BACK for state in before):
+        return failed("hold", command.payout_id, "a plan of this name is there already")
+    return to_create(command.draft, attempt)
+
+
+def _decide(command: Command, standing: Standing | None, taken: Taken) -> Decision:
     if isinstance(command, Create):
         if standing is not None:
             return PayoutAlreadyExists(f"there is a payout with the id {command.payout_id}")
-        if plan_id_of(command.payout_id) in taken:
-            return failed("hold", command.payout_id, "a plan of this name is there already")
-        return to_create(command.draft)
+        return _to_create(command, taken)
     if standing is None:
         return PayoutNotFound(f"Payout not found, payoutId='{command.payout_id}'")
-    decided = decide(command, standing)
+    attempt = _first_free(reversal_plan_id_of, command.payout_id, taken)
+    decided = decide(command, standing, attempt or 1)
     if isinstance(decided, Todo) and decided.calls and standing.keeper is not Keeper.OWN:
         return failed(decided.act, command.payout_id, "its plan is in another ledger, which is not set")
     return decided
 
 
-def _result(decided: Decision, actor: Actor | None, answers: Iterator[Answer], changes: Changes) -> Result:
+def _result(cursor: psycopg.Cursor[Any], decided: Decision, actor: Actor | None, answers: Iterator[Answer], changes: Changes) -> Result:
     """What became of a command; what it changed is noted."""
     if not isinstance(decided, Todo):
         return decided
     given = [next(answers) for _ in decided.calls]
     for place, answer in enumerate(given):
         if not isinstance(answer, Done):
-            refused = _refused(decided, answer)
+            refused = _refused(cursor, decided, answer)
             if place:
                 # The first half of a reversal was held, and the second is refused: nothing of this transaction may stay.
                 raise refused
@@ -169,10 +208,25 @@ def _result(decided: Decision, actor: Actor | None, answers: Iterator[Answer], c
     return decided.payout
 
 
-def _refused(todo: Todo, answer: Refusal | Insolvent) -> KvittError:
+def _refused(cursor: psycopg.Cursor[Any], todo: Todo, answer: Refusal | Insolvent) -> KvittError:
+    """The ledger's refusal as the payouts' own: what can not be paid out as it was asked for is the caller's to mend."""
     if isinstance(answer, Insolvent):
         return InsufficientFunds("the shop has not that much")
+    if todo.before is None:
+        if wrong := _of_other_currency(cursor, todo):
+            return InvalidPayout(*wrong)
+        if isinstance(answer, Overflow):
+            return InvalidPayout(TOO_MUCH)
     return failed(todo.act, todo.payout.payout_id, why(answer))
+
+
+def _of_other_currency(cursor: psycopg.Cursor[Any], todo: Todo) -> list[str]:
+    """Accounts of the flow, and the one that must stay solvent, that are not in the payout's currency; looked for after a refusal only."""
+    payout = todo.payout
+    accounts = {account for each in payout.cash_flow for account in (each.source, each.target)}
+    solvent = {call.solvent for call in todo.calls if call.solvent is not None}
+    states = Ledger(cursor.connection).states(sorted(accounts | solvent))
+    return other_currencies(payout.currency, payout.cash_flow, {key: state.account.currency for key, state in states.items()})
 
 
 def _tell_again(cursor: psycopg.Cursor[Any], changes: Changes, done: Sequence[Command]) -> None:

@@ -18,7 +18,7 @@ from kvitt.hub.payouts.parties import Party, Shop, params_text
 from kvitt.hub.payouts.values import Cash
 from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
-from kvitt.rules.payouts import CashFlowPosting
+from kvitt.rules.payouts import TOO_MUCH, CashFlowPosting
 from kvitt.store.commits import transaction
 from kvitt.store.database import pool
 from kvitt.store.queries import load
@@ -64,7 +64,7 @@ class LocalParties:
             entry = _entry(connection, party_id)
         if entry is None:
             return None
-        shops = {shop.id: Shop(shop.id, shop.contract, shop.payout_tool, shop.accounts.settlement) for shop in entry.shops}
+        shops = {shop.id: Shop(shop.id, shop.contract, shop.payout_tool, shop.accounts.settlement, shop.currency) for shop in entry.shops}
         tools = {contract.id: frozenset(tool.id for tool in contract.payout_tools) for contract in entry.contracts}
         return Party(entry.id, shops, tools)
 
@@ -110,11 +110,14 @@ def _not_permitted(party: PartyEntry, shop: ShopEntry, currency: str, tool_curre
 def _computed(
     contract: ContractEntry, shop: ShopEntry, house: HouseAccounts | None, cash: Cash, at: datetime
 ) -> tuple[CashFlowPosting, ...]:
-    terms = next((terms for terms in contract.terms if terms.holds_at(at)), None)
+    terms = next((terms for terms in contract.terms if terms.holds_at(at) and terms.currency in (None, cash.currency)), None)
     if terms is None:
-        raise InvalidPayout(f"OperationNotPermitted: contract {contract.id} has no terms at {instant_text(at)}")
+        in_it = f" in {cash.currency}" if any(terms.holds_at(at) for terms in contract.terms) else ""
+        raise InvalidPayout(f"OperationNotPermitted: contract {contract.id} has no terms{in_it} at {instant_text(at)}")
     found = cash_flow_of(terms.cash_flow, cash.amount, cash.currency, by_type(shop, house))
     if isinstance(found, TermsDoNotFit):
+        if found.too_much:
+            raise InvalidPayout(TOO_MUCH)
         raise PayoutsFailed(f"the terms of contract {contract.id} give no cash flow: {found.reason}")
     return found
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from kvitt.errors import BadDirectory
-from kvitt.rules.fees import Term, wrong_volume
+from kvitt.rules.fees import Term, has_unit, wrong_volume
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION
 from kvitt.rules.payouts import AccountType
 
@@ -64,9 +64,10 @@ class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What moves, from a moment on until another one; without them for ever."""
+    """What moves, from a moment on until another one; without them for ever. Of payouts in `currency` only, where one is named."""
 
     cash_flow: tuple[Term, ...]
+    currency: Currency | None = None
     valid_from: datetime | None = None
     valid_until: datetime | None = None
 
@@ -144,6 +145,8 @@ def _complaints(found: Directory) -> Iterator[str]:
             yield from _about_shop(f"{place}.shops[{at}]", shop, contracts.get(shop.contract))
         for at, contract in enumerate(party.contracts):
             yield from _about_contract(f"{place}.contracts[{at}]", contract)
+            currencies = sorted({shop.currency for shop in party.shops if shop.contract == contract.id})
+            yield from _about_units(f"{place}.contracts[{at}]", contract, currencies)
 
 
 def _about_shop(place: str, shop: ShopEntry, contract: ContractEntry | None) -> Iterator[str]:
@@ -166,6 +169,14 @@ def _about_contract(place: str, contract: ContractEntry) -> Iterator[str]:
     yield from _doubles(f"{place}.payout_tools", [tool.id for tool in contract.payout_tools])
     for at, terms in enumerate(contract.terms):
         yield from _about_terms(f"{place}.terms[{at}]", terms)
+
+
+def _about_units(place: str, contract: ContractEntry, currencies: Sequence[str]) -> Iterator[str]:
+    """A fixed amount is in a currency: that of the terms, or of the one in which all shops of the contract are."""
+    for at, terms in enumerate(contract.terms):
+        fixed = any(wrong_volume(term.volume) is None and has_unit(term.volume) for term in terms.cash_flow)
+        if fixed and terms.currency is None and len(currencies) > 1:
+            yield f"{place}.terms[{at}].currency: is needed for fixed amounts, as shops of the contract are in {' and '.join(currencies)}"
 
 
 def _about_terms(place: str, terms: TermsEntry) -> Iterator[str]:

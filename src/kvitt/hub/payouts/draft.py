@@ -4,11 +4,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutNotFound, PayoutsFailed
+from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutNotFound
 from kvitt.hub.payouts.parties import Parties, Party, Shop
 from kvitt.hub.payouts.values import NewPayout
-from kvitt.rules.ledger import MOST
-from kvitt.rules.payouts import Payout, PayoutStatus, can_be_stored, worth_of
+from kvitt.rules.payouts import TOO_MUCH, Payout, PayoutStatus, can_be_stored, has_room, other_currencies, worth_of
 
 
 class Draft(Struct, frozen=True):
@@ -21,7 +20,8 @@ class Draft(Struct, frozen=True):
 def draft(new: NewPayout, payout_id: str, parties: Parties, now: datetime, deadline: datetime | None) -> Draft:
     """Asks the parties; holds and stores nothing.
 
-    Raises PayoutNotFound, InvalidPayout, InsufficientFunds when nothing is left after fees, PayoutsFailed when the parties can't be asked.
+    Raises PayoutNotFound, InvalidPayout (also where the cash flow, or the shop's account, is in another currency, or the amount has no room
+    in the ledger), InsufficientFunds when nothing is left after fees, PayoutsFailed when the parties can't be asked.
     """
     for text in (new.party_id, new.shop_id, new.cash.currency, new.payout_tool_id or ""):
         if not can_be_stored(text):
@@ -36,11 +36,14 @@ def draft(new: NewPayout, payout_id: str, parties: Parties, now: datetime, deadl
     if shop.settlement is None:
         raise InvalidPayout(f"Settlement account is null with partyId={new.party_id}, shopId={new.shop_id}")
     cash_flow = parties.cash_flow(new.party_id, new.shop_id, new.cash, now, tool, deadline=deadline)
+    currency = new.cash.currency
+    if wrong := other_currencies(currency, cash_flow, {shop.settlement: shop.currency or currency}):
+        raise InvalidPayout(*wrong)
     amount, fee = worth_of(cash_flow)
     if amount <= 0:
         raise InsufficientFunds(f"nothing is left of {new.cash.amount} after fees of {fee}")
-    if max(amount, fee) > MOST:
-        raise PayoutsFailed(f"Failed to hold payout, payoutId='{payout_id}'")
+    if not has_room(cash_flow):
+        raise InvalidPayout(TOO_MUCH)
     payout = Payout(
         payout_id, 0, now, new.party_id, new.shop_id, PayoutStatus.UNPAID, None, cash_flow, tool, amount, fee, new.cash.currency
     )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -15,7 +16,7 @@ import structlog
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
-from kvitt.errors import InsufficientFunds
+from kvitt.errors import InsufficientFunds, InvalidPayout
 from kvitt.hub.crash import reached
 from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import Changes
@@ -26,7 +27,7 @@ from kvitt.hub.payouts.ledger import CallFailed, Refused, RemoteLedger, Unavaila
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.hub.submit import Clock
 from kvitt.rules.ledger import Batch
-from kvitt.rules.payouts import Payout, PayoutStatus, after
+from kvitt.rules.payouts import Payout, PayoutStatus, after, other_currencies
 from kvitt.state_log import StateLog
 from kvitt.store.commits import transaction
 
@@ -34,6 +35,7 @@ Given = TypeVar("Given")
 _log = structlog.get_logger(__name__)
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 30.0
+_MOST_CURRENCIES: Final = 100_000
 _WORD: Final = {Action.CREATE: "hold", Action.CONFIRM: "commit", Action.CANCEL: "rollback", Action.REVERSE: "revert"}
 
 
@@ -69,15 +71,17 @@ class Drive:
 
     def __init__(self, place: Place) -> None:
         self._place, self._ledger = place, place.ledger
+        self._currencies: dict[int, str] = {}
         self._states = StateLog(_log)
 
     def create(self, intent: Intent, draft: Draft, patience: Patience) -> Payout:
         """Holds the plan of a payout that is to be made, and stores the payout.
 
-        Raises InsufficientFunds, PayoutsFailed: then what was begun is undone, here or by whoever comes next.
+        Raises InsufficientFunds, InvalidPayout, PayoutsFailed: then what was begun is undone, here or by whoever comes next.
         """
         batch = held_batch(draft.payout)
         with self._told(intent):
+            self._compare_currencies(intent, draft, patience)
             least = self._hold_once(intent, batch, patience)
             reached("payouts.after_hold")
             if least.get(draft.settlement, -1) >= 0:
@@ -91,6 +95,21 @@ class Drive:
             else:
                 self._close(intent, Way.UNDONE, "the shop had not that much", held=True)
         raise InsufficientFunds("the shop has not that much")
+
+    def _compare_currencies(self, intent: Intent, draft: Draft, patience: Patience) -> None:
+        """The currencies of accounts are asked for once; the ledger may compare them itself, or not. Raises InvalidPayout, CallFailed."""
+        payout = draft.payout
+        accounts = sorted({draft.settlement, *(account for each in payout.cash_flow for account in (each.source, each.target))})
+        if len(self._currencies) > _MOST_CURRENCIES:
+            self._currencies.clear()
+        known = {account_id: self._currencies.get(account_id) for account_id in accounts}
+        for account_id in (account_id for account_id in accounts if known[account_id] is None):
+            ask = partial(self._ledger.currency, account_id, deadline=patience.deadline)
+            if (currency := self._call(intent, patience, ask)) is not None:
+                known[account_id] = self._currencies[account_id] = currency
+        if wrong := other_currencies(payout.currency, payout.cash_flow, {key: each for key, each in known.items() if each is not None}):
+            self._close(intent, Way.UNDONE, "; ".join(wrong), held=False)
+            raise InvalidPayout(*wrong)
 
     def run(self, intent: Intent, patience: Patience) -> None:
         """Does, or undoes, what an intent is about. Raises PayoutsFailed where it was refused, or is left for whoever comes next."""

@@ -24,10 +24,13 @@ class Unknown(CallFailed):
 
 
 class RemoteLedger(Protocol):
-    """Holds, commits and rolls back plans of one batch; every call may be repeated. Safe for use by several threads.
+    """Knows its accounts; holds, commits and rolls back plans of one batch; every call may be repeated. Safe for use by several threads.
 
     Each call may take as long as its own time limit, and not beyond `deadline`. All raise Refused, Unavailable, Unknown.
     """
+
+    def currency(self, account_id: int, *, deadline: datetime | None = None) -> str | None:
+        """The currency of an account, which never changes; None when there is no such account."""
 
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
         """Holds a plan; gives the least that each account of it may have now, by account id."""

@@ -11,12 +11,15 @@ from kvitt.rules.payouts import CashFlowPosting
 
 
 class Shop(Struct, frozen=True):
-    """A shop of a party. `settlement` is its account in the ledger, None for a shop that has no accounts yet."""
+    """A shop of a party. `settlement` is its account in the ledger, None for a shop that has no accounts yet; `currency` is the account's,
+    None where that is not known here.
+    """
 
     shop_id: str
     contract_id: str
     payout_tool_id: str | None
     settlement: int | None
+    currency: str | None = None
 
 
 class Party(Struct, frozen=True):

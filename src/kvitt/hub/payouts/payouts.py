@@ -27,6 +27,7 @@ from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
 from kvitt.hub.submit import Clock
+from kvitt.rules.ledger import MOST
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, can_be_stored, is_payout_id
 from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, pool
 
@@ -82,6 +83,8 @@ class Payouts:
         """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
         if new.cash.amount <= 0:
             raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
+        if new.cash.amount > MOST:
+            raise InvalidPayout(f"cash.amount must be at most {MOST}")
         payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
         if not is_payout_id(payout_id):
             raise InvalidPayout(f"Payout id must have at most {MAX_PAYOUT_ID} characters")

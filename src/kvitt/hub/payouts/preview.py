@@ -4,17 +4,20 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from kvitt.errors import InvalidPayout
+from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.decide import Todo
 from kvitt.hub.submit import Connection
 from kvitt.rules.ledger import Operation, Totals, after_final, after_hold, net_by_account
-from kvitt.rules.payouts import Payout
+from kvitt.rules.payouts import Payout, other_currencies
 
 
 class AccountPreview(Struct, frozen=True):
-    """The totals of an account now and after the act."""
+    """The totals of an account in its currency, now and after the act."""
 
     account_id: int
+    currency: str
     before: Totals
     after: Totals
 
@@ -40,10 +43,23 @@ def preview_of(decided: Todo | Payout, connection: Connection, *, own: bool) -> 
     net = net_by_account([posting for batch in decided.calls[0].batches for posting in batch.postings]) if decided.calls else {}
     solvent = decided.calls[0].solvent if decided.calls else None
     states = Ledger(connection).states({*net, *([] if solvent is None else [solvent])})
+    if decided.before is None:
+        _compare_currencies(decided.payout, states)
     before = {account_id: state.totals for account_id, state in states.items()}
     after = {account_id: _after(decided, before[account_id], net.get(account_id, 0)) for account_id in before}
-    accounts = tuple(AccountPreview(account_id, before[account_id], after[account_id]) for account_id in net if account_id in before)
+    accounts = tuple(
+        AccountPreview(account_id, states[account_id].account.currency, before[account_id], after[account_id])
+        for account_id in net
+        if account_id in before
+    )
     return Preview(decided.payout, changes=True, solvent=_is_solvent(solvent, after), accounts=accounts)
+
+
+def _compare_currencies(payout: Payout, states: Mapping[int, State]) -> None:
+    """Raises InvalidPayout as the making of the payout would, where an account is in another currency."""
+    currencies = {account_id: state.account.currency for account_id, state in states.items()}
+    if wrong := other_currencies(payout.currency, payout.cash_flow, currencies):
+        raise InvalidPayout(*wrong)
 
 
 def _after(todo: Todo, totals: Totals, net: int) -> Totals:

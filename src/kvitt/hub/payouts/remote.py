@@ -5,10 +5,10 @@ from typing import Final
 
 import structlog
 
-from kvitt.errors import KvittError, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed
+from kvitt.errors import KvittError, PayoutAlreadyExists, PayoutInProgress, PayoutNotFound, PayoutsFailed
 from kvitt.hub.crash import reached
 from kvitt.hub.payouts.commands import Cancel, Confirm, Create, actor_of
-from kvitt.hub.payouts.decide import Todo, decide, failed, to_create
+from kvitt.hub.payouts.decide import Todo, decide, to_create
 from kvitt.hub.payouts.drive import Drive, Patience, Place
 from kvitt.hub.payouts.intents import Action, Content, Intent, Intents
 from kvitt.hub.payouts.stored import Keeper, load, lock
@@ -32,7 +32,8 @@ class Remote:
     def create(self, command: Create, deadline: datetime | None) -> Payout:
         """Stores an intent, holds the plan, stores the payout. What an earlier try under this id has left is undone first.
 
-        Raises PayoutAlreadyExists (also while another is being made under this id), InsufficientFunds, PayoutsFailed.
+        Raises PayoutAlreadyExists, PayoutInProgress while an earlier call may still make one under this id or not, InsufficientFunds,
+        InvalidPayout, PayoutsFailed.
         """
         patience = Patience(_TRIES, deadline)
         while True:
@@ -48,8 +49,10 @@ class Remote:
         with self._place.intents() as intents:
             lock(intents.cursor, [payout_id])
             found = intents.open_for(payout_id)
-            if load(intents.cursor, [payout_id]) or (found and found.busy):
+            if load(intents.cursor, [payout_id]):
                 raise PayoutAlreadyExists(f"there is a payout with the id {payout_id}")
+            if found and found.busy:
+                raise _in_progress(payout_id)
             if found is None:
                 todo = to_create(draft, intents.next_attempt(payout_id, Action.CREATE))
                 if not isinstance(todo, Todo):
@@ -59,13 +62,13 @@ class Remote:
                 ), True
             claimed = intents.claim(found.intent)
             if claimed is None:
-                raise PayoutAlreadyExists(f"there is a payout with the id {payout_id}")
+                raise _in_progress(payout_id)
             return claimed, False
 
     def end(self, command: Confirm | Cancel, deadline: datetime | None) -> bool:
         """Confirms or cancels a payout, after what is under way for it was finished; False when its plan is in our own ledger.
 
-        Raises PayoutNotFound, PayoutInOtherState, PayoutsFailed.
+        Raises PayoutNotFound, PayoutInOtherState, PayoutInProgress, PayoutsFailed.
         """
         patience, now = Patience(_TRIES, deadline), self._place.clock
         give_up_at = deadline or now() + timedelta(seconds=self._place.busy_seconds)
@@ -77,7 +80,7 @@ class Remote:
             intent, mine = begun
             if intent is None:
                 if now() >= give_up_at:
-                    raise failed("end", command.payout_id, "somebody else is at work on it")
+                    raise _in_progress(command.payout_id)
                 self._place.rest(_LOOK_SECONDS)
                 continue
             try:
@@ -132,6 +135,10 @@ class Remote:
             left = {"action": claimed.action.value, "number": claimed.number}
             self._states.enters("sweep", str(error.__cause__), "info", "payout not ended yet", **left, reason=str(error.__cause__))
         return 1
+
+
+def _in_progress(payout_id: str) -> PayoutInProgress:
+    return PayoutInProgress(f"the payout {payout_id} is being made or ended; ask again in a moment")
 
 
 def _refusal(decided: Payout | KvittError) -> KvittError:

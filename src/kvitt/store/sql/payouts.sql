@@ -16,8 +16,8 @@ CROSS JOIN LATERAL (SELECT * FROM payouts.cash_flow AS f WHERE f.payout_id = w.p
 ORDER BY c.payout_id, c.position;
 
 -- name: plans_there
--- Which of these plans somebody has held in our own ledger already.
-SELECT p.plan_id FROM unnest(%b::text[]) AS w (plan_id) JOIN ledger.plans AS p ON p.plan_id = w.plan_id;
+-- Which of these plans somebody has held in our own ledger already, and in which state they are.
+SELECT p.plan_id, p.state FROM unnest(%b::text[]) AS w (plan_id) JOIN ledger.plans AS p ON p.plan_id = w.plan_id;
 
 -- name: payout_exists
 -- Whether there is a payout under this id.

@@ -25,6 +25,24 @@ WHERE p.ledger = 'own'
       ELSE l.state = 'held' AND p.reversal_plan_id IS NULL
   END, false);
 
+-- name: attempts_without_reason
+-- Payouts of our own ledger whose plan, or reversal, is that of a later attempt, while the name of an earlier one is free: a later one is
+-- made only where others have held a plan under the name before it.
+SELECT NULL::bigint, w.payout_id, 'has the plan ' || w.plan_id || ', though the name ' || w.earlier || ' is free'
+FROM (
+    SELECT p.payout_id, p.plan_id, CASE n.attempt WHEN 1 THEN 'payout_' ELSE 'p' || n.attempt || '_' END || p.payout_id AS earlier
+    FROM payouts.payouts AS p
+    CROSS JOIN LATERAL generate_series(1, substring(p.plan_id FROM '^p([0-9]{1,4})_')::integer - 1) AS n (attempt)
+    WHERE p.ledger = 'own' AND p.plan_id <> 'payout_' || p.payout_id
+    UNION ALL
+    SELECT p.payout_id, p.reversal_plan_id,
+           CASE WHEN n.attempt = 1 AND length(p.payout_id) <= 50 THEN 'revert_payout_' ELSE 'u' || n.attempt || '_' END || p.payout_id
+    FROM payouts.payouts AS p
+    CROSS JOIN LATERAL generate_series(1, substring(p.reversal_plan_id FROM '^u([0-9]{1,4})_')::integer - 1) AS n (attempt)
+    WHERE p.ledger = 'own' AND p.reversal_plan_id <> 'revert_payout_' || p.payout_id
+) AS w
+WHERE NOT EXISTS (SELECT FROM ledger.plans AS l WHERE l.plan_id = w.earlier);
+
 -- name: plans_of_two_payouts
 -- Plans that stand for more than one payout.
 SELECT NULL::bigint, min(w.payout_id), 'shares the plan ' || w.plan_id

@@ -11,5 +11,5 @@ GRANT DELETE ON queue.message, stops TO kvitt;
 -- Facts of the ledger and of payouts are only ever added; triggers refuse the same to whoever has more rights.
 REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flow, payouts.events FROM kvitt;
 
--- What has been applied is the owner's to say.
-REVOKE INSERT, UPDATE ON migrations, early_moments FROM kvitt;
+-- What has been applied, and since when rows have their form, is the owner's to say.
+REVOKE INSERT, UPDATE ON migrations, early_moments, telling FROM kvitt;

@@ -24,6 +24,7 @@ from kvitt.rules.values import Scheme
 from kvitt.store.database import connect
 from kvitt.store.migrate import upgrade
 from kvitt.wire import order_xml, topics
+from patience import until
 from state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling
 
 
@@ -170,11 +171,15 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
     with closing(KafkaRelay(stage.connection, utc_now, held.edge, settings)) as relay:
         while relay.step():
             continue
-    records = [
-        StateRecord(str(each.topic()), int(each.partition() or 0), each.key(), each.value())
-        for each in read(kafka, start)
-        if each.topic() in (topics.PAYMENTS, topics.CASES)
-    ]
+    records: list[StateRecord] = []
+
+    def are_all_there() -> bool:
+        """Brokers let readers of committed records see a transaction some time after its commit."""
+        found = [each for each in read(kafka, start) if each.topic() in (topics.PAYMENTS, topics.CASES)]
+        records[:] = [StateRecord(str(each.topic()), int(each.partition() or 0), each.key(), each.value()) for each in found]
+        return len(found) == stage.one("SELECT count(*) FROM outbox WHERE topic = ANY (%s)", [topics.PAYMENTS, topics.CASES])
+
+    until(are_all_there)
     assert {each.key for each in records} <= {
         each.key for topic in (topics.PAYMENTS, topics.CASES) for batch in read_state(settings, topic) for each in batch
     }

@@ -129,6 +129,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "supersede_payments": [IDS],
         "accept_payments": [IDS],
         "drop_payments": [IDS],
+        "pending_payments": [IDS],
         "case_lists": [NUMBERS],
     },
     (HUB, "log"): {

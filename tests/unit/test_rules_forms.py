@@ -220,15 +220,15 @@ def test_the_umbrella_area_is_for_the_marked_benefits_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "name"),
+    ("message", "name", "page"),
     [
-        (ts(RateType.DAY, TsPayment(ONE, "TILSYN_BARN_AAP", (span(1, 1, 90),), False)), "tilleggsstønader"),
-        (replace(OLD, rate_type=RateType.DAY), "historisk"),
+        (ts(RateType.DAY, TsPayment(ONE, "TILSYN_BARN_AAP", (span(1, 1, 90),), False)), "tilleggsstønader", ""),
+        (replace(OLD, rate_type=RateType.DAY), "historisk", "/async/api#Historisk"),
     ],
 )
-def test_the_rate_for_all_seven_days_is_refused(message: Message, name: str) -> None:
+def test_the_rate_for_all_seven_days_is_refused_with_a_page_of_the_senders_own_form(message: Message, name: str, page: str) -> None:
     text = f"periodetype 'DAG' for {name} er ikke implementert"
-    assert claims_of(message, "key-1") == Refusal(400, text, f"{BASE}/async/api#Historisk")
+    assert claims_of(message, "key-1") == Refusal(400, text, BASE + page)
 
 
 def test_an_id_that_is_named_twice_is_refused() -> None:

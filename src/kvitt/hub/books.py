@@ -10,17 +10,18 @@ from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.dialects import is_forwarded, voice_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.ruling import Candidate, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Voice
 from kvitt.rules.answers import Grade
 from kvitt.rules.states import MessageState, OrderState
-from kvitt.rules.values import Action, Area
+from kvitt.rules.values import Area
 from kvitt.store.queries import load
 from kvitt.store.rows import MessageStep
 
 _SQL, _RAPID = load("orders"), load("rapid")
 _WHAT = {Verdict.ACCEPTED: What.ACCEPTED, Verdict.REJECTED: What.REJECTED, Verdict.UNCLEAR: What.UNCLEAR}
+_PAYMENTS = {Verdict.ACCEPTED: _SQL.accept_payments, Verdict.REJECTED: _SQL.drop_payments, Verdict.UNCLEAR: _SQL.pending_payments}
 _STATE = {Verdict.ACCEPTED: OrderState.ACCEPTED, Verdict.REJECTED: OrderState.REJECTED, Verdict.UNCLEAR: OrderState.UNKNOWN}
 
 
@@ -92,22 +93,21 @@ class Books:
         ]
         return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
 
-    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, int]]:
-        """The versions that became true, per order, and the cases whose list of payments changed by it."""
-        accepted = {each.order.order_id: each for each in settled if each.verdict is Verdict.ACCEPTED}
-        rejected = [each.order.order_id for each in settled if each.verdict is Verdict.REJECTED]
+    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, Candidate]]:
+        """The versions of each order as they stand in it, and the cases of which payments became true, with the last order that did it."""
+        orders: dict[Verdict, list[str]] = {}
+        for each in settled:
+            orders.setdefault(each.verdict, []).append(each.order.order_id)
+        if accepted := orders.get(Verdict.ACCEPTED):
+            self._cursor.execute(_SQL.supersede_payments, [accepted], binary=True)
         versions: dict[str, list[tuple[str, int]]] = {}
-        relisted: dict[int, int] = {}
-        if accepted:
-            self._cursor.execute(_SQL.supersede_payments, [list(accepted)], binary=True)
-            rows = self._cursor.execute(_SQL.accept_payments, [list(accepted)], binary=True).fetchall()
-            for order_id, case_no, payment_id, version, action, _ in sorted(rows, key=lambda row: row[5]):
-                versions.setdefault(order_id, []).append((payment_id, version))
-                if action != Action.UPDATE:
-                    relisted[case_no] = accepted[order_id].order.message_no
-        if rejected:
-            self._cursor.execute(_SQL.drop_payments, [rejected], binary=True)
-        return versions, relisted
+        for verdict, statement in _PAYMENTS.items():
+            if settled_so := orders.get(verdict):
+                rows = self._cursor.execute(statement, [settled_so], binary=True).fetchall()
+                for order_id, _, payment_id, version in sorted(rows):
+                    versions.setdefault(order_id, []).append((payment_id, version))
+        true = [each.order for each in settled if each.verdict is Verdict.ACCEPTED and each.order.order_id in versions]
+        return versions, {order.case_no: order for order in true}
 
     def _progress(self, message_numbers: Sequence[int]) -> dict[int, tuple[int, bool]]:
         """Per message: how many of its orders are open, and whether all of them have been with the rail."""
@@ -153,9 +153,11 @@ class Books:
             case.known_to_rail(Area(order.area), order.person)
             case.learnt(payment_id for payment_id, _ in versions)
 
-    def _tell_case_lists(self, relisted: Mapping[int, int]) -> None:
-        """The payments of each case whose list changed, on the topic that other readers follow."""
+    def _tell_case_lists(self, relisted: Mapping[int, Candidate]) -> None:
+        """The payments of each case of which some became true, changed list or not, on the topic that other readers follow."""
         if not relisted:
             return
         for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
-            tell_case_list(self._facts, self._cases[case_no], payment_ids, relisted[case_no], self._moments[case_no])
+            order = relisted[case_no]
+            told_at = self._moments[case_no]
+            tell_case_list(self._facts, self._cases[case_no], payment_ids, order.message_no, told_at, by=order.order_id)

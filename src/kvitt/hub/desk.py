@@ -98,7 +98,7 @@ class Desk:
 
     def _simulated(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
         teller = Teller(self._facts, message, self._now)
-        requests = [teller.simulation(order) for order in orders]
+        requests = [teller.simulation(order, teller.own_key(orders, order)) for order in orders]
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
         case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
@@ -110,15 +110,16 @@ class Desk:
         teller = Teller(self._facts, message, self._now)
         value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))
         for order, xml in zip(orders, documents, strict=True):
-            self._store(case, message, order, xml)
-            teller.order(order, xml, case)
+            own_key = teller.own_key(orders, order)
+            self._store(case, message, order, xml, own_key)
+            teller.order(order, xml, case, own_key)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
         case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
 
-    def _store(self, case: Case, message: Taken, order: Order, xml: bytes) -> None:
+    def _store(self, case: Case, message: Taken, order: Order, xml: bytes, own_key: bytes | None) -> None:
         facts, order_id = self._facts, order.order_id
         keys = lines_digest(order_xml.line_keys(order))
         facts.orders.append(
@@ -135,6 +136,7 @@ class Desk:
                 order.first,
                 self._now,
                 joined(reasons_to_hold(order, case.state())),
+                told_under=own_key,
             )
         )
         for position, line in enumerate(order.lines):
@@ -169,5 +171,6 @@ class Desk:
                     listed,
                     each.last_line,
                     payment.encode(each),
+                    index,
                 )
             )

@@ -181,6 +181,7 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
             listed,
             each.last_line,
             documents.encode(each),
+            listed,
         )
         for listed, each in enumerate(case.payments)
     ]

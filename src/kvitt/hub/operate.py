@@ -256,20 +256,20 @@ class Operate:
             case = load_cases(cursor, [(scheme, case_id)])[0]
             asked = lock_messages(cursor, [message_no])[message_no]
             now = case.moment(max(self._clock(), asked.last_at))
-            if cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone() is None:
+            if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             facts = Facts()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-            self._withdrawn(facts, case, asked, order_id, now, last=not (still_open and still_open[1]))
+            self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
             let_in(cursor, facts, {(scheme, case_id): case}, now)
             facts.cases = [case.step()]
             facts.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
-    def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order_id: str, now: datetime, *, last: bool) -> None:
-        message_no = asked.address.message_no
-        value = voice_for(asked, facts, now).withdrawn(order_id, last=last)
+    def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
+        message_no, (order_id, area) = asked.address.message_no, order
+        value = voice_for(asked, facts, now).withdrawn(order_id, area, last=last)
         state = MessageState.ANSWERED if last else MessageState.DERIVED
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1

@@ -29,7 +29,7 @@ from kvitt.hub.waiting import let_in
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.states import ORDER_TURNS, OrderState
-from kvitt.rules.values import Action, Area, Payment, PaymentId, Scheme
+from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.store.commits import transaction
 from kvitt.store.queries import load
 from kvitt.wire import payment, receipt_xml
@@ -76,11 +76,10 @@ class _Open(Struct, frozen=True):
 
 
 class _Turned(Struct, frozen=True):
-    """What adopting did to the payments of an order."""
+    """What adopting did to the payments of an order: its versions, as they stand in it, and what holds in their place if they fell."""
 
     versions: tuple[tuple[str, int], ...] = ()
     fallen: tuple[tuple[str, int | None], ...] = ()
-    relisted: bool = False
 
 
 class Resolve:
@@ -185,7 +184,7 @@ class _Resolving:
         settled = Settled(self.order, self.receipt, self.opened.receipt_no, verdict, self.opened.body)
         answer = voice.corrected(Correction(settled, turned.versions, turned.fallen, self._outcomes()))
         self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
-        if turned.relisted:
+        if turned.versions:
             self._tell_case_list()
         self._take_back(waiting)
         return turned, tuple(order_id for order_id, _, _ in waiting)
@@ -231,33 +230,33 @@ class _Resolving:
         except UniqueViolation as error:
             raise NotInThatState(f"a payment of order {order_id} is another case's by now; settle that case first") from error
         self.case.known_to_rail(Area(self.order.area), self.order.person)
-        versions = tuple((payment_id, version) for payment_id, version, _, _ in sorted(rows, key=lambda row: row[3]))
+        versions = tuple((payment_id, version) for _, payment_id, version in sorted(rows))
         self.case.learnt(payment_id for payment_id, _ in versions)
-        return _Turned(versions, (), any(action != Action.UPDATE for _, _, action, _ in rows))
+        return _Turned(versions)
 
     def _reject(self) -> _Turned:
-        rows = sorted(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)), key=lambda row: row[3])
-        payment_ids = [payment_id for payment_id, *_ in rows]
+        rows = sorted(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
+        payment_ids = [payment_id for _, payment_id, _ in rows]
         arguments = {"case_no": self.order.case_no, "payment_ids": payment_ids}
         again: dict[str, int] = dict(self._cursor.execute(_SQL.hold_again, arguments).fetchall())
         known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
         assert known is not None, "the answer is one row"
         self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.first, at_all=known[1])
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
-        return _Turned((), fallen, any(action != Action.UPDATE for _, _, action, _ in rows))
+        return _Turned(tuple((payment_id, version) for _, payment_id, version in rows), fallen)
 
     def _outcomes(self) -> list[Outcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
-            Outcome(state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else receipt_xml.decode(bytes(body)))
-            for _, state, body in rows
+            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else receipt_xml.decode(bytes(body)))
+            for area, state, body in rows
         ]
 
     def _tell_case_list(self) -> None:
         rows = self._cursor.execute(_ORDERS.case_lists, [[self.case.case_no]], binary=True).fetchall()
         for _, payment_ids in rows:
-            again = f"\0{self.opened.receipt_no}"
-            tell_case_list(self.facts, self.case, payment_ids, self.order.message_no, self.now, again=again)
+            by = f"{self.order.order_id}\0{self.opened.receipt_no}"
+            tell_case_list(self.facts, self.case, payment_ids, self.order.message_no, self.now, by=by)
 
     def _take_back(self, orders: Sequence[tuple[str, int, bytes]]) -> None:
         """Orders that have not left, and were derived from what no longer stands, go; their messages wait again."""
@@ -302,7 +301,7 @@ def _effect(work: _Resolving, what: What, turned: _Turned, taken_back: tuple[str
     then: dict[PaymentId, Payment] = dict(case.payments)
     then.update({PaymentId(row.payment_id): payment.decode(row.document) for row in facts.payments})
     lines = [line.order_id for line in facts.lines]
-    payments = tuple(payment_id for payment_id, _ in (*turned.versions, *turned.fallen))
+    payments = tuple(payment_id for payment_id, _ in turned.versions)
     state = work.opened.rails if what is What.ADOPTED else work.opened.ours
     return Effect(
         order_id=work.order.order_id,

@@ -47,6 +47,8 @@ class Candidate(Struct, frozen=True):
     """It was unknown at some time: a copy of it may be at the rail."""
     answered: bool = False
     """A receipt that was unclear has been told already."""
+    told_under: bytes | None = None
+    """The key of its records on the order topic; None: its sender's."""
     contradicted: str | None = None
     """What the rail last said against what stands, as long as that is open or two people kept what stands."""
 

@@ -14,6 +14,7 @@ from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import cases, dry_run, order_xml, status, topics
+from kvitt.wire.order_keys import further_key
 from kvitt.wire.receipted import receipted
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
@@ -25,9 +26,9 @@ class Teller:
     def __init__(self, facts: Facts, message: Address, now: datetime) -> None:
         assert message.key is not None, "only the rapid has messages without a key"
         self._facts, self._message, self._key, self._now = facts, message, message.key, now
-        carried = [*topics.decode_headers(message.headers), ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
-        self._carried: list[topics.Header] = carried
-        self._plain = topics.encode_headers(carried)
+        senders = topics.carried(topics.decode_headers(message.headers))
+        self._carried: list[topics.Header] = [*senders, ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
+        self._plain = topics.encode_headers(self._carried)
 
     def _event(self, kind: str) -> str:
         message = self._message
@@ -46,13 +47,17 @@ class Teller:
         if topic:
             self._tell(topic, self._key, dry_run.encode_no_change(self._message.scheme), self._plain, self._event("info"))
 
-    def simulation(self, order: Order) -> bytes:
+    def own_key(self, orders: Sequence[Order], order: Order) -> bytes | None:
+        """The key under which an order of a message is told; None: the sender's, which the first one has."""
+        return None if order is orders[0] else further_key(self._key, order.area)
+
+    def simulation(self, order: Order, own_key: bytes | None) -> bytes:
         """The request to simulate an order; gives its bytes."""
         value = order_xml.encode_simulation(order)
-        self._tell(topics.SIMULATIONS, self._key, value, self._plain, self._event(f"simulation {order.area}"))
+        self._tell(topics.SIMULATIONS, own_key or self._key, value, self._plain, self._event(f"simulation {order.area}"))
         return value
 
-    def order(self, order: Order, xml: bytes, case: Case) -> None:
+    def order(self, order: Order, xml: bytes, case: Case, own_key: bytes | None) -> None:
         """The pending payments and the order, by reference to the rows that hold their bytes."""
         pending = topics.encode_headers([*self._carried, ("hash_key", hashlib.sha256(xml).hexdigest())])
         uids = ",".join(each.payment_id for each in order.payments)
@@ -67,7 +72,7 @@ class Teller:
             )
         headers = topics.encode_headers([*self._carried, ("uids", uids)])
         event = event_id(order.order_id, "order")
-        self._facts.outbox.append(OutboxRow(topics.ORDERS, self._key, None, headers, event, message_no, order.order_id, now))
+        self._facts.outbox.append(OutboxRow(topics.ORDERS, own_key or self._key, None, headers, event, message_no, order.order_id, now))
 
     def _tell(self, topic: str, key: bytes, value: bytes, headers: bytes, event: str) -> None:
         self._facts.outbox.append(OutboxRow(topic, key, value, headers, event, self._message.message_no, None, self._now))
@@ -76,16 +81,26 @@ class Teller:
         """That all orders of the message are with the rail."""
         self.status(Answer(Status.WITH_RAIL, details), self._event("with rail"))
 
-    def receipt(self, order: Candidate, receipt: Receipt, versions: Sequence[tuple[str, int]], mark: str = "", *, again: str = "") -> None:
-        """The order with its receipt under the sender's key, then the payments that it made true, by reference.
+    def receipt(
+        self,
+        order: Candidate,
+        receipt: Receipt,
+        versions: Sequence[tuple[str, int]],
+        mark: str = "",
+        *,
+        accepted: bool,
+        again: str = "",
+    ) -> None:
+        """The order with its receipt under the key of the order, then the payments, if it made them true, by reference.
 
+        `versions` are those of the order, as they stand in it: whatever the receipt says, its record names them as the order's does.
         `again` tells the events of payments apart that were told of this order before.
         """
         uids = ",".join(payment_id for payment_id, _ in versions)
-        headers = topics.encode_headers([*self._carried, ("uids", uids)]) if uids else self._plain
+        headers = topics.encode_headers([*self._carried, ("uids", uids)])
         event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}{mark}")
-        self._tell(topics.ORDERS, self._key, receipted(order.xml, receipt), headers, event)
-        for payment_id, version in versions:
+        self._tell(topics.ORDERS, order.told_under or self._key, receipted(order.xml, receipt), headers, event)
+        for payment_id, version in versions if accepted else ():
             self._payment(order, payment_id, version, again)
 
     def fallen(self, order: Candidate, payments: Sequence[tuple[str, int | None]], again: str) -> None:
@@ -100,10 +115,10 @@ class Teller:
         self._facts.outbox.append(OutboxRow(topics.PAYMENTS, key, None, self._plain, event, message_no, None, self._now, *whose))
 
 
-def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime, *, again: str = "") -> None:
-    """The ids of a case's living payments, under the case's own key (helved_stream §1.2); `again`: the same list may have been told."""
+def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime, *, by: str) -> None:
+    """The ids of a case's living payments, under the case's own key (helved_stream §1.2); `by` names what was settled, and how often."""
     key = cases.encode_key(CaseId(case.case_id), case.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])
-    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}\0{','.join(payment_ids)}{again}")
+    event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}\0{','.join(payment_ids)}\0{by}")
     headers = topics.encode_headers([("fagsystem", case.scheme.value)])
     facts.outbox.append(OutboxRow(topics.CASES, key, value, headers, event, message_no, None, now))

@@ -4,6 +4,7 @@ An answer is opaque to whoever books: bytes that only the dialect reads, kept wi
 will be told once its last order is settled.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
@@ -11,22 +12,24 @@ from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status
+from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status, with_outcome, without_outcomes
+from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.refusals import WITHDRAWN
-from kvitt.rules.values import OrderId, Scheme
+from kvitt.rules.values import Area, OrderId, Scheme
 from kvitt.wire import status
 
 CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
 """Stands with an answer that replaces an earlier one."""
 Versions = Sequence[tuple[str, int]]
-"""The payments that an order made true, as (payment id, version)."""
+"""The payments of an order as they stand in it, as (payment id, version); true once it is accepted."""
 
 
 class Forwarded(Struct, frozen=True):
@@ -54,16 +57,18 @@ class Asked:
 
 
 class Outcome(Struct, frozen=True):
-    """What became of one order of a message; `receipt` is None for one that was taken back."""
+    """What became of the order of a message in one area; `receipt` is None for one that was taken back."""
 
+    area: Area
     accepted: bool
     receipt: Receipt | None
 
 
 class Correction(Struct, frozen=True):
-    """What adopting the rail's word changes of an order: the versions that it makes true, or those that hold again in their place.
+    """What adopting the rail's word changes of an order: its versions, as they stand in it, become true, or they fall.
 
-    `fallen` has None as the version where no other holds; `outcomes` are those of all orders of the message as they are now.
+    `fallen` names the versions that hold again in the place of those that fell, None where there is none; `outcomes` are those of all
+    orders of the message as they are now.
     """
 
     settled: Settled
@@ -95,11 +100,15 @@ class Voice(Protocol):
     def final(self, answer: bytes, order_id: str) -> None:
         """Tells the last answer; `order_id` is the order that was settled last."""
 
-    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
-        """The answer when an operator took an order back; it is told if that was the `last` open one."""
+    def withdrawn(self, order_id: str, area: Area, *, last: bool) -> bytes:
+        """The answer when an operator took the order of an area back; it is told if that was the `last` open one."""
 
     def corrected(self, correction: Correction) -> bytes:
         """Tells anew what was told otherwise: the order with the rail's word, payments, the final answer; gives that answer."""
+
+
+_ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
+_SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 
 
 def answer_for(accepted: bool, receipt: Receipt, details: Details) -> Answer:
@@ -121,43 +130,59 @@ class StatusVoice:
 
     def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
         self._teller = Teller(facts, address, now)
-        self._details = status.decode(answer).details or Details(None, ())
+        self._so_far = status.decode(answer)
+
+    @property
+    def _details(self) -> Details:
+        return self._so_far.details or Details(None, ())
 
     def with_rail(self) -> bytes | None:
         """HOS_OPPDRAG; the answer to keep stays as it is."""
-        self._teller.with_rail(self._details)
+        self._teller.with_rail(without_outcomes(self._details))
         return None
 
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """The order with its receipt, and the payments that it made true."""
-        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark)
+        accepted = settled.verdict is Verdict.ACCEPTED
+        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, accepted=accepted)
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
-        """The worse one of both answers."""
-        return status.encode(worse(status.decode(so_far), self._answer(settled)))
+        """The worse one of both answers; of several areas it says which are paid."""
+        self._so_far = status.decode(so_far)
+        return self._weighed(self._answer(settled), Area(settled.order.area))
+
+    def _weighed(self, answer: Answer, area: Area) -> bytes:
+        """The answer so far, made worse or not by what became of the order of an area."""
+        details = with_outcome(self._details, area, answer.status)
+        self._so_far = told_apart(replace(worse(self._so_far, answer), details=details))
+        return status.encode(self._so_far)
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
-        self._teller.status(self._answer(settled), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
+        answer = replace(self._answer(settled), details=with_outcome(self._details, Area(settled.order.area), None))
+        self._teller.status(told_apart(answer), event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}"))
         return None
 
     def final(self, answer: bytes, order_id: str) -> None:
         """OK or FEILET."""
         self._teller.status(status.decode(answer), event_id(OrderId(order_id), "answer"))
 
-    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
-        """FEILET, with the reason that nothing was sent."""
-        answer = Answer(Status.FAILED, self._details, WITHDRAWN)
+    def withdrawn(self, order_id: str, area: Area, *, last: bool) -> bytes:
+        """FEILET, with the reason that nothing was sent; of several areas it says which are paid."""
+        value = self._weighed(Answer(Status.FAILED, None, WITHDRAWN), area)
         if last:
-            self._teller.status(answer, named_withdrawal(order_id))
-        return status.encode(answer)
+            self._teller.status(self._so_far, named_withdrawal(order_id))
+        return value
 
     def corrected(self, correction: Correction) -> bytes:
         """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
         settled, mark = correction.settled, correction.mark
-        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, again=mark)
+        accepted = settled.verdict is Verdict.ACCEPTED
+        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, accepted=accepted, again=mark)
         self._teller.fallen(settled.order, correction.fallen, mark)
-        answer = reduce(worse, [self._outcome(each) for each in correction.outcomes])
+        answers = [(each.area, self._outcome(each)) for each in correction.outcomes]
+        details = reduce(lambda so_far, one: with_outcome(so_far, one[0], one[1].status), answers, self._details)
+        answer = told_apart(replace(reduce(worse, [each for _, each in answers]), details=details))
         return self._teller.status(answer, event_id(OrderId(settled.order.order_id), f"answer{mark}"), CORRECTED)
 
     def _answer(self, settled: Settled) -> Answer:
@@ -167,6 +192,22 @@ class StatusVoice:
         if outcome.receipt is None:
             return Answer(Status.FAILED, self._details, WITHDRAWN)
         return answer_for(outcome.accepted, outcome.receipt, self._details)
+
+
+def told_apart(answer: Answer) -> Answer:
+    """A failure of some areas of a message, with the areas behind its text: which are paid, which are not, which are open.
+
+    For readers that know the members of the contract only; said anew whenever one of the areas comes to another end.
+    """
+    lines = answer.details.lines if answer.details else ()
+    ends = {line.area: line.status for line in lines if line.area}
+    if answer.error is None or answer.status is not Status.FAILED or not ends:
+        return answer
+    groups = ((word, [AREAS[area].name for area in ends if ends[area] is end]) for end, word in _ENDS.items())
+    said = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups if names)
+    text = _SAID_BEFORE.sub("", answer.error.text)
+    alike = set(ends.values()) == {Status.FAILED}
+    return replace(answer, error=replace(answer.error, text=text if alike else f"{text} ({said})"))
 
 
 def named_withdrawal(order_id: str) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from operator import attrgetter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.rules.values import Area, DecisionId, Order, OrderLine, Refusal
 
@@ -20,7 +21,10 @@ class Status(StrEnum):
 
 
 class DetailLine(Struct, frozen=True):
-    """One order line as the sender sees it; the amount of a cessation is 0."""
+    """One order line as the sender sees it; the amount of a cessation is 0.
+
+    Only in answers to messages over several areas has it an `area` and, once the order of that area is settled, a `status`: OK or FAILED.
+    """
 
     decision_id: DecisionId
     start: date
@@ -28,6 +32,8 @@ class DetailLine(Struct, frozen=True):
     decided_rate: int | None
     amount: int
     class_code: str
+    area: Area | None = None
+    status: Status | None = None
 
 
 class Details(Struct, frozen=True):
@@ -37,15 +43,26 @@ class Details(Struct, frozen=True):
     lines: tuple[DetailLine, ...]
 
 
-def _detail(line: OrderLine) -> DetailLine:
+def _detail(line: OrderLine, area: Area | None) -> DetailLine:
     amount = line.amount if line.ceased_from is None else 0
-    return DetailLine(line.decision_id, line.start, line.end, line.decided_rate, amount, line.class_code)
+    return DetailLine(line.decision_id, line.start, line.end, line.decided_rate, amount, line.class_code, area)
 
 
 def details_of(orders: Sequence[Order]) -> Details:
     """What the sender is told of the orders of one message: their lines by first day, those of a day in order of sending."""
-    lines = sorted((_detail(line) for order in orders for line in order.lines), key=attrgetter("start"))
-    return Details(orders[0].area if len(orders) == 1 else None, tuple(lines))
+    of_one = len(orders) == 1
+    lines = sorted((_detail(line, None if of_one else order.area) for order in orders for line in order.lines), key=attrgetter("start"))
+    return Details(orders[0].area if of_one else None, tuple(lines))
+
+
+def with_outcome(details: Details, area: Area, status: Status | None) -> Details:
+    """The lines of one of several areas with what became of their order; None: nothing certain. Of one area alone nothing changes."""
+    return replace(details, lines=tuple(replace(line, status=status) if line.area == area else line for line in details.lines))
+
+
+def without_outcomes(details: Details) -> Details:
+    """As if no order were settled yet."""
+    return replace(details, lines=tuple(replace(line, status=None) if line.area else line for line in details.lines))
 
 
 class Answer(Struct, frozen=True):

@@ -22,7 +22,7 @@ from kvitt.rules.messages import (
     ValpMessage,
 )
 from kvitt.rules.periods import Given, in_order, merge
-from kvitt.rules.refusals import daily_rate_unsupported, not_in_umbrella_area
+from kvitt.rules.refusals import HISTORISK_FORM, daily_rate_unsupported, not_in_umbrella_area
 from kvitt.rules.values import Benefit, CaseId, DecisionId, HoldBack, PaymentId, RateType, Refusal, Scheme
 
 _DP_BENEFIT = {DpKind.DAGPENGER: BENEFITS["DAGPENGER"], DpKind.HOLIDAY_SUPPLEMENT: BENEFITS["DAGPENGERFERIE"]}
@@ -128,7 +128,7 @@ def _tilleggsstonader(message: TsMessage, key: str) -> Claims | Refusal:
 
 def _historisk(message: HistoriskMessage, key: str) -> Claims | Refusal:
     if message.rate_type is RateType.DAY and message.spans:
-        return daily_rate_unsupported("historisk")
+        return daily_rate_unsupported("historisk", HISTORISK_FORM)
     payment = _named(str(message.payment_id), BENEFITS[message.benefit], message.rate_type, message.spans)
     return Claims(_decision(Scheme.HISTORISK, key, message.head), (payment,))
 

@@ -10,6 +10,7 @@ from kvitt.rules.values import Refusal
 BASE = "https://helved-docs.ansatt.dev.nav.no"
 _CREATE = f"{BASE}/async/kom_i_gang/opprett_utbetaling"
 _CHANGE = f"{BASE}/async/kom_i_gang/endre_utbetaling"
+HISTORISK_FORM = f"{BASE}/async/api#Historisk"
 
 NO_PERIODS = Refusal(400, "Mangler perioder", f"{_CREATE}#mangler-perioder")
 ONE_OFF_ACROSS_YEARS = Refusal(400, "Engangsutbetalinger kan ikke strekke seg over årsskifte", f"{_CREATE}#engangs-aarsskifte")
@@ -43,9 +44,9 @@ def nothing_to_cease(payment_id: str) -> Refusal:
     return Refusal(404, f"previous utbetaling for {payment_id}", BASE)
 
 
-def daily_rate_unsupported(scheme: str) -> Refusal:
-    """The rate type for all seven days, sent for a scheme that has none."""
-    return Refusal(400, f"periodetype 'DAG' for {scheme} er ikke implementert", f"{BASE}/async/api#Historisk")
+def daily_rate_unsupported(scheme: str, doc: str = BASE) -> Refusal:
+    """The rate type for all seven days, sent for a scheme that has none; historisk alone has a page that says so."""
+    return Refusal(400, f"periodetype 'DAG' for {scheme} er ikke implementert", doc)
 
 
 def not_in_umbrella_area(benefit: str, allowed: Iterable[str]) -> Refusal:

@@ -58,7 +58,10 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, sent unless it is held; `held_for` has a line per reason. Only forwarded ones have a key for reconciliation."""
+    """A new order, sent unless it is held; `held_for` has a line per reason. Only forwarded ones have a key for reconciliation.
+
+    `told_under` is the key of its records on the order topic; None: its sender's.
+    """
 
     statement = "add_orders"
     order_id: str
@@ -75,6 +78,7 @@ class OrderRow(Row, frozen=True):
     held_for: str
     priority: int = 4
     reconciliation_key: int | None = None
+    told_under: bytes | None = None
 
 
 class LineRow(Row, frozen=True):
@@ -97,7 +101,7 @@ class LineRow(Row, frozen=True):
 
 
 class PaymentRow(Row, frozen=True):
-    """A version of a payment, pending until its order is receipted."""
+    """A version of a payment, pending until its order is receipted; `position` is its place among the payments of the order, from 0."""
 
     statement = "add_payments"
     case_no: int
@@ -110,6 +114,7 @@ class PaymentRow(Row, frozen=True):
     listed: int
     last_line: str
     document: bytes
+    position: int
 
 
 class OutboxRow(Row, frozen=True):

@@ -1,14 +1,18 @@
-"""StatusReply JSON: what a sender is told about one key (helved_stream §2.8)."""
+"""StatusReply JSON: what a sender is told about one key (helved_stream §2.8).
+
+Where a message has orders in several areas, `detaljer.ytelse` is the umbrella's, and each line has two more members behind those of the
+contract, which its readers pass over (§2.1): its own `ytelse` and, once its order is settled, its `status`, OK or FEILET.
+"""
 
 from datetime import date
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.json import Decoder, Encoder
 
 from kvitt.errors import Undecodable
 from kvitt.rules.answers import Answer, DetailLine, Details, Status
 from kvitt.rules.catalogue import AREA_OF_NAME, AREAS
-from kvitt.rules.values import DecisionId, Refusal, Scheme
+from kvitt.rules.values import Area, DecisionId, Refusal, Scheme
 from kvitt.wire.json_reading import read
 from kvitt.wire.shapes import Kroner
 
@@ -20,6 +24,8 @@ class _LineShape(Struct, kw_only=True):
     decided_rate: Kroner | None = field(name="vedtakssats", default=None)
     amount: Kroner = field(name="beløp")
     class_code: str = field(name="klassekode")
+    scheme: str | UnsetType = field(name="ytelse", default=UNSET)
+    status: Status | UnsetType = UNSET
 
 
 class _DetailsShape(Struct):
@@ -79,6 +85,8 @@ def _details_shape(details: Details) -> _DetailsShape:
             decided_rate=line.decided_rate,
             amount=line.amount,
             class_code=line.class_code,
+            scheme=AREAS[line.area].name if line.area else UNSET,
+            status=line.status or UNSET,
         )
         for line in details.lines
     ]
@@ -86,11 +94,19 @@ def _details_shape(details: Details) -> _DetailsShape:
 
 
 def _details(shape: _DetailsShape) -> Details:
-    area = AREA_OF_NAME.get(shape.scheme)
+    return Details(_area(shape.scheme, "detaljer.ytelse"), tuple([_line(line) for line in shape.lines]))
+
+
+def _line(shape: _LineShape) -> DetailLine:
+    area = None if shape.scheme is UNSET else _area(shape.scheme, "detaljer.linjer.ytelse")
+    outcome = None if shape.status is UNSET else shape.status
+    return DetailLine(
+        DecisionId(shape.decision_id), shape.start, shape.end, shape.decided_rate, shape.amount, shape.class_code, area, outcome
+    )
+
+
+def _area(name: str, place: str) -> Area:
+    area = AREA_OF_NAME.get(name)
     if area is None:
-        raise Undecodable("detaljer.ytelse", "is not a known word")
-    lines = [
-        DetailLine(DecisionId(line.decision_id), line.start, line.end, line.decided_rate, line.amount, line.class_code)
-        for line in shape.lines
-    ]
-    return Details(area, tuple(lines))
+        raise Undecodable(place, "is not a known word")
+    return area

@@ -63,6 +63,21 @@ def named_input(topic: str) -> str:
     return primary_input(SCHEME_OF_SOURCE[topic])
 
 
+_OURS = frozenset(
+    name.casefold()
+    for name in (
+        *("original-key", "fagsystem", "uids", "hash_key", "reason", "event-id", "x-ts", "x-st", "x-sy"),
+        *("resend", "skip-dedup", "retries", "maxRetries", "barrierStartedAt", "barrierMaxWaitMs"),
+    )
+)
+"""Headers by which the hub tells readers something, or which they take for the hub's word; in any case of letters."""
+
+
+def carried(headers: Iterable[Header]) -> list[Header]:
+    """The sender's headers that go on with whatever its message leads to: all but those that would pass for the hub's own."""
+    return [header for header in headers if header[0].casefold() not in _OURS]
+
+
 def encode_headers(headers: Iterable[Header]) -> bytes:
     """Headers as the store and the embedded log keep them: a JSON list of pairs, doubles allowed, the last value counts."""
     return _encoder.encode(list(headers))

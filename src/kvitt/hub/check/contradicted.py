@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.hub.audit import What, digest
 from kvitt.hub.check.course import Course
-from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionKey
+from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
 from kvitt.hub.dialects import is_forwarded
@@ -74,10 +74,10 @@ def _resolved(replay: "Replay", entry: AuditRow) -> None:
 def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Receipt, rails: OrderState) -> None:
     order.state, order.settled_by, order.by_hand = rails, entry, False
     again = f"\0{entry.receipt_no}"
-    versions: list[VersionKey] = []
+    versions = replay.as_ordered(order.made)
     fallen: list[tuple[str, int | None]] = []
     if rails is OrderState.ACCEPTED:
-        versions = replay.accept(order.made, entry, again=again)
+        replay.accept(order.made, entry, again=again)
     else:
         fallen = _fall(replay, entry, order, again)
     course = replay.courses[order.made.message_no]
@@ -97,14 +97,14 @@ def _outcomes(replay: "Replay", course: Course) -> list[Outcome]:
     for order in (replay.orders[order_id] for order_id in course.order_ids):
         number = order.settled_by.receipt_no if order.settled_by else None
         receipt = replay.receipts.get(number or 0) if order.state is not OrderState.WITHDRAWN else None
-        outcomes.append(Outcome(order.state is OrderState.ACCEPTED, receipt))
+        outcomes.append(Outcome(Area(order.made.area), order.state is OrderState.ACCEPTED, receipt))
     return outcomes
 
 
 def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> list[tuple[str, int | None]]:
     """The versions of an order are true no more; those that hold in their place hold again."""
     made, case = order.made, replay.case
-    fell = sorted(replay.by_order.get(made.order_id, ()), key=lambda each: each.made.listed)
+    fell = sorted(replay.by_order.get(made.order_id, ()), key=lambda each: each.made.position)
     fallen: list[tuple[str, int | None]] = []
     for version in fell:
         version.state, version.superseded = PaymentState.DROPPED, False

@@ -10,17 +10,18 @@ from kvitt.errors import UnreadableReceipt
 from kvitt.hub.audit import digest
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
+from kvitt.hub.check.earlier import says_the_same
 from kvitt.hub.check.handling import is_failure
 from kvitt.hub.check.replay import step_of
 from kvitt.hub.check.report import Findings, Kind
-from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold
+from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold, taken_told
 from kvitt.hub.check.told import match_told
 from kvitt.hub.clock import oslo
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
 from kvitt.rules.states import MessageState
-from kvitt.store.rows import AuditRow, MessageRow, OutboxRow
+from kvitt.store.rows import AuditRow, MessageRow
 from kvitt.wire import receipt_xml
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.receipt_text import normalised
@@ -36,7 +37,7 @@ def check_messages(reader: Reader, found: Findings) -> None:
         messages = [MessageRow(*row) for row in rows]
         told: dict[int, list[StoredTold]] = {}
         for row in reader.rows(SQL.told_without_case, first=messages[0].message_no, last=messages[-1].message_no):
-            told.setdefault(row[0], []).append(StoredTold(row[1], OutboxRow(*row[2:])))
+            told.setdefault(row[0], []).append(taken_told(row))
         found.looked_at("messages", len(messages))
         found.looked_at("records_told", sum(map(len, told.values())))
         for message in messages:
@@ -61,7 +62,9 @@ def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings) 
     else:
         desk.take(None, course.taken, stored, course.reading.dead)
     course.step(step_of(facts))
-    if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, course.answer, stored.received_at):
+    early = any(each.early for each in told)
+    answer = stored.answer if early and says_the_same(course.answer, stored.answer) else course.answer
+    if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, answer, stored.received_at):
         found.differs(Kind.MESSAGE, None, stored.message_no, "is not answered with its refusal")
     if failure:  # its reason stands in a header in kvitt's own words of that day
         facts.outbox = [replace(row, headers=told[0].row.headers if told else row.headers) for row in facts.outbox]

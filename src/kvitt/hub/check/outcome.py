@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.hub.check.earlier import says_the_same
 from kvitt.hub.check.made import MadeContradiction, MadeOrder
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
@@ -72,6 +73,8 @@ class _Outcome:
             if course.reading.dry_run != stored.dry_run:
                 self._differs(Kind.MESSAGE, number, "differs in dry_run")
             gives = (course.state, course.derived_at, course.answered_at, course.answer)
+            if number in self._replay.early and says_the_same(course.answer, stored.answer):
+                gives = (*gives[:3], stored.answer)
             stands = (stored.state, stored.derived_at, stored.answered_at, stored.answer)
             if course.trusted and gives != stands:
                 names = zip(("state", "derived_at", "answered_at", "answer"), gives, stands, strict=True)

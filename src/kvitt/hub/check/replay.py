@@ -14,6 +14,7 @@ from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
 from kvitt.hub.check.course import Course
+from kvitt.hub.check.earlier import says_the_same
 from kvitt.hub.check.handling import Elsewhere, agrees, repeated
 from kvitt.hub.check.imports import taken_over
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionKey
@@ -45,6 +46,7 @@ class Replay:
         self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str], resent: Mapping[str, int]
     ) -> None:
         self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
+        self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
         self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
         self.chain = Chain(number, found)
@@ -194,7 +196,8 @@ class Replay:
         self._made(course, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
 
     def _made(self, course: Course, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
-        for order in orders:
+        for each in orders:
+            order = self._under_its_key(each)
             made = self.orders[order.order_id] = MadeOrder(order)
             self._by_lines.setdefault((order.area, order.lines_digest), []).append(made)
             course.open_orders.add(order.order_id)
@@ -202,6 +205,12 @@ class Replay:
         for payment in payments:
             version = self.versions[payment.payment_id, payment.version] = Version(payment)
             self.by_order.setdefault(payment.order_id, []).append(version)
+
+    def _under_its_key(self, order: OrderRow) -> OrderRow:
+        """An early order is told under the sender's key to its end."""
+        stored = self.stored.orders.get(order.order_id)
+        early = stored is not None and stored.made.told_under is None and order.message_no in self.early
+        return replace(order, told_under=None) if early else order
 
     def _settled(self, entry: AuditRow, ruling: Verdict) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
@@ -232,8 +241,13 @@ class Replay:
         self.drop(order.made)
         if course.trusted:
             facts = Facts()
-            course.answer = self.voice(course, facts, entry).withdrawn(order.made.order_id, last=not course.open_orders)
-            if (digest(course.answer), course.stored.message_no) != (entry.digest, entry.message_no):
+            course.answer = self.voice(course, facts, entry).withdrawn(
+                order.made.order_id, Area(order.made.area), last=not course.open_orders
+            )
+            answer = course.answer
+            if course.stored.message_no in self.early and says_the_same(answer, course.stored.answer):
+                answer = course.stored.answer or answer
+            if (digest(answer), course.stored.message_no) != (entry.digest, entry.message_no):
                 self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
             self.told.extend(facts.outbox)
         if not course.open_orders:
@@ -251,12 +265,13 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         own = not is_forwarded(self.case.scheme)
         states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
-        possible = {verdict(receipt, state, in_doubt, own_lines=own) for state, in_doubt in states}
+        by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
+        possible = {verdict(receipt, state, in_doubt, own_lines=own, by_hand=by_hand) for state, in_doubt in states}
         if ruling not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 
     def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
-        versions: list[VersionKey] = []
+        versions = self.as_ordered(order.made)
         answered = order.settled_by is not None
         order.settled_by = entry
         said = self.stored.receipts.get(entry.receipt_no or 0)
@@ -267,7 +282,7 @@ class Replay:
             order.state = OrderState(ruling.value)
             course.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
-            versions = self.accept(order.made, entry) if ruling is Verdict.ACCEPTED else self.drop(order.made)
+            self.accept(order.made, entry) if ruling is Verdict.ACCEPTED else self.drop(order.made)
         final = ruling is not Verdict.UNCLEAR and not course.open_orders
         if final:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
@@ -300,17 +315,21 @@ class Replay:
             return None
         return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
-    def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> list[VersionKey]:
-        """The versions of an order become the truth; gives them in case-list order."""
-        became = sorted(self.by_order.get(order.order_id, ()), key=lambda each: each.made.listed)
+    def as_ordered(self, order: OrderRow) -> list[VersionKey]:
+        """The versions of an order as they stand in it."""
+        made = sorted((each.made for each in self.by_order.get(order.order_id, ())), key=lambda row: row.position)
+        return [(row.payment_id, row.version) for row in made]
+
+    def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
+        """The versions of an order become the truth."""
+        became = self.by_order.get(order.order_id, ())
         for version in became:
             self._becomes_true(version)
         self.case.known_to_rail(Area(order.area), order.person)
         self.settle_in(order, became, entry, again=again)
-        return [(each.made.payment_id, each.made.version) for each in became]
 
     def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
-        """Puts what holds now in its order, and tells the case list if it is another one."""
+        """Puts what holds now in its order, and tells the case list."""
         in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
         if is_forwarded(self.case.scheme):
@@ -320,8 +339,8 @@ class Replay:
                 for line in self.lines
                 if line.order_id in accepted
             ]
-        if any(each.made.action != Action.UPDATE for each in changed):
-            self.relist(order.message_no, entry, again=again)
+        if changed:
+            self.relist(order, entry, again=again)
 
     def _becomes_true(self, version: Version) -> None:
         if before := self._current.get(version.made.payment_id):
@@ -343,18 +362,17 @@ class Replay:
         """An order of the replay as a receipt finds it."""
         return _candidate_of(order)
 
-    def relist(self, message_no: int, entry: AuditRow, *, again: str = "") -> None:
-        """Tells the case list."""
+    def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
+        """Tells the case list as an order leaves it."""
         facts = Facts()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
-        tell_case_list(facts, self.case, living, message_no, entry.at, again=again)
-        self.lists.setdefault(message_no, []).extend(facts.outbox)
+        tell_case_list(facts, self.case, living, order.message_no, entry.at, by=f"{order.order_id}{again}")
+        self.lists.setdefault(order.message_no, []).extend(facts.outbox)
 
-    def drop(self, order: OrderRow) -> list[VersionKey]:
-        """The versions of an order will never be; gives those that became true, of which there are none."""
+    def drop(self, order: OrderRow) -> None:
+        """The versions of an order will never be."""
         for version in self.by_order.get(order.order_id, ()):
             version.state = PaymentState.DROPPED
-        return []
 
 
 def step_of(facts: Facts) -> MessageStep:
@@ -378,4 +396,5 @@ def _candidate_of(order: MadeOrder) -> Candidate:
         made.first,
         made.xml,
         made.person,
+        told_under=made.told_under,
     )

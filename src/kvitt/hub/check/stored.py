@@ -15,7 +15,7 @@ from kvitt.store.rows import AuditRow, LineRow, MessageRow, NeedRow, OrderRow, O
 SQL = load("check")
 SPAN = 200
 """How many cases are in memory at once."""
-_MADE = len(OrderRow.__struct_fields__)
+_MADE, _VERSION = len(OrderRow.__struct_fields__), len(PaymentRow.__struct_fields__)
 
 
 class StoredOrder(Struct, frozen=True):
@@ -65,10 +65,11 @@ class StoredContradiction(Struct, frozen=True):
 
 
 class StoredTold(Struct, frozen=True):
-    """A record of the outbox under its number."""
+    """A record of the outbox under its number; `early`: told before orders had keys of their own."""
 
     outbox_no: int
     row: OutboxRow
+    early: bool
 
 
 class StoredCase(Struct):
@@ -84,6 +85,11 @@ class StoredCase(Struct):
     contradictions: list[StoredContradiction] = []
     told: list[StoredTold] = []
     audit: list[AuditRow] = []
+
+    @property
+    def early_messages(self) -> frozenset[int | None]:
+        """The messages of which something was told in an earlier form."""
+        return frozenset(each.row.message_no for each in self.told if each.early)
 
     @property
     def case_no(self) -> int:
@@ -143,11 +149,16 @@ def _take_need(case: StoredCase, row: Sequence[Any]) -> None:
 
 
 def _take_payment(case: StoredCase, row: Sequence[Any]) -> None:
-    case.payments.append(StoredPayment(PaymentRow(*row[:10]), *row[10:]))
+    case.payments.append(StoredPayment(PaymentRow(*row[:_VERSION]), *row[_VERSION:]))
 
 
 def _take_receipt(case: StoredCase, row: Sequence[Any]) -> None:
     case.receipts[row[1]] = StoredReceipt(*row[1:])
+
+
+def taken_told(row: Sequence[Any]) -> StoredTold:
+    """A row of what was told, behind the number by which it was asked for."""
+    return StoredTold(row[1], OutboxRow(*row[2:-1]), row[-1])
 
 
 def _take_contradiction(case: StoredCase, row: Sequence[Any]) -> None:
@@ -155,7 +166,7 @@ def _take_contradiction(case: StoredCase, row: Sequence[Any]) -> None:
 
 
 def _take_told(case: StoredCase, row: Sequence[Any]) -> None:
-    case.told.append(StoredTold(row[1], OutboxRow(*row[2:])))
+    case.told.append(taken_told(row))
 
 
 def _take_entry(case: StoredCase, row: Sequence[Any]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
+from kvitt.hub.check.earlier import as_told_then
 from kvitt.hub.check.outcome import unequal
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
@@ -37,8 +38,11 @@ def _of_others(rows: Iterable[OutboxRow], distrusted: frozenset[int]) -> list[Ou
 def match_told(found: Findings, case_no: int | None, made: Sequence[OutboxRow], stored: Sequence[StoredTold]) -> None:
     """Matches by event id; doubles are looked for over the whole outbox. The time of telling is not compared."""
     by_event = {row.event_id: row for row in made}
+    early = {each.row.message_no for each in stored if each.early}
     for each in stored:
         given = by_event.pop(each.row.event_id, None)
+        if given is not None and each.row.message_no in early:
+            given = as_told_then(given, each.row, early=each.early)
         if given is None:
             found.differs(Kind.TOLD, case_no, each.outbox_no, f"tells on {each.row.topic} what nothing gives, or tells it again")
         elif given != each.row and (names := unequal(replace(given, made_at=each.row.made_at), each.row)):
@@ -70,7 +74,9 @@ def _compare_lists(replay: Replay, stored: Sequence[StoredTold]) -> None:
         told, made = by_message.get(number, []), replay.lists.get(number or 0, [])
         if len(told) > len(made):
             replay.found.differs(Kind.TOLD, replay.stored.case_no, number, "tells the case list more often than it changed")
-        if made and (not told or _content(told[-1].row) != _content(made[-1])):
+        # Long ago a list was told only when it had changed.
+        unchanged = not told and number in replay.early
+        if made and not unchanged and (not told or _content(told[-1].row) != _content(made[-1])):
             replay.found.differs(Kind.TOLD, replay.stored.case_no, number, "does not tell the case list that it leaves")
         possible = {_content(row) for row in made}
         if any(_content(each.row) not in possible for each in told[:-1]):

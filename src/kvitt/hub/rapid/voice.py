@@ -12,7 +12,7 @@ from kvitt.rules.answers import Grade
 from kvitt.rules.ids import event_id
 from kvitt.rules.needs import Need
 from kvitt.rules.refusals import WITHDRAWN
-from kvitt.rules.values import OrderId
+from kvitt.rules.values import Area, OrderId
 from kvitt.wire.rapid import need as needs
 from kvitt.wire.rapid import packet, solutions
 from kvitt.wire.rapid.packet import Trace
@@ -72,7 +72,7 @@ class NeedVoice:
         """The solution that the receipt gave."""
         self._teller.answer(answer, event_id(OrderId(order_id), "answer"), self._cause)
 
-    def withdrawn(self, order_id: str, *, last: bool) -> bytes:
+    def withdrawn(self, order_id: str, area: Area, *, last: bool) -> bytes:  # noqa: ARG002 - a need has one order, in one area
         """FEIL, with the reason that nothing was sent."""
         assert last, "a need has one order"
         told = solutions.encode(Solution(SolutionStatus.FAILED, WITHDRAWN.text, key=self._order.key))

@@ -25,8 +25,8 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
 SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-       array_to_string(held_for, E'\n'), priority, reconciliation_key, state, sent_at, settled_at, receipt_no, decided_by_hand, resends,
-       taken_back
+       array_to_string(held_for, E'\n'), priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+       resends, taken_back
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
 -- name: lines
@@ -49,7 +49,8 @@ FROM needs WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, messag
 
 -- name: payments
 -- The payment versions of a span of cases: what was stored when they were made, then what became of them.
-SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, state, superseded
+SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, position, state,
+       superseded
 FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, listed;
 
 -- name: receipts
@@ -86,13 +87,13 @@ SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note
 FROM receipts WHERE order_id IS NULL AND receipt_no > %(after)s ORDER BY receipt_no LIMIT %(limit)s;
 
 -- name: told
--- What is told of the messages of a span of cases.
+-- What is told of the messages of a span of cases, and whether it was told in an earlier form.
 SELECT m.case_no, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
-           q.payment_id::text, q.version
-    FROM outbox AS q WHERE q.message_no = m.message_no
+           q.payment_id::text, q.version, q.outbox_no < t.since AS early
+    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.case_no, o.outbox_no;
@@ -103,8 +104,8 @@ SELECT m.message_no, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
-           q.payment_id::text, q.version
-    FROM outbox AS q WHERE q.message_no = m.message_no
+           q.payment_id::text, q.version, q.outbox_no < t.since AS early
+    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no IS NULL AND m.message_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.message_no, o.outbox_no;

@@ -25,7 +25,8 @@ LIMIT 1;
 
 -- name: order_to_turn
 -- The order that a contradiction is about.
-SELECT order_id::text, case_no, area, number, message_no, state, stamp, first, xml, person, doubtful, receipt_no IS NOT NULL
+SELECT order_id::text, case_no, area, number, message_no, state, stamp, first, xml, person, doubtful, receipt_no IS NOT NULL,
+       told_under
 FROM orders WHERE order_id = %s;
 
 -- name: open_orders_of_case
@@ -89,14 +90,14 @@ WHERE new.order_id = %s AND new.state = 'dropped' AND old.case_no = new.case_no 
   AND old.state = 'accepted' AND NOT old.superseded;
 
 -- name: accept_dropped
--- The dropped versions of an order become the truth; gives them.
+-- The dropped versions of an order become the truth; gives them, with their places in it.
 UPDATE payments SET state = 'accepted' WHERE order_id = %s AND state = 'dropped'
-RETURNING payment_id::text, version, action, listed;
+RETURNING position, payment_id::text, version;
 
 -- name: drop_accepted
--- The accepted versions of an order are no longer the truth; gives them.
+-- The accepted versions of an order are no longer the truth; gives them, with their places in it.
 UPDATE payments SET state = 'dropped', superseded = false WHERE order_id = %s AND state = 'accepted'
-RETURNING payment_id::text, version, action, listed;
+RETURNING position, payment_id::text, version;
 
 -- name: hold_again
 -- The newest accepted versions of payments of which none holds now hold again; gives them.
@@ -117,7 +118,7 @@ SELECT EXISTS (SELECT FROM orders AS o WHERE o.case_no = %(case_no)s AND o.state
 
 -- name: outcomes_of_message
 -- The orders of a message in their order, with the receipts that settled them.
-SELECT o.order_id::text, o.state, r.body
+SELECT o.area, o.state, r.body
 FROM orders AS o LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
 WHERE o.message_no = %s AND NOT o.taken_back
 ORDER BY o.number;

@@ -64,7 +64,7 @@ RETURNING order_id;
 -- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.
 UPDATE orders SET state = 'withdrawn', settled_at = %s
 WHERE order_id = %s AND state = 'ready' AND NOT doubtful AND sent_at IS NULL
-RETURNING order_id;
+RETURNING area;
 
 -- name: ready_again
 -- Lets an order that is in doubt, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; gives how

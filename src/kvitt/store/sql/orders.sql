@@ -98,7 +98,7 @@ WHERE r.receipt_no = s.receipt_no;
 -- The orders that receipts may answer: same case, same area, same lines. Newest last. With what the rail said against an order last, unless
 -- that was adopted.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
-       o.doubtful, o.receipt_no IS NOT NULL,
+       o.doubtful, o.receipt_no IS NOT NULL, o.told_under,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
         ORDER BY k.contradiction_no DESC LIMIT 1)
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
@@ -151,13 +151,18 @@ CROSS JOIN LATERAL (
 WHERE old.case_no = held.case_no AND old.payment_id = held.payment_id AND old.version = held.version;
 
 -- name: accept_payments
--- The pending versions of accepted orders become the truth; gives them.
+-- The pending versions of accepted orders become the truth; gives them, with their places in their orders.
 UPDATE payments SET state = 'accepted' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
-RETURNING order_id::text, case_no, payment_id::text, version, action, listed;
+RETURNING order_id::text, position, payment_id::text, version;
 
 -- name: drop_payments
--- The pending versions of rejected orders will never be.
-UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
+-- The pending versions of rejected orders will never be; gives them, with their places in their orders.
+UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
+RETURNING order_id::text, position, payment_id::text, version;
+
+-- name: pending_payments
+-- The pending versions of orders of which a receipt says nothing certain, with their places in their orders.
+SELECT order_id::text, position, payment_id::text, version FROM payments WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
 
 -- name: case_lists
 -- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.

@@ -35,13 +35,13 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::byt
 -- name: add_orders
 -- Stores new orders in state ready.
 INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-                    held_for, priority, reconciliation_key, state)
+                    held_for, priority, reconciliation_key, told_under, state)
 SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.xml, o.stamp, o.lines_digest, o.first, o.made_at,
-       string_to_array(o.held_for, E'\n'), o.priority, o.reconciliation_key, 'ready'
+       string_to_array(o.held_for, E'\n'), o.priority, o.reconciliation_key, o.told_under, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[])
+            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[], %b::bytea[])
      AS o (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, held_for, priority,
-           reconciliation_key);
+           reconciliation_key, told_under);
 
 -- name: add_lines
 -- Stores the lines of new orders; the unique index refuses a line id of ours that was ever made before.
@@ -52,10 +52,10 @@ SELECT * FROM unnest(%b::uuid[], %b::smallint[], %b::text[], %b::text[], %b::uui
 
 -- name: add_payments
 -- Stores new versions of payments in state pending.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, state)
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, position, state)
 SELECT p.*, 'pending'
 FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
-            %b::bytea[]) AS p;
+            %b::bytea[], %b::integer[]) AS p;
 
 -- name: add_outbox
 -- Stores what shall be told; the identity column keeps the order in which one case tells it.

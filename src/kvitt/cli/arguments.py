@@ -6,6 +6,7 @@ What can not be used ends the command with one sentence that names the argument 
 import os
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -81,7 +82,10 @@ def existing_file(*, or_dash: bool = False) -> Named:
 
 
 def content_of(path: Path, argument: str) -> bytes:
-    """The bytes of a file, or of standard input for -; ends the command when they can not be read, or are too many."""
+    """The bytes of a file, or of standard input for -, without the byte order mark that editors put in front.
+
+    Ends the command when they can not be read, or are too many.
+    """
     try:
         if str(path) == "-":
             content = sys.stdin.buffer.read(MOST_BYTES + 1)
@@ -92,7 +96,7 @@ def content_of(path: Path, argument: str) -> bytes:
         raise click.BadParameter(f"{shown(path)} can not be read: {error.strerror}", param_hint=argument) from None
     if len(content) > MOST_BYTES:
         raise click.BadParameter(f"{shown(path)} is longer than {MOST_BYTES:,} bytes", param_hint=argument)
-    return content
+    return content.removeprefix(BOM_UTF8)
 
 
 def refuse_unusable(context: click.Context) -> None:

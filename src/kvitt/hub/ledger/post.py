@@ -14,6 +14,7 @@ from kvitt.hub.crash import reached
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.submit import Clock, Connection
+from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
 from kvitt.rules.payouts import payout_of_plan
 from kvitt.store.commits import transaction
@@ -245,8 +246,8 @@ def _make_accounts(cursor: psycopg.Cursor[Any], wanted: Sequence[NewAccount], no
 
 
 def _wrong(wanted: NewAccount) -> InvalidRequest | None:
-    if not 1 <= len(wanted.currency) <= MAX_CURRENCY or "\0" in wanted.currency:
-        return InvalidRequest(f"Currency code must have 1 to {MAX_CURRENCY} characters")
-    if wanted.description is not None and (len(wanted.description) > MAX_DESCRIPTION or "\0" in wanted.description):
-        return InvalidRequest(f"Description must have at most {MAX_DESCRIPTION} characters")
+    if wrong := wrong_id(wanted.currency, MAX_CURRENCY):
+        return InvalidRequest(f"Currency code {wrong}")
+    if wanted.description is not None and (wrong := wrong_text(wanted.description, MAX_DESCRIPTION)):
+        return InvalidRequest(f"Description {wrong}")
     return None

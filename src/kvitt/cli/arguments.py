@@ -35,6 +35,10 @@ class Whole(click.IntRange):
             self.fail(f"{value[:40]!r} is no whole number", param, ctx)
         return int(super().convert(value, param, ctx))
 
+    def _describe_range(self) -> str:
+        """The range as help and errors say it; a bound of 64 bits by its name."""
+        return super()._describe_range().replace(str(-BIGGEST - 1), "-2^63").replace(str(BIGGEST), "2^63-1")
+
 
 NUMBER: Final = Whole(1, BIGGEST)
 FROM_ZERO: Final = Whole(0, BIGGEST)

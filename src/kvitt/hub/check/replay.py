@@ -4,7 +4,6 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -36,7 +35,6 @@ from kvitt.wire import receipt_xml
 
 _VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
 _KNOWN = frozenset(What)
-_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Replay:
@@ -48,7 +46,7 @@ class Replay:
         self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
-        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
+        self.case = Case.new(number, scheme, case_id)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}

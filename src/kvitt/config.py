@@ -148,6 +148,27 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     groups: Mapping[str, Sequence[_Permission]] = {}
 
 
+class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What callers may take of the doors that listen; each door has as much. Beyond it a caller is refused, or hung up on.
+
+    `connections` None: 2048; never more than the descriptors of the process allow. `connections_per_address` None: half of them; an IPv6
+    network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is
+    whole, `body_seconds` more for its body; its answer may be `answer_seconds` on its way; a connection without a request lives
+    `idle_seconds`. `body_memory_bytes` are bodies held at once: beyond it whoever has sent most of an unfinished one is refused.
+    """
+
+    connections: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    header_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    body_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    idle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 75.0
+    answer_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    request_line_bytes: Annotated[int, Meta(ge=1024, le=65_536)] = 8_192
+    headers: Annotated[int, Meta(ge=16, le=1000)] = 100
+    header_bytes: Annotated[int, Meta(ge=1024, le=1_048_576)] = 32_768
+    body_memory_bytes: Annotated[int, Meta(ge=8_388_608)] = 67_108_864
+
+
 class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is behind payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
 
@@ -187,6 +208,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rapid: RapidSettings = RapidSettings()
     woody: WoodySettings = WoodySettings()
     rest: RestSettings = RestSettings()
+    http: HttpSettings = HttpSettings()
     payouts: PayoutsSettings = PayoutsSettings()
 
     def __repr__(self) -> str:
@@ -201,6 +223,7 @@ _SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "rapid": RapidSettings,
     "woody": WoodySettings,
     "rest": RestSettings,
+    "http": HttpSettings,
     "payouts": PayoutsSettings,
 }
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
@@ -247,7 +270,7 @@ def read_client_file(path: Path) -> Mapping[str, str]:
     Raises OSError when the file can't be read, ValueError naming the line that is none.
     """
     given: dict[str, str] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, found, value = line.partition("=")
@@ -259,7 +282,7 @@ def read_client_file(path: Path) -> Mapping[str, str]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))
     except OSError as error:
         raise BadSettings(f"{file} can not be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -343,7 +366,7 @@ def _completed(settings: Settings) -> Settings:
         if kafka and kafka.client_file:
             kafka = msgspec.structs.replace(kafka, client={**read_client_file(kafka.client_file), **kafka.client}, client_file=None)
         if queue.password_file:
-            password = queue.password_file.read_text("utf-8").partition("\n")[0]
+            password = queue.password_file.read_text("utf-8-sig").partition("\n")[0]
             queue = msgspec.structs.replace(queue, password=password, password_file=None)
     except OSError as error:
         raise BadSettings(f"{error.filename} can not be read: {error.strerror}") from None

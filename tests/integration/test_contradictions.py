@@ -90,7 +90,7 @@ def test_an_order_that_waits_to_be_sent_is_held_and_derived_anew(stage: Contradi
     (held,) = stage.operate.orders([OrderState.READY], held_only=True)
     assert (held.order_id, [reason.kind for reason in held.held_for]) == (third, [HoldKind.CONTRADICTION])
     assert stage.put() == 0
-    with pytest.raises(NotInThatState):
+    with pytest.raises(NotInThatState, match="can not be released: what the rail says of another order"):
         stage.operate.release(third, BOTH)
     stage.assert_clean()
     effect = stage.resolve.adopt(second, BOTH)
@@ -101,6 +101,22 @@ def test_an_order_that_waits_to_be_sent_is_held_and_derived_anew(stage: Contradi
     assert stage.said("k3") == ["MOTTATT", "MOTTATT", "HOS_OPPDRAG", "OK"]
     assert stage.accepted("A") == stage.at_the_rail("A", "DP")
     assert set(stage.at_the_rail("A", "DP").values()) == {600}
+    stage.assert_clean()
+
+
+def test_what_is_released_by_hand_leaves_the_contradiction_to_hold(stage: Contradicted) -> None:
+    first, second = ts_payment(payment_uid("A", 1)), ts_payment(payment_uid("A", 2))
+    stage.hand_in(TS, ("k1", ts("A", first)))
+    (receipt,) = stage.exchange()
+    stage.settle([receipt])
+    stage.hand_in(TS, ("k2", ts("A", first, second)))
+    stage.settle([as_rejected(receipt)])
+    held = stage.orders("A")[-1]
+    assert [reason.kind for reason in stage.operate.release(held, BOTH)] == [HoldKind.CONTRADICTION]
+    assert stage.put() == 0
+    stage.assert_clean()
+    stage.resolve.keep(stage.orders("A")[0], BOTH)
+    assert stage.put() == 1
     stage.assert_clean()
 
 

@@ -113,6 +113,7 @@ FAULTS = [
     (Oddity.UNREADABLE, [StateRecord(topics.PAYMENTS, 0, payment_uid("C1").encode(), ONCE[:-1] + b',"perioder":[]}')]),
     (Oddity.OTHER_KEY, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), key="another")]),
     (Oddity.TWO_PARTITIONS, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), partition=each) for each in (0, 1)]),
+    (Oddity.CASE_ID, [payment(utbetaling("C\u200b1", payment_uid("C\u200b1"), period(1, 5)))]),
     (Oddity.CASE_ID, [payment(utbetaling("C" * 31, payment_uid("C1"), period(1, 5)))]),
     (Oddity.PERSONS, [payment(utbetaling("C1", payment_uid("C1", 2), period(1, 5), personident="02020312345"))]),
     (Oddity.BENEFIT, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), stønad="DAGPENGER"))]),

@@ -4,7 +4,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, time
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -18,6 +18,7 @@ from kvitt.config import OpsSettings, load_settings
 from kvitt.errors import LeaseLost, PortTaken
 from kvitt.hub.loop import MakeStep, run_loop
 from kvitt.ops.figures import TopicLag
+from kvitt.ops.http import MOST_CONNECTIONS, PageServer
 from kvitt.ops.readiness import Readiness
 from kvitt.ops.roles import Condition, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
@@ -37,8 +38,12 @@ def no_roles() -> Sequence[RoleState]:
     return ()
 
 
+def one_role() -> Sequence[RoleState]:
+    return (RoleState("relay", Condition.WORKS, utc_now(), utc_now()),)
+
+
 @contextmanager
-def serving(conninfo: str, roles: Callable[[], Sequence[RoleState]] = no_roles, **options: object) -> Iterator[OpsServer]:
+def serving(conninfo: str, roles: Callable[[], Sequence[RoleState]] = one_role, **options: object) -> Iterator[OpsServer]:
     server = OpsServer(conninfo, ANY_PORT, utc_now, roles, **options)  # type: ignore[arg-type]
     server.start()
     try:
@@ -78,10 +83,25 @@ def test_a_process_on_a_good_database_is_alive_and_ready(database: str) -> None:
     with serving(database) as server:
         assert get(server, "/isalive") == (200, "text/plain; charset=utf-8", b"alive\n")
         status, found = ready(server)
-        assert (status, found) == (200, Readiness(True, [], [], []))
+        assert (status, found.ready, found.reasons, found.notes) == (200, True, [], [])
         assert get(server, "/anything")[0] == 404
         server.stopping()
         assert (get(server, "/isalive")[0], codes(server)) == (200, ["stopping"])
+
+
+def test_a_process_without_roles_is_alive_and_never_ready(database: str) -> None:
+    with serving(database, no_roles) as server:
+        assert (get(server, "/isalive")[0], ready(server)[0], codes(server)) == (200, 503, ["no_roles"])
+
+
+def test_a_role_that_will_begin_is_a_reason_until_it_has(database: str) -> None:
+    board = RoleBoard(utc_now, ["relay", "sender"])
+    with serving(database, board.states) as server:
+        assert codes(server) == ["role_begins", "role_begins"]
+        with role_running(board, "relay", failing_with([])):
+            until(lambda: codes(server) == ["role_begins"])
+            with role_running(board, "sender", failing_with([])):
+                until(lambda: codes(server) == [])
 
 
 def test_a_database_that_is_not_there_is_a_reason_and_its_return_is_seen(server: str, database: str) -> None:
@@ -219,14 +239,30 @@ def test_a_port_that_is_set_and_taken_is_an_error_and_one_that_is_usual_is_not(d
         each.stop()
 
 
-def test_those_who_ask_and_say_nothing_keep_nobody_out_for_ever(database: str) -> None:
-    with serving(database) as process:
-        host, port = str(urlsplit(process.url).hostname), int(urlsplit(process.url).port or 0)
-        silent = [socket.create_connection((host, port)) for _ in range(16)]
-        until(lambda: _refused(host, port), what="the seventeenth connection was let in")
-        for each in silent:
-            each.close()
-        until(lambda: _answered(process), what="nobody was let in again")
+@pytest.mark.parametrize("said", [b"", b"GET /isalive HT", b"GET /isalive HTTP/1.1\r\nx: y\r\n"])
+def test_those_who_say_nothing_or_half_keep_nobody_out(database: str, said: bytes) -> None:
+    with serving(database) as process, ExitStack() as opened:
+        for _ in range(3 * MOST_CONNECTIONS):
+            silent = opened.enter_context(socket.create_connection(place(process)))
+            silent.sendall(said)
+            assert get(process, "/isalive")[0] == 200
+
+
+def test_a_head_without_end_is_cut_off(database: str) -> None:
+    with serving(database) as process, socket.create_connection(place(process), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(b"GET /isalive HTTP/1.1\r\n")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            connection.sendall((b"x: " + b"y" * 1_000 + b"\r\n") * 100_000)
+
+
+def test_whoever_takes_too_long_is_hung_up_on() -> None:
+    pages = PageServer("127.0.0.1", 0, {}, seconds=0.3)
+    try:
+        with socket.create_connection(("127.0.0.1", pages.port), timeout=PATIENCE_SECONDS) as connection:
+            connection.sendall(b"GET / HT")
+            assert connection.recv(1) == b""
+    finally:
+        pages.close()
 
 
 def test_the_environment_sets_what_is_shown_and_when_it_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,13 +273,7 @@ def test_the_environment_sets_what_is_shown_and_when_it_is_late(monkeypatch: pyt
     assert load_settings().ops == wanted
 
 
-def _refused(host: str, port: int) -> bool:
-    with socket.create_connection((host, port), timeout=PATIENCE_SECONDS) as extra:
-        return extra.recv(100).startswith(b"HTTP/1.0 503")
-
-
-def _answered(process: OpsServer) -> bool:
-    try:
-        return get(process, "/isalive")[0] == 200
-    except (http.client.HTTPException, OSError):
-        return False
+def place(server: OpsServer) -> tuple[str, int]:
+    """Host and port of the pages."""
+    url = urlsplit(server.url)
+    return str(url.hostname), int(url.port or 0)

@@ -98,7 +98,7 @@ def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:
         ((*NEW, "--amount", "99999999", "--dry-run"), 1, "it would be refused: the shop has not that much"),
         ((*NEW, "--amount", "99999999"), 2, "insufficient_funds, see docs/errors.md#insufficient-funds"),
         ((*NEW, "--amount", "0"), 2, "insufficient_funds"),
-        ((*NEW, "--amount", "1000", "--id", "x" * 58), 2, "at most 57 characters (invalid_payout"),
+        ((*NEW, "--amount", "1000", "--id", "x" * 58), 2, "must have 1 to 57 characters (invalid_payout"),
         (("show", "p-404"), 2, "payoutId='p-404' (payout_not_found"),
         (("confirm", "p-404", "--by", "kari", "--reason", "as agreed"), 2, "needs_second_person"),
         (("confirm", "p-404"), 2, "name who does it and why"),

@@ -64,6 +64,14 @@ def test_the_older_names_of_the_headers_are_understood(url: str) -> None:
     assert post(url, LOOK, **dict.fromkeys(TRACE), **older).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["woody.trace-id", "woody.deadline", "x-rbk-span-id", "content-type"])
+def test_a_header_that_decides_something_is_there_once(url: str, name: str) -> None:
+    value = "application/x-thrift" if name == "content-type" else "2999-09-10T12:00:05Z"
+    given = [*TRACE.items(), ("content-type", "application/x-thrift")]
+    headers = [*(each for each in given if each[0] != name), (name, value), (name, value)]
+    assert told(httpx.post(url, content=LOOK, headers=headers)) == (400, "Result Unexpected", f"{name} more than once", b"")
+
+
 def test_a_passed_deadline_is_unavailable(url: str) -> None:
     passed = instant_text(datetime.now(UTC) - timedelta(seconds=1))
     assert told(post(url, LOOK, **{"woody.deadline": passed})) == (503, "Resource Unavailable", "deadline reached", b"")
@@ -128,10 +136,18 @@ def test_a_time_that_is_none_is_refused_with_its_reason(url: str, time: str) -> 
     assert reason.startswith("creation_time: ")
 
 
-@pytest.mark.parametrize("currency", ["", "RUBLE", "R\0B"])
-def test_a_currency_that_has_no_room_is_refused_with_its_reason(url: str, currency: str) -> None:
+@pytest.mark.parametrize(
+    ("currency", "rule"),
+    [
+        ("", "must have 1 to 4 characters"),
+        ("RUBLE", "must have 1 to 4 characters"),
+        ("RU ", "must not begin or end with a blank"),
+        ("R\0B", "must not have control characters, or characters that show nothing"),
+    ],
+)
+def test_a_currency_that_is_none_is_refused_with_its_reason(url: str, currency: str, rule: str) -> None:
     asked = ACCOUNTER.call("CreateAccount", 1, [module("accounter").AccountPrototype(currency_sym_code=currency)])
-    assert told(post(url, asked))[:3] == (400, "Result Unexpected", "Currency code must have 1 to 4 characters")
+    assert told(post(url, asked))[:3] == (400, "Result Unexpected", f"Currency code {rule}")
 
 
 def test_a_caller_that_goes_away_does_no_harm(url: str) -> None:

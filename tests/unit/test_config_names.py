@@ -70,8 +70,8 @@ def test_what_is_empty_by_default_may_be_said_to_be_empty() -> None:
 @pytest.mark.parametrize(
     ("options", "environment", "said"),
     [
-        (["--database", ""], {}, "--database is empty"),
-        (["--database", "  "], {}, "--database is empty"),
+        (["--database", ""], {}, "'--database': it is empty"),
+        (["--database", "  "], {}, "'--database': it is empty"),
         (["--data", ""], {}, "'--data': it is empty"),
         (["--config", ""], {}, "'--config': it is empty"),
         ([], {"KVITT_DATABASE_URL": ""}, "KVITT_DATABASE_URL in the environment is empty"),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from kvitt.cli import main
-from kvitt.config import KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
+from kvitt.config import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
 from kvitt.doors.kafka_topics import Cleanup, terms_of
 from kvitt.wire.topics import ALL_TOPICS, EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS, PARTITIONS, RAPID
 
@@ -44,7 +44,7 @@ def test_the_example_is_the_defaults() -> None:
     assert load_settings(EXAMPLE) == Settings()
 
 
-@pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings])
+@pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings])
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
     told = EXAMPLE.read_text("utf-8")
     hidden = {"password"}

@@ -4,16 +4,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 import structlog
 
 from kvitt.app.clock import utc_now
+from kvitt.app.descriptors import limits_of, raise_limit
 from kvitt.app.payouts import payouts_of
 from kvitt.config import RestSettings, Settings, WoodySettings
 from kvitt.doors.http_server import Address, HttpDoor
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
+from kvitt.doors.woody.server import MAX_BODY as WOODY_BODY
 from kvitt.doors.woody.server import Endpoint, WoodyApp
 from kvitt.errors import BadSettings
 from kvitt.hub.ledger.service import LedgerService
@@ -21,7 +24,7 @@ from kvitt.hub.loop import Bell, Step, run_loop
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.sweeper import Sweeper
-from kvitt.store.database import pool
+from kvitt.store.database import LOCK_MS, pool
 
 if TYPE_CHECKING:
     from kvitt.doors.rest.gate import Gate
@@ -31,6 +34,7 @@ _log = structlog.get_logger(__name__)
 _WOODY_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _LOOK_SECONDS = 0.5
+_DOORS = 2
 
 
 class DoorStopped(Exception):
@@ -45,8 +49,10 @@ class Doors:
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop = conninfo, settings, roles, stop
-        self.woody = HttpDoor(_woody_address(settings.woody), "woody")
-        self.rest = HttpDoor(_rest_address(settings.rest), "rest")
+        self._descriptors = raise_limit()
+        self._limits = limits_of(settings.http, self._descriptors, _DOORS)
+        self.woody = HttpDoor(_woody_address(settings.woody), "woody", self._limits)
+        self.rest = HttpDoor(_rest_address(settings.rest), "rest", self._limits)
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -61,30 +67,41 @@ class Doors:
             if "payouts" in self._roles:
                 payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts))
                 endpoints |= woody_payouts.endpoints(payouts)
-            rest = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
-            threads = [opened.enter_context(door.serving(app)) for door, app in ((self.woody, WoodyApp(endpoints)), (self.rest, rest))]
+            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
+            served = ((self.woody, WoodyApp(endpoints), WOODY_BODY), (self.rest, rest, rest_body))
+            threads = [opened.enter_context(door.serving(app, max_body)) for door, app, max_body in served]
             if payouts and payouts.remote:
                 threads.append(opened.enter_context(_sweeping(payouts.remote)))
-            _log.info("doors", thrift=self.woody.url, rest=self.rest.url, paths=sorted(endpoints))
-            yield lambda: self._look(threads)
+            _log.info("doors", thrift=self.woody.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
+            self._tell_of_fewer()
+            # The first look is at once: until then the process is not ready.
+            rounds = count()
+            yield lambda: self._look(threads, rest_first=next(rounds) > 0)
 
     def close(self) -> None:
         """Gives the addresses up."""
         self.woody.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: Payouts | None, ledger: LedgerService | None) -> "Gate":
+    def _rest_app(self, opened: ExitStack, payouts: Payouts | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+        """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.doors.rest.app import THREADS, make_app
+        from kvitt.doors.rest.gate import MAX_BODY
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
-        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS))
-        return make_app(tokens_of(self._settings), requests, utc_now, threads, payouts=payouts, ledger=ledger)
+        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
+        return make_app(tokens_of(self._settings), requests, utc_now, threads, payouts=payouts, ledger=ledger), MAX_BODY
 
-    def _look(self, threads: Sequence[threading.Thread]) -> int:
+    def _tell_of_fewer(self) -> None:
+        if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
+            _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
+
+    def _look(self, threads: Sequence[threading.Thread], *, rest_first: bool) -> int:
+        if rest_first:
+            self._stop.wait(_LOOK_SECONDS)
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
             raise DoorStopped(", ".join(ended))
-        self._stop.wait(_LOOK_SECONDS)
         return 0
 
 

@@ -72,7 +72,7 @@ class Hub:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
-        self.board = RoleBoard(utc_now)
+        self.board = RoleBoard(utc_now, self._threads_of(roles))
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -99,12 +99,17 @@ class Hub:
             # An intake must never wait for room: it has a group to keep in touch with.
             max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
         )
-        resuming = [_RESUME] if set(self.roles) & {*INPUTS, "receiver"} else []
-        for role in dict.fromkeys([*(_DOORS if role in LISTENERS else role for role in self.roles), *resuming]):
+        for role in self._threads_of(self.roles):
             watched = self.board.watched(role, self._maker(role))
             thread = threading.Thread(target=run_loop, args=(role, watched, self._stop), name=role, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    @staticmethod
+    def _threads_of(roles: Sequence[str]) -> list[str]:
+        """What runs for these roles, each in a thread of its own."""
+        resuming = [_RESUME] if set(roles) & {*INPUTS, "receiver"} else []
+        return list(dict.fromkeys([*(_DOORS if role in LISTENERS else role for role in roles), *resuming]))
 
     def stop(self, seconds: float | None = None) -> list[str]:
         """Ends the roles after the step that each is in; what was handed in is committed, leases are given up.

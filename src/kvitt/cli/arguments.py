@@ -6,6 +6,7 @@ What can not be used ends the command with one sentence that names the argument 
 import os
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +32,13 @@ class Whole(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number; fails with the range."""
         if isinstance(value, str) and not _DIGITS.fullmatch(value.strip()):
-            self.fail(f"{value[:40]!r} is no whole number", param, ctx)
+            bound = "" if self.max is None else f" of at most {self.max}"
+            self.fail(f"{value[:40]!r} is no whole number{bound}", param, ctx)
         return int(super().convert(value, param, ctx))
+
+    def _describe_range(self) -> str:
+        """The range as help and errors say it; a bound of 64 bits by its name."""
+        return super()._describe_range().replace(str(-BIGGEST - 1), "-2^63").replace(str(BIGGEST), "2^63-1")
 
 
 NUMBER: Final = Whole(1, BIGGEST)
@@ -81,7 +87,10 @@ def existing_file(*, or_dash: bool = False) -> Named:
 
 
 def content_of(path: Path, argument: str) -> bytes:
-    """The bytes of a file, or of standard input for -; ends the command when they can not be read, or are too many."""
+    """The bytes of a file, or of standard input for -, without the byte order mark that editors put in front.
+
+    Ends the command when they can not be read, or are too many.
+    """
     try:
         if str(path) == "-":
             content = sys.stdin.buffer.read(MOST_BYTES + 1)
@@ -92,7 +101,7 @@ def content_of(path: Path, argument: str) -> bytes:
         raise click.BadParameter(f"{shown(path)} can not be read: {error.strerror}", param_hint=argument) from None
     if len(content) > MOST_BYTES:
         raise click.BadParameter(f"{shown(path)} is longer than {MOST_BYTES:,} bytes", param_hint=argument)
-    return content
+    return content.removeprefix(BOM_UTF8)
 
 
 def refuse_unusable(context: click.Context) -> None:

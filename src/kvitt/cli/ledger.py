@@ -64,9 +64,12 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
     from kvitt.app import database, utc_now
     from kvitt.hub.ledger.calls import Account, NewAccount
     from kvitt.hub.ledger.post import Post
+    from kvitt.rules.identifiers import wrong_id
     from kvitt.rules.ledger import InvalidRequest
     from kvitt.store.database import connect
 
+    if key is not None and (wrong := wrong_id(key)):
+        raise click.BadParameter(wrong, param_hint="--key")
     with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
         (made,) = Post(connection, utc_now)([NewAccount(currency, description, None, key)])
     if isinstance(made, InvalidRequest):

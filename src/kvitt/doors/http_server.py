@@ -1,22 +1,30 @@
-"""An ASGI app on an address, served by uvicorn in a thread of its own, so that it starts and stops with a role."""
+"""An ASGI app on an address, served by uvicorn in a thread of its own, so that it starts and stops with a role.
 
+Who is let in is http_accept's, what one connection may do is http_protocol's; uvicorn does the rest.
+"""
+
+import asyncio
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SOL_SOCKET, TCP_NODELAY, socket
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from msgspec import Struct
 
+from kvitt.doors.http_accept import Acceptor, Greeting
+from kvitt.doors.http_limits import Limits, Seat, Seats
+from kvitt.doors.http_protocol import BoundedProtocol, Door
 from kvitt.errors import DoorPortTaken
 
-_MOST_REQUESTS = 2048
 _GRACE_SECONDS = 10
-_IDLE_SECONDS = 75
 _BACKLOG = 1024
+_TICKS_PER_SECOND = 10
+MAX_BODY = 4_194_304
+"""Bytes of a body, unless an app says less."""
 
 
 class Address(Struct, frozen=True):
@@ -36,9 +44,9 @@ class Address(Struct, frozen=True):
 class HttpDoor:
     """An address that is ours from the beginning, so that a start that can't have it fails at once; an app is served on it for a while."""
 
-    def __init__(self, address: Address, name: str) -> None:
+    def __init__(self, address: Address, name: str, limits: Limits | None = None) -> None:
         """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises DoorPortTaken."""
-        self._address, self._name = address, name
+        self._address, self._name, self._limits = address, name, limits or Limits()
         self._socket = _bind(address, name)
 
     @property
@@ -49,23 +57,77 @@ class HttpDoor:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @contextmanager
-    def serving(self, app: Any) -> Iterator[threading.Thread]:
-        """Answers from a thread of its own until the block ends; what was asked by then is answered, within some seconds."""
-        server = uvicorn.Server(_config(app, self._address))
-        # The server closes what it is given.
-        listening = self._socket.dup()
-        listening.listen(_BACKLOG)
-        thread = threading.Thread(target=server.run, args=([listening],), name=self._name, daemon=True)
+    def serving(self, app: Any, max_body: int = MAX_BODY) -> Iterator[threading.Thread]:
+        """Answers from a thread of its own until the block ends; what was asked by then is answered, within some seconds.
+
+        The block begins when callers are let in, or the thread has ended.
+        """
+        server = _Server(_config(app, self._address), Door(self._name, self._limits, max_body))
+        listening = self._listening()
+        thread = threading.Thread(target=server.run_until_told, args=(listening,), name=self._name, daemon=True)
         thread.start()
+        server.opened.wait()
         try:
             yield thread
         finally:
             server.should_exit = True
             thread.join()
 
+    def _listening(self) -> socket:
+        """A socket of its own at our address: when it is closed, callers are refused and do not wait in the kernel's queue for nobody."""
+        listening = _new_socket(self._address.host)
+        try:
+            listening.bind(self._socket.getsockname())
+            listening.listen(_BACKLOG)
+        except OSError as error:
+            listening.close()
+            port = int(self._socket.getsockname()[1])
+            raise DoorPortTaken(self._name, self._address.host, port, error.strerror or type(error).__name__) from error
+        return listening
+
     def close(self) -> None:
         """Gives the address up."""
         self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with our way of letting callers in, and a look at all connections once a second."""
+
+    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+        super().__init__(config)
+        self._door = door
+        self.opened = threading.Event()
+        """Callers are let in, or never will be."""
+
+    def run_until_told(self, listening: socket) -> None:
+        """Serves until `should_exit`."""
+        try:
+            self.run([listening])
+        finally:
+            self.opened.set()
+            listening.close()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Lets callers in."""
+        await self.lifespan.startup()
+        assert sockets, "the door has bound its address"
+        limits = self._door.limits
+        seats = Seats(limits.connections, limits.connections_per_address)
+        greeting = Greeting(self.config.ssl, limits.header_seconds)
+        acceptor = Acceptor(self._door.name, sockets[0], self._protocol, seats, greeting)
+        self.servers = [cast("asyncio.base_events.Server", acceptor)]
+        self.started = True
+        self.opened.set()
+
+    def _protocol(self, seat: Seat) -> asyncio.Protocol:
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state, self._door, seat)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % _TICKS_PER_SECOND == 0:
+            connections = [each for each in self.server_state.connections if isinstance(each, BoundedProtocol)]
+            self._door.sweep(connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
 
 def _config(app: Any, address: Address) -> uvicorn.Config:
@@ -76,12 +138,11 @@ def _config(app: Any, address: Address) -> uvicorn.Config:
         tls |= {"ssl_ca_certs": str(address.client_ca_file), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return uvicorn.Config(
         app,
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=_MOST_REQUESTS,
-        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="off",
         ws="none",
@@ -89,10 +150,15 @@ def _config(app: Any, address: Address) -> uvicorn.Config:
     )
 
 
+def _new_socket(host: str) -> socket:
+    made = socket(AF_INET6 if ":" in host else AF_INET)
+    made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    made.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    return made
+
+
 def _bind(address: Address, name: str) -> socket:
-    bound = socket(AF_INET6 if ":" in address.host else AF_INET)
-    bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    bound.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    bound = _new_socket(address.host)
     try:
         _bind_to(bound, address)
     except OSError as error:

@@ -31,6 +31,7 @@ Hand = Callable[[Incoming, int], "Future[Outcome]"]
 
 _states = StateLog(structlog.get_logger(__name__))
 _LOOK_SECONDS, _FULL_SECONDS, _PAUSE_AFTER_SECONDS, _HINT_SECONDS = 0.1, 0.05, 1.0, 1.0
+_JOIN_SECONDS = 6.0
 _MAX_BYTES = 64_000_000
 
 
@@ -79,9 +80,19 @@ class _Reading:
         self._limit, self._max_outstanding = limit, max_outstanding
         self._full_since: float | None = None
         self._hint_at = 0.0
+        self._join_by = time.monotonic() + _JOIN_SECONDS
 
     def step(self) -> int:
-        """Hands in what has come, up to a batch; gives how many records. Waits a moment when there is nothing."""
+        """Hands in what has come, up to a batch; gives how many records. Waits a moment when there is nothing.
+
+        The first step lasts until the group has said what is ours, within seconds: until then this process does not work.
+        """
+        handed = self._round()
+        while not handed and not self._shares.joined and time.monotonic() < self._join_by:
+            handed = self._round()
+        return handed
+
+    def _round(self) -> int:
         self._faults.look()
         count, size = self._shares.reap()
         room = 0 if size >= _MAX_BYTES else min(self._limit, self._max_outstanding - count)

@@ -49,6 +49,8 @@ class Shares:
         self._paused = False
         self._retake_at = self._identify_at = 0.0
         self._states = StateLog(_log)
+        self.joined = False
+        """Whether the group has said at least once what is ours, be it nothing."""
 
     def of(self, place: Place) -> Share | None:
         """The share of a partition, if the group has given it to us."""
@@ -64,6 +66,7 @@ class Shares:
             self._identify_at = time.monotonic() + _IDENTITY_SECONDS
         # Called even without partitions, or the client would fetch all of them from the brokers' own offsets.
         self._fetch(self._take([self._shares[each.topic, each.partition] for each in partitions]))
+        self.joined = True
 
     def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group takes partitions back: what is handed in is finished, then others may go on from there."""

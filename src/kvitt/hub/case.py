@@ -1,7 +1,7 @@
 """A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ CaseKey = tuple[Scheme, str]
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
 _PLACE_IN_LIST = itemgetter(1)
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Case:
@@ -53,6 +54,11 @@ class Case:
         self.changed = False
         self.deferred = False
         """Something came before for this case, when somebody else held it, and is not handled yet."""
+
+    @classmethod
+    def new(cls, number: int, scheme: Scheme, case_id: str) -> "Case":
+        """A case that nothing has happened to."""
+        return cls([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
 
     def accepted(self, document: bytes, listed: int) -> None:
         """Takes in an accepted payment as it is stored."""

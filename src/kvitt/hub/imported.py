@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from kvitt.hub.audit import What, digest
 from kvitt.rules.catalogue import AREAS, BENEFITS, SCHEMES
+from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.ids import order_id
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, Area, CaseId, Payment, PaymentId, Scheme
@@ -114,7 +115,7 @@ def take_over(state: StoredState, doubtful: AbstractSet[PaymentId]) -> tuple[Imp
 
 def _wrong(state: StoredState) -> list[Oddity]:
     wrong = []
-    if broken_case_id(state.case_id):
+    if broken_case_id(state.case_id) or flaw_of(state.case_id):
         wrong.append(Oddity.CASE_ID)
     if len({each.person for each in state.payments}) > 1:
         wrong.append(Oddity.PERSONS)

@@ -34,6 +34,7 @@ class Counted(StrEnum):
     RELAYED = "relayed"
     RESTARTS = "restarts"  # role
     CALLS = "calls"  # door, method or route, outcome
+    REFUSED = "refused"  # door, why
 
 
 class Count(Struct, frozen=True):

@@ -14,7 +14,7 @@ from kvitt.rules.editions import CURRENT, Edition
 from kvitt.rules.forms import claims_of
 from kvitt.rules.needs import Need
 from kvitt.rules.refusals import BASE
-from kvitt.rules.validation import broken_case_id
+from kvitt.rules.validation import broken_case_id, flawed_ids
 from kvitt.rules.values import Refusal, Scheme
 from kvitt.wire import forms, json_reading, topics
 from kvitt.wire.rapid import need
@@ -164,6 +164,8 @@ def read(incoming: Incoming) -> Reading:
         message = forms.decode(scheme, incoming.body, incoming.edition)
     except Undecodable as broken:
         return Reading(incoming, scheme, digest, unreadable(incoming.source), False, str(broken))
+    if incoming.edition >= Edition.PLAIN_IDS and (flawed := flawed_ids(message)):
+        return Reading(incoming, scheme, digest, flawed, message.head.dry_run)
     claims = claims_of(message, incoming.key.decode())
     if isinstance(claims, Claims) and (broken_id := broken_case_id(claims.decision.case_id)):
         claims = broken_id

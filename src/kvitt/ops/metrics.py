@@ -33,6 +33,7 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("verdict",)),
     Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox told by this process", ()),
     Counted.CALLS: ("kvitt_calls", "Calls answered by the doors of this process", ("door", "method", "outcome")),
+    Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the doors of this process did not take", ("door", "why")),
     Counted.RESTARTS: ("kvitt_role_restarts", "How often a role of this process failed and started anew", ("role",)),
 }
 

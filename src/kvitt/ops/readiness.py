@@ -37,6 +37,8 @@ def readiness(
 ) -> Readiness:
     """Looks at everything. `check_database` gives the migrations that are missing, or raises psycopg errors or TimeoutError."""
     reasons = [Reason("stopping", "this process was told to stop")] if stopping else []
+    if not roles:
+        reasons.append(Reason("no_roles", "no role runs in this process"))
     reasons += _database(check_database)
     if broker_lag is not None:
         reasons += _broker(broker_lag)

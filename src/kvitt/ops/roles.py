@@ -45,9 +45,11 @@ class RoleState(Struct, frozen=True):
 class RoleBoard:
     """The states of the roles of one process. Each is written by its own thread, as one value, and may be read by any."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, roles: Sequence[str] = ()) -> None:
+        """`roles` are those that will begin: until they have, they are seen as beginning."""
         self._clock = clock
-        self._states: dict[str, RoleState] = {}
+        now = clock()
+        self._states: dict[str, RoleState] = {role: RoleState(role, Condition.BEGINS, now, now) for role in roles}
 
     def watched(self, role: str, make_step: MakeStep) -> MakeStep:
         """The same role, seen: what its steps do is counted, what fails is noted and raised on."""

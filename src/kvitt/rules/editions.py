@@ -13,6 +13,8 @@ class Edition(IntEnum):
     FIRST = 1
     ONE_OF_EACH = 2
     """No object has a member twice."""
+    PLAIN_IDS = 3
+    """Ids show what they are, and are in normal form C."""
 
 
 CURRENT: Final = max(Edition)

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from kvitt.rules.identifiers import wrong_id, wrong_text
+
 LEAST, MOST = -(2**63), 2**63 - 1
 MAX_PLAN_ID, MAX_CURRENCY, MAX_DESCRIPTION = 64, 4, 4096
 
@@ -147,6 +149,22 @@ def _malformed_postings(batches: Sequence[Batch]) -> InvalidPostings | None:
                 wrongs.add(posting, f"Currency code must have 1 to {MAX_CURRENCY} characters")
             if len(posting.description) > MAX_DESCRIPTION or "\0" in posting.description:
                 wrongs.add(posting, f"Description must have at most {MAX_DESCRIPTION} characters")
+    return wrongs.refusal()
+
+
+def unfit(plan_id: str, batch: Batch) -> Refusal | None:
+    """What a hold that comes in at a door may not bring: an id or a currency that hides something, or texts with control characters.
+
+    Plans and postings that are stored are ended under the ids and texts that they have.
+    """
+    if wrong := wrong_id(plan_id, MAX_PLAN_ID):
+        return InvalidRequest(f"Plan id {wrong}")
+    wrongs = Wrongs()
+    for posting in batch.postings:
+        if wrong := wrong_id(posting.currency, MAX_CURRENCY):
+            wrongs.add(posting, f"Currency code {wrong}")
+        if wrong := wrong_text(posting.description, MAX_DESCRIPTION):
+            wrongs.add(posting, f"Description {wrong}")
     return wrongs.refusal()
 
 

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Final
 
 from kvitt.errors import BadOperator
+from kvitt.rules.identifiers import is_invisible
 
 MIN_NAME: Final = 2
 MAX_NAME: Final = 100
@@ -17,27 +18,6 @@ MAX_REASON: Final = 1000
 _MIN_REASON_LETTERS: Final = 3
 _BLANK = frozenset({"Cc", "Zs", "Zl", "Zp"})
 _NO_CHARACTER = {"Cs": "must be valid UTF-8", "Co": "must have no private characters", "Cn": "must have no unassigned characters"}
-_INVISIBLE = frozenset(
-    [
-        0x34F,
-        0x115F,
-        0x1160,
-        0x17B4,
-        0x17B5,
-        0x2800,
-        0x3164,
-        0xFFA0,
-        *range(0x180B, 0x1810),
-        *range(0xFE00, 0xFE10),
-        *range(0xE0100, 0xE01F0),
-    ]
-)
-"""Characters that show nothing though their category is that of a letter or a mark; those of category Cf show nothing either."""
-
-
-def is_invisible(character: str) -> bool:
-    """Whether a character shows nothing, not even a blank."""
-    return unicodedata.category(character) == "Cf" or ord(character) in _INVISIBLE
 
 
 def cleaned(field: str, text: str) -> str:

@@ -5,6 +5,7 @@ Texts that a contract prescribes are as prescribed; the others name the field an
 
 from collections.abc import Iterable
 
+from kvitt.rules.identifiers import Flaw
 from kvitt.rules.values import Refusal
 
 BASE = "https://helved-docs.ansatt.dev.nav.no"
@@ -37,6 +38,25 @@ REPEATED_PAYMENT = Refusal(400, "Samme utbetaling (id) kan bare forekomme én ga
 def unchangeable(field: str) -> Refusal:
     """A field that a payment keeps for life was changed; `field` is its name on the wire."""
     return Refusal(400, f"Kan ikke endre '{field}'", f"{_CHANGE}#immutable-field")
+
+
+_FLAWS = {
+    Flaw.EMPTY: "kan ikke være blank",
+    Flaw.BLANK_AT_ENDS: "kan ikke begynne eller slutte med blanke tegn",
+    Flaw.HIDDEN: "kan ikke ha kontrolltegn eller tegn som ikke vises",
+    Flaw.HALF: "kan ikke ha et halvt surrogatpar",
+    Flaw.NOT_NFC: "må være i Unicodes normalform C (NFC)",
+}
+
+
+def flawed_id(field: str, flaw: Flaw) -> Refusal:
+    """An id that can not be told from another by eye, or does not come through as it is; `field` is its name on the wire."""
+    return Refusal(400, f"Feltet {field} {_FLAWS[flaw]}", f"{_CREATE}#ugyldig-sak-id")
+
+
+def rule_of(flaw: Flaw) -> str:
+    """The rule that an id breaks, as the half of a sentence behind the field's name."""
+    return _FLAWS[flaw]
 
 
 def nothing_to_cease(payment_id: str) -> Refusal:

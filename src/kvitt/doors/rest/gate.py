@@ -10,14 +10,18 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from kvitt.doors.http_headers import repeated_headers
 from kvitt.doors.rest.keys import PATIENCE_SECONDS
 from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
 from kvitt.doors.rest.repeats import Heard, Keeping, Message, Repeat, Scope, digest_of
 from kvitt.doors.rest.tokens import Caller, Tokens
-from kvitt.errors import BodyTooLong, KvittError, NotAuthenticated
+from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
 from kvitt.hub.journal import WORK, Counted
+from kvitt.wire.json_members import REPEATED
 
 MAX_BODY: Final = 1_048_576
+DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key")
+"""Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
 _log = structlog.get_logger(__name__)
 
 Receive = Callable[[], Awaitable[Message]]
@@ -43,6 +47,8 @@ class Gate:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         send = _counted(scope, send)
         try:
+            if repeated := repeated_headers(scope["headers"], DECISIVE):
+                raise BadRequest(*((name, REPEATED) for name in repeated))
             scope["caller"] = caller = await self._caller(headers)
             body = await _body(receive, headers)
             key = headers.get("idempotency-key")

@@ -14,7 +14,20 @@ from litestar.response import Stream
 from litestar.router import Router
 
 from kvitt.doors.rest.repeats import repeat_of
-from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, actor_of, cut, decode_cursor, encode_cursor, may, no_cursor
+from kvitt.doors.rest.routes import (
+    PROBLEMS,
+    Cursor,
+    Limit,
+    Repeatable,
+    Work,
+    actor_of,
+    cut,
+    decode_cursor,
+    encode_cursor,
+    may,
+    no_cursor,
+    refuse_flawed,
+)
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import (
     AccountPage,
@@ -36,7 +49,8 @@ from kvitt.errors import AccountNotFound, BadRequest, PlanNotFound, PlanRefused,
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.rules.ledger import InvalidPostings, InvalidRequest, Operation, Totals
+from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
+from kvitt.rules.ledger import InvalidPostings, InvalidRequest, Operation, Totals, unfit
 from kvitt.rules.payouts import can_be_stored
 
 _READ, _WRITE = [may(Permission.LEDGER_READ)], [may(Permission.LEDGER_WRITE)]
@@ -110,6 +124,7 @@ def router(ledger: LedgerService, work: Work) -> list[Router]:
 )
 async def create_account(request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], door: NamedDependency[Door]) -> AccountView:
     """A new account, at zero."""
+    refuse_flawed(("currency", wrong_id(data.currency)), ("description", data.description and wrong_text(data.description)))
     repeat = repeat_of(request)
     made = await door.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None, actor_of(request)))
     return account_view(State(made, Totals()))
@@ -184,7 +199,11 @@ async def show_plan(plan_id: NamedPlan, door: NamedDependency[Door]) -> PlanView
 )
 async def hold(request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[HoldBody], door: NamedDependency[Door]) -> AffectedView:
     """The postings of the batch are held; the same hold again is answered as the first time."""
-    return await door.called(Call(plan_id, Operation.HOLD, (data.batch.batch(),), actor=actor_of(request)))
+    refuse_flawed(("plan_id", wrong_id(plan_id) or no_path_segment(plan_id)))
+    call = Call(plan_id, Operation.HOLD, (data.batch.batch(),), actor=actor_of(request))
+    if refusal := unfit(plan_id, call.batches[0]):
+        raise _refused(call, refusal)
+    return await door.called(call)
 
 
 @post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Commit a plan")

@@ -9,7 +9,20 @@ from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 
 from kvitt.doors.rest.repeats import repeat_of
-from kvitt.doors.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, Work, actor_of, cut, decode_cursor, encode_cursor, may, no_cursor
+from kvitt.doors.rest.routes import (
+    PROBLEMS,
+    Cursor,
+    Limit,
+    Repeatable,
+    Work,
+    actor_of,
+    cut,
+    decode_cursor,
+    encode_cursor,
+    may,
+    no_cursor,
+    refuse_flawed,
+)
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
 from kvitt.errors import BadRequest, PayoutAlreadyExists
@@ -17,6 +30,7 @@ from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
 from kvitt.hub.requests import Begun
+from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.payouts import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.wire.instants import instant_text, parse_instant
 
@@ -46,6 +60,13 @@ async def create(
     request: Request[Any, Any, Any], data: JSONBody[NewPayoutBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
 ) -> PayoutView:
     """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
+    refuse_flawed(
+        ("party_id", wrong_id(data.party_id)),
+        ("shop_id", wrong_id(data.shop_id)),
+        ("cash.currency", wrong_id(data.cash.currency)),
+        ("payout_id", data.payout_id and (wrong_id(data.payout_id) or no_path_segment(data.payout_id))),
+        ("payout_tool_id", data.payout_tool_id and wrong_id(data.payout_tool_id)),
+    )
     repeat = repeat_of(request)
     payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
     wanted = NewPayout(data.party_id, data.shop_id, Cash(data.cash.amount, data.cash.currency), payout_id, data.payout_tool_id)
@@ -115,6 +136,7 @@ async def cancel(
     work: NamedDependency[Work],
 ) -> PayoutView:
     """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
+    refuse_flawed(("details", wrong_text(data.details, required=True)))
     actor = actor_of(request)
     await work.on_thread(lambda: payouts.cancel(payout_id, data.details, actor=actor))
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))

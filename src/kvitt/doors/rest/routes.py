@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
@@ -21,6 +21,7 @@ from kvitt.doors.rest.tokens import Permission
 from kvitt.errors import BadRequest, NotPermitted
 from kvitt.hub.actor import REST, Actor
 from kvitt.hub.ledger.calls import Account, Answer
+from kvitt.wire.json_members import REPEATED
 
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
@@ -66,8 +67,24 @@ def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any],
         known = handler.parsed_fn_signature.parameters.keys() - _NOT_ASKED - connection.path_params.keys()
         if strange := sorted(connection.query_params.keys() - known):
             raise BadRequest(*((name, "is no parameter here") for name in strange))
+        if repeated := sorted(name for name in connection.query_params if len(connection.query_params.getall(name)) > 1):
+            raise BadRequest(*((name, REPEATED) for name in repeated))
+        _refuse_other_digits(connection.scope["path"], connection.path_params)
 
     return guard
+
+
+def _refuse_other_digits(path: str, found: Mapping[str, Any]) -> None:
+    """A number stands in a path in one way, so that nothing has two addresses: not as `1_0`, `+1`, `01`, or in digits of other scripts."""
+    segments = path.split("/")
+    if wrong := [name for name, value in found.items() if isinstance(value, int) and str(value) not in segments]:
+        raise BadRequest(*((name, "must be written in the digits 0 to 9, without blanks or zeros in front") for name in wrong))
+
+
+def refuse_flawed(*named: tuple[str, str | None]) -> None:
+    """Raises BadRequest naming each field whose rule is broken; None: it keeps them."""
+    if wrong := [(field, rule) for field, rule in named if rule is not None]:
+        raise BadRequest(*wrong)
 
 
 class Work:

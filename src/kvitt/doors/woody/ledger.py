@@ -12,7 +12,7 @@ from kvitt.errors import BadThrift, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Plan
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.rules.ledger import LEAST, MOST, Batch, InvalidPostings, InvalidRequest, Operation, Posting
+from kvitt.rules.ledger import LEAST, MOST, Batch, InvalidPostings, InvalidRequest, Operation, Posting, unfit
 from kvitt.wire.instants import instant_text, parse_instant
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -58,7 +58,10 @@ class _Speaker(ABC):
 
     async def _hold(self, asked: Any) -> Any:
         change = _given(asked.plan_change)
-        return await self._do(Call(change.id, Operation.HOLD, (_batch(change.batch),), actor=actor()))
+        batch = _batch(change.batch)
+        if refusal := unfit(change.id, batch):
+            return self._told(refusal)
+        return await self._do(Call(change.id, Operation.HOLD, (batch,), actor=actor()))
 
     async def _end(self, operation: Operation, asked: Any) -> Any:
         plan = _given(asked.plan)
@@ -66,6 +69,9 @@ class _Speaker(ABC):
 
     async def _do(self, call: Call) -> Any:
         answer = await asyncio.wrap_future(self._ledger.submit(call))
+        return self._told(answer)
+
+    def _told(self, answer: object) -> Any:
         if isinstance(answer, Done):
             return self.done(answer)
         if isinstance(answer, InvalidRequest):

@@ -68,7 +68,14 @@ class _Speaker:
     async def _cancel(self, asked: Any) -> None:
         if asked.details is None:
             raise BadThrift("lacks an argument")
-        await self._do(lambda: self._payouts.cancel(_id(asked), asked.details, _deadline(), actor=actor()))
+        await self._do(lambda: self._cancelled(_id(asked), asked.details))
+
+    def _cancelled(self, payout_id: str, details: str) -> None:
+        try:
+            self._payouts.cancel(payout_id, details, _deadline(), actor=actor())
+        except InvalidPayout as error:
+            # Declared for CreatePayout only.
+            raise Refused(400, UNEXPECTED, str(error)) from None
 
     async def _payout(self, do: Callable[[], Payout]) -> Any:
         return payout_struct(await self._do(do))

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from thriftpy2.thrift import TException
 
-from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace
+from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace, refuse_repeated
 from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.hub.group_commit import Closed
 from kvitt.hub.journal import WORK, Counted
@@ -37,6 +37,10 @@ class Refused(Exception):
     def __init__(self, status: int, error_class: str, reason: str) -> None:
         super().__init__(reason)
         self.status, self.error_class, self.reason = status, error_class, reason
+
+
+class _Gone(Exception):
+    """The caller went away before the call was whole; nobody hears an answer."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -67,6 +71,7 @@ class WoodyApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         trace: Trace | None = None
         try:
+            refuse_repeated(scope["headers"])
             endpoint = self._endpoint(scope, headers)
             trace = read_trace(headers, client[0] if (client := scope.get("client")) else None)
             answer = await _answered(endpoint, await _body(receive, headers), trace)
@@ -74,6 +79,8 @@ class WoodyApp:
             answer = _Answer(400, b"", UNEXPECTED, str(error))
         except Refused as refused:
             answer = _Answer(refused.status, b"", refused.error_class, refused.reason)
+        except _Gone:
+            return
         # A method that nobody knows is no label: callers could make up any number of them.
         WORK.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, trace)})
@@ -91,18 +98,20 @@ class WoodyApp:
 
 
 async def _body(receive: Callable[[], Awaitable[Message]], headers: Mapping[str, str]) -> bytes:
-    """The whole body. Raises Refused when it is too long to be any call."""
+    """The whole body. Raises Refused when it is too long to be any call, and _Gone for one that breaks off: it is not what was asked."""
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_BODY:
         raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    body, more = bytearray(), True
+    while more:
         message = await receive()
+        if message["type"] != "http.request":
+            raise _Gone
         body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > MAX_BODY:
             raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
-    return body
+    return bytes(body)
 
 
 async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:

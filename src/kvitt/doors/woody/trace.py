@@ -2,13 +2,14 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
+from kvitt.doors.http_headers import repeated_headers
 from kvitt.hub.actor import THRIFT, UNNAMED, Actor
 from kvitt.wire.instants import instant_text, parse_instant
 
@@ -76,6 +77,13 @@ def new_id() -> str:
 def root() -> Trace:
     """The beginning of a chain of our own."""
     return Trace(new_id(), new_id())
+
+
+def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises BadHeaders for a header by which a call is read, dated or traced, and that is there more than once."""
+    decisive = ("content-type", "content-length", _TRACE, _PARENT, _SPAN, _DEADLINE, *_OLDER.values())
+    if repeated := repeated_headers(headers, decisive):
+        raise BadHeaders(f"{', '.join(repeated)} more than once")
 
 
 def read_trace(headers: Mapping[str, str], address: str | None = None) -> Trace:

@@ -4,7 +4,6 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -36,7 +35,6 @@ from kvitt.wire import receipt_xml
 
 _VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
 _KNOWN = frozenset(What)
-_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Replay:
@@ -48,7 +46,7 @@ class Replay:
         self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
-        self.case = Case([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
+        self.case = Case.new(number, scheme, case_id)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -266,7 +264,8 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         own = not is_forwarded(self.case.scheme)
         states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
-        possible = {verdict(receipt, state, in_doubt, own_lines=own) for state, in_doubt in states}
+        by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
+        possible = {verdict(receipt, state, in_doubt, own_lines=own, by_hand=by_hand) for state, in_doubt in states}
         if ruling not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 

@@ -9,7 +9,7 @@ from kvitt.hub.ledger.post import post, reserved
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
-from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, malformed
+from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, malformed, unfit
 
 
 class Transfer(Struct, frozen=True):
@@ -52,6 +52,8 @@ def transfer(connection: Connection, clock: Clock, wanted: Transfer, operator: O
         if kept := reserved(cursor, [(0, hold)]):
             raise _refused(kept[0])
         there, stood = _states(connection, wanted), _state_of(connection, wanted.plan_id)
+        if stood is None and (refusal := unfit(hold.plan_id, hold.batches[0])):
+            raise _refused(refusal)
         for call in (hold, commit) if stood is None else (commit,):
             answer = post(cursor, [(0, call)], clock)[0]
             if not isinstance(answer, Done):

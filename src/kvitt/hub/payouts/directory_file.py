@@ -10,16 +10,18 @@ from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, fields
 
 from kvitt.errors import BadDirectory
 from kvitt.rules.fees import Term, has_unit, wrong_volume
+from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION
 from kvitt.rules.payouts import AccountType
 
 Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
 Currency = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=r"^[^\x00]*$")]
 AccountId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_NAMES: Final = (Id, Currency, Id | None)
 
 
 PAYS: Final = (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT)
@@ -131,7 +133,22 @@ def decode_party(stored: bytes) -> PartyEntry:
 _decoder = msgspec.json.Decoder(PartyEntry)
 
 
+def _flawed(value: object, place: str) -> Iterator[str]:
+    """Ids and currencies that hide something, wherever they stand."""
+    if isinstance(value, Struct):
+        for field in fields(value):
+            inner = getattr(value, field.name)
+            told = f"{place}.{field.name}" if place else field.name
+            if field.type in _NAMES and inner is not None and (wrong := wrong_id(inner)):
+                yield f"{told}: {wrong}"
+            yield from _flawed(inner, told)
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from _flawed(item, f"{place}[{number}]")
+
+
 def _complaints(found: Directory) -> Iterator[str]:
+    yield from _flawed(found, "")
     yield from _doubles("parties", [party.id for party in found.parties])
     yield from _doubles("house", [house.currency for house in found.house])
     for number, house in enumerate(found.house):
@@ -195,8 +212,8 @@ def _about_term(place: str, term: Term) -> Iterator[str]:
         yield f"{place}.volume: {wrong}"
     if term.source is term.target:
         yield f"{place}: source and target are the same"
-    if term.details is not None and (len(term.details) > MAX_DESCRIPTION or "\0" in term.details):
-        yield f"{place}.details: has at most {MAX_DESCRIPTION} characters, none of them NUL"
+    if term.details is not None and (wrong := wrong_text(term.details, MAX_DESCRIPTION)):
+        yield f"{place}.details: {wrong}"
 
 
 def _doubles(place: str, ids: Sequence[str]) -> Iterator[str]:

@@ -7,7 +7,8 @@ from msgspec import Struct
 from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutNotFound
 from kvitt.hub.payouts.parties import Parties, Party, Shop
 from kvitt.hub.payouts.values import NewPayout
-from kvitt.rules.payouts import TOO_MUCH, Payout, PayoutStatus, can_be_stored, has_room, other_currencies, worth_of
+from kvitt.rules.identifiers import wrong_id
+from kvitt.rules.payouts import TOO_MUCH, Payout, PayoutStatus, has_room, other_currencies, worth_of
 
 
 class Draft(Struct, frozen=True):
@@ -23,9 +24,9 @@ def draft(new: NewPayout, payout_id: str, parties: Parties, now: datetime, deadl
     Raises PayoutNotFound, InvalidPayout (also where the cash flow, or the shop's account, is in another currency, or the amount has no room
     in the ledger), InsufficientFunds when nothing is left after fees, PayoutsFailed when the parties can't be asked.
     """
-    for text in (new.party_id, new.shop_id, new.cash.currency, new.payout_tool_id or ""):
-        if not can_be_stored(text):
-            raise InvalidPayout("Ids and currencies must not contain NUL")
+    named = {"Party id": new.party_id, "Shop id": new.shop_id, "Currency": new.cash.currency, "Payout tool id": new.payout_tool_id}
+    if wrong := [f"{field} {rule}" for field, text in named.items() if text is not None and (rule := wrong_id(text))]:
+        raise InvalidPayout(*wrong)
     party = parties.party(new.party_id, deadline=deadline)
     if party is None:
         raise PayoutNotFound(f"Party not found, partyId='{new.party_id}'")

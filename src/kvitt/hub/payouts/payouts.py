@@ -27,9 +27,10 @@ from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
 from kvitt.hub.submit import Clock
+from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MOST
-from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, can_be_stored, is_payout_id
-from kvitt.store.database import TRANSACTION_MS, connect, pool
+from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
+from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, pool
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8
@@ -59,7 +60,7 @@ class Payouts:
         self._writers: GroupCommit[Command, Result] = GroupCommit(
             lambda _: self._writer, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
-        self._pool = pool(conninfo, application="kvitt payouts", size=_READERS)
+        self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: Remote | None = None
         if ledger is not None:
             self.remote = Remote(Place(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
@@ -86,8 +87,8 @@ class Payouts:
         if new.cash.amount > MOST:
             raise InvalidPayout(f"cash.amount must be at most {MOST}")
         payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
-        if not is_payout_id(payout_id):
-            raise InvalidPayout(f"Payout id must have at most {MAX_PAYOUT_ID} characters")
+        if wrong := wrong_id(payout_id, MAX_PAYOUT_ID):
+            raise InvalidPayout(f"Payout id {wrong}")
         if new.payout_id is not None:
             with self._reading() as reading:
                 if reading.exists(payout_id):
@@ -211,7 +212,7 @@ class _Writer:
 
     def __call__(self, batch: Sequence[Command]) -> Sequence[Result]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS)
+            self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS)
         return Act(self._connection, self._clock)(batch)
 
     def close(self) -> None:
@@ -236,8 +237,10 @@ def _named(payout_id: str) -> str:
 
 
 def _cancel(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> Cancel:
-    if details is None or not can_be_stored(details):
-        raise InvalidPayout("Details are required to cancel a payout" if details is None else "Details must not contain NUL")
+    if details is None:
+        raise InvalidPayout("Details are required to cancel a payout")
+    if wrong := wrong_text(details, required=True):
+        raise InvalidPayout(f"Details {wrong}")
     return Cancel(_named(payout_id), details, operator, actor)
 
 

@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from kvitt.errors import Undecodable
 from kvitt.rules.editions import CURRENT, Edition
+from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.needs import MAX_GRADE, MAX_NEED_LINES, MAX_RATE, RATE_OF, Change, Need, NeedKind, NeedLine
+from kvitt.rules.refusals import rule_of
 from kvitt.rules.values import Area, CaseId, PaymentId
 from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.rapid.fields import Fields, Fractional, Problems
@@ -54,6 +56,8 @@ def read(body: bytes, edition: Edition = CURRENT) -> Need | InvalidNeed | None:
     if edition >= Edition.ONE_OF_EACH:
         _note_repeated(body, problems)
     need = _need(kinds[0], Fields(document, "", problems))
+    if edition >= Edition.PLAIN_IDS:
+        _note_flawed(need, problems)
     return InvalidNeed(kinds, problems.listed()) if problems.listed() else need
 
 
@@ -82,6 +86,18 @@ def _note_repeated(body: bytes, problems: Problems) -> None:
         refuse_repeated(body)
     except Undecodable as repeated:
         problems.note(repeated.field, "forekommer mer enn én gang")
+
+
+def _note_flawed(need: Need, problems: Problems) -> None:
+    """Blanks around these ids do not count, and what is missing was noted before."""
+    section = need.kind.value
+    named: list[tuple[str, str]] = [(f"{section}.fagsystemId", need.case_id)]
+    named += [
+        (f"{section}.linjer[{place}].refFagsystemId", line.ref_case.strip()) for place, line in enumerate(need.lines) if line.ref_case
+    ]
+    for path, text in named:
+        if text and (flaw := flaw_of(text)):
+            problems.note(path, rule_of(flaw))
 
 
 def _asked(document: Mapping[str, object]) -> tuple[NeedKind, ...]:

@@ -1,0 +1,303 @@
+"""What a caller may take of a door before anybody knows who it is, asked of a real server over real connections."""
+
+import asyncio
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from kvitt.doors.http_limits import Limits, network_of
+from kvitt.doors.http_server import Address, HttpDoor
+from kvitt.hub.journal import WORK, Counted
+from patience import PATIENCE_SECONDS, until
+
+Message = MutableMapping[str, Any]
+HEAD = b"POST / HTTP/1.1\r\nhost: kvitt\r\n"
+GET = b"GET / HTTP/1.1\r\nhost: kvitt\r\n\r\n"
+MAX_BODY = 1_048_576
+PATIENT = Limits()
+SHORT = 0.3
+"""Seconds: a caller that is silent waits until it is hung up on, and every test waits for that."""
+
+
+class App:
+    """Answers with the length of what it read; waits with its answer until it may."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.answer = b""
+        self.gone = 0
+
+    async def __call__(self, scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                self.gone += 1
+                return
+            size += len(message["body"])
+            more = message["more_body"]
+        await asyncio.get_running_loop().run_in_executor(None, self.may_answer.wait)
+        self.trailers = [pair for pair in scope["headers"] if pair[0] == b"trailed"]
+        body = self.answer or str(size).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Site:
+    """Where it answers, and what answers there."""
+
+    def __init__(self, door: HttpDoor, app: App) -> None:
+        self.app, self.url = app, urlsplit(door.url)
+
+    def call(self, sent: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+        """A connection on which so much was said."""
+        connection = socket.create_connection(
+            (str(self.url.hostname), int(self.url.port or 0)), timeout=PATIENCE_SECONDS, source_address=(source, 0)
+        )
+        connection.sendall(sent)
+        return connection
+
+
+@contextmanager
+def serving(limits: Limits, app: App | None = None, max_body: int = MAX_BODY) -> Iterator[Site]:
+    app = app or App()
+    door = HttpDoor(Address("127.0.0.1", 0, 0), "test", limits)
+    try:
+        with door.serving(app, max_body):
+            try:
+                yield Site(door, app)
+            finally:
+                app.may_answer.set()
+    finally:
+        door.close()
+
+
+def heard(connection: socket.socket) -> bytes:
+    """Everything until the other side ends it."""
+    said = b""
+    with connection:
+        while True:
+            try:
+                chunk = connection.recv(65536)
+            except ConnectionResetError:
+                return said
+            if not chunk:
+                return said
+            said += chunk
+
+
+def status(said: bytes) -> int | None:
+    return int(said.split(b" ", 2)[1]) if said else None
+
+
+def refused(why: str) -> int:
+    return sum(count.times for count in WORK.counts() if count.what is Counted.REFUSED and count.labels == ("test", why))
+
+
+def pour(connection: socket.socket, chunk: bytes, most: int) -> int:
+    """Sends the same again and again until nobody takes it; gives how many bytes were taken."""
+    sent = 0
+    try:
+        while sent < most:
+            connection.sendall(chunk)
+            sent += len(chunk)
+    except (BrokenPipeError, ConnectionResetError):
+        return sent
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        pytest.param(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n", 414, id="a long address"),
+        pytest.param(HEAD + b"x: " + b"a" * 40_000 + b"\r\n\r\n", 431, id="one long header"),
+        pytest.param(HEAD + b"x: y\r\n" * 200 + b"\r\n", 431, id="many headers"),
+        pytest.param(HEAD + b"content-length: -1\r\n\r\n", 400, id="a length that is none"),
+        pytest.param(HEAD + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400, id="two lengths"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, id="TLS where there is none"),
+        pytest.param(b"CONNECT kvitt:80 HTTP/1.1\r\nhost: kvitt\r\n\r\n", 400, id="a tunnel"),
+    ],
+)
+def test_a_head_that_is_none_or_too_long_is_refused(said: bytes, answer: int) -> None:
+    with serving(PATIENT) as site:
+        assert status(heard(site.call(said))) == answer
+        assert status(heard(site.call(GET.replace(b"host", b"connection: close\r\nhost")))) == 200
+
+
+@pytest.mark.parametrize(
+    ("begin", "chunk"),
+    [
+        pytest.param(HEAD, b"x: " + b"a" * 1_000 + b"\r\n", id="header lines without end"),
+        pytest.param(HEAD + b"x: ", b"a" * 65_536, id="a header without end"),
+        pytest.param(b"GET /", b"a" * 65_536, id="an address without end"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n", b"ffff\r\n" + b"a" * 65_535 + b"\r\n", id="a body without end"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 10_000, id="a body of crumbs"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n1;", b"a" * 65_536, id="an extension without end"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\n", b"x: y\r\n" * 1_000, id="trailers without end"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\nx: ", b"a" * 65_536, id="a trailer without end"),
+    ],
+)
+def test_what_has_no_end_is_cut_off_early(begin: bytes, chunk: bytes) -> None:
+    with serving(PATIENT) as site, site.call(begin) as connection:
+        assert pour(connection, chunk, 300_000_000) < 30_000_000
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        pytest.param(b"", None, id="nothing at all"),
+        pytest.param(b"\r\n\r\n", None, id="empty lines"),
+        pytest.param(b"GET / HT", 408, id="half a request line"),
+        pytest.param(HEAD + b"x: y", 408, id="half a head"),
+        pytest.param(HEAD + b"content-length: 10\r\n\r\nhalf", 408, id="half a body"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n", 408, id="half a chunked body"),
+        pytest.param(HEAD + b"content-length: 10\r\nexpect: 100-continue\r\n\r\n", 100, id="no body after all"),
+    ],
+)
+def test_whoever_stops_half_way_is_hung_up_on(said: bytes, answer: int | None) -> None:
+    with serving(Limits(header_seconds=SHORT, body_seconds=SHORT, idle_seconds=SHORT)) as site:
+        assert status(heard(site.call(said))) == answer
+
+
+def test_whoever_says_a_byte_now_and_then_gains_no_time() -> None:
+    with serving(Limits(header_seconds=SHORT)) as site, site.call(HEAD) as connection:
+        connection.settimeout(0.01)
+        dripped = 0
+        try:
+            while dripped < 100_000:
+                connection.sendall(b"x")
+                dripped += 1
+                try:
+                    if not connection.recv(65536):
+                        break
+                except TimeoutError:
+                    continue
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert dripped < 10_000
+
+
+def test_a_connection_serves_many_requests_and_is_closed_when_it_rests() -> None:
+    with serving(Limits(idle_seconds=SHORT)) as site:
+        connection = http.client.HTTPConnection(site.url.netloc, timeout=PATIENCE_SECONDS)
+        for number in range(20):
+            connection.request("POST", "/", body=b"a" * number)
+            assert connection.getresponse().read() == str(number).encode()
+        assert connection.sock is not None
+        assert connection.sock.recv(1) == b""
+
+
+def test_a_long_body_within_the_limit_is_read_whole() -> None:
+    with serving(PATIENT) as site:
+        connection = http.client.HTTPConnection(site.url.netloc, timeout=PATIENCE_SECONDS)
+        for _ in range(3):
+            connection.request("POST", "/", body=b"a" * MAX_BODY)
+            assert connection.getresponse().read() == str(MAX_BODY).encode()
+        connection.close()
+
+
+def test_the_refusal_of_a_body_reaches_a_caller_who_is_still_sending() -> None:
+    class Refuses(App):
+        async def __call__(self, scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:  # noqa: ARG002
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"no"})
+
+    with serving(PATIENT, Refuses()) as site, site.call(HEAD + b"content-length: 2000000\r\n\r\n") as connection:
+        connection.sendall(b"a" * 1_500_000)
+        said = heard(connection)
+        assert status(said) == 413
+        assert b"connection: close" in said
+        assert said.endswith(b"no")
+
+
+def test_requests_sent_ahead_are_answered_in_order_and_only_so_many() -> None:
+    app = App()
+    ahead = b"".join(HEAD + b"content-length: %d\r\n\r\n" % length + b"a" * length for length in range(8))
+    last = HEAD + b"connection: close\r\ncontent-length: 8\r\n\r\n" + b"a" * 8
+    with serving(PATIENT, app) as site:
+        said = heard(site.call(ahead + last))
+        assert [part.rsplit(b"\r\n", 1)[-1][:1] for part in said.split(b"HTTP/1.1 200 OK")[1:]] == [b"%d" % length for length in range(9)]
+        app.may_answer.clear()
+        with site.call() as greedy:
+            assert pour(greedy, GET * 100, 100_000_000) < 10_000_000
+        assert refused("too many requests ahead of an answer") > 0
+
+
+def test_trailers_are_no_headers() -> None:
+    app = App()
+    with serving(PATIENT, app) as site:
+        said = heard(site.call(HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\ntrailed: in\r\n\r\n"))
+    assert (status(said), said[-1:], app.trailers) == (200, b"1", [])
+
+
+def test_one_address_and_all_have_so_many_connections_and_get_them_back() -> None:
+    with serving(Limits(connections=5, connections_per_address=3)) as site, ExitStack() as opened:
+        mine = [opened.enter_context(site.call()) for _ in range(3)]
+        assert status(heard(site.call())) == 503
+        theirs = [opened.enter_context(site.call(source="127.0.0.2")) for _ in range(2)]
+        assert status(heard(site.call(source="127.0.0.3"))) == 503
+        mine[0].close()
+        until(lambda: status(heard(site.call(GET.replace(b"host", b"connection: close\r\nhost"), "127.0.0.3"))) == 200)
+        theirs[0].close()
+        until(lambda: status(heard(site.call(GET.replace(b"host", b"connection: close\r\nhost")))) == 200)
+
+
+def test_a_network_of_one_caller_is_one_address() -> None:
+    assert network_of("2001:db8:1:2::1") == network_of("2001:db8:1:2:ffff::9") != network_of("2001:db8:1:3::1")
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
+    assert network_of("fe80::1%eth0") == network_of("fe80::2")
+
+
+def test_when_too_much_of_bodies_is_held_whoever_holds_most_is_refused() -> None:
+    limits = Limits(body_memory_bytes=1_000_000)
+    with serving(limits) as site, ExitStack() as opened:
+        greedy = opened.enter_context(site.call(HEAD + b"content-length: 1000000\r\n\r\n" + b"a" * 600_000))
+        modest = opened.enter_context(site.call(HEAD + b"connection: close\r\ncontent-length: 450000\r\n\r\n" + b"a" * 449_999))
+        assert status(heard(greedy)) == 503
+        modest.sendall(b"a")
+        assert status(heard(modest)) == 200
+
+
+def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    app = App()
+    app.answer = b"a" * 50_000_000
+    with serving(Limits(answer_seconds=SHORT), app) as site, site.call(GET):
+        until(lambda: refused("answer not taken") > 0)
+
+
+def test_a_call_that_breaks_off_is_not_done() -> None:
+    app = App()
+    with serving(Limits(body_seconds=SHORT), app) as site:
+        site.call(HEAD + b"content-length: 10\r\n\r\nhalf").close()
+        until(lambda: app.gone == 1)
+        heard(site.call(HEAD + b"content-length: 10\r\n\r\nhalf"))
+        until(lambda: app.gone == 2)
+
+
+def test_whoever_asks_for_another_protocol_is_answered_in_this_one() -> None:
+    with serving(PATIENT) as site:
+        said = heard(site.call(b"GET / HTTP/1.1\r\nhost: kvitt\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"))
+    assert status(said) == 200
+
+
+def test_a_door_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> None:
+    door = HttpDoor(Address("127.0.0.1", 0, 0), "test")
+    url = urlsplit(door.url)
+    place = (str(url.hostname), int(url.port or 0))
+    try:
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(place, timeout=PATIENCE_SECONDS)
+            with door.serving(App()), socket.create_connection(place, timeout=PATIENCE_SECONDS) as connection:
+                connection.sendall(GET.replace(b"host", b"connection: close\r\nhost"))
+                assert status(heard(connection)) == 200
+    finally:
+        door.close()

@@ -1,5 +1,6 @@
 """Rows that a stranger has locked: their neighbours go on, what came for them waits in its order, and nothing is lost."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -7,17 +8,33 @@ from typing import Any
 import psycopg
 import pytest
 
+import ledger_stage
 from hub_messages import dp
-from hub_stage import Stage, staged
+from hub_stage import REPLIES, REQUESTS, Stage, staged
+from kvitt.doors.embedded_log import make_topics
+from kvitt.doors.relay import LogRelay
+from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
+from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.ledger.calls import Done
+from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.loop import Bell
 from kvitt.hub.resume import Resume
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.rules.values import Scheme
 from kvitt.store.database import LOCK_MS, connect
+from kvitt.wire import status
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import Service
+from kvitt.wire.topics import STATUSES
+from payout_stage import payout_stage
+from woody_stage import post, serving
 
 DP = Scheme.DAGPENGER
+TYPES, MONEY = module("payouts"), module("money")
+PAYOUTS = Service("payouts", "PayoutManagement")
 
 
 @pytest.fixture
@@ -172,3 +189,121 @@ def test_what_waits_is_among_the_figures_until_it_is_handled(stage: Stage) -> No
     resumed(stage)
     waits = read_figures(stage.connection, stage.clock(), embedded_log=True).deferred
     assert (waits.messages, waits.receipts, waits.oldest) == (0, 0, None)
+
+
+# Sending and telling
+
+
+def test_an_order_whose_row_is_locked_is_noted_as_sent_later_and_the_others_go_on(stage: Stage) -> None:
+    from kvitt.rail.sender import Sender
+    from kvitt.rail.table_queue import TableQueue
+
+    stage.keeper.close()
+    keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
+    sender = Sender(stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, _Impatient(), reply_to=REPLIES)
+    stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
+    message = "SELECT 1 FROM messages WHERE key = %s FOR UPDATE"
+    with sender.steps() as step:
+        with locked(stage, message, b"a"):
+            assert step() == 2
+            assert (stage.order_states("held"), stage.order_states("free")) == (["sending"], ["sent"])
+            stage.hand_in(DP, ("c", dp("third")))
+            step()
+            assert (stage.order_states("held"), stage.order_states("third")) == (["sending"], ["sent"])
+        step()
+    assert stage.order_states("held") == ["sent"]
+    assert (stage.said("a"), stage.said("b")) == (["MOTTATT", "HOS_OPPDRAG"],) * 2
+    keeper.close()
+
+
+def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Stage) -> None:
+    from kvitt.rail.sender import Sender
+    from kvitt.rail.table_queue import TableQueue
+
+    stage.hand_in(DP, ("a", dp("held")))
+    stage.sender.claim(10)
+    stage.hand_in(DP, ("b", dp("free")))
+    stage.keeper.close()
+    keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
+    sender = Sender(stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, _Impatient(), reply_to=REPLIES)
+    orders = "SELECT 1 FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF o"
+    with contextlib.ExitStack() as opened:
+        with locked(stage, orders, "held"):
+            step = opened.enter_context(sender.steps())
+            assert step() == 1
+            assert (stage.order_states("held"), stage.order_states("free")) == (["sending"], ["sent"])
+        step()
+        step()
+        assert stage.order_states("held") == ["sent"]
+    keeper.close()
+
+
+def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_the_others_are_told(stage: Stage) -> None:
+    held = stage.keeper.take(stage.connection, "relay")
+    assert held
+    make_topics(stage.connection)
+    relay = LogRelay(stage.connection, stage.clock, held.edge)
+    stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
+    stage.put()
+    total = stage.one("SELECT count(*) FROM outbox")
+    behind = stage.one("SELECT count(*) FROM outbox WHERE key = 'a' AND topic = %s", STATUSES)
+    assert isinstance(total, int)
+    assert behind == 2
+    with locked(stage, "SELECT 1 FROM outbox WHERE key = %s AND topic = 'helved.status.v1' ORDER BY outbox_no LIMIT 1 FOR UPDATE", b"a"):
+        assert relay.step() == total - 2
+        assert relay.step() == 0
+        stage.hand_in(DP, ("c", dp("third")))
+        assert relay.step() > 0
+    while relay.step():
+        continue
+    assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0
+    told = [
+        status.decode(value).status.value
+        for value in stage.bytes("SELECT value FROM log_records WHERE topic = %s AND key = 'a' ORDER BY position", STATUSES)
+    ]
+    assert told == ["MOTTATT", "HOS_OPPDRAG"]
+
+
+# The ledger and payouts
+
+
+def test_calls_on_a_locked_account_are_refused_for_now_and_their_neighbours_go_on(database: str) -> None:
+    ledger = LedgerService(database, ledger_stage.clock)
+    try:
+        with connect(database) as connection:
+            one, two, three, four = ledger_stage.made(Post(connection, ledger_stage.clock), 4)
+        with psycopg.connect(database) as stranger:
+            stranger.execute("SELECT 1 FROM ledger.accounts WHERE account_id = %s FOR UPDATE", (one,))
+            for number in range(3):
+                calls = [
+                    ledger_stage.hold(f"held-{number}", ledger_stage.moved(one, two, 5)),
+                    ledger_stage.hold(f"free-{number}", ledger_stage.moved(three, four, 5)),
+                ]
+                refused, done = (future.exception() or future.result() for future in [ledger.submit(call) for call in calls])
+                assert isinstance(refused, psycopg.errors.LockNotAvailable)
+                assert isinstance(done, Done)
+            stranger.rollback()
+        assert isinstance(ledger.submit(ledger_stage.hold("held-1", ledger_stage.moved(one, two, 5))).result(), Done)
+    finally:
+        ledger.close()
+
+
+def test_a_payout_whose_account_is_locked_is_refused_for_now_over_thrift_and_holds_nothing(database: str) -> None:
+    with payout_stage(database) as stage, serving(woody_payouts.endpoints(stage.payouts)) as url:
+        body = PAYOUTS.call(
+            "CreatePayout",
+            1,
+            [
+                TYPES.PayoutParams(
+                    shop_params=TYPES.ShopParams(party_id="party-1", shop_id="shop-1"), cash=MONEY.Cash(1000, MONEY.CurrencyRef("RUB"))
+                )
+            ],
+        )
+        with psycopg.connect(database) as stranger:
+            stranger.execute("SELECT 1 FROM ledger.accounts WHERE account_id = %s FOR UPDATE", (stage.settlement,))
+            told = post(f"{url}{woody_payouts.PATH}", body)
+            assert (told.status_code, told.headers["woody.error-class"]) == (503, "Resource Unavailable")
+            stranger.rollback()
+        assert stage.totals()[0] == (5000, 5000, 5000)
+        assert post(f"{url}{woody_payouts.PATH}", body).status_code == 200
+        assert stage.totals()[0] == (5000, 3995, 5000)

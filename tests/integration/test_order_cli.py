@@ -51,6 +51,7 @@ class Site:
         bench.send.claim(1)
         bench.connection.execute("UPDATE orders SET state = 'sent' WHERE state = 'sending'")
         bench.operate.decide(self.settled, accepted=True, operator=KARI_AND_OLA)
+        bench.receipt(self.settled, "08")
         bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, ESCAPE, b"{\x1b]0;mine\x07")])
         bench.settle([RawReceipt("r", b"\x1b[31mgarbage \xe2\x80\xae")])
         make_topics(bench.connection, ["helved.status.v1"])
@@ -94,6 +95,14 @@ def test_an_order_is_shown_with_everything_about_it(site: Site) -> None:
         assert row in page
     told = json.loads(site.kvitt("order", "show", site.settled, "--json"))
     [line] = told["lines"]
+    [contradiction] = told["contradictions"]
+    assert (told["resends"], contradiction["ours"], contradiction["rails"], contradiction["resolution"]) == (
+        1,
+        "accepted",
+        "rejected",
+        None,
+    )
+    assert "contradictions" in page
     assert (told["order_id"], told["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
     assert [act["what"] for act in told["acts"]] == ["resend", "decide accepted"]
     assert site.kvitt("order", "show", site.settled, "--xml") == told["xml"]
@@ -110,8 +119,8 @@ def test_orders_are_listed_newest_first_and_by_case(site: Site) -> None:
 
 def test_a_case_shows_the_ids_of_its_orders_and_an_alarm_the_case(site: Site) -> None:
     assert site.settled in site.kvitt("case", "ts", "A")
-    [alarm] = [json.loads(line) for line in site.kvitt("alarm", "list", "--json").splitlines()]
-    assert (alarm["order_id"], alarm["scheme"], alarm["case_id"]) == (site.settled, "TILLEGGSSTØNADER", "A")
+    alarms = [json.loads(line) for line in site.kvitt("alarm", "list", "--json").splitlines()]
+    assert {(alarm["order_id"], alarm["scheme"], alarm["case_id"]) for alarm in alarms} == {(site.settled, "TILLEGGSSTØNADER", "A")}
     assert site.settled in site.kvitt("alarm", "list")
 
 

@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
+from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.errors import (
     InsufficientFunds,
     InvalidPayout,
@@ -24,10 +25,13 @@ from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
+from kvitt.wire.thrift.interface import module
+from kvitt.wire.thrift.messages import Service
 from ledger_stage import clock, commit, hold, rollback, sums_are_zero
 from patience import PATIENCE_SECONDS
 from payout_remote_stage import Fault, RemoteStage, remote_stage
 from payout_stage import payout_stage, statuses, told, wanted
+from woody_stage import post, serving
 
 FINE, AWAY, LOST, SILENT, LATE = Fault
 FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))
@@ -285,6 +289,27 @@ def test_while_a_payout_is_being_made_a_repeat_is_asked_to_come_again_until_the_
     else:
         assert stage.payouts.create(wanted()).sequence == 0
     assert stage.totals() == HELD
+
+
+def test_over_thrift_a_repeat_of_what_is_under_way_may_be_made_again(stage: RemoteStage) -> None:
+    stage.ledger.faults = [AWAY]
+    money, types = module("money"), module("payouts")
+    cash = money.Cash(amount=1000, currency=money.CurrencyRef(symbolic_code="RUB"))
+    shop = types.ShopParams(party_id="party-1", shop_id="shop-1")
+    call = Service("payouts", "PayoutManagement").call(
+        "CreatePayout", 1, [types.PayoutParams(shop_params=shop, cash=cash, payout_id="p-1")]
+    )
+    with serving(woody_payouts.endpoints(stage.payouts)) as url:
+        told: list[tuple[int, str]] = []
+
+        def repeat() -> None:
+            answer = post(f"{url}{woody_payouts.PATH}", call)
+            told.append((answer.status_code, answer.headers["woody.error-class"]))
+
+        stage.while_waiting = repeat
+        stage.payouts.create(wanted())
+        repeat()
+    assert told == [(503, "Resource Unavailable"), (200, "Business Error")]
 
 
 def test_who_may_not_wait_longer_for_what_another_is_at_work_on_is_asked_to_come_again(stage: RemoteStage) -> None:

@@ -117,6 +117,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
         "orphans_to_unknown": ["sender:1:2"],
+        "has_orphans": ["sender:1:2"],
         "unknown_unsent": [BATCH],
         "unknown_to_sending": SENDING,
         "add_receipts": [TEXTS, BYTES, BYTES, MOMENTS],
@@ -136,6 +137,8 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "unrelayed": [2000],
         "relay_to_log": RELAYED,
         "mark_relayed": RELAYED,
+        "unrelayed_free": [2000],
+        "mark_relayed_free": RELAYED,
     },
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],

@@ -24,7 +24,7 @@ from kvitt.hub.loop import Bell, Step, run_loop
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.sweeper import Sweeper
-from kvitt.store.database import pool
+from kvitt.store.database import LOCK_MS, pool
 
 if TYPE_CHECKING:
     from kvitt.doors.rest.gate import Gate
@@ -90,7 +90,7 @@ class Doors:
         from kvitt.doors.rest.gate import MAX_BODY
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
-        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS))
+        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         return make_app(tokens_of(self._settings), requests, utc_now, threads, payouts=payouts, ledger=ledger), MAX_BODY
 
     def _tell_of_fewer(self) -> None:

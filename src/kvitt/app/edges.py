@@ -20,7 +20,7 @@ from kvitt.hub.taken import Edge, Incoming
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue
 from kvitt.rail.table_queue import TableQueue
-from kvitt.store.database import connect
+from kvitt.store.database import LOCK_MS, connect
 from kvitt.wire.topics import ALL_TOPICS, PAYOUT_EVENTS, RAPID, SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -166,7 +166,7 @@ class RelayRole:
     @contextmanager
     def steps(self) -> Iterator[Step]:
         """Takes the lease and gives the step of the loop."""
-        with connect(self._conninfo, application="kvitt relay") as connection:
+        with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
             held = self._keeper.take(connection, _RELAY_LEASE)
             if held is None:
                 raise LeaseLost(f"{_RELAY_LEASE} is held by another process")

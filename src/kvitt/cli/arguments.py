@@ -32,8 +32,13 @@ class Whole(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number; fails with the range."""
         if isinstance(value, str) and not _DIGITS.fullmatch(value.strip()):
-            self.fail(f"{value[:40]!r} is no whole number", param, ctx)
+            bound = "" if self.max is None else f" of at most {self.max}"
+            self.fail(f"{value[:40]!r} is no whole number{bound}", param, ctx)
         return int(super().convert(value, param, ctx))
+
+    def _describe_range(self) -> str:
+        """The range as help and errors say it; a bound of 64 bits by its name."""
+        return super()._describe_range().replace(str(-BIGGEST - 1), "-2^63").replace(str(BIGGEST), "2^63-1")
 
 
 NUMBER: Final = Whole(1, BIGGEST)

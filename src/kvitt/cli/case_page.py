@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Final
 
 from kvitt.cli.calendar import draw
-from kvitt.cli.listing import Column, Kind, folded, table, terminal_width
+from kvitt.cli.listing import Column, Kind, folded, prose, table, terminal_width
 from kvitt.cli.money import kroner
 from kvitt.cli.text import moment, shown
 from kvitt.hub.history import CaseHistory, Event, Happening, OrderOfCase, PaymentOfCase, Told
@@ -28,12 +28,16 @@ _ORDERS: Final = (
 def page(found: CaseHistory) -> Iterator[str]:
     """The parts of the page, top to bottom. It names no person that is paid; `--json` has the whole messages."""
     areas = f", known to the rail in {', '.join(found.areas)}" if found.areas else ", not known to the rail"
-    yield shown(f"{found.scheme.value} case {found.case_id}{areas}")
+    yield from prose(f"{found.scheme.value} case {found.case_id}{areas}")
     yield f"{len(found.messages)} messages, {len(found.orders)} orders, {len(found.receipts)} receipts; {found.open_orders} orders open"
     for each in found.contradictions:
         if each.resolved_at is None:
-            yield f"contradicted: order {each.order_id} is {each.ours}, and receipt {each.receipt_no} of the rail says {each.rails};"
-            yield "  nothing of the case is derived or sent until two people adopt that or keep what stands (kvitt order adopt, keep)"
+            yield from prose(
+                f"contradicted: order {each.order_id} is {each.ours}, and receipt {each.receipt_no} of the rail says {each.rails};"
+            )
+            yield from prose(
+                "nothing of the case is derived or sent until two people adopt that or keep what stands (kvitt order adopt, keep)"
+            )
     if found.orders:
         yield ""
         yield from table(_ORDERS, found.orders, terminal_width())
@@ -44,7 +48,7 @@ def page(found: CaseHistory) -> Iterator[str]:
     if found.pending:
         yield from draw(pending.days, "pending, until the receipt of its order", pending.beyond)
     for message in found.waiting:
-        yield shown(f"waits: message {message.message_no} under key {message.key}, since {moment(message.received_at)}")
+        yield from prose(f"waits: message {message.message_no} under key {message.key}, since {moment(message.received_at)}")
 
 
 def schedule_of(payments: Sequence[PaymentOfCase]) -> Schedule:

@@ -147,6 +147,12 @@ def described(columns: Sequence[Column], row: object, width: int | None = None) 
             yield f"{heading}{' ' * (names - cell_width(heading))}{_GAP}{part}".rstrip()
 
 
+def prose(text: str) -> Iterator[str]:
+    """A sentence made fit for the terminal, over as many lines as it takes there."""
+    width = terminal_width()
+    yield from folded(shown(text), max(width, _LEAST_TEXT)) if width else [shown(text)]
+
+
 def cell_width(text: str) -> int:
     """How many places the text takes on a terminal."""
     if text.isascii():

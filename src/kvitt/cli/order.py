@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kvitt.hub.operate import Operate, Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
+_PATIENCE_MS = 5_000
+"""How long an act waits for what somebody else has locked."""
 _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
 
 
@@ -26,7 +28,7 @@ def operating(settings: "Settings") -> Iterator["Operate"]:
     from kvitt.hub.operate import Operate
     from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt operator") as connection:
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt operator", lock_timeout_ms=_PATIENCE_MS) as connection:
         yield Operate(connection, utc_now)
 
 
@@ -128,8 +130,9 @@ def release(settings: "Settings", *, order_id: str, by: str, reason: str, approv
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
-        operate.release(order_id, Operator(by, reason, approved_by))
-    click.echo(f"order {order_id} will be sent")
+        left = operate.release(order_id, Operator(by, reason, approved_by))
+    still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
+    click.echo(f"order {order_id} {still}")
 
 
 @order.command(epilog=example('kvitt order withdraw 5f2c0d3a --by kari --reason "sent twice by mistake"'))

@@ -43,6 +43,18 @@ _RECEIPTS: Final = (
     Column("note", "why", Kind.TEXT),
 )
 _ALARMS: Final = (Column("alarm_no", "alarm"), Column("sent_at", "sent"), Column("raised_at", "raised"), Column("cleared_at", "cleared"))
+_CONTRADICTIONS: Final = (
+    Column("contradiction_no", "no"),
+    Column("found_at", "found"),
+    Column("ours"),
+    Column("rails", "rail's"),
+    Column("receipt_no", "receipt"),
+    Column("resolution", show=lambda found: found.resolution or "open"),
+    Column("resolved_at", "resolved"),
+    Column("resolved_by", "by"),
+    Column("approved_by"),
+    Column("reason", kind=Kind.TEXT),
+)
 _NOTED: Final = (Column("seq", "entry"), Column("at", "time (UTC)"), Column("what"))
 _ACTS: Final = (Column("at", "time (UTC)"), Column("what"), Column("by"), Column("approved_by"), Column("reason", kind=Kind.TEXT))
 
@@ -75,7 +87,9 @@ SHOWN: Final = (
     Column("key", kind=Kind.HIDDEN),
     Column("state", show=_state),
     Column("decided_by_hand", kind=Kind.HIDDEN),
+    Column("rail_says", "the rail says"),
     Column("doubtful", kind=Kind.HIDDEN),
+    Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
     _HELD_FOR,
     Column("made_at", "made"),
     Column("sending_at", "sending"),
@@ -87,6 +101,7 @@ SHOWN: Final = (
     Column("lines", kind=Kind.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
     Column("receipts", kind=Kind.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
     Column("alarms", kind=Kind.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
+    Column("contradictions", kind=Kind.HIDDEN, of=lambda order: _dicts(_CONTRADICTIONS, order.contradictions)),
     Column("noted", kind=Kind.HIDDEN, of=lambda order: _dicts(_NOTED, order.noted)),
     Column("acts", kind=Kind.HIDDEN, of=lambda order: _dicts(_ACTS, order.acts)),
 )
@@ -99,6 +114,7 @@ def page(order: OrderShown) -> Iterator[str]:
     yield from _part("lines", _LINES, order.lines, width)
     yield from _part("receipts", _RECEIPTS, order.receipts, width)
     yield from _part("alarms", _ALARMS, order.alarms, width)
+    yield from _part("contradictions", _CONTRADICTIONS, order.contradictions, width)
     yield from _part("what people did", _ACTS, order.acts, width)
     yield from _part("audit chain of the case", _NOTED, order.noted, width)
 

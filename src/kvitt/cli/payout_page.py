@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from kvitt.cli.act_columns import ACTS
-from kvitt.cli.listing import Column, Kind, table, terminal_width
+from kvitt.cli.listing import Column, Kind, prose, table, terminal_width
 from kvitt.cli.money import minor
 from kvitt.cli.text import moment, shown
 from kvitt.hub.acts import AuditedAct
@@ -72,9 +72,9 @@ def told(preview: Preview) -> dict[str, object]:
 def _summary(payout: Payout, verb: str = "is") -> Iterator[str]:
     details = f": {payout.cancel_details}" if payout.cancel_details else ""
     amount, fee = (f"{minor(each, payout.currency)} {payout.currency}" for each in (payout.amount, payout.fee))
-    yield shown(f"payout {payout.payout_id} {verb} {payout.status.value}{details}")
-    yield shown(f"{amount} to tool {payout.payout_tool_id} of party {payout.party_id}, shop {payout.shop_id}")
-    yield shown(f"fee {fee}; created {moment(payout.created_at)} UTC")
+    yield from prose(f"payout {payout.payout_id} {verb} {payout.status.value}{details}")
+    yield from prose(f"{amount} to tool {payout.payout_tool_id} of party {payout.party_id}, shop {payout.shop_id}")
+    yield from prose(f"fee {fee}; created {moment(payout.created_at)} UTC")
 
 
 def _kind(posting: CashFlowPosting) -> str:

@@ -22,19 +22,22 @@ def schedule_of(payments: Sequence[Payment]) -> Schedule:
 
 def print_preview(found: Preview) -> None:
     """Prints what a message would lead to."""
-    if found.refusal:
-        print_page(shown(f"would be answered FEILET [{found.refusal.status}] {found.refusal.text}"))
-        return
     if found.contradicted:
         print_page(
             "a receipt contradicts what stands of the case: the message would wait until two people have resolved it; kvitt order list"
         )
     elif found.waits:
         print_page("the case has an order without a receipt: the message would wait, and be compared with what is accepted by then")
+    if found.refusal:
+        because = f" ({found.reason})" if found.reason else ""
+        print_page(shown(f"would be answered FEILET [{found.refusal.status}] {found.refusal.text}{because}"))
+        return
     if not found.orders:
         print_page("would be answered OK: nothing differs from what is accepted, nothing would be ordered")
-    for order in found.orders:
+    for order, reasons in zip(found.orders, found.held, strict=True):
         print_page(_lines(order))
+        for reason in reasons:
+            print_page(shown(f"would be held until two people have looked at it: {reason.text} ({reason.kind.value})"))
     then = schedule_of(found.after)
     print_page(draw(then.days, f"case {found.case_id} would then be paid", then.beyond))
     print_page("nothing was stored, nothing was sent")

@@ -69,6 +69,8 @@ def _tell(error: Exception) -> None:
     psycopg = sys.modules.get("psycopg")
     if psycopg is not None and isinstance(error, psycopg.DataError):
         raise click.UsageError(f"a value is not one that the database can hold: {shown(_first_line(error))}") from error
+    if psycopg is not None and isinstance(error, psycopg.errors.LockNotAvailable):
+        _fail("somebody else has locked what this needs; nothing was done", "database_unreachable", "errors#database-unreachable")
     if psycopg is not None and isinstance(error, psycopg.OperationalError):
         _fail_to_reach(error)
 

@@ -4,14 +4,16 @@ A batch is one Kafka transaction, but no truth rests on it: the transaction only
 after a new one has begun, which would leave an old value in a compacted topic for ever.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import psycopg
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 from msgspec import Struct
+from psycopg.errors import LockNotAvailable
 
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_producer
@@ -19,10 +21,12 @@ from kvitt.errors import LeaseLost
 from kvitt.hub.crash import reached
 from kvitt.hub.submit import Clock
 from kvitt.hub.taken import Edge
+from kvitt.state_log import StateLog
 from kvitt.store.queries import load
 from kvitt.wire.topics import Header, decode_headers
 
 _KAFKA, _LOG, _LEASES = load("kafka"), load("log"), load("leases")
+_log = structlog.get_logger(__name__)
 _BROKER_SECONDS = 30.0
 _BYTES_AT_ONCE = 32 << 20
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 - its public name
@@ -50,6 +54,8 @@ class KafkaRelay:
     ) -> None:
         """Fences every earlier relay of the group; raises KafkaException when no broker answers within half a minute."""
         self._connection, self._clock, self._edge, self._max_batch = connection, clock, edge, max_batch
+        self._unnoted: dict[int, tuple[int, int]] = {}
+        self._states = StateLog(_log)
         self._names = names_of(settings)
         self._producer = new_producer(settings)
         self._producer.init_transactions(_BROKER_SECONDS)
@@ -64,18 +70,36 @@ class KafkaRelay:
 
         Raises LeaseLost when another relay owns the lane, KafkaException when the brokers do not take the batch.
         """
-        rows = self._connection.execute(_KAFKA.untold, (self._max_batch, _BYTES_AT_ONCE), binary=True).fetchall()
-        if not rows:
+        self._note_late()
+        rows = self._connection.execute(_KAFKA.untold, (self._max_batch + len(self._unnoted), _BYTES_AT_ONCE), binary=True).fetchall()
+        batch = [each for row in rows if (each := Untold(*row)).outbox_no not in self._unnoted]
+        if not batch:
             return 0
-        batch = [Untold(*row) for row in rows]
         try:
             places = self._tell(batch)
         except KafkaException as error:
             if error.args[0].code() in _FENCED:
                 raise LeaseLost(f"{self._edge.lease}: fenced by another relay") from error
             raise
-        self._note(batch, places)
+        told = {each.outbox_no: place for each, place in zip(batch, places, strict=True)}
+        try:
+            self._note(told, _LOG.mark_relayed)
+        except LockNotAvailable:
+            # They are told: telling them again at every look would be worse than noting them late.
+            self._unnoted |= told
+            self._note_late()
         return len(batch)
+
+    def _note_late(self) -> None:
+        """Notes what is told and could not be noted, because somebody else has locked its rows; what is locked still stays for later."""
+        if not self._unnoted:
+            return
+        for number in self._note(self._unnoted, _LOG.mark_relayed_free):
+            del self._unnoted[number]
+        if count := len(self._unnoted):
+            self._states.enters("outbox", "locked", "error", "records are told, and locked by others: not noted yet", records=count)
+        else:
+            self._states.leaves("outbox", "records that were locked by others are noted as told")
 
     def _tell(self, batch: Sequence[Untold]) -> list[tuple[int, int]]:
         """Where each record stands now, in the order of the batch."""
@@ -92,19 +116,22 @@ class KafkaRelay:
         assert len(found) == len(batch), "a committed transaction has delivered every record"
         return found
 
-    def _note(self, batch: Sequence[Untold], places: Sequence[tuple[int, int]]) -> None:
+    def _note(self, told: Mapping[int, tuple[int, int]], statement: str) -> list[int]:
+        """Notes where records stand; gives the numbers that the statement gives."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
             if cursor.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
                 raise LeaseLost(self._edge.lease)
             arguments = {
                 "now": self._clock(),
-                "numbers": [each.outbox_no for each in batch],
-                "partitions": [partition for partition, _ in places],
-                "positions": [position for _, position in places],
+                "numbers": list(told),
+                "partitions": [partition for partition, _ in told.values()],
+                "positions": [position for _, position in told.values()],
             }
-            cursor.execute(_LOG.mark_relayed, arguments, binary=True)
+            cursor.execute(statement, arguments, binary=True)
+            noted = [row[0] for row in cursor.fetchall()] if cursor.description else []
             reached("relay.before_commit")
         reached("relay.after_commit")
+        return noted
 
 
 def _delivered(places: list[tuple[int, int] | None], index: int, error: KafkaError | None, message: Message) -> None:

@@ -3,15 +3,19 @@
 from typing import Any
 
 import psycopg
+import structlog
+from psycopg.errors import LockNotAvailable
 
 from kvitt.doors.embedded_log import CHANNEL, place
 from kvitt.errors import LeaseLost
 from kvitt.hub.crash import reached
 from kvitt.hub.submit import Clock
 from kvitt.hub.taken import Edge
+from kvitt.state_log import StateLog
 from kvitt.store.queries import load
 
 _LOG, _LEASES = load("log"), load("leases")
+_log = structlog.get_logger(__name__)
 
 
 class LogRelay:
@@ -19,13 +23,32 @@ class LogRelay:
 
     def __init__(self, connection: psycopg.Connection[Any], clock: Clock, edge: Edge, max_batch: int = 2000) -> None:
         self._connection, self._clock, self._edge, self._max_batch = connection, clock, edge, max_batch
+        self._held = False
+        self._states = StateLog(_log)
 
     def step(self) -> int:
-        """Relays what waits, up to a batch; gives how many. Raises LeaseLost when another relay owns the lane."""
+        """Relays what waits, up to a batch; gives how many. Raises LeaseLost when another relay owns the lane.
+
+        What somebody else has locked waits, with what comes behind it under its key; all else goes on.
+        """
+        try:
+            done = self._relay(_LOG.unrelayed_free if self._held else _LOG.unrelayed)
+        except LockNotAvailable:
+            self._held = True
+            self._states.enters("outbox", "locked", "error", "records of the outbox are locked by others, and told later")
+            return self._relay(_LOG.unrelayed_free)
+        if self._held and not done:
+            # Either all else is told, or nothing is locked any more: the next look waits for locks again.
+            self._held = False
+        elif not self._held:
+            self._states.leaves("outbox", "no record of the outbox is locked by others any more")
+        return done
+
+    def _relay(self, unrelayed: str) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             if cursor.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
                 raise LeaseLost(self._edge.lease)
-            rows = cursor.execute(_LOG.unrelayed, (self._max_batch,), binary=True).fetchall()
+            rows = cursor.execute(unrelayed, (self._max_batch,), binary=True).fetchall()
             if not rows:
                 return 0
             places = place(cursor, [(topic, key) for _, topic, key in rows])

@@ -50,6 +50,21 @@ class AlarmShown(Struct, frozen=True):
     cleared_at: datetime | None
 
 
+class ContradictionShown(Struct, frozen=True):
+    """What the rail said against what stood of the order; open until two people have adopted the rail's word or kept ours."""
+
+    contradiction_no: int
+    receipt_no: int
+    ours: str
+    rails: str
+    found_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+    resolved_by: str | None
+    approved_by: str | None
+    reason: str | None
+
+
 class Noted(Struct, frozen=True):
     """An entry about the order in its case's audit chain."""
 
@@ -71,7 +86,7 @@ class ActShown(Struct, frozen=True):
 class OrderShown(Struct, frozen=True):
     """Everything about one order. `doubtful`: it was in doubt once, so a copy may be at the rail whatever its state.
 
-    `decided_by_hand`: how it ended is the word of an operator, and not of the rail.
+    `decided_by_hand`: how it ended is the word of an operator, and not of the rail. `rail_says`: what a receipt says against that.
     """
 
     order_id: str
@@ -88,7 +103,9 @@ class OrderShown(Struct, frozen=True):
     first: bool
     held_for: tuple[HoldReason, ...]
     decided_by_hand: bool
+    rail_says: str | None
     doubtful: bool
+    resends: int
     made_at: datetime
     sending_at: datetime | None
     sent_at: datetime | None
@@ -99,6 +116,7 @@ class OrderShown(Struct, frozen=True):
     lines: tuple[LineShown, ...]
     receipts: tuple[ReceiptShown, ...]
     alarms: tuple[AlarmShown, ...]
+    contradictions: tuple[ContradictionShown, ...]
     noted: tuple[Noted, ...]
     acts: tuple[ActShown, ...]
 
@@ -131,6 +149,7 @@ def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
         tuple(LineShown(*each) for each in rows(_SQL.lines_of_order)),
         tuple(ReceiptShown(*each) for each in rows(_SQL.receipts_of_order)),
         tuple(AlarmShown(*each) for each in rows(_SQL.alarms_of_order)),
+        tuple(ContradictionShown(*each) for each in rows(_SQL.contradictions_of_order)),
         tuple(Noted(*each) for each in rows(_SQL.noted_of_order)),
         tuple(_act(*each) for each in rows(_SQL.acts_on_order)),
     )

@@ -16,7 +16,7 @@ from kvitt.rules.states import MessageState
 from kvitt.store.queries import load
 from kvitt.store.rows import MessageStep
 
-_SQL, _LEASES = load("orders"), load("leases")
+_SQL, _LEASES, _DEFERRED = load("orders"), load("leases"), load("deferred")
 
 
 class OrderToSend(Struct, frozen=True):
@@ -62,15 +62,18 @@ class Send:
         reached("send.after_claim_commit")
         return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))
 
-    def sent(self, orders: Sequence[tuple[str, int]]) -> int:
+    def sent(self, orders: Sequence[tuple[str, int]], *, hurried: bool = False) -> int:
         """The queue has these (order id, message number): they are `sent`, and messages whose last order this was hear HOS_OPPDRAG.
 
-        Gives how many moved; those that a receipt has overtaken stay as they are. Raises LeaseLost.
+        Gives how many moved; those that a receipt has overtaken stay as they are. `hurried` waits for locks no longer
+        than a moment. Raises LeaseLost, LockNotAvailable when somebody else holds one of them.
         """
         if not orders:
             return 0
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._hold()
+            if hurried:
+                cursor.execute(_DEFERRED.wait_shortly)
             asked = lock_messages(cursor, [message_no for _, message_no in orders])
             now = self._clock()
             at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}
@@ -100,6 +103,11 @@ class Send:
         with self._connection.transaction():
             self._hold()
             return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, (self._sender,), binary=True)]
+
+    def has_orphans(self) -> bool:
+        """Whether orders are left that `put_in_doubt` could not touch, because somebody else has locked them."""
+        row = self._connection.execute(_SQL.has_orphans, (self._sender,), binary=True).fetchone()
+        return row is not None and bool(row[0])
 
     def in_doubt(self, limit: int) -> list[OrderInDoubt]:
         """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
+from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.hub.crash import reached
@@ -12,7 +13,8 @@ from kvitt.hub.loop import Bell, Step
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.hub.submit import Clock
 from kvitt.rail.queue import NotPut, Outgoing, Queue, queue_id
-from kvitt.store.database import TRANSACTION_MS, connect
+from kvitt.state_log import StateLog
+from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect
 
 _log = structlog.get_logger(__name__)
 LEASE = "sender"
@@ -39,11 +41,15 @@ class Sender:
         self._conninfo, self._keeper, self._open_queue, self._clock, self._bell = conninfo, keeper, open_queue, clock, bell
         self._reply_to, self._max_batch = reply_to, max_batch
         self._term = 0
+        self._unnoted: dict[str, int] = {}
+        """Orders (with their messages) that the queue has, and that could not be noted as sent: somebody else has locked their rows."""
+        self._doubt_left = False
+        self._states = StateLog(_log)
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
         """Takes the lease, clears up what a sender before us left in doubt, and gives the step of the loop."""
-        with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS) as connection:
+        with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             # Every attempt has a name of its own, so that orders which an earlier one of ours left half sent are in doubt as well.
             self._term += 1
             held = self._keeper.take(connection, LEASE)
@@ -54,6 +60,7 @@ class Sender:
                 # While the broker is down nothing is touched: what is ready stays ready.
                 queue.connect()
                 send = Send(connection, self._clock, held.edge, self._term)
+                self._unnoted = {}
                 self._clear_doubt(send, queue)
                 yield lambda: self._step(send, queue)
             finally:
@@ -61,6 +68,9 @@ class Sender:
 
     def _step(self, send: Send, queue: Queue) -> int:
         queue.connect()
+        self._note_late(send)
+        if self._doubt_left:
+            self._clear_doubt(send, queue, again=True)
         orders = send.claim(self._max_batch)
         if not orders:
             self._bell.wait(_LOOK_SECONDS)
@@ -75,9 +85,44 @@ class Sender:
             send.give_back([order.order_id for order in orders])
             raise
         reached("send.after_put")
-        send.sent([(order.order_id, order.message_no) for order in orders])
+        self._sent(send, [(order.order_id, order.message_no) for order in orders])
 
-    def _clear_doubt(self, send: Send, queue: Queue) -> None:
+    def _sent(self, send: Send, orders: Sequence[tuple[str, int]]) -> None:
+        """Notes that these are sent; those that somebody else has locked are noted later, and hold up no others."""
+        try:
+            send.sent(orders)
+        except LockNotAvailable:
+            for order_id, message_no in orders:
+                try:
+                    send.sent([(order_id, message_no)], hurried=True)
+                except LockNotAvailable:
+                    self._unnoted[order_id] = message_no
+
+    def _note_late(self, send: Send) -> None:
+        for order_id, message_no in list(self._unnoted.items()):
+            try:
+                send.sent([(order_id, message_no)], hurried=True)
+            except LockNotAvailable:
+                count = len(self._unnoted)
+                self._states.enters("orders", "locked", "error", "orders are sent, and locked by others: not noted yet", orders=count)
+            else:
+                del self._unnoted[order_id]
+        if not self._unnoted:
+            self._states.leaves("orders", "orders that were locked by others are noted as sent")
+
+    def _clear_doubt(self, send: Send, queue: Queue, *, again: bool = False) -> None:
+        """Clears up what is in doubt; what somebody else has locked stays for later, and all else is sent meanwhile."""
+        try:
+            self._clear(send, queue, later=again)
+            self._doubt_left = send.has_orphans()
+        except LockNotAvailable:
+            self._doubt_left = True
+        if not self._doubt_left:
+            self._states.leaves("doubt", "no order in doubt is locked by others any more")
+        else:
+            self._states.enters("doubt", "locked", "error", "orders in doubt are locked by others, and looked at later")
+
+    def _clear(self, send: Send, queue: Queue, *, later: bool) -> None:
         """Asks the queue what it got; one that cannot tell, and drops repeats, is given once more what was under way just now.
 
         A queue that does neither leaves orders unknown: a receipt or an operator will clear them.
@@ -90,10 +135,13 @@ class Sender:
             got = queue.was_put(list(asked))
             if got is None:
                 break
-            send.sent([(each.order_id, each.message_no) for name, each in asked.items() if got[name]])
+            send.sent([(each.order_id, each.message_no) for name, each in asked.items() if got[name]], hurried=later)
             if missing := [each.order_id for name, each in asked.items() if not got[name]]:
                 self._put(send, queue, send.put_again(missing))
         else:
+            return
+        if later:
+            # Others have been put since these came into doubt: a broker that remembers so many ids may have forgotten theirs.
             return
         # Nothing was put since they came into doubt, for nobody sends before this is done: the broker still knows their ids.
         for start in range(0, len(doubtful) if queue.drops_repeats else 0, self._max_batch):

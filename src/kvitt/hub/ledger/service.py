@@ -11,11 +11,11 @@ import psycopg
 from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.journal import WORK
 from kvitt.hub.ledger.calls import State
-from kvitt.hub.ledger.post import Command, Post, Result
+from kvitt.hub.ledger.post import Command, Name, Post, Result
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.submit import Clock
 from kvitt.rules.ledger import Totals
-from kvitt.store.database import TRANSACTION_MS, connect, is_connection_lost, pool
+from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost, pool
 
 _MAX_BATCH, _MAX_WAITING = 512, 8192
 _READERS = 4
@@ -73,7 +73,9 @@ class _Held:
     @contextmanager
     def use(self) -> Iterator[psycopg.Connection[Any]]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application=self._application, transaction_ms=TRANSACTION_MS)
+            self._connection = connect(
+                self._conninfo, application=self._application, transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
+            )
         try:
             yield self._connection
         except psycopg.Error as error:
@@ -86,10 +88,11 @@ class _Held:
 class _Writer:
     def __init__(self, conninfo: str, clock: Clock, *, payout_plans: bool) -> None:
         self._held, self._clock, self._payout_plans = _Held(conninfo, "kvitt ledger"), clock, payout_plans
+        self._locked: set[Name] = set()
 
     def __call__(self, batch: Sequence[Command]) -> Sequence[Result | Exception]:
         with self._held.use() as connection:
-            results = Post(connection, self._clock, payout_plans=self._payout_plans)(batch)
+            results = Post(connection, self._clock, payout_plans=self._payout_plans, held=self._locked)(batch)
         WORK.batch("ledger", len(batch))
         return results
 

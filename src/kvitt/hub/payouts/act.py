@@ -6,7 +6,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from msgspec.structs import replace
-from psycopg.errors import UniqueViolation
+from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
@@ -33,7 +33,7 @@ from kvitt.store.commits import transaction
 from kvitt.store.database import is_connection_lost, may_pass
 from kvitt.store.queries import load as load_queries
 
-_SQL = load_queries("payouts")
+_SQL, _DEFERRED = load_queries("payouts"), load_queries("deferred")
 _log = structlog.get_logger(__name__)
 _ATTEMPTS = 5
 _TRIES: Final = range(1, 65)
@@ -68,24 +68,31 @@ class Act:
                 self._connection.close()
                 return [error] * len(batch)
             _log.warning("payouts re-run one by one", payouts=len(batch), error=type(error).__name__)
-            return [self._alone(command) for command in batch]
+            hurried = isinstance(error, LockNotAvailable)
+            return [self._alone(command, hurried=hurried) for command in batch]
 
-    def _alone(self, command: Command) -> Result:
+    def _alone(self, command: Command, *, hurried: bool) -> Result:
         """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
         failure: Exception | None = None
         for _ in range(_ATTEMPTS):
             try:
-                return self._once([command])[0]
+                return self._once([command], hurried=hurried)[0]
             except Exception as error:  # noqa: BLE001 - its caller is told
                 failure = error
-                if is_connection_lost(error) or not (may_pass(error) or isinstance(error, UniqueViolation)):
+                if (
+                    is_connection_lost(error)
+                    or isinstance(error, LockNotAvailable)
+                    or not (may_pass(error) or isinstance(error, UniqueViolation))
+                ):
                     break
         assert failure is not None
         return failure
 
-    def _once(self, batch: Sequence[Command]) -> list[Result]:
+    def _once(self, batch: Sequence[Command], *, hurried: bool = False) -> list[Result]:
         try:
             with transaction(self._connection), self._connection.cursor() as cursor:
+                if hurried:
+                    cursor.execute(_DEFERRED.wait_shortly)
                 results = self._do(cursor, batch)
                 reached("payouts.before_commit")
         except ResultUnknown:

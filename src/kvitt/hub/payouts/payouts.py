@@ -30,7 +30,7 @@ from kvitt.hub.submit import Clock
 from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MOST
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
-from kvitt.store.database import TRANSACTION_MS, connect, pool
+from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, pool
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8
@@ -60,7 +60,7 @@ class Payouts:
         self._writers: GroupCommit[Command, Result] = GroupCommit(
             lambda _: self._writer, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
-        self._pool = pool(conninfo, application="kvitt payouts", size=_READERS)
+        self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: Remote | None = None
         if ledger is not None:
             self.remote = Remote(Place(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
@@ -212,7 +212,7 @@ class _Writer:
 
     def __call__(self, batch: Sequence[Command]) -> Sequence[Result]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS)
+            self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS)
         return Act(self._connection, self._clock)(batch)
 
     def close(self) -> None:

@@ -59,6 +59,20 @@ ORDER BY log_no;
 -- What has not been relayed yet, in the order in which it was written. Commits become visible out of order, so there is no cursor.
 SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b;
 
+-- name: unrelayed_free
+-- As `unrelayed`, without what somebody else has locked, and without what comes behind that under the same key.
+WITH next AS MATERIALIZED (
+    SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b
+), free AS MATERIALIZED (
+    SELECT o.outbox_no FROM next AS n JOIN outbox AS o ON o.outbox_no = n.outbox_no FOR UPDATE OF o SKIP LOCKED
+), held AS (
+    SELECT topic, key, min(outbox_no) AS first FROM next AS n WHERE NOT EXISTS (SELECT FROM free AS f WHERE f.outbox_no = n.outbox_no) GROUP BY 1, 2
+)
+SELECT n.outbox_no, n.topic, n.key
+FROM next AS n
+WHERE NOT EXISTS (SELECT FROM held AS h WHERE h.topic = n.topic AND h.key IS NOT DISTINCT FROM n.key AND h.first <= n.outbox_no)
+ORDER BY n.outbox_no;
+
 -- name: relay_to_log
 -- Copies records of the outbox to the places reserved for them, in the order in which they were written: `log_no` is that order, whatever
 -- way the rows are joined. Bytes that are a fact already are taken from there. The headers that
@@ -77,6 +91,19 @@ CROSS JOIN LATERAL (
 LEFT JOIN payments AS p ON p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
 LEFT JOIN orders AS d ON d.order_id = o.order_id
 ORDER BY o.outbox_no;
+
+-- name: mark_relayed_free
+-- As `mark_relayed`, without what somebody else has locked; gives what was noted.
+WITH w AS (
+    SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
+), free AS MATERIALIZED (
+    SELECT o.outbox_no FROM w JOIN outbox AS o ON o.outbox_no = w.outbox_no FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE outbox AS o
+SET relayed_at = %(now)s, partition = w.partition, position = w.position
+FROM w JOIN free AS f ON f.outbox_no = w.outbox_no
+WHERE o.outbox_no = w.outbox_no
+RETURNING o.outbox_no;
 
 -- name: mark_relayed
 -- Notes where each record of the outbox has gone.

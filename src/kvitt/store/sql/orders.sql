@@ -53,9 +53,15 @@ CROSS JOIN LATERAL (
 WHERE o.with_rail;
 
 -- name: orphans_to_unknown
--- Orders that a sender which is no more had begun to send: they may have reached the rail or not.
-UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending' AND sender <> %b
-RETURNING order_id::text;
+-- Orders that a sender which is no more had begun to send: they may have reached the rail or not. Those that somebody else has locked
+-- are left for another look.
+WITH free AS MATERIALIZED (SELECT order_id FROM orders WHERE state = 'sending' AND sender <> %b FOR UPDATE SKIP LOCKED)
+UPDATE orders AS o SET state = 'unknown', doubtful = true FROM free AS f WHERE o.order_id = f.order_id AND o.state = 'sending'
+RETURNING o.order_id::text;
+
+-- name: has_orphans
+-- Whether a sender which is no more had begun to send an order that is not in doubt yet.
+SELECT EXISTS (SELECT FROM orders WHERE state = 'sending' AND sender <> %b);
 
 -- name: unknown_unsent
 -- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held

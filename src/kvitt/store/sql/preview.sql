@@ -1,6 +1,7 @@
 -- name: find_case
--- A case as `lock_cases` gives it, without a lock; no row: it is not known.
-SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at, unknown,
-       contradictions
-FROM cases
-WHERE scheme = %s AND case_id = %s;
+-- A case as `lock_cases` gives it, without a lock, and whether something came for it that is not handled yet; no row: it is not known.
+SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash, c.last_at,
+       c.unknown, c.contradictions,
+       EXISTS (SELECT FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL)
+FROM cases AS c
+WHERE c.scheme = %s AND c.case_id = %s;

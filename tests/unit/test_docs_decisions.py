@@ -57,9 +57,7 @@ def test_a_reference_is_found_with_all_its_sections(text: str, numbers: set[int]
 def test_every_section_that_is_named_has_its_page(folder: str) -> None:
     pages = pages_by_section()
     files = [each for each in (ROOT / folder).rglob("*") if each.is_file() and each.suffix in READ]
-    lost = {
-        str(each.relative_to(ROOT)): missing for each in files if (missing := sections_named(each.read_text("utf-8")) - pages.keys())
-    }
+    lost = {str(each.relative_to(ROOT)): missing for each in files if (missing := sections_named(each.read_text("utf-8")) - pages.keys())}
     assert files
     assert not lost
 
@@ -109,7 +107,9 @@ def test_files_and_folders_that_a_page_names_are_there(page: Path) -> None:
 def test_the_map_has_every_folder_of_the_code_and_no_other() -> None:
     table = (DOCS / "README.md").read_text("utf-8").split("## What lies where", 1)[1]
     told = re.findall(r"(?m)^\| `([\w/]+)/` \|", table)
-    there = [str(each.relative_to(SOURCE)) for each in SOURCE.rglob("*") if each.is_dir() and any(_is_code(file) for file in each.iterdir())]
+    there = [
+        str(each.relative_to(SOURCE)) for each in SOURCE.rglob("*") if each.is_dir() and any(_is_code(file) for file in each.iterdir())
+    ]
     assert sorted(told) == sorted(there)
 
 

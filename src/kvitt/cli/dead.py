@@ -8,7 +8,7 @@ import click
 
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.order import reasoned
+from kvitt.cli.order import PATIENCE_MS, reasoned
 from kvitt.cli.shell import example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 
@@ -132,7 +132,7 @@ def replay(
 
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead", lock_timeout_ms=PATIENCE_MS) as connection:
 
         def put(record: Replayed) -> None:
             fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
@@ -172,6 +172,6 @@ def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
     from kvitt.store.database import connect
 
     operator = Operator(by, reason)
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead", lock_timeout_ms=PATIENCE_MS) as connection:
         DeadLetters(connection, utc_now).close(number, operator)
     click.echo(f"dead letter {number} is closed")

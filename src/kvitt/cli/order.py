@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kvitt.hub.operate import Operate, Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
-_PATIENCE_MS = 5_000
+PATIENCE_MS = 5_000
 """How long an act waits for what somebody else has locked."""
 _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
 
@@ -28,7 +28,7 @@ def operating(settings: "Settings") -> Iterator["Operate"]:
     from kvitt.hub.operate import Operate
     from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt operator", lock_timeout_ms=_PATIENCE_MS) as connection:
+    with opened(settings) as conninfo, connect(conninfo, application="kvitt operator", lock_timeout_ms=PATIENCE_MS) as connection:
         yield Operate(connection, utc_now)
 
 

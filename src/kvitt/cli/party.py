@@ -7,6 +7,7 @@ import click
 
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
+from kvitt.cli.order import PATIENCE_MS
 from kvitt.cli.shell import example, located, opened
 from kvitt.cli.text import shown, shown_json
 
@@ -46,7 +47,10 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
         raise BadDirectory([f"{file} is not UTF-8"]) from None
     found = read_directory(text)
     operator = None if dry_run else _operator(settings, by, reason, approved_by)
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
+    with (
+        database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        connect(conninfo, application="kvitt party", lock_timeout_ms=PATIENCE_MS) as connection,
+    ):
         own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""

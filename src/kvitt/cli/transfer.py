@@ -9,14 +9,14 @@ from msgspec import Struct
 from kvitt.cli.arguments import NUMBER, Whole
 from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
 from kvitt.cli.money import minor
-from kvitt.cli.order import operator_of
+from kvitt.cli.order import PATIENCE_MS, operator_of
 from kvitt.cli.shell import example, located
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.ledger.transfer import Transferred
 
-_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 7 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
+_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 11 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
 
 
 class _Line(Struct, frozen=True):
@@ -89,7 +89,10 @@ def transfer(
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     wanted = ledger.Transfer(plan_id, source, target, amount, currency, description)
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
+    with (
+        database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        connect(conninfo, application="kvitt transfer", lock_timeout_ms=PATIENCE_MS) as connection,
+    ):
         done = ledger.transfer(connection, utc_now, wanted, operator)
     lines = _lines(done, dry_run=dry_run)
     if as_json:

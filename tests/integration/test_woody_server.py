@@ -1,4 +1,4 @@
-"""What the server answers to calls that are none: status, class and reason in the headers, as payout_manager §7.2 has them."""
+"""What the server answers to calls that are none: status, class and reason in the headers, as payouts §7.2 has them."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The server side of woody: an ASGI app that reads calls, lets handlers do them, and answers in the contract's classes (§7.1, §7.2).
+"""The server side of woody: an ASGI app that reads calls, has them done, and answers in the contract's classes (payouts §7.1, §7.2).
 
 Every call is answered. What the handlers throw and the method declares is a business error; everything else has a class and a reason
 in the headers, without a body.

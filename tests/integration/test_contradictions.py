@@ -10,7 +10,7 @@ from hub_stage import told
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
 from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
-from kvitt.hub.ruling import LINE_EXISTS, Verdict
+from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.voice import CORRECTED
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
@@ -202,6 +202,21 @@ def test_that_a_line_exists_contradicts_what_was_rejected_by_hand_and_not_what_w
     assert stage.settle([told(first, "08", LINE_EXISTS), told(second, "08", LINE_EXISTS)]) == [Verdict.CONTRADICTS, Verdict.REPEAT]
     stage.resolve.adopt(stage.orders("A")[0], BOTH)
     assert stage.statuses_with_reasons("k1")[-1] == ("OK", CORRECTED)
+    stage.assert_clean()
+
+
+def test_that_an_order_exists_contradicts_what_was_accepted_by_hand_unless_copies_are_under_way(stage: Contradicted) -> None:
+    stage.hand_in(AAP, ("k1", aap("A")), ("k2", aap("B")))
+    first, copied = stage.exchange()
+    (order_id,), (resent,) = stage.orders("A"), stage.orders("B")
+    stage.operate.resend(resent, BOTH)
+    stage.put()
+    for each in (order_id, resent):
+        stage.operate.decide(each, accepted=True, operator=BOTH)
+    assert stage.settle([told(copied, "08", ORDER_EXISTS)]) == [Verdict.REPEAT]
+    assert stage.settle([told(first, "08", ORDER_EXISTS)]) == [Verdict.CONTRADICTS]
+    assert stage.resolve.adopt(order_id, BOTH).state is OrderState.REJECTED
+    assert stage.accepted("A") == {}
     stage.assert_clean()
 
 

@@ -22,7 +22,6 @@ from property.strategies import MADE_AT, messages_of
 
 FIRST = date(2026, 6, 1)
 RATES = {"a": RateType.WEEKDAY, "b": RateType.WEEKDAY, "c": RateType.DAY, "d": RateType.ONE_OFF}
-PER_DAY = (RateType.DAY, RateType.WEEKDAY)
 Doubled = set[tuple[str, str, str, int]]
 """Two sources, a class code, a day."""
 
@@ -40,8 +39,7 @@ def doubled(paid: Iterable[Paid], policy: PaidTwice, touched: AbstractSet[str]) 
     for one, other in combinations(sorted(paid, key=lambda each: each.source), 2):
         if one.source == other.source or one.class_code != other.class_code or not {one.source, other.source} & touched:
             continue
-        same_unit = one.rate is other.rate or {one.rate, other.rate} <= set(PER_DAY)
-        if policy is PaidTwice.EQUAL_AMOUNT and not (same_unit and one.amount == other.amount):
+        if policy is PaidTwice.EQUAL_AMOUNT and one.amount != other.amount:
             continue
         for day in range(one.start, one.end + 1):
             works = date.fromordinal(day).weekday() < 5 or RateType.WEEKDAY not in (one.rate, other.rate)
@@ -67,16 +65,15 @@ def test_spans_find_the_days_that_a_look_at_every_day_finds(
     assert days == doubled(after, policy, touched) - doubled(before, policy, set(RATES))
 
 
-def pays(payments: Mapping[PaymentId, Payment], codes: Mapping[str, str]) -> dict[tuple[str, date], dict[str, tuple[int, str]]]:
+def pays(payments: Mapping[PaymentId, Payment], codes: Mapping[str, str]) -> dict[tuple[str, date], dict[str, int]]:
     """Per class and day: what each payment pays."""
-    made: dict[tuple[str, date], dict[str, tuple[int, str]]] = {}
+    made: dict[tuple[str, date], dict[str, int]] = {}
     for payment_id, payment in payments.items():
-        unit = "day" if payment.rate_type in PER_DAY else payment.rate_type.value
         for period in payment.wanted:
             for number in range((period.end - period.start).days + 1):
                 day = period.start + timedelta(days=number)
                 if payment.rate_type is not RateType.WEEKDAY or day.weekday() < 5:
-                    made.setdefault((codes[payment.benefit], day), {})[payment_id] = (period.amount, unit)
+                    made.setdefault((codes[payment.benefit], day), {})[payment_id] = period.amount
     return made
 
 

@@ -51,6 +51,8 @@ class Candidate(Struct, frozen=True):
     """The key of its records on the order topic; None: its sender's."""
     contradicted: str | None = None
     """What the rail last said against what stands, as long as that is open or two people kept what stands."""
+    decided_by_hand: bool = False
+    """Its state is an operator's word: the rail's receipt has not come."""
 
 
 class Contradicted(Struct, frozen=True):
@@ -100,12 +102,13 @@ def verdict(
     by_hand: bool = False,
     stamped: bool = True,
     contradicted: str | None = None,
+    decided_by_hand: bool = False,
 ) -> Verdict:
     """What the receipt does to an order in `state`. `in_doubt`: the order may have reached the rail more than once.
 
     A settled order stays as it is: what says otherwise contradicts, unless it says again what is `contradicted` already. One that was
     taken back is contradicted by its acceptance alone, and only if the receipt is `stamped` as its own. `by_hand` is an operator's word,
-    of which only the severity counts.
+    of which only the severity counts; `decided_by_hand`: `state` is one.
     """
     said = _said(receipt, in_doubt, own_lines=own_lines, by_hand=by_hand)
     if state is OrderState.WITHDRAWN:
@@ -116,8 +119,9 @@ def verdict(
         return Verdict.UNMATCHED
     if state in _SETTLED:
         other = said in (Verdict.ACCEPTED, Verdict.REJECTED) and said not in (state.value, contradicted)
-        # Once an order is accepted, "exists already" is the answer to a copy of it.
-        return Verdict.CONTRADICTS if other and not (state is OrderState.ACCEPTED and _exists(receipt)) else Verdict.REPEAT
+        # Once the rail has accepted an order, "exists already" is its answer to a copy. Where an operator said so, it may be all of its answer.
+        to_a_copy = state is OrderState.ACCEPTED and not decided_by_hand and _exists(receipt)
+        return Verdict.CONTRADICTS if other and not to_a_copy else Verdict.REPEAT
     return said
 
 

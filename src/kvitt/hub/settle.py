@@ -301,6 +301,7 @@ class _Ruling:
             by_hand=raw.by_hand,
             stamped=order.stamp == receipt.stamp,
             contradicted=self._words.get(order.order_id, order.contradicted),
+            decided_by_hand=order.decided_by_hand,
         )
         if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
             self.states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)

@@ -19,7 +19,6 @@ from kvitt.rules.values import RateType
 MOST_FOUND = 100
 """One is enough to hold an order; a person who is told of a hundred has more than can be read."""
 _WEEKEND_DAYS = DAYS_OF_WEEK - SATURDAY
-_UNIT = {RateType.DAY: "day", RateType.WEEKDAY: "day", RateType.MONTH: "month", RateType.ONE_OFF: "once"}
 _by_start = attrgetter("start")
 Span = tuple[int, int]
 """First and last day, as ordinals: even the last day that there is has one after it."""
@@ -31,7 +30,10 @@ class PaidTwice(StrEnum):
     ONE_PAYMENT_PER_DAY = "one_payment_per_day"
     """Any second payment: a day of benefit is paid once, whatever the amounts."""
     EQUAL_AMOUNT = "equal_amount"
-    """A second payment of the same amount: several grants of one kind may rightly meet."""
+    """A second payment of the same amount, whatever each is paid by: several grants of one kind may rightly meet.
+
+    A payment keeps its kind of rate for life, so one that was sent by the wrong kind comes again under another id.
+    """
     ALLOWED = "allowed"
 
 
@@ -107,7 +109,7 @@ def _meeting(spans: list[Paid], touched: AbstractSet[str], policy: PaidTwice) ->
 
 
 def _twice(one: Paid, other: Paid, policy: PaidTwice) -> bool:
-    if policy is PaidTwice.EQUAL_AMOUNT and (one.amount, _UNIT[one.rate]) != (other.amount, _UNIT[other.rate]):
+    if policy is PaidTwice.EQUAL_AMOUNT and one.amount != other.amount:
         return False
     start, end = _common(one, other)
     return start <= end and _pays(one, other, (start, end))

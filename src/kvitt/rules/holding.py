@@ -8,7 +8,7 @@ from kvitt.rules.duplicates import Paid, PaidTwice, Twice, paid_twice
 from kvitt.rules.holds import HoldKind, HoldReason
 from kvitt.rules.values import Action, Order, Payment, PaymentId, Period
 
-GUARD = 2
+GUARD = 3
 """The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
 TOLD_ALONE = 3
 """So many spans of days are told one by one; a person who wants them all looks at the case."""

@@ -39,7 +39,9 @@ def _contradicted(replay: "Replay", entry: AuditRow) -> None:
         return
     order, receipt = named
     own, stamped = not is_forwarded(replay.case.scheme), receipt.stamp == order.made.stamp
-    possible = {verdict(receipt, order.state, in_doubt, own_lines=own, stamped=stamped) for in_doubt in (False, True)}
+    possible = {
+        verdict(receipt, order.state, in_doubt, own_lines=own, stamped=stamped, decided_by_hand=order.by_hand) for in_doubt in (False, True)
+    }
     if Verdict.CONTRADICTS not in possible or order.contradiction is not None:
         replay.differs(Kind.RECEIPT, entry.receipt_no, "was ruled to contradict what stood, which its words do not say")
     rails = OrderState.REJECTED if order.state is OrderState.ACCEPTED else OrderState.ACCEPTED

@@ -96,11 +96,11 @@ WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
 -- The orders that receipts may answer: same case, same area, same lines. Newest last. With what the rail said against an order last, unless
--- that was adopted.
+-- that was adopted, and whether its state is an operator's word.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
        o.doubtful, o.receipt_no IS NOT NULL, o.told_under,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
-        ORDER BY k.contradiction_no DESC LIMIT 1)
+        ORDER BY k.contradiction_no DESC LIMIT 1), o.decided_by_hand
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest

@@ -24,10 +24,14 @@ def set_on(descriptor: int) -> list[int]:
 
 
 def test_every_tcp_connection_notices_a_silent_network(database: str) -> None:
-    with proxied(database) as (_, conninfo), pool(conninfo, application="tests", size=1) as pooled:
-        with connect(conninfo) as connection, pooled.connection() as lent:
-            wanted = [value for _, _, value in OPTIONS]
-            assert (set_on(connection.fileno()), set_on(lent.fileno())) == (wanted, wanted)
+    wanted = [value for _, _, value in OPTIONS]
+    with (
+        proxied(database) as (_, conninfo),
+        pool(conninfo, application="tests", size=1) as pooled,
+        connect(conninfo) as connection,
+        pooled.connection() as lent,
+    ):
+        assert (set_on(connection.fileno()), set_on(lent.fileno())) == (wanted, wanted)
 
 
 @pytest.mark.parametrize(("name", "place", "value"), [("keepalives_idle", 1, 77), ("tcp_user_timeout", 4, 9000)])

@@ -130,6 +130,9 @@ def test_keeping_what_stands_lets_the_case_go_on_as_it_was(stage: Contradicted) 
     effect = stage.resolve.keep(order_id, BOTH)
     assert (effect.state, effect.payments, effect.taken_back) == (OrderState.REJECTED, (), ())
     assert stage.order_states("A") == ["rejected", "ready"]
+    # The rail has accepted the first order, whatever we keep: the second would pay its days once more.
+    assert stage.put() == 0
+    stage.operate.release(stage.orders("A")[1], BOTH)
     assert stage.put() == 1
     stage.assert_clean()
     # The same word once more has been heard; it opens nothing.
@@ -227,6 +230,7 @@ def test_a_case_with_an_order_on_its_way_is_not_turned_round(stage: Contradicted
     first = stage.orders("A")[0]
     stage.operate.decide(first, accepted=False, operator=BOTH)
     stage.hand_in(DP, ("k2", dp("A", 500)))
+    stage.operate.release(stage.orders("A")[1], BOTH)
     stage.put()
     stage.settle([receipt])
     with pytest.raises(NotInThatState, match=f"order {stage.orders('A')[1]} of the case is sent"):

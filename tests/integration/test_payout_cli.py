@@ -54,6 +54,15 @@ def test_every_command_shows_help_with_an_example() -> None:
         assert "Examples:" in done.stdout, name
 
 
+def test_who_asked_for_a_payout_stands_with_it(shop: str) -> None:
+    for payout_id, by, stands in (("cli-by", ("--by", " kari\u200b "), "kari"), ("cli-nobody", (), "unnamed")):
+        payout(shop, *NEW, "--amount", "10000", "--id", payout_id, *by)
+        (act,) = map(json.loads, kvitt(shop, "audit", "list", "--payout", payout_id, "--json").splitlines())
+        assert (act["act"], act["by"], act["door"]) == ("payout created", stands, "cli")
+        payout(shop, "cancel", payout_id, "--details", "not wanted", *BY)
+    assert "by must name a person" in payout(shop, *NEW, "--amount", "10000", "--by", "k", fails=2)
+
+
 def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     before = payout(shop, "list")
     shown = payout(shop, *NEW, "--amount", "250000", "--id", "cli-1", "--dry-run")

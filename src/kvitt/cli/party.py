@@ -45,7 +45,10 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
         raise BadDirectory([f"{file} is not UTF-8"]) from None
     found = read_directory(text)
     operator = None if dry_run else _operator(settings, by, reason, approved_by)
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
+    with (
+        database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        connected(conninfo, "kvitt party") as connection,
+    ):
         own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""

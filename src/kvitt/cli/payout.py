@@ -76,6 +76,7 @@ def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str
 @click.option("--currency", required=True, metavar="CODE", help="As on the shop's accounts.")
 @click.option("--id", "payout_id", metavar="ID", help="The id of the payout, at most 57 characters; a random one otherwise.")
 @click.option("--tool", metavar="ID", help="The payout tool; the shop's own otherwise.")
+@click.option("--by", metavar="NAME", help="Who asks for it; it stands with the payout.")
 @_dry_run
 @_as_json
 @located
@@ -88,18 +89,22 @@ def create(
     currency: str,
     payout_id: str | None,
     tool: str | None,
+    by: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Make a payout: its amount is held, and nothing has moved yet."""
+    from kvitt.hub.actor import CLI, UNNAMED, Actor
     from kvitt.hub.payouts.values import Cash, NewPayout
+    from kvitt.rules.people import name_of
 
+    actor = Actor(CLI, UNNAMED if by is None else name_of("by", by))
     new = NewPayout(party, shop, Cash(amount, currency), payout_id, tool)
     with paying(settings) as payouts:
         if dry_run:
             _print_preview(payouts.preview_create(new), as_json=as_json)
         else:
-            _print_done(payouts.create(new), as_json=as_json)
+            _print_done(payouts.create(new, actor=actor), as_json=as_json)
 
 
 @payout.command(epilog=example("kvitt payout show p-1", "kvitt payout show p-1 --json"))

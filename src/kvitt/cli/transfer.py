@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.ledger.transfer import Transferred
 
-_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 7 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
+_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 11 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
 
 
 class _Line(Struct, frozen=True):
@@ -88,7 +88,10 @@ def transfer(
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     wanted = ledger.Transfer(plan_id, source, target, amount, currency, description)
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
+    with (
+        database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        connected(conninfo, "kvitt transfer") as connection,
+    ):
         done = ledger.transfer(connection, utc_now, wanted, operator)
     lines = _lines(done, dry_run=dry_run)
     if as_json:

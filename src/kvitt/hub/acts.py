@@ -87,7 +87,7 @@ class Acts:
             # What kvitt noted of a case by itself was done by nobody.
             return (self._of_operators,) if wanted.person else (self._of_operators, self._of_case)
         if wanted.plan_id:
-            return (self._of_plans,)
+            return (self._of_operators, self._of_plans)
         return (self._of_operators, self._of_payouts) if wanted.payout_id else (self._of_operators, self._of_payouts, self._of_plans)
 
     def _asked(self, wanted: Wanted, limit: int, **more: object) -> dict[str, object]:
@@ -95,14 +95,16 @@ class Acts:
         return {"since": wanted.since, "until": wanted.until, "name": name, "limit": limit, **more}
 
     def _of_operators(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
-        rows = self._connection.execute(_SQL.acts_of_operators, self._asked(wanted, limit, subjects=self._subjects(wanted)))
+        rows = self._connection.execute(
+            _SQL.acts_of_operators, self._asked(wanted, limit, subjects=self._subjects(wanted), acts=_acts(wanted))
+        )
         return (_of_operator(*row) for row in rows)
 
     def _subjects(self, wanted: Wanted) -> list[str] | None:
-        """What acts about it name: an order, a payout, or any order of a case."""
+        """What acts about it name: an order, a payout, a plan, or any order of a case."""
         if wanted.case:
             return [row[0] for row in self._connection.execute(_SQL.orders_of_case, {"case_no": self._case_no(*wanted.case)})]
-        one = wanted.order_id or wanted.payout_id
+        one = wanted.order_id or wanted.payout_id or wanted.plan_id
         return None if one is None else [one]
 
     def _of_case(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
@@ -163,6 +165,11 @@ class Acts:
         if not (number.isascii() and number.isdigit() and int(number[:20]) <= _BIGGEST):
             return None
         return self._connection.execute(statement, named | {last: int(number)}).fetchone()
+
+
+def _acts(wanted: Wanted) -> str | None:
+    """How acts about it are called: a payout and a plan may have the same name."""
+    return "payout " if wanted.payout_id else "ledger " if wanted.plan_id else None
 
 
 def _of_operator(seq: int, at: datetime, what: str, note: str, *hashes: bytes) -> AuditedAct:

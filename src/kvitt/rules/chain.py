@@ -51,7 +51,7 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_onl
     """The change from `accepted` to `wanted`, both sorted and free of overlap; nothing at all when they are equal.
 
     An empty `wanted` cuts the chain from its first day. With `weekdays_only` weekend days pay nothing, so days that stop need no
-    cut when only a weekend lies between them and the first new line.
+    cut when only a weekend lies between them and the first new line (docs/decisions/36-no-cessation-for-a-weekend.md).
     Source: helved_stream §3.5 and the table M1-M20 of iverksetting_rest §3.6.
     """
     if not wanted:

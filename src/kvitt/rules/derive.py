@@ -33,11 +33,22 @@ MAX_LINES = 5000
 """Of one order: more would make XML that neither the rail nor its receipts can carry (8 MB), and no answer would ever come."""
 
 
+class AtRail(Struct, frozen=True):
+    """A payment as an order wanted it that counts as rejected, and that the rail may have all the same: by an operator's word, or by the
+    answer to one of its copies. `continues`: its lines go on from a line that the rail had, and are no chain of their own.
+    """
+
+    number: int
+    payment: Payment
+    continues: bool
+
+
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
     `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
-    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was.
+    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
+    rail may have besides.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -47,6 +58,7 @@ class CaseState(Struct, frozen=True):
     elsewhere: frozenset[PaymentId] = frozenset()
     unknown: tuple[PaymentId, ...] = ()
     left_out: bool = False
+    at_rail: tuple[AtRail, ...] = ()
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)

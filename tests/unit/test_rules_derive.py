@@ -1,4 +1,4 @@
-"""From claims to orders: what differs, what is locked, one order per area, what is omitted ceases (helved_stream §3.4, design §7, §12)."""
+"""From claims to orders: what differs, what is locked, one order per area, what is omitted ceases (helved §3.4, design §7, §12)."""
 
 from datetime import date, datetime, timedelta
 from typing import Any

@@ -175,11 +175,16 @@ def verify(settings: "Settings", *, case: "tuple[Scheme, str] | None", payout: s
     else:
         for each in found.breaks:
             click.echo(shown(each))
-        click.echo(f"{found.chains:,} chains, {found.entries:,} entries: {'BROKEN' if found.breaks else 'nothing was changed'}")
+        counted = f"{_counted(found.chains, 'chain', 'chains')}, {_counted(found.entries, 'entry', 'entries')}"
+        click.echo(f"{counted}: {'BROKEN' if found.breaks else 'nothing was changed'}")
         if found.head:
             click.echo(f"last hash {found.head}")
     if found.breaks:
         sys.exit(BAD_RESULT)
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _chain(

@@ -150,7 +150,7 @@ def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> No
 @approved
 @located
 def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
-    """Send an ORDER in doubt once more: the stored bytes, which the rail refuses if it has them."""
+    """Send an ORDER in doubt, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:

@@ -113,12 +113,14 @@ def create(
 @located
 def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
     """Print a PAYOUT with its cash flow, what was told of it, and who did what and why."""
-    from kvitt.cli.payout_page import payout_page
+    from msgspec import json
+
+    from kvitt.cli.payout_page import payout_page, told_whole
 
     with acting_on(settings, payout_id) as (payouts, named):
         found, events, acts = payouts.get(named), payouts.events(named), payouts.acts(named)
     if as_json:
-        _print_json(found)
+        click.echo(shown_json(json.encode(told_whole(found, events, acts)).decode()))
     else:
         print_page(payout_page(found, events, acts))
 
@@ -225,12 +227,12 @@ def _print_done(done: "Payout", *, as_json: bool) -> None:
 
 def _print_preview(preview: "Preview", *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
+    from msgspec import json
+
     from kvitt.cli.payout_page import preview_page, told
 
     if as_json:
-        import msgspec
-
-        click.echo(shown_json(msgspec.json.encode(told(preview)).decode()))
+        click.echo(shown_json(json.encode(told(preview)).decode()))
     else:
         print_page(preview_page(preview))
     if not preview.solvent:

@@ -1,4 +1,4 @@
-"""The catalogue of schemes, areas and class codes, read once from the data files beside it (helved_stream §2.4–§2.6)."""
+"""The catalogue of schemes, areas and class codes, read once from the data files beside it (helved §2.4–§2.6)."""
 
 import csv
 import tomllib

@@ -118,7 +118,7 @@ def _locked(decision: Decision, claims: Sequence[PaymentClaim], state: CaseState
 
 
 def _unknown(claims: Claims, state: CaseState) -> Refusal | None:
-    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved_stream §3.4)."""
+    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
     if state.left_out:
         return refusals.NOT_TAKEN_OVER
     if not state.unknown or not claims.decision.whole_case:
@@ -257,7 +257,7 @@ def _last_sent(payment: Payment) -> Period:
 
 
 def _office(payments: Iterable[Payment]) -> str | None:
-    """The office of the earliest-ending period that names one, in the first payment that has any (helved_stream §5.1)."""
+    """The office of the earliest-ending period that names one, in the first payment that has any (helved §5.1)."""
     for payment in payments:
         for period in sorted(payment.periods, key=lambda each: each.end):
             if period.office is not None:
@@ -269,7 +269,7 @@ def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, 
     """The orders that turn the accepted state of a case into what a message claims; none when nothing differs.
 
     One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
-    `made_at` is the clock in Oslo local time. Source: helved_stream §3.4, with design §12 where it reports defects.
+    `made_at` is the clock in Oslo local time. Source: helved §3.4, with design §12 where it reports defects.
     """
     decision = claims.decision
     if broken := repeated_payment(claims.payments):

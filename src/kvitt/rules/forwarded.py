@@ -1,4 +1,4 @@
-"""Lines that their sender made, and what of them pays again what the case already pays (design §7, §8; spenn §2.1)."""
+"""Lines that their sender made, and what of them pays again what the case already pays (design §7, §8; rapid §2.1)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date

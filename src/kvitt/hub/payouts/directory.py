@@ -1,4 +1,4 @@
-"""The local directory: parties are loaded from a file into tables, and answer as PartyManagement would (design §9; payout_manager §3)."""
+"""The local directory: parties are loaded from a file into tables, and answer as PartyManagement would (design §9; payouts §3)."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Payouts as doors and commands use them: the four methods, what operators do, and what can be looked at (payout_manager §2; design §9)."""
+"""Payouts as doors and commands use them: the four methods, what operators do, and what can be looked at (payouts §2; design §9)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

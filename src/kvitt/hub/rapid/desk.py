@@ -1,4 +1,4 @@
-"""The desk for needs: each one becomes an order of its sender's own lines, or is answered at once (spenn §2.3, design §7, §12)."""
+"""The desk for needs: each one becomes an order of its sender's own lines, or is answered at once (rapid §2.3, design §7, §12)."""
 
 from datetime import datetime
 from typing import Final
@@ -150,7 +150,7 @@ class NeedDesk:
         return self._answered(case, message, record, standing.told)
 
     def _nothing_asked(self, case: Case, message: Taken, record: MessageRow) -> MessageState:
-        """A need without lines asks for nothing, and hears nothing (spenn §2.3)."""
+        """A need without lines asks for nothing, and hears nothing (rapid §2.3)."""
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
         case.note(self._facts, self._now, What.ANSWERED, digest(message.body), message_no=message.message_no)
         return MessageState.ANSWERED

@@ -1,4 +1,4 @@
-"""The baseline: each hold and each commit a transaction of its own with row locks, from several worker processes (payout_manager §4.4)."""
+"""The baseline: each hold and each commit a transaction of its own with row locks, from several worker processes (payouts §4.4)."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The ledger over woody HTTP: transfers (a hold and a commit) in the shapes of payout_manager §8."""
+"""The ledger over woody HTTP: transfers (a hold and a commit) in the shapes of payouts §8."""
 
 import asyncio
 import itertools
@@ -76,7 +76,7 @@ def _round(accounts: Sequence[int], amount: int) -> Iterator[Posting]:
 
 
 def _mix(providers: Sequence[int], systems: Sequence[int], merchants: Sequence[int]) -> Iterator[Sequence[Posting]]:
-    """provider → system 100, system → merchant 95, merchant → provider 1, each picked at random (payout_manager §8)."""
+    """provider → system 100, system → merchant 95, merchant → provider 1, each picked at random (payouts §8)."""
     chance = random.Random(7)
     while True:
         provider, system, merchant = chance.choice(providers), chance.choice(systems), chance.choice(merchants)

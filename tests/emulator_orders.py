@@ -1,4 +1,4 @@
-"""Order XML for tests of the rail emulator, written out by hand from the element table (helved_stream §5.1)."""
+"""Order XML for tests of the rail emulator, written out by hand from the element table (helved §5.1)."""
 
 from dataclasses import dataclass
 from xml.sax.saxutils import escape

@@ -1,4 +1,4 @@
-"""Messages of every scheme as a sender writes them, plain ones to vary by hand (helved_stream §2.6)."""
+"""Messages of every scheme as a sender writes them, plain ones to vary by hand (helved §2.6)."""
 
 import json
 from collections.abc import Callable, Sequence

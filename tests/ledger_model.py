@@ -20,7 +20,7 @@ class Model:
         self.answers: dict[tuple[str, str, int], dict[int, Totals]] = {}
 
     def totals(self, account: int) -> Totals:
-        """own, min and max of §4.3, from all postings of all plans."""
+        """own, min and max of payouts §4.3, from all postings of all plans."""
         own = least = most = 0
         for plan_id, batches in self.plans.items():
             net = sum(
@@ -35,7 +35,7 @@ class Model:
         return own, own + least, own + most
 
     def call(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> Answer:
-        """What a call does and is answered, step by step as §4.4 tells it."""
+        """What a call does and is answered, step by step as payouts §4.4 tells it."""
         return self._call_error(plan_id, operation, batches) or self._do(plan_id, operation, batches)
 
     def _call_error(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> str:  # noqa: C901 - told as the contract does

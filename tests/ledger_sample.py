@@ -1,4 +1,4 @@
-"""A minute of a real ledger, made up: 1000 posting rows of 235 plans over 85 accounts, with the counts that were seen (payout_manager §8).
+"""A minute of a real ledger, made up: 1000 posting rows of 235 plans over 85 accounts, with the counts that were seen (payouts §8).
 
 A plan's rows of one operation are one batch. Some plans were held before the minute began, so their ends are of plans not known.
 """

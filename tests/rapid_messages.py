@@ -1,4 +1,4 @@
-"""Needs of the rapid for tests, made from the contract's example (spenn §2.1), and their order as the contract shows it."""
+"""Needs of the rapid for tests, made from the contract's example (rapid §2.1), and their order as the contract shows it."""
 
 import json
 from collections.abc import Mapping

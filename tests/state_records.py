@@ -1,4 +1,4 @@
-"""What another hub has left in the state topics, written as it writes it (helved_stream §1.2, §2.7), and what the rail knows of it."""
+"""What another hub has left in the state topics, written as it writes it (helved §1.2, §2.7), and what the rail knows of it."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ CONTRACT = """{"dryrun":false,"originalKey":"0197","fagsystem":"DAGPENGER","uid"
  "vedtakstidspunkt":"2025-07-04T09:15:30","stønad":"DAGPENGER","beslutterId":"dagpenger","saksbehandlerId":"dagpenger",
  "periodetype":"UKEDAG","avvent":null,
  "perioder":[{"fom":"2025-08-01","tom":"2025-08-14","beløp":553,"betalendeEnhet":null,"vedtakssats":1077}]}"""
-"""The payment of the contract, to the letter (helved_stream §2.7); its id is a checked vector (§2.3)."""
+"""The payment of the contract, to the letter (helved §2.7); its id is a checked vector (helved §2.3)."""
 
 
 def period(first: int, last: int, amount: int = 500) -> Json:

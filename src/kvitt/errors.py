@@ -31,6 +31,15 @@ class DataDirectoryInUse(KvittError):
         super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
 
 
+class RowsLocked(KvittError):
+    """Somebody else has locked rows that this needs, and holds them for longer than a command waits; nothing was done."""
+
+    code = "rows_locked"
+    status = 503
+    who = "operator"
+    doc = "errors#rows-locked"
+
+
 class DataDirectoryUnreachable(KvittError):
     """The data directory can not be looked into; the message says why."""
 
@@ -241,7 +250,7 @@ class NoFinalStatus(KvittError):
 
 
 class ResultUnknown(KvittError):
-    """The connection to the database ended during COMMIT, and it could not be found out whether that was done (payout_manager §7.2).
+    """The connection to the database ended during COMMIT, and it could not be found out whether that was done (payouts §7.2).
 
     `kind` and `identity` are what to look for before the same is asked for again.
     """
@@ -361,7 +370,7 @@ class NotBegun(KvittError):
 class BadThrift(KvittError):
     """Bytes are no message of Thrift's strict binary protocol, or not one that its interface allows; the rule names no value.
 
-    `cut_off` says that the bytes end too early (payout_manager §7.2).
+    `cut_off` says that the bytes end too early (payouts §7.2).
     """
 
     code = "bad_thrift"
@@ -375,7 +384,7 @@ class BadThrift(KvittError):
 
 
 class PayoutNotFound(KvittError):
-    """There is no such payout, or no such party, shop, contract or payout tool; the message says which (payout_manager §2)."""
+    """There is no such payout, or no such party, shop, contract or payout tool; the message says which (payouts §2)."""
 
     code = "payout_not_found"
     status = 404
@@ -426,7 +435,7 @@ class InvalidPayout(KvittError):
 
 
 class PayoutInOtherState(KvittError):
-    """The payout is not in a state from which this can be done; the message names the state (payout_manager §2.5, §2.6)."""
+    """The payout is not in a state from which this can be done; the message names the state (payouts §2.5, §2.6)."""
 
     code = "payout_in_other_state"
     status = 409
@@ -491,7 +500,7 @@ class BadRequest(KvittError):
 
 
 class PlanRefused(KvittError):
-    """The plan is not in a state from which this can be done, or was never held; the message says which (payout_manager §4.4)."""
+    """The plan is not in a state from which this can be done, or was never held; the message says which (payouts §4.4)."""
 
     code = "plan_refused"
     status = 409
@@ -500,7 +509,7 @@ class PlanRefused(KvittError):
 
 
 class PostingsRefused(KvittError):
-    """Postings of a call are wrong; `wrong` has each posting and why (payout_manager §4.4)."""
+    """Postings of a call are wrong; `wrong` has each posting and why (payouts §4.4)."""
 
     code = "postings_refused"
     status = 400

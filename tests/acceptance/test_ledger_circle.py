@@ -1,4 +1,4 @@
-"""A circle of accounts, each giving 1000 to the next, ends at 0/0/0 though the ledger and its PostgreSQL are killed meanwhile (§4.8).
+"""A circle of accounts, each giving 1000 to the next, ends at 0/0/0 though ledger and PostgreSQL are killed meanwhile (payouts §4.8).
 
 KVITT_CIRCLE says how many accounts (40000 is the contract's), KVITT_CIRCLE_KILLS how often something is killed, KVITT_SEED makes another
 sequence of kills. Every call is made again until it is answered, as a caller must.

@@ -1,4 +1,4 @@
-"""Whatever comes in is answered or kept with the reason, and what comes behind it is served (helved_stream §3.2, §3.8; design §12)."""
+"""Whatever comes in is answered or kept with the reason, and what comes behind it is served (helved §3.2, §3.8; design §12)."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Receipts in every shape: what can be read settles its order once, what can not is kept, and the right one still counts (§4.4, §4.5)."""
+"""Receipts in every shape: what can be read settles its order once, the rest is kept, the right one still counts (helved §4.4, §4.5)."""
 
 from collections.abc import Callable, Iterator
 from uuid import uuid4

@@ -98,6 +98,8 @@ def test_what_is_contradicted_is_listed_counted_and_an_alarm_until_it_is_resolve
     assert (figures.contradictions, figures.contradicted_since) == (1, alarm.raised_at)
     page = at_terminal(stage.conninfo, "case", "dp", "A").stdout
     assert f"contradicted: order {order_id} is rejected, and receipt" in page
+    shown = json.loads(at_terminal(stage.conninfo, "order", "show", order_id, "--json").stdout)
+    assert (shown["state"], shown["decided_by_hand"], shown["rail_says"]) == ("rejected", True, "accepted")
     dry = at_terminal(stage.conninfo, "order", "adopt", order_id, "--dry-run")
     assert (dry.returncode, stage.open_contradictions()) == (0, 1)
     assert "would be accepted" in dry.stdout

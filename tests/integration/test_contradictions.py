@@ -90,7 +90,7 @@ def test_an_order_that_waits_to_be_sent_is_held_and_derived_anew(stage: Contradi
     (held,) = stage.operate.orders([OrderState.READY], held_only=True)
     assert (held.order_id, [reason.kind for reason in held.held_for]) == (third, [HoldKind.CONTRADICTION])
     assert stage.put() == 0
-    with pytest.raises(NotInThatState):
+    with pytest.raises(NotInThatState, match="can not be released: what the rail says of another order"):
         stage.operate.release(third, BOTH)
     stage.assert_clean()
     effect = stage.resolve.adopt(second, BOTH)
@@ -104,6 +104,22 @@ def test_an_order_that_waits_to_be_sent_is_held_and_derived_anew(stage: Contradi
     stage.assert_clean()
 
 
+def test_what_is_released_by_hand_leaves_the_contradiction_to_hold(stage: Contradicted) -> None:
+    first, second = ts_payment(payment_uid("A", 1)), ts_payment(payment_uid("A", 2))
+    stage.hand_in(TS, ("k1", ts("A", first)))
+    (receipt,) = stage.exchange()
+    stage.settle([receipt])
+    stage.hand_in(TS, ("k2", ts("A", first, second)))
+    stage.settle([as_rejected(receipt)])
+    held = stage.orders("A")[-1]
+    assert [reason.kind for reason in stage.operate.release(held, BOTH)] == [HoldKind.CONTRADICTION]
+    assert stage.put() == 0
+    stage.assert_clean()
+    stage.resolve.keep(stage.orders("A")[0], BOTH)
+    assert stage.put() == 1
+    stage.assert_clean()
+
+
 def test_keeping_what_stands_lets_the_case_go_on_as_it_was(stage: Contradicted) -> None:
     stage.hand_in(DP, ("k1", dp("A", 500)))
     (receipt,) = stage.exchange()
@@ -114,6 +130,9 @@ def test_keeping_what_stands_lets_the_case_go_on_as_it_was(stage: Contradicted) 
     effect = stage.resolve.keep(order_id, BOTH)
     assert (effect.state, effect.payments, effect.taken_back) == (OrderState.REJECTED, (), ())
     assert stage.order_states("A") == ["rejected", "ready"]
+    # The rail has accepted the first order, whatever we keep: the second would pay its days once more.
+    assert stage.put() == 0
+    stage.operate.release(stage.orders("A")[1], BOTH)
     assert stage.put() == 1
     stage.assert_clean()
     # The same word once more has been heard; it opens nothing.
@@ -211,6 +230,7 @@ def test_a_case_with_an_order_on_its_way_is_not_turned_round(stage: Contradicted
     first = stage.orders("A")[0]
     stage.operate.decide(first, accepted=False, operator=BOTH)
     stage.hand_in(DP, ("k2", dp("A", 500)))
+    stage.operate.release(stage.orders("A")[1], BOTH)
     stage.put()
     stage.settle([receipt])
     with pytest.raises(NotInThatState, match=f"order {stage.orders('A')[1]} of the case is sent"):

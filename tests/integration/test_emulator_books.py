@@ -13,7 +13,7 @@ Piece = tuple[int, int, int]
 """First day, last day, amount."""
 
 STREAM_EXAMPLES: list[tuple[list[Piece], list[tuple[int, ...]], list[Piece]]] = [
-    # old; lines sent (three numbers: a new line, four: a cessation, its date first); new. Source: helved_stream §3.5
+    # old; lines sent (three numbers: a new line, four: a cessation, its date first); new. Source: helved §3.5
     ([(2, 13, 150)], [(2, 13, 275)], [(2, 13, 275)]),
     ([(2, 13, 150)], [(2, 2, 13, 150), (6, 13, 150)], [(6, 13, 150)]),
     ([(2, 6, 150), (9, 13, 250)], [(16, 20, 350)], [(2, 6, 150), (9, 13, 250), (16, 20, 350)]),
@@ -28,7 +28,7 @@ STREAM_EXAMPLES: list[tuple[list[Piece], list[tuple[int, ...]], list[Piece]]] = 
 ]
 
 MICRO_EXAMPLES: list[tuple[list[Piece], list[tuple[int, ...]], list[Piece]]] = [
-    # M1 to M20; source: iverksetting_rest §3.6
+    # M1 to M20; source: iverksetting §3.6
     ([(1, 12, 640)], [(1, 12, 710)], [(1, 12, 710)]),
     ([(1, 12, 640)], [(1, 1, 12, 640), (8, 12, 640)], [(8, 12, 640)]),
     ([(1, 5, 640), (8, 12, 710)], [(15, 19, 720)], [(1, 5, 640), (8, 12, 710), (15, 19, 720)]),

@@ -3,13 +3,22 @@
 import asyncio
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from kvitt.doors.http_limits import Limits, network_of
 from kvitt.doors.http_server import Address, HttpDoor
@@ -33,10 +42,12 @@ class App:
         self.may_answer.set()
         self.trailers: list[tuple[bytes, bytes]] = []
         self.answer = b""
+        self.client: object = None
         self.gone = 0
 
     async def __call__(self, scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
         size, more = 0, True
+        self.client = scope["client"][0]
         while more:
             message = await receive()
             if message["type"] != "http.request":
@@ -248,6 +259,51 @@ def test_one_address_and_all_have_so_many_connections_and_get_them_back() -> Non
         until(lambda: status(heard(site.call(GET.replace(b"host", b"connection: close\r\nhost"), "127.0.0.3"))) == 200)
         theirs[0].close()
         until(lambda: status(heard(site.call(GET.replace(b"host", b"connection: close\r\nhost")))) == 200)
+
+
+def certificate(directory: Path) -> Path:
+    """A key and a certificate for the loopback address, in one file."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kvitt")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+    named = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    made = named.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    file = directory / "kvitt.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made)
+    return file
+
+
+def test_under_tls_those_who_never_greet_count_from_the_beginning_and_vanish(tmp_path: Path) -> None:
+    file = certificate(tmp_path)
+    context = ssl.create_default_context(cafile=str(file))
+    door = HttpDoor(Address("127.0.0.1", 0, 0, file), "test", Limits(connections=2, header_seconds=SHORT))
+    place = (str(urlsplit(door.url).hostname), int(urlsplit(door.url).port or 0))
+
+    def answered() -> bool:
+        try:
+            with (
+                socket.create_connection(place, timeout=PATIENCE_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=place[0]) as tls,
+            ):
+                tls.sendall(GET)
+                return tls.recv(65536).startswith(b"HTTP/1.1 200")
+        except (OSError, ssl.SSLError):
+            return False
+
+    try:
+        with door.serving(App()), ExitStack() as opened:
+            silent = [opened.enter_context(socket.create_connection(place, timeout=PATIENCE_SECONDS)) for _ in range(2)]
+            assert heard(socket.create_connection(place, timeout=PATIENCE_SECONDS)) == b""
+            assert [heard(each) for each in silent] == [b"", b""]
+            until(answered, what="nobody is let in again")
+    finally:
+        door.close()
+
+
+def test_who_calls_is_who_has_the_connection_whatever_a_header_says() -> None:
+    with serving(PATIENT) as site:
+        heard(site.call(GET.replace(b"host", b"connection: close\r\nx-forwarded-for: 192.0.2.1\r\nhost"), "127.0.0.9"))
+        assert site.app.client == "127.0.0.9"
 
 
 def test_a_network_of_one_caller_is_one_address() -> None:

@@ -1,4 +1,4 @@
-"""Receipts settle orders once and for good, in whatever order, number and shape they come (design §6, helved_stream §4.5)."""
+"""Receipts settle orders once and for good, in whatever order, number and shape they come (design §6, helved §4.5)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

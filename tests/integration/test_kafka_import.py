@@ -1,4 +1,4 @@
-"""Taking over from another hub: what it left in the state topics becomes the accepted state, or nothing does (helved_stream §1.2)."""
+"""Taking over from another hub: what it left in the state topics becomes the accepted state, or nothing does (helved §1.2)."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Callers in several processes at once: one effect, one winner, no deadlock (payout_manager §4.6)."""
+"""Callers in several processes at once: one effect, one winner, no deadlock (payouts §4.6)."""
 
 from collections.abc import Iterator
 from random import Random

@@ -1,4 +1,4 @@
-"""A minute of a real ledger runs as it did: all holds at once, then all commits, then all rollbacks (payout_manager §8)."""
+"""A minute of a real ledger runs as it did: all holds at once, then all commits, then all rollbacks (payouts §8)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -135,7 +135,7 @@ def test_an_equal_line_under_a_new_id_is_held_until_two_people_release_it(bench:
     bench.pay("A", 100)
     assert bench.send_all() == []
     [held] = bench.operate.orders([OrderState.READY], held_only=True)
-    assert [reason.kind for reason in held.held_for] == [HoldKind.EQUAL_LINE]
+    assert [reason.kind for reason in held.held_for] == [HoldKind.PAID_TWICE]
     for alone in (KARI, Operator("kari", "a test", "kari"), Operator("kari", "a test", "\u200bKаri ")):
         with pytest.raises(NeedsSecondPerson):
             bench.operate.release(held.order_id, alone)

@@ -18,7 +18,9 @@ from kvitt.app import Hub, operations
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
+from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.loop import run_loop
+from kvitt.ops.roles import Condition
 from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
@@ -200,6 +202,27 @@ def test_a_role_tells_what_changes_and_not_each_round(lines: Lines) -> None:
         ("warning", "role starts anew", "ConnectionRefusedError"),
         ("info", "role works again", None),
     ]
+
+
+def test_a_process_that_stands_by_says_so_once_and_that_it_took_over(lines: Lines, database: str) -> None:
+    owner, hub = LeaseKeeper(database, seconds=600.0), Hub(database, SETTINGS, ("relay",))
+    rounds: set[datetime] = set()
+
+    def relay() -> Condition:
+        (state,) = hub.board.states()
+        rounds.add(state.stepped_at)
+        return state.condition
+
+    with connect(database) as connection:
+        assert owner.take(connection, "relay")
+    hub.start()
+    try:
+        until(lambda: relay() is Condition.STANDS_BY and len(rounds) > 4, what="nobody tried for the lease again")
+        owner.close()
+        until(lambda: relay() is Condition.WORKS, what="nobody took over")
+        until(lambda: [line["event"] for line in lines() if "role" in line] == ["role stands by", "role takes over"])
+    finally:
+        hub.stop()
 
 
 def _unanswered(connection: psycopg.Connection[tuple[object, ...]]) -> object:

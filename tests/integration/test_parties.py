@@ -1,4 +1,4 @@
-"""The local directory and PartyManagement behind one port: the same payouts, the same texts (payout_manager §2.2, §3)."""
+"""The local directory and PartyManagement behind one port: the same payouts, the same texts (payouts §2.2, §3)."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

@@ -54,6 +54,15 @@ def test_every_command_shows_help_with_an_example() -> None:
         assert "Examples:" in done.stdout, name
 
 
+def test_who_asked_for_a_payout_stands_with_it(shop: str) -> None:
+    for payout_id, by, stands in (("cli-by", ("--by", " kari\u200b "), "kari"), ("cli-nobody", (), "unnamed")):
+        payout(shop, *NEW, "--amount", "10000", "--id", payout_id, *by)
+        (act,) = map(json.loads, kvitt(shop, "audit", "list", "--payout", payout_id, "--json").splitlines())
+        assert (act["act"], act["by"], act["door"]) == ("payout created", stands, "cli")
+        payout(shop, "cancel", payout_id, "--details", "not wanted", *BY)
+    assert "by must name a person" in payout(shop, *NEW, "--amount", "10000", "--by", "k", fails=2)
+
+
 def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     before = payout(shop, "list")
     shown = payout(shop, *NEW, "--amount", "250000", "--id", "cli-1", "--dry-run")
@@ -80,6 +89,14 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     assert "is cancelled: sent back" in page
     assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost")
     assert check(shop).differences == ()
+
+
+def test_a_payout_shown_as_json_tells_its_events_and_who_acted(shop: str) -> None:
+    payout(shop, *NEW, "--id", "cli-acts", "--amount", "100000")
+    payout(shop, "confirm", "cli-acts", *BY)
+    found = json.loads(payout(shop, "show", "cli-acts", "--json"))
+    assert (found["payout_id"], [each["status"] for each in found["events"]]) == ("cli-acts", ["unpaid", "confirmed"])
+    assert ("payout confirm", "kari", "ola") in [(each["act"], each["by"], each["approved_by"]) for each in found["acts"]]
 
 
 def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:

@@ -1,4 +1,4 @@
-"""Payouts in our own ledger: what each method does, refuses and tells, step by step as the contract has it (payout_manager §2)."""
+"""Payouts in our own ledger: what each method does, refuses and tells, step by step as the contract has it (payouts §2)."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""Payout events on a real Kafka: the topic, the key, and the bytes that existing readers know (payout_manager §5)."""
+"""Payout events on a real Kafka: the topic, the key, and the bytes that existing readers know (payouts §5)."""
 
 from pathlib import Path
 from typing import Any

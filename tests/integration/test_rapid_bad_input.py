@@ -51,7 +51,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "path"), WRONG)
 def test_an_invalid_need_is_answered_with_the_field_and_the_next_one_goes_on(rapid: Rapid, changes: dict[str, Any], path: str) -> None:
-    """Q3, Q10, Q11: silence, crash loops and zeroes of old."""
+    """Neither silence, nor a loop, nor a zero in place of what can not be read (rapid §1.4)."""
     assert rapid.ask(need(**changes), other_case(1)) == [Outcome.ANSWERED, Outcome.DERIVED]
     (_, first), *_ = rapid.told()
     solution = first["@løsning"]["Utbetaling"]
@@ -93,7 +93,7 @@ def test_both_needs_in_one_message_are_refused_under_both_names(rapid: Rapid) ->
 
 
 def test_a_need_that_is_named_among_others_is_answered_to_the_end(rapid: Rapid) -> None:
-    """Q10: its receipt used to stop the consumer."""
+    """Its receipt is told on the one need that is ours, and stops nothing."""
     rapid.ask(need(**{"@behov": ["Noe", "Utbetaling"]}))
     rapid.finish()
     assert rapid.heard()[-1] == "AKSEPTERT"
@@ -165,7 +165,7 @@ def test_silence_to_invalid_needs_can_be_had_back(database: str) -> None:
 
 
 def test_receipts_that_nobody_understands_are_told_and_stop_nothing(rapid: Rapid) -> None:
-    """Q13: they used to be acknowledged and gone."""
+    """They are kept, not acknowledged and gone (rapid §3.3)."""
     rapid.ask(need())
     (receipt,) = rapid.exchange()
     rapid.told()

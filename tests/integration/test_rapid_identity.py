@@ -1,4 +1,4 @@
-"""Who asks again hears the same again, and nothing is sent twice: repeats, resends and queues of needs (spenn §2.3, §10)."""
+"""Who asks again hears the same again, and nothing is sent twice: repeats, resends and queues of needs (rapid §2.3)."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ def orders(rapid: Rapid) -> int:
 
 @pytest.mark.parametrize("steps", ["", "put", "put receipt"])
 def test_the_same_need_again_hears_what_was_told_last_and_sends_nothing(rapid: Rapid, steps: str) -> None:
-    """Q5: a repeat while MOTTATT used to transmit twice, under two keys."""
+    """A repeat at any stage transmits nothing, under no other key (rapid §2.3)."""
     rapid.ask(need())
     if "put" in steps:
         rapid.put()
@@ -78,7 +78,7 @@ def test_another_content_under_the_same_identity_is_refused(rapid: Rapid, settle
 
 @pytest.mark.parametrize("severity", ["08", "12"])
 def test_after_no_for_good_the_need_comes_again_with_its_new_lines(rapid: Rapid, severity: str) -> None:
-    """Q8: the new need is what is stored, sent and answered."""
+    """The new need is what is stored, sent and answered."""
     rapid.ask(need())
     (receipt,) = rapid.exchange()
     rapid.settle([receipt_with(receipt, severity, "nei")])
@@ -95,7 +95,7 @@ def test_after_no_for_good_the_need_comes_again_with_its_new_lines(rapid: Rapid,
 
 
 def test_a_late_receipt_of_an_earlier_transmission_changes_nothing(rapid: Rapid) -> None:
-    """Q6: it used to overwrite the newer status."""
+    """The newer status stays (rapid §2.6)."""
     rapid.ask(need())
     (first,) = rapid.exchange()
     rapid.settle([receipt_with(first, "08", "nei")])
@@ -148,7 +148,7 @@ def test_one_payment_may_have_an_employers_and_a_persons_order(rapid: Rapid) -> 
 
 
 def test_two_persons_under_one_identity_are_each_answered_for_themselves(rapid: Rapid) -> None:
-    """Q7: one receipt used to move both, and nobody was answered."""
+    """A receipt moves the one whose order it names (rapid §2.3)."""
     other = need(fødselsnummer="11111111111", linjer=[line(delytelseId=2, sats=77)])
     rapid.ask(need(), other)
     rapid.finish()

@@ -40,7 +40,7 @@ class Broker:
 
 
 def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapid: Rapid) -> None:
-    """Q2, Q4: FEIL was told of what was sent later all the same."""
+    """FEIL told of what is sent later all the same would make its sender ask again."""
     rapid.ask(need())
     rapid.told()
     rapid.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")

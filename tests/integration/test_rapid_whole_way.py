@@ -1,4 +1,4 @@
-"""The rapid with everything running: needs on the embedded log are answered on it, and no record stops the next one (spenn §1-§3)."""
+"""The rapid with everything running: needs on the embedded log are answered on it, and no record stops the next one (rapid §1-§3)."""
 
 import json
 from collections import Counter
@@ -80,7 +80,7 @@ def with_member(number: int, member: str) -> bytes:
 
 @pytest.mark.parametrize(("number", "member"), [*enumerate(member for _, member in KEPT)], ids=[name for name, _ in KEPT])
 def test_what_can_not_be_read_is_kept_and_the_need_behind_it_goes_on(way: Way, number: int, member: str) -> None:
-    """Q10: such a record used to be read for ever, and nothing behind it."""
+    """Such a record holds up nothing behind it, and is not read for ever."""
     kept, behind, body = f"SAK{200 + number}", f"SAK{300 + number}", with_member(200 + number, member)
     send(way, body, other_case(300 + number))
     until(lambda: "AKSEPTERT" in words(way, behind), what="the need behind it was not answered")
@@ -95,7 +95,7 @@ def test_what_is_odd_around_a_need_keeps_nobody_from_the_answer(way: Way, number
 
 
 def test_many_needs_with_their_repeats_and_followers_are_each_paid_once(way: Way) -> None:
-    """Q5, with intake, sender and receiver at work at once: a repeat meets its need at any stage of its way."""
+    """With intake, sender and receiver at work at once: a repeat meets its need at any stage of its way."""
     numbers = range(400, 420)
     for _ in range(3):
         for number in numbers:

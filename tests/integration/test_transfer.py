@@ -1,19 +1,23 @@
 """A transfer by two people: it moves money once under its name, stands in the audit chain, and a dry run leaves nothing."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import psycopg
 import pytest
 
+from commit_proxy import Cut, proxied
 from kvitt.app.clock import utc_now
-from kvitt.errors import NeedsSecondPerson, PlanRefused
+from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
 from kvitt.hub.acts import Acts, Wanted
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.ledger.transfer import Transfer, transfer
+from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
 from kvitt.hub.operate import Operator
+from kvitt.store import commits
 from kvitt.store.database import connect
 
 TWO = Operator("kari", "the acquirer's file", "ola")
@@ -41,7 +45,13 @@ def test_money_moves_and_both_names_stand_with_it(database: str, connection: psy
     assert own(connection) == [-100, 100, 0]
     (act,) = Acts(connection).listed(Wanted(person="ola"), 10)
     assert (act.act, act.subject, act.by, act.reason) == ("ledger transfer", "sales-1", "kari", "the acquirer's file")
-    assert {step.by for step in Acts(connection).listed(Wanted(plan_id="sales-1"), 10)} == {"kari"}
+    about = Acts(connection).listed(Wanted(plan_id="sales-1"), 10)
+    assert [(act.act, act.by, act.approved_by) for act in about] == [
+        ("ledger transfer", "kari", "ola"),
+        ("plan commit", "kari", None),
+        ("plan hold", "kari", None),
+    ]
+    assert Acts(connection).listed(Wanted(payout_id="sales-1"), 10) == [], "a payout of that name would be something else"
     assert check(database).clean
 
 
@@ -53,6 +63,62 @@ def test_the_same_transfer_again_moves_nothing(connection: psycopg.Connection[tu
     with pytest.raises(PlanRefused):
         transfer(connection, utc_now, wanted(200), TWO)
     assert own(connection) == [-100, 100, 0]
+
+
+def test_many_who_do_the_same_at_once_move_the_money_once(database: str, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    together = Barrier(6)
+
+    def one(plan: str) -> Transferred:
+        with connect(database) as own_connection:
+            together.wait()
+            return transfer(own_connection, utc_now, wanted(plan=plan), TWO)
+
+    with ThreadPoolExecutor(6) as threads:
+        # The first time the plan is not there, the second time all repeat what is done, and then each has its own.
+        for plans, moved in ((["sales-1"] * 6, 1), (["sales-1"] * 6, 0), ([f"own-{each}" for each in range(6)], 6)):
+            done = list(threads.map(one, plans))
+            assert sum(each.changed for each in done) == moved
+            steps = [after.totals.own - before.totals.own for each in done for before, after in zip(each.before, each.after, strict=True)]
+            assert sorted(set(steps)) == ([-100, 100] if moved == 6 else [-100, 0, 100] if moved else [0])
+    assert own(connection) == [-700, 700, 0]
+    assert check(database).clean
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_a_transfer_whose_commit_was_cut_off_is_told_as_it_is(
+    database: str, connection: psycopg.Connection[tuple[object, ...]], cut: Cut
+) -> None:
+    with proxied(database) as (proxy, conninfo), connect(conninfo) as behind:
+        proxy.cut(cut)
+        if cut is Cut.AFTER:
+            assert transfer(behind, utc_now, wanted(), TWO).changed
+        else:
+            with pytest.raises(psycopg.OperationalError):
+                transfer(behind, utc_now, wanted(), TWO)
+        assert proxy.cuts == 1
+    assert own(connection) == ([-100, 100, 0] if cut is Cut.AFTER else [0, 0, 0])
+
+
+def test_a_transfer_of_which_nothing_can_be_found_out_names_its_plan(
+    database: str, connection: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "LOOK_SECONDS", 0.1)
+    with proxied(database) as (proxy, conninfo), connect(conninfo) as behind:
+        proxy.cut(Cut.AFTER, shut=True)
+        with pytest.raises(ResultUnknown) as unknown:
+            transfer(behind, utc_now, wanted(), TWO)
+    assert (unknown.value.kind, unknown.value.identity) == ("plan", "sales-1")
+    assert not transfer(connection, utc_now, wanted(), TWO).changed
+
+
+def test_an_account_that_somebody_else_has_locked_is_told_and_nothing_moves(
+    database: str, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    with connect(database) as stranger, stranger.transaction(), connect(database, lock_timeout_ms=10) as hurried:
+        stranger.execute("SELECT FROM ledger.accounts WHERE account_id = 2 FOR UPDATE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            transfer(hurried, utc_now, wanted(), TWO)
+    assert own(connection) == [0, 0, 0]
 
 
 def test_a_dry_run_shows_what_would_be_and_leaves_nothing(connection: psycopg.Connection[tuple[object, ...]]) -> None:

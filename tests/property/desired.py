@@ -1,4 +1,4 @@
-"""What shall be paid, said once more from the contract alone: a model that shares nothing with the rules (helved_stream §2.3, §2.5, §3.3).
+"""What shall be paid, said once more from the contract alone: a model that shares nothing with the rules (helved §2.3, §2.5, §3.3).
 
 A payment is what is paid on each of its days. No lines, no chains, no periods that are joined: those are the hub's business.
 """

@@ -1,6 +1,6 @@
 """Whatever the history of corrections: after every accepted order the rail pays, day by day, what the last message wants.
 
-The rail here is the chain rule of helved_stream §0.5 and nothing else: a new line overwrites its chain from its first day on, without
+The rail here is the chain rule of helved §0.5 and nothing else: a new line overwrites its chain from its first day on, without
 end; a cessation cuts it from its date, and must be the chain's last line as that was sent.
 """
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/deploy.md").read_text("utf-8")
 EXAMPLE = ROOT / "examples/kvitt.toml"
 ACLS = (ROOT / "examples/deploy/kafka-acls.sh").read_text("utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/decisions").glob("*.md"))]
 
 
 @pytest.mark.parametrize("topic", ALL_TOPICS)

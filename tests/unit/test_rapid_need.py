@@ -1,4 +1,4 @@
-"""Which records of the rapid are needs for us, what they ask, and everything that can be wrong with them (spenn §1.4, §2.1, §2.2)."""
+"""Which records of the rapid are needs for us, what they ask, and everything that can be wrong with them (rapid §1.4, §2.1, §2.2)."""
 
 import json
 from collections.abc import Callable

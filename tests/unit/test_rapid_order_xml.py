@@ -1,4 +1,4 @@
-"""A need's order as XML, to the byte, and what the rail emulator makes of it (spenn §3.1)."""
+"""A need's order as XML, to the byte, and what the rail emulator makes of it (rapid §3.1)."""
 
 import re
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""How a need is answered: all of it, to the byte, with what the rapid keeps brought up to date (spenn §1.1, §1.2, §2.3)."""
+"""How a need is answered: all of it, to the byte, with what the rapid keeps brought up to date (rapid §1.1, §1.2, §2.3)."""
 
 import json
 from datetime import datetime

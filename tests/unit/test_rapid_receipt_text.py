@@ -1,4 +1,4 @@
-"""In which form a receipt is passed on, for every form that has been seen (spenn §3.3 step 1)."""
+"""In which form a receipt is passed on, for every form that has been seen (rapid §3.3 step 1)."""
 
 import pytest
 from hypothesis import given

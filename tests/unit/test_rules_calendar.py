@@ -1,4 +1,4 @@
-"""Days of the rules: holidays, what follows what, and the joining of neighbours (helved_stream §2.11, iverksetting_rest §3.4)."""
+"""Days of the rules: holidays, what follows what, and the joining of neighbours (helved §2.11, iverksetting §3.4)."""
 
 from datetime import date
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""The catalogue against spot checks of every table of the contract (helved_stream §2.4–§2.6)."""
+"""The catalogue against spot checks of every table of the contract (helved §2.4–§2.6)."""
 
 import pytest
 

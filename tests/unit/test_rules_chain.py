@@ -1,6 +1,6 @@
 """The fewest lines that correct a payment: the contracts' own examples, as chain changes and as whole orders.
 
-M1–M20 are the table of iverksetting_rest §3.6, J1–J11 the worked examples of helved_stream §3.5, D1 its cessation
+M1–M20 are the table of iverksetting §3.6, J1–J11 the worked examples of helved §3.5, D1 its cessation
 of several periods.
 """
 

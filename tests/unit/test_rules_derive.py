@@ -1,4 +1,4 @@
-"""From claims to orders: what differs, what is locked, one order per area, what is omitted ceases (helved_stream §3.4, design §7, §12)."""
+"""From claims to orders: what differs, what is locked, one order per area, what is omitted ceases (helved §3.4, design §7, §12)."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -9,14 +9,16 @@ from msgspec.structs import replace
 from kvitt.rules import refusals
 from kvitt.rules.catalogue import BENEFITS, UMBRELLA_AREA
 from kvitt.rules.claims import Claim, Claims, Decision, PaymentClaim
-from kvitt.rules.derive import NEW_CASE, CaseState, derive
-from kvitt.rules.duplicates import duplicate_lines
+from kvitt.rules.derive import NEW_CASE, AtRail, CaseState, derive
+from kvitt.rules.holding import reasons_to_hold
+from kvitt.rules.holds import HoldKind
 from kvitt.rules.values import Action, HoldBack, Order, PaymentId, Period, RateType, Refusal, Scheme
 from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
 
 THIRD_PAYMENT = PaymentId("99999999-aaaa-4bbb-8ccc-dddddddddddd")
 LATER = replace(DECISION, decision_id="BEH-2", key="key-2", caseworker="Z900003", approver="Z900004", decided_at="2026-07-15T10:00")
 WHOLE = replace(LATER, whole_case=True)
+TS = replace(LATER, scheme=Scheme.TILLEGGSSTONADER)
 FORTNIGHT = june(1, 12, 640)
 
 
@@ -230,20 +232,42 @@ def test_a_dry_run_makes_the_orders_that_would_be_sent() -> None:
     [
         pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT), True, id="the same under another id"),
         pytest.param(paying(june(1, 12, 641), of=OTHER_PAYMENT), False, id="another amount"),
-        pytest.param(paying(june(1, 11, 640), of=OTHER_PAYMENT), False, id="another end"),
+        pytest.param(paying(june(1, 11, 640), of=OTHER_PAYMENT), True, id="another end"),
+        pytest.param(paying(june(12, 19, 640), of=OTHER_PAYMENT), True, id="one day"),
+        pytest.param(paying(june(13, 19, 640), of=OTHER_PAYMENT), False, id="the days after"),
         pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT, benefit="TILSYN_BARN_ETTERLATTE"), False, id="another benefit"),
         pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT, rate=RateType.MONTH), False, id="another rate type"),
         pytest.param(paying(FORTNIGHT, june(15, 19, 1)), False, id="the payment itself"),
     ],
 )
-def test_a_line_that_another_payment_already_pays_is_seen(claim: PaymentClaim, held: bool) -> None:
-    (order,) = orders_of(ONE_PAID, claim)
-    assert duplicate_lines(order, ONE_PAID) == (tuple(line.line_id for line in order.lines) if held else ())
+def test_an_order_that_pays_again_what_another_payment_pays_is_held(claim: PaymentClaim, held: bool) -> None:
+    (reasons,) = reasons_to_hold(orders_of(ONE_PAID, claim, by=TS), ONE_PAID)
+    assert [reason.kind for reason in reasons] == [HoldKind.PAID_TWICE] * held
 
 
-def test_a_line_that_has_ceased_is_no_duplicate() -> None:
-    (order,) = orders_of(CEASED, paying(FORTNIGHT, of=OTHER_PAYMENT))
-    assert duplicate_lines(order, CEASED) == ()
+def test_what_has_ceased_is_paid_by_nobody() -> None:
+    orders = orders_of(CEASED, paying(FORTNIGHT, of=OTHER_PAYMENT), by=TS)
+    assert reasons_to_hold(orders, CEASED) == ((),)
+
+
+def test_a_payment_that_moves_to_another_id_in_one_message_is_paid_once() -> None:
+    orders = orders_of(ONE_PAID, ceasing(), paying(FORTNIGHT, of=OTHER_PAYMENT), by=TS)
+    assert reasons_to_hold(orders, ONE_PAID) == ((),)
+
+
+def test_what_is_known_of_a_payment_without_periods_counts() -> None:
+    state = replace(ONE_PAID, payments={PAYMENT: replace(UNKNOWN, last_sent=FORTNIGHT)})
+    ((reason,),) = reasons_to_hold(orders_of(state, paying(june(12, 12, 640), of=OTHER_PAYMENT), by=TS), state)
+    assert reason.text == (f"TSTBASISP4-OP on 2026-06-12: 640 by payment {PAYMENT}, and 640 by payment {OTHER_PAYMENT}")
+
+
+@pytest.mark.parametrize(("continues", "held"), [(False, True), (True, False)])
+def test_a_chain_of_its_own_that_the_rail_may_have_counts_against_the_payment_itself(continues: bool, held: bool) -> None:
+    state = replace(ONE_PAID, at_rail=(AtRail(1, replace(UNKNOWN, periods=(june(15, 19, 100),)), continues),))
+    (reasons,) = reasons_to_hold(orders_of(state, paying(FORTNIGHT, june(15, 19, 100)), by=TS), state)
+    assert bool(reasons) is held
+    (reasons,) = reasons_to_hold(orders_of(state, paying(june(15, 19, 100), of=OTHER_PAYMENT), by=TS), state)
+    assert len(reasons) == 1
 
 
 @pytest.mark.parametrize(("lines", "refused"), [(5000, False), (5001, True)])

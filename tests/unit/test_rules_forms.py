@@ -1,4 +1,4 @@
-"""Each of the six forms as claims: grouping, ids, rates, defaults, guards, zero amounts, cessations (helved_stream §2.6, §3.2, §3.3)."""
+"""Each of the six forms as claims: grouping, ids, rates, defaults, guards, zero amounts, cessations (helved §2.6, §3.2, §3.3)."""
 
 from datetime import date
 from uuid import UUID

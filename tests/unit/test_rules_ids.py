@@ -1,4 +1,4 @@
-"""Ids are functions of content: the contract's vectors, and no two contents with one id (helved_stream §2.3, design §5)."""
+"""Ids are functions of content: the contract's vectors, and no two contents with one id (helved §2.3, design §5)."""
 
 from uuid import NAMESPACE_DNS, UUID, uuid5
 

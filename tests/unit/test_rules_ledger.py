@@ -71,7 +71,7 @@ amounts = st.integers(-(10**6), 10**6)
 
 @given(st.lists(st.tuples(st.integers(0, 3), amounts, st.sampled_from(["hold", "hold", "commit", "rollback"])), max_size=30))
 def test_totals_are_what_the_definition_says(steps: list[tuple[int, int, str]]) -> None:
-    """own, min and max kept step by step equal the sums of §4.3 over all plans."""
+    """own, min and max kept step by step equal the sums of payouts §4.3 over all plans."""
     totals, held, done, own = Totals(), dict.fromkeys(range(4), 0), set(), 0
     for plan, change, what in steps:
         if plan in done:

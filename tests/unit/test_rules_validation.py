@@ -1,4 +1,4 @@
-"""Every rule that refuses a payment: its code, its words, the page that explains it (helved_stream §2.9, iverksetting_rest §3.3)."""
+"""Every rule that refuses a payment: its code, its words, the page that explains it (helved §2.9, iverksetting §3.3)."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hostile bytes are refused before anything is made of them (payout_manager §7.2, §12)."""
+"""Hostile bytes are refused before anything is made of them (payouts §7.2, §12)."""
 
 import struct
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Thrift's bytes are those of the contract's examples, and values come back as they went (payout_manager §1.6, §4.2, §5)."""
+"""Thrift's bytes are those of the contract's examples, and values come back as they went (payouts §1.6, §4.2, §5)."""
 
 import pytest
 from thriftpy2.thrift import TException

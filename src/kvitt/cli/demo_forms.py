@@ -1,4 +1,4 @@
-"""The six input forms as their senders write them, for the demo's made-up cases (helved_stream §2.6)."""
+"""The six input forms as their senders write them, for the demo's made-up cases (helved §2.6)."""
 
 import json
 from collections.abc import Callable

@@ -87,6 +87,7 @@ SHOWN: Final = (
     Column("key", kind=Kind.HIDDEN),
     Column("state", show=_state),
     Column("decided_by_hand", kind=Kind.HIDDEN),
+    Column("rail_says", "the rail says"),
     Column("doubtful", kind=Kind.HIDDEN),
     Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
     _HELD_FOR,

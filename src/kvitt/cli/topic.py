@@ -1,14 +1,15 @@
 """`kvitt topic`: what stands in the embedded log."""
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kvitt.cli.arguments import Whole
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown
 from kvitt.errors import TopicNotFound
 
@@ -35,22 +36,23 @@ def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: b
 
     Control characters are shown as escapes, line breaks left out; --json has each record as it is.
     """
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt topic") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt topic") as connection:
         if name is None:
             _list_topics(connection, as_json=as_json)
             return
         ends = _ends(connection, name)
-        # Who follows ends it by Ctrl-C: nothing was broken off.
-        with suppress(KeyboardInterrupt) if follow else nullcontext():
-            if from_start:
-                positions = _print_from(connection, name, dict.fromkeys(ends, 0), as_json=as_json)
-            else:
-                _print_last(connection, name, last, as_json=as_json)
-                positions = ends
-            if follow:
-                _follow(connection, name, positions, as_json=as_json)
+        stop = threading.Event()
+        if follow:
+            # Who follows ends it by Ctrl-C: nothing is broken off, wherever that comes.
+            signal.signal(signal.SIGINT, lambda *_: stop.set())
+        if from_start:
+            positions = _print_from(connection, name, dict.fromkeys(ends, 0), stop, as_json=as_json)
+        else:
+            _print_last(connection, name, last, as_json=as_json)
+            positions = ends
+        if follow:
+            _follow(connection, name, positions, stop, as_json=as_json)
 
 
 def _list_topics(connection: "psycopg.Connection[Any]", *, as_json: bool) -> None:
@@ -76,10 +78,12 @@ def _print_last(connection: "psycopg.Connection[Any]", name: str, last: int, *, 
     _print_records([row[1:] for row in reversed(rows)], as_json=as_json)
 
 
-def _print_from(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], *, as_json: bool) -> dict[int, int]:
-    """Prints what stands from these positions on; gives where it goes on."""
+def _print_from(
+    connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool
+) -> dict[int, int]:
+    """Prints what stands from these positions on, until told to stop; gives where it goes on."""
     following = dict(positions)
-    while rows := list(_read(connection, name, following)):
+    while not stop.is_set() and (rows := list(_read(connection, name, following))):
         for row in rows:
             partition, position = row[:2]
             following[partition] = max(following[partition], position + 1)
@@ -94,12 +98,12 @@ def _read(connection: "psycopg.Connection[Any]", name: str, positions: dict[int,
     yield from connection.execute(load("cli").records_from, arguments, binary=True).fetchall()
 
 
-def _follow(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], *, as_json: bool) -> None:
+def _follow(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool) -> None:
     from kvitt.doors.embedded_log import CHANNEL
 
     connection.execute(f"LISTEN {CHANNEL}")
-    while True:
-        positions = _print_from(connection, name, positions, as_json=as_json)
+    while not stop.is_set():
+        positions = _print_from(connection, name, positions, stop, as_json=as_json)
         for _ in connection.notifies(timeout=_LOOK_SECONDS, stop_after=1):
             pass
 

@@ -10,13 +10,13 @@ from kvitt.cli.arguments import NUMBER, Whole
 from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
 from kvitt.cli.money import minor
 from kvitt.cli.order import operator_of
-from kvitt.cli.shell import example, located
+from kvitt.cli.shell import connected, example, located
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.ledger.transfer import Transferred
 
-_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 7 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
+_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 11 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
 
 
 class _Line(Struct, frozen=True):
@@ -85,11 +85,13 @@ def transfer(
     """Move an amount from one account to another, under the name PLAN: the same transfer again moves nothing."""
     from kvitt.app import database, utc_now
     from kvitt.hub.ledger import transfer as ledger
-    from kvitt.store.database import connect
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     wanted = ledger.Transfer(plan_id, source, target, amount, currency, description)
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
+    with (
+        database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        connected(conninfo, "kvitt transfer") as connection,
+    ):
         done = ledger.transfer(connection, utc_now, wanted, operator)
     lines = _lines(done, dry_run=dry_run)
     if as_json:

@@ -74,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.phase, self.held = Phase.IDLE, 0
         self._deadline, self._blocked_since = inf, 0.0
         self._messages = self._head_bytes = self._head_fed = self._head_count = 0
-        self._body_bytes = self._body_fed = self._discarded = 0
+        self._body_bytes = self._body_fed = self._declared = self._discarded = 0
         self._refusal = (HTTPStatus.BAD_REQUEST, "not HTTP/1.1")
         self._bodies: deque[int] = deque()
 
@@ -149,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._messages:
             self._deadline = self.loop.time() + self._limits.header_seconds
         self._messages += 1
-        self._head_bytes = self._head_fed = self._head_count = self._body_bytes = self._body_fed = 0
+        self._head_bytes = self._head_fed = self._head_count = self._body_bytes = self._body_fed = self._declared = 0
         self.phase = Phase.HEAD
 
     def on_url(self, url: bytes) -> None:
@@ -164,15 +164,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_count += 1
         if self._head_count > self._limits.headers or self._head_bytes > self._limits.header_bytes:
             raise self._refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
-        if self.phase is Phase.HEAD:
-            super().on_header(name, value)
+        if self.phase is not Phase.HEAD:
+            return
+        name = name.lower()
+        if name == b"content-length":
+            self._declared = int(value)
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole. The app refuses a body that it says is too long; then nobody waits for it."""
         super().on_headers_complete()
         self.phase, self._deadline = Phase.BODY, self.loop.time() + self._limits.body_seconds
         self._bodies.append(0)
-        if any(name == b"content-length" and int(value) > self._door.max_body for name, value in self.headers):
+        if self._declared > self._door.max_body:
             self.cycle.keep_alive = False
             self.cycle.transport = cast("asyncio.Transport", _Lingering(self))
 

@@ -143,6 +143,8 @@ def _config(app: Any, address: Address) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,
+        # Who calls is who has the connection: what a header says of that, anybody may write.
+        proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="off",
         ws="none",

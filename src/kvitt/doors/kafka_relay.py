@@ -141,7 +141,7 @@ def _delivered(places: list[tuple[int, int] | None], index: int, error: KafkaErr
 
 
 def _stamps(each: Untold, at_ms: int, now_ms: int) -> tuple[Header, ...]:
-    """The headers that every record has (helved_stream §1); they come last, because the last value of a header counts.
+    """The headers that every record has (helved §1); they come last, because the last value of a header counts.
 
     The time of the stream is the record's own: one relay tells in the order in which things were written.
     """

@@ -1,4 +1,4 @@
-"""The compacted state topics as they stand now, read from their beginning to their present end (helved_stream §1.2)."""
+"""The compacted state topics as they stand now, read from their beginning to their present end (helved §1.2)."""
 
 from collections.abc import Iterator
 

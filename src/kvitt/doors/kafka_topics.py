@@ -1,4 +1,4 @@
-"""The topics as the contract wants them: made where they are missing, checked where they are there (helved_stream §1)."""
+"""The topics as the contract wants them: made where they are missing, checked where they are there (helved §1)."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -45,7 +45,7 @@ class TopicTerms(Struct, frozen=True):
 
 
 def terms_of(topic: str) -> TopicTerms:
-    """The terms of a topic of the contract (helved_stream §1.1, §1.2). Payout events may be on the topic of the service before kvitt."""
+    """The terms of a topic of the contract (helved §1.1, §1.2). Payout events may be on the topic of the service before kvitt."""
     if topic in EXTERNAL_INPUTS.values() or topic in (RAPID, PAYOUT_EVENTS):
         return TopicTerms(topic, Cleanup.OWNERS)
     return TopicTerms(topic, Cleanup.COMPACT if topic in (PAYMENTS, CASES) else Cleanup.COMPACT_AND_DELETE)

@@ -14,7 +14,7 @@ from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
-from kvitt.rules.derive import CaseState
+from kvitt.rules.derive import AtRail, CaseState
 from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.store.queries import load
@@ -50,6 +50,7 @@ class Case:
         self.elsewhere: frozenset[PaymentId] = frozenset()
         self.standings: dict[Identity, Standing] = {}
         self.forwarded: list[ForwardedLine] = []
+        self.at_rail: list[AtRail] = []
         self.changed = False
         self.deferred = False
         """Something came before for this case, when somebody else held it, and is not handled yet."""
@@ -84,7 +85,14 @@ class Case:
         """The case as the rules see it."""
         unknown = tuple(PaymentId(each) for each in self.unknown if each != ALL)
         return CaseState(
-            self.payments, self.person, frozenset(self.areas), self.orders_made, self.elsewhere, unknown, left_out=ALL in self.unknown
+            self.payments,
+            self.person,
+            frozenset(self.areas),
+            self.orders_made,
+            self.elsewhere,
+            unknown,
+            left_out=ALL in self.unknown,
+            at_rail=tuple(self.at_rail),
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -190,15 +198,22 @@ def _locked(cursor: psycopg.Cursor[Any], statement: str, named: Sequence[Sequenc
 
 
 def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
-    """Loads the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before."""
+    """Loads the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before.
+
+    With them, what of their orders the rail may have though it counts as rejected.
+    """
     by_number = {case.case_no: case for case in cases}
     for case in cases:
         case.payments.clear()
         case.listed.clear()
+        case.at_rail.clear()
     named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
     rows = cursor.execute(_SQL.current_payments, named, binary=True).fetchall()
-    for case_no, listed, document in sorted(rows, key=_PLACE_IN_LIST):
-        by_number[case_no].accepted(document, listed)
+    for case_no, listed, document, number, continues in sorted(rows, key=_PLACE_IN_LIST):
+        if number is None:
+            by_number[case_no].accepted(document, listed)
+        else:
+            by_number[case_no].at_rail.append(AtRail(number, payment.decode_stored(document), continues))
 
 
 def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:

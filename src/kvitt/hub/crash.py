@@ -17,8 +17,6 @@ PLACES = (
     "send.after_sent_commit",
     "settle.before_commit",
     "settle.after_commit",
-    "resolve.before_commit",
-    "resolve.after_commit",
     "receive.after_acknowledge",
     "relay.before_commit",
     "relay.after_commit",

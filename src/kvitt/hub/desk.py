@@ -109,9 +109,10 @@ class Desk:
             order_xml.validate(xml)
         teller = Teller(self._facts, message, self._now)
         value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))
-        for order, xml in zip(orders, documents, strict=True):
+        held = reasons_to_hold(orders, case.state())
+        for order, xml, reasons in zip(orders, documents, held, strict=True):
             own_key = teller.own_key(orders, order)
-            self._store(case, message, order, xml, own_key)
+            self._store(case, message, order, xml, held_for=joined(reasons), own_key=own_key)
             teller.order(order, xml, case, own_key)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
         case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)
@@ -119,7 +120,7 @@ class Desk:
         case.open_orders += len(orders)
         return MessageState.DERIVED
 
-    def _store(self, case: Case, message: Taken, order: Order, xml: bytes, own_key: bytes | None) -> None:
+    def _store(self, case: Case, message: Taken, order: Order, xml: bytes, *, held_for: str, own_key: bytes | None) -> None:
         facts, order_id = self._facts, order.order_id
         keys = lines_digest(order_xml.line_keys(order))
         facts.orders.append(
@@ -135,7 +136,7 @@ class Desk:
                 keys,
                 order.first,
                 self._now,
-                joined(reasons_to_hold(order, case.state())),
+                held_for,
                 told_under=own_key,
             )
         )

@@ -26,7 +26,7 @@ _UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OLD_LINE_CHARACTERS = 30
 _NAME_CHARACTERS = 8
-"""What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved_stream §4.8, §5.1)."""
+"""What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved §4.8, §5.1)."""
 
 
 class Oddity(StrEnum):
@@ -224,7 +224,7 @@ class _Order:
 
 
 def _normal(payment: Payment) -> Payment:
-    """With what old data lacks: the last line as it was sent (the last period then, helved_stream §2.7), sorted periods, and short names.
+    """With what old data lacks: the last line as it was sent (the last period then, helved §2.7), sorted periods, and short names.
 
     When a later message leaves the payment out, its cessation is built from nothing but this.
     """

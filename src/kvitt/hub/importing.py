@@ -1,4 +1,4 @@
-"""Importing: fills an empty kvitt with what another hub left in the state topics, all of it or nothing (helved_stream §1.2, §2.7).
+"""Importing: fills an empty kvitt with what another hub left in the state topics, all of it or nothing (helved §1.2, §2.7).
 
 The payments become version 0, made by order 0 of their case, which is not ours; our own orders begin at 1, and chain on from the last
 lines that the rail knows.

@@ -217,14 +217,14 @@ class Operate:
             raise ReceiptNotFound(f"no receipt has the number {receipt_no}")
         return bytes(row[0])
 
-    def release(self, order_id: str, operator: Operator) -> None:
-        """Lifts what may be lifted by hand of a held order; the order is sent once nothing holds it.
+    def release(self, order_id: str, operator: Operator) -> tuple[HoldReason, ...]:
+        """Lifts what may be lifted by hand of a held order, and gives what holds it still; it is sent once nothing does.
 
         Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """
         operator.need_second_person()
         arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
-        self._move(_SQL.release_order, arguments, order_id, "release", operator)
+        return separated(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
@@ -236,12 +236,14 @@ class Operate:
 
     def _move(
         self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
-    ) -> None:
+    ) -> Sequence[Any]:
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             self._find(cursor, order_id)
-            if cursor.execute(statement, arguments).fetchone() is None:
-                raise NotInThatState(f"order {order_id} can not be moved by {what} from the state that it is in")
+            moved: Sequence[Any] | None = cursor.execute(statement, arguments).fetchone()
+            if moved is None:
+                raise NotInThatState(_not_moved(cursor, order_id, what))
             note(cursor, self._clock(), what, operator, order_id)
+            return moved
 
     def _find(self, cursor: psycopg.Cursor[Any], order_id: str) -> tuple[Scheme, str, int, bytes]:
         row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
@@ -330,6 +332,18 @@ class Operate:
                 else "only a receipt of the rail that says otherwise opens it again"
             )
             raise NotInThatState(f"order {order_id} is {state} already: {then}")
+
+
+def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
+    """Why an order can not be released or sent again, and what can be done."""
+    row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
+    assert row is not None, "orders are never deleted"
+    state, held_for = row[4], separated(row[5])
+    if what == "resend":
+        return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
+    if state == OrderState.READY and held_for:
+        return f"what holds order {order_id} can not be released: {'; '.join(reason.text for reason in held_for)} (see `kvitt order list`)"
+    return f"order {order_id} is {state}, and nothing holds it that could be released"
 
 
 def _word(scheme: Scheme, xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:

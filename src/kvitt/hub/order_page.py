@@ -86,7 +86,7 @@ class ActShown(Struct, frozen=True):
 class OrderShown(Struct, frozen=True):
     """Everything about one order. `doubtful`: it was in doubt once, so a copy may be at the rail whatever its state.
 
-    `decided_by_hand`: how it ended is the word of an operator, and not of the rail.
+    `decided_by_hand`: how it ended is the word of an operator, and not of the rail. `rail_says`: what a receipt says against that.
     """
 
     order_id: str
@@ -103,6 +103,7 @@ class OrderShown(Struct, frozen=True):
     first: bool
     held_for: tuple[HoldReason, ...]
     decided_by_hand: bool
+    rail_says: str | None
     doubtful: bool
     resends: int
     made_at: datetime

@@ -126,13 +126,13 @@ def unaddressed(incoming: Incoming) -> Unaddressed | None:
 
 
 def unreadable(topic: str) -> Refusal:
-    """What the sender of an undecodable message is told, to the letter (helved_stream §3.8)."""
+    """What the sender of an undecodable message is told, to the letter (helved §3.8)."""
     text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.named_input(topic)}"
     return Refusal(400, text, BASE)
 
 
 def failure(incoming: Incoming, error: Exception) -> Refusal:
-    """What the sender is told when kvitt itself failed on its message (helved_stream §3.8)."""
+    """What the sender is told when kvitt itself failed on its message (helved §3.8)."""
     said = " ".join(str(error).split())[:_REASON_CHARACTERS]
     where = f"(partition={incoming.partition}, offset={incoming.position})"
     return Refusal(500, f"Feil ved prosessering av melding fra {incoming.source} {where}: {type(error).__name__}: {said}", BASE)
@@ -187,7 +187,7 @@ def _look_at_need(incoming: Incoming) -> "Reading | Aside":
 
 
 def _read_need(incoming: Incoming) -> "Reading | Aside":
-    """A need of ours; everything else on the rapid is for others, but what was to be one and is no JSON is kept (spenn §1.4, §2.1)."""
+    """A need of ours; everything else on the rapid is for others, but what was to be one and is no JSON is kept (rapid §1.4, §2.1)."""
     assert incoming.body is not None, "tombstones are set aside before"
     try:
         found = need.read(incoming.body, incoming.edition)

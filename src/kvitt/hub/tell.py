@@ -1,4 +1,4 @@
-"""What is told about one message: the records of the outbox with their keys, headers and event ids (helved_stream §1, §3.6)."""
+"""What is told about one message: the records of the outbox with their keys, headers and event ids (helved §1, §3.6)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ class Teller:
 
 
 def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime, *, by: str) -> None:
-    """The ids of a case's living payments, under the case's own key (helved_stream §1.2); `by` names what was settled, and how often."""
+    """The ids of a case's living payments, under the case's own key (helved §1.2); `by` names what was settled, and how often."""
     key = cases.encode_key(CaseId(case.case_id), case.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])
     event = named_uuid(_EVENTS, f"{case.scheme}\0{case.case_id}\0list\0{message_no}\0{','.join(payment_ids)}\0{by}")

@@ -126,7 +126,7 @@ def worse(one: Answer, other: Answer) -> Answer:
 
 
 class StatusVoice:
-    """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved_stream §1, §3.6)."""
+    """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved §1, §3.6)."""
 
     def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
         self._teller = Teller(facts, address, now)

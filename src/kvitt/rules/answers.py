@@ -1,4 +1,4 @@
-"""What a sender is told: status, details per order line, error (helved_stream §2.8)."""
+"""What a sender is told: status, details per order line, error (helved §2.8)."""
 
 from collections.abc import Sequence
 from datetime import date

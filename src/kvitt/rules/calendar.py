@@ -1,4 +1,4 @@
-"""The calendar of the rules: Oslo dates, days that follow each other for a rate, holidays (helved_stream §2.11)."""
+"""The calendar of the rules: Oslo dates, days that follow each other for a rate, holidays (helved §2.11)."""
 
 from datetime import date, timedelta
 from functools import cache

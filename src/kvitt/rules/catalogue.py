@@ -1,4 +1,4 @@
-"""The catalogue of schemes, areas and class codes, read once from the data files beside it (helved_stream §2.4–§2.6)."""
+"""The catalogue of schemes, areas and class codes, read once from the data files beside it (helved §2.4–§2.6)."""
 
 import csv
 import tomllib
@@ -6,13 +6,15 @@ from importlib import resources
 
 from msgspec import Struct
 
+from kvitt.rules.duplicates import PaidTwice
 from kvitt.rules.values import Area, Benefit, RateType, Scheme
 
 
 class SchemeTerms(Struct, frozen=True):
     """What is the same for all cases of a scheme. `whole_case`: a message holds the whole case, so what it omits ceases.
 
-    `sender_chooses_ids`: payment ids come with the message, so one of another case is a mistake; derived ones may collide.
+    `sender_chooses_ids`: payment ids come with the message, so one of another case is a mistake; derived ones may collide. `paid_twice`:
+    what of one class code on one day holds an order.
     """
 
     default_caseworker: str
@@ -20,6 +22,7 @@ class SchemeTerms(Struct, frozen=True):
     frequency: str
     whole_case: bool
     sender_chooses_ids: bool
+    paid_twice: PaidTwice
 
 
 class AreaTerms(Struct, frozen=True):
@@ -34,7 +37,7 @@ _TOML = tomllib.loads((_DATA / "schemes.toml").read_text("utf-8"))
 
 UMBRELLA_AREA = Area("TILLST")
 RAIL_RATE = {RateType.DAY: "DAG7", RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}
-SCHEMES = {Scheme(name): SchemeTerms(**terms) for name, terms in _TOML["schemes"].items()}
+SCHEMES = {Scheme(name): SchemeTerms(**{**terms, "paid_twice": PaidTwice(terms["paid_twice"])}) for name, terms in _TOML["schemes"].items()}
 AREAS = {Area(code): AreaTerms(Scheme(terms["scheme"]), terms["name"]) for code, terms in _TOML["areas"].items()}
 AREA_OF_NAME = {terms.name: area for area, terms in AREAS.items()}
 

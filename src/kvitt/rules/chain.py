@@ -1,4 +1,4 @@
-"""Micro-chaining: the fewest lines that turn a payment's chain at the rail into what is wanted (helved_stream §3.5).
+"""Micro-chaining: the fewest lines that turn a payment's chain at the rail into what is wanted (helved §3.5).
 
 The rail's rule: on each day of a chain one line is valid; a new line overwrites the chain from its first day on, without
 end; a cessation cuts it from its date. So everything after the first difference is sent again, and days that shall stop
@@ -14,7 +14,7 @@ from kvitt.rules.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.rules.values import Period
 
 ORDER_BEGINS = date(2000, 1, 1)
-"""The day from which every order says that it holds (`datoOppdragGjelderFom`): no chain has a day before it (helved_stream §5.1)."""
+"""The day from which every order says that it holds (`datoOppdragGjelderFom`): no chain has a day before it (helved §5.1)."""
 
 
 class ChainChange(Struct, frozen=True):
@@ -51,8 +51,8 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_onl
     """The change from `accepted` to `wanted`, both sorted and free of overlap; nothing at all when they are equal.
 
     An empty `wanted` cuts the chain from its first day. With `weekdays_only` weekend days pay nothing, so days that stop need no
-    cut when only a weekend lies between them and the first new line.
-    Source: helved_stream §3.5 and the table M1-M20 of iverksetting_rest §3.6.
+    cut when only a weekend lies between them and the first new line (docs/decisions/36-no-cessation-for-a-weekend.md).
+    Source: helved §3.5 and the table M1-M20 of iverksetting §3.6.
     """
     if not wanted:
         return ChainChange(accepted[0].start if accepted else None, ())

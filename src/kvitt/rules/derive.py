@@ -33,11 +33,22 @@ MAX_LINES = 5000
 """Of one order: more would make XML that neither the rail nor its receipts can carry (8 MB), and no answer would ever come."""
 
 
+class AtRail(Struct, frozen=True):
+    """A payment as an order wanted it that counts as rejected, and that the rail may have all the same: by an operator's word, or by the
+    answer to one of its copies. `continues`: its lines go on from a line that the rail had, and are no chain of their own.
+    """
+
+    number: int
+    payment: Payment
+    continues: bool
+
+
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
     `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
-    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was.
+    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
+    rail may have besides.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -47,6 +58,7 @@ class CaseState(Struct, frozen=True):
     elsewhere: frozenset[PaymentId] = frozenset()
     unknown: tuple[PaymentId, ...] = ()
     left_out: bool = False
+    at_rail: tuple[AtRail, ...] = ()
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
@@ -106,7 +118,7 @@ def _locked(decision: Decision, claims: Sequence[PaymentClaim], state: CaseState
 
 
 def _unknown(claims: Claims, state: CaseState) -> Refusal | None:
-    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved_stream §3.4)."""
+    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
     if state.left_out:
         return refusals.NOT_TAKEN_OVER
     if not state.unknown or not claims.decision.whole_case:
@@ -245,7 +257,7 @@ def _last_sent(payment: Payment) -> Period:
 
 
 def _office(payments: Iterable[Payment]) -> str | None:
-    """The office of the earliest-ending period that names one, in the first payment that has any (helved_stream §5.1)."""
+    """The office of the earliest-ending period that names one, in the first payment that has any (helved §5.1)."""
     for payment in payments:
         for period in sorted(payment.periods, key=lambda each: each.end):
             if period.office is not None:
@@ -257,7 +269,7 @@ def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, 
     """The orders that turn the accepted state of a case into what a message claims; none when nothing differs.
 
     One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
-    `made_at` is the clock in Oslo local time. Source: helved_stream §3.4, with design §12 where it reports defects.
+    `made_at` is the clock in Oslo local time. Source: helved §3.4, with design §12 where it reports defects.
     """
     decision = claims.decision
     if broken := repeated_payment(claims.payments):

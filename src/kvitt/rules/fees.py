@@ -1,4 +1,4 @@
-"""Fee terms: what moves between which accounts for a payout of an amount, in exact whole minor units (payout_manager §3.1).
+"""Fee terms: what moves between which accounts for a payout of an amount, in exact whole minor units (payouts §3.1).
 
 A volume is a fixed amount, a share p/q of the amount with a rounding, or the least, the greatest or the sum of several volumes.
 """

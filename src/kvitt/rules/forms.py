@@ -1,4 +1,4 @@
-"""The six input forms to claims: grouping into payments, ids, rate types, defaults (helved_stream §3.3).
+"""The six input forms to claims: grouping into payments, ids, rate types, defaults (helved §3.3).
 
 What a whole-case message leaves out is not here: only the stored case can tell (`derive.py`).
 """

@@ -1,15 +1,21 @@
-"""Lines that their sender made, and which of them pay again what the case already pays (design §7, §8; spenn §2.1)."""
+"""Lines that their sender made, and what of them pays again what the case already pays (design §7, §8; rapid §2.1)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
 
 from msgspec import Struct
 
-from kvitt.rules.needs import Change, Need
+from kvitt.rules.catalogue import SCHEMES
+from kvitt.rules.duplicates import Paid, Twice, paid_twice
+from kvitt.rules.needs import HOLIDAY_PAY_CODES, Change, Need, NeedLine
+from kvitt.rules.values import RateType, Scheme
 
 
 class ForwardedLine(Struct, frozen=True):
-    """A line of an accepted order, as its sender made it; `ceased_from` says that it cuts its chain from that day."""
+    """A line of an order that the rail has, or may have, as its sender made it; `ceased_from` says that it cuts its chain from that day.
+
+    Not `certain`: the order counts as rejected, by an operator's word or by the answer to one of its copies.
+    """
 
     line_id: str
     refers_to: str | None
@@ -18,6 +24,7 @@ class ForwardedLine(Struct, frozen=True):
     end: date
     amount: int
     ceased_from: date | None
+    certain: bool = True
 
 
 def line_name(case_id: str, line_id: int) -> str:
@@ -25,29 +32,79 @@ def line_name(case_id: str, line_id: int) -> str:
     return f"{case_id}#{line_id}"
 
 
-def repeated_lines(need: Need, accepted: Sequence[ForwardedLine]) -> tuple[int, ...]:
-    """The lines of a need that begin a chain of their own and equal a line which is accepted and not ceased.
+def reference_name(need: Need, line: NeedLine) -> str | None:
+    """The name of the line that a line of a need goes on from."""
+    return None if line.ref_line is None else line_name((line.ref_case or need.case_id).strip(), line.ref_line)
 
-    A line that refers to another overwrites its chain, so it pays nothing twice, whatever it equals.
+
+def repeated_days(need: Need, lines: Sequence[ForwardedLine]) -> tuple[Twice, ...]:
+    """The days on which a need has one chain of the case pay what another pays, and which were not so before it; `lines` oldest first.
+
+    A line that refers to another overwrites its chain, so it pays nothing twice by that. A line that the rail may have is refused there
+    when it comes again under its id.
     """
-    paid = {(line.class_code, line.start, line.end, line.amount) for line in _standing(accepted)}
-    fresh = (line for line in need.lines if line.change is Change.NEW and line.ref_line is None and not line.ceased)
-    return tuple(line.line_id for line in fresh if (line.class_code, line.start, line.end, line.amount) in paid)
+    own = [_line(need, line) for line in need.lines if line.change is not Change.NONE]
+    made = {line.line_id for line in own if line.ceased_from is None}
+    before = _Chains()
+    before.add(line for line in lines if line.certain or line.line_id not in made)
+    after = before.copy()
+    after.add(own)
+    pays = [paid for chain in after.chains.values() for paid in chain]
+    return paid_twice(pays, lambda: before.chains, after.changed, SCHEMES[Scheme.SYKEPENGER].paid_twice)
 
 
-def _standing(accepted: Sequence[ForwardedLine]) -> Iterable[ForwardedLine]:
-    """The lines that no later cessation has taken away altogether."""
-    standing: dict[str, ForwardedLine] = {}
-    for line in accepted:
-        if line.ceased_from is None:
-            standing[line.line_id] = line
-            continue
-        name: str | None = line.line_id
-        seen: set[str] = set()
-        # A sender may write references that go round in a circle.
-        while name is not None and name not in seen and (cut := standing.get(name)):
-            seen.add(name)
-            if line.ceased_from <= cut.start:
-                del standing[name]
-            name = cut.refers_to
-    return standing.values()
+def _line(need: Need, line: NeedLine) -> ForwardedLine:
+    return ForwardedLine(
+        line_name(need.case_id, line.line_id),
+        reference_name(need, line),
+        line.class_code,
+        line.start,
+        line.end,
+        line.amount,
+        line.ceased_from if line.ceased else None,
+    )
+
+
+class _Chains:
+    """What each chain pays, by its name, by the rail's rule: a line overwrites its chain from its first day on, a cessation cuts it."""
+
+    def __init__(self) -> None:
+        self.chains: dict[str, list[Paid]] = {}
+        self.changed: set[str] = set()
+        self._chain_of: dict[str, str] = {}
+
+    def copy(self) -> "_Chains":
+        """The same chains, of which nothing has changed yet."""
+        copied = _Chains()
+        copied.chains = {name: list(chain) for name, chain in self.chains.items()}
+        copied._chain_of = dict(self._chain_of)
+        return copied
+
+    def add(self, lines: Iterable[ForwardedLine]) -> None:
+        """Takes lines in, in the order in which the rail gets them; a line that is there already changes nothing."""
+        for line in lines:
+            repeated = line.line_id in self._chain_of
+            if repeated and line.ceased_from is None:
+                continue
+            before = line.line_id if repeated or line.refers_to is None else line.refers_to
+            name = self._chain_of.get(before, f"the chain of line {before}")
+            self.changed.add(name)
+            chain = self.chains.setdefault(name, [])
+            if line.ceased_from is not None:
+                _cut(chain, line.ceased_from.toordinal())
+                continue
+            self._chain_of[line.line_id] = name
+            start = line.start.toordinal()
+            _cut(chain, start)
+            if line.amount:
+                rate = RateType.ONE_OFF if line.class_code in HOLIDAY_PAY_CODES else RateType.WEEKDAY
+                chain.append(Paid(name, line.class_code, start, line.end.toordinal(), line.amount, rate))
+
+
+def _cut(chain: list[Paid], day: int) -> None:
+    """Ends a chain before a day."""
+    while chain and chain[-1].start >= day:
+        chain.pop()
+    if chain and chain[-1].end >= day:
+        last = chain.pop()
+        chain.append(Paid(last.source, last.class_code, last.start, day - 1, last.amount, last.rate))

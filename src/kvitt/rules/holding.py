@@ -1,22 +1,133 @@
-"""Which orders are held for a person before they are sent, and why: a function of the order and its case, for orders and previews alike."""
+"""Which orders are held for a person before they are sent, and why: a function of orders and their case, for orders and previews alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from kvitt.rules.derive import CaseState
-from kvitt.rules.duplicates import duplicate_lines
+from kvitt.rules.catalogue import BENEFITS, SCHEMES
+from kvitt.rules.derive import AtRail, CaseState
+from kvitt.rules.duplicates import Paid, PaidTwice, Twice, paid_twice
 from kvitt.rules.holds import HoldKind, HoldReason
-from kvitt.rules.values import Order
+from kvitt.rules.values import Action, Order, Payment, PaymentId, Period
+
+GUARD = 2
+"""The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
+TOLD_ALONE = 3
+"""So many spans of days are told one by one; a person who wants them all looks at the case."""
 
 
-def reasons_to_hold(order: Order, state: CaseState) -> tuple[HoldReason, ...]:
-    """Why an order of a case is not sent before two people have looked at it; none: it is sent."""
-    return (*equal_lines(duplicate_lines(order, state)), *_unknown_payments(order, state))
+def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[HoldReason, ...], ...]:
+    """Why each of the orders of a message is not sent before two people have looked at it; none: it is sent.
+
+    All orders together: two areas of a case may pay the same day.
+    """
+    found = _paid_twice(orders, state)
+    return tuple((*paid_twice_reasons(_of(order, found)), *_unknown_payments(order, state)) for order in orders)
 
 
-def equal_lines(lines: Sequence[object]) -> tuple[HoldReason, ...]:
-    """The reason that lines give which pay again what is paid already."""
-    said = f"{len(lines)} line(s) equal to lines of other payments of the case that are accepted and not ceased"
-    return (HoldReason(HoldKind.EQUAL_LINE, said),) if lines else ()
+def paid_twice_reasons(found: Sequence[Twice]) -> tuple[HoldReason, ...]:
+    """The first of what is paid twice, one to a reason, and how much more there is."""
+    told = [str(each) for each in found[:TOLD_ALONE]]
+    if len(found) > TOLD_ALONE:
+        told.append(f"and {len(found) - TOLD_ALONE} more like these, or more than that")
+    return tuple(HoldReason(HoldKind.PAID_TWICE, text) for text in told)
+
+
+def _of(order: Order, found: Sequence[Twice]) -> list[Twice]:
+    """What a payment of this order has a part in."""
+    if not found:
+        return []
+    names = {_name(each.payment_id) for each in order.payments}
+    return [each for each in found if each.one in names or each.other in names]
+
+
+def _paid_twice(orders: Sequence[Order], state: CaseState) -> tuple[Twice, ...]:
+    policy = SCHEMES[orders[0].scheme].paid_twice
+    changed = {each.payment_id: each for order in orders for each in order.payments}
+    fresh = [each for each in changed.values() if each.wanted]
+    if policy is PaidTwice.ALLOWED or not fresh:
+        return ()
+    pays = [paid for each in fresh for paid in _pays(_name(each.payment_id), each, each.wanted)]
+    touched = {_name(each.payment_id) for each in fresh}
+    found = paid_twice([*pays, *_standing(fresh, changed, state)], lambda: _before(state), touched, policy)
+    if policy is not PaidTwice.EQUAL_AMOUNT:
+        return found
+    return tuple(sorted({*found, *_copies(fresh, pays, state)}))
+
+
+def _copies(fresh: Sequence[Payment], pays: Sequence[Paid], state: CaseState) -> tuple[Twice, ...]:
+    """New payments that are what another one was until this message changes its amounts: a copy is one all the same."""
+    new = {_name(each.payment_id) for each in fresh if not _stored(each.payment_id, state)}
+    stored = [(each, state.payments[each.payment_id]) for each in fresh if _stored(each.payment_id, state)]
+    if not new or not stored:
+        return ()
+    were = [paid for each, before in stored for paid in _pays(f"{_name(each.payment_id)} as it was", before, _still_paid(before, each))]
+    return paid_twice([*were, *(each for each in pays if each.source in new)], dict, new, PaidTwice.EQUAL_AMOUNT) if were else ()
+
+
+def _stored(payment_id: PaymentId, state: CaseState) -> bool:
+    return payment_id in state.payments and bool(state.payments[payment_id].wanted)
+
+
+def _still_paid(before: Payment, after: Payment) -> Iterator[Period]:
+    """The days that a payment had and has, with the amounts that they had, where those are others now."""
+    later = iter(after.wanted)
+    new = next(later, None)
+    for old in before.wanted:
+        while new is not None and new.end < old.start:
+            new = next(later, None)
+        while new is not None and new.start <= old.end:
+            if new.amount != old.amount:
+                yield Period(max(old.start, new.start), min(old.end, new.end), old.amount)
+            if new.end > old.end:
+                break
+            new = next(later, None)
+
+
+def _standing(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], state: CaseState) -> Iterator[Paid]:
+    """What is paid besides by what no order changes, as far as it can meet what they do: same class, same time."""
+    codes = {BENEFITS[each.benefit].class_code for each in fresh}
+    first = min(period.start for each in fresh for period in each.wanted)
+    last = max(period.end for each in fresh for period in each.wanted)
+    for payment_id, payment in state.payments.items():
+        if payment_id in changed:
+            continue
+        near = [each for each in _known(payment) if each.start <= last and each.end >= first]
+        if near and BENEFITS[payment.benefit].class_code in codes:
+            yield from _pays(_name(payment_id), payment, near)
+    for each in state.at_rail:
+        yield from _pays(_rail_name(each), each.payment, each.payment.wanted)
+
+
+def _before(state: CaseState) -> dict[str, list[Paid]]:
+    """What each source paid before, by its name."""
+    before = {_name(payment_id): list(_pays(_name(payment_id), each, _known(each))) for payment_id, each in state.payments.items()}
+    for each in state.at_rail:
+        name = _rail_name(each)
+        before.setdefault(name, []).extend(_pays(name, each.payment, each.payment.wanted))
+    return before
+
+
+def _known(payment: Payment) -> Sequence[Period]:
+    """What is known of what a payment pays; where its periods are unknown, that is its last line."""
+    if payment.action is Action.DELETE:
+        return ()
+    return payment.periods or ((payment.last_sent,) if payment.last_sent else ())
+
+
+def _name(payment_id: PaymentId) -> str:
+    return f"payment {payment_id}"
+
+
+def _rail_name(each: AtRail) -> str:
+    """Who pays what the rail may have. Where a chain went on it is the payment itself: of one chain one line is valid on any day."""
+    if each.continues:
+        return _name(each.payment.payment_id)
+    return f"order {each.number} ({_name(each.payment.payment_id)}), which the rail may have"
+
+
+def _pays(source: str, payment: Payment, periods: Sequence[Period] | Iterator[Period]) -> Iterator[Paid]:
+    code = BENEFITS[payment.benefit].class_code
+    for each in periods:
+        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_type)
 
 
 def _unknown_payments(order: Order, state: CaseState) -> tuple[HoldReason, ...]:

@@ -12,11 +12,13 @@ class HoldKind(StrEnum):
     """What holds an order back; the values stand in the store."""
 
     EQUAL_LINE = "equal_line"
+    """As orders were held that are older than the comparison by days."""
+    PAID_TWICE = "paid_twice"
     CONTRADICTION = "contradiction"
     UNKNOWN_PAYMENT = "unknown_payment"
 
 
-RELEASABLE = frozenset({HoldKind.EQUAL_LINE, HoldKind.UNKNOWN_PAYMENT})
+RELEASABLE = frozenset({HoldKind.EQUAL_LINE, HoldKind.PAID_TWICE, HoldKind.UNKNOWN_PAYMENT})
 """What an operator lifts by releasing the order; everything else is lifted by the act that settles it."""
 
 

@@ -33,7 +33,7 @@ def _java_hash(text: str) -> int:
 
 @lru_cache(maxsize=16_384)
 def derived_payment_id(scheme: Scheme, case_id: CaseId, reporting_period: str, class_code: str) -> PaymentId:
-    """The payment id that dagpenger and tiltakspenger depend on; only 2^32 different ones exist (helved_stream §2.3)."""
+    """The payment id that dagpenger and tiltakspenger depend on; only 2^32 different ones exist (helved §2.3)."""
     content = _java_hash(f"{scheme.value}{case_id}{reporting_period}{class_code}")
     digits = hashlib.sha256(content.to_bytes(8, "big", signed=True)).hexdigest()
     return PaymentId(f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}")

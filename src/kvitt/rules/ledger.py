@@ -1,6 +1,6 @@
 """The ledger's rules: what a posting, a batch and a plan are, which calls are refused in which words, and how totals move.
 
-Source: payout_manager §4.3 (amounts), §4.4 (checks and texts). Amounts are whole minor units of a currency, in 64 bits.
+Source: payouts §4.3 (amounts), payouts §4.4 (checks and texts). Amounts are whole minor units of a currency, in 64 bits.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """An account's amounts: own counts committed plans, the bounds also what open plans may take or bring (§4.3)."""
+    """An account's amounts: own counts committed plans, the bounds also what open plans may take or bring (payouts §4.3)."""
 
     own: int = 0
     least: int = 0
@@ -109,7 +109,7 @@ class Wrongs:
 
 
 def malformed(plan_id: str, operation: Operation, batches: Sequence[Batch]) -> Refusal | None:
-    """What is wrong with a call whatever is stored: the first broken rule of §4.4 steps 1 and 2, or None.
+    """What is wrong with a call whatever is stored: the first broken rule of payouts §4.4 steps 1 and 2, or None.
 
     Lengths that the ledger has no room for are refused here too, before anything is written.
     """
@@ -169,7 +169,7 @@ def unfit(plan_id: str, batch: Batch) -> Refusal | None:
 
 
 def out_of_order(plan_id: str, state: PlanState | None, operation: Operation) -> InvalidRequest | None:
-    """Whether the plan is in a state from which the operation can not be (§4.4 step 3). The same final operation again may be."""
+    """Whether the plan is in a state from which the operation can not be (payouts §4.4 step 3). The same final operation again may be."""
     if state is None:
         return None if operation is Operation.HOLD else InvalidRequest(f"Posting plan not found: {plan_id}")
     after = STATE_AFTER[operation]
@@ -179,7 +179,7 @@ def out_of_order(plan_id: str, state: PlanState | None, operation: Operation) ->
 
 
 def differing(operation: Operation, stored: Mapping[int, Sequence[Posting]], received: Sequence[Batch]) -> InvalidPostings | None:
-    """What differs between the batches of a plan that are stored and those of a call (§4.4 step 4), with their multiplicity.
+    """What differs between the batches of a plan that are stored and those of a call (payouts §4.4 step 4), with their multiplicity.
 
     A final operation names all batches; a hold names one, which is either stored already or newer than all that are.
     """
@@ -201,7 +201,7 @@ def differing(operation: Operation, stored: Mapping[int, Sequence[Posting]], rec
 
 
 def unknown_accounts(batches: Sequence[Batch], currencies: Mapping[int, str]) -> InvalidPostings | None:
-    """Postings of new batches whose accounts do not exist or have another currency (§4.4 step 6); `currencies` is by account id."""
+    """Postings of new batches whose accounts do not exist or have another currency (payouts §4.4 step 6); `currencies` is by account id."""
     wrongs = Wrongs()
     for batch in batches:
         for posting in batch.postings:
@@ -228,7 +228,7 @@ def net_by_account(postings: Sequence[Posting]) -> dict[int, int]:
 
 
 def after_hold(totals: Totals, held: int, net: int) -> Totals:
-    """Totals after a hold that changes what a plan nets on the account from `held` to `held + net` (§4.3).
+    """Totals after a hold that changes what a plan nets on the account from `held` to `held + net` (payouts §4.3).
 
     The unit of netting is the plan: a loss lowers the least, a gain raises the most, and zero does neither.
     """

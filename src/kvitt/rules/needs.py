@@ -1,4 +1,4 @@
-"""Needs of the rapid as values: one order whose lines the sender made, to be forwarded as they are (spenn §2.1, §2.2).
+"""Needs of the rapid as values: one order whose lines the sender made, to be forwarded as they are (rapid §2.1, §2.2).
 
 Money is whole kroner, negative for a deduction. Nothing is derived here: who asks for a cessation or a reference has made it.
 """
@@ -21,7 +21,7 @@ Rate = Literal["DAG", "ENG"]
 BULK_PRIORITY: Final = 3
 ORDINARY_PRIORITY: Final = 4
 HOLIDAY_PAY_CODES: Final = frozenset({"SPATFER", "SPREFAGFER-IOP"})
-"""Class codes that come in bulk and may not block ordinary payments on their way to the rail (spenn §3.2)."""
+"""Class codes that come in bulk and may not block ordinary payments on their way to the rail (rapid §3.2)."""
 
 MAX_NEED_LINES: Final = MAX_LINES
 MAX_RATE: Final = 99_999_999_999
@@ -38,7 +38,7 @@ class NeedKind(StrEnum):
 
 
 RATE_OF: Final[Mapping[NeedKind, Rate]] = {NeedKind.PAYMENT: "DAG", NeedKind.HOLIDAY_PAY: "ENG"}
-"""The only rate that the lines of a need may have (spenn §2.1, §2.2)."""
+"""The only rate that the lines of a need may have (rapid §2.1, §2.2)."""
 
 
 class Change(StrEnum):
@@ -90,17 +90,17 @@ class Need(Struct, frozen=True):
 
 
 def total(need: Need) -> int:
-    """The plain sum of the lines' rates, in whole kroner, whatever number of days they stand for (spenn §2.4)."""
+    """The plain sum of the lines' rates, in whole kroner, whatever number of days they stand for (rapid §2.4)."""
     return sum(line.amount for line in need.lines)
 
 
 def priority(need: Need) -> int:
-    """The priority of the order on the queue: lower for holiday pay, so that its bulk does not block the rest (spenn §3.2)."""
+    """The priority of the order on the queue: lower for holiday pay, so that its bulk does not block the rest (rapid §3.2)."""
     return BULK_PRIORITY if any(line.class_code in HOLIDAY_PAY_CODES for line in need.lines) else ORDINARY_PRIORITY
 
 
 def reconciliation_key(instant: datetime, message_no: int) -> int:
-    """The key of an order made at that instant, in nanoseconds since 1970 (spenn §2.8); fits 64 bits until the year 2262.
+    """The key of an order made at that instant, in nanoseconds since 1970 (rapid §2.8); fits 64 bits until the year 2262.
 
     A clock of ours has microseconds; the three digits below them are those of the message, so that neighbours differ.
     """

@@ -1,6 +1,6 @@
 """The payouts' rules: states, what a cash flow is worth to whom, and the plans of the ledger that a payout stands for.
 
-Source: payout_manager §2.1 (states), §2.3 (kinds of postings), §2.5, §2.6 (texts); design §12. Amounts are whole minor units in 64 bits.
+Source: payouts §2.1 (states), §2.3 (kinds of postings), §2.5, §2.6 (texts); design §12. Amounts are whole minor units in 64 bits.
 """
 
 import re
@@ -77,7 +77,7 @@ class Payout(Struct, frozen=True):
 
 
 class PostingKind(StrEnum):
-    """What a movement is, by the types of its two accounts (§2.3)."""
+    """What a movement is, by the types of its two accounts (payouts §2.3)."""
 
     AMOUNT = "amount"
     EXTERNAL_FEE = "external_fee"
@@ -114,7 +114,7 @@ class Worth(NamedTuple):
 
 
 def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
-    """Amount = payout amount less fixed fees; fee = fees and fixed fees (§2.2 step 7)."""
+    """Amount = payout amount less fixed fees; fee = fees and fixed fees (payouts §2.2 step 7)."""
     sums: dict[PostingKind | None, int] = {}
     for posting in cash_flow:
         kind = KIND_OF.get((posting.source_type, posting.target_type))
@@ -150,12 +150,12 @@ def can_be_stored(text: str) -> bool:
 
 
 def is_payout_id(text: str) -> bool:
-    """Whether this can be the id of a payout. The empty one can (§2.2 step 2)."""
+    """Whether this can be the id of a payout. The empty one can (payouts §2.2 step 2)."""
     return len(text) <= MAX_PAYOUT_ID and can_be_stored(text)
 
 
 def after(payout: Payout, status: PayoutStatus, cancel_details: str | None = None) -> Payout:
-    """The payout after a change of status along a legal arc; details of an earlier status are gone (§2.1)."""
+    """The payout after a change of status along a legal arc; details of an earlier status are gone (payouts §2.1)."""
     assert status in PAYOUT_ARCS[payout.status], f"{payout.status} to {status}"
     return replace(payout, sequence=payout.sequence + 1, status=status, cancel_details=cancel_details)
 

@@ -1,4 +1,4 @@
-"""Merging of given days and spans into the fewest periods (helved_stream §3.3, iverksetting_rest §3.4).
+"""Merging of given days and spans into the fewest periods (helved §3.3, iverksetting §3.4).
 
 The input is sorted first (design §12), so the order in which a sender lists its days never changes an order.
 """

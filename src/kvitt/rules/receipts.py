@@ -1,4 +1,4 @@
-"""What a receipt means for the sender: its severity as a status, its words as an error (helved_stream §4.5, design §12)."""
+"""What a receipt means for the sender: its severity as a status, its words as an error (helved §4.5, design §12)."""
 
 from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status
 from kvitt.rules.values import Refusal

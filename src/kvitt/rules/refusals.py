@@ -1,4 +1,4 @@
-"""Every sentence with which a message is refused: status, text, and the page that explains it (helved_stream §2.9).
+"""Every sentence with which a message is refused: status, text, and the page that explains it (helved §2.9).
 
 Texts that a contract prescribes are as prescribed; the others name the field and the rule, and lead to kvitt's own error page.
 """

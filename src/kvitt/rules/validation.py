@@ -1,4 +1,4 @@
-"""What a claim must keep to be ordered, in the contract's order; the first broken rule is told (helved_stream §2.9)."""
+"""What a claim must keep to be ordered, in the contract's order; the first broken rule is told (helved §2.9)."""
 
 import re
 from collections import Counter

@@ -21,9 +21,9 @@ Area = NewType("Area", str)
 
 
 class Scheme(StrEnum):
-    """Benefit systems that own cases; the value is the scheme's name on the wire (helved_stream §2.4).
+    """Benefit systems that own cases; the value is the scheme's name on the wire (helved §2.4).
 
-    SYKEPENGER is heard on the rapid, as needs with lines of its own; it has neither benefits nor topics of its own (spenn §2).
+    SYKEPENGER is heard on the rapid, as needs with lines of its own; it has neither benefits nor topics of its own (rapid §2).
     """
 
     DAGPENGER = "DAGPENGER"
@@ -73,7 +73,7 @@ class Period(Struct, frozen=True, gc=False):
 
 
 class HoldBack(Struct, frozen=True):
-    """Money of these days that the rail shall keep until `transferred_on` or a release (helved_stream §2.4)."""
+    """Money of these days that the rail shall keep until `transferred_on` or a release (helved §2.4)."""
 
     start: date
     end: date
@@ -85,7 +85,7 @@ class HoldBack(Struct, frozen=True):
 class Payment(Struct, frozen=True):
     """One independently correctable series of periods, as decided by one message and, once receipted, as the truth.
 
-    `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved_stream §2.7).
+    `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved §2.7).
     A payment with action DELETE pays nothing; its periods are those it had before. One that lives and has no periods was taken over
     from another hub, which did not say what it pays.
     """

@@ -1,4 +1,4 @@
-"""The case list: SakKey JSON and the array of payment ids under it (helved_stream §1.2, §2.2)."""
+"""The case list: SakKey JSON and the array of payment ids under it (helved §1.2, §2.2)."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Records of the dry-run topics that need no simulation by the rail (helved_stream §2.10)."""
+"""Records of the dry-run topics that need no simulation by the rail (helved §2.10)."""
 
 import msgspec
 

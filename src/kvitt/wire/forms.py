@@ -1,4 +1,4 @@
-"""Input messages: the JSON that benefit systems send, as values of `rules.messages` (helved_stream §2.1, §2.6).
+"""Input messages: the JSON that benefit systems send, as values of `rules.messages` (helved §2.1, §2.6).
 
 Decoding checks that a message is what its contract says, no more: whether it may be paid is for `rules/`.
 """
@@ -121,7 +121,7 @@ def _refuse_unknown(benefit: str, scheme: Scheme, field: str) -> None:
 
 
 def _refuse_unknown_tp(benefit: str, with_children: bool, field: str) -> None:
-    """The wire names the benefit itself; its twin for child supplement is reached by the flag only (helved_stream §2.5)."""
+    """The wire names the benefit itself; its twin for child supplement is reached by the flag only (helved §2.5)."""
     if benefit.endswith(_TWIN):
         raise Undecodable(field, "names a twin, which `barnetillegg` chooses")
     _refuse_unknown(benefit + _TWIN if with_children else benefit, Scheme.TILTAKSPENGER, field)

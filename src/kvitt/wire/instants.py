@@ -1,4 +1,4 @@
-"""Instants as Java's ISO_INSTANT writes them: UTC, `Z`, and as few digits of the second as it takes in threes (payout_manager §2.10)."""
+"""Instants as Java's ISO_INSTANT writes them: UTC, `Z`, and as few digits of the second as it takes in threes (payouts §2.10)."""
 
 import re
 from datetime import UTC, datetime

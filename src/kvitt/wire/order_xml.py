@@ -1,7 +1,7 @@
 """An order as the XML that the rail takes, to the byte as the contract shows it, and as a question to its simulation.
 
-The text is one template, because that is several times as fast as building a tree (helved_stream §5.1, §5.2). The schema that guards
-the way out is kvitt's own, written from the contract's element tables (iverksetting_rest §7.1).
+The text is one template, because that is several times as fast as building a tree (helved §5.1, §5.2). The schema that guards
+the way out is kvitt's own, written from the contract's element tables (iverksetting §7.1).
 """
 
 import re
@@ -33,7 +33,7 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 
 def encode(order: Order) -> bytes:
-    """The order's XML, UTF-8. Raises ValueError when a line id is too long; other limits are the schema's. Source: §5.1."""
+    """The order's XML, UTF-8. Raises ValueError when a line id is too long; other limits are the schema's. Source: helved §5.1."""
     area, case_id, person, caseworker = _text(order.area), _text(order.case_id), _text(order.person), _text(order.caseworker)
     lines = "".join([_line(line, case_id, person) for line in order.lines])
     return f"""\
@@ -71,7 +71,7 @@ def line_keys(order: Order) -> tuple[LineKey, ...]:
 
 
 def encode_line_id(line_id: LineId) -> str:
-    """Base64 of the sixteen bytes of a UUID, because the rail allows 30 characters; any other text as it is. Source: §2.2.
+    """Base64 of the sixteen bytes of a UUID, because the rail allows 30 characters; any other text as it is. Source: helved §2.2.
 
     Raises ValueError with the contract's text when such a text is longer than 30.
     """
@@ -96,7 +96,7 @@ def validate(xml: bytes) -> None:
 
 
 def encode_simulation(order: Order) -> bytes:
-    """The order as a simulation request, to be put into a SOAP body. Raises ValueError like `encode`. Source: §5.2.
+    """The order as a simulation request, to be put into a SOAP body. Raises ValueError like `encode`. Source: helved §5.2.
 
     Made from the same order, so what is simulated is what would be sent; what the rail's simulation does not know is left out.
     """

@@ -1,4 +1,4 @@
-"""Where a record goes among the partitions of its topic: as Java's Kafka client places it (helved_stream §1)."""
+"""Where a record goes among the partitions of its topic: as Java's Kafka client places it (helved §1)."""
 
 from functools import lru_cache
 

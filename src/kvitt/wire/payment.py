@@ -1,4 +1,4 @@
-"""Utbetaling JSON: what is pending and what is true about one payment, as other systems read it (helved_stream §2.7)."""
+"""Utbetaling JSON: what is pending and what is true about one payment, as other systems read it (helved §2.7)."""
 
 import re
 from datetime import date

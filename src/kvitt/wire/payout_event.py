@@ -1,4 +1,4 @@
-"""A payout and its events in Thrift: what callers are given, and what is told on the topic of payouts (payout_manager §1, §5)."""
+"""A payout and its events in Thrift: what callers are given, and what is told on the topic of payouts (payouts §1, §5)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,11 +18,11 @@ SIDES: Final[Mapping[AccountType, tuple[str, int]]] = {
     AccountType.EXTERNAL_INCOME: ("external", 0),
     AccountType.EXTERNAL_OUTCOME: ("external", 1),
 }
-"""The field of the union CashFlowAccount, and the number in its enum (§1.5)."""
+"""The field of the union CashFlowAccount, and the number in its enum (payouts §1.5)."""
 
 
 def encode_event(payout: Payout, at: datetime) -> bytes:
-    """The event of a payout's last change with the snapshot after it: the first one tells all of it, later ones the status (§5)."""
+    """The event of a payout's last change with the snapshot after it: the first one tells all of it, later ones the status (payouts §5)."""
     payouts, snapshot = module("payouts"), payout_struct(payout)
     if payout.sequence == 0:
         change = payouts.PayoutChange(created=payouts.PayoutCreated(payout=snapshot))

@@ -1,4 +1,4 @@
-"""The rail's answers, which come damaged: read by what they say, whatever their namespace, case, padding or end (helved_stream §4.4).
+"""The rail's answers, which come damaged: read by what they say, whatever their namespace, case, padding or end (helved §4.4).
 
 A receipt is the order's XML with an `mmel` in front. What arrives may lack its last tag, carry blanks or NULs behind it, spell its root
 in capitals, or claim an encoding it does not have; all that is put right here, and only what has lost content is refused.

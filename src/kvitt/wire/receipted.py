@@ -1,4 +1,4 @@
-"""An order with its receipt, as it is told on the order topic: the order's own bytes with `mmel` first (helved_stream §1.2, §5.1)."""
+"""An order with its receipt, as it is told on the order topic: the order's own bytes with `mmel` first (helved §1.2, §5.1)."""
 
 from xml.sax.saxutils import escape
 

@@ -1,7 +1,7 @@
-"""StatusReply JSON: what a sender is told about one key (helved_stream §2.8).
+"""StatusReply JSON: what a sender is told about one key (helved §2.8).
 
 Where a message has orders in several areas, `detaljer.ytelse` is the umbrella's, and each line has two more members behind those of the
-contract, which its readers pass over (§2.1): its own `ytelse` and, once its order is settled, its `status`, OK or FEILET.
+contract, which its readers pass over (helved §2.1): its own `ytelse` and, once its order is settled, its `status`, OK or FEILET.
 """
 
 from datetime import date

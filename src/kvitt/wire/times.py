@@ -1,6 +1,6 @@
 """Date-times as the contracts write them: Java LocalDateTime text, Oslo local time, and dates with Oslo's offset.
 
-Texts stay texts, because nine digits of a second do not fit Python's date-time (helved_stream §2.1).
+Texts stay texts, because nine digits of a second do not fit Python's date-time (helved §2.1).
 """
 
 import re
@@ -18,7 +18,7 @@ _FORM = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2})?(
 def local_text(text: str) -> str:
     """The shortest Java form of a local date-time; a trailing Z is dropped without conversion.
 
-    Raises ValueError for anything else, also for offsets. Source: helved_stream §2.1.
+    Raises ValueError for anything else, also for offsets. Source: helved §2.1.
     """
     whole, fraction, _ = _parts(text)
     datetime.fromisoformat(whole)
@@ -26,7 +26,7 @@ def local_text(text: str) -> str:
 
 
 def instant_text(text: str) -> str:
-    """Oslo local date-time text of an ISO instant, which must end in Z; raises ValueError. Source: helved_stream §2.6, Valp."""
+    """Oslo local date-time text of an ISO instant, which must end in Z; raises ValueError. Source: helved §2.6, Valp."""
     whole, fraction, zulu = _parts(text)
     if not zulu:
         raise ValueError("an instant ends in Z")
@@ -53,7 +53,7 @@ def local_of_parts(parts: Sequence[int]) -> str:
 
 @lru_cache(maxsize=8192)
 def date_with_offset(day: date) -> str:
-    """xs:date with the offset that Oslo has when the day begins, e.g. `2024-08-12+02:00`. Source: helved_stream §5.1."""
+    """xs:date with the offset that Oslo has when the day begins, e.g. `2024-08-12+02:00`. Source: helved §5.1."""
     minutes = int(datetime.combine(day, time.min, OSLO).utcoffset().total_seconds()) // 60  # type: ignore[union-attr]
     return f"{day.isoformat()}{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 

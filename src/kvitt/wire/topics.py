@@ -1,4 +1,4 @@
-"""The names of the topics, who may be heard on them, and the headers of their records (helved_stream §1, spenn §1)."""
+"""The names of the topics, who may be heard on them, and the headers of their records (helved §1, rapid §1)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -27,7 +27,7 @@ SCHEME_OF_INPUT = {topic: scheme for table in (EXTERNAL_INPUTS, INTERNAL_INPUTS)
 """The topics on which only inputs are, with the scheme of all that stands there."""
 
 RAPID = "tbd.rapid.v1"
-"""The rapid, whatever its configured name outside: needs come in on it, and answers and events go out on it (spenn §1)."""
+"""The rapid, whatever its configured name outside: needs come in on it, and answers and events go out on it (rapid §1)."""
 SCHEME_OF_SOURCE = {**SCHEME_OF_INPUT, RAPID: Scheme.SYKEPENGER}
 """The scheme of everything that may be taken in, by the topic it came on."""
 
@@ -44,7 +44,7 @@ DRY_RUNS = {
     Scheme.TILTAKSPENGER: "helved.dryrun-tp.v1",
 }
 PAYOUT_EVENTS = "pm-events-payout"
-"""What happens to payouts, keyed by payout id (payout_manager §5)."""
+"""What happens to payouts, keyed by payout id (payouts §5)."""
 OUTPUTS = (PENDING_PAYMENTS, PAYMENTS, CASES, ORDERS, STATUSES, SIMULATIONS, *DRY_RUNS.values(), PAYOUT_EVENTS)
 ALL_TOPICS = (*SCHEME_OF_INPUT, *OUTPUTS, RAPID)
 

@@ -1,1 +1,1 @@
-"""Woody: Thrift over HTTP with trace headers and deadlines, as the contract's services speak it (payout_manager §7)."""
+"""Woody: Thrift over HTTP with trace headers and deadlines, as the contract's services speak it (payouts §7)."""

@@ -1,4 +1,4 @@
-"""The client side of woody: calls with trace headers and a deadline, and three ways to fail that callers must tell apart (§7.3)."""
+"""The client side of woody: calls with trace headers and a deadline, and three ways to fail that callers must tell apart (payouts §7.3)."""
 
 import itertools
 from datetime import UTC, datetime, timedelta

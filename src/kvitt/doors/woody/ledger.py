@@ -1,4 +1,4 @@
-"""The ledger over woody: `/accounter`, whose answers carry the new states, and `/shumpune`, whose answers carry a clock (§4.1, §4.2)."""
+"""The ledger over woody: `/accounter` answers with the new states, `/shumpune` with a clock (payouts §4.1, §4.2)."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ _UNEXPECTED = "Result Unexpected"
 
 
 def endpoints(ledger: LedgerService) -> dict[str, Endpoint]:
-    """Both services at their paths (§7.4)."""
+    """Both services at their paths (payouts §7.4)."""
     return {"/accounter": _Accounter(ledger).endpoint(), "/shumpune": _Shumpune(ledger).endpoint()}
 
 

@@ -1,4 +1,4 @@
-"""PartyManagement over woody: who is to be paid and how the money flows, as another service knows it (payout_manager §3)."""
+"""PartyManagement over woody: who is to be paid and how the money flows, as another service knows it (payouts §3)."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -47,7 +47,7 @@ class WoodyParties:
     def cash_flow(
         self, party_id: str, shop_id: str, cash: Cash, created_at: datetime, payout_tool_id: str, *, deadline: datetime | None = None
     ) -> tuple[CashFlowPosting, ...]:
-        """The movements as they are computed there. Raises PayoutNotFound with the text of §2.2 step 6, InvalidPayout for what the
+        """The movements as they are computed there. Raises PayoutNotFound with the text of payouts §2.2 step 6, InvalidPayout for what the
         contract does not permit, PayoutsFailed for the rest.
         """
         money, moment = module("money"), instant_text(created_at)

@@ -1,4 +1,4 @@
-"""A ledger that is not ours, called over woody at its `/accounter` (payout_manager §4.1): the adapter of the payouts' port."""
+"""A ledger that is not ours, called over woody at its `/accounter` (payouts §4.1): the adapter of the payouts' port."""
 
 from collections.abc import Mapping
 from datetime import datetime

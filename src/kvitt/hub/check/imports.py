@@ -1,4 +1,4 @@
-"""A case that was taken over from another hub: its first state, made again from the stored documents (helved_stream §1.2, §2.7).
+"""A case that was taken over from another hub: its first state, made again from the stored documents (helved §1.2, §2.7).
 
 No message of ours tells of these payments, so their documents are believed as far as the digest of the case's first entry covers them;
 whatever else stands on the rows follows from the documents.

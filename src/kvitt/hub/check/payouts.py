@@ -1,4 +1,4 @@
-"""Payouts, each made again from its events: their chain, their bytes, and what the payout is worth (design §13; payout_manager §5)."""
+"""Payouts, each made again from its events: their chain, their bytes, and what the payout is worth (design §13; payouts §5)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

@@ -17,6 +17,7 @@ from kvitt.hub.check.earlier import says_the_same
 from kvitt.hub.check.handling import Elsewhere, agrees, repeated
 from kvitt.hub.check.imports import taken_over
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionKey
+from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.desk import lines_digest
@@ -27,7 +28,6 @@ from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Voice
 from kvitt.rules.answers import Receipt
-from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
 from kvitt.rules.values import Action, Area
 from kvitt.store.rows import AuditRow, LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
@@ -164,6 +164,7 @@ class Replay:
         self.last_handled = number if in_turn else self.last_handled
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
+        look_at_rail(self)
         facts = repeated(self.case, course, entry, self._elsewhere)
         if facts is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
@@ -330,13 +331,6 @@ class Replay:
         """Puts what holds now in its order, and tells the case list."""
         in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
-        if is_forwarded(self.case.scheme):
-            accepted = {order_id for order_id, each in self.orders.items() if each.state is OrderState.ACCEPTED}
-            self.case.forwarded = [
-                ForwardedLine(line.line_id, line.refers_to, line.class_code, line.start_on, line.end_on, line.amount, line.ceased_from)
-                for line in self.lines
-                if line.order_id in accepted
-            ]
         if changed:
             self.relist(order, entry, again=again)
 

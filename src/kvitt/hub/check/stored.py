@@ -29,6 +29,7 @@ class StoredOrder(Struct, frozen=True):
     decided_by_hand: bool
     resends: int
     taken_back: bool
+    guard: int
 
 
 class StoredPayment(Struct, frozen=True):

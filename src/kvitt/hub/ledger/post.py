@@ -1,4 +1,4 @@
-"""Post: a batch of calls holds, commits and rolls back plans and makes accounts, in one transaction (design §4; payout_manager §4.4)."""
+"""Post: a batch of calls holds, commits and rolls back plans and makes accounts, in one transaction (design §4; payouts §4.4)."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the ledger can be asked without changing it: accounts, plans, balances of the past, histories (payout_manager §4.5)."""
+"""What the ledger can be asked without changing it: accounts, plans, balances of the past, histories (payouts §4.5)."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime

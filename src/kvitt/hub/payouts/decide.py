@@ -1,4 +1,4 @@
-"""What a command about a payout comes to: what has to be asked of the ledger, nothing at all, or a refusal (payout_manager §2.5, §2.6)."""
+"""What a command about a payout comes to: what has to be asked of the ledger, nothing at all, or a refusal (payouts §2.5, §2.6)."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ from kvitt.rules.payouts import (
 )
 
 _BATCH: Final = 1
-"""The id of the one batch of every plan (§2.2 step 10)."""
+"""The id of the one batch of every plan (payouts §2.2 step 10)."""
 
 
 class Todo(Struct, frozen=True):
@@ -113,7 +113,7 @@ def _sound(todo: Todo) -> Todo | PayoutsFailed:
 
 
 def failed(act: str, payout_id: str, reason: str) -> PayoutsFailed:
-    """The failure of an act at the ledger, in the contract's words; the ledger's own are its cause (§2.7)."""
+    """The failure of an act at the ledger, in the contract's words; the ledger's own are its cause (payouts §2.7)."""
     error = PayoutsFailed(f"Failed to {act} payout, payoutId='{payout_id}'")
     error.__cause__ = Refused(reason)
     return error

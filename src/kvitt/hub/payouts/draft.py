@@ -1,4 +1,4 @@
-"""A request becomes a draft: party, shop, tool, cash flow and what it is worth, before anything is held (§2.2 steps 3-7)."""
+"""A request becomes a draft: party, shop, tool, cash flow and what it is worth, before anything is held (payouts §2.2 steps 3-7)."""
 
 from datetime import datetime
 
@@ -52,7 +52,7 @@ def draft(new: NewPayout, payout_id: str, parties: Parties, now: datetime, deadl
 
 
 def _tool(new: NewPayout, party: Party, shop: Shop) -> str:
-    """The tool that was asked for, if the shop's contract has it, or the shop's own, which is taken as it is (§2.2 step 5)."""
+    """The tool that was asked for, if the shop's contract has it, or the shop's own, which is taken as it is (payouts §2.2 step 5)."""
     if new.payout_tool_id is None:
         if shop.payout_tool_id is None:
             raise InvalidPayout(f"PayoutToolId is null with partyId={new.party_id}, shopId={new.shop_id}")

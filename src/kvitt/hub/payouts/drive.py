@@ -1,4 +1,4 @@
-"""Drive: carries an intent to its end at a ledger that is not ours, or leaves it for whoever comes next (design §9; payout_manager §2.8).
+"""Drive: carries an intent to its end at a ledger that is not ours, or leaves it for whoever comes next (design §9; payouts §2.8).
 
 A payout goes forward to be made only in the hands of the call that began it; whoever comes later undoes it, so that nothing stays held.
 What ends a plan is driven forward by whoever comes next, because the ledger answers repeats as the first time.
@@ -171,7 +171,7 @@ class Drive:
             self._close(intent, Way.UNDONE, "released", held=True)
 
     def _call(self, intent: Intent, patience: Patience, call: Callable[[], Given]) -> Given:
-        """Makes a call until it is taken, as often and as long as patience lasts, and stays the owner meanwhile (§2.8).
+        """Makes a call until it is taken, as often and as long as patience lasts, and stays the owner meanwhile (payouts §2.8).
 
         Only what the ledger says it has not done is repeated here. Raises what the last try raised, IntentLost.
         """

@@ -1,4 +1,4 @@
-"""The port to a ledger that is not ours: three calls, and the three ways in which they may fail (design §9; payout_manager §4.1, §7.3)."""
+"""The port to a ledger that is not ours: three calls, and the three ways in which they may fail (design §9; payouts §4.1, §7.3)."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The port to PartyManagement: who is to be paid, by which means, and how the money flows (design §9; payout_manager §3)."""
+"""The port to PartyManagement: who is to be paid, by which means, and how the money flows (design §9; payouts §3)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -41,12 +41,12 @@ class Parties(Protocol):
     ) -> tuple[CashFlowPosting, ...]:
         """The movements of a payout at a time.
 
-        Raises PayoutNotFound with the text of §2.2 step 6; InvalidPayout where it is known what the party's terms do not permit;
+        Raises PayoutNotFound with the text of payouts §2.2 step 6; InvalidPayout where it is known what the party's terms do not permit;
         PayoutsFailed for all other failures.
         """
 
 
 def params_text(shop_id: str, cash: Cash, created_at: str, payout_tool_id: str) -> str:
-    """What a cash flow was asked for, as it stands in the contract's texts of refusals (§2.2 step 6)."""
+    """What a cash flow was asked for, as it stands in the contract's texts of refusals (payouts §2.2 step 6)."""
     amount = f"Cash(amount:{cash.amount}, currency:CurrencyRef(symbolic_code:{cash.currency}))"
     return f"PayoutParams(id:{shop_id}, amount:{amount}, timestamp:{created_at}, payout_tool_id:{payout_tool_id})"

@@ -1,4 +1,4 @@
-"""What payouts can be asked without changing them: one, a page of them, and what was told (payout_manager §2.4)."""
+"""What payouts can be asked without changing them: one, a page of them, and what was told (payouts §2.4)."""
 
 from kvitt.errors import PayoutNotFound
 from kvitt.hub.payouts import stored

@@ -1,4 +1,4 @@
-"""The desk for needs: each one becomes an order of its sender's own lines, or is answered at once (spenn §2.3, design §7, §12)."""
+"""The desk for needs: each one becomes an order of its sender's own lines, or is answered at once (rapid §2.3, design §7, §12)."""
 
 from datetime import datetime
 from typing import Final
@@ -13,8 +13,8 @@ from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
-from kvitt.rules.forwarded import line_name, repeated_lines
-from kvitt.rules.holding import equal_lines
+from kvitt.rules.forwarded import line_name, reference_name, repeated_days
+from kvitt.rules.holding import paid_twice_reasons
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import order_id
 from kvitt.rules.needs import Change, Need, NeedLine, digest_of, priority, reconciliation_key
@@ -104,7 +104,7 @@ class NeedDesk:
                 lines_digest(forwarded_xml.line_keys(need)),
                 need.change is Change.NEW,
                 self._now,
-                joined(equal_lines(repeated_lines(need, case.forwarded))),
+                joined(paid_twice_reasons(repeated_days(need, case.forwarded))),
                 priority(need),
                 key,
             )
@@ -150,7 +150,7 @@ class NeedDesk:
         return self._answered(case, message, record, standing.told)
 
     def _nothing_asked(self, case: Case, message: Taken, record: MessageRow) -> MessageState:
-        """A need without lines asks for nothing, and hears nothing (spenn §2.3)."""
+        """A need without lines asks for nothing, and hears nothing (rapid §2.3)."""
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
         case.note(self._facts, self._now, What.ANSWERED, digest(message.body), message_no=message.message_no)
         return MessageState.ANSWERED
@@ -175,7 +175,7 @@ def _row(order: OrderId, place: int, line: NeedLine, need: Need) -> LineRow:
         order,
         place,
         line_name(need.case_id, line.line_id),
-        None if line.ref_line is None else line_name((line.ref_case or need.case_id).strip(), line.ref_line),
+        reference_name(need, line),
         need.payment_id,
         line.class_code,
         line.start,

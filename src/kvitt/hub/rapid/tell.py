@@ -1,4 +1,4 @@
-"""What is told on the rapid about one need: answers on the need itself, and the events that others listen to (spenn §2.3–§2.6)."""
+"""What is told on the rapid about one need: answers on the need itself, and the events that others listen to (rapid §2.3–§2.6)."""
 
 import hashlib
 from datetime import datetime
@@ -70,7 +70,7 @@ class NeedTeller:
 
 
 def tell_raw_receipt(facts: Facts, message_id: str, digest: bytes, body: bytes, now: datetime) -> None:
-    """A copy of a receipt as it came, before anything is made of it; it has no key and belongs to no need (spenn §3.3 step 2)."""
+    """A copy of a receipt as it came, before anything is made of it; it has no key and belongs to no need (rapid §3.3 step 2)."""
     event = raw_receipt_event(message_id, digest)
     value = events.raw_receipt(normalised(body), event, oslo(now))
     facts.outbox.append(OutboxRow(topics.RAPID, None, value, _PLAIN, event, None, None, now))

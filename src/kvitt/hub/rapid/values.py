@@ -7,7 +7,7 @@ from kvitt.wire.rapid import solutions
 from kvitt.wire.rapid.solutions import SolutionStatus
 
 Identity = tuple[str, str]
-"""Person and payment id: what makes a need the same as another one of its case (spenn §2.3)."""
+"""Person and payment id: what makes a need the same as another one of its case (rapid §2.3)."""
 _AGAIN = frozenset({SolutionStatus.REJECTED, SolutionStatus.FAILED})
 
 

@@ -1,4 +1,4 @@
-"""How the order of a need is told of: solutions on the need, and the events of the rapid (spenn §2.5, §2.6, §3.3)."""
+"""How the order of a need is told of: solutions on the need, and the events of the rapid (rapid §2.5, §2.6, §3.3)."""
 
 from datetime import datetime
 

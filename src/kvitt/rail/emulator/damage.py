@@ -1,4 +1,4 @@
-"""The forms in which damaged receipts have been seen, on purpose (helved_stream §4.4–4.5, spenn §3.3, iverksetting_rest §1.11)."""
+"""The forms in which damaged receipts have been seen, on purpose (helved §4.4–§4.5, rapid §3.3, iverksetting §1.11)."""
 
 import re
 from collections.abc import Callable

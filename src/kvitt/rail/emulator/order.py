@@ -79,7 +79,7 @@ class Entry(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """The content of a receipt's mmel (helved_stream §4.5); empty texts are left out."""
+    """The content of a receipt's mmel (helved §4.5); empty texts are left out."""
 
     severity: str
     text: str = ""

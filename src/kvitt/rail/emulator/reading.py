@@ -1,6 +1,6 @@
 """Bytes to an order: a parser that opens nothing and expands nothing, and the rail's own schemas.
 
-Source: helved_stream §5.1, iverksetting_rest §7.1; spenn §3.1 for the dialect without a namespace.
+Source: helved §5.1, iverksetting §7.1; rapid §3.1 for the dialect without a namespace.
 """
 
 import re
@@ -18,7 +18,7 @@ NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
 LARGEST_ORDER_BYTES = 8_000_000
 PLAIN_ROOT = "Oppdrag"
 PLAIN_AREAS = ("SP", "SPREF")
-"""Areas whose orders come in the older dialect only: the rail fails on a root with a namespace there (spenn §3.1)."""
+"""Areas whose orders come in the older dialect only: the rail fails on a root with a namespace there (rapid §3.1)."""
 
 
 class Invalid(Struct, frozen=True):
@@ -143,7 +143,7 @@ def _decided_rate(line: etree._Element) -> int | None:
 
 
 def _kroner(text: str) -> int:
-    """Whole kroner; the rail rounds what has decimals (iverksetting_rest §1.11)."""
+    """Whole kroner; the rail rounds what has decimals (iverksetting §1.11)."""
     return int(Decimal(text).quantize(Decimal(1), ROUND_HALF_UP))
 
 

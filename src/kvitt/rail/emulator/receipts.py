@@ -1,4 +1,4 @@
-"""The receipt: the order's own bytes with the answer (mmel) put in first below the root (helved_stream §4.5, iverksetting_rest §1.11)."""
+"""The receipt: the order's own bytes with the answer (mmel) put in first below the root (helved §4.5, iverksetting §1.11)."""
 
 from uuid import UUID, uuid5
 from xml.sax.saxutils import escape
@@ -20,7 +20,7 @@ def echo(body: bytes, answer: Answer) -> bytes:
 
 
 def unechoed(answer: Answer) -> bytes:
-    """The rail's answer to what it could not parse: no order in it, and no end tag of the root (spenn §3.3)."""
+    """The rail's answer to what it could not parse: no order in it, and no end tag of the root (rapid §3.3)."""
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<oppdrag xmlns="{NAMESPACE}">{mmel(answer)}<oppdrag-110></oppdrag-110>'.encode()
 
 

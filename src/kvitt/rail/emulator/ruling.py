@@ -1,6 +1,6 @@
 """Which orders the rail accepts: its own rules over its own books, in memory, for a batch of orders in the order of arrival.
 
-Source: helved_stream §0.5 and §4.5, iverksetting_rest §1.11 and §2.1. Shares nothing with the hub's rules.
+Source: helved §0.5 and §4.5, iverksetting §1.11 and §2.1. Shares nothing with the hub's rules.
 """
 
 from collections.abc import Iterable

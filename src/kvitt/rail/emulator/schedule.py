@@ -1,6 +1,6 @@
 """What the rail will pay: the journal of a case read as the pieces of its chains that are in force.
 
-The chain rule (helved_stream §0.5, iverksetting_rest §2.1): on each day one line of a chain is valid; a new line takes over the
+The chain rule (helved §0.5, iverksetting §2.1): on each day one line of a chain is valid; a new line takes over the
 chain from its first day on without end, and a cessation cuts the chain from its date.
 """
 

@@ -1,10 +1,12 @@
 -- Who did what: the acts of operators, what callers had done at the doors, and what a case's own chain notes.
 
 -- name: acts_of_operators
--- Acts of operators, newest first; `subjects` null means about anything. The words stand in `note` as JSON.
+-- Acts of operators, newest first; `subjects` null means about anything, `acts` null called anyhow, else
+-- beginning so. The words stand in `note` as JSON.
 SELECT a.seq, a.at, a.what, a.note
 FROM audit AS a
 WHERE a.chain = 0 AND a.at >= %(since)s AND a.at < %(until)s
+  AND (%(acts)s::text IS NULL OR starts_with(a.what, %(acts)s))
   AND (%(subjects)s::text[] IS NULL OR a.note::jsonb ->> 'subject' = ANY (%(subjects)s::text[]))
   AND (%(name)s::text IS NULL
        OR strpos(lower(concat_ws(' ', a.note::jsonb ->> 'by', a.note::jsonb ->> 'approved_by')), %(name)s) > 0)
@@ -58,11 +60,15 @@ FROM payouts.events AS e JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
 WHERE e.payout_id = %(payout_id)s AND e.sequence = %(sequence)s;
 
 -- name: steps_of_plans
--- Steps of plans with who asked for them, newest first; `plan_id` null means of any that is no payout's and was asked for at a door.
+-- Steps of plans with who asked for them, newest first; `plan_id` null means of any that was asked for at a door and
+-- is neither the plan nor the reversal of one of our payouts: their changes tell it.
 SELECT s.plan_id, s.operation, s.batch_id, s.at, s.actor
 FROM ledger.steps AS s
 WHERE s.at >= %(since)s AND s.at < %(until)s
-  AND (s.plan_id = %(plan_id)s OR (%(plan_id)s::text IS NULL AND s.actor IS NOT NULL AND NOT starts_with(s.plan_id, 'payout_')))
+  AND (s.plan_id = %(plan_id)s OR (%(plan_id)s::text IS NULL AND s.actor IS NOT NULL AND NOT EXISTS (
+      SELECT FROM payouts.payouts AS p
+      WHERE p.payout_id = substring(s.plan_id FROM '^(?:payout_|revert_payout_|[pu][0-9]+_)(.*)$')
+        AND p.ledger = 'own' AND (p.plan_id = s.plan_id OR p.reversal_plan_id = s.plan_id))))
   AND (%(name)s::text IS NULL OR strpos(lower(s.actor::jsonb ->> 'name'), %(name)s) > 0)
 ORDER BY s.at DESC, s.plan_id, s.operation, s.batch_id
 LIMIT %(limit)s;
@@ -70,6 +76,19 @@ LIMIT %(limit)s;
 -- name: step_of_plan
 -- One step of a plan.
 SELECT operation, batch_id, at, actor FROM ledger.steps WHERE plan_id = %(plan_id)s AND operation = %(operation)s AND batch_id = %(batch_id)s;
+
+-- name: made_accounts
+-- Accounts with who asked for them at a door, newest first.
+SELECT a.account_id, a.created_at, a.made_by
+FROM ledger.accounts AS a
+WHERE a.made_by IS NOT NULL AND a.created_at >= %(since)s AND a.created_at < %(until)s
+  AND (%(name)s::text IS NULL OR strpos(lower(a.made_by::jsonb ->> 'name'), %(name)s) > 0)
+ORDER BY a.account_id DESC
+LIMIT %(limit)s;
+
+-- name: made_account
+-- One account with who asked for it.
+SELECT account_id, created_at, made_by FROM ledger.accounts WHERE account_id = %(account_id)s;
 
 -- name: chains
 -- Every entry of audit chains, each chain in its order, with where the row that holds its head says that it ends; `chain` null means of

@@ -20,15 +20,33 @@ FOR UPDATE OF c;
 
 -- name: current_payments
 -- The accepted payments of cases, ceased ones too, each with its place in the case list. Whoever asks sorts by it: numbers are sorted
--- faster than documents.
-SELECT p.case_no, p.listed, p.document
+-- faster than documents. With an order's number: what that order, which counts as rejected or taken back, may have brought to the rail,
+-- and whether it went on from a line that the rail had.
+SELECT p.case_no, p.listed, p.document, p.number, p.continues
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 CROSS JOIN LATERAL (
-    SELECT q.case_no, q.listed, q.document
-    FROM payments AS q
-    WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded
-    OFFSET 0
+    (
+        SELECT q.case_no, q.listed, q.document, NULL::integer AS number, false AS continues
+        FROM payments AS q
+        WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded
+        OFFSET 0
+    )
+    UNION ALL
+    SELECT o.case_no, q.listed, q.document, o.number, (
+        SELECT l.refers_to IS NOT NULL OR l.ceased_from IS NOT NULL FROM order_lines AS l
+        WHERE l.order_id = o.order_id AND l.payment_id = q.payment_id ORDER BY l.position LIMIT 1
+    )
+    FROM (
+        SELECT r.case_no, r.number, r.order_id FROM orders AS r
+        WHERE r.case_no = c.case_no AND r.state IN ('rejected', 'withdrawn') AND (r.decided_by_hand OR r.resends > 0)
+        OFFSET 0
+    ) AS o
+    CROSS JOIN LATERAL (
+        SELECT d.listed, d.document, d.payment_id FROM payments AS d
+        WHERE d.case_no = o.case_no AND d.version = o.number AND d.state = 'dropped'
+        OFFSET 0
+    ) AS q
 ) AS p;
 
 -- name: payments_elsewhere

@@ -52,13 +52,13 @@ FROM orders AS o
 WHERE o.order_id = %s;
 
 -- name: release_order
--- Frees a held order of its reasons of these kinds; no row: it has none of them, or is no longer ready.
+-- Frees a held order of its reasons of these kinds and gives those that are left; no row: it has none of them, or is no longer ready.
 UPDATE orders AS o
 SET held_for = ARRAY(SELECT r.reason FROM unnest(o.held_for) WITH ORDINALITY AS r (reason, place)
                      WHERE split_part(r.reason, ': ', 1) <> ALL (%(kinds)s::text[]) ORDER BY r.place)
 WHERE order_id = %(order_id)s AND state = 'ready'
   AND EXISTS (SELECT FROM unnest(o.held_for) AS r (reason) WHERE split_part(r.reason, ': ', 1) = ANY (%(kinds)s::text[]))
-RETURNING order_id;
+RETURNING array_to_string(held_for, E'\n');
 
 -- name: withdraw_order
 -- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.

@@ -13,10 +13,15 @@ ORDER BY m.message_no
 FOR UPDATE OF m;
 
 -- name: accepted_lines
--- The lines of the accepted orders of cases, as their senders made them, oldest first.
-SELECT o.case_no, l.line_id, l.refers_to, l.class_code, l.start_on, l.end_on, l.amount, l.ceased_from
+-- The lines of the accepted orders of cases, as their senders made them, oldest first; and those of orders that count as rejected and that
+-- the rail may have, which are not certain.
+SELECT o.case_no, l.line_id, l.refers_to, l.class_code, l.start_on, l.end_on, l.amount, l.ceased_from, o.certain
 FROM unnest(%b::bigint[]) AS w (case_no)
-CROSS JOIN LATERAL (SELECT q.case_no, q.order_id, q.number FROM orders AS q WHERE q.case_no = w.case_no AND q.state = 'accepted' OFFSET 0) AS o
+CROSS JOIN LATERAL (
+    SELECT q.case_no, q.order_id, q.number, q.state = 'accepted' AS certain FROM orders AS q
+    WHERE q.case_no = w.case_no AND (q.state = 'accepted' OR (q.state IN ('rejected', 'withdrawn') AND (q.decided_by_hand OR q.resends > 0)))
+    OFFSET 0
+) AS o
 JOIN order_lines AS l ON l.order_id = o.order_id
 ORDER BY o.case_no, o.number, l.position;
 

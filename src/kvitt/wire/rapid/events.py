@@ -1,4 +1,4 @@
-"""The events that tell the rapid how an order fares: made, transferred, receipted, and the receipt itself (spenn §2.4–§2.6, §3.3).
+"""The events that tell the rapid how an order fares: made, transferred, receipted, and the receipt itself (rapid §2.4–§2.6, §3.3).
 
 Each is built whole from stored facts, so that the same facts give the same bytes. Times are Oslo local times without zone.
 """
@@ -24,13 +24,13 @@ _encoder = msgspec.json.Encoder()
 
 
 def payment_order(need: Need, key: int, event_id: str, at: datetime, cause: Trace) -> bytes:
-    """`oppdrag_utbetaling`: the neutral order, as soon as it is made; `cause` is the need. Source: spenn §2.4."""
+    """`oppdrag_utbetaling`: the neutral order, as soon as it is made; `cause` is the need. Source: rapid §2.4."""
     head = {"@event_name": ORDER_EVENT, **_order(need, key, at), "@id": event_id, "@opprettet": mapper_text(at)}
     return _encoder.encode({**head, **_unread(event_id, at), "@forårsaket_av": trace_fields(cause)})
 
 
 def transferred(need: Need, key: int, xml: bytes, *, event_id: str, at: datetime, made_at: datetime, made_event_id: str) -> bytes:
-    """The `oppdrag_utbetaling` of `made_at` once more, with the proof that it is on the queue (spenn §2.9).
+    """The `oppdrag_utbetaling` of `made_at` once more, with the proof that it is on the queue (rapid §2.9).
 
     It is caused by the first one, read once since, and has an id of its own.
     """
@@ -47,7 +47,7 @@ def transferred(need: Need, key: int, xml: bytes, *, event_id: str, at: datetime
 
 
 def transaction_status(need: Need, key: int, receipt: Receipt, *, original: str, event_id: str, at: datetime) -> bytes:
-    """`transaksjon_status`: what the rail said of our order; `original` is the normalised receipt. Source: spenn §3.3 step 6.
+    """`transaksjon_status`: what the rail said of our order; `original` is the normalised receipt. Source: rapid §3.3 step 6.
 
     Who and what is meant is told from our own facts, never from the echo.
     """
@@ -70,7 +70,7 @@ def transaction_status(need: Need, key: int, receipt: Receipt, *, original: str,
 
 
 def raw_receipt(original: str, event_id: str, at: datetime) -> bytes:
-    """`oppdrag_kvittering`: a copy of every receipt, normalised, whatever becomes of it. Source: spenn §3.3 step 2."""
+    """`oppdrag_kvittering`: a copy of every receipt, normalised, whatever becomes of it. Source: rapid §3.3 step 2."""
     head = {"@event_name": RECEIPT_EVENT, "originalXml": original, "@id": event_id, "@opprettet": mapper_text(at)}
     return _encoder.encode({**head, **_unread(event_id, at)})
 
@@ -98,7 +98,7 @@ def _order(need: Need, key: int, made_at: datetime) -> Mapping[str, object]:
 
 
 def _line(line: NeedLine) -> Mapping[str, Leaf]:
-    """What is not known is left out, never null (spenn §2.4)."""
+    """What is not known is left out, never null (rapid §2.4)."""
     always: dict[str, Leaf] = {
         "fom": line.start,
         "tom": line.end,

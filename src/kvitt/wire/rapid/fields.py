@@ -44,7 +44,7 @@ class Problems:
 
 
 class Fields:
-    """An object of the document, at a path; absent and null are the same everywhere (spenn §1.4)."""
+    """An object of the document, at a path; absent and null are the same everywhere (rapid §1.4)."""
 
     def __init__(self, members: Mapping[str, object], path: str, problems: Problems) -> None:
         self._members, self._path, self._problems = members, path, problems

@@ -1,6 +1,6 @@
 """Bytes of the rapid to a need: whether the record is a question for us, what it asks, and everything that is wrong with it.
 
-Most records are for others and are let go after one look. Source: spenn §1.4 (relevance), §2.1 and §2.2 (rules), design §12.
+Most records are for others and are let go after one look. Source: rapid §1.4 (relevance), §2.1 and §2.2 (rules), design §12.
 """
 
 from collections.abc import Mapping
@@ -101,7 +101,7 @@ def _note_flawed(need: Need, problems: Problems) -> None:
 
 
 def _asked(document: Mapping[str, object]) -> tuple[NeedKind, ...]:
-    """The needs of ours that an unanswered question names; none for anything else (spenn §2.1, preconditions)."""
+    """The needs of ours that an unanswered question names; none for anything else (rapid §2.1, preconditions)."""
     names = document.get("@behov")
     if document.get("@event_name") != "behov" or not isinstance(names, list) or document.get("@løsning") is not None:
         return ()

@@ -1,6 +1,6 @@
 """A message of the rapid as its reader holds it: every field as the bytes it came as, so that an answer carries them unchanged.
 
-Only what the rapid itself keeps is looked into: identity, time, the trace back, and who has read the message (spenn §1.1, §1.2).
+Only what the rapid itself keeps is looked into: identity, time, the trace back, and who has read the message (rapid §1.1, §1.2).
 """
 
 import hashlib
@@ -54,7 +54,7 @@ class Packet(Struct, frozen=True):
 def parse(body: bytes, at: datetime) -> Packet:
     """The packet, counted as read by us `at` that Oslo time; `body` is known to be a JSON object. Never raises for one.
 
-    A message without a read count was never read, one without a time was made now, one without an id gets one (spenn §1.1).
+    A message without a read count was never read, one without a time was made now, one without an id gets one (rapid §1.1).
     """
     fields = _fields.decode(body)
     identity = _text(fields, "@id") or named_uuid(_IDS, hashlib.sha256(body).hexdigest())
@@ -75,7 +75,7 @@ def trace_of(packet: Packet) -> Trace:
 
 
 def answered(packet: Packet, kinds: Sequence[NeedKind], solution: bytes, *, event_id: str, at: datetime, cause: Trace) -> bytes:
-    """The whole need as read, with `solution` under every need of `kinds`, as a new message made `at` that Oslo time (spenn §2.3).
+    """The whole need as read, with `solution` under every need of `kinds`, as a new message made `at` that Oslo time (rapid §2.3).
 
     All fields that the rapid does not keep itself are the bytes that came in.
     """
@@ -98,7 +98,7 @@ def trace_fields(trace: Trace) -> Mapping[str, str | Sequence[str]]:
 
 
 def default_text(at: datetime) -> str:
-    """A local time in the platform's own form: no seconds when all below the minute is zero, else 0, 3 or 6 digits of one (spenn §1.2)."""
+    """A local time in the platform's own form: no seconds when all below the minute is zero, else 0, 3 or 6 digits of one (rapid §1.2)."""
     assert at.tzinfo is None, "times on the rapid are local times"
     if at.microsecond % 1000:
         return at.isoformat(timespec="microseconds")
@@ -108,7 +108,7 @@ def default_text(at: datetime) -> str:
 
 
 def mapper_text(at: datetime) -> str:
-    """A local time as the JSON and XML mappers write it: seconds always, their fraction without zeros at its end (spenn §1.2)."""
+    """A local time as the JSON and XML mappers write it: seconds always, their fraction without zeros at its end (rapid §1.2)."""
     assert at.tzinfo is None, "times on the rapid are local times"
     whole = at.isoformat(timespec="seconds")
     return f"{whole}.{at.microsecond:06d}".rstrip("0") if at.microsecond else whole

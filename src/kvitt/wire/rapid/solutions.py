@@ -1,4 +1,4 @@
-"""What a need is answered: the object under `@løsning`, its fixed texts, and what a receipt makes of it (spenn §2.3–§2.6, §3.3)."""
+"""What a need is answered: the object under `@løsning`, its fixed texts, and what a receipt makes of it (rapid §2.3–§2.6, §3.3)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -67,7 +67,7 @@ def decode(stored: bytes) -> Solution:
 
 
 def of_receipt(receipt: Receipt, key: int | None, at: datetime) -> Solution:
-    """The answer that a receipt gives, told `at` that Oslo time. Source: spenn §3.3, table of severities."""
+    """The answer that a receipt gives, told `at` that Oslo time. Source: rapid §3.3, table of severities."""
     return Solution(_STATUS_OF[receipt.grade], _words(receipt), sent_at=mapper_text(at), key=key)
 
 

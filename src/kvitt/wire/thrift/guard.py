@@ -1,4 +1,4 @@
-"""Looks through the bytes of a Thrift message before anything is made of them (payout_manager §7.2, §12).
+"""Looks through the bytes of a Thrift message before anything is made of them (payouts §7.2, §12).
 
 Every length is compared with what is left, nesting has a limit, and the fields that are known must have their types, be there when
 required and never twice, and be one exactly in a union. What passes here can be decoded by the library without surprises. Fields that

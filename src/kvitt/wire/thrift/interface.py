@@ -1,6 +1,6 @@
 """The interface definitions, loaded once, and what decoding must check of them: field types, required fields, unions.
 
-The modules have names of their own, because two of the services define structs of the same name (payout_manager §12).
+The modules have names of their own, because two of the services define structs of the same name (payouts §12).
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""A cash flow as PartyManagement computes it, out of its structs (payout_manager §1.5, §2.3)."""
+"""A cash flow as PartyManagement computes it, out of its structs (payouts §1.5, §2.3)."""
 
 from collections.abc import Sequence
 from typing import Any, Final

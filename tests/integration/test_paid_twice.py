@@ -95,7 +95,12 @@ CASES = {
         True,
     ),
     "a copy of what the message also raises": (TS, ts("S", ts_payment(ONE)), ts("S", ts_payment(ONE, 700), ts_payment(OTHER)), True),
-    "a copy that is paid once": (TS, ts("S", ts_payment(ONE, spans=[(2, 2)])), ts("S", ts_payment(OTHER, spans=[(2, 2)]), rate="EN_GANG"), True),
+    "a copy that is paid once": (
+        TS,
+        ts("S", ts_payment(ONE, spans=[(2, 2)])),
+        ts("S", ts_payment(OTHER, spans=[(2, 2)]), rate="EN_GANG"),
+        True,
+    ),
     "a copy that is paid by the month": (
         TS,
         ts("S", ts_payment(ONE, spans=[(2, 2)]), rate="EN_GANG"),

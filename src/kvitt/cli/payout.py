@@ -12,7 +12,7 @@ from kvitt.cli.ids import payout_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
 from kvitt.cli.money import minor
 from kvitt.cli.order import approved, operator_of, reasoned
-from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
@@ -56,10 +56,9 @@ def paying(settings: "Settings") -> Iterator["Payouts"]:
 def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str]]:
     """Payouts as `paying`, and the whole id of the one that is named."""
     from kvitt.app.payouts import payouts_of
-    from kvitt.store.database import connect
 
     with opened(settings) as conninfo, payouts_of(conninfo, settings.payouts) as payouts:
-        with connect(conninfo, application="kvitt payout") as connection:
+        with connected(conninfo, application="kvitt payout") as connection:
             payout_id = payout_of(connection, named)
         yield payouts, payout_id
 

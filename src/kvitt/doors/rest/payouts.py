@@ -84,6 +84,8 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Act
         there = payouts.get(wanted.payout_id)
         if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
             raise
+        if payouts.asked_for_by(wanted.payout_id) != (actor.door, actor.name):
+            raise
         return there
 
 

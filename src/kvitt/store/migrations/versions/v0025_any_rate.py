@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0033"
-down_revision = "0032"
+revision = "0025"
+down_revision = "0024"
 
 
 def upgrade() -> None:

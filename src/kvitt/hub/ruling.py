@@ -119,7 +119,7 @@ def verdict(
         return Verdict.UNMATCHED
     if state in _SETTLED:
         other = said in (Verdict.ACCEPTED, Verdict.REJECTED) and said not in (state.value, contradicted)
-        # Once the rail has accepted an order, "exists already" is its answer to a copy. Where an operator said so, it may be all of its answer.
+        # Once the rail has accepted an order, "exists already" answers a copy of it; where a person has, it may be the only answer.
         to_a_copy = state is OrderState.ACCEPTED and not decided_by_hand and _exists(receipt)
         return Verdict.CONTRADICTS if other and not to_a_copy else Verdict.REPEAT
     return said

@@ -43,8 +43,10 @@ def config_in(environment: Mapping[str, str]) -> str | None:
 
 def meant(name: str, known: Collection[str]) -> str:
     """The end of a sentence that says which known name comes nearest; nothing when none does."""
-    nearest = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    # What all of them begin with would make everything near to everything.
+    bare = {each.removeprefix(PREFIX): each for each in known}
+    nearest = get_close_matches(name.removeprefix(PREFIX), list(bare), n=1, cutoff=0.6)
+    return f"; did you mean {bare[nearest[0]]}?" if nearest else ""
 
 
 def _is_anothers(name: str, value: str) -> bool:

@@ -31,6 +31,15 @@ class DataDirectoryInUse(KvittError):
         super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
 
 
+class RowsLocked(KvittError):
+    """Somebody else has locked rows that this needs, and holds them for longer than a command waits; nothing was done."""
+
+    code = "rows_locked"
+    status = 503
+    who = "operator"
+    doc = "errors#rows-locked"
+
+
 class DataDirectoryUnreachable(KvittError):
     """The data directory can not be looked into; the message says why."""
 

@@ -128,13 +128,19 @@ def test_callers_over_rest_are_found_by_payout_plan_person_and_time(site: Site) 
             ("payout cancelled", "books/books", "rest", "wrong shop"),
             ("payout created", "shop/shop", "rest", None),
         ]
-        assert [act.act for act in acts.listed(Wanted(person="books"), 10)] == ["plan hold", "payout cancelled"]
+        assert [act.act for act in acts.listed(Wanted(person="books"), 10)] == [
+            "plan hold",
+            "account made",
+            "account made",
+            "payout cancelled",
+        ]
         assert [act.entry for act in acts.listed(Wanted(plan_id="p"), 10)] == ["plan:p:HOLD:1"]
-        assert len(acts.listed(Wanted(since=began), 10)) == 3
+        assert len(acts.listed(Wanted(since=began), 10)) == 5
         assert acts.listed(Wanted(since=utc_now() + timedelta(days=1)), 10) == []
         for each in changes:
             assert acts.show(each.entry).hash
         assert acts.show("plan:p:HOLD:1").by == "books/books"
+        assert acts.show(f"account:{one}").by == "books/books"
     assert verify(site.conninfo, payout_id).entries == 2
 
 

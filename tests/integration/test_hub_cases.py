@@ -4,12 +4,10 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import msgspec
-import psycopg
 import pytest
 
 from hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from hub_stage import Stage, staged, told
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.rail.emulator import spans
@@ -215,23 +213,6 @@ def test_receipts_settled_in_parallel_with_new_messages_lose_neither(stage: Stag
     stage.finish()
     assert {stage.final(f"{part}{n}").status for part in "ab" for n in range(40)} == {Status.OK}
     assert {amount for n in range(40) for amount in amounts(stage, f"S{n}")} == {200}
-
-
-def test_what_fails_for_want_of_a_lock_is_told_to_nobody_and_may_be_done_again(stage: Stage) -> None:
-    stage.hand_in(DP, ("k1", dp("S", 100)))
-    (receipt,) = stage.exchange()
-    later = stage.incoming(DP, "k2", dp("S", 200))
-    stage.connection.execute("SET lock_timeout = '10ms'")
-    with connect(stage.conninfo) as other, other.transaction():
-        other.execute("SELECT FROM cases FOR UPDATE")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            stage.submit([later])
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            stage.settle([receipt])
-    assert stage.submit([later]) == [Outcome.WAITING]
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
-    stage.finish()
-    assert [stage.final(key).status for key in ("k1", "k2")] == [Status.OK] * 2
 
 
 def test_the_case_list_tells_living_payments_in_the_order_in_which_they_joined(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hub_messages import dp, text
 from hub_stage import Stage, staged
-from kvitt.app import Hub
+from kvitt.app import Hub, utc_now
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.doors.relay import LogRelay
@@ -85,6 +85,87 @@ def test_a_lease_is_prolonged_for_as_long_as_its_owner_lives(stage: Stage, rival
     until(lambda: stage.one("SELECT until > %s FROM leases WHERE lease = %s", first, LEASE))
     short.close()
     assert rival.take(stage.connection, LEASE)
+
+
+OTHER = f"intake:{TOPIC}:1"
+ROW = "SELECT 1 FROM leases WHERE lease = %s FOR UPDATE"
+
+
+def test_a_lease_whose_row_is_locked_is_taken_later_and_the_others_at_once(stage: Stage, rival: LeaseKeeper) -> None:
+    edge_of(stage, stage.keeper)
+    edge_of(stage, stage.keeper, OTHER)
+    run_out(stage, LEASE)
+    run_out(stage, OTHER)
+    with psycopg.connect(stage.conninfo) as stranger:
+        stranger.execute(ROW, (LEASE,))
+        assert rival.take(stage.connection, LEASE) is None
+        assert edge_of(stage, rival, OTHER).epoch == 2
+        stranger.rollback()
+    assert edge_of(stage, rival).epoch == 2
+
+
+def test_the_other_leases_are_prolonged_and_given_up_while_one_is_locked(stage: Stage, rival: LeaseKeeper) -> None:
+    short = LeaseKeeper(stage.conninfo, seconds=4.0)
+    edge_of(stage, short)
+    edge_of(stage, short, OTHER)
+    later = "SELECT until > %s FROM leases WHERE lease = %s"
+    with psycopg.connect(stage.conninfo) as stranger:
+        stranger.execute(ROW, (LEASE,))
+        for _ in range(3):
+            before = stage.one("SELECT until FROM leases WHERE lease = %s", OTHER)
+            until(lambda before=before: stage.one(later, before, OTHER))  # type: ignore[misc]
+        short.close()
+        assert edge_of(stage, rival, OTHER).epoch == 2
+        assert rival.take(stage.connection, LEASE) is None
+        stranger.rollback()
+
+
+def test_a_lease_that_is_locked_for_a_while_is_prolonged_as_soon_as_it_is_free(stage: Stage) -> None:
+    keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
+    edge_of(stage, keeper)
+    before = stage.one("SELECT until FROM leases WHERE lease = %s", LEASE)
+    with connect(stage.conninfo, lock_timeout_ms=100) as renewing:
+        with psycopg.connect(stage.conninfo) as stranger:
+            stranger.execute(ROW, (LEASE,))
+            assert keeper._renew_all(renewing, set()) == {LEASE}
+            stranger.rollback()
+        assert keeper._renew_all(renewing, {LEASE}) == set()
+    assert stage.one("SELECT until > %s FROM leases WHERE lease = %s", before, LEASE)
+    keeper.close()
+
+
+def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_once_it_is_free(database: str) -> None:
+    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    keys = {partition_of(f"{n}".encode()): f"{n}".encode() for n in range(99)}
+    with connect(database) as connection, psycopg.connect(database) as stranger:
+
+        def come(part: int, count: int) -> None:
+            append(
+                connection,
+                [NewRecord(TOPIC, keys[part], text(dp(f"S{part}-{_messages(connection)}-{n}"))) for n in range(count)],
+                utc_now(),
+            )
+
+        hub.start()
+        try:
+            come(0, 20)
+            come(1, 20)
+            until(lambda: _messages(connection) == 40)
+            stranger.execute(ROW, (LEASE,))
+            come(0, 20)
+            come(1, 20)
+            until(lambda: _messages(connection) == 60)
+            come(1, 20)
+            until(lambda: _messages(connection) == 80)
+            assert connection.execute("SELECT count(*) FROM messages WHERE partition = 0").fetchone() == (20,)
+            stranger.rollback()
+            until(lambda: _messages(connection) == 100)
+        finally:
+            hub.stop()
+        rows = connection.execute(
+            "SELECT partition, array_agg(position ORDER BY message_no) FROM messages GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        assert rows == [(0, [*range(40)]), (1, [*range(60)])]
 
 
 def test_records_read_under_a_lost_lease_are_refused_and_leave_nothing(stage: Stage, rival: LeaseKeeper) -> None:

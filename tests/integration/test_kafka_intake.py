@@ -118,6 +118,28 @@ def test_a_partition_that_another_process_may_still_write_under_is_not_read_befo
             until(lambda: count(connection) == 30)
 
 
+def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_once_it_is_free(
+    database: str, settings: KafkaSettings
+) -> None:
+    keys = {partition_of(f"k{index}".encode()): f"k{index}".encode() for index in range(30)}
+
+    def come(name: str) -> None:
+        send(settings.bootstrap, DP, *[(keys[part], text(dp(f"L{name}-{part}-{index}"))) for index in range(10) for part in keys])
+
+    locked, others = "SELECT count(*) FROM messages WHERE partition = 1", "SELECT count(*) FROM messages WHERE partition <> 1"
+    with connect(database) as connection, psycopg.connect(database) as stranger, roles(database, settings, "intake"):
+        come("before")
+        until(lambda: count(connection) == 30)
+        stranger.execute("SELECT 1 FROM leases WHERE lease = %s FOR UPDATE", (f"intake:{DP}:1",))
+        for goal, name in ((40, "while"), (60, "longer")):
+            come(name)
+            until(lambda goal=goal: count(connection, others) == goal)  # type: ignore[misc]
+        assert count(connection, locked) == 10
+        stranger.rollback()
+        until(lambda: count(connection) == 90)
+        assert count(connection, "SELECT count(DISTINCT (partition, position)) FROM messages") == 90
+
+
 def test_lost_connections_lose_and_double_nothing(database: str, settings: KafkaSettings) -> None:
     terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with roles(database, settings, "intake"), connect(database) as connection:

@@ -1,16 +1,21 @@
 """Rows that a stranger has locked: their neighbours go on, what came for them waits in its order, and nothing is lost."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 import ledger_stage
 from hub_messages import dp
 from hub_stage import REPLIES, REQUESTS, Stage, staged
+from kvitt.cli import main
+from kvitt.cli.text import moment
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.doors.woody import payouts as woody_payouts
@@ -23,6 +28,7 @@ from kvitt.hub.loop import Bell
 from kvitt.hub.resume import Resume
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
 from kvitt.store.database import LOCK_MS, connect
 from kvitt.wire import status
@@ -236,6 +242,62 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
         step()
         assert stage.order_states("held") == ["sent"]
     keeper.close()
+
+
+@pytest.mark.parametrize("put", [True, False])
+def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stage, *, put: bool) -> None:
+    from kvitt.rail.sender import Sender
+    from kvitt.rail.table_queue import TableQueue
+
+    stage.hand_in(DP, *((f"k{number}", dp(f"S{number}")) for number in range(5)))
+    orders = stage.sender.claim(10)
+    if put:
+        stage.requests.put([Outgoing(each.order_id, each.xml, REPLIES, each.priority) for each in orders])
+    stage.new_sender().put_in_doubt()
+    stage.keeper.close()
+    keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
+    sender = Sender(
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, _Impatient(), reply_to=REPLIES, max_batch=2
+    )
+    row = "SELECT 1 FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF o"
+    with contextlib.ExitStack() as opened:
+        with locked(stage, row, "S1"):
+            step = opened.enter_context(sender.steps())
+            assert [*(stage.order_states(f"S{number}")[0] for number in range(5))] == ["sent", "unknown", "sent", "sent", "sent"]
+            stage.hand_in(DP, ("new", dp("new")))
+            assert step() == 1
+            assert (stage.order_states("S1"), stage.order_states("new")) == (["unknown"], ["sent"])
+        step()
+        assert stage.order_states("S1") == ["sent"]
+    keeper.close()
+    stage.settle(stage.rail())
+    assert [stage.said(f"k{number}")[-1] for number in range(5)] == ["OK"] * 5
+    assert stage.one("SELECT count(*) FROM receipts") == 6, "nothing was put twice"
+    assert clean(stage)
+
+
+def test_a_case_shows_what_waits_while_somebody_has_locked_it_and_since_when(stage: Stage, tmp_path: Path) -> None:
+    stage.hand_in(DP, ("a", dp("held")))
+    receipts = stage.exchange()
+
+    def page(*options: str) -> str:
+        shown = CliRunner().invoke(main, ["case", "dp", "held", *options, "--database", stage.conninfo, "--data", str(tmp_path)])
+        assert shown.exit_code == 0, shown.output
+        return shown.output
+
+    assert "locked by somebody else" not in page()
+    with locked(stage, CASE, "held"):
+        record = stage.incoming(DP, "b", dp("held", 600))
+        stage.submit([record])
+        stage.settle(receipts)
+        told, found = page(), json.loads(page("--json"))["deferred"]
+        since = [moment(at) for (at,) in stage.rows("SELECT came_at FROM deferred ORDER BY deferred_no")]
+        assert "locked by somebody else: what follows waits until it is free" in told
+        assert f"message {record.source}/{record.partition}/{record.position} under key b, since {since[0]}" in told
+        assert f"receipt {receipts[0].message_id}, since {since[1]}" in told
+        assert [(each["key"], each["message_id"]) for each in found] == [("b", None), ("", receipts[0].message_id)]
+    resumed(stage)
+    assert (json.loads(page("--json"))["deferred"], "locked by somebody else" in page()) == ([], False)
 
 
 def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_the_others_are_told(stage: Stage) -> None:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from kvitt.errors import MigrationFailed
+from kvitt.store import migrate
 from kvitt.store.database import connect
 from kvitt.store.migrate import pending, upgrade
 
@@ -36,7 +37,7 @@ def versions(tmp_path: Path) -> Callable[..., Path]:
 
     def write(*texts: str) -> Path:
         folder = tmp_path / "100%"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         for index, text in enumerate(texts, 1):
             before = f"{index - 1:04}" if index > 1 else None
             (folder / f"v{index:04}_m.py").write_text(REVISION.format(number=f"{index:04}", before=before))
@@ -64,6 +65,20 @@ def test_a_refused_migration_leaves_nothing_and_those_before_it_stand(empty_data
     with connect(empty_database) as connection:
         tables = connection.execute("SELECT to_regclass('first')::text, to_regclass('second')::text").fetchone()
     assert tables == ("first", None)
+
+
+def test_a_migration_does_not_wait_for_ever_for_a_table_that_somebody_has_locked(
+    empty_database: str, versions: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "PATIENCE_MS", 100)
+    upgrade(empty_database, versions=versions("CREATE TABLE a (n int);"))
+    folder = versions("CREATE TABLE a (n int);", "CREATE TABLE b (n int); ALTER TABLE a ADD m int;")
+    with psycopg.connect(empty_database) as stranger:
+        stranger.execute("SELECT 1 FROM a")
+        with pytest.raises(MigrationFailed, match="somebody else has locked a table that a migration changes"):
+            upgrade(empty_database, versions=folder)
+    assert pending(empty_database, versions=folder) == ["0002_m"]
+    assert upgrade(empty_database, versions=folder) == ["0002_m"]
 
 
 def test_processes_that_start_at_once_take_turns(empty_database: str, versions: Callable[..., Path]) -> None:

@@ -263,7 +263,7 @@ UPDATE ledger.accounts SET most = least + 10;
 
 def test_what_went_back_before_moments_were_kept_is_passed_by_and_what_goes_back_later_is_not(empty_database: str, tmp_path: Path) -> None:
     for path in VERSIONS.glob("v*"):
-        if path.suffix in (".py", ".sql") and path.name < "v0024":
+        if path.suffix in (".py", ".sql") and path.name < "v0016":
             shutil.copy(path, tmp_path)
     upgrade(empty_database, versions=tmp_path)
     with connect(empty_database) as connection:

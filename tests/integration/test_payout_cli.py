@@ -91,6 +91,14 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     assert check(shop).differences == ()
 
 
+def test_a_payout_shown_as_json_tells_its_events_and_who_acted(shop: str) -> None:
+    payout(shop, *NEW, "--id", "cli-acts", "--amount", "100000")
+    payout(shop, "confirm", "cli-acts", *BY)
+    found = json.loads(payout(shop, "show", "cli-acts", "--json"))
+    assert (found["payout_id"], [each["status"] for each in found["events"]]) == ("cli-acts", ["unpaid", "confirmed"])
+    assert ("payout confirm", "kari", "ola") in [(each["act"], each["by"], each["approved_by"]) for each in found["acts"]]
+
+
 def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:
     made_now = [json.loads(payout(shop, *NEW, "--amount", "100000", "--json"))["payout_id"] for _ in range(2)]
     listed = [json.loads(line)["payout_id"] for line in payout(shop, "list", "--status", "unpaid", "--json").splitlines()]

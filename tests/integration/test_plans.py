@@ -118,7 +118,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "all_with_rail": [NUMBERS],
         "orphans_to_unknown": ["sender:1:2"],
         "has_orphans": ["sender:1:2"],
-        "unknown_unsent": [BATCH],
+        "unknown_unsent": [[], BATCH],
         "unknown_to_sending": SENDING,
         "add_receipts": [TEXTS, BYTES, BYTES, MOMENTS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],

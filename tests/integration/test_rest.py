@@ -218,6 +218,7 @@ def test_what_is_not_there_and_what_is_there_already_are_told(client: httpx.Clie
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
         ("limit=x", "limit"),
+        ("after=", "after"),
         ("after=x", "after"),
         ("after=WzFd", "after"),
         ("status=gone", "status"),

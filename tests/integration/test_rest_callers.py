@@ -271,6 +271,16 @@ def test_a_payout_that_somebody_else_made_before_is_no_answer_to_a_repeat(site: 
         assert client.post("/payouts", json=body, headers={"idempotency-key": "late"}).json()["code"] == "payout_already_exists"
 
 
+def test_a_payout_that_somebody_else_made_meanwhile_is_no_answer_to_a_repeat(site: Site) -> None:
+    dear = {**BODY, "payout_id": "contested", "cash": {"amount": 10**15, "currency": "RUB"}}
+    with site.client(application="one") as one, site.client(application="other") as other:
+        assert one.post("/payouts", json=dear, headers={"idempotency-key": "contested"}).json()["code"] == "insufficient_funds"
+        with connect(site.conninfo) as connection:
+            connection.execute("UPDATE rest.requests SET status = NULL, body = NULL, busy_until = '-infinity' WHERE key = 'contested'")
+        assert other.post("/payouts", json={**BODY, "payout_id": "contested"}).status_code == 201
+        assert one.post("/payouts", json=dear, headers={"idempotency-key": "contested"}).json()["code"] == "payout_already_exists"
+
+
 def test_a_request_that_another_process_is_at_work_on_is_left_to_it(database: str) -> None:
     with connect(database) as connection:
         first = begin(connection, utc_now, "me", "key", b"digest")

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_the_answer_of_before_is_only_for_who_may_ask_for_it(site: Site) -> None
         assert client.post("/accounts", json=RUB, headers=key).status_code == 201
     with site.client(Permission.LEDGER_READ) as reader:
         assert reader.post("/accounts", json=RUB, headers=key).status_code == 403
+
+
+def test_blanks_around_a_key_are_none_of_it(site: Site) -> None:
+    with site.client() as client:
+        made = client.post("/accounts", json=RUB, headers={"idempotency-key": "blanks"})
+    headers = {"content-type": "application/json", "idempotency-key": " blanks \t", "authorization": made.request.headers["authorization"]}
+    address = httpx.URL(site.url)
+    with closing(HTTPConnection(address.host, address.port, timeout=PATIENCE_SECONDS)) as caller:
+        caller.request("POST", "/accounts", made.request.content, headers)
+        answer = caller.getresponse()
+        assert answer.getheader("idempotency-replayed") == "true"
+        assert json.loads(answer.read()) == made.json()
 
 
 def test_what_can_not_be_done_at_all_leaves_its_key_free(site: Site) -> None:

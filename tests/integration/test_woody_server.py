@@ -64,7 +64,7 @@ def test_the_older_names_of_the_headers_are_understood(url: str) -> None:
     assert post(url, LOOK, **dict.fromkeys(TRACE), **older).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["woody.trace-id", "woody.deadline", "x-rbk-span-id", "content-type"])
+@pytest.mark.parametrize("name", ["woody.trace-id", "woody.deadline", "x-rbk-span-id", "content-type", "woody.meta.user-identity.id"])
 def test_a_header_that_decides_something_is_there_once(url: str, name: str) -> None:
     value = "application/x-thrift" if name == "content-type" else "2999-09-10T12:00:05Z"
     given = [*TRACE.items(), ("content-type", "application/x-thrift")]

@@ -43,8 +43,8 @@ def anchors_of(page: Path) -> set[str]:
     [
         ("(design §4 step 7, §6)", {4, 6}),
         ("(design §4 steps 1-5)", {4}),
-        ("(spenn §2.3, design §7,\n    §12)", {7, 12}),
-        ("(design §9; payout_manager §4.1, §7.3)", {9}),
+        ("(rapid §2.3, design §7,\n    §12)", {7, 12}),
+        ("(design §9; payouts §4.1, §7.3)", {9}),
         ("Design §2 names them", {2}),
         ("(§2.2 step 6)", set()),
     ],

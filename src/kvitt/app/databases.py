@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from kvitt.config import Settings
 from kvitt.errors import NotUpgraded
 from kvitt.hub.leases import release_every_lease
-from kvitt.store.database import connect
+from kvitt.store.database import PATIENCE_MS, connect
 from kvitt.store.embedded import EmbeddedServer, running_server
 from kvitt.store.migrate import pending, upgrade
 
@@ -32,7 +32,7 @@ def database(settings: Settings, *, own: bool, upgrade_it: bool = True) -> Itera
     conninfo = server.start()
     try:
         upgrade(conninfo)
-        with connect(conninfo) as connection:
+        with connect(conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             release_every_lease(connection)
         yield conninfo
     finally:

@@ -20,7 +20,7 @@ from kvitt.hub.taken import Edge, Incoming
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue
 from kvitt.rail.table_queue import TableQueue
-from kvitt.store.database import LOCK_MS, connect
+from kvitt.store.database import LOCK_MS, PATIENCE_MS, connect
 from kvitt.wire.topics import ALL_TOPICS, PAYOUT_EVENTS, RAPID, SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -75,7 +75,7 @@ class EmbeddedEdge:
 
     def prepare(self) -> None:
         """Makes what is missing. Raises OtherLog when the database belongs to another log."""
-        with connect(self._conninfo) as connection:
+        with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             claim_database(connection, EMBEDDED)
             make_topics(connection)
 
@@ -114,7 +114,7 @@ class KafkaEdge:
         """Makes or checks topics. Raises OtherLog, TopicsDiffer, KafkaException when no broker answers."""
         from kvitt.doors.kafka_topics import cluster_of, ensure_topics
 
-        with connect(self._conninfo) as connection:
+        with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             claim_database(connection, f"kafka {cluster_of(self._settings)}")
             ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic not in self._others])
 
@@ -123,7 +123,7 @@ class KafkaEdge:
         from kvitt.doors.kafka_identity import TopicIds
         from kvitt.doors.kafka_positions import refuse_to_guess
 
-        with connect(self._conninfo) as connection:
+        with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             TopicIds(self._settings, self._topics).check(connection)
             refuse_to_guess(connection, self._settings, self._topics)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kvitt.cli.listing import LOOK_FURTHER, Column, json_option, limit_option, print_list
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.shell import connected, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -41,9 +41,8 @@ def alarm() -> None:
 def list_alarms(settings: "Settings", *, cleared: bool, limit: int, as_json: bool) -> None:
     """List the standing alarms, newest first."""
     from kvitt.ops import alarms
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt operator") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
         found = alarms.list_alarms(connection, cleared=cleared, limit=limit + LOOK_FURTHER)
     nothing = "there has been no alarm" if cleared else "no alarm stands"
     print_list(_ALARMS, found, limit=limit, as_json=as_json, nothing=nothing)

@@ -11,7 +11,7 @@ from kvitt.cli.act_columns import ACTS
 from kvitt.cli.ids import case_of, order_of, payout_of, plan_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.schemes import SchemeName
-from kvitt.cli.shell import BAD_RESULT, example, located, opened
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
@@ -99,11 +99,10 @@ def list_acts(
 ) -> None:
     """List acts, newest first: of operators, and of callers at the doors; of a case also what kvitt itself noted of it."""
     from kvitt.hub.acts import Acts
-    from kvitt.store.database import connect
 
     if sum(each is not None for each in (case, order, payout, plan)) > 1:
         raise click.UsageError("name one of --case, --order, --payout and --plan")
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt audit") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt audit") as connection:
         wanted = _wanted(connection, case=case, order=order, payout=payout, plan=plan, person=person, since=since, until=until)
         found = Acts(connection).listed(wanted, limit + LOOK_FURTHER)
     print_list(ACTS, found, limit=limit, as_json=as_json, nothing="there are no such acts")
@@ -141,9 +140,8 @@ def _wanted(
 def show(settings: "Settings", *, entry: str, as_json: bool) -> None:
     """Show the act ENTRY whole, by the name that `list` gives it, with its place in the chain of hashes."""
     from kvitt.hub.acts import Acts
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt audit") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt audit") as connection:
         found = Acts(connection).show(entry)
     if as_json:
         print_json(_SHOWN, [found])
@@ -165,12 +163,11 @@ def verify(settings: "Settings", *, case: "tuple[Scheme, str] | None", payout: s
     from msgspec import json
 
     from kvitt.hub import verify as verifying
-    from kvitt.store.database import connect
 
     if sum((case is not None, payout is not None, operators)) > 1:
         raise click.UsageError("name one of --case, --payout and --operators")
     with opened(settings) as conninfo:
-        with connect(conninfo, application="kvitt audit") as connection:
+        with connected(conninfo, application="kvitt audit") as connection:
             chain = _chain(connection, case, payout, operators=operators)
         found = verifying.verify(conninfo, chain)
     if as_json:
@@ -178,11 +175,16 @@ def verify(settings: "Settings", *, case: "tuple[Scheme, str] | None", payout: s
     else:
         for each in found.breaks:
             click.echo(shown(each))
-        click.echo(f"{found.chains:,} chains, {found.entries:,} entries: {'BROKEN' if found.breaks else 'nothing was changed'}")
+        counted = f"{_counted(found.chains, 'chain', 'chains')}, {_counted(found.entries, 'entry', 'entries')}"
+        click.echo(f"{counted}: {'BROKEN' if found.breaks else 'nothing was changed'}")
         if found.head:
             click.echo(f"last hash {found.head}")
     if found.breaks:
         sys.exit(BAD_RESULT)
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _chain(

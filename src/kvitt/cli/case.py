@@ -6,7 +6,7 @@ import click
 
 from kvitt.cli.ids import case_of
 from kvitt.cli.schemes import SchemeName
-from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import shown_json
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ def case(settings: "Settings", *, scheme: "Scheme", case_id: str, as_json: bool)
     SCHEME is dp, aap, ts, tp, historisk, valp or syk, or the name on the wire. A CASE_ID that ends with ... is the beginning of one.
     """
     from kvitt.hub.history import history
-    from kvitt.store.database import connect
 
     with opened(settings) as conninfo:
-        with connect(conninfo, application="kvitt case") as connection:
+        with connected(conninfo, application="kvitt case") as connection:
             named = case_of(connection, scheme, case_id)
         found = history(conninfo, scheme, named)
     if as_json:

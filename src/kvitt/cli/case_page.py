@@ -9,7 +9,7 @@ from kvitt.cli.calendar import draw
 from kvitt.cli.listing import Column, Kind, folded, prose, table, terminal_width
 from kvitt.cli.money import kroner
 from kvitt.cli.text import moment, shown
-from kvitt.hub.history import CaseHistory, Event, Happening, OrderOfCase, PaymentOfCase, Told
+from kvitt.hub.history import CaseHistory, DeferredOfCase, Event, Happening, OrderOfCase, PaymentOfCase, Told
 from kvitt.rules.schedule import Schedule, expand
 
 _ToldAt = dict[tuple[datetime, int | None, str], Told]
@@ -38,6 +38,10 @@ def page(found: CaseHistory) -> Iterator[str]:
             yield from prose(
                 "nothing of the case is derived or sent until two people adopt that or keep what stands (kvitt order adopt, keep)"
             )
+    if found.deferred:
+        yield from prose("locked by somebody else: what follows waits until it is free (docs/operations.md#rows-that-somebody-has-locked)")
+        for kept in found.deferred:
+            yield from prose(f"  {_kept(kept)}, since {moment(kept.came_at)}")
     if found.orders:
         yield ""
         yield from table(_ORDERS, found.orders, terminal_width())
@@ -49,6 +53,12 @@ def page(found: CaseHistory) -> Iterator[str]:
         yield from draw(pending.days, "pending, until the receipt of its order", pending.beyond)
     for message in found.waiting:
         yield from prose(f"waits: message {message.message_no} under key {message.key}, since {moment(message.received_at)}")
+
+
+def _kept(deferred: DeferredOfCase) -> str:
+    if deferred.source is None:
+        return f"receipt {deferred.message_id}"
+    return f"message {deferred.source}/{deferred.partition}/{deferred.position} under key {deferred.key}"
 
 
 def schedule_of(payments: Sequence[PaymentOfCase]) -> Schedule:

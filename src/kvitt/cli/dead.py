@@ -8,8 +8,8 @@ import click
 
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.order import PATIENCE_MS, reasoned
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.order import reasoned
+from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ def list_letters(settings: "Settings", *, everything: bool, limit: int, as_json:
     """List the dead letters that are open, newest first."""
     from kvitt.app import utc_now
     from kvitt.hub.dead import OPEN, DeadLetters
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
         letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
     nothing = "there are no dead letters" if everything else "there are no open dead letters"
     print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
@@ -88,9 +87,8 @@ def show(settings: "Settings", *, number: int, raw: bool, as_json: bool) -> None
     """Show dead letter NUMBER with the bytes that could not be read."""
     from kvitt.app import utc_now
     from kvitt.hub.dead import DeadLetters
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
         letter = DeadLetters(connection, utc_now).find(number)
     if raw:
         sys.stdout.buffer.write(letter.body)
@@ -127,12 +125,11 @@ def replay(
     from kvitt.doors.embedded_log import NewRecord, append
     from kvitt.hub.dead import DeadLetters, Replayed
     from kvitt.hub.operate import Operator
-    from kvitt.store.database import connect
     from kvitt.wire.topics import RAPID
 
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead", lock_timeout_ms=PATIENCE_MS) as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
 
         def put(record: Replayed) -> None:
             fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
@@ -169,9 +166,8 @@ def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
     from kvitt.app import utc_now
     from kvitt.hub.dead import DeadLetters
     from kvitt.hub.operate import Operator
-    from kvitt.store.database import connect
 
     operator = Operator(by, reason)
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt dead", lock_timeout_ms=PATIENCE_MS) as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
         DeadLetters(connection, utc_now).close(number, operator)
     click.echo(f"dead letter {number} is closed")

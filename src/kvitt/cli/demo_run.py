@@ -21,12 +21,11 @@ from kvitt.cli.demo_page import print_outcome
 from kvitt.cli.demo_payout import page, pay_out
 from kvitt.cli.examples import examples
 from kvitt.cli.schemes import SHORT
-from kvitt.cli.shell import print_page
+from kvitt.cli.shell import connected, print_page
 from kvitt.cli.watch import Client
 from kvitt.config import Settings
 from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicates, get_faults, set_faults
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.store.queries import load
 from kvitt.wire.topics import primary_input
 
@@ -49,7 +48,7 @@ MISBEHAVIOUR: Final = Faults(
 def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool) -> Summary:
     """Runs the demo against the hub at work on this database, and prints what happened unless `quiet`."""
     began = time.perf_counter()
-    with connect(conninfo, application="kvitt demo") as connection:
+    with connected(conninfo, application="kvitt demo") as connection:
         newest = _number(connection, _SQL.newest_message)
         run_id = _base36(newest)
         made = list(lives(cases, run_id, seed))

@@ -7,7 +7,7 @@ import click
 
 from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
-from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.shell import connected, example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -63,11 +63,10 @@ def faults(settings: "Settings", /, *, clear: bool, closed: bool | None, delay_s
     from msgspec.structs import replace
 
     from kvitt.rail.emulator import Chance, Faults, get_faults, set_faults
-    from kvitt.store.database import connect
 
     changes: dict[str, object] = {name: Chance(chance) for name, chance in chances.items() if chance is not None}
     changes.update({name: value for name, value in (("closed", closed), ("delay_seconds", delay_seconds)) if value is not None})
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
         if clear or changes:
             set_faults(connection, replace(Faults() if clear else get_faults(connection), **changes))
         _print_faults(get_faults(connection))
@@ -96,9 +95,8 @@ def schedule(settings: "Settings", *, area: str, case_id: str, as_json: bool) ->
     from kvitt.cli.calendar import draw
     from kvitt.rail.emulator import days_of, spans
     from kvitt.rules.schedule import Beyond, Due
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
         pieces = spans(connection, area.upper(), case_id)
     if as_json:
         print_json(_PIECES, pieces)
@@ -118,11 +116,10 @@ def received(settings: "Settings", *, last: int, as_json: bool) -> None:
 
     from kvitt.rail.emulator import Received, duplicates
     from kvitt.rail.emulator import received as all_received
-    from kvitt.store.database import connect
 
     outcomes: Counter[str] = Counter()
     newest: deque[Received] = deque(maxlen=last)
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt emulator") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
         for each in all_received(connection):
             outcomes[each.outcome] += 1
             newest.append(each)

@@ -12,7 +12,7 @@ from kvitt.cli.ids import case_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
 from kvitt.cli.order import approved, operating, operator_of
 from kvitt.cli.schemes import SchemeName
-from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -68,7 +68,6 @@ def helved(
     from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_state import read_state
     from kvitt.hub.importing import Importing
-    from kvitt.store.database import connect
     from kvitt.wire.topics import CASES, PAYMENTS
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
@@ -79,7 +78,7 @@ def helved(
         brokers = replace(brokers, client={**brokers.client, **read_client_file(client)}) if client else brokers
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         records = chain(read_state(brokers, PAYMENTS), read_state(brokers, CASES))
         try:
             report = Importing(connection, utc_now).run(records, operator, dry_run=dry_run, leave_out=leave_out)
@@ -115,9 +114,8 @@ def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
 def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
     from kvitt.hub.operate import Operator
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt import") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         named = case_of(connection, scheme, case_id)
     with operating(settings) as operate:
         operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))

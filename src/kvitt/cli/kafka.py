@@ -8,7 +8,7 @@ import click
 
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list, print_table
 from kvitt.cli.order import operator_of
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.shell import connected, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import KafkaSettings, Settings
@@ -96,10 +96,8 @@ def _asking(settings: "Settings") -> "Iterator[Connection]":
     """The database that is there; ends the command with the reason when the brokers do not answer."""
     from confluent_kafka import KafkaException
 
-    from kvitt.store.database import connect
-
     try:
-        with opened(settings) as conninfo, connect(conninfo, application="kvitt kafka") as connection:
+        with opened(settings) as conninfo, connected(conninfo, application="kvitt kafka") as connection:
             yield connection
     except KafkaException as error:
         raise click.ClickException(f"the brokers do not answer: {error.args[0].str()}") from error

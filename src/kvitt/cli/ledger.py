@@ -23,7 +23,7 @@ from kvitt.cli.listing import (
     terminal_width,
 )
 from kvitt.cli.money import minor
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.shell import connected, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -66,11 +66,10 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
     from kvitt.hub.ledger.post import Post
     from kvitt.rules.identifiers import wrong_id
     from kvitt.rules.ledger import InvalidRequest
-    from kvitt.store.database import connect
 
     if key is not None and (wrong := wrong_id(key)):
         raise click.BadParameter(wrong, param_hint="--key")
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connect(conninfo) as connection:
+    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
         (made,) = Post(connection, utc_now)([NewAccount(currency, description, None, key)])
     if isinstance(made, InvalidRequest):
         raise click.UsageError(made.error)
@@ -90,10 +89,9 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
 
     from kvitt.app import utc_now
     from kvitt.hub.ledger.read import Ledger
-    from kvitt.store.database import connect
 
     moment = _moment(at) if at else None
-    with opened(settings) as conninfo, connect(conninfo) as connection:
+    with opened(settings) as conninfo, connected(conninfo) as connection:
         found = Ledger(connection).account(account_id)
         if moment:
             found = replace(found, totals=Ledger(connection).totals_before(account_id, moment, utc_now()))
@@ -108,9 +106,8 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
 def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool) -> None:
     """List accounts by id."""
     from kvitt.hub.ledger.read import Ledger
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo) as connection:
+    with opened(settings) as conninfo, connected(conninfo) as connection:
         found = Ledger(connection).accounts(after, limit + LOOK_FURTHER)
     print_list(_ACCOUNT, found, limit=limit, as_json=as_json, nothing="there are no such accounts")
 
@@ -127,9 +124,8 @@ def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool
 def history(settings: "Settings", *, account_id: int, after: int, limit: int, whole: bool, as_json: bool) -> None:
     """Print what happened to an account, oldest first, with the totals after each step."""
     from kvitt.hub.ledger.read import Ledger
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo) as connection:
+    with opened(settings) as conninfo, connected(conninfo) as connection:
         ledger = Ledger(connection)
         columns = _entry_columns(ledger.account(account_id).account.currency)
         if not whole:
@@ -148,9 +144,8 @@ def history(settings: "Settings", *, account_id: int, after: int, limit: int, wh
 def plan(settings: "Settings", *, plan_id: str, as_json: bool) -> None:
     """Print a plan: whether it is held, committed or rolled back, and its postings as they were held."""
     from kvitt.hub.ledger.read import Ledger
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo) as connection:
+    with opened(settings) as conninfo, connected(conninfo) as connection:
         found = Ledger(connection).plan(plan_of(connection, plan_id))
     if as_json:
         print_json(_PLAN, [found])

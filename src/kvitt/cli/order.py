@@ -9,15 +9,13 @@ import click
 
 from kvitt.cli.ids import order_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
-from kvitt.cli.shell import example, located, opened, print_page
+from kvitt.cli.shell import connected, example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.operate import Operate, Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
-PATIENCE_MS = 5_000
-"""How long an act waits for what somebody else has locked."""
 _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
 
 
@@ -26,9 +24,8 @@ def operating(settings: "Settings") -> Iterator["Operate"]:
     """The operator's actions on the database that is there."""
     from kvitt.app import utc_now
     from kvitt.hub.operate import Operate
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt operator", lock_timeout_ms=PATIENCE_MS) as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
         yield Operate(connection, utc_now)
 
 
@@ -106,10 +103,9 @@ def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) 
     """Show everything about an ORDER: its case, its lines, how far it came and when, its receipts, and what people did to it."""
     from kvitt.cli.order_page import SHOWN, page
     from kvitt.hub.order_page import order_page
-    from kvitt.store.database import connect
 
     with opened(settings) as conninfo:
-        with connect(conninfo, application="kvitt order") as connection:
+        with connected(conninfo, application="kvitt order") as connection:
             named = order_of(connection, order_id)
         found = order_page(conninfo, named)
     if only_xml:
@@ -154,7 +150,7 @@ def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> No
 @approved
 @located
 def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
-    """Send an ORDER in doubt once more: the stored bytes, which the rail refuses if it has them."""
+    """Send an ORDER in doubt, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
     from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:

@@ -7,8 +7,7 @@ import click
 
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
-from kvitt.cli.order import PATIENCE_MS
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
     from kvitt.errors import BadDirectory
     from kvitt.hub.payouts.directory import load_directory
     from kvitt.hub.payouts.directory_file import read_directory
-    from kvitt.store.database import connect
 
     try:
         text = content_of(file, "FILE").decode()
@@ -49,7 +47,7 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
     operator = None if dry_run else _operator(settings, by, reason, approved_by)
     with (
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
-        connect(conninfo, application="kvitt party", lock_timeout_ms=PATIENCE_MS) as connection,
+        connected(conninfo, "kvitt party") as connection,
     ):
         own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
@@ -85,9 +83,8 @@ def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
     import msgspec
 
     from kvitt.hub.payouts.directory import known
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo) as connection:
+    with opened(settings) as conninfo, connected(conninfo) as connection:
         found = msgspec.json.encode(known(connection, party_id))
     click.echo(shown_json((found if one_line else msgspec.json.format(found, indent=2)).decode()))
 
@@ -99,9 +96,8 @@ def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
 def list_parties(settings: "Settings", *, limit: int, as_json: bool) -> None:
     """List the shops of the parties."""
     from kvitt.hub.payouts.directory import all_known
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo) as connection:
+    with opened(settings) as conninfo, connected(conninfo) as connection:
         found = [(each, shop) for each in all_known(connection) for shop in each.entry.shops]
     print_list(_SHOPS, found, limit=limit, as_json=as_json, nothing="no parties are loaded; kvitt party load FILE")
 

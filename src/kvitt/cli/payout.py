@@ -12,7 +12,7 @@ from kvitt.cli.ids import payout_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
 from kvitt.cli.money import minor
 from kvitt.cli.order import approved, operator_of, reasoned
-from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
@@ -56,10 +56,9 @@ def paying(settings: "Settings") -> Iterator["Payouts"]:
 def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str]]:
     """Payouts as `paying`, and the whole id of the one that is named."""
     from kvitt.app.payouts import payouts_of
-    from kvitt.store.database import connect
 
     with opened(settings) as conninfo, payouts_of(conninfo, settings.payouts) as payouts:
-        with connect(conninfo, application="kvitt payout") as connection:
+        with connected(conninfo, application="kvitt payout") as connection:
             payout_id = payout_of(connection, named)
         yield payouts, payout_id
 
@@ -114,12 +113,14 @@ def create(
 @located
 def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
     """Print a PAYOUT with its cash flow, what was told of it, and who did what and why."""
-    from kvitt.cli.payout_page import payout_page
+    from msgspec import json
+
+    from kvitt.cli.payout_page import payout_page, told_whole
 
     with acting_on(settings, payout_id) as (payouts, named):
         found, events, acts = payouts.get(named), payouts.events(named), payouts.acts(named)
     if as_json:
-        _print_json(found)
+        click.echo(shown_json(json.encode(told_whole(found, events, acts)).decode()))
     else:
         print_page(payout_page(found, events, acts))
 
@@ -226,12 +227,12 @@ def _print_done(done: "Payout", *, as_json: bool) -> None:
 
 def _print_preview(preview: "Preview", *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
+    from msgspec import json
+
     from kvitt.cli.payout_page import preview_page, told
 
     if as_json:
-        import msgspec
-
-        click.echo(shown_json(msgspec.json.encode(told(preview)).decode()))
+        click.echo(shown_json(json.encode(told(preview)).decode()))
     else:
         print_page(preview_page(preview))
     if not preview.solvent:

@@ -64,9 +64,18 @@ _ACCOUNTS: Final = (
 
 def told(preview: Preview) -> dict[str, object]:
     """What would be, for `--json`."""
-    accounts = preview.accounts and [{each.name: each.value(account) for each in _ACCOUNTS} for account in preview.accounts]
-    payout = {each.name: each.value(preview.payout) for each in PAYOUTS}
-    return {"payout": payout, "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
+    accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
+    return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
+
+
+def told_whole(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> dict[str, object]:
+    """The payout with what was told of it and who did what and why, for `--json`."""
+    rows: tuple[tuple[str, Sequence[Column], Sequence[object]], ...] = (("events", _EVENTS, events), ("acts", ACTS, acts))
+    return _fields(PAYOUTS, payout) | {name: [_fields(columns, each) for each in found] for name, columns, found in rows}
+
+
+def _fields(columns: Sequence[Column], row: object) -> dict[str, object]:
+    return {each.name: each.value(row) for each in columns}
 
 
 def _summary(payout: Payout, verb: str = "is") -> Iterator[str]:

@@ -4,6 +4,7 @@ Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could no
 """
 
 import functools
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +17,17 @@ import click
 
 from kvitt.cli.arguments import Named, refuse_unusable
 from kvitt.cli.text import shown, shown_lines
-from kvitt.errors import KvittError, NoDataDirectory, NothingRuns, ResultUnknown
+from kvitt.errors import KvittError, NoDataDirectory, NothingRuns, ResultUnknown, RowsLocked
 
 if TYPE_CHECKING:
+    import psycopg
+
     from kvitt.config import Settings
+    from kvitt.hub.submit import Connection
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+_RELATION = re.compile(r'"([^"]+)"')
 COULD_NOT, BAD_RESULT, TERMINATED = 2, 1, 143
 _LOOK = {
     "account": "kvitt ledger account show {}",
@@ -70,9 +75,16 @@ def _tell(error: Exception) -> None:
     if psycopg is not None and isinstance(error, psycopg.DataError):
         raise click.UsageError(f"a value is not one that the database can hold: {shown(_first_line(error))}") from error
     if psycopg is not None and isinstance(error, psycopg.errors.LockNotAvailable):
-        _fail("somebody else has locked what this needs; nothing was done", "database_unreachable", "errors#database-unreachable")
+        _fail(_locked(error), RowsLocked.code, RowsLocked.doc)
     if psycopg is not None and isinstance(error, psycopg.OperationalError):
         _fail_to_reach(error)
+
+
+def _locked(error: "psycopg.errors.LockNotAvailable") -> str:
+    """What is locked, as far as the server says, and where it stands how to find out who holds it."""
+    found = _RELATION.search(error.diag.context or "")
+    what = f"a row of the table {found[1]}" if found else "what this needs"
+    return f"somebody else has locked {what}; nothing was done. Who it is: docs/operations.md#rows-that-somebody-has-locked"
 
 
 def _first_line(error: Exception) -> str:
@@ -159,15 +171,21 @@ def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
         yield conninfo
 
 
+def connected(conninfo: str, application: str = "kvitt") -> "Connection":
+    """The connection of a command, to be used as a context: it waits for what somebody else has locked for a few seconds, not for ever."""
+    from kvitt.store.database import PATIENCE_MS, connect
+
+    return connect(conninfo, application=application, lock_timeout_ms=PATIENCE_MS)
+
+
 @contextmanager
 def working(settings: "Settings") -> Iterator[str]:
     """Conninfo of a database with a hub at work on it: whoever is, else all roles in this process for the while."""
     from kvitt.app import Hub, database
-    from kvitt.store.database import connect
     from kvitt.store.queries import load
 
     with database(settings, own=False) as conninfo:
-        with connect(conninfo) as connection:
+        with connected(conninfo) as connection:
             somebody = connection.execute(load("cli").somebody_works).fetchone()
         if somebody and somebody[0]:
             yield conninfo

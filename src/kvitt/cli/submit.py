@@ -9,7 +9,7 @@ import click
 
 from kvitt.cli.arguments import SECONDS, content_of, existing_file
 from kvitt.cli.schemes import SchemeName
-from kvitt.cli.shell import BAD_RESULT, example, located, working
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
 from kvitt.cli.text import shown
 from kvitt.errors import NoFinalStatus
 
@@ -55,9 +55,8 @@ def _preview(settings: "Settings", scheme: "Scheme", key: str, body: bytes) -> b
     from kvitt.app import database, utc_now
     from kvitt.cli.preview_page import print_preview
     from kvitt.hub.preview import preview
-    from kvitt.store.database import connect
 
-    with database(settings, own=False, upgrade_it=False) as conninfo, connect(conninfo, application="kvitt preview") as connection:
+    with database(settings, own=False, upgrade_it=False) as conninfo, connected(conninfo, application="kvitt preview") as connection:
         try:
             found = preview(connection, scheme, key.encode(), body, utc_now())
         except ValueError as error:

@@ -9,7 +9,7 @@ import click
 
 from kvitt.cli.arguments import Whole
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
-from kvitt.cli.shell import example, located, opened
+from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown
 from kvitt.errors import TopicNotFound
 
@@ -36,9 +36,8 @@ def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: b
 
     Control characters are shown as escapes, line breaks left out; --json has each record as it is.
     """
-    from kvitt.store.database import connect
 
-    with opened(settings) as conninfo, connect(conninfo, application="kvitt topic") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt topic") as connection:
         if name is None:
             _list_topics(connection, as_json=as_json)
             return

@@ -9,8 +9,8 @@ from msgspec import Struct
 from kvitt.cli.arguments import NUMBER, Whole
 from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
 from kvitt.cli.money import minor
-from kvitt.cli.order import PATIENCE_MS, operator_of
-from kvitt.cli.shell import example, located
+from kvitt.cli.order import operator_of
+from kvitt.cli.shell import connected, example, located
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -85,13 +85,12 @@ def transfer(
     """Move an amount from one account to another, under the name PLAN: the same transfer again moves nothing."""
     from kvitt.app import database, utc_now
     from kvitt.hub.ledger import transfer as ledger
-    from kvitt.store.database import connect
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     wanted = ledger.Transfer(plan_id, source, target, amount, currency, description)
     with (
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
-        connect(conninfo, application="kvitt transfer", lock_timeout_ms=PATIENCE_MS) as connection,
+        connected(conninfo, "kvitt transfer") as connection,
     ):
         done = ledger.transfer(connection, utc_now, wanted, operator)
     lines = _lines(done, dry_run=dry_run)

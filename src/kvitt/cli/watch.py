@@ -9,7 +9,7 @@ from msgspec import Struct
 from kvitt.app import utc_now
 from kvitt.doors.embedded_log import CHANNEL, NewRecord, Place, Record, append, read
 from kvitt.rules.answers import Answer, Status
-from kvitt.store.database import connect
+from kvitt.store.database import PATIENCE_MS, connect
 from kvitt.store.queries import load
 from kvitt.wire import status
 from kvitt.wire.topics import STATUSES, decode_headers
@@ -35,7 +35,7 @@ class Client:
     """Appends records and reads what is told from the moment of its making on, on the log that is set. Not for sharing between threads."""
 
     def __init__(self, conninfo: str, settings: "Settings") -> None:
-        self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client")
+        self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client", lock_timeout_ms=PATIENCE_MS)
         self._log: _EmbeddedLog | _KafkaLog = _KafkaLog(settings.kafka) if settings.kafka else _EmbeddedLog(self._connection)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from kvitt.hub.loop import Step
 from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
+from kvitt.store.database import LOCK_MS, connect
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -75,7 +75,7 @@ class Intake:
     def steps(self) -> Iterator[Step]:
         """Opens a connection and gives the step of the loop; whatever was handed in is finished before it closes."""
         outstanding = _Outstanding()
-        with connect(self._conninfo, application="kvitt intake") as connection:
+        with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             reader = _Reader(connection, self._keeper, self._lanes)
             try:

@@ -23,7 +23,7 @@ from kvitt.hub.loop import Step
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
 from kvitt.state_log import StateLog
-from kvitt.store.database import connect
+from kvitt.store.database import LOCK_MS, connect
 from kvitt.wire.topics import SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -55,7 +55,7 @@ class KafkaIntake:
     @contextmanager
     def steps(self) -> Iterator[Step]:
         """Joins the group and gives the step of the loop; on the way out it leaves the group and gives up its leases."""
-        with connect(self._conninfo, application="kvitt intake") as connection:
+        with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
             faults = Faults()
             consumer = new_consumer(self._settings, group_of(self._settings, self._topics), faults)
             try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Sequence
 import psycopg
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from psycopg.errors import LockNotAvailable
 
 from kvitt.doors.kafka_clients import watermarks
 from kvitt.doors.kafka_identity import TopicIds
@@ -82,6 +83,9 @@ class Shares:
         leases = [share.lease for share in shares]
         try:
             self._connection.execute(_SQL.give_up_leases, {"owner": self._keeper.owner, "leases": leases})
+        except LockNotAvailable:
+            for share in shares if len(shares) > 1 else ():
+                self._give_up([share])
         except psycopg.OperationalError:
             _log.info("leases run out by themselves: the database is gone", leases=len(leases))
 
@@ -123,11 +127,11 @@ class Shares:
         self._identify_at = time.monotonic() + _IDENTITY_SECONDS
         try:
             self._ids.check(self._connection)
-        except (KafkaException, TimeoutError) as error:
+        except (KafkaException, TimeoutError, LockNotAvailable) as error:
             name = type(error).__name__
-            self._states.enters("ids", name, "info", "the brokers can not be asked for the ids of topics", error=name)
+            self._states.enters("ids", name, "info", "the ids of topics can not be looked at", error=name)
         else:
-            self._states.leaves("ids", "the brokers say the ids of topics again")
+            self._states.leaves("ids", "the ids of topics can be looked at again")
 
     def _take(self, shares: Sequence[Share]) -> list[Share]:
         """Takes the leases that are free; gives the shares that are ours to read. Raises NotBegun, RecordsGone."""
@@ -212,7 +216,13 @@ class Shares:
             [share.follows + share.shift for share in shares],
             [share.ends_at + share.shift for share in shares],
         ]
-        moved = {row[0] for row in self._connection.execute(_LEASES.advance_positions, columns, binary=True)}
+        try:
+            moved = {row[0] for row in self._connection.execute(_LEASES.advance_positions, columns, binary=True)}
+        except LockNotAvailable:
+            # One that somebody has locked is looked at again the next time; the others pass alone.
+            for share in shares if len(shares) > 1 else ():
+                self._pass_marks([share])
+            return
         for share in shares:
             if share.lease in moved:
                 share.moved()

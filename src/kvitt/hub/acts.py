@@ -1,6 +1,6 @@
 """Who did what, when and why: the operators' chain, what callers asked for at the doors, and the chains of cases, as one list of acts.
 
-Reads only. An act is shown whole by its name: `operators:12`, `case:DAGPENGER:S-1:3`, `payout:p-1:2`, `plan:p:HOLD:1`.
+Reads only. An act is shown whole by its name: `operators:12`, `case:DAGPENGER:S-1:3`, `payout:p-1:2`, `plan:p:HOLD:1`, `account:7`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +76,7 @@ class Acts:
             "case": self._case_entry,
             "payout": self._payout_change,
             "plan": self._plan_step,
+            "account": self._account,
         }.get(kind)
         act = find(rest) if find else None
         if act is None:
@@ -87,8 +88,10 @@ class Acts:
             # What kvitt noted of a case by itself was done by nobody.
             return (self._of_operators,) if wanted.person else (self._of_operators, self._of_case)
         if wanted.plan_id:
-            return (self._of_operators, self._of_plans)
-        return (self._of_operators, self._of_payouts) if wanted.payout_id else (self._of_operators, self._of_payouts, self._of_plans)
+            return self._of_operators, self._of_plans
+        if wanted.payout_id:
+            return self._of_operators, self._of_payouts
+        return self._of_operators, self._of_payouts, self._of_plans, self._of_accounts
 
     def _asked(self, wanted: Wanted, limit: int, **more: object) -> dict[str, object]:
         name = wanted.person.lower() if wanted.person else None
@@ -136,6 +139,9 @@ class Acts:
         asked = self._asked(wanted, limit, plan_id=wanted.plan_id)
         return (_of_plan(*row) for row in self._connection.execute(_SQL.steps_of_plans, asked))
 
+    def _of_accounts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
+        return (_of_account(*row) for row in self._connection.execute(_SQL.made_accounts, self._asked(wanted, limit)))
+
     def _operators_act(self, seq: str) -> AuditedAct | None:
         row = self._row(_SQL.act_of_operator, seq=seq)
         return None if row is None else _of_operator(*row)
@@ -157,6 +163,10 @@ class Acts:
         plan_id, _, operation = plan_id.rpartition(":")
         row = self._row(_SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
         return None if row is None else _of_plan(plan_id, *row)
+
+    def _account(self, account_id: str) -> AuditedAct | None:
+        row = self._row(_SQL.made_account, account_id=account_id)
+        return None if row is None else _of_account(*row)
 
     def _row(self, statement: str, **named: object) -> Sequence[Any] | None:
         """The row of an entry; None where the last part of the name is no number that one can have."""
@@ -205,6 +215,10 @@ def _of_payout(  # noqa: PLR0917 - a row, as it is read
 
 def _of_plan(plan_id: str, operation: str, batch_id: int, at: datetime, actor: str | None) -> AuditedAct:
     return AuditedAct(f"plan:{plan_id}:{operation}:{batch_id}", at, f"plan {operation.lower()}", plan_id, **_asked_by(decode(actor)))
+
+
+def _of_account(account_id: int, at: datetime, actor: str | None) -> AuditedAct:
+    return AuditedAct(f"account:{account_id}", at, "account made", f"account {account_id}", **_asked_by(decode(actor)))
 
 
 def _asked_by(actor: Actor | None) -> dict[str, str | None]:

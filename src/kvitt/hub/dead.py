@@ -120,8 +120,9 @@ class DeadLetters:
             operator.need_second_person(f"a letter{mended} moves money")
         with transaction(self._connection, "dead letter", str(number)), self._connection.cursor() as cursor:
             self._end(cursor, number, "replayed", operator, record.at)
-            self._put(record)
             note(cursor, record.at, "replay dead letter", operator, f"dead letter {number}{mended}")
+            # Last: by now nothing that somebody else could have locked is missing, and what is on a topic can not be taken back.
+            self._put(record)
         return record
 
     def close(self, number: int, operator: Operator) -> None:

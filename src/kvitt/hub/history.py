@@ -115,6 +115,19 @@ class ContradictionOfCase(Struct, frozen=True):
     reason: str | None
 
 
+class DeferredOfCase(Struct, frozen=True):
+    """A message (with its place and key) or a receipt (with its id on the queue) that came while somebody else had locked the case."""
+
+    deferred_no: int
+    came_at: datetime
+    source: str | None
+    partition: int | None
+    position: int | None
+    key: str
+    message_id: str | None
+    body: bytes
+
+
 class Told(Struct, frozen=True):
     """One status that a sender was told; `relayed_at` is None until it is out."""
 
@@ -158,7 +171,10 @@ class PaymentOfCase(Struct, frozen=True):
 
 
 class CaseHistory(Struct, frozen=True):
-    """Everything about one case. `events` is all of it in order of time; `waiting` are the messages in its queue."""
+    """Everything about one case. `events` is all of it in order of time; `waiting` are the messages in its queue.
+
+    `deferred` is what has not been looked at yet, because somebody else has locked the case, or a row of it.
+    """
 
     scheme: Scheme
     case_id: str
@@ -174,6 +190,7 @@ class CaseHistory(Struct, frozen=True):
     events: tuple[Event, ...]
     accepted: tuple[PaymentOfCase, ...]
     pending: tuple[PaymentOfCase, ...]
+    deferred: tuple[DeferredOfCase, ...]
 
     @property
     def waiting(self) -> tuple[MessageOfCase, ...]:
@@ -234,6 +251,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
         events=tuple(events),
         accepted=tuple(each for state, each in payments if state == "accepted"),
         pending=tuple(each for state, each in payments if state == "pending"),
+        deferred=tuple(DeferredOfCase(*row) for row in rows(_SQL.deferred, scheme=scheme.value, case_id=case_id)),
     )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import psycopg
 import structlog
 from msgspec import Struct
+from psycopg.errors import LockNotAvailable
 
 from kvitt.hub.taken import Edge
 from kvitt.state_log import StateLog
-from kvitt.store.database import connect
+from kvitt.store.database import LOCK_MS, connect
 from kvitt.store.queries import load
 
 _SQL = load("leases")
@@ -38,9 +39,12 @@ class LeaseKeeper:
         self._thread.start()
 
     def take(self, connection: psycopg.Connection[Any], lease: str) -> Held | None:
-        """The lease with its epoch and stored position; None while somebody else has it."""
+        """The lease with its epoch and stored position; None while somebody else has it, or has locked its row."""
         arguments = {"lease": lease, "owner": self.owner, "seconds": self._seconds}
-        row = connection.execute(_SQL.take_lease, arguments, binary=True).fetchone()
+        try:
+            row = connection.execute(_SQL.take_lease, arguments, binary=True).fetchone()
+        except LockNotAvailable:
+            return None
         return None if row is None else Held(Edge(lease, row[0]), row[1])
 
     def close(self) -> None:
@@ -48,25 +52,48 @@ class LeaseKeeper:
         self._stop.set()
         self._thread.join()
         try:
-            with connect(self._conninfo) as connection:
+            with connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
+                connection.execute(_SQL.release_free_leases, {"owner": self.owner})
                 connection.execute(_SQL.release_leases, {"owner": self.owner})
-        except psycopg.OperationalError:
-            _log.info("leases run out by themselves: the database is gone")
+        except psycopg.OperationalError as error:
+            _log.info("leases run out by themselves", error=type(error).__name__)
 
     def _renew(self) -> None:
         connection: psycopg.Connection[Any] | None = None
         states = StateLog(_log)
+        locked: set[str] = set()
         while not self._stop.wait(self._seconds / 4):
             try:
-                connection = connection or connect(self._conninfo)
-                connection.execute(_SQL.renew_leases, {"owner": self.owner, "seconds": self._seconds})
-                states.leaves("leases", "leases are renewed again")
+                connection = connection or connect(self._conninfo, application="kvitt leases", lock_timeout_ms=LOCK_MS)
+                locked = self._renew_all(connection, locked)
+                if locked:
+                    states.enters("leases", "locked", "error", "leases are locked by others, and run out", leases=sorted(locked))
+                else:
+                    states.leaves("leases", "leases are renewed again")
             except psycopg.Error as error:
                 name = type(error).__name__
                 states.enters("leases", name, "warning", "leases could not be renewed", error=name)
                 connection = None
         if connection:
             connection.close()
+
+    def _renew_all(self, connection: psycopg.Connection[Any], before: set[str]) -> set[str]:
+        """Prolongs all leases; gives those that somebody holds for longer than a moment, `before` being those of the last time.
+
+        What is locked now may be at work: it is waited for, one lease after the other, and meanwhile none of the others runs out.
+        """
+        mine = {"owner": self.owner, "seconds": self._seconds}
+        held = {row[0] for row in connection.execute(_SQL.renew_leases, mine)}
+        locked: set[str] = set()
+        for lease in sorted(held, key=lambda each: (each in before, each)):
+            if self._stop.is_set():
+                break
+            try:
+                connection.execute(_SQL.renew_lease, {"lease": lease, **mine})
+            except LockNotAvailable:
+                locked.add(lease)
+                connection.execute(_SQL.renew_leases, mine)
+        return locked
 
 
 def release_every_lease(connection: psycopg.Connection[Any]) -> None:

@@ -1,6 +1,6 @@
 """Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -109,12 +109,15 @@ class Send:
         row = self._connection.execute(_SQL.has_orphans, (self._sender,), binary=True).fetchone()
         return row is not None and bool(row[0])
 
-    def in_doubt(self, limit: int) -> list[OrderInDoubt]:
-        """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue."""
-        return [OrderInDoubt(*row) for row in self._connection.execute(_SQL.unknown_unsent, (limit,), binary=True)]
+    def in_doubt(self, limit: int, but: Collection[str] = ()) -> list[OrderInDoubt]:
+        """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue; some left out."""
+        return [OrderInDoubt(*row) for row in self._connection.execute(_SQL.unknown_unsent, (list(but), limit), binary=True)]
 
     def put_again(self, order_ids: Sequence[str]) -> list[OrderToSend]:
-        """Takes orders in doubt that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost."""
+        """Takes orders in doubt that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost.
+
+        Those that somebody else has locked are left out.
+        """
         with self._connection.transaction():
             self._hold()
             arguments = {"order_ids": list(order_ids), "sender": self._sender, "now": self._clock()}

@@ -200,8 +200,14 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
         [epoch for _, epoch in ordered],
         *map(list, zip(*(spans[key] for key in ordered), strict=True)),
     ]
-    if len(cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()) < len(ordered):
-        raise LeaseLost(f"or not read up to here: a source partition among {', '.join(lease for lease, _ in ordered)}")
+    told = ", ".join(lease for lease, _ in ordered)
+    try:
+        moved = cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()
+    except LockNotAvailable as error:
+        # Nobody's record is at fault, and each would wait anew: the source is read again, without what is locked.
+        raise LeaseLost(f"somebody else has locked a source partition among {told}") from error
+    if len(moved) < len(ordered):
+        raise LeaseLost(f"or not read up to here: a source partition among {told}")
 
 
 def _with_failure(reading: Reading, error: Exception) -> Reading:

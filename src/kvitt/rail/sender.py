@@ -89,14 +89,8 @@ class Sender:
 
     def _sent(self, send: Send, orders: Sequence[tuple[str, int]]) -> None:
         """Notes that these are sent; those that somebody else has locked are noted later, and hold up no others."""
-        try:
-            send.sent(orders)
-        except LockNotAvailable:
-            for order_id, message_no in orders:
-                try:
-                    send.sent([(order_id, message_no)], hurried=True)
-                except LockNotAvailable:
-                    self._unnoted[order_id] = message_no
+        left = _note_free(send, orders, hurried=False)
+        self._unnoted.update((order_id, message_no) for order_id, message_no in orders if order_id in left)
 
     def _note_late(self, send: Send) -> None:
         for order_id, message_no in list(self._unnoted.items()):
@@ -113,8 +107,8 @@ class Sender:
     def _clear_doubt(self, send: Send, queue: Queue, *, again: bool = False) -> None:
         """Clears up what is in doubt; what somebody else has locked stays for later, and all else is sent meanwhile."""
         try:
-            self._clear(send, queue, later=again)
-            self._doubt_left = send.has_orphans()
+            left = self._clear(send, queue, later=again)
+            self._doubt_left = bool(left) or send.has_orphans()
         except LockNotAvailable:
             self._doubt_left = True
         if not self._doubt_left:
@@ -122,28 +116,42 @@ class Sender:
         else:
             self._states.enters("doubt", "locked", "error", "orders in doubt are locked by others, and looked at later")
 
-    def _clear(self, send: Send, queue: Queue, *, later: bool) -> None:
+    def _clear(self, send: Send, queue: Queue, *, later: bool) -> set[str]:
         """Asks the queue what it got; one that cannot tell, and drops repeats, is given once more what was under way just now.
 
-        A queue that does neither leaves orders unknown: a receipt or an operator will clear them.
+        A queue that does neither leaves orders unknown: a receipt or an operator will clear them. Gives those to look at later, because
+        somebody else has locked them.
         """
+        left: set[str] = set()
         doubtful = send.put_in_doubt()
         if doubtful:
             _log.warning("orders in doubt", orders=len(doubtful))
-        while batch := send.in_doubt(self._max_batch):
+        while batch := send.in_doubt(self._max_batch, left):
             asked = {queue_id(each.order_id, each.resend): each for each in batch}
             got = queue.was_put(list(asked))
             if got is None:
                 break
-            send.sent([(each.order_id, each.message_no) for name, each in asked.items() if got[name]], hurried=later)
-            if missing := [each.order_id for name, each in asked.items() if not got[name]]:
-                self._put(send, queue, send.put_again(missing))
+            left |= _note_free(send, [(each.order_id, each.message_no) for name, each in asked.items() if got[name]], hurried=later)
+            missing = [each.order_id for name, each in asked.items() if not got[name]]
+            if again := send.put_again(missing) if missing else []:
+                self._put(send, queue, again)
+            left.update({*missing} - {order.order_id for order in again})
         else:
-            return
+            return left
         if later:
             # Others have been put since these came into doubt: a broker that remembers so many ids may have forgotten theirs.
-            return
+            return left
         # Nothing was put since they came into doubt, for nobody sends before this is done: the broker still knows their ids.
         for start in range(0, len(doubtful) if queue.drops_repeats else 0, self._max_batch):
             if again := send.put_again(doubtful[start : start + self._max_batch]):
                 self._put(send, queue, again)
+        return left
+
+
+def _note_free(send: Send, orders: Sequence[tuple[str, int]], *, hurried: bool) -> set[str]:
+    """Notes that these are sent; gives those that are not noted, because somebody else has locked them."""
+    try:
+        send.sent(orders, hurried=hurried)
+    except LockNotAvailable:
+        return {orders[0][0]} if len(orders) == 1 else {left for each in orders for left in _note_free(send, [each], hurried=True)}
+    return set()

@@ -65,7 +65,8 @@ def _skeletons(name: str) -> frozenset[str]:
 
     Both are needed: a capital `I` looks like a small `l`, yet `KARI` is `kari`.
     """
-    shown = unicodedata.normalize("NFKC", name)
+    # Before NFKC as well: it makes some letters, such as the lunate sigma, into others that look otherwise.
+    shown = unicodedata.normalize("NFKC", "".join(map(_look, name)))
     return frozenset(map(_looks, (shown.translate(_CAPITAL_I), shown.casefold())))
 
 

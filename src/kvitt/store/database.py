@@ -1,9 +1,11 @@
 """Connections to PostgreSQL with the session settings that all of kvitt's SQL is written for."""
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
 CONNECT_SECONDS: Final = 10
@@ -19,8 +21,21 @@ LOCK_MS: Final = 1_000
 """How long the hub waits for a row that somebody else has locked, on every version of PostgreSQL. Its own transactions hold theirs for
 milliseconds: who holds one longer is a stranger, or hangs."""
 
+PATIENCE_MS: Final = 5_000
+"""How long a person's command waits for what somebody else has locked; then it says so, and nothing was done."""
+
 TRANSACTION_MS: Final = 20_000
 """How long a transaction that holds locks of cases and leases may take, far beyond any that is alive."""
+
+NETWORK: Final[Mapping[str, str]] = {
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+"""For how long a TCP connection may be silent before it counts as lost: 25 s, with an answer under way or a statement. Where packets
+vanish and nobody says so, a wait for the answer to COMMIT would otherwise last for hours. libpq leaves Unix sockets alone."""
 
 _HAS_TRANSACTION_TIMEOUT: Final = 170_000
 
@@ -51,11 +66,12 @@ def connect(
     `statement_timeout_ms` bounds each statement, `paused_ms` the time between the statements of a transaction (0 = no bound).
     `lock_timeout_ms` bounds each wait for a lock: who waits longer gets LockNotAvailable.
     `transaction_ms` bounds whole transactions, on PostgreSQL 17 and later: to the server a process that is paused in the middle of a
-    pipeline is not idle. Raises psycopg.OperationalError when there is no server.
+    pipeline is not idle. A network that has gone silent ends the connection (NETWORK), unless `conninfo` says otherwise.
+    Raises psycopg.OperationalError when there is no server.
     """
     options = _session(statement_timeout_ms, paused_ms, lock_timeout_ms)
     connection = psycopg.connect(
-        conninfo, autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
+        watched(conninfo), autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
     )
     if transaction_ms and connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
         connection.execute(f"SET transaction_timeout = {transaction_ms:d}")
@@ -72,7 +88,7 @@ def pool(
     options = _session(0, PAUSED_MS, lock_timeout_ms)
     kwargs = {"autocommit": True, "application_name": application, "connect_timeout": CONNECT_SECONDS, "options": options}
     return ConnectionPool(
-        conninfo,
+        watched(conninfo),
         min_size=0,
         max_size=size,
         open=True,
@@ -81,6 +97,12 @@ def pool(
         name=application,
         check=ConnectionPool.check_connection,
     )
+
+
+def watched(conninfo: str) -> str:
+    """The same connection, with what of NETWORK it does not say itself."""
+    said = conninfo_to_dict(conninfo)
+    return make_conninfo(conninfo, **{name: value for name, value in NETWORK.items() if name not in said})
 
 
 def _session(statement_timeout_ms: int, paused_ms: int, lock_timeout_ms: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from kvitt.errors import MigrationFailed
-from kvitt.store.database import connect
+from kvitt.store.database import PATIENCE_MS, connect
 from kvitt.store.queries import load
 
 _SQL = load("migrate")
@@ -26,7 +26,8 @@ def pending(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
 def upgrade(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
     """Applies what is pending and gives the names applied by this call; when several processes start at once, they take turns.
 
-    Raises MigrationFailed when PostgreSQL refuses a migration: those before it stand, of the refused one nothing remains.
+    Raises MigrationFailed when PostgreSQL refuses a migration, or somebody else has locked what it changes: those before it stand, of
+    the refused one nothing remains. Whoever waits for the lock of a table stops all that come after: so it is not waited for without end.
     """
     with connect(conninfo, application="kvitt migrate") as connection:
         connection.execute(_SQL.take_turn)
@@ -34,6 +35,10 @@ def upgrade(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
         if names:
             _run(conninfo, versions)
         return names
+
+
+def _connection(conninfo: str) -> psycopg.Connection[Any]:
+    return connect(conninfo, application="kvitt migrate", autocommit=False, paused_ms=0, lock_timeout_ms=PATIENCE_MS)
 
 
 def _pending(connection: psycopg.Connection[Any], versions: Path) -> list[str]:
@@ -54,10 +59,14 @@ def _run(conninfo: str, versions: Path) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=pool.NullPool)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _connection(conninfo), poolclass=pool.NullPool)
     try:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (psycopg.Error, exc.DBAPIError) as error:
+        if isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+            raise MigrationFailed(
+                "somebody else has locked a table that a migration changes; see who (docs/operations.md), and try again"
+            ) from error
         raise MigrationFailed(str(error)) from error

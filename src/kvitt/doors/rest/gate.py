@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from kvitt.doors.http_headers import repeated_headers
+from kvitt.doors.http_headers import headers_of, repeated_headers
 from kvitt.doors.rest.keys import PATIENCE_SECONDS
 from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
 from kvitt.doors.rest.repeats import Heard, Keeping, Message, Repeat, Scope, digest_of
@@ -44,7 +44,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         send = _counted(scope, send)
         try:
             if repeated := repeated_headers(scope["headers"], DECISIVE):

@@ -84,6 +84,8 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Act
         there = payouts.get(wanted.payout_id)
         if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
             raise
+        if payouts.asked_for_by(wanted.payout_id) != (actor.door, actor.name):
+            raise
         return there
 
 
@@ -109,7 +111,7 @@ async def page(
         (name, "must not contain NUL") for name, text in (("party_id", party_id), ("shop_id", shop_id)) if not can_be_stored(text or "")
     ]:
         raise BadRequest(*wrong)
-    place = _place(after) if after else None
+    place = None if after is None else _place(after)
     found = await work.on_thread(lambda: payouts.page(place, limit + 1, party_id=party_id, shop_id=shop_id, status=status))
     shown, last = cut(found, limit)
     return PayoutPage([payout_view(each) for each in shown], encode_cursor(instant_text(last.created_at), last.payout_id) if last else None)

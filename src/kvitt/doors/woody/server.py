@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 from thriftpy2.thrift import TException
 
+from kvitt.doors.http_headers import headers_of
 from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace, refuse_repeated
 from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.hub.group_commit import Closed
@@ -68,7 +69,7 @@ class WoodyApp:
         """One request."""
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         trace: Trace | None = None
         try:
             refuse_repeated(scope["headers"])

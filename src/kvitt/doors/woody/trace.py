@@ -80,8 +80,10 @@ def root() -> Trace:
 
 
 def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raises BadHeaders for a header by which a call is read, dated or traced, and that is there more than once."""
-    decisive = ("content-type", "content-length", _TRACE, _PARENT, _SPAN, _DEADLINE, *_OLDER.values())
+    """Raises BadHeaders for a header by which a call is read, dated or traced, or that says who asks, and that is there more than once."""
+    headers = tuple(headers)
+    who = (name.decode("latin-1") for name, _ in headers if (match := _META.fullmatch(name.decode("latin-1"))) and match[1].lower() in _WHO)
+    decisive = ("content-type", "content-length", _TRACE, _PARENT, _SPAN, _DEADLINE, *_OLDER.values(), *dict.fromkeys(who))
     if repeated := repeated_headers(headers, decisive):
         raise BadHeaders(f"{', '.join(repeated)} more than once")
 

@@ -20,7 +20,7 @@ from kvitt.hub.submit import Clock, Connection
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import TOO_MUCH, CashFlowPosting
 from kvitt.store.commits import transaction
-from kvitt.store.database import pool
+from kvitt.store.database import LOCK_MS, pool
 from kvitt.store.queries import load
 from kvitt.wire.instants import instant_text
 
@@ -52,7 +52,7 @@ class LocalParties:
     """The directory as payouts ask it. Safe for use by several threads; close it when done."""
 
     def __init__(self, conninfo: str) -> None:
-        self._pool = pool(conninfo, application="kvitt parties", size=_READERS)
+        self._pool = pool(conninfo, application="kvitt parties", size=_READERS, lock_timeout_ms=LOCK_MS)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -77,6 +77,19 @@ LIMIT %(limit)s;
 -- One step of a plan.
 SELECT operation, batch_id, at, actor FROM ledger.steps WHERE plan_id = %(plan_id)s AND operation = %(operation)s AND batch_id = %(batch_id)s;
 
+-- name: made_accounts
+-- Accounts with who asked for them at a door, newest first.
+SELECT a.account_id, a.created_at, a.made_by
+FROM ledger.accounts AS a
+WHERE a.made_by IS NOT NULL AND a.created_at >= %(since)s AND a.created_at < %(until)s
+  AND (%(name)s::text IS NULL OR strpos(lower(a.made_by::jsonb ->> 'name'), %(name)s) > 0)
+ORDER BY a.account_id DESC
+LIMIT %(limit)s;
+
+-- name: made_account
+-- One account with who asked for it.
+SELECT account_id, created_at, made_by FROM ledger.accounts WHERE account_id = %(account_id)s;
+
 -- name: chains
 -- Every entry of audit chains, each chain in its order, with where the row that holds its head says that it ends; `chain` null means of
 -- all, 0 of the operators.

@@ -9,6 +9,11 @@ SELECT case_no, person, areas, orders_made, open_orders, waiting FROM cases WHER
 SELECT message_no, source, partition, position, coalesce(convert_from(key, 'UTF8'), ''), state, dry_run, received_at, derived_at, answered_at, body, answer
 FROM messages WHERE case_no = %(case_no)s ORDER BY message_no;
 
+-- name: deferred
+-- The messages and receipts that wait because somebody else has locked the case, in the order in which they came.
+SELECT deferred_no, came_at, source, partition, position, coalesce(convert_from(key, 'UTF8'), ''), message_id, body
+FROM deferred WHERE scheme = %(scheme)s AND case_id = %(case_id)s AND taken_at IS NULL ORDER BY deferred_no;
+
 -- name: orders
 -- The orders of a case by number.
 SELECT order_id::text, number, area, message_no, state, first, array_to_string(held_for, E'\n'), made_at, sending_at, sent_at, settled_at, receipt_no, xml

@@ -1,19 +1,30 @@
 -- name: take_lease
--- Takes a lease that is free, ours, or run out; each new owner gets a higher epoch. No row: somebody else holds it.
+-- Takes a lease that is free, ours, or run out; each new owner gets a higher epoch. No row: somebody else holds it. A row that somebody
+-- has locked is waited for no longer than a moment: other leases are to be taken, too.
 INSERT INTO leases AS l (lease, owner, epoch, until)
-VALUES (%(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s))
+SELECT %(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s) FROM set_config('lock_timeout', '100ms', true)
 ON CONFLICT (lease) DO UPDATE
 SET owner = excluded.owner, until = excluded.until, epoch = l.epoch + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
 WHERE l.owner = excluded.owner OR l.until < now()
 RETURNING epoch, position;
 
 -- name: renew_leases
--- Prolongs all leases of one owner that have not run out; gives those that are still held. Locks in sorted order, as everyone does.
-WITH mine AS (SELECT lease FROM leases WHERE owner = %(owner)s AND until >= now() ORDER BY lease FOR UPDATE)
-UPDATE leases AS l SET until = now() + make_interval(secs => %(seconds)s)
-FROM mine AS m
-WHERE l.lease = m.lease
-RETURNING l.lease, l.epoch;
+-- Prolongs all leases of one owner that have not run out and that nobody has locked; gives those that are locked.
+WITH free AS (SELECT lease FROM leases WHERE owner = %(owner)s AND until >= now() ORDER BY lease FOR UPDATE SKIP LOCKED), prolonged AS (
+    UPDATE leases AS l SET until = now() + make_interval(secs => %(seconds)s) FROM free AS f WHERE l.lease = f.lease
+)
+SELECT l.lease FROM leases AS l
+WHERE l.owner = %(owner)s AND l.until >= now() AND NOT EXISTS (SELECT FROM free AS f WHERE f.lease = l.lease)
+ORDER BY l.lease;
+
+-- name: renew_lease
+-- Prolongs one lease of an owner, if it has not run out.
+UPDATE leases SET until = now() + make_interval(secs => %(seconds)s) WHERE lease = %(lease)s AND owner = %(owner)s AND until >= now();
+
+-- name: release_free_leases
+-- Gives up all leases of one owner that nobody has locked, at once, so that the next owner need not wait.
+WITH free AS (SELECT lease FROM leases WHERE owner = %(owner)s ORDER BY lease FOR UPDATE SKIP LOCKED)
+UPDATE leases AS l SET until = '-infinity' FROM free AS f WHERE l.lease = f.lease;
 
 -- name: release_leases
 -- Gives up all leases of one owner at once, so that the next owner need not wait.

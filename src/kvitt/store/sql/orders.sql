@@ -65,16 +65,19 @@ SELECT EXISTS (SELECT FROM orders WHERE state = 'sending' AND sender <> %b);
 
 -- name: unknown_unsent
 -- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held
--- ones stay in doubt.
+-- ones stay in doubt, and some are left out.
 SELECT order_id::text, message_no, resends FROM orders
-WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' ORDER BY message_no LIMIT %b;
+WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' AND order_id <> ALL (%b::uuid[]) ORDER BY message_no LIMIT %b;
 
 -- name: unknown_to_sending
--- Takes orders in doubt that a sender had under way, to put the same copy of them again.
+-- Takes orders in doubt that a sender had under way, to put the same copy of them again; those that somebody else has locked stay.
+WITH free AS MATERIALIZED (
+    SELECT o.order_id FROM orders AS o JOIN unnest(%(order_ids)b::uuid[]) AS s (order_id) ON o.order_id = s.order_id FOR UPDATE OF o SKIP LOCKED
+)
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
-FROM unnest(%(order_ids)b::uuid[]) AS s (order_id)
-WHERE o.order_id = s.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
+FROM free AS f
+WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: add_receipts

@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0028"
-down_revision = "0027"
+revision = "0020"
+down_revision = "0019"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0027"
-down_revision = "0026"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0026"
-down_revision = "0025"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:

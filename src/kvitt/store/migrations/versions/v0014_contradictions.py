@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0022"
-down_revision = "0021"
+revision = "0014"
+down_revision = "0013"
 
 
 def upgrade() -> None:

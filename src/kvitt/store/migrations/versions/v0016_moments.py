@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0024"
-down_revision = "0023"
+revision = "0016"
+down_revision = "0015"
 
 
 def upgrade() -> None:

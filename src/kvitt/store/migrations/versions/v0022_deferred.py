@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0030"
-down_revision = "0029"
+revision = "0022"
+down_revision = "0021"
 
 
 def upgrade() -> None:

@@ -1,9 +1,9 @@
-"""Who asked for an act. The statements are in the SQL file beside."""
+"""Resends that reach the rail. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 
-revision = "0021"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:

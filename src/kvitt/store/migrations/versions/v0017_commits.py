@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0025"
-down_revision = "0024"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:

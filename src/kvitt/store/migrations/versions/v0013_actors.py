@@ -1,9 +1,9 @@
-"""Resends that reach the rail. The statements are in the SQL file beside."""
+"""Who asked for an act. The statements are in the SQL file beside."""
 
 from kvitt.store.migrations import apply
 
-revision = "0023"
-down_revision = "0022"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:

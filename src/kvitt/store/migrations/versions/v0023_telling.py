@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0031"
-down_revision = "0030"
+revision = "0023"
+down_revision = "0022"
 
 
 def upgrade() -> None:

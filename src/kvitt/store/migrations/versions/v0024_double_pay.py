@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0032"
-down_revision = "0031"
+revision = "0024"
+down_revision = "0023"
 
 
 def upgrade() -> None:

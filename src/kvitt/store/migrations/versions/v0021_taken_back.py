@@ -2,8 +2,8 @@
 
 from kvitt.store.migrations import apply
 
-revision = "0029"
-down_revision = "0028"
+revision = "0021"
+down_revision = "0020"
 
 
 def upgrade() -> None:

@@ -17,9 +17,15 @@ APPEND_ONLY = ("payouts.cash_flow", "payouts.events", "ledger.postings")
 
 @pytest.fixture
 def filled(database: str) -> str:
-    """A database with payouts in every state that they can be in: open, paid, confirmed, cancelled, reversed; one told again."""
+    """A database with payouts in every state that they can be in: open, paid, confirmed, cancelled, reversed; one told again.
+
+    And one without an id, as it could be made before ids had to say something.
+    """
     with payout_stage(database, 50_000) as stage:
-        for payout_id in ("", "open", "paid", "confirmed", "cancelled", "reversed"):
+        with pytest.MonkeyPatch.context() as before:
+            before.setattr("kvitt.hub.payouts.payouts.wrong_id", lambda *_: None)
+            stage.payouts.create(wanted(""))
+        for payout_id in ("open", "paid", "confirmed", "cancelled", "reversed"):
             stage.payouts.create(wanted(payout_id))
         stage.payouts.paid("paid", "kari", "the bank has it", "ola")
         for payout_id in ("confirmed", "reversed"):

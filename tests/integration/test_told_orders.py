@@ -112,7 +112,7 @@ def test_a_reader_of_the_log_that_keeps_the_newest_record_of_a_key_has_every_ord
 @pytest.mark.parametrize("severity", ["00", "08", ""])
 def test_a_receipt_names_the_payments_of_its_order_in_their_order(stage: Stage, severity: str) -> None:
     one, two, three = (payment_uid("S", number) for number in range(3))
-    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two))))
+    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two, 400))))
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
     stage.settle([told(receipt, severity, "sagt") for receipt in stage.exchange()])
@@ -122,7 +122,7 @@ def test_a_receipt_names_the_payments_of_its_order_in_their_order(stage: Stage, 
 
 def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stage: Stage) -> None:
     one, two, three = (payment_uid("S", number) for number in range(3))
-    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two))))
+    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two, 400))))
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
     # Where rows lie on the disk, and in the case list, says nothing about an order.
@@ -246,7 +246,7 @@ def test_until_orders_are_settled_their_lines_name_their_areas_only(stage: Stage
 
 def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_the_lines(stage: Stage) -> None:
     one, two, three = (payment_uid("S", number) for number in range(3))
-    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two))))
+    stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two, 400))))
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200, spans=((1, 2), (4, 5))), ts_payment(one, spans=()))))
     stage.finish()

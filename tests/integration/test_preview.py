@@ -57,7 +57,7 @@ def test_an_order_that_would_be_held_says_for_what(stage: Stage, tmp_path: Path)
     stage.finish()
     again = ts("A", ts_payment(payment_uid("A", 2)))
     found = seen(stage, TS, again)
-    assert [[reason.kind for reason in reasons] for reasons in found.held] == [[HoldKind.EQUAL_LINE]]
+    assert [[reason.kind for reason in reasons] for reasons in found.held] == [[HoldKind.PAID_TWICE]]
     assert found.held[0][0].text in page(stage, "ts", text(again), tmp_path, columns=200)
     stage.hand_in(TS, ("k2", again))
     assert stage.put() == 0

@@ -236,7 +236,7 @@ def test_a_dry_run_makes_the_orders_that_would_be_sent() -> None:
         pytest.param(paying(june(12, 19, 640), of=OTHER_PAYMENT), True, id="one day"),
         pytest.param(paying(june(13, 19, 640), of=OTHER_PAYMENT), False, id="the days after"),
         pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT, benefit="TILSYN_BARN_ETTERLATTE"), False, id="another benefit"),
-        pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT, rate=RateType.MONTH), False, id="another rate type"),
+        pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT, rate=RateType.MONTH), True, id="another rate type"),
         pytest.param(paying(FORTNIGHT, june(15, 19, 1)), False, id="the payment itself"),
     ],
 )

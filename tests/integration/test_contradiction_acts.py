@@ -222,3 +222,18 @@ def test_nothing_is_resolved_twice(stage: Contradicted) -> None:
     stage.resolve.keep(order_id, BOTH)
     with pytest.raises(NotInThatState, match="resolved before: kept"):
         stage.resolve.keep(order_id, BOTH)
+
+
+def test_an_order_that_is_withdrawn_before_ours_is_kept_never_leaves(stage: Contradicted) -> None:
+    stage.hand_in(DP, ("k1", dp("A", 553)))
+    (receipt,) = stage.exchange()
+    first = stage.orders("A")[0]
+    stage.operate.decide(first, accepted=False, operator=BOTH)
+    stage.hand_in(DP, ("k2", dp("A", 553)))
+    stage.settle([receipt])
+    stage.operate.withdraw(stage.orders("A")[1], BOTH)
+    stage.resolve.keep(first, BOTH)
+    assert stage.put() == 0
+    assert stage.order_states("A") == ["rejected", "withdrawn"]
+    assert stage.said("k2")[-1] == "FEILET"
+    stage.assert_clean()

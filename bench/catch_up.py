@@ -10,7 +10,7 @@ from bench.place import Place
 from bench.processes import hub_process, resident_mib
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 MOST_GROWTH = 1.25
 _LOOKS, _LOOK_SECONDS, _LONGEST_SECONDS = 5, 0.2, 900.0

@@ -11,7 +11,7 @@ from bench.report import Figure, rounded, tell
 from bench.size import Size
 from kvitt.doors.embedded_log import make_topics
 from kvitt.hub.check import check
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 
 def _check(conninfo: str, answer: Connection) -> None:

@@ -14,7 +14,7 @@ from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 LEAST_PER_SECOND = 800
 _APPENDED_AT_ONCE = 500

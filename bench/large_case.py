@@ -15,9 +15,9 @@ from kvitt.app import utc_now
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.kernel.database import connect
 from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.values import Area
-from kvitt.store.database import connect
 from kvitt.wire.receipted import receipted
 
 MOST_MS = 20

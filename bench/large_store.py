@@ -12,8 +12,8 @@ from bench.size import Size
 from bench.submit import per_second, writers
 from kvitt.app import utc_now
 from kvitt.hub.submit import Submit
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 
 LEAST_RATIO = 0.8
 _PAYMENTS_OF_CASE = 10

@@ -10,7 +10,7 @@ from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
 from kvitt.hub.ledger.post import Post
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 LEAST_PER_SECOND = 5000
 LEAST_TIMES_BASELINE = 8

@@ -10,9 +10,9 @@ import psycopg
 
 from bench.ledger_shapes import Transfer
 from kvitt.hub.ledger.calls import Call
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.rules.ledger import MOST, Operation, Posting, Totals, after_final, after_hold, net_by_account
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 
 _SQL = load("ledger_baseline", package="bench")
 _Cursor = psycopg.Cursor[Any]

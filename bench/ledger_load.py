@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from bench.ledger_shapes import Transfer
 from kvitt.app import utc_now
-from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Command, Post, Result
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
+from kvitt.kernel.group_commit import GroupCommit
 
 CALLERS = 256
 Writers = GroupCommit[Command, Result | Exception]

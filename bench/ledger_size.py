@@ -21,8 +21,8 @@ from bench.processes import peak_mib
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.hub.check import check
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 
 LEAST_RATIO = 0.8
 LEAST_CHECKED_PER_SECOND = 200_000

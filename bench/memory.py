@@ -6,7 +6,7 @@ from bench.processes import CASE_ROLES, hub_process, resident_mib
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.doors.embedded_log import make_topics
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 MOST_MIB = 300
 _LOOKS = 3

@@ -11,9 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bench.report import Durability
-from kvitt.store.database import connect
-from kvitt.store.embedded import EmbeddedServer
-from kvitt.store.migrate import upgrade
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import upgrade
+from kvitt.kernel.postgres import EmbeddedServer
 
 _TEMPLATE = "bench_template"
 _LOG_MIB_AT_ONCE, _LOG_TIMES = 8, 64

@@ -10,10 +10,10 @@ from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
 from kvitt.config import load_settings
-from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
+from kvitt.kernel.group_commit import GroupCommit
 
 LEAST_PER_SECOND = 3000
 _AS_SET = load_settings()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brokers.java import BrokerFailed, class_path, java
-from kvitt.store.embedded import launch
+from kvitt.kernel.postgres import launch
 
 HOST = "127.0.0.1"
 _READY_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 90.0, 30.0, 0.05

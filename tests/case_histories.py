@@ -12,9 +12,9 @@ from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 from kvitt.wire import topics
 
 PERSON = "01020312345"

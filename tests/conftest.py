@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kvitt.store.database import connect
-from kvitt.store.embedded import EmbeddedServer
-from kvitt.store.migrate import upgrade
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import upgrade
+from kvitt.kernel.postgres import EmbeddedServer
 
 pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
 

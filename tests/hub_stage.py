@@ -18,12 +18,12 @@ from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import connect
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import status, topics
 
 REQUESTS, REPLIES = "test.requests", "test.replies"

@@ -12,12 +12,12 @@ from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper
-from kvitt.hub.loop import MakeStep, Step, run_loop
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
+from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.loop import MakeStep, Step, run_loop
 
 
 def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, stop: threading.Event) -> MakeStep:

@@ -15,10 +15,10 @@ from kvitt.app import utc_now
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Result
 from kvitt.hub.ledger.service import LedgerService
+from kvitt.kernel.migrate import upgrade
+from kvitt.kernel.postgres import EmbeddedServer
 from kvitt.logs import set_up
 from kvitt.rules.ledger import Batch, Operation, Posting
-from kvitt.store.embedded import EmbeddedServer
-from kvitt.store.migrate import upgrade
 
 AMOUNT = 1000
 _one_at_a_time = threading.Lock()

@@ -8,7 +8,7 @@ from multiprocessing.synchronize import Barrier
 
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from ledger_stage import clock
 
 PROCESSES, THREADS = 2, 4

@@ -14,8 +14,8 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.ledger import Refused, Unavailable, Unknown
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState
-from kvitt.store.database import connect
 from ledger_stage import clock, commit, hold, made, moved
 from payout_stage import FixedTerms
 

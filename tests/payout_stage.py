@@ -15,9 +15,9 @@ from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.parties import Party, Shop
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import AccountType, CashFlowPosting
-from kvitt.store.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
 from kvitt.wire.topics import PAYOUT_EVENTS

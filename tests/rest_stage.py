@@ -22,8 +22,8 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.directory import LocalParties, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.database import connect, pool
 from kvitt.rules.ledger import Batch, Operation, Posting
-from kvitt.store.database import connect, pool
 from patience import PATIENCE_SECONDS
 
 EXAMPLE = (Path(__file__).parents[1] / "examples/parties.toml").read_text("utf-8")

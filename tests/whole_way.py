@@ -14,11 +14,11 @@ from hub_messages import PLAIN, Json, text
 from kvitt.app import Hub
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.kernel.database import connect
 from kvitt.rail.emulator import spans
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import status, topics
 from kvitt.wire.partitions import partition_of
 from patience import until

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from kvitt.state_log import Level, StateLog
+from kvitt.kernel.state_log import Level, StateLog
 
 RESTRICTED: Final = "kvitt.restricted"
 RESTRICTED_FILE: Final = "restricted.log"

@@ -8,7 +8,7 @@ from acceptance.broker_site import Site
 from kvitt.app import utc_now
 from kvitt.errors import NotInThatState
 from kvitt.hub.operate import Operate, Operator
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 OPERATOR = Operator("vakt", "the rail never had it", approved_by="sjef")
 _LOOK_SECONDS, _QUIET_SECONDS = 0.2, 3.0

@@ -15,8 +15,8 @@ from broker_fixtures import running_artemis, running_kafka
 from conftest import reachable_directory
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
-from kvitt.store.embedded import EmbeddedServer
-from kvitt.store.migrate import upgrade
+from kvitt.kernel.migrate import upgrade
+from kvitt.kernel.postgres import EmbeddedServer
 
 RAIL = "rail"
 _LEASE_SECONDS = 2.0

@@ -15,9 +15,9 @@ from acceptance.broker_site import RAIL, Marks, Site
 from acceptance.kill_harness import Watch
 from acceptance.kill_harness_load import Fed, Feeder
 from acceptance.kill_harness_proof import prove
-from kvitt.hub.crash import PLACES
+from kvitt.kernel.crash import PLACES
+from kvitt.kernel.database import connect
 from kvitt.rail.emulator import Faults, set_faults
-from kvitt.store.database import connect
 from patience import PATIENCE_SECONDS, until
 
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0

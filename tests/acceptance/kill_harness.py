@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
-from kvitt.store.database import connect
-from kvitt.store.embedded import running_server
+from kvitt.kernel.database import connect
+from kvitt.kernel.postgres import running_server
 from patience import until
 
 KVITT = "from kvitt.cli import main; main()"

@@ -17,10 +17,10 @@ from msgspec import Struct
 from acceptance.kill_harness import Watch
 from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.kernel.database import connect
+from kvitt.kernel.postgres import running_server
 from kvitt.rail.emulator import Chance, DamageForm, Faults
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.embedded import running_server
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.topics import primary_input
 

@@ -7,10 +7,10 @@ import psycopg
 
 from acceptance.kill_harness_load import Amounts, Fed
 from kvitt.hub.check import check
+from kvitt.kernel.database import connect
 from kvitt.rail.emulator import duplicates, received, spans
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import status, topics
 from property.desired import days_between
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import reachable_directory
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from console_script import kvitt
 from kvitt.cli.demo_cases import lives
 from kvitt.cli.examples import examples
-from kvitt.store.database import connect
-from kvitt.store.embedded import EmbeddedServer
+from kvitt.kernel.database import connect
+from kvitt.kernel.postgres import EmbeddedServer
 
 KEYS = ["messages", "orders", "accepted", "rejected", "unanswered", "doubled", "schedule_differences", "check_differences", "seconds"]
 

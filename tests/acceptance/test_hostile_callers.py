@@ -16,8 +16,8 @@ import pytest
 from hub_messages import dp, text
 from kvitt.app.clock import utc_now
 from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from patience import PATIENCE_SECONDS, until
 

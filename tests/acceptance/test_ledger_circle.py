@@ -20,9 +20,9 @@ import pytest
 import ledger_circle_server
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
-from kvitt.store.database import connect
-from kvitt.store.embedded.leftovers import end_leftovers
-from kvitt.store.embedded.places import Places
+from kvitt.kernel.database import connect
+from kvitt.kernel.postgres.leftovers import end_leftovers
+from kvitt.kernel.postgres.places import Places
 from ledger_stage import clock, made
 
 ACCOUNTS = int(os.environ.get("KVITT_CIRCLE", "300"))

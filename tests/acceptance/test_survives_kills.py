@@ -17,12 +17,12 @@ import pytest
 from acceptance.kill_harness import Child, Resumed, Watch, watching
 from acceptance.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
 from acceptance.kill_harness_proof import prove, told_in_log
-from kvitt.hub.crash import PLACES
+from kvitt.kernel.crash import PLACES
+from kvitt.kernel.database import connect
+from kvitt.kernel.postgres import running_server
+from kvitt.kernel.postgres.leftovers import end_leftovers
+from kvitt.kernel.postgres.places import Places
 from kvitt.rail.emulator import set_faults
-from kvitt.store.database import connect
-from kvitt.store.embedded import running_server
-from kvitt.store.embedded.leftovers import end_leftovers
-from kvitt.store.embedded.places import Places
 from patience import until
 
 KILLS = int(os.environ.get("KVITT_KILLS", "100"))

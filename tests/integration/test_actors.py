@@ -18,7 +18,7 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from payout_remote_stage import remote_stage

@@ -19,8 +19,8 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.database import connect
 from kvitt.rules.payouts import TOO_MUCH
-from kvitt.store.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from ledger_stage import commit, hold, made, moved

@@ -14,8 +14,8 @@ from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFoun
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.verify import Group, verify
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from rest_stage import Site, earn, rest_site
 
 TS = Scheme.TILLEGGSSTONADER

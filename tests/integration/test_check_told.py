@@ -14,8 +14,8 @@ from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import Kind, check
 from kvitt.hub.taken import Edge
+from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.queries import load
 from kvitt.wire import topics
 from kvitt.wire.receipted import LEAVES
 

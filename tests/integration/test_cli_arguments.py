@@ -22,9 +22,9 @@ from kvitt.config import PayoutsSettings
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import connect
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire.topics import primary_input
 from rest_stage import earn
 

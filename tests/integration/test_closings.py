@@ -12,9 +12,9 @@ from kvitt.hub.check import check
 from kvitt.hub.dead import DeadLetters
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import connect
 from kvitt.ops.figures import read_figures
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire.topics import primary_input
 
 

@@ -25,11 +25,11 @@ from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.kernel import commits
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import connect
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
-from kvitt.store import commits
-from kvitt.store.commits import transaction
-from kvitt.store.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from ledger_stage import clock, sums_are_zero

@@ -6,7 +6,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from commit_proxy import proxied
-from kvitt.store.database import NETWORK, connect, pool
+from kvitt.kernel.database import NETWORK, connect, pool
 
 OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

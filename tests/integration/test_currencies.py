@@ -20,9 +20,9 @@ from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.parties import Party, Shop
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
 from kvitt.rules.payouts import CashFlowPosting
-from kvitt.store.database import connect
 from ledger_stage import clock, made
 from payout_remote_stage import OtherLedger
 from payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted

@@ -18,9 +18,9 @@ from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
+from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from patience import PATIENCE_SECONDS, until
 from rest_stage import ALL, AUDIENCE, earn
 

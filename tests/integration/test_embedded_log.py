@@ -7,7 +7,7 @@ import pytest
 
 from kvitt.doors import embedded_log
 from kvitt.doors.embedded_log import NewRecord, append, make_topics, read
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 TOPIC = "teamdagpenger.utbetaling.v1"
 START = {(TOPIC, partition): 0 for partition in range(3)}

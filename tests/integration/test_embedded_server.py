@@ -14,14 +14,20 @@ import psycopg
 import pytest
 
 from kvitt.errors import DataDirectoryInUse, NoPostgresBinaries, ServerDidNotStart
-from kvitt.store.database import connect, is_connection_lost, wait_until_ready
-from kvitt.store.embedded import EmbeddedServer, binaries, launch, leftovers, running_server
+from kvitt.kernel.database import connect, is_connection_lost, wait_until_ready
+from kvitt.kernel.postgres import (
+    EmbeddedServer,
+    binaries,
+    launch,
+    leftovers,
+    running_server,
+)
 from patience import PATIENCE_SECONDS, until
 
 OWNER = """
 import sys, threading
 from pathlib import Path
-from kvitt.store.embedded import EmbeddedServer
+from kvitt.kernel.postgres import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]))
 print(server.start(), flush=True)
 print(server.pid, flush=True)
@@ -281,7 +287,7 @@ def test_a_directory_that_cannot_be_entered_is_named(closed_dir: Path) -> None:
 
 
 def test_looking_into_a_directory_that_is_closed_to_us_says_so(closed_dir: Path) -> None:
-    look = "import sys; from pathlib import Path; from kvitt.store.embedded import running_server; running_server(Path(sys.argv[1]))"
+    look = "import sys; from pathlib import Path; from kvitt.kernel.postgres import running_server; running_server(Path(sys.argv[1]))"
     command = as_ordinary_user([sys.executable, "-c", look, closed_dir], closed_dir.parents[1])
     closed_dir.parent.chmod(0)
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ":".join(sys.path)})

@@ -13,9 +13,9 @@ import pytest
 
 from emulator_orders import Line, order_xml
 from emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
+from kvitt.kernel.database import connect
 from kvitt.rail.emulator import Emulator, all_spans, duplicates, received
 from kvitt.rail.table_queue import TableQueue
-from kvitt.store.database import connect
 
 
 @pytest.fixture

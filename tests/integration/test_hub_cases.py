@@ -10,10 +10,10 @@ from hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_pay
 from hub_stage import Stage, staged, told
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.kernel.database import connect
 from kvitt.rail.emulator import spans
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 
 DP, AAP, TS, TP = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER

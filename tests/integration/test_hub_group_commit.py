@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from kvitt.hub.group_commit import Closed, GroupCommit
+from kvitt.kernel.group_commit import Closed, GroupCommit
 from patience import PATIENCE_SECONDS, until
 
 Execute = Callable[[Sequence[int]], Sequence[int]]

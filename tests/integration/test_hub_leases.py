@@ -17,8 +17,8 @@ from kvitt.errors import LeaseLost
 from kvitt.hub.leases import LeaseKeeper, release_every_lease
 from kvitt.hub.send import OrderInDoubt, Send
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of
 from patience import until

@@ -6,9 +6,9 @@ import pytest
 
 from hub_messages import dp
 from hub_stage import Stage, staged, told
+from kvitt.kernel.queries import load
 from kvitt.rules.states import MESSAGE_ARCS, MESSAGE_TURNS, ORDER_ARCS, ORDER_TURNS, MessageState, OrderState
 from kvitt.rules.values import Scheme
-from kvitt.store.queries import load
 
 Arguments = Sequence[object] | Mapping[str, object]
 ORDERS, WRITE, CONTRADICTIONS = load("orders"), load("write"), load("contradictions")

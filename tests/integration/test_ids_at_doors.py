@@ -24,10 +24,10 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.database import connect
 from kvitt.rules.editions import Edition
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from rapid_messages import line, need
 from rapid_stage import Rapid, rapid_on
 from rest_stage import EXAMPLE, Site, earn, rest_site

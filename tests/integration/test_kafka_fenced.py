@@ -9,9 +9,9 @@ from hub_messages import dp, text
 from kafka_stage import joined, send
 from kvitt.app import Hub
 from kvitt.config import Settings
+from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from patience import until
 

@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 from hub_messages import dp, text
 from kafka_stage import Neighbour, ends, joined, neighbours, send, until
 from kvitt.config import KafkaSettings
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 
 DP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]

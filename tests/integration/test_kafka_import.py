@@ -20,9 +20,9 @@ from kvitt.doors.kafka_state import read_state
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import Importing, StateRecord
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import upgrade
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.migrate import upgrade
 from kvitt.wire import order_xml, topics
 from patience import until
 from state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling

@@ -13,8 +13,8 @@ from hub_messages import PLAIN, text
 from kafka_stage import ends, hint, send
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from patience import until
 from rapid_messages import need

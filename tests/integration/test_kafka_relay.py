@@ -17,8 +17,8 @@ from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
 from kvitt.errors import LeaseLost
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of
 

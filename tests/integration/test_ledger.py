@@ -9,8 +9,8 @@ from kvitt.errors import AccountNotFound, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import LEAST, MOST, InvalidRequest, Operation, Overflow, PlanState, Totals
-from kvitt.store.database import connect
 from ledger_stage import clock, commit, hold, made, moved, rollback, totals
 
 

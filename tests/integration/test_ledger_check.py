@@ -8,7 +8,7 @@ from kvitt.hub.check import check
 from kvitt.hub.check.report import Kind
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from ledger_stage import clock, commit, hold, made, moved, rollback
 
 

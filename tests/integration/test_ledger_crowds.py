@@ -8,8 +8,8 @@ import pytest
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import InvalidRequest
-from kvitt.store.database import connect
 from ledger_crowd import CALLERS, Crowd, crowd
 from ledger_stage import clock, commit, hold, made, moved, rollback, sums_are_zero, totals
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import LEAST, MOST, Batch, InvalidPostings, InvalidRequest, Operation, Posting
-from kvitt.store.database import connect
 from ledger_model import Answer, Model, told
 from ledger_stage import clock, made, sums_are_zero
 

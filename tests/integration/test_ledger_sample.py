@@ -11,8 +11,8 @@ from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import InvalidRequest, Operation
-from kvitt.store.database import connect
 from ledger_model import Model
 from ledger_sample import COMMITTED, CURRENCIES, HELD, HELD_COMMITTED, HELD_ROLLED_BACK, MOST_MOVED, ROLLED_BACK, SamplePlan, calls, sample
 from ledger_stage import clock, sums_are_zero

@@ -19,9 +19,9 @@ from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
+from kvitt.kernel import database as store
+from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.store import database as store
-from kvitt.store.database import connect
 from kvitt.wire.topics import EXTERNAL_INPUTS, primary_input
 
 KARI = ("--by", "kari", "--reason", "a reason")

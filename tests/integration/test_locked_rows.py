@@ -24,13 +24,13 @@ from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.loop import Bell
 from kvitt.hub.resume import Resume
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.loop import Bell
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
-from kvitt.store.database import LOCK_MS, connect
 from kvitt.wire import status
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service

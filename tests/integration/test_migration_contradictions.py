@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from kvitt.hub.audit import digest, link
-from kvitt.store.database import connect
-from kvitt.store.migrate import VERSIONS, upgrade
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import VERSIONS, upgrade
 from kvitt.store.rows import AuditRow
 
 BEFORE = """

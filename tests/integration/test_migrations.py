@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from kvitt.errors import MigrationFailed
-from kvitt.store import migrate
-from kvitt.store.database import connect
-from kvitt.store.migrate import pending, upgrade
+from kvitt.kernel import migrate
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import pending, upgrade
 
 WITH_A_FUNCTION = """
 -- A body with semicolons and a percent sign, in two kinds of quotes.
@@ -24,7 +24,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON first FOR EACH ROW EXECUTE FUNCTION refus
 
 
 REVISION = """
-from kvitt.store.migrations import apply
+from kvitt.kernel.migrations import apply
 revision, down_revision = {number!r}, {before!r}
 def upgrade():
     apply(__file__)

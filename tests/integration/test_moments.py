@@ -20,10 +20,10 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import VERSIONS, upgrade
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.migrate import VERSIONS, upgrade
 from ledger_stage import clock, commit, hold, made, moved, rollback
 from payout_stage import payout_stage, wanted
 

@@ -16,11 +16,11 @@ from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Submit
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 from kvitt.wire.topics import primary_input
 
 KARI = Operator("kari", "a test")

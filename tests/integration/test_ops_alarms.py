@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from hub_messages import dp
 from hub_stage import FIRST_MOMENT, Stage, staged, told
 from kvitt.cli import main
+from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Alarm, Patience, list_alarms, look
 from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 
 PATIENCE = Patience(OpeningHours(), timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.

@@ -17,6 +17,7 @@ from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.journal import Work
 from kvitt.hub.operate import Operate, Operator
+from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Patience, look
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
@@ -24,7 +25,6 @@ from kvitt.ops.remembered import Remembered
 from kvitt.ops.server import OpsServer
 from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.values import Area, Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from patience import until
 

@@ -9,8 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
 from integration.test_plans import FILL, NOW, ROWS, scanned
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {

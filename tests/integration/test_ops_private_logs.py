@@ -19,14 +19,14 @@ from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
 from kvitt.hub.leases import LeaseKeeper
-from kvitt.hub.loop import run_loop
+from kvitt.kernel.database import connect
+from kvitt.kernel.loop import run_loop
+from kvitt.kernel.state_log import StateLog
 from kvitt.ops.roles import Condition
 from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.values import Scheme
-from kvitt.state_log import StateLog
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from patience import until
 
@@ -194,7 +194,7 @@ def test_a_role_tells_what_changes_and_not_each_round(lines: Lines) -> None:
             stop.set()
         return 1
 
-    run_loop("relay", lambda: nullcontext(step), stop, StateLog(structlog.get_logger("kvitt.hub.loop"), clock=lambda: moment[0]))
+    run_loop("relay", lambda: nullcontext(step), stop, StateLog(structlog.get_logger("kvitt.kernel.loop"), clock=lambda: moment[0]))
     told = [(line["level"], line["event"], line.get("error")) for line in lines()]
     assert told == [
         ("info", "role stands by", None),

@@ -16,14 +16,14 @@ from psycopg.conninfo import make_conninfo
 
 from kvitt.config import OpsSettings, load_settings
 from kvitt.errors import LeaseLost, PortTaken
-from kvitt.hub.loop import MakeStep, run_loop
+from kvitt.kernel.database import connect
+from kvitt.kernel.loop import MakeStep, run_loop
+from kvitt.kernel.migrate import upgrade
 from kvitt.ops.figures import TopicLag
 from kvitt.ops.http import MOST_CONNECTIONS, PageServer
 from kvitt.ops.readiness import Readiness
 from kvitt.ops.roles import Condition, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
-from kvitt.store.database import connect
-from kvitt.store.migrate import upgrade
 from patience import PATIENCE_SECONDS, until
 
 ANY_PORT = OpsSettings(port=0)

@@ -21,10 +21,10 @@ from kvitt.cli import main
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 from kvitt.wire.topics import primary_input
 
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")

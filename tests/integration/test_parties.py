@@ -17,8 +17,8 @@ from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory import LocalParties, all_known, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.values import Cash
+from kvitt.kernel.database import connect
 from kvitt.rules.payouts import AccountType, worth_of
-from kvitt.store.database import connect
 from party_records import TYPES, a_cash_flow, a_party
 from woody_stage import serving
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
 from kvitt.hub.check import check
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 
 FILE = EXAMPLES / "parties.toml"
 

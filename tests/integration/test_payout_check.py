@@ -8,7 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 from conftest import new_database
 from kvitt.errors import PayoutsFailed
 from kvitt.hub.check import Kind, check
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from payout_remote_stage import Fault, RemoteStage, remote_stage
 from payout_stage import payout_stage, wanted
 

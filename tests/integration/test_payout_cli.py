@@ -12,7 +12,7 @@ from conftest import new_database
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from ledger_stage import clock, commit, hold, made, moved
 
 NEW = ("create", "--party", "party-1", "--shop", "shop-1", "--currency", "RUB")

@@ -11,8 +11,8 @@ from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, Pay
 from kvitt.hub.payouts.act import Act
 from kvitt.hub.payouts.commands import Cancel, Confirm, Create
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.database import connect
 from kvitt.rules.payouts import Payout, PayoutStatus
-from kvitt.store.database import connect
 from ledger_stage import clock, sums_are_zero
 from payout_stage import PayoutStage, payout_stage, statuses, wanted
 

@@ -9,8 +9,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 
 ROWS = 20_000
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

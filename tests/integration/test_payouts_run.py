@@ -18,7 +18,7 @@ import pytest
 
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
 from patience import until
@@ -100,7 +100,7 @@ def test_one_process_pays_out_over_both_protocols_and_tells_the_log(database: st
 
 
 def test_payouts_of_one_kvitt_are_held_in_the_ledger_of_another(database: str, empty_database: str, tmp_path: Path) -> None:
-    from kvitt.store.migrate import upgrade
+    from kvitt.kernel.migrate import upgrade
 
     upgrade(empty_database)
     earn(database)

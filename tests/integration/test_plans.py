@@ -14,8 +14,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)

@@ -16,7 +16,7 @@ from kvitt.app import Hub
 from kvitt.cli import main
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.check import check
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from patience import until
 from rapid_messages import PERSON
 from rapid_stage import in_short, other_case

@@ -27,7 +27,7 @@ from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.requests import Begun
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from patience import PATIENCE_SECONDS, until
 from rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 

@@ -21,7 +21,7 @@ from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import OtherLog
 from kvitt.hub.check import check
 from kvitt.hub.source import claim_database
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from kvitt.wire.topics import SCHEME_OF_INPUT, STATUSES
 from patience import PATIENCE_SECONDS, until
 

@@ -11,9 +11,9 @@ from hub_messages import aap, dp, text
 from kafka_stage import joined, send
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
+from kvitt.kernel.database import connect
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
 from kvitt.wire import topics
 from patience import until
 from run_stage import Place, running

@@ -254,7 +254,7 @@ def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_th
     kept = stage.rows(query)
     assert kept == [(one, 1, 0), (two, 1, 1), (three, 2, 0), (two, 2, 1), (one, 2, 2)]
     stage.connection.execute("UPDATE payments SET position = 0")
-    (migration,) = (files("kvitt.store.migrations") / "versions").glob("*_telling.sql")  # type: ignore[attr-defined]
+    (migration,) = (files("kvitt.kernel.migrations") / "versions").glob("*_telling.sql")  # type: ignore[attr-defined]
     for found in re.findall(r"^UPDATE payments.*?;$", migration.read_text(), re.DOTALL | re.MULTILINE):
         stage.connection.execute(found)
     assert stage.rows(query) == kept

@@ -17,8 +17,8 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
 from kvitt.hub.operate import Operator
-from kvitt.store import commits
-from kvitt.store.database import connect
+from kvitt.kernel import commits
+from kvitt.kernel.database import connect
 
 TWO = Operator("kari", "the acquirer's file", "ola")
 

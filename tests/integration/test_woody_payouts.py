@@ -17,8 +17,8 @@ from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory import LocalParties, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, Operation, Posting
-from kvitt.store.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service, decode_event
 from woody_stage import apache_client, post, serving, thriftpy_client

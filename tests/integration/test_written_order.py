@@ -14,8 +14,8 @@ import pytest
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.leases import LeaseKeeper
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.store.rows import DeadLetterRow, OutboxRow, write
 from kvitt.wire import topics
 
@@ -28,7 +28,7 @@ ONLY_HASH_JOINS = (
 TOLD_LONG_AGO = """
     INSERT INTO outbox (topic, key, value, headers, event_id, made_at, relayed_at)
     SELECT 'status', 'key', 'x', '[]', gen_random_uuid(), now(), now() FROM generate_series(1, 20000) AS n"""
-PACKAGES = ("kvitt.store", "kvitt.rail", "kvitt.rail.emulator")
+PACKAGES = ("kvitt.kernel", "kvitt.store", "kvitt.rail", "kvitt.rail.emulator")
 STATEMENTS = [
     (package, path.name.removesuffix(".sql"), name)
     for package in PACKAGES

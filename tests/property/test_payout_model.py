@@ -17,7 +17,7 @@ from kvitt.hub.payouts.act import Act
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Payout
-from kvitt.store.database import connect
+from kvitt.kernel.database import connect
 from ledger_stage import clock, sums_are_zero
 from payout_model import Model
 from payout_stage import PayoutStage, statuses, wanted

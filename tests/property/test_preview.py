@@ -17,9 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 from conftest import new_database
 from hub_messages import OTHER_PERSON, body_of
 from hub_stage import Stage, staged
-from kvitt.hub.clock import oslo
 from kvitt.hub.preview import Preview, preview
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.clock import oslo
 from kvitt.rules.holds import separated
 from kvitt.rules.messages import Message
 from kvitt.rules.values import Scheme

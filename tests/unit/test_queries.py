@@ -2,7 +2,7 @@
 
 import pytest
 
-from kvitt.store.queries import Queries, load
+from kvitt.kernel.queries import Queries, load
 
 TWO = """-- Statements about cases.
 

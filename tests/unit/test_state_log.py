@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kvitt.state_log import MOST_LINES, StateLog
+from kvitt.kernel.state_log import MOST_LINES, StateLog
 
 REMIND = 600.0
 

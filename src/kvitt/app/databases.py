@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from kvitt.config import Settings
 from kvitt.errors import NotUpgraded
 from kvitt.hub.leases import release_every_lease
-from kvitt.store.database import PATIENCE_MS, connect
-from kvitt.store.embedded import EmbeddedServer, running_server
-from kvitt.store.migrate import pending, upgrade
+from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.migrate import pending, upgrade
+from kvitt.kernel.postgres import EmbeddedServer, running_server
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from kvitt.doors.woody.server import MAX_BODY as WOODY_BODY
 from kvitt.doors.woody.server import Endpoint, WoodyApp
 from kvitt.errors import BadSettings
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.loop import Bell, Step, run_loop
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.sweeper import Sweeper
-from kvitt.store.database import LOCK_MS, pool
+from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.loop import Bell, Step, run_loop
 
 if TYPE_CHECKING:
     from kvitt.doors.rest.gate import Gate

@@ -13,14 +13,14 @@ from kvitt.doors.intake import Intake
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.leases import LeaseKeeper
-from kvitt.hub.loop import Bell, MakeStep, Step
 from kvitt.hub.source import claim_database
 from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, connect
+from kvitt.kernel.loop import Bell, MakeStep, Step
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue
 from kvitt.rail.table_queue import TableQueue
-from kvitt.store.database import LOCK_MS, PATIENCE_MS, connect
 from kvitt.wire.topics import ALL_TOPICS, PAYOUT_EVENTS, RAPID, SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]

@@ -13,18 +13,28 @@ from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
 from kvitt.config import Settings
 from kvitt.hub.case import CaseKey
-from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.leases import LeaseKeeper
-from kvitt.hub.loop import Bell, MakeStep, Step, run_loop
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import (
+    LOCK_MS,
+    TRANSACTION_MS,
+    connect,
+    is_connection_lost,
+)
+from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.loop import (
+    Bell,
+    MakeStep,
+    Step,
+    run_loop,
+)
 from kvitt.ops.roles import RoleBoard
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Queue
 from kvitt.rail.receiver import Receiver
 from kvitt.rail.sender import Sender
-from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost
 
 if TYPE_CHECKING:
     from kvitt.app.doors import Doors

@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from kvitt.cli.listing import Column, Kind, table
 from kvitt.cli.text import shown
 from kvitt.hub.check import Report, check
+from kvitt.kernel.database import connect
 from kvitt.rail.comparison import Compared, compare
-from kvitt.store.database import connect
 
 
 def check_with_progress(conninfo: str, *, visible: bool) -> Report:

@@ -19,8 +19,8 @@ def db() -> None:
 @located
 def upgrade(settings: "Settings") -> None:
     """Bring the database to this version's schema; does nothing when it is there already."""
-    from kvitt.store import migrate
-    from kvitt.store.embedded import EmbeddedServer, running_server
+    from kvitt.kernel import migrate
+    from kvitt.kernel.postgres import EmbeddedServer, running_server
 
     if conninfo := settings.database_url or running_server(settings.data):
         applied = migrate.upgrade(conninfo)

@@ -24,9 +24,9 @@ from kvitt.cli.schemes import SHORT
 from kvitt.cli.shell import connected, print_page
 from kvitt.cli.watch import Client
 from kvitt.config import Settings
+from kvitt.kernel.queries import load
 from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicates, get_faults, set_faults
 from kvitt.rules.values import Scheme
-from kvitt.store.queries import load
 from kvitt.wire.topics import primary_input
 
 _SQL = load("cli")

@@ -76,7 +76,7 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
     """
     import structlog
 
-    from kvitt.state_log import StateLog
+    from kvitt.kernel.state_log import StateLog
 
     states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + _START_SECONDS
     while not stop.is_set():

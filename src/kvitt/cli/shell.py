@@ -160,7 +160,7 @@ def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
     not of this version, since looking changes no schema.
     """
     from kvitt.app import database
-    from kvitt.store.embedded import running_server
+    from kvitt.kernel.postgres import running_server
 
     if settings.database_url is None and running_server(settings.data) is None:
         if must_run:
@@ -173,7 +173,7 @@ def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
 
 def connected(conninfo: str, application: str = "kvitt") -> "Connection":
     """The connection of a command, to be used as a context: it waits for what somebody else has locked for a few seconds, not for ever."""
-    from kvitt.store.database import PATIENCE_MS, connect
+    from kvitt.kernel.database import PATIENCE_MS, connect
 
     return connect(conninfo, application=application, lock_timeout_ms=PATIENCE_MS)
 
@@ -182,7 +182,7 @@ def connected(conninfo: str, application: str = "kvitt") -> "Connection":
 def working(settings: "Settings") -> Iterator[str]:
     """Conninfo of a database with a hub at work on it: whoever is, else all roles in this process for the while."""
     from kvitt.app import Hub, database
-    from kvitt.store.queries import load
+    from kvitt.kernel.queries import load
 
     with database(settings, own=False) as conninfo:
         with connected(conninfo) as connection:

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from kvitt.app import utc_now
 from kvitt.doors.embedded_log import CHANNEL, NewRecord, Place, Record, append, read
+from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
-from kvitt.store.database import PATIENCE_MS, connect
-from kvitt.store.queries import load
 from kvitt.wire import status
 from kvitt.wire.topics import STATUSES, decode_headers
 

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.topics import ALL_TOPICS, PARTITIONS
 

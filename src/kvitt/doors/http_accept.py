@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kvitt.doors.http_limits import Seat, Seats
 from kvitt.hub.journal import WORK, Counted
-from kvitt.state_log import StateLog
+from kvitt.kernel.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 _AT_ONCE: Final = 128

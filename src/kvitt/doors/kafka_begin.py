@@ -15,8 +15,8 @@ from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import NotInThatState, RecordsGone, TopicNotFound
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Connection
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
 from kvitt.wire.topics import RAPID
 
 _SQL = load("kafka")

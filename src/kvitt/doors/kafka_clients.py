@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from kvitt.config import KafkaSettings
-from kvitt.state_log import StateLog
+from kvitt.kernel.state_log import StateLog
 from kvitt.wire.topics import RAPID
 
 _log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_admin
 from kvitt.errors import RecordsGone
 from kvitt.hub.submit import Connection
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("kafka")
 _BROKER_SECONDS = 10.0

@@ -10,7 +10,7 @@ from kvitt.doors.kafka_clients import group_of, names_of, new_reader, watermarks
 from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import NotBegun, RecordsGone
 from kvitt.hub.submit import Connection
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 from kvitt.wire.topics import RAPID
 
 _SQL = load("kafka")

@@ -18,11 +18,11 @@ from psycopg.errors import LockNotAvailable
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_producer
 from kvitt.errors import LeaseLost
-from kvitt.hub.crash import reached
 from kvitt.hub.submit import Clock
 from kvitt.hub.taken import Edge
-from kvitt.state_log import StateLog
-from kvitt.store.queries import load
+from kvitt.kernel.crash import reached
+from kvitt.kernel.queries import load
+from kvitt.kernel.state_log import StateLog
 from kvitt.wire.topics import Header, decode_headers
 
 _KAFKA, _LOG, _LEASES = load("kafka"), load("log"), load("leases")

@@ -19,8 +19,8 @@ from kvitt.doors.kafka_share import Place, Share, totals
 from kvitt.errors import NotBegun
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection
-from kvitt.state_log import StateLog
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
+from kvitt.kernel.state_log import StateLog
 from kvitt.wire.topics import RAPID
 
 _SQL, _LEASES = load("kafka"), load("leases")

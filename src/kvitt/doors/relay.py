@@ -8,11 +8,11 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.doors.embedded_log import CHANNEL, place
 from kvitt.errors import LeaseLost
-from kvitt.hub.crash import reached
 from kvitt.hub.submit import Clock
 from kvitt.hub.taken import Edge
-from kvitt.state_log import StateLog
-from kvitt.store.queries import load
+from kvitt.kernel.crash import reached
+from kvitt.kernel.queries import load
+from kvitt.kernel.state_log import StateLog
 
 _LOG, _LEASES = load("log"), load("leases")
 _log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from msgspec import Struct, json
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound
 from kvitt.hub.actor import Actor, decode
 from kvitt.hub.submit import Connection
+from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.queries import load
 
 _SQL = load("audit")
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)

@@ -13,10 +13,10 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Voice
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Grade
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area
-from kvitt.store.queries import load
 from kvitt.store.rows import MessageStep
 
 _SQL, _RAPID = load("orders"), load("rapid")

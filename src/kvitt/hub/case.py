@@ -12,12 +12,12 @@ from kvitt.hub.audit import What, link
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
+from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import AtRail, CaseState
 from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
-from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep
 from kvitt.wire import payment
 

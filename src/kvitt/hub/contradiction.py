@@ -14,9 +14,9 @@ from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Contradicted
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
-from kvitt.store.queries import load
 
 _SQL = load("contradictions")
 

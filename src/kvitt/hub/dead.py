@@ -14,9 +14,9 @@ from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Unde
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
 from kvitt.wire import topics
 from kvitt.wire.json_members import refuse_repeated
 

@@ -18,11 +18,11 @@ from kvitt.hub.case import ALL
 from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, left_out_entry, take_over, versions
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
 from kvitt.wire import cases, payment
 from kvitt.wire.json_members import refuse_repeated

@@ -13,9 +13,9 @@ from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
 from kvitt.hub.taken import Edge
-from kvitt.state_log import StateLog
-from kvitt.store.database import LOCK_MS, connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.queries import load
+from kvitt.kernel.state_log import StateLog
 
 _SQL = load("leases")
 _log = structlog.get_logger(__name__)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from kvitt.hub.submit import Connection
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("lookup")
 CANDIDATES: Final = 6

@@ -20,14 +20,14 @@ from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
 

@@ -8,9 +8,9 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import OrderNotFound
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldReason, separated
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 
 _SQL = load("order_page")
 

@@ -7,17 +7,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
-from kvitt.hub.clock import oslo
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.submit import Connection
 from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
+from kvitt.kernel.clock import oslo
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
-from kvitt.store.queries import load
 from kvitt.wire import status, topics
 
 _SQL = load("preview")

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kvitt.errors import KeyReused, RequestInProgress
 from kvitt.hub.submit import Clock, Connection
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("requests")
 _BUSY: Final = timedelta(seconds=30)

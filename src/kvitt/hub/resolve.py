@@ -17,7 +17,6 @@ from kvitt.hub.audit import What, digest
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.crash import reached
 from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.operate import Operator, note
@@ -26,12 +25,13 @@ from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.crash import reached
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.states import ORDER_TURNS, OrderState
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
 from kvitt.wire import payment, receipt_xml
 
 _SQL, _ORDERS, _OPERATE = load("contradictions"), load("orders"), load("operate")

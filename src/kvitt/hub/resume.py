@@ -11,13 +11,18 @@ import psycopg
 import structlog
 
 from kvitt.hub.case import CaseKey
-from kvitt.hub.loop import Bell, Step
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Clock, Connection, Submit
+from kvitt.kernel.database import (
+    LOCK_MS,
+    TRANSACTION_MS,
+    connect,
+    is_connection_lost,
+)
+from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.queries import load
+from kvitt.kernel.state_log import StateLog
 from kvitt.rules.values import Scheme
-from kvitt.state_log import StateLog
-from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost
-from kvitt.store.queries import load
 
 _SQL = load("deferred")
 _log = structlog.get_logger(__name__)

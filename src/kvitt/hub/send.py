@@ -7,13 +7,13 @@ from msgspec import Struct
 from kvitt.errors import LeaseLost
 from kvitt.hub import journal
 from kvitt.hub.books import lock_messages
-from kvitt.hub.crash import reached
 from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Edge
+from kvitt.kernel.crash import reached
+from kvitt.kernel.queries import load
 from kvitt.rules.states import MessageState
-from kvitt.store.queries import load
 from kvitt.store.rows import MessageStep
 
 _SQL, _LEASES, _DEFERRED = load("orders"), load("leases"), load("deferred")

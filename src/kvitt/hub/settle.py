@@ -15,7 +15,6 @@ from kvitt.hub import journal
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contradiction import open_contradictions
-from kvitt.hub.crash import reached
 from kvitt.hub.desk import lines_digest
 from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
@@ -23,12 +22,13 @@ from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.crash import reached
+from kvitt.kernel.database import is_connection_lost, may_pass
+from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from kvitt.store.database import is_connection_lost, may_pass
-from kvitt.store.queries import load
 from kvitt.store.rows import DeferredRow
 from kvitt.wire import receipt_xml
 

@@ -2,7 +2,7 @@
 
 from kvitt.errors import OtherLog
 from kvitt.hub.submit import Connection
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("source")
 

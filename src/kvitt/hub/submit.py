@@ -12,14 +12,14 @@ from psycopg.errors import LockNotAvailable
 from kvitt.errors import LeaseLost
 from kvitt.hub import journal
 from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
-from kvitt.hub.crash import reached
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import find_standings
 from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
+from kvitt.kernel.crash import reached
+from kvitt.kernel.database import is_connection_lost, may_pass
+from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.database import is_connection_lost, may_pass
-from kvitt.store.queries import load
 from kvitt.store.rows import DeadLetterRow, DeferredRow, MessageRow
 
 _CASES, _LEASES, _DEFERRED = load("cases"), load("leases"), load("deferred")

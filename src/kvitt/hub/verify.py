@@ -17,9 +17,9 @@ from kvitt.hub.audit import digest
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.payouts.changes import event_hash
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 from kvitt.store.rows import AuditRow
 
 _SQL = load("audit")

@@ -12,9 +12,9 @@ from kvitt.hub.dialects import desk_for, is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
+from kvitt.kernel.queries import load
 from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme
-from kvitt.store.queries import load
 
 _SQL = load("cases")
 _log = structlog.get_logger(__name__)

@@ -13,11 +13,11 @@ import psycopg
 import structlog
 from msgspec import Struct
 
-from kvitt.hub.loop import Step
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.database import connect
+from kvitt.kernel.loop import Step
+from kvitt.kernel.queries import load
 from kvitt.rules.opening_hours import OpeningHours, is_open, open_time_ago
-from kvitt.store.database import connect
-from kvitt.store.queries import load
 
 _SQL = load("ops")
 _log = structlog.get_logger(__name__)

@@ -8,8 +8,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.hub.submit import Clock
-from kvitt.store.database import connect
-from kvitt.store.queries import load
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
 from kvitt.wire.topics import SCHEME_OF_SOURCE
 
 _SQL, _DEFERRED = load("ops"), load("deferred")

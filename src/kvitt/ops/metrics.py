@@ -17,12 +17,12 @@ from prometheus_client.registry import Collector
 
 from kvitt.hub.journal import BATCH_SIZES, Batches, Counted, Work, scheme_of
 from kvitt.hub.ruling import Verdict
+from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.roles import Condition, RoleState
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.states import OPEN_ORDER
 from kvitt.rules.values import Scheme
-from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 _ODD: Final = (Verdict.UNREADABLE.value, Verdict.UNMATCHED.value, Verdict.UNCLEAR.value, Verdict.CONTRADICTS.value)

@@ -10,9 +10,9 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.migrate import pending
 from kvitt.ops.figures import TopicLag
 from kvitt.ops.roles import Condition, RoleState
-from kvitt.store.migrate import pending
 
 
 class Reason(Struct, frozen=True):

@@ -12,8 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from kvitt.config import OpsSettings
 from kvitt.errors import PortTaken
 from kvitt.hub.journal import WORK
-from kvitt.hub.loop import Step, run_loop
 from kvitt.hub.submit import Clock
+from kvitt.kernel.loop import Step, run_loop
 from kvitt.ops.alarms import AlarmWatch, Patience
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer

@@ -12,9 +12,9 @@ from typing import Final
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.queries import load
 from kvitt.rail.emulator import Span, all_spans
 from kvitt.rules.catalogue import RAIL_RATE
-from kvitt.store.queries import load
 from kvitt.wire import payment
 from kvitt.wire.order_xml import encode_line_id
 

@@ -6,13 +6,18 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 
-from kvitt.hub.crash import reached
-from kvitt.hub.loop import Bell, Step
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock
+from kvitt.kernel.crash import reached
+from kvitt.kernel.database import (
+    LOCK_MS,
+    TRANSACTION_MS,
+    connect,
+    is_connection_lost,
+)
+from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import Queue
-from kvitt.state_log import StateLog
-from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.5

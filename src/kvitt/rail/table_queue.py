@@ -13,9 +13,9 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
+from kvitt.kernel.database import connect, is_connection_lost
+from kvitt.kernel.queries import load
 from kvitt.rail.queue import Delivery, Outgoing
-from kvitt.store.database import connect, is_connection_lost
-from kvitt.store.queries import load
 
 DEAD_LETTER_SUFFIX = ".dlq"
 LONGEST_NAP_SECONDS = 0.25

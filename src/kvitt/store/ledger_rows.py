@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("ledger")
 

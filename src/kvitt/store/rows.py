@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _WRITE = load("write")
 

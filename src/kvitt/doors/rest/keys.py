@@ -11,7 +11,7 @@ import jwt
 import structlog
 
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
-from kvitt.state_log import StateLog
+from kvitt.kernel.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")

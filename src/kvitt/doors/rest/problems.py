@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, ResultUnknown
-from kvitt.hub.group_commit import Closed
-from kvitt.store.database import may_pass
+from kvitt.kernel.database import may_pass
+from kvitt.kernel.group_commit import Closed
 
 _log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"

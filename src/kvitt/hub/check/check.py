@@ -15,9 +15,9 @@ from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
 from kvitt.hub.check.stored import SQL, Reader, StoredCase
 from kvitt.hub.check.told import compare_told
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.values import PaymentId
-from kvitt.store.database import connect
-from kvitt.store.queries import load as load_queries
 from kvitt.wire import topics
 
 Progress = Callable[[int, int], None]

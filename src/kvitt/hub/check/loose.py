@@ -16,10 +16,10 @@ from kvitt.hub.check.replay import step_of
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold, taken_told
 from kvitt.hub.check.told import match_told
-from kvitt.hub.clock import oslo
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
+from kvitt.kernel.clock import oslo
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import AuditRow, MessageRow
 from kvitt.wire import receipt_xml

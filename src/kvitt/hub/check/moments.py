@@ -1,7 +1,7 @@
 """Moments grow along each account, plan, payout, chain and message: what of it only whole tables can tell (design §1, §9)."""
 
 from kvitt.hub.check.report import Kind
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("moments_check")
 

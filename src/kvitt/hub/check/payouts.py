@@ -11,8 +11,8 @@ from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import Reader
 from kvitt.hub.payouts.changes import event_hash
 from kvitt.hub.payouts.stored import Standing, load
+from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus, is_plan_of, plan_id_of, reversal_plan_id_of, worth_of
-from kvitt.store.queries import load as load_queries
 from kvitt.wire.payout_event import encode_event
 
 _SQL, _CURRENCIES = load_queries("payouts_check"), load_queries("currencies_check")

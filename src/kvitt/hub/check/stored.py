@@ -9,7 +9,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.hub.check.report import Findings
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 from kvitt.store.rows import AuditRow, LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 SQL = load("check")

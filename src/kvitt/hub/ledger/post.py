@@ -10,17 +10,17 @@ from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from kvitt.errors import ResultUnknown
 from kvitt.hub.actor import encode
-from kvitt.hub.crash import reached
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.crash import reached
+from kvitt.kernel.database import is_connection_lost
+from kvitt.kernel.queries import load
 from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
 from kvitt.rules.payouts import payout_of_plan
-from kvitt.store.commits import transaction
-from kvitt.store.database import is_connection_lost
 from kvitt.store.ledger_rows import write
-from kvitt.store.queries import load
 
 _SQL, _DEFERRED = load("ledger"), load("deferred")
 _log = structlog.get_logger(__name__)

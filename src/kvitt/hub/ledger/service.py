@@ -8,14 +8,20 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.journal import WORK
 from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.post import Command, Name, Post, Result
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.submit import Clock
+from kvitt.kernel.database import (
+    LOCK_MS,
+    TRANSACTION_MS,
+    connect,
+    is_connection_lost,
+    pool,
+)
+from kvitt.kernel.group_commit import GroupCommit
 from kvitt.rules.ledger import Totals
-from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, is_connection_lost, pool
 
 _MAX_BATCH, _MAX_WAITING = 512, 8192
 _READERS = 4

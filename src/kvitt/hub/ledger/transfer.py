@@ -15,9 +15,9 @@ from kvitt.hub.ledger.post import post, reserved
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, Totals, malformed, unfit
-from kvitt.store.commits import transaction
-from kvitt.store.queries import load
 
 _SQL = load("ledger")
 _ATTEMPTS: Final = 5

@@ -10,7 +10,6 @@ from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
-from kvitt.hub.crash import reached
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
 from kvitt.hub.ledger.post import post
 from kvitt.hub.ledger.read import Ledger
@@ -20,6 +19,10 @@ from kvitt.hub.payouts.commands import Cancel, Command, Create, Republish, actor
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.crash import reached
+from kvitt.kernel.database import is_connection_lost, may_pass
+from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.ledger import Overflow, PlanState, Refusal
 from kvitt.rules.payouts import (
     TOO_MUCH,
@@ -29,9 +32,6 @@ from kvitt.rules.payouts import (
     plan_id_of,
     reversal_plan_id_of,
 )
-from kvitt.store.commits import transaction
-from kvitt.store.database import is_connection_lost, may_pass
-from kvitt.store.queries import load as load_queries
 
 _SQL, _DEFERRED = load_queries("payouts"), load_queries("deferred")
 _log = structlog.get_logger(__name__)

@@ -17,11 +17,11 @@ from kvitt.hub.payouts.directory_file import ContractEntry, Directory, HouseAcco
 from kvitt.hub.payouts.parties import Party, Shop, params_text
 from kvitt.hub.payouts.values import Cash
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.queries import load
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import TOO_MUCH, CashFlowPosting
-from kvitt.store.commits import transaction
-from kvitt.store.database import LOCK_MS, pool
-from kvitt.store.queries import load
 from kvitt.wire.instants import instant_text
 
 _SQL = load("parties")

@@ -15,8 +15,8 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory_file import Accounts, HouseAccounts, PartyEntry, ShopEntry
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.queries import load
 from kvitt.rules.payouts import AccountType
-from kvitt.store.queries import load
 
 _LEDGER_SQL = load("ledger")
 SHOP_ACCOUNTS: Final = {

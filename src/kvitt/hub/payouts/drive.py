@@ -17,7 +17,6 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.errors import InsufficientFunds, InvalidPayout
-from kvitt.hub.crash import reached
 from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import Changes
 from kvitt.hub.payouts.decide import failed, held_batch, reversal_batch
@@ -26,10 +25,11 @@ from kvitt.hub.payouts.intents import Action, Intent, IntentLost, Intents, Way
 from kvitt.hub.payouts.ledger import CallFailed, Refused, RemoteLedger, Unavailable
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.hub.submit import Clock
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.crash import reached
+from kvitt.kernel.state_log import StateLog
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import Payout, PayoutStatus, after, other_currencies
-from kvitt.state_log import StateLog
-from kvitt.store.commits import transaction
 
 Given = TypeVar("Given")
 _log = structlog.get_logger(__name__)

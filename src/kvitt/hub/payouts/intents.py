@@ -11,7 +11,7 @@ from msgspec import Struct, json
 from kvitt.hub.actor import Actor
 from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.draft import Draft
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("payout_intents")
 _FIRST_WAIT_SECONDS: Final = 0.1

@@ -12,7 +12,6 @@ import psycopg
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
-from kvitt.hub.group_commit import GroupCommit
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
@@ -27,10 +26,16 @@ from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
 from kvitt.hub.submit import Clock
+from kvitt.kernel.database import (
+    LOCK_MS,
+    TRANSACTION_MS,
+    connect,
+    pool,
+)
+from kvitt.kernel.group_commit import GroupCommit
 from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MOST
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
-from kvitt.store.database import LOCK_MS, TRANSACTION_MS, connect, pool
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8

@@ -6,14 +6,14 @@ from typing import Final
 import structlog
 
 from kvitt.errors import KvittError, PayoutAlreadyExists, PayoutInProgress, PayoutNotFound, PayoutsFailed
-from kvitt.hub.crash import reached
 from kvitt.hub.payouts.commands import Cancel, Confirm, Create, actor_of
 from kvitt.hub.payouts.decide import Todo, decide, to_create
 from kvitt.hub.payouts.drive import Drive, Patience, Place
 from kvitt.hub.payouts.intents import Action, Content, Intent, Intents
 from kvitt.hub.payouts.stored import Keeper, load, lock
+from kvitt.kernel.crash import reached
+from kvitt.kernel.state_log import StateLog
 from kvitt.rules.payouts import Payout
-from kvitt.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
 _TRIES: Final = 10

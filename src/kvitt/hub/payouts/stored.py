@@ -10,8 +10,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.hub.payouts.values import PayoutEvent
+from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.payouts import AccountType, CashFlowPosting, Payout, PayoutStatus
-from kvitt.store.queries import load as load_queries
 
 _SQL = load_queries("payouts")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kvitt.hub.loop import Bell, Step
 from kvitt.hub.payouts.remote import Remote
+from kvitt.kernel.loop import Bell, Step
 
 _LOOK_SECONDS = 0.5
 

@@ -8,11 +8,11 @@ import psycopg
 from kvitt.hub.case import Case
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
+from kvitt.kernel.queries import load
 from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.needs import Need
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Scheme
-from kvitt.store.queries import load
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus, encode
 
 _SQL = load("rapid")

@@ -4,9 +4,9 @@ import hashlib
 from datetime import datetime
 from uuid import UUID
 
-from kvitt.hub.clock import oslo
 from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Address
+from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Receipt
 from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.needs import Need, NeedKind

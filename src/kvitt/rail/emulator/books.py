@@ -6,10 +6,10 @@ from datetime import date, datetime
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.queries import load
 from kvitt.rail.emulator.order import CaseKey, Entry, HoldBack, Order
 from kvitt.rail.emulator.reading import Reading
 from kvitt.rail.emulator.ruling import Book, Ruling
-from kvitt.store.queries import load
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rail.emulator")

@@ -12,12 +12,12 @@ from threading import Event
 
 import psycopg
 
+from kvitt.kernel.database import connect, is_connection_lost
+from kvitt.kernel.queries import load
 from kvitt.rail.emulator.batch import Arrival, book_batch
 from kvitt.rail.emulator.faults import get_faults
 from kvitt.rail.emulator.reading import Unreadable, read
 from kvitt.rail.queue import Delivery, Outgoing, Queue
-from kvitt.store.database import connect, is_connection_lost
-from kvitt.store.queries import load
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0

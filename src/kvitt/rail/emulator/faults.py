@@ -9,10 +9,10 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.queries import load
 from kvitt.rail.emulator.answers import WARNING
 from kvitt.rail.emulator.damage import DamageForm
 from kvitt.rail.emulator.order import Answer
-from kvitt.store.queries import load
 
 _SQL = load("emulator", package="kvitt.rail.emulator")
 REFUSAL = Answer("12", "Teknisk feil, forsøk på nytt", "B610099F", "K231B610", "CA10")

@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 from msgspec import Struct
 
-from kvitt.store.queries import load
+from kvitt.kernel.queries import load
 
 _SQL = load("emulator", package="kvitt.rail.emulator")
 

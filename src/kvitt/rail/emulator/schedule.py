@@ -11,9 +11,9 @@ from itertools import groupby
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.queries import load
 from kvitt.rail.emulator.books import entry_of
 from kvitt.rail.emulator.order import Entry
-from kvitt.store.queries import load
 
 ONE_DAY = timedelta(days=1)
 FRIDAY = 5

@@ -1,0 +1,72 @@
+"""Brings a database to the newest schema with Alembic; the migrations are numbered SQL files in `kernel/migrations/versions`.
+
+A migration and the mark that it was applied commit together, so a killed process leaves neither half behind (design §1).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from kvitt.errors import MigrationFailed
+from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.queries import load
+
+_SQL = load("migrate", "kvitt.kernel")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS = _MIGRATIONS / "versions"
+
+
+def pending(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
+    """Names of the migrations that are not applied yet, in the order in which they will be; changes nothing."""
+    with connect(conninfo, application="kvitt migrate") as connection:
+        return _pending(connection, versions)
+
+
+def upgrade(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
+    """Applies what is pending and gives the names applied by this call; when several processes start at once, they take turns.
+
+    Raises MigrationFailed when PostgreSQL refuses a migration, or somebody else has locked what it changes: those before it stand, of
+    the refused one nothing remains. Whoever waits for the lock of a table stops all that come after: so it is not waited for without end.
+    """
+    with connect(conninfo, application="kvitt migrate") as connection:
+        connection.execute(_SQL.take_turn)
+        names = _pending(connection, versions)
+        if names:
+            _run(conninfo, versions)
+        return names
+
+
+def _connection(conninfo: str) -> psycopg.Connection[Any]:
+    return connect(conninfo, application="kvitt migrate", autocommit=False, paused_ms=0, lock_timeout_ms=PATIENCE_MS)
+
+
+def _pending(connection: psycopg.Connection[Any], versions: Path) -> list[str]:
+    """Told from the file names alone, so that a start with nothing to do need not load the migration tool."""
+    names = sorted(path.stem.removeprefix("v") for path in versions.glob("v*.py"))
+    if connection.execute(_SQL.find_table).fetchone() == (None,):
+        return names
+    row = connection.execute(_SQL.applied).fetchone()
+    return [name for name in names if row is None or name[:4] > row[0]]
+
+
+def _run(conninfo: str, versions: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, exc, pool
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_locations", str(versions).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _connection(conninfo), poolclass=pool.NullPool)
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except (psycopg.Error, exc.DBAPIError) as error:
+        if isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+            raise MigrationFailed(
+                "somebody else has locked a table that a migration changes; see who (docs/operations.md), and try again"
+            ) from error
+        raise MigrationFailed(str(error)) from error

@@ -32,9 +32,9 @@ from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Submit
+from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.rules.payouts import AccountType, CashFlowPosting
-from kvitt.store.database import connect
 
 _HOUSE: Final = Path(kvitt.__file__).parent
 _SHARED_ROOFS: Final = frozenset({"contracts", "rails", "transports", "api"})

@@ -22,11 +22,12 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
 from scratch import leave, scratch_directory
+from tried import tried
 
 pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
 
 # How long an example takes to make or to run says nothing on a shared machine; and a red test is red for everybody.
-settings.register_profile("kvitt", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+settings.register_profile("kvitt", tried(), deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
 settings.load_profile("kvitt")
 
 # Tests that are about durability start servers of their own; for all others a sync would only cost, and a long log fill memory.

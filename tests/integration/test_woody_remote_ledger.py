@@ -9,13 +9,14 @@ from kvitt.doors.woody.remote_ledger import SERVICE, WoodyLedger
 from kvitt.hub.payouts.ledger import Refused, Unavailable, Unknown
 from kvitt.rules.ledger import Batch, Posting
 from kvitt.wire.thrift.interface import module
+from patience import PATIENCE_SECONDS
 from woody_stage import ledger_door
 
 
 @pytest.fixture(scope="module")
 def client(ledger_database: str) -> Iterator[WoodyClient]:
     with ledger_door(ledger_database) as url:
-        made = WoodyClient(f"{url}/accounter", SERVICE, seconds=20)
+        made = WoodyClient(f"{url}/accounter", SERVICE, seconds=PATIENCE_SECONDS)
         yield made
         made.close()
 

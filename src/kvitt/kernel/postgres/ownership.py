@@ -60,7 +60,7 @@ def running_server(data_dir: Path) -> str | None:
 
     Raises DataDirectoryUnreachable when we may not look.
     """
-    if not _is_owned(data_dir):
+    if not is_owned(data_dir):
         return None
     conninfo = _read(data_dir)[1]
     if not conninfo:
@@ -72,7 +72,8 @@ def running_server(data_dir: Path) -> str | None:
     return conninfo
 
 
-def _is_owned(data_dir: Path) -> bool:
+def is_owned(data_dir: Path) -> bool:
+    """Whether a live process owns the directory; raises DataDirectoryUnreachable when we may not look."""
     try:
         file = os.open(lock_file(data_dir), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import reachable_directory
 from console_script import wait_for
+from kvitt.testing.server import directory_for_server
 from patience import PATIENCE_SECONDS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def _run(*command: object, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Path]:
     """The programs of an environment that has kvitt from its wheel; what kvitt needs is lent by the environment of this run."""
-    with reachable_directory() as directory:
+    with directory_for_server(in_memory=False) as directory:
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
         wheels, home = directory / "wheels", directory / "venv"
         _run(*pip, "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "-w", wheels, CHECKOUT, cwd=directory)
@@ -48,7 +48,7 @@ def installed() -> Iterator[Path]:
 @pytest.fixture
 def empty_folder() -> Iterator[Path]:
     """A folder with nothing in it."""
-    with reachable_directory() as directory:
+    with directory_for_server(in_memory=False) as directory:
         yield directory
 
 
@@ -65,6 +65,12 @@ def test_the_demo_runs_in_an_empty_folder_and_proves_its_outcome(installed: Path
     told = json.loads(_run(installed / "kvitt", "demo", "--cases", 12, "--json", cwd=empty_folder))
     assert told["orders"] == told["accepted"] + told["rejected"] > 0
     assert [told[name] for name in ("unanswered", "doubled", "schedule_differences", "check_differences")] == [0, 0, 0, 0]
+
+
+def test_a_hub_for_tests_of_others_runs_in_an_empty_folder(installed: Path, empty_folder: Path) -> None:
+    page = (CHECKOUT / "docs/testing.md").read_text("utf-8")
+    (empty_folder / "mine.py").write_text(page.partition("```python\n")[2].partition("```")[0], "utf-8")
+    _run(installed / "python", "mine.py", cwd=empty_folder)
 
 
 def test_the_hub_runs_in_an_empty_folder_and_says_how_it_is_used(installed: Path, empty_folder: Path) -> None:

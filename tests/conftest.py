@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kvitt.testing import TestServer
-from kvitt.testing.server import directory_for_server
+from kvitt.testing.scratch import leave, scratch_directory
 
 pytest_plugins = ["broker_fixtures", "thrift_fixtures", "kvitt.testing_plugin"]
 
@@ -54,7 +54,7 @@ def empty_database(kvitt_server: TestServer) -> Iterator[str]:
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A directory for a server of the test's own."""
-    with directory_for_server(in_memory=False) as directory:
+    with scratch_directory() as directory:
         yield directory
 
 
@@ -63,6 +63,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") == "true" and reporter and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    """Nothing of the tests' directories is left."""
+    leave()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

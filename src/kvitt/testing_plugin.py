@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def kvitt_server() -> "TestServer":
+def kvitt_server() -> Iterator["TestServer"]:
     """The PostgreSQL server of this run, on which tests can have databases of their own; started by the first that asks."""
-    from kvitt.testing import shared_server
+    from kvitt.testing.server import close_shared_server, shared_server
 
-    return shared_server()
+    yield shared_server()
+    close_shared_server()
 
 
 @pytest.fixture

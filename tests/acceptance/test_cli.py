@@ -12,7 +12,7 @@ import pytest
 
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
 from kvitt.kernel.database import connect
-from kvitt.testing.server import directory_for_server
+from kvitt.testing.scratch import scratch_directory
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 
@@ -20,7 +20,7 @@ FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Path]:
     """A data directory on which `kvitt up` runs; at the end it is stopped by SIGTERM, as a service manager does."""
-    with directory_for_server(in_memory=False) as directory, running(directory / "data", "up", until="SIGTERM") as process:
+    with scratch_directory() as directory, running(directory / "data", "up", until="SIGTERM") as process:
         yield directory / "data"
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import psycopg
@@ -29,6 +27,7 @@ from kvitt.testing.clock import START, Clock
 from kvitt.testing.doors import OpenDoors, Rest, Thrift
 from kvitt.testing.rail import Rail, SentOrder
 from kvitt.testing.roles import INPUTS, Roles
+from kvitt.testing.scratch import scratch_directory
 from kvitt.wire.topics import Header, decode_headers, encode_headers
 
 _SQL = load("testing", package="kvitt.testing")
@@ -107,7 +106,7 @@ class Hub:
     @cached_property
     def settings(self) -> Settings:
         """Free ports, this database, and a directory of its own where none was given."""
-        data = Path(self._opened.enter_context(TemporaryDirectory(prefix="kvitt-test-"))) if self._own_data else self._given.data
+        data = self._opened.enter_context(scratch_directory()) if self._own_data else self._given.data
         woody, rest = self._given.woody, self._given.rest
         return replace(
             self._given,

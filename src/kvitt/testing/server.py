@@ -5,14 +5,10 @@ KVITT_TEST_POSTGRES names a server to use instead of an embedded one; its user m
 
 import atexit
 import os
-import shutil
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -22,21 +18,17 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
-from kvitt.kernel.postgres.ownership import is_owned
+from kvitt.testing.scratch import scratch_directory
 
 GIVEN: Final = "KVITT_TEST_POSTGRES"
-_PREFIX: Final = "kvitt-test-"
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
-_ROOM_BYTES: Final = 4 << 30
-_OLD_SECONDS: Final = 600.0
 _FAST_AND_FORGETFUL: Final = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "max_wal_size": "512MB",
+    "max_wal_size": "256MB",
     "max_connections": "200",
 }
-"""Nothing of a test is worth a sync; what is about durability starts a server of its own."""
+"""Nothing of a test is worth a sync, and a long log would fill memory; what is about durability starts a server of its own."""
 
 
 class TestServer:
@@ -93,57 +85,31 @@ def server() -> Iterator[TestServer]:
     with ExitStack() as opened:
         conninfo = os.environ.get(GIVEN)
         if not conninfo:
-            directory = opened.enter_context(directory_for_server())
+            directory = opened.enter_context(scratch_directory())
             conninfo = opened.enter_context(EmbeddedServer(directory, settings=_FAST_AND_FORGETFUL)).conninfo
         running = TestServer(conninfo)
         opened.callback(running.close)
         yield running
 
 
-_shared: dict[int, TestServer] = {}
+_shared: dict[int, tuple[TestServer, ExitStack]] = {}
 _starting = threading.Lock()
 
 
 def shared_server() -> TestServer:
-    """The one server of this process, started when first asked for and stopped when the process ends."""
+    """The one server of this process, started when first asked for; it ends with the process, or by `close_shared_server`."""
     with _starting:
-        # A child that was forked must not stop its parent's server: it has one of its own.
+        # A child that was forked has a server of its own, and must not stop its parent's.
         process = os.getpid()
         if process not in _shared:
             opened = ExitStack()
-            _shared[process] = opened.enter_context(server())
-            atexit.register(lambda: opened.close() if os.getpid() == process else None)
-        return _shared[process]
+            _shared[process] = (opened.enter_context(server()), opened)
+            atexit.register(close_shared_server)
+        return _shared[process][0]
 
 
-@contextmanager
-def directory_for_server(*, in_memory: bool = True) -> Iterator[Path]:
-    """A temporary directory that other users may enter, as a server run for root by another user must; in memory where there is room.
-
-    A database is some 550 files: to make them takes 10 ms in memory and up to 300 ms on a disk that others use as well.
-    """
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_roomy_memory() if in_memory else None))
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _roomy_memory() -> Path | None:
-    """The file system in memory, if it may be used and has room; None: where temporary files are. What killed runs left there goes."""
-    try:
-        found = os.statvfs(_MEMORY)
-    except OSError:
-        return None
-    if not os.access(_MEMORY, os.W_OK | os.X_OK) or found.f_bavail * found.f_frsize < _ROOM_BYTES:
-        return None
-    _remove_abandoned(_MEMORY)
-    return _MEMORY
-
-
-def _remove_abandoned(place: Path) -> None:
-    for directory in place.glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if time.time() - directory.stat().st_mtime > _OLD_SECONDS and not is_owned(directory):
-                shutil.rmtree(directory)
+def close_shared_server() -> None:
+    """Stops the server of this process, if it has one; the next that asks starts another."""
+    with _starting:
+        if found := _shared.pop(os.getpid(), None):
+            found[1].close()

@@ -60,7 +60,7 @@ def running_server(data_dir: Path) -> str | None:
 
     Raises DataDirectoryUnreachable when we may not look.
     """
-    if not is_owned(data_dir):
+    if not _is_owned(data_dir):
         return None
     conninfo = _read(data_dir)[1]
     if not conninfo:
@@ -72,8 +72,7 @@ def running_server(data_dir: Path) -> str | None:
     return conninfo
 
 
-def is_owned(data_dir: Path) -> bool:
-    """Whether a live process owns the directory; raises DataDirectoryUnreachable when we may not look."""
+def _is_owned(data_dir: Path) -> bool:
     try:
         file = os.open(lock_file(data_dir), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check import check
 from kvitt.testing import TestServer
@@ -24,7 +25,7 @@ QUESTION = b'{"@event_name": "behov"'
 def way(kvitt_server: TestServer) -> Iterator[Way]:
     with whole_way(kvitt_server) as made:
         yield made
-        assert [repr(difference) for difference in check(made.connection.info.dsn).differences] == []
+        assert [repr(difference) for difference in check(made.connection.info.dsn, PORTS).differences] == []
 
 
 def send(way: Way, *messages: Message | bytes, key: str = PERSON) -> None:

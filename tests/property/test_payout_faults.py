@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError, PayoutNotFound
 from kvitt.hub.check import check
 from kvitt.hub.payouts.values import Payout
@@ -25,7 +26,7 @@ def databases(kvitt_server: TestServer) -> Iterator[tuple[str, str]]:
     """One for payouts and one for their ledger; what all runs left behind is clean in the end."""
     with kvitt_server.database() as ours, kvitt_server.database() as theirs:
         yield ours, theirs
-        assert [check(each).differences for each in (ours, theirs)] == [(), ()]
+        assert [check(each, PORTS).differences for each in (ours, theirs)] == [(), ()]
 
 
 def acts() -> st.SearchStrategy[list[Act]]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 
+from kvitt.hub.ports import Ports
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock
 from kvitt.kernel.crash import reached
@@ -31,15 +32,15 @@ class Receiver:
         conninfo: str,
         open_queue: Callable[[], Queue],
         clock: Clock,
+        ports: Ports,
         bell: Bell,
         *,
-        rapid: bool = False,
         max_batch: int = 128,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
-        """`rapid`: the rapid is ours, see Settle. A step waits `look_seconds` for the first receipt."""
-        self._conninfo, self._open_queue, self._clock, self._bell = conninfo, open_queue, clock, bell
-        self._rapid, self._max_batch, self._look_seconds = rapid, max_batch, look_seconds
+        """A step waits `look_seconds` for the first receipt."""
+        self._conninfo, self._open_queue, self._clock, self._ports, self._bell = conninfo, open_queue, clock, ports, bell
+        self._max_batch, self._look_seconds = max_batch, look_seconds
         self._states = StateLog(_log)
 
     @contextmanager
@@ -50,7 +51,7 @@ class Receiver:
             with connect(
                 self._conninfo, application="kvitt receiver", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
             ) as connection:
-                settle = Settle(connection, self._clock, rapid=self._rapid)
+                settle = Settle(connection, self._clock, self._ports)
                 yield lambda: self._step(queue, settle)
         finally:
             queue.close()

@@ -13,10 +13,11 @@ each hub has a database of its own. Docs: docs/testing.md.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 from kvitt.config import Settings
+from kvitt.hub.ports import Ports
 from kvitt.rail.emulator import DamageForm
 from kvitt.testing.clock import START, Clock
 from kvitt.testing.hub import Differs, Hub, NotDone, Place, Published
@@ -42,27 +43,16 @@ __all__ = [
 
 
 @contextmanager
-def hub(*, settings: Settings | None = None, start: datetime = START, conninfo: str | None = None) -> Iterator[Hub]:
+def hub(
+    *, settings: Settings | None = None, start: datetime = START, conninfo: str | None = None, ports: Ports | None = None
+) -> Iterator[Hub]:
     """A hub for the block, on a database of its own that is dropped afterwards; `conninfo` names a migrated one to use instead.
 
     `settings` are as for `kvitt run`, where they apply: log and queue are tables of the database, the rail is the emulator. The clock
-    begins at `start`.
+    begins at `start`. `ports` are the contracts that the hub keeps, if not all that come with kvitt.
     """
-    with hub_on(conninfo, settings or Settings(), start) if conninfo else _hub_of_its_own(settings or Settings(), start) as made:
-        yield made
-
-
-@contextmanager
-def hub_on(conninfo: str, settings: Settings, start: datetime) -> Iterator[Hub]:
-    """A hub on a migrated database, which stays."""
-    made = Hub(conninfo, settings, start)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@contextmanager
-def _hub_of_its_own(settings: Settings, start: datetime) -> Iterator[Hub]:
-    with shared_server().database() as conninfo, hub_on(conninfo, settings, start) as made:
+    with ExitStack() as opened:
+        where = conninfo or opened.enter_context(shared_server().database())
+        made = Hub(where, settings or Settings(), start, ports)
+        opened.callback(made.close)
         yield made

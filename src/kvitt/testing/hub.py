@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from psycopg.rows import dict_row
 
 from kvitt.app.edges import EmbeddedEdge
+from kvitt.app.ports import ports_of
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check.check import check
 from kvitt.hub.payouts.directory import load_directory
 from kvitt.hub.payouts.directory_file import read_directory
+from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rail.comparison import compare
@@ -85,17 +87,19 @@ class Hub:
     clock       the time of the hub
     rail        the emulator: its faults, its books
     settings    those that the hub runs with
+    ports       the contracts that it keeps
     """
 
-    def __init__(self, conninfo: str, settings: Settings, start: datetime = START) -> None:
+    def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
         """On a migrated database; see `kvitt.testing.hub` for the rest."""
+        self.ports = ports or ports_of(settings.rapid, hears_strays=True)
         self.conninfo, self.clock = conninfo, Clock(start)
         self._opened = ExitStack()
         self._own_data = settings.data == Settings().data
         self._given = settings
         self.connection: psycopg.Connection[Any] = self._opened.enter_context(connect(conninfo, application="kvitt test"))
         self._put_at_rail: dict[str, Outgoing] = {}
-        self._roles = Roles(conninfo, settings, self.clock, self._put_at_rail)
+        self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
         self.rail = Rail(self.connection, lambda: TableQueue(conninfo, settings.reply_queue), self._put_at_rail)
 
@@ -167,7 +171,7 @@ class Hub:
 
     def findings(self) -> list[str]:
         """What `kvitt check` finds: all derived again from what came in, and compared with what is stored and what the rail will pay."""
-        found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo).differences]
+        found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo, self.ports).differences]
         compared = compare(self.connection)
         return found + [f"payment {each.payment_id} of case {each.case_id} in {each.area}: {each.text}" for each in compared.differences]
 

@@ -10,6 +10,7 @@ from kvitt.doors.intake import Intake
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Clock, Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -32,9 +33,9 @@ _SEED: Final = 7
 class Roles:
     """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
 
-    def __init__(self, conninfo: str, settings: Settings, clock: Clock, taken: dict[str, Outgoing]) -> None:
+    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, taken: dict[str, Outgoing]) -> None:
         """`taken` gets each message that the queue to the rail takes."""
-        self._conninfo, self._settings, self._clock, self._taken = conninfo, settings, clock, taken
+        self._conninfo, self._settings, self._clock, self._ports, self._taken = conninfo, settings, clock, ports, taken
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[Step, ExitStack]] = {}
         self.makers: Mapping[str, MakeStep] = {
@@ -77,7 +78,7 @@ class Roles:
     def _intake(self) -> Iterator[Step]:
         """Reads what was put on topics, and submits it in batches."""
         with connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
-            submit = Submit(connection, self._clock, answer_invalid_needs=self._settings.rapid.answer_invalid_needs)
+            submit = Submit(connection, self._clock, self._ports)
             gathered = _Gathered(submit, self._settings.max_batch)
             with Intake(self._conninfo, self._leases, gathered.hand, topics=INPUTS, look_seconds=0.0).steps() as read:
                 yield lambda: gathered.after(read)
@@ -87,7 +88,7 @@ class Roles:
             return RequestQueue(self._conninfo, self._settings.request_queue, self._taken)
 
         reply_to = self._settings.reply_queue
-        return Sender(self._conninfo, self._leases, requests, self._clock, _Awake(), reply_to=reply_to).steps()
+        return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, bell=_Awake(), reply_to=reply_to).steps()
 
     @contextmanager
     def _emulator(self) -> Iterator[Step]:
@@ -103,11 +104,10 @@ class Roles:
         def replies() -> TableQueue:
             return self._queue(self._settings.reply_queue)
 
-        return Receiver(self._conninfo, replies, self._clock, _Awake(), rapid=True, look_seconds=0.0).steps()
+        return Receiver(self._conninfo, replies, self._clock, self._ports, _Awake(), look_seconds=0.0).steps()
 
     def _resume(self) -> AbstractContextManager[Step]:
-        invalid = self._settings.rapid.answer_invalid_needs
-        return Resume(self._conninfo, self._clock, lambda: None, _Awake(), rapid=True, answer_invalid_needs=invalid).steps()
+        return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
 
     @contextmanager
     def _relay(self) -> Iterator[Step]:

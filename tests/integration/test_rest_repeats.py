@@ -18,11 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kvitt.app.clock import utc_now
 from kvitt.doors.rest import gate, keys
-from kvitt.doors.rest.keys import fetched_from
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.payouts import _create
 from kvitt.doors.rest.problems import answer
-from kvitt.doors.rest.tokens import Grants, Permission, Tokens
+from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout

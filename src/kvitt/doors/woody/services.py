@@ -1,4 +1,4 @@
-"""Calls the services behind payouts over Thrift: PartyManagement (payouts §3), and a ledger that is not ours, at its `/accounter` (§4.1).
+"""Calls the services behind payouts over Thrift: PartyManagement (payouts §3), and a ledger that is not ours (payouts §4.1).
 
 Each class is the adapter of one of the payouts' ports.
 """

@@ -76,7 +76,7 @@ class OpenDoors:
         self._opened.callback(doors.close)
         self._opened.enter_context(doors.steps())
         self.rest = Rest(doors.rest.url, LocalIssuer(settings.data), settings.rest.audience)
-        self.thrift = Thrift(doors.woody.url)
+        self.thrift = Thrift(doors.thrift.url)
 
     def close(self) -> None:
         """Ends both, after the calls that are under way."""

@@ -111,12 +111,12 @@ class Hub:
     def settings(self) -> Settings:
         """Free ports, this database, and a directory of its own where none was given."""
         data = self._opened.enter_context(scratch_directory()) if self._own_data else self._given.data
-        woody, rest = self._given.woody, self._given.rest
+        thrift, rest = self._given.thrift, self._given.rest
         return replace(
             self._given,
             data=data,
             database_url=self.conninfo,
-            woody=woody if woody.port is not None else replace(woody, port=0),
+            thrift=thrift if thrift.port is not None else replace(thrift, port=0),
             rest=rest if rest.port is not None else replace(rest, port=0),
         )
 

@@ -14,8 +14,8 @@ from kvitt.app import utc_now
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.relay import LogRelay
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 
 LEAST_PER_SECOND, MOST_START_SECONDS = 10_000, 3.0
 _FILL = """

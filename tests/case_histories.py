@@ -90,7 +90,7 @@ class Hub:
         self.clock = Clock()
         self._submit, self._settle = Submit(self.connection, self.clock), Settle(self.connection, self.clock)
         taken = {"lease": "sender", "owner": "tests", "seconds": 3600}
-        row: Any = self.connection.execute(load("leases").take_lease, taken).fetchone()
+        row: Any = self.connection.execute(load("leases", "kvitt.kernel").take_lease, taken).fetchone()
         self._send = Send(self.connection, self.clock, Edge("sender", row[0]))
         self._records = 0
 

@@ -12,13 +12,13 @@ import msgspec
 import psycopg
 
 from hub_messages import Json, text
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue

@@ -12,11 +12,11 @@ from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, run_loop
 
 

@@ -36,7 +36,9 @@ def assert_clean(database: str) -> None:
 def relay(hub: Hub) -> int:
     """Tells the embedded log what waits in the outbox; gives how many records that were."""
     make_topics(hub.connection)
-    row: Any = hub.connection.execute(load("leases").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}).fetchone()
+    row: Any = hub.connection.execute(
+        load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
+    ).fetchone()
     return LogRelay(hub.connection, hub.clock, Edge("relay", row[0])).step()
 
 

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from kvitt.doors.http_limits import Limits, network_of
 from kvitt.doors.http_server import Address, HttpDoor
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import WORK, Counted
 from patience import PATIENCE_SECONDS, until
 
 Message = MutableMapping[str, Any]

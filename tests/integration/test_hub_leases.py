@@ -14,10 +14,10 @@ from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper, release_every_lease
 from kvitt.hub.send import OrderInDoubt, Send
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper, release_every_lease
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of

@@ -10,11 +10,11 @@ from kafka_stage import ends, hint, joined, roles, send, until
 from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_intake import KafkaIntake
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics

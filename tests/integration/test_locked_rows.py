@@ -20,7 +20,6 @@ from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
@@ -28,6 +27,7 @@ from kvitt.hub.resume import Resume
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme

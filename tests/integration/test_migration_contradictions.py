@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from kvitt.hub.audit import digest, link
+from kvitt.kernel.audit import digest, link
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
 from kvitt.store.rows import AuditRow

@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self.submit, self.settle, self.operate = Submit(connection, clock), Settle(connection, clock), Operate(connection, clock)
-        held = connection.execute(load("leases").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
+        held = connection.execute(load("leases", "kvitt.kernel").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
         assert held is not None
         self.send = Send(connection, clock, Edge("sender", int(held[0])))
         self.position = 0

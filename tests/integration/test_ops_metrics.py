@@ -15,9 +15,9 @@ from integration.test_ops_server import Samples, scrape
 from kvitt.app import Hub, operations
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.journal import Work
 from kvitt.hub.operate import Operate, Operator
 from kvitt.kernel.database import connect
+from kvitt.kernel.metrics import Work
 from kvitt.ops.alarms import Patience, look
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of

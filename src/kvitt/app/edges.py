@@ -12,11 +12,11 @@ from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.intake import Intake
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.source import claim_database
 from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell, MakeStep, Step
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue

@@ -13,7 +13,6 @@ from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
 from kvitt.config import Settings
 from kvitt.hub.case import CaseKey
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -24,6 +23,7 @@ from kvitt.kernel.database import (
     is_connection_lost,
 )
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import (
     Bell,
     MakeStep,

@@ -57,7 +57,7 @@ class Client:
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
         """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases").answer_of_edge, (topic, *place), binary=True).fetchone()
+        row = self._connection.execute(load("cases", "kvitt.store").answer_of_edge, (topic, *place), binary=True).fetchone()
         return row is not None and row[2] == "answered" and row[3] is None
 
 
@@ -69,7 +69,7 @@ class _EmbeddedLog:
 
     def _ends(self) -> dict[Place, int]:
         """Where the status topic goes on."""
-        rows = self._connection.execute(load("cli").ends_of_topic, (STATUSES,)).fetchall()
+        rows = self._connection.execute(load("cli", "kvitt.store").ends_of_topic, (STATUSES,)).fetchall()
         return {(STATUSES, partition): position for partition, position in rows}
 
     def close(self) -> None:

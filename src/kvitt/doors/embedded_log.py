@@ -16,7 +16,7 @@ from kvitt.kernel.queries import load
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.topics import ALL_TOPICS, PARTITIONS
 
-_SQL = load("log")
+_SQL = load("log", "kvitt.store")
 Place = tuple[str, int]
 CHANNEL = "kvitt_log"
 BYTES_AT_ONCE = 4 << 20

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from kvitt.doors.http_limits import Seat, Seats
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import WORK, Counted
 from kvitt.kernel.state_log import StateLog
 
 _log = structlog.get_logger(__name__)

@@ -10,10 +10,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from kvitt.doors.embedded_log import CHANNEL, Place, read
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE

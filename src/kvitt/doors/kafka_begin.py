@@ -19,7 +19,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
 from kvitt.wire.topics import RAPID
 
-_SQL = load("kafka")
+_SQL = load("kafka", "kvitt.store")
 _BROKER_SECONDS = 15.0
 _AT_REST = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
 

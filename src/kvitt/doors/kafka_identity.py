@@ -10,7 +10,7 @@ from kvitt.errors import RecordsGone
 from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 
-_SQL = load("kafka")
+_SQL = load("kafka", "kvitt.store")
 _BROKER_SECONDS = 10.0
 
 

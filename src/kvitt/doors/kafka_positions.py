@@ -13,7 +13,7 @@ from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 from kvitt.wire.topics import RAPID
 
-_SQL = load("kafka")
+_SQL = load("kafka", "kvitt.store")
 _SECONDS = 15.0
 _Place = tuple[str, int]
 

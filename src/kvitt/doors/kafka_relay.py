@@ -25,7 +25,7 @@ from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.wire.topics import Header, decode_headers
 
-_KAFKA, _LOG, _LEASES = load("kafka"), load("log"), load("leases")
+_KAFKA, _LOG, _LEASES = load("kafka", "kvitt.store"), load("log", "kvitt.store"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _BROKER_SECONDS = 30.0
 _BYTES_AT_ONCE = 32 << 20

@@ -7,9 +7,9 @@ from concurrent.futures import Future, wait
 from confluent_kafka import Message, TopicPartition
 from msgspec import Struct
 
-from kvitt.hub.leases import Held
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.kernel.leases import Held
 from kvitt.wire.topics import encode_headers
 
 Place = tuple[str, int]

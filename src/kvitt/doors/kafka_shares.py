@@ -17,13 +17,13 @@ from kvitt.doors.kafka_identity import TopicIds
 from kvitt.doors.kafka_positions import gone
 from kvitt.doors.kafka_share import Place, Share, totals
 from kvitt.errors import NotBegun
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.wire.topics import RAPID
 
-_SQL, _LEASES = load("kafka"), load("leases")
+_SQL, _LEASES = load("kafka", "kvitt.store"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS, _IDENTITY_SECONDS = 1.0, 10.0, 5.0, 10.0
 _LANES_PER_TOPIC = 1024

@@ -14,7 +14,7 @@ from kvitt.kernel.crash import reached
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
-_LOG, _LEASES = load("log"), load("leases")
+_LOG, _LEASES = load("log", "kvitt.store"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 
 

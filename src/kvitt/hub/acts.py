@@ -15,7 +15,7 @@ from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 
-_SQL = load("audit")
+_SQL = load("audit", "kvitt.store")
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _BIGGEST: Final = 2**63 - 1

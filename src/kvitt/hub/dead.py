@@ -20,7 +20,7 @@ from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.json_members import refuse_repeated
 
-_SQL = load("dead")
+_SQL = load("dead", "kvitt.store")
 OPEN: Final = "open"
 
 

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
+from kvitt.kernel.audit import What, digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Answer, LineKey, Status, details_of
 from kvitt.rules.catalogue import SCHEMES

@@ -10,8 +10,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
-from kvitt.hub.audit import What
 from kvitt.hub.dialects import is_forwarded
+from kvitt.kernel.audit import What
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer
@@ -22,7 +22,7 @@ from kvitt.store.rows import LineRow
 from kvitt.wire import payment, status, topics
 from kvitt.wire.rapid import solutions
 
-_SQL = load("history")
+_SQL = load("history", "kvitt.store")
 
 
 class Happening(StrEnum):

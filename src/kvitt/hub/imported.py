@@ -13,7 +13,7 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.hub.audit import What, digest
+from kvitt.kernel.audit import What, digest
 from kvitt.rules.catalogue import AREAS, BENEFITS, SCHEMES
 from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.ids import order_id

@@ -13,11 +13,11 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import NotInThatState, Undecodable
-from kvitt.hub.audit import What, link
 from kvitt.hub.case import ALL
 from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, left_out_entry, take_over, versions
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.audit import What, link
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import AREAS
@@ -28,7 +28,7 @@ from kvitt.wire import cases, payment
 from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.topics import CASES, PAYMENTS
 
-_SQL = load("importing")
+_SQL = load("importing", "kvitt.store")
 _SPAN, _SHOWN = 500, 20
 
 

@@ -10,7 +10,6 @@ from msgspec import Struct, json
 from msgspec.structs import force_setattr
 
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.dialects import receipt_of, voice_for
@@ -20,6 +19,7 @@ from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.audit import What, digest, link
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Grade, Receipt
@@ -31,7 +31,7 @@ from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import AuditRow, MessageStep, write
 from kvitt.wire import receipt_xml
 
-_SQL, _ORDERS = load("operate"), load("orders")
+_SQL, _ORDERS = load("operate", "kvitt.store"), load("orders", "kvitt.store")
 EVERYWHERE = "*"
 
 

@@ -20,7 +20,7 @@ from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.wire import status, topics
 
-_SQL = load("preview")
+_SQL = load("preview", "kvitt.store")
 
 
 class Preview(Struct, frozen=True):

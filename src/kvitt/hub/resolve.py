@@ -13,7 +13,6 @@ from msgspec import Struct
 from psycopg.errors import UniqueViolation
 
 from kvitt.errors import NotInThatState, OrderNotFound
-from kvitt.hub.audit import What, digest
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contradiction import said_of
@@ -25,6 +24,7 @@ from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.audit import What, digest
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
 from kvitt.kernel.queries import load
@@ -34,7 +34,7 @@ from kvitt.rules.states import ORDER_TURNS, OrderState
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.wire import payment, receipt_xml
 
-_SQL, _ORDERS, _OPERATE = load("contradictions"), load("orders"), load("operate")
+_SQL, _ORDERS, _OPERATE = load("contradictions", "kvitt.store"), load("orders", "kvitt.store"), load("operate", "kvitt.store")
 
 
 class DerivedAgain(Struct, frozen=True):

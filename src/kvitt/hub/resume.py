@@ -24,7 +24,7 @@ from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.rules.values import Scheme
 
-_SQL = load("deferred")
+_SQL = load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS: Final = 0.25
 _CASES_AT_ONCE: Final = 100

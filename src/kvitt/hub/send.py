@@ -5,18 +5,18 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from kvitt.errors import LeaseLost
-from kvitt.hub import journal
 from kvitt.hub.books import lock_messages
 from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Edge
+from kvitt.kernel import metrics as journal
 from kvitt.kernel.crash import reached
 from kvitt.kernel.queries import load
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageStep
 
-_SQL, _LEASES, _DEFERRED = load("orders"), load("leases"), load("deferred")
+_SQL, _LEASES, _DEFERRED = load("orders", "kvitt.store"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.store")
 
 
 class OrderToSend(Struct, frozen=True):

@@ -11,7 +11,6 @@ from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import UnreadableReceipt
-from kvitt.hub import journal
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contradiction import open_contradictions
@@ -22,6 +21,7 @@ from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.waiting import let_in
+from kvitt.kernel import metrics as journal
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import is_connection_lost, may_pass
 from kvitt.kernel.queries import load
@@ -32,7 +32,7 @@ from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeferredRow
 from kvitt.wire import receipt_xml
 
-_SQL, _DEFERRED = load("orders"), load("deferred")
+_SQL, _DEFERRED = load("orders", "kvitt.store"), load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 
 

@@ -4,7 +4,7 @@ from kvitt.errors import OtherLog
 from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 
-_SQL = load("source")
+_SQL = load("source", "kvitt.store")
 
 
 def claim_database(connection: Connection, log: str) -> None:

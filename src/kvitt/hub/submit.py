@@ -10,19 +10,19 @@ import structlog
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
-from kvitt.hub import journal
 from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import find_standings
 from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
+from kvitt.kernel import metrics as journal
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import is_connection_lost, may_pass
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeadLetterRow, DeferredRow, MessageRow
 
-_CASES, _LEASES, _DEFERRED = load("cases"), load("leases"), load("deferred")
+_CASES, _LEASES, _DEFERRED = load("cases", "kvitt.store"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
 

@@ -15,8 +15,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from kvitt.hub.journal import BATCH_SIZES, Batches, Counted, Work, scheme_of
 from kvitt.hub.ruling import Verdict
+from kvitt.kernel.metrics import (
+    BATCH_SIZES,
+    Batches,
+    Counted,
+    Work,
+    scheme_of,
+)
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.roles import Condition, RoleState

@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.errors import LeaseLost
-from kvitt.hub.journal import WORK, Counted
 from kvitt.hub.submit import Clock
 from kvitt.kernel.loop import MakeStep, Step
+from kvitt.kernel.metrics import WORK, Counted
 
 SILENT_AFTER = timedelta(seconds=60)
 """A step waits for a moment when there is nothing to do. One that has not come back for this long hangs."""

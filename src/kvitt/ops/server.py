@@ -11,9 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kvitt.config import OpsSettings
 from kvitt.errors import PortTaken
-from kvitt.hub.journal import WORK
 from kvitt.hub.submit import Clock
 from kvitt.kernel.loop import Step, run_loop
+from kvitt.kernel.metrics import WORK
 from kvitt.ops.alarms import AlarmWatch, Patience
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer

@@ -7,11 +7,11 @@ import structlog
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.hub.submit import Clock
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell, Step
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import NotPut, Outgoing, Queue, queue_id

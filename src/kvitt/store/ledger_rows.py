@@ -8,7 +8,7 @@ import psycopg
 
 from kvitt.kernel.queries import load
 
-_SQL = load("ledger")
+_SQL = load("ledger", "kvitt.store")
 
 
 class PlanRow(NamedTuple):

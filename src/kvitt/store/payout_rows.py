@@ -8,7 +8,7 @@ import psycopg
 
 from kvitt.kernel.queries import load
 
-_SQL = load("payouts")
+_SQL = load("payouts", "kvitt.store")
 
 
 class PayoutRow(NamedTuple):

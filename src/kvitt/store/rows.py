@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kvitt.kernel.queries import load
 
-_WRITE = load("write")
+_WRITE = load("write", "kvitt.store")
 
 
 class Row(Struct, frozen=True):

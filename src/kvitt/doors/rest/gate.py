@@ -16,7 +16,7 @@ from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
 from kvitt.doors.rest.repeats import Heard, Keeping, Message, Repeat, Scope, digest_of
 from kvitt.doors.rest.tokens import Caller, Tokens
 from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import WORK, Counted
 from kvitt.wire.json_members import REPEATED
 
 MAX_BODY: Final = 1_048_576

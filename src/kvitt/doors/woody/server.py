@@ -17,9 +17,9 @@ from thriftpy2.thrift import TException
 from kvitt.doors.http_headers import headers_of
 from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace, refuse_repeated
 from kvitt.errors import BadThrift, ResultUnknown
-from kvitt.hub.journal import WORK, Counted
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import Closed
+from kvitt.kernel.metrics import WORK, Counted
 from kvitt.wire.thrift.messages import Called, Service, UnknownMethod
 
 _log = structlog.get_logger(__name__)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
@@ -12,6 +11,7 @@ from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict, verdict
 from kvitt.hub.voice import Correction, Outcome
+from kvitt.kernel.audit import What, digest
 from kvitt.rules.answers import Receipt
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
 from kvitt.rules.values import Area, PaymentId

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from kvitt.errors import Undecodable, UnreadableReceipt
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
@@ -27,6 +26,7 @@ from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Voice
+from kvitt.kernel.audit import What, digest
 from kvitt.rules.answers import Receipt
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
 from kvitt.rules.values import Action, Area

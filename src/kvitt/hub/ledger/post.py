@@ -22,7 +22,7 @@ from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequ
 from kvitt.rules.payouts import payout_of_plan
 from kvitt.store.ledger_rows import write
 
-_SQL, _DEFERRED = load("ledger"), load("deferred")
+_SQL, _DEFERRED = load("ledger", "kvitt.store"), load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _ATTEMPTS = 5
 _MOST_HELD = 10_000

@@ -11,7 +11,7 @@ from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.ledger import Batch, Operation, PlanState, Posting, Totals
 
-_SQL = load("ledger")
+_SQL = load("ledger", "kvitt.store")
 _PAGE = 1000
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.journal import WORK
 from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.post import Command, Name, Post, Result
 from kvitt.hub.ledger.read import Ledger
@@ -21,6 +20,7 @@ from kvitt.kernel.database import (
     pool,
 )
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.metrics import WORK
 from kvitt.rules.ledger import Totals
 
 _MAX_BATCH, _MAX_WAITING = 512, 8192

@@ -19,7 +19,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, Totals, malformed, unfit
 
-_SQL = load("ledger")
+_SQL = load("ledger", "kvitt.store")
 _ATTEMPTS: Final = 5
 
 

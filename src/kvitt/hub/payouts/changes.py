@@ -9,9 +9,9 @@ from uuid import UUID
 import psycopg
 
 from kvitt.hub.actor import Actor, encode
-from kvitt.hub.audit import digest
 from kvitt.hub.payouts.stored import Keeper, Standing
 from kvitt.hub.payouts.values import PayoutEvent
+from kvitt.kernel.audit import digest
 from kvitt.rules.payouts import Payout
 from kvitt.store import payout_rows, rows
 from kvitt.store.payout_rows import CashFlowRow, EventRow, PayoutRow, PayoutStep

@@ -24,7 +24,7 @@ from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import TOO_MUCH, CashFlowPosting
 from kvitt.wire.instants import instant_text
 
-_SQL = load("parties")
+_SQL = load("parties", "kvitt.store")
 _READERS: Final = 4
 _house_decoder = Decoder(HouseAccounts)
 

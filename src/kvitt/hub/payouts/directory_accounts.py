@@ -18,7 +18,7 @@ from kvitt.hub.submit import Clock, Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.payouts import AccountType
 
-_LEDGER_SQL = load("ledger")
+_LEDGER_SQL = load("ledger", "kvitt.store")
 SHOP_ACCOUNTS: Final = {
     "settlement": AccountType.MERCHANT_SETTLEMENT,
     "guarantee": AccountType.MERCHANT_GUARANTEE,

@@ -13,7 +13,7 @@ from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.draft import Draft
 from kvitt.kernel.queries import load
 
-_SQL = load("payout_intents")
+_SQL = load("payout_intents", "kvitt.store")
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 30.0
 

@@ -8,7 +8,7 @@ from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.payouts import PayoutStatus, is_payout_id
 
-_SQL = load("payouts")
+_SQL = load("payouts", "kvitt.store")
 
 
 class Reading:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Final
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.desk import lines_digest
 from kvitt.hub.facts import Facts
@@ -12,6 +11,7 @@ from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
+from kvitt.kernel.audit import What, digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.forwarded import line_name, reference_name, repeated_days
 from kvitt.rules.holding import paid_twice_reasons

@@ -13,7 +13,7 @@ from kvitt.errors import KeyReused, RequestInProgress
 from kvitt.hub.submit import Clock, Connection
 from kvitt.kernel.queries import load
 
-_SQL = load("requests")
+_SQL = load("requests", "kvitt.kernel")
 _BUSY: Final = timedelta(seconds=30)
 """How long a request is left to whoever began it."""
 

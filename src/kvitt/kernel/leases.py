@@ -17,7 +17,7 @@ from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
-_SQL = load("leases")
+_SQL = load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 
 

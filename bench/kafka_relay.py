@@ -35,7 +35,7 @@ def _per_second(place: Place, records: int, at: Site | None) -> float:
         held = keeper.take(connection, "relay")
         assert held, "nobody else has the lease"
         kafka = at and at.settings().kafka
-        relay = KafkaRelay(connection, utc_now, held.edge, kafka) if kafka else LogRelay(connection, utc_now, held.edge)
+        relay = KafkaRelay(connection, utc_now, held.lease, kafka) if kafka else LogRelay(connection, utc_now, held.lease)
         told, started = 0, time.perf_counter()
         while told < records:
             told += relay.step()

@@ -32,7 +32,7 @@ def accept_ready(connection: psycopg.Connection[Any]) -> float:
     sent = connection.execute(_SEND, binary=True).fetchall()
     receipts = [RawReceipt(order_id, receipted(bytes(xml), _GOOD)) for order_id, xml in sent]
     started = time.perf_counter()
-    verdicts = Settle(connection, utc_now)(receipts)
+    verdicts = Settle(connection, utc_now).execute(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)
     assert set(verdicts) == {Verdict.ACCEPTED}, "the rail took every order"
     return milliseconds
@@ -43,7 +43,7 @@ class _Case:
 
     def __init__(self, connection: psycopg.Connection[Any], feed: Feed, topic: str) -> None:
         self._connection, self._feed, self._topic = connection, feed, topic
-        self._submit = Submit(connection, utc_now)
+        self._submit = Submit(connection, utc_now).execute
 
     def take(self, body: bytes) -> tuple[float, float]:
         """Submits a message and settles its order; gives the milliseconds of either."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kvitt.app import utc_now
-from kvitt.app.hub import LaneWriter
+from kvitt.app.hub import lane_writer
 from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
@@ -29,7 +29,7 @@ def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, sto
             held = keeper.take(connection, "relay")
             if held is None:
                 raise LeaseLost("held by another process")
-            relay = KafkaRelay(connection, utc_now, held.edge, settings)
+            relay = KafkaRelay(connection, utc_now, held.lease, settings)
             try:
                 yield lambda: relay.step() or int(stop.wait(0.02))
             finally:
@@ -45,7 +45,7 @@ class Roles:
         self.stop = threading.Event()
         self.keeper = LeaseKeeper(conninfo, seconds=lease_seconds)
         self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: LaneWriter(conninfo, Settings(), lambda: None), lanes=2, max_batch=32
+            lambda _: lane_writer(conninfo, Settings(), lambda: None), lanes=2, max_batch=32
         )
         makers = {
             "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,

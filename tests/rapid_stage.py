@@ -20,8 +20,8 @@ class Rapid(Stage):
 
     def __init__(self, conninfo: str, *, answer_invalid_needs: bool = True) -> None:
         super().__init__(conninfo)
-        self.submit = Submit(self.connection, self.clock, answer_invalid_needs=answer_invalid_needs)
-        self.settle = Settle(self.connection, self.clock, rapid=True)
+        self.submit = Submit(self.connection, self.clock, answer_invalid_needs=answer_invalid_needs).execute
+        self.settle = Settle(self.connection, self.clock, rapid=True).execute
         self._offset = 0
         self._read = 0
 

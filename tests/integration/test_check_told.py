@@ -13,7 +13,7 @@ from case_histories import Hub, aap, answered, ts
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import Kind, check
-from kvitt.hub.taken import Edge
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
@@ -39,7 +39,7 @@ def relay(hub: Hub) -> int:
     row: Any = hub.connection.execute(
         load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
     ).fetchone()
-    return LogRelay(hub.connection, hub.clock, Edge("relay", row[0])).step()
+    return LogRelay(hub.connection, hub.clock, Lease("relay", row[0])).step()
 
 
 # What was changed in the log; each is one difference.

@@ -157,7 +157,7 @@ def test_a_hub_that_can_not_write_takes_in_no_more_than_its_bound_and_stays_in_t
     keeper, stop = LeaseKeeper(database), threading.Event()
     handed: list[Incoming] = []
     with connect(database) as blocker, connect(database) as writer, connect(database) as connection:
-        writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: Submit(writer, utc_now), max_batch=16)
+        writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: Submit(writer, utc_now).execute, max_batch=16)
 
         def hand(incoming: Incoming, lane: int) -> object:
             handed.append(incoming)

@@ -131,13 +131,14 @@ def test_a_position_moves_on_over_what_waits_and_a_new_owner_keeps_the_order(sta
     assert held
     stage.hand_in(DP, ("first", dp("held")))
     records = [
-        replace(stage.incoming(DP, f"held-{n}", dp("held", 500 + n)), edge=held.edge, position=n, follows=n, partition=7) for n in range(3)
+        replace(stage.incoming(DP, f"held-{n}", dp("held", 500 + n)), lease=held.lease, position=n, follows=n, partition=7)
+        for n in range(3)
     ]
     with locked(stage, CASE, "held"):
         assert stage.submit(records[:2]) == [Outcome.DEFERRED] * 2
         assert stage.one("SELECT position FROM leases WHERE lease = 'intake:x:0'") == 2
         with connect(stage.conninfo, lock_timeout_ms=LOCK_MS) as connection:
-            assert Submit(connection, stage.clock)(records[2:]) == [Outcome.DEFERRED]
+            assert Submit(connection, stage.clock).execute(records[2:]) == [Outcome.DEFERRED]
     assert resumed(stage) == 3
     assert in_order(stage, "held-0", "held-1", "held-2") == ["held-0", "held-1", "held-2"]
 
@@ -304,7 +305,7 @@ def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_t
     held = stage.keeper.take(stage.connection, "relay")
     assert held
     make_topics(stage.connection)
-    relay = LogRelay(stage.connection, stage.clock, held.edge)
+    relay = LogRelay(stage.connection, stage.clock, held.lease)
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     stage.put()
     total = stage.one("SELECT count(*) FROM outbox")
@@ -333,7 +334,7 @@ def test_calls_on_a_locked_account_are_refused_for_now_and_their_neighbours_go_o
     ledger = LedgerService(database, ledger_stage.clock)
     try:
         with connect(database) as connection:
-            one, two, three, four = ledger_stage.made(Post(connection, ledger_stage.clock), 4)
+            one, two, three, four = ledger_stage.made(Post(connection, ledger_stage.clock).execute, 4)
         with psycopg.connect(database) as stranger:
             stranger.execute("SELECT 1 FROM ledger.accounts WHERE account_id = %s FOR UPDATE", (one,))
             for number in range(3):

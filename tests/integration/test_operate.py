@@ -15,8 +15,9 @@ from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Submit
-from kvitt.hub.taken import Edge, Incoming
+from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
@@ -36,10 +37,14 @@ class Bench:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
-        self.submit, self.settle, self.operate = Submit(connection, clock), Settle(connection, clock), Operate(connection, clock)
+        self.submit, self.settle, self.operate = (
+            Submit(connection, clock).execute,
+            Settle(connection, clock).execute,
+            Operate(connection, clock),
+        )
         held = connection.execute(load("leases", "kvitt.kernel").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
         assert held is not None
-        self.send = Send(connection, clock, Edge("sender", int(held[0])))
+        self.send = Send(connection, clock, Lease("sender", int(held[0])))
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:

@@ -17,7 +17,7 @@ from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.operate import Operate, Operator
 from kvitt.kernel.database import connect
-from kvitt.kernel.metrics import Work
+from kvitt.kernel.metrics import Counters
 from kvitt.ops.alarms import Patience, look
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
@@ -183,7 +183,7 @@ def _registry(stage: Stage, now: datetime) -> CollectorRegistry:
     def figures() -> Figures:
         return read_figures(stage.connection, now, embedded_log=True)
 
-    return registry_of(Metrics(Work(), figures, list, None))
+    return registry_of(Metrics(Counters(), figures, list, None))
 
 
 def _idle(samples: Samples) -> bool:

@@ -16,7 +16,8 @@ from kvitt.doors.relay import LogRelay
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
-from kvitt.store.rows import DeadLetterRow, OutboxRow, write
+from kvitt.kernel.rows import write
+from kvitt.store.rows import DeadLetterRow, OutboxRow
 from kvitt.wire import topics
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_log_numbers_are_the_order_of_writing_however_the_server_joins(
     with closing(LeaseKeeper(database, seconds=600.0)) as keeper:
         held = keeper.take(connection, "relay")
         assert held
-        relay = LogRelay(connection, lambda: NOW, held.edge, max_batch=ROWS)
+        relay = LogRelay(connection, lambda: NOW, held.lease, max_batch=ROWS)
         assert relay.step() == ROWS
     assert numbered(connection, "SELECT value FROM log_records ORDER BY log_no") == list(range(ROWS))
 

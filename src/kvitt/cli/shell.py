@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from kvitt.config import Settings
-    from kvitt.hub.submit import Connection
+    from kvitt.kernel.database import Connection
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

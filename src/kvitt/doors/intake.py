@@ -10,10 +10,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from kvitt.doors.embedded_log import CHANNEL, Place, read
-from kvitt.hub.submit import Connection, Outcome
-from kvitt.hub.taken import Edge, Incoming
-from kvitt.kernel.database import LOCK_MS, connect
-from kvitt.kernel.leases import LeaseKeeper
+from kvitt.hub.submit import Outcome
+from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import LOCK_MS, Connection, connect
+from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE
@@ -98,7 +98,7 @@ class _Reader:
 
     def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[Place, int]) -> None:
         self._connection, self._keeper, self._lanes = connection, keeper, lanes
-        self._edges: dict[Place, Edge] = {}
+        self._leases: dict[Place, Lease] = {}
         self._positions: dict[Place, int] = {}
         self._retake_at = 0.0
 
@@ -112,15 +112,15 @@ class _Reader:
         for record in read(self._connection, self._positions, limit):
             at = (record.topic, record.partition)
             follows, self._positions[at] = self._positions[at], record.position + 1
-            edge = self._edges[at]
-            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, edge, follows)
+            lease = self._leases[at]
+            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, lease, follows)
             incoming.append((found, self._lanes[at]))
         return incoming
 
     def _take_free(self) -> None:
         for place in self._lanes:
-            if place not in self._edges and (held := self._keeper.take(self._connection, f"intake:{place[0]}:{place[1]}")):
-                self._edges[place], self._positions[place] = held.edge, held.position
+            if place not in self._leases and (grant := self._keeper.take(self._connection, f"intake:{place[0]}:{place[1]}")):
+                self._leases[place], self._positions[place] = grant.lease, grant.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
 
     def wait(self) -> None:

@@ -14,8 +14,8 @@ from kvitt.doors.kafka_positions import Position
 from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import NotInThatState, RecordsGone, TopicNotFound
 from kvitt.hub.operate import Operator, note
-from kvitt.hub.submit import Connection
 from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.wire.topics import RAPID
 

@@ -7,7 +7,7 @@ from confluent_kafka import TopicCollection
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_admin
 from kvitt.errors import RecordsGone
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
 _SQL = load("kafka", "kvitt.store")

@@ -9,7 +9,7 @@ from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import group_of, names_of, new_reader, watermarks
 from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import NotBegun, RecordsGone
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.wire.topics import RAPID
 

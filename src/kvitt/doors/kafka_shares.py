@@ -17,7 +17,7 @@ from kvitt.doors.kafka_identity import TopicIds
 from kvitt.doors.kafka_positions import gone
 from kvitt.doors.kafka_share import Place, Share, totals
 from kvitt.errors import NotBegun
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -72,7 +72,7 @@ class Shares:
     def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group takes partitions back: what is handed in is finished, then others may go on from there."""
         left = [share for each in partitions if (share := self._shares.pop((each.topic, each.partition), None))]
-        read = [share for share in left if share.edge]
+        read = [share for share in left if share.lease]
         for share in left:
             share.settle(_SETTLE_SECONDS)
         self._hint(left)
@@ -80,7 +80,7 @@ class Shares:
         self._give_up(read)
 
     def _give_up(self, shares: Sequence[Share]) -> None:
-        leases = [share.lease for share in shares]
+        leases = [share.lease_name for share in shares]
         try:
             self._connection.execute(_SQL.give_up_leases, {"owner": self._keeper.owner, "leases": leases})
         except LockNotAvailable:
@@ -98,7 +98,7 @@ class Shares:
         """Takes off what is done, lets go of partitions with a failure; gives records and bytes that are not done."""
         failed: list[Share] = []
         for share in self._shares.values():
-            was_read = share.edge is not None
+            was_read = share.lease is not None
             if (failure := share.reap()) and was_read:
                 self._tell_failed(share.place, type(failure).__name__)
                 failed.append(share)
@@ -116,7 +116,7 @@ class Shares:
             return
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
         # What failed may have others behind it in its lane, which must have failed too before it is read again.
-        idle = [share for share in self._shares.values() if share.edge is None and not share.outstanding]
+        idle = [share for share in self._shares.values() if share.lease is None and not share.outstanding]
         if idle and (taken := self._take(idle)):
             self._fetch(taken)
 
@@ -136,11 +136,11 @@ class Shares:
     def _take(self, shares: Sequence[Share]) -> list[Share]:
         """Takes the leases that are free; gives the shares that are ours to read. Raises NotBegun, RecordsGone."""
         shifts = self._shifts(shares)
-        _refuse_unbegun([share for share in shares if share.source == RAPID and share.lease not in shifts])
+        _refuse_unbegun([share for share in shares if share.source == RAPID and share.lease_name not in shifts])
         taken = []
         for share in shares:
-            if held := self._keeper.take(self._connection, share.lease):
-                share.held(held, shifts.get(share.lease, 0))
+            if grant := self._keeper.take(self._connection, share.lease_name):
+                share.granted(grant, shifts.get(share.lease_name, 0))
                 taken.append(share)
         try:
             self._find_beginnings([share for share in taken if not share.follows], shifts.keys())
@@ -149,20 +149,20 @@ class Shares:
             # Whoever mends it needs the leases.
             self._give_up(taken)
             for share in taken:
-                share.edge = None
+                share.lease = None
             raise
         return taken
 
     def _shifts(self, shares: Sequence[Share]) -> dict[str, int]:
         """How much our positions are ahead of offsets, by lease, where something is stored, be it only where an operator says to begin."""
-        rows = self._connection.execute(_SQL.stored_positions, ([share.lease for share in shares],))
+        rows = self._connection.execute(_SQL.stored_positions, ([share.lease_name for share in shares],))
         return {lease: shift for lease, _, shift in rows}
 
     def _find_beginnings(self, shares: Sequence[Share], begun: Container[str]) -> None:
         """Where to begin when nothing is stored: where the group had come before us, else at the first record."""
         for share in shares:
             share.reads_at = OFFSET_BEGINNING
-        asked = [TopicPartition(*share.place) for share in shares if share.lease not in begun]
+        asked = [TopicPartition(*share.place) for share in shares if share.lease_name not in begun]
         for each in self._consumer.committed(asked, timeout=_BROKER_SECONDS) if asked else ():
             if each.offset > 0:
                 self._shares[each.topic, each.partition].reads_at = each.offset
@@ -183,7 +183,7 @@ class Shares:
     def pause(self) -> None:
         """Fetches nothing for the time being; what was fetched ahead is thrown away."""
         if not self._paused:
-            self._leave([share for share in self._shares.values() if share.edge])
+            self._leave([share for share in self._shares.values() if share.lease])
             for share in self._shares.values():
                 share.ends_at = 0
             self._paused = True
@@ -192,7 +192,7 @@ class Shares:
         """Fetches again, from exactly where reading was left."""
         if self._paused:
             self._paused = False
-            self._fetch([share for share in self._shares.values() if share.edge])
+            self._fetch([share for share in self._shares.values() if share.lease])
 
     def _fetch(self, shares: Sequence[Share]) -> None:
         self._consumer.incremental_assign([] if self._paused else [share.start for share in shares])
@@ -209,10 +209,10 @@ class Shares:
         """Stores the end of partitions where only marks of transactions are left: brokers delete those, and the position would be gone."""
         if not shares:
             return
-        edges = [share.edge for share in shares if share.edge]
+        leases = [share.lease for share in shares if share.lease]
         columns = [
-            [edge.lease for edge in edges],
-            [edge.epoch for edge in edges],
+            [lease.name for lease in leases],
+            [lease.token for lease in leases],
             [share.follows + share.shift for share in shares],
             [share.ends_at + share.shift for share in shares],
         ]
@@ -224,7 +224,7 @@ class Shares:
                 self._pass_marks([share])
             return
         for share in shares:
-            if share.lease in moved:
+            if share.lease_name in moved:
                 share.moved()
 
     def _hint(self, shares: Sequence[Share]) -> None:

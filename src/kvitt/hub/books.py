@@ -12,10 +12,10 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Voice
-from kvitt.kernel.audit import What, digest
+from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Grade
-from kvitt.rules.states import MessageState, OrderState
+from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area
 from kvitt.store.rows import MessageStep
 

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
 from kvitt.hub.dialects import is_forwarded
-from kvitt.kernel.audit import What
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer
 from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.schedule import Owed, expand
+from kvitt.rules.states import What
 from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
 from kvitt.store.rows import LineRow
 from kvitt.wire import payment, status, topics

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
 _SQL = load("lookup", "kvitt.store")

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.submit import Connection
 from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
 from kvitt.kernel.clock import oslo
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.claims import Claims

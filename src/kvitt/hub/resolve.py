@@ -20,17 +20,18 @@ from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.ruling import Candidate, Settled, Verdict
-from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
-from kvitt.kernel.audit import What, digest
+from kvitt.kernel.audit import digest
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
-from kvitt.rules.states import ORDER_TURNS, OrderState
+from kvitt.rules.states import ORDER_TURNS, OrderState, What
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.wire import payment, receipt_xml
 

@@ -12,10 +12,12 @@ import structlog
 
 from kvitt.hub.case import CaseKey
 from kvitt.hub.settle import Settle
-from kvitt.hub.submit import Clock, Connection, Submit
+from kvitt.hub.submit import Submit
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import (
     LOCK_MS,
     TRANSACTION_MS,
+    Connection,
     connect,
     is_connection_lost,
 )

@@ -1,7 +1,7 @@
 """Which log a database belongs to: stored positions mean something on one log only (design §1)."""
 
 from kvitt.errors import OtherLog
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
 _SQL = load("source", "kvitt.store")

@@ -16,13 +16,12 @@ from kvitt.errors import CaseNotFound, PayoutNotFound
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.payouts.changes import event_hash
-from kvitt.kernel.audit import digest
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.rows import AuditRow
 
-_SQL = load("audit", "kvitt.store")
+_SQL = load("acts", "kvitt.store")
 OPERATORS = 0
 """The chain of what operators did."""
 

@@ -10,7 +10,8 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.errors import KeyReused, RequestInProgress
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
 _SQL = load("requests", "kvitt.kernel")

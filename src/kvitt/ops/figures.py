@@ -7,7 +7,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.wire.topics import SCHEME_OF_SOURCE

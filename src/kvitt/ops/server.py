@@ -11,9 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kvitt.config import OpsSettings
 from kvitt.errors import PortTaken
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.loop import Step, run_loop
-from kvitt.kernel.metrics import WORK
+from kvitt.kernel.metrics import METRICS
 from kvitt.ops.alarms import AlarmWatch, Patience
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
@@ -49,7 +49,7 @@ class OpsServer:
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, patience_seconds=_PATIENCE_SECONDS)
         self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, patience_seconds=_PROBE_PATIENCE_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, patience_seconds=_PROBE_PATIENCE_SECONDS)
-        self._registry = registry_of(Metrics(WORK, figures, roles, self._lag))
+        self._registry = registry_of(Metrics(METRICS, figures, roles, self._lag))
         self._stop = threading.Event()
         self._stopping = False
 

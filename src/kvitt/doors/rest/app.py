@@ -21,7 +21,7 @@ from kvitt.doors.rest.routes import Work
 from kvitt.doors.rest.tokens import Tokens
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 
 THREADS: Final = 64
 _DESCRIPTION = """Payouts, and the double-entry ledger behind them. Amounts are whole minor units of a currency.

@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.doors.rest.tokens import Caller
 from kvitt.errors import BadRequest
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.requests import (
     Answered,
     Begun,

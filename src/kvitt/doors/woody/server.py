@@ -19,7 +19,7 @@ from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, Bad
 from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import Closed
-from kvitt.kernel.metrics import WORK, Counted
+from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.wire.thrift.messages import Called, Service, UnknownMethod
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class WoodyApp:
         except _Gone:
             return
         # A method that nobody knows is no label: callers could make up any number of them.
-        WORK.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
+        METRICS.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, trace)})
         await send({"type": "http.response.body", "body": answer.body})
 

@@ -11,11 +11,10 @@ from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, Verdict, verdict
 from kvitt.hub.voice import Correction, Outcome
-from kvitt.kernel.audit import What, digest
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt
-from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
+from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Area, PaymentId
-from kvitt.store.rows import AuditRow
 
 if TYPE_CHECKING:
     from kvitt.hub.check.replay import Replay

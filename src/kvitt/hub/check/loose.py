@@ -18,10 +18,10 @@ from kvitt.hub.check.told import match_told
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
-from kvitt.kernel.audit import digest
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.states import MessageState
-from kvitt.store.rows import AuditRow, MessageRow
+from kvitt.store.rows import MessageRow
 from kvitt.wire import receipt_xml
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.receipt_text import normalised

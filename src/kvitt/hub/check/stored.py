@@ -9,8 +9,9 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.hub.check.report import Findings
+from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.queries import load
-from kvitt.store.rows import AuditRow, LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 SQL = load("check", "kvitt.store")
 SPAN = 200

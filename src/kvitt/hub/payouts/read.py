@@ -4,7 +4,7 @@ from kvitt.errors import PayoutNotFound
 from kvitt.hub.payouts import stored
 from kvitt.hub.payouts.stored import Standing
 from kvitt.hub.payouts.values import Payout, PayoutCursor, PayoutEvent
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.payouts import PayoutStatus, is_payout_id
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.rules.ledger import MOST
+from kvitt.rules.ledger import INT64_MAX
 from kvitt.rules.payouts import AccountType, CashFlowPosting
 
 MAX_DEPTH: Final = 8
@@ -80,10 +80,12 @@ def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
         return f"is nested more than {MAX_DEPTH} deep"
     match volume:
         case Fixed(amount=amount):
-            return None if 0 <= amount <= MOST else "is a fixed amount below zero or beyond 64 bits"
+            return None if 0 <= amount <= INT64_MAX else "is a fixed amount below zero or beyond 64 bits"
         case Share(parts=parts, whole=whole):
             return (
-                None if 0 <= parts <= MOST and 1 <= whole <= MOST else "is a share p/q with p below zero or q below one, or beyond 64 bits"
+                None
+                if 0 <= parts <= INT64_MAX and 1 <= whole <= INT64_MAX
+                else "is a share p/q with p below zero or q below one, or beyond 64 bits"
             )
         case MinOf(volumes=volumes) | MaxOf(volumes=volumes) | SumOf(volumes=volumes):
             if not volumes:
@@ -127,8 +129,8 @@ def cash_flow_of(
     moved: list[CashFlowPosting] = []
     for term in terms:
         volume = amount_of(term.volume, amount)
-        if not 0 <= volume <= MOST:
-            return TermsDoNotFit("an amount is below zero or does not fit 64 bits", too_much=volume > MOST)
+        if not 0 <= volume <= INT64_MAX:
+            return TermsDoNotFit("an amount is below zero or does not fit 64 bits", too_much=volume > INT64_MAX)
         if missing := [each for each in (term.source, term.target) if each not in accounts]:
             return TermsDoNotFit(f"there is no account {missing[0]} in {currency}")
         if volume:

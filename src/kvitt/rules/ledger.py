@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kvitt.rules.identifiers import wrong_id, wrong_text
 
-LEAST, MOST = -(2**63), 2**63 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_PLAN_ID, MAX_CURRENCY, MAX_DESCRIPTION = 64, 4, 4096
 
 
@@ -63,11 +63,11 @@ class Batch(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """An account's amounts: own counts committed plans, the bounds also what open plans may take or bring (payouts §4.3)."""
+    """An account's amounts: `posted` counts committed plans, the bounds also what open plans may take or bring (payouts §4.3)."""
 
-    own: int = 0
-    least: int = 0
-    most: int = 0
+    posted: int = 0
+    available_min: int = 0
+    available_max: int = 0
 
 
 class InvalidRequest(Struct, frozen=True):
@@ -130,7 +130,7 @@ def _malformed_batches(plan_id: str, operation: Operation, batches: Sequence[Bat
         if batch.batch_id in seen:
             return InvalidRequest(f"Batch ({batch.batch_id}) has duplicate in received list")
         seen.add(batch.batch_id)
-    if seen & {LEAST, MOST}:
+    if seen & {INT64_MIN, INT64_MAX}:
         return InvalidRequest(f"Batch in plan ({plan_id}) is not allowed to have long MAX or MIN value")
     return None
 
@@ -143,7 +143,7 @@ def _malformed_postings(batches: Sequence[Batch]) -> InvalidPostings | None:
                 wrongs.add(posting, "Source and target accounts cannot be the same")
             if posting.amount < 0:
                 wrongs.add(posting, "Amount cannot be negative")
-            elif posting.amount > MOST:
+            elif posting.amount > INT64_MAX:
                 wrongs.add(posting, "Amount does not fit 64 bits")
             if not 1 <= len(posting.currency) <= MAX_CURRENCY or "\0" in posting.currency:
                 wrongs.add(posting, f"Currency code must have 1 to {MAX_CURRENCY} characters")
@@ -184,7 +184,7 @@ def differing(operation: Operation, stored: Mapping[int, Sequence[Posting]], rec
     A final operation names all batches; a hold names one, which is either stored already or newer than all that are.
     """
     wrongs = Wrongs()
-    newest = max(stored, default=LEAST)
+    newest = max(stored, default=INT64_MIN)
     fresh = [batch for batch in received if batch.batch_id not in stored]
     if fresh and (first := min(fresh, key=lambda batch: batch.batch_id)).batch_id < newest:
         for posting in first.postings:
@@ -230,30 +230,30 @@ def net_by_account(postings: Sequence[Posting]) -> dict[int, int]:
 def after_hold(totals: Totals, held: int, net: int) -> Totals:
     """Totals after a hold that changes what a plan nets on the account from `held` to `held + net` (payouts §4.3).
 
-    The unit of netting is the plan: a loss lowers the least, a gain raises the most, and zero does neither.
+    The unit of netting is the plan: a loss lowers `available_min`, a gain raises `available_max`, and zero does neither.
     """
     merged = held + net
-    least = totals.least - min(0, held) + min(0, merged)
-    most = totals.most - max(0, held) + max(0, merged)
-    return Totals(totals.own, least, most)
+    available_min = totals.available_min - min(0, held) + min(0, merged)
+    available_max = totals.available_max - max(0, held) + max(0, merged)
+    return Totals(totals.posted, available_min, available_max)
 
 
 def after_final(totals: Totals, operation: Operation, net: int) -> Totals:
     """Totals after a plan that nets `net` on the account is committed or rolled back."""
     if operation is Operation.COMMIT:
-        return Totals(totals.own + net, totals.least + max(0, net), totals.most + min(0, net))
-    return Totals(totals.own, totals.least - min(0, net), totals.most - max(0, net))
+        return Totals(totals.posted + net, totals.available_min + max(0, net), totals.available_max + min(0, net))
+    return Totals(totals.posted, totals.available_min - min(0, net), totals.available_max - max(0, net))
 
 
 def fits(totals: Totals) -> bool:
     """Whether all three fit 64 bits; what would not is refused, for it must not wrap round."""
-    return min(totals) >= LEAST and max(totals) <= MOST
+    return min(totals) >= INT64_MIN and max(totals) <= INT64_MAX
 
 
 def overflow(plan_id: str, after: Mapping[int, Totals]) -> Overflow | None:
     """The first account that would not have room for its totals after a call, by account id."""
     for account_id, totals in after.items():
         if not fits(totals):
-            limit = f"below {LEAST}" if min(totals) < LEAST else f"beyond {MOST}"
+            limit = f"below {INT64_MIN}" if min(totals) < INT64_MIN else f"beyond {INT64_MAX}"
             return Overflow(f"Plan ({plan_id}) would move account {account_id} {limit}", account_id)
     return None

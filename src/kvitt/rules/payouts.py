@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.rules.ledger import MOST, Posting, net_by_account
+from kvitt.rules.ledger import INT64_MAX, Posting, net_by_account
 
 MAX_PAYOUT_ID: Final = 57
 """With the seven characters of `payout_` an id of the ledger's plans, which have at most 64."""
@@ -123,14 +123,14 @@ def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
     return Worth(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed, sums.get(PostingKind.FEE, 0) + fixed)
 
 
-TOO_MUCH: Final = f"cash.amount is too much: with its fees it goes beyond {MOST}, the most that an account has room for"
+TOO_MUCH: Final = f"cash.amount is too much: with its fees it goes beyond {INT64_MAX}, the most that an account has room for"
 """The text of a refusal of an amount for which the ledger has no room."""
 
 
 def has_room(cash_flow: Sequence[CashFlowPosting]) -> bool:
     """Whether what a cash flow is worth, and what it moves on each account, fits 64 bits."""
     net = net_by_account(ledger_postings("", cash_flow))
-    return max(map(abs, (*worth_of(cash_flow), *net.values()))) <= MOST
+    return max(map(abs, (*worth_of(cash_flow), *net.values()))) <= INT64_MAX
 
 
 def other_currencies(currency: str, cash_flow: Sequence[CashFlowPosting], accounts: Mapping[int, str]) -> list[str]:

@@ -62,18 +62,18 @@ class EntryRow(NamedTuple):
     plan_id: str
     operation: str
     batch_id: int
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class AccountStep(NamedTuple):
     """The totals of an account after a transaction, and its last moment."""
 
     account_id: int
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
     entries: int
     last_at: datetime
 

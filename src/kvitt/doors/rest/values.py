@@ -105,15 +105,15 @@ class NewAccountBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountView(Struct, frozen=True):
-    """An account: its own amount, and what it has at least and at most when open plans end either way."""
+    """An account: what is posted, and what is available at least and at most, as open plans end against the account or for it."""
 
     account_id: int
     currency: str
     description: str | None
     created_at: datetime
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class AccountPage(Struct, frozen=True):
@@ -131,9 +131,9 @@ class EntryView(Struct, frozen=True):
     plan_id: str
     operation: Operation
     batch_id: int | None
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class EntryPage(Struct, frozen=True):
@@ -148,9 +148,9 @@ class BalanceView(Struct, frozen=True):
 
     account_id: int
     at: datetime
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class PostingBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,7 +31,7 @@ class WoodyLedger:
             return None
 
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
-        """Holds a plan; gives the least that each account of it may have now, by account id. Raises Refused, Unavailable, Unknown."""
+        """Holds a plan; returns `available_min` of each account of it, by account id. Raises Refused, Unavailable, Unknown."""
         log = self._call("Hold", self._types.PostingPlanChange(id=plan_id, batch=self._batch(batch)), deadline)
         return {account_id: account.min_available_amount for account_id, account in log.affected_accounts.items()}
 

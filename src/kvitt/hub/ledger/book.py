@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
 from kvitt.rules.ledger import (
-    MOST,
+    INT64_MAX,
     STATE_AFTER,
     Batch,
     InvalidRequest,
@@ -58,7 +58,7 @@ class HeldPlan:
 
 def step_key(call: Call) -> StepKey:
     """Under what the answer to a call is found again."""
-    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else MOST
+    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else INT64_MAX
 
 
 class Repeated(Exception):
@@ -107,7 +107,7 @@ class Book:
 
     def _is_solvent(self, account_id: int, after: Mapping[int, Totals]) -> bool:
         held = self._accounts.get(account_id)
-        return held is not None and after.get(account_id, held.totals).least >= 0
+        return held is not None and after.get(account_id, held.totals).available_min >= 0
 
     def _again(self, call: Call) -> Done:
         done = self._answers.get(step_key(call))

@@ -33,7 +33,7 @@ class RemoteLedger(Protocol):
         """The currency of an account, which never changes; None when there is no such account."""
 
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
-        """Holds a plan; gives the least that each account of it may have now, by account id."""
+        """Holds a plan; returns `available_min` of each account of it, by account id."""
 
     def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
         """Commits a plan that was held."""

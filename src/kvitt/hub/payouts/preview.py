@@ -69,4 +69,4 @@ def _after(todo: Todo, totals: Totals, net: int) -> Totals:
 
 
 def _is_solvent(account_id: int | None, after: Mapping[int, Totals]) -> bool:
-    return account_id is None or (account_id in after and after[account_id].least >= 0)
+    return account_id is None or (account_id in after and after[account_id].available_min >= 0)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
 from kvitt.hub.ruling import Verdict
@@ -38,13 +39,13 @@ class Bench:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self.submit, self.settle, self.operate = (
-            Submit(connection, clock).execute,
-            Settle(connection, clock).execute,
-            Operate(connection, clock),
+            Submit(connection, clock, PORTS).execute,
+            Settle(connection, clock, PORTS).execute,
+            Operate(connection, clock, PORTS),
         )
         held = connection.execute(load("leases", "kvitt.kernel").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
         assert held is not None
-        self.send = Send(connection, clock, Lease("sender", int(held[0])))
+        self.send = Send(connection, clock, PORTS, Lease("sender", int(held[0])))
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
+from kvitt.app.ports import ports_of
 from kvitt.config import Settings
+from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -43,12 +45,12 @@ _RESUME = "resume"
 ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
 
 
-def lane_writer(conninfo: str, settings: Settings, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
+def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
     """Executes the batches of one lane on a connection of its own; `after` is called when one was executed."""
     writer: ReconnectingWriter[Incoming, Outcome] = ReconnectingWriter(
         conninfo,
         "kvitt submit",
-        lambda connection: Submit(connection, utc_now, answer_invalid_needs=settings.rapid.answer_invalid_needs).execute,
+        lambda connection: Submit(connection, utc_now, ports).execute,
     )
 
     def execute(batch: Sequence[Incoming]) -> Sequence[Outcome]:
@@ -67,6 +69,7 @@ class Hub:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
+        self.ports = ports_of(settings.rapid, hears_strays=settings.rapid.ours or "rapid" in roles)
         self.board = RoleBoard(utc_now, self._threads_of(roles))
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
@@ -88,7 +91,7 @@ class Hub:
         settings = self._settings
         self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: lane_writer(self.conninfo, settings, self._ring_on),
+            lambda _: lane_writer(self.conninfo, self.ports, self._ring_on),
             lanes=settings.lanes,
             max_batch=settings.max_batch,
             # An intake must never wait for room: it has a group to keep in touch with.
@@ -135,10 +138,6 @@ class Hub:
         self._orders.ring()
         self._told.ring()
 
-    @property
-    def _hears_rapid(self) -> bool:
-        return self._settings.rapid.ours or "rapid" in self.roles
-
     def _maker(self, role: str) -> MakeStep:
         settings = self._settings
         if role == _DOORS:
@@ -149,14 +148,15 @@ class Hub:
         if role == "relay":
             return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
         if role == _RESUME:
-            rapid, invalid = self._hears_rapid, settings.rapid.answer_invalid_needs
-            return Resume(self.conninfo, utc_now, self._ring_on, self._kept, rapid=rapid, answer_invalid_needs=invalid).steps
+            return Resume(self.conninfo, utc_now, self.ports, self._ring_on, self._kept).steps
         if role == "sender":
             requests = self._queue(settings.request_queue)
-            return Sender(self.conninfo, self._keeper, requests, utc_now, self._orders, reply_to=settings.reply_queue).steps
+            return Sender(
+                self.conninfo, self._keeper, requests, utc_now, self.ports, bell=self._orders, reply_to=settings.reply_queue
+            ).steps
         if role == "receiver":
             replies, bell = self._queue(settings.reply_queue), _Both(self._orders, self._told)
-            return Receiver(self.conninfo, replies, utc_now, bell, rapid=self._hears_rapid).steps
+            return Receiver(self.conninfo, replies, utc_now, self.ports, bell).steps
         return self._emulator_steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:

@@ -17,11 +17,12 @@ from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.kernel.database import Connection
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, Posting, Totals
 from kvitt.rules.payouts import CashFlowPosting
 
 _PARTY, _SHOP = "party-1", "shop-1"
-_SALES, _PAID_OUT, _CURRENCY = 1_000_000, 250_000, "RUB"
+_SALES, _PAID_OUT, _CURRENCY = Minor(1_000_000), Minor(250_000), "RUB"
 
 
 class Shown(Struct, frozen=True):
@@ -113,7 +114,11 @@ def _told(story: _Story, payouts: Payouts, run_id: str) -> PayoutStory:
 
 
 def _moved(totals: Totals, posted: int, available_min: int, available_max: int) -> Totals:
-    return Totals(totals.posted + posted, totals.available_min + available_min, totals.available_max + available_max)
+    return Totals(
+        posted=Minor(totals.posted + posted),
+        available_min=Minor(totals.available_min + available_min),
+        available_max=Minor(totals.available_max + available_max),
+    )
 
 
 def page(story: PayoutStory) -> str:

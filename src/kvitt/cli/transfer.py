@@ -11,6 +11,7 @@ from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
 from kvitt.cli.money import minor
 from kvitt.cli.order import operator_of
 from kvitt.cli.shell import connected, example, located
+from kvitt.money import Minor
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -87,7 +88,7 @@ def transfer(
     from kvitt.hub.ledger import transfer as ledger
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
-    wanted = ledger.Transfer(plan_id, source, target, amount, currency, description)
+    wanted = ledger.Transfer(plan_id, source, target, Minor(amount), currency, description)
     with (
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt transfer") as connection,

@@ -7,8 +7,8 @@ from msgspec import Struct
 from kvitt.errors import LeaseLost
 from kvitt.hub import metrics
 from kvitt.hub.books import lock_messages
-from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection
@@ -45,8 +45,8 @@ class Send:
     `term` tells apart the attempts of one owner: what an earlier one left half sent is in doubt too.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, lease: Lease, term: int = 1) -> None:
-        self._connection, self._clock, self._lease = connection, clock, lease
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1) -> None:
+        self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def _hold(self) -> None:
@@ -75,7 +75,7 @@ class Send:
             self._hold()
             if hurried:
                 cursor.execute(_DEFERRED.wait_shortly)
-            asked = lock_messages(cursor, [message_no for _, message_no in orders])
+            asked = lock_messages(cursor, [message_no for _, message_no in orders], self._contracts)
             now = self._clock()
             at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}
             order_ids, moments = [order_id for order_id, _ in orders], [at[message_no] for _, message_no in orders]
@@ -85,7 +85,8 @@ class Send:
             complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
             facts = Facts()
             for message_no in first_time:
-                told = voice_for(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
+                contract = self._contracts.of(asked[message_no].address.source)
+                told = contract.voice(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
                 facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
             facts.write(cursor)
         reached("send.after_sent_commit")

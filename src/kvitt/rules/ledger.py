@@ -1,6 +1,6 @@
 """The ledger's rules: what a posting, a batch and a plan are, which calls are refused in which words, and how totals move.
 
-Source: payouts §4.3 (amounts), payouts §4.4 (checks and texts). Amounts are whole minor units of a currency, in 64 bits.
+Source: payouts §4.3 (amounts), payouts §4.4 (checks and texts). Amounts are `Minor`, in 64 bits.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from kvitt.money import Minor
 from kvitt.rules.identifiers import wrong_id, wrong_text
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -50,7 +51,7 @@ class Posting(NamedTuple):
 
     source: int
     target: int
-    amount: int
+    amount: Minor
     currency: str
     description: str
 
@@ -65,9 +66,9 @@ class Batch(NamedTuple):
 class Totals(NamedTuple):
     """An account's amounts: `posted` counts committed plans, the bounds also what open plans may take or bring (payouts §4.3)."""
 
-    posted: int = 0
-    available_min: int = 0
-    available_max: int = 0
+    posted: Minor = Minor(0)
+    available_min: Minor = Minor(0)
+    available_max: Minor = Minor(0)
 
 
 class InvalidRequest(Struct, frozen=True):
@@ -218,31 +219,33 @@ def unknown_accounts(batches: Sequence[Batch], currencies: Mapping[int, str]) ->
     return wrongs.refusal()
 
 
-def net_by_account(postings: Sequence[Posting]) -> dict[int, int]:
+def net_by_account(postings: Sequence[Posting]) -> dict[int, Minor]:
     """What each account gains (or, negative, loses) by postings, in the order in which they name the accounts."""
-    net: dict[int, int] = {}
-    for posting in postings:
-        net[posting.source] = net.get(posting.source, 0) - posting.amount
-        net[posting.target] = net.get(posting.target, 0) + posting.amount
+    net: dict[int, Minor] = {}
+    for source, target, amount, _, _ in postings:
+        net[source] = Minor(net.get(source, 0) - amount)
+        net[target] = Minor(net.get(target, 0) + amount)
     return net
 
 
-def after_hold(totals: Totals, held: int, net: int) -> Totals:
+def after_hold(totals: Totals, held: Minor, net: Minor) -> Totals:
     """Totals after a hold that changes what a plan nets on the account from `held` to `held + net` (payouts §4.3).
 
     The unit of netting is the plan: a loss lowers `available_min`, a gain raises `available_max`, and zero does neither.
     """
     merged = held + net
-    available_min = totals.available_min - min(0, held) + min(0, merged)
-    available_max = totals.available_max - max(0, held) + max(0, merged)
+    available_min = Minor(totals.available_min - min(0, held) + min(0, merged))
+    available_max = Minor(totals.available_max - max(0, held) + max(0, merged))
     return Totals(totals.posted, available_min, available_max)
 
 
-def after_final(totals: Totals, operation: Operation, net: int) -> Totals:
+def after_final(totals: Totals, operation: Operation, net: Minor) -> Totals:
     """Totals after a plan that nets `net` on the account is committed or rolled back."""
     if operation is Operation.COMMIT:
-        return Totals(totals.posted + net, totals.available_min + max(0, net), totals.available_max + min(0, net))
-    return Totals(totals.posted, totals.available_min - min(0, net), totals.available_max - max(0, net))
+        posted, least, most = totals.posted + net, totals.available_min + max(0, net), totals.available_max + min(0, net)
+    else:
+        posted, least, most = totals.posted, totals.available_min - min(0, net), totals.available_max - max(0, net)
+    return Totals(Minor(posted), Minor(least), Minor(most))
 
 
 def fits(totals: Totals) -> bool:

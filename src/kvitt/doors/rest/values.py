@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.read import Entry, Plan
 from kvitt.hub.payouts.values import Payout
+from kvitt.money import Minor
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, MAX_PLAN_ID, Batch, Operation, PlanState, Posting
 from kvitt.rules.payouts import MAX_PAYOUT_ID, AccountType, PayoutStatus
 
@@ -171,9 +172,8 @@ class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     def batch(self) -> Batch:
         """As the ledger knows it."""
-        return Batch(
-            self.batch_id, tuple(Posting(each.source, each.target, each.amount, each.currency, each.description) for each in self.postings)
-        )
+        postings = (Posting(each.source, each.target, Minor(each.amount), each.currency, each.description) for each in self.postings)
+        return Batch(self.batch_id, tuple(postings))
 
 
 class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):

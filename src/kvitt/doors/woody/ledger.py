@@ -12,6 +12,7 @@ from kvitt.errors import BadThrift, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Plan
 from kvitt.hub.ledger.service import LedgerService
+from kvitt.money import Minor
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting, unfit
 from kvitt.wire.instants import instant_text, parse_instant
 from kvitt.wire.thrift.interface import module
@@ -208,10 +209,8 @@ def _given(argument: Any) -> Any:
 
 
 def _batch(batch: Any) -> Batch:
-    return Batch(
-        batch.id,
-        tuple([Posting(each.from_id, each.to_id, each.amount, each.currency_sym_code, each.description) for each in batch.postings]),
-    )
+    postings = [Posting(each.from_id, each.to_id, Minor(each.amount), each.currency_sym_code, each.description) for each in batch.postings]
+    return Batch(batch.id, tuple(postings))
 
 
 def _moment(field: str, text: str) -> datetime:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
+from kvitt.money import NOTHING, Minor
 from kvitt.rules.ledger import (
     INT64_MAX,
     STATE_AFTER,
@@ -47,13 +48,13 @@ class HeldPlan:
         self.changed = False
         self.held_at = self.changed_at = changed_at
         self.batches: dict[int, tuple[Posting, ...]] = {}
-        self.net: dict[int, int] = {}
+        self.net: dict[int, Minor] = {}
 
     def add(self, batch: Batch) -> None:
         """Takes in a batch that is held."""
         self.batches[batch.batch_id] = batch.postings
         for account_id, net in net_by_account(batch.postings).items():
-            self.net[account_id] = self.net.get(account_id, 0) + net
+            self.net[account_id] = Minor(self.net.get(account_id, 0) + net)
 
 
 def step_key(call: Call) -> StepKey:
@@ -117,7 +118,7 @@ class Book:
 
     def _held(self, plan: HeldPlan, fresh: Sequence[Batch]) -> dict[int, Totals]:
         net = net_by_account([posting for batch in fresh for posting in batch.postings])
-        return {each: after_hold(self._accounts[each].totals, plan.net.get(each, 0), change) for each, change in net.items()}
+        return {each: after_hold(self._accounts[each].totals, plan.net.get(each, NOTHING), change) for each, change in net.items()}
 
     def _ended(self, plan: HeldPlan, operation: Operation) -> dict[int, Totals]:
         return {each: after_final(self._accounts[each].totals, operation, net) for each, net in plan.net.items()}

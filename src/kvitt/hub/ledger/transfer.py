@@ -18,6 +18,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, Totals, malformed, unfit
 
 _SQL = load("ledger", "kvitt.store")
@@ -30,7 +31,7 @@ class Transfer(Struct, frozen=True):
     plan_id: str
     source: int
     target: int
-    amount: int
+    amount: Minor
     currency: str
     description: str
 

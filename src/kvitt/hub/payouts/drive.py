@@ -28,6 +28,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
 from kvitt.kernel.state_log import StateLog
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import Payout, PayoutStatus, after, other_currencies
 
@@ -130,7 +131,7 @@ class SagaRunner:
             reached("payouts.after_end")
             self._ended(step)
 
-    def _hold_once(self, step: SagaStep, batch: Batch, budget: CallBudget) -> Mapping[int, int]:
+    def _hold_once(self, step: SagaStep, batch: Batch, budget: CallBudget) -> Mapping[int, Minor]:
         try:
             return self._call(step, budget, lambda: self._ledger.hold(step.plan_id, batch, deadline=budget.deadline))
         except Refused as refused:

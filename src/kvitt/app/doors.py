@@ -23,7 +23,7 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.sweeper import Sweeper
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import Bell, Step, run_loop
 

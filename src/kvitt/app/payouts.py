@@ -10,7 +10,7 @@ from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 
 if TYPE_CHECKING:
     from kvitt.doors.woody.client import ThriftClient

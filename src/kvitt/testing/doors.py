@@ -12,7 +12,7 @@ from kvitt.app.doors import Doors
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.doors.rest.tokens import Permission
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 
 if TYPE_CHECKING:
     import httpx

@@ -9,12 +9,13 @@ from kvitt.config import Settings
 from kvitt.doors.intake import Intake
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
-from kvitt.hub.submit import Clock, Outcome, Submit
+from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell, MakeStep, Step
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Outgoing
@@ -112,10 +113,10 @@ class Roles:
     @contextmanager
     def _relay(self) -> Iterator[Step]:
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
-            held = self._leases.take(connection, "relay")
-            if held is None:
+            granted = self._leases.take(connection, "relay")
+            if granted is None:
                 raise LeaseLost("relay is held by another process")
-            yield LogRelay(connection, self._clock, held.edge).step
+            yield LogRelay(connection, self._clock, granted.lease).step
 
     def _queue(self, name: str) -> TableQueue:
         return TableQueue(self._conninfo, name)
@@ -147,7 +148,7 @@ class _Gathered:
             count = read()
             while self._waiting:
                 batch = self._waiting[: self._max_batch]
-                outcomes = self._submit([incoming for incoming, _ in batch])
+                outcomes = self._submit.execute([incoming for incoming, _ in batch])
                 del self._waiting[: self._max_batch]
                 for (_, future), outcome in zip(batch, outcomes, strict=True):
                     future.set_result(outcome)

@@ -1,9 +1,9 @@
 """The hub survives the loss of its process, of its database and of both, at every place that is hard and at any moment.
 
 KVITT_KILLS says how often it is killed (by default at every place at its first visit and at a later one, and in every other way three times
-or more), KVITT_SOAK_SECONDS ends the killing after that time, KVITT_SEED makes another sequence. Afterwards every message is answered exactly
-once and the rail pays exactly what was accepted last. KVITT_SOAK_RESUMES_SECONDS says within which time work has to go on after each kill,
-on a machine that does nothing else.
+or more), KVITT_SOAK_SECONDS ends the killing after that time, KVITT_SEED makes another sequence, KVITT_SOAK_RESUMES_SECONDS says within
+which time work has to go on after each kill, on a machine that does nothing else. Afterwards every message is answered exactly once and the
+rail pays exactly what was accepted last.
 """
 
 import os

@@ -8,9 +8,7 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory, InvalidPayout, PayoutNotFound
 from kvitt.hub.check import Kind, check
@@ -24,6 +22,7 @@ from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
 from kvitt.rules.payouts import CashFlowPosting
+from kvitt.testing import TestServer
 from ledger_stage import clock, made
 from payout_remote_stage import OtherLedger
 from payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
@@ -59,7 +58,7 @@ Making = tuple[Payouts, AnyTerms, dict[str, list[int]]]
 def accounts_in(conninfo: str) -> Iterator[dict[str, list[int]]]:
     """Four accounts in each currency; the first of each has money."""
     with connect(conninfo) as connection:
-        post, accounts = Post(connection, clock), {}
+        post, accounts = Post(connection, clock).execute, {}
         for currency in CURRENCIES:
             accounts[currency] = made(post, 4, currency)
             rich, bank, *_ = accounts[currency]
@@ -70,9 +69,9 @@ def accounts_in(conninfo: str) -> Iterator[dict[str, list[int]]]:
 
 
 @pytest.fixture(scope="module", params=["our own ledger", "another's ledger"])
-def making(request: pytest.FixtureRequest, server: str, template: str) -> Iterator[Making]:
-    name, terms = str(conninfo_to_dict(template)["dbname"]), AnyTerms()
-    with new_database(server, name) as ours, new_database(server, name) as theirs:
+def making(request: pytest.FixtureRequest, kvitt_server: TestServer) -> Iterator[Making]:
+    terms = AnyTerms()
+    with kvitt_server.database() as ours, kvitt_server.database() as theirs:
         remote = OtherLedger(theirs) if request.param == "another's ledger" else None
         payouts = Payouts(ours, clock, terms, remote)
         with accounts_in(theirs if remote else ours) as accounts:
@@ -122,7 +121,7 @@ def test_a_payout_of_which_anything_is_in_another_currency_is_refused_and_names_
 
 def test_what_must_stay_solvent_is_compared_in_its_own_currency(ledger_database: str) -> None:
     with connect(ledger_database) as connection:
-        post = Post(connection, clock)
+        post = Post(connection, clock).execute
         (a, b), (dollars,) = made(post, 2), made(post, 1, "USD")
         call = Call(f"s-{a}", Operation.HOLD, (Batch(1, (Posting(a, b, 5, "RUB", "x"),)),), solvent=dollars)
         assert post([call]) == [InvalidRequest(f"Account ({dollars}) currency code is not equal: expected: USD, actual: RUB")]

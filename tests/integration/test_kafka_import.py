@@ -15,8 +15,8 @@ from kafka_stage import ends, joined, read
 from kvitt.app import utc_now
 from kvitt.cli.import_ import import_
 from kvitt.config import KafkaSettings, read_client_file
+from kvitt.doors.kafka_plain import read_state
 from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.doors.kafka_state import read_state
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import Importing, StateRecord
@@ -169,7 +169,7 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
     start = ends(kafka, [topics.PAYMENTS, topics.CASES])
     held = stage.keeper.take(stage.connection, "relay")
     assert held
-    with closing(KafkaRelay(stage.connection, utc_now, held.edge, settings)) as relay:
+    with closing(KafkaRelay(stage.connection, utc_now, held.lease, settings)) as relay:
         while relay.step():
             continue
     records: list[StateRecord] = []

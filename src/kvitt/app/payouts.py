@@ -10,17 +10,18 @@ from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.clock import Clock
 
 if TYPE_CHECKING:
-    from kvitt.doors.woody.client import WoodyClient
+    from kvitt.doors.woody.client import ThriftClient
     from kvitt.wire.thrift.messages import Service
 
 
 @contextmanager
-def payouts_of(conninfo: str, settings: PayoutsSettings) -> Iterator[Payouts]:
+def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now) -> Iterator[Payouts]:
     """Payouts on this database, until the block ends."""
     with ExitStack() as opened:
-        payouts = Payouts(conninfo, utc_now, _parties(conninfo, settings, opened), _ledger(settings, opened))
+        payouts = Payouts(conninfo, clock, _parties(conninfo, settings, opened), _ledger(settings, opened))
         opened.callback(payouts.close)
         yield payouts
 
@@ -30,22 +31,22 @@ def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Par
         parties = LocalParties(conninfo)
         opened.callback(parties.close)
         return parties
-    from kvitt.doors.woody.parties import SERVICE, WoodyParties
+    from kvitt.doors.woody.services import PARTY_MANAGEMENT, PartyManagementAdapter
 
-    return WoodyParties(_client(settings.parties_url, SERVICE, settings, opened))
+    return PartyManagementAdapter(_client(settings.parties_url, PARTY_MANAGEMENT, settings, opened))
 
 
 def _ledger(settings: PayoutsSettings, opened: ExitStack) -> RemoteLedger | None:
     if not settings.ledger_url:
         return None
-    from kvitt.doors.woody.remote_ledger import SERVICE, WoodyLedger
+    from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
 
-    return WoodyLedger(_client(settings.ledger_url, SERVICE, settings, opened))
+    return RemoteLedgerAdapter(_client(settings.ledger_url, ACCOUNTER, settings, opened))
 
 
-def _client(url: str, service: "Service", settings: PayoutsSettings, opened: ExitStack) -> "WoodyClient":
-    from kvitt.doors.woody.client import WoodyClient
+def _client(url: str, service: "Service", settings: PayoutsSettings, opened: ExitStack) -> "ThriftClient":
+    from kvitt.doors.woody.client import ThriftClient
 
-    client = WoodyClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
+    client = ThriftClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
     opened.callback(client.close)
     return client

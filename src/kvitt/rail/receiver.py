@@ -15,8 +15,8 @@ from kvitt.kernel.database import (
     connect,
     is_connection_lost,
 )
-from kvitt.kernel.fault_points import reached
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.loop import Step, WakeUp
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import Queue
 
@@ -28,9 +28,9 @@ class Receiver:
     """Any number of receivers may run: the queue hands each message to one, and the locks of the cases do the rest."""
 
     def __init__(
-        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, ports: Ports, bell: Bell, *, max_batch: int = 128
+        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, ports: Ports, wake_up: WakeUp, *, max_batch: int = 128
     ) -> None:
-        self._conninfo, self._open_queue, self._clock, self._ports, self._bell = conninfo, open_queue, clock, ports, bell
+        self._conninfo, self._open_queue, self._clock, self._ports, self._wake_up = conninfo, open_queue, clock, ports, wake_up
         self._max_batch = max_batch
         self._states = StateLog(_log)
 
@@ -61,6 +61,6 @@ class Receiver:
             raise
         self._states.leaves("receipts", "receipts are settled again")
         queue.acknowledge()
-        reached("receive.after_acknowledge")
-        self._bell.ring()
+        fault_point("receive.after_acknowledge")
+        self._wake_up.notify()
         return len(deliveries)

@@ -12,6 +12,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.queries import load
+from kvitt.money import Kroner
 
 _WRITE = load("write")
 
@@ -93,8 +94,8 @@ class LineRow(Row, frozen=True):
     class_code: str
     start_on: date
     end_on: date
-    amount: int
-    decided_rate: int | None
+    amount: Kroner
+    decided_rate: Kroner | None
     ceased_from: date | None
     decision_id: str
     forwarded: bool = False
@@ -115,6 +116,7 @@ class PaymentRow(Row, frozen=True):
     last_line: str
     document: bytes
     position: int
+    currency: str
 
 
 class OutboxRow(Row, frozen=True):

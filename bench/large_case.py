@@ -27,10 +27,15 @@ _GOOD = Receipt(Area(""), "", "", (), Grade.OK, Grade.OK.value, "", "")
 _SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, xml"
 
 
+def receipts_of_ready(connection: psycopg.Connection[Any]) -> list[RawReceipt]:
+    """Sends every ready order, and gives the rail's receipts: it took them all."""
+    sent = connection.execute(_SEND, binary=True).fetchall()
+    return [RawReceipt(order_id, receipted(bytes(xml), _GOOD)) for order_id, xml in sent]
+
+
 def accept_ready(connection: psycopg.Connection[Any]) -> float:
     """Lets the rail accept every ready order; gives the milliseconds that settling the receipts took."""
-    sent = connection.execute(_SEND, binary=True).fetchall()
-    receipts = [RawReceipt(order_id, receipted(bytes(xml), _GOOD)) for order_id, xml in sent]
+    receipts = receipts_of_ready(connection)
     started = time.perf_counter()
     verdicts = Settle(connection, utc_now)(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)

@@ -19,7 +19,8 @@ from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
 from kvitt.errors import LeaseLost
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.store import payment_document
+from kvitt.wire import payment, topics
 from kvitt.wire.partitions import partition_of
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -100,7 +101,10 @@ def test_the_state_topics_hold_what_is_accepted_and_nothing_else(stage: Stage, s
     newest = {(each.topic(), each.key()): each.value() for each in read(settings.bootstrap, start)}
     payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == topics.PAYMENTS}
     stored = stage.rows("SELECT payment_id::text, document FROM payments WHERE state = 'accepted' AND NOT superseded")
-    assert payments == {str(payment_id).encode(): bytes(document) for payment_id, document in stored}  # type: ignore[call-overload]
+    assert payments == {
+        str(payment_id).encode(): payment.encode(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
+        for payment_id, document in stored
+    }
     assert [value for (topic, _), value in newest.items() if topic == topics.CASES] == [b"[]"] * 5
 
 

@@ -25,6 +25,7 @@ from bench.large_case import receipts_of_ready
 from bench.ledger_shapes import make_accounts
 from bench.messages import Feed
 from bench.place import place
+from kvitt.app.ports import PORTS
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.payouts.parties import Party, Shop
@@ -114,7 +115,7 @@ def trips(conninfo: str) -> Iterator[Trip]:
     """
     walk, feed = Walk(), Feed()
     with connect(conninfo, application="kvitt trips") as connection:
-        submit, settle, post = Submit(connection, _clock), Settle(connection, _clock), Post(connection, _clock)
+        submit, settle, post = Submit(connection, _clock, PORTS), Settle(connection, _clock, PORTS), Post(connection, _clock)
         submit(feed.new_cases(1))
         settle(receipts_of_ready(connection))
         message = feed.new_cases(1)

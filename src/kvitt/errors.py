@@ -124,6 +124,18 @@ class UnreadableReceipt(KvittError):
         super().__init__(f"receipt {reason}")
 
 
+class UnknownSource(KvittError):
+    """No contract of this hub is heard on a topic that something came in on."""
+
+    code = "unknown_source"
+    status = 500
+    who = "operator"
+    doc = "errors#unknown-source"
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"no contract of this hub is heard on {source}")
+
+
 class LeaseLost(KvittError):
     """Someone else owns what this process was working on; what it had not committed is theirs to do."""
 

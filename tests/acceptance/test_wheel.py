@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import reachable_directory
 from console_script import wait_for
 from patience import PATIENCE_SECONDS
+from scratch import scratch_directory
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def _run(*command: object, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Path]:
     """The programs of an environment that has kvitt from its wheel; what kvitt needs is lent by the environment of this run."""
-    with reachable_directory() as directory:
+    with scratch_directory() as directory:
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
         wheels, home = directory / "wheels", directory / "venv"
         _run(*pip, "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "-w", wheels, CHECKOUT, cwd=directory)
@@ -48,7 +48,7 @@ def installed() -> Iterator[Path]:
 @pytest.fixture
 def empty_folder() -> Iterator[Path]:
     """A folder with nothing in it."""
-    with reachable_directory() as directory:
+    with scratch_directory() as directory:
         yield directory
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
 from hub_messages import payment_uid
 from hub_stage import staged
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled
@@ -80,7 +81,7 @@ def test_what_is_filled_in_is_what_is_written_today(before: str, database: str) 
     told: list[Filled] = []
     upgrade(before, progress=told.append)
     assert contents(before) == contents(database)
-    report = check(before)
+    report = check(before, PORTS)
     assert [f"{each.kind.value}: {each.subject} {each.text}" for each in report.differences] == []
     assert {each.name.partition("_")[2]: each.rows for each in told if each.done}.items() >= {
         ("own_payments bytes of the outbox", len(rows_of(before, "outbox WHERE payment_id IS NOT NULL"))),

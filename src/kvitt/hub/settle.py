@@ -14,10 +14,11 @@ from kvitt.errors import UnreadableReceipt
 from kvitt.hub import journal
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
+from kvitt.hub.contract import Contracts
 from kvitt.hub.contradiction import open_contradictions
 from kvitt.hub.desk import lines_digest
-from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
 from kvitt.hub.submit import Clock, Connection
@@ -68,9 +69,8 @@ def _read(raw: RawReceipt) -> _Read:
 class Settle:
     """Executes batches of receipts on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock, *, rapid: bool = False) -> None:
-        """`rapid`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are."""
-        self._connection, self._clock, self._rapid = connection, clock, rapid
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -181,11 +181,11 @@ class Settle:
         facts = Facts()
         facts.deferred = [_deferred(each, now) for each in kept]
         self._copy(facts, batch, numbers, now)
-        ruled = _rule(cursor, batch, numbers)
-        Books(cursor, facts, by_number, now).settle(ruled.settled)
+        ruled = _rule(cursor, batch, numbers, self._contracts)
+        Books(cursor, facts, by_number, now, self._contracts).settle(ruled.settled)
         open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
-        let_in(cursor, facts, cases, now)
+        let_in(cursor, facts, cases, now, self._contracts)
         facts.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             facts.write(cursor)
@@ -193,9 +193,10 @@ class Settle:
 
     def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """The rapid hears every receipt of its own as it came, before anything is made of it."""
+        strays = any(contract.hears_strays for contract in self._contracts)
         for each, number in zip(batch, numbers, strict=True):
             scheme = each.case_key[0] if each.case_key else None
-            if number is not None and (self._rapid if scheme is None else is_forwarded(scheme)):
+            if number is not None and (strays if scheme is None else self._contracts.forwards(scheme)):
                 tell_raw_receipt(facts, each.raw.message_id, each.digest, each.raw.body, now)
 
 
@@ -255,10 +256,10 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     return found
 
 
-def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
+def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None], contracts: Contracts) -> _Ruled:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     candidates = _candidates(cursor, batch)
-    ruling = _Ruling()
+    ruling = _Ruling(contracts)
     ruled = _Ruled([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
@@ -284,7 +285,8 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
 class _Ruling:
     """What the receipts of one batch have decided so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, contracts: Contracts) -> None:
+        self._contracts = contracts
         self.states: dict[str, OrderState] = {}
         self.settled: dict[str, Settled] = {}
         self.contradicted: list[Contradicted] = []
@@ -297,7 +299,7 @@ class _Ruling:
             receipt,
             state,
             in_doubt=order.doubtful or state is OrderState.UNKNOWN,
-            own_lines=not is_forwarded(AREAS[receipt.area].scheme),
+            own_lines=not self._contracts.forwards(AREAS[receipt.area].scheme),
             by_hand=raw.by_hand,
             stamped=order.stamp == receipt.stamp,
             contradicted=self._words.get(order.order_id, order.contradicted),

@@ -8,7 +8,6 @@ from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import PaymentVersion, Settled, Verdict, verdict
 from kvitt.hub.voice import Correction, Outcome
@@ -38,7 +37,7 @@ def _contradicted(replay: "Replay", entry: AuditRow) -> None:
     if named is None:
         return
     order, receipt = named
-    own, stamped = not is_forwarded(replay.case.scheme), receipt.stamp == order.made.stamp
+    own, stamped = not replay.forwards, receipt.stamp == order.made.stamp
     possible = {
         verdict(receipt, order.state, in_doubt, own_lines=own, stamped=stamped, decided_by_hand=order.by_hand) for in_doubt in (False, True)
     }

@@ -4,6 +4,7 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 from msgspec.structs import replace
@@ -21,8 +22,8 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionK
 from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
+from kvitt.hub.contract import Contracts
 from kvitt.hub.desk import lines_digest
-from kvitt.hub.dialects import desk_for, is_forwarded, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
@@ -30,7 +31,7 @@ from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.rules.answers import Receipt
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
-from kvitt.rules.values import Action, Area
+from kvitt.rules.values import Action, Area, Scheme
 from kvitt.store.rows import AuditRow, LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
 from kvitt.wire import receipt_xml
 
@@ -42,11 +43,20 @@ class Replay:
     """What the chain of one case gives, and the rows that should be stored for it."""
 
     def __init__(
-        self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str], resent: Mapping[str, int]
+        self,
+        stored: StoredCase,
+        found: Findings,
+        contracts: Contracts,
+        elsewhere: Elsewhere,
+        *,
+        released: frozenset[str],
+        resent: Mapping[str, int],
     ) -> None:
-        self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
+        self.stored, self.found, self._contracts, self._elsewhere = stored, found, contracts, elsewhere
+        self.released, self.resent = released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
+        self.forwards = contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
@@ -147,7 +157,7 @@ class Replay:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         facts = Facts()
-        desk_for(course.taken, facts, entry.at).wait(self.case, course.taken, course.stored)
+        self._contracts.of(course.stored.source).desk(facts, entry.at).wait(self.case, course.taken, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
@@ -157,7 +167,7 @@ class Replay:
     def _handled(self, entry: AuditRow, course: Course) -> None:
         number = course.stored.message_no
         # On the rapid repeats and refusals are answered at once, whatever the case is busy with.
-        in_turn = entry.what == What.ORDERED or not is_forwarded(self.case.scheme)
+        in_turn = entry.what == What.ORDERED or not self.forwards
         if in_turn and not self.case.may_go_on:
             self.differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open, or while it was contradicted")
         if in_turn and number <= self.last_handled:
@@ -166,7 +176,7 @@ class Replay:
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
         look_at_rail(self)
-        facts = repeated(self.case, course, entry, self._elsewhere)
+        facts = repeated(self.case, course, entry, self._elsewhere, self._contracts)
         if facts is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
             self._take_as_stored(course)
@@ -263,7 +273,7 @@ class Replay:
         if answered is None or answered.order_id != order.made.order_id:
             self.differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
-        own = not is_forwarded(self.case.scheme)
+        own = not self.forwards
         states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
         possible = {verdict(receipt, state, in_doubt, own_lines=own, by_hand=by_hand) for state, in_doubt in states}
@@ -306,7 +316,11 @@ class Replay:
 
     def voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
         """Who tells of a message at an entry."""
-        return voice_for(course.asked(self.forwarded(course)), facts, entry.at)
+        return self.voice_at(course, facts, entry.at)
+
+    def voice_at(self, course: Course, facts: Facts, at: datetime) -> Voice:
+        """Who tells of a message at a moment."""
+        return self._contracts.of(course.stored.source).voice(course.asked(self.forwarded(course)), facts, at)
 
     def forwarded(self, course: Course) -> Forwarded | None:
         """The order of a need, as it was made."""

@@ -6,20 +6,20 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, PaymentVersion, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Versions, Voice
+from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Grade
-from kvitt.rules.states import MessageState, OrderState
+from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area
 from kvitt.store.rows import MessageStep
 
-_SQL, _RAPID = load("orders"), load("rapid")
+_SQL, _RAPID = load("orders", "kvitt.store"), load("rapid", "kvitt.store")
 _WHAT = {Verdict.ACCEPTED: What.ACCEPTED, Verdict.REJECTED: What.REJECTED, Verdict.UNCLEAR: What.UNCLEAR}
 _PAYMENTS = {Verdict.ACCEPTED: _SQL.accept_payments, Verdict.REJECTED: _SQL.drop_payments, Verdict.UNCLEAR: _SQL.pending_payments}
 _STATE = {Verdict.ACCEPTED: OrderState.ACCEPTED, Verdict.REJECTED: OrderState.REJECTED, Verdict.UNCLEAR: OrderState.UNKNOWN}

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
@@ -11,10 +10,10 @@ from kvitt.hub.contradiction import said_of
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import PaymentVersion, Settled, Verdict, verdict
 from kvitt.hub.voice import Correction, Outcome
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt
-from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
+from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Area, PaymentId
-from kvitt.store.rows import AuditRow
 
 if TYPE_CHECKING:
     from kvitt.hub.check.replay import Replay

@@ -10,7 +10,6 @@ import msgspec
 from msgspec.structs import replace
 
 from kvitt.errors import UnreadableReceipt
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
@@ -29,10 +28,11 @@ from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Versions, Voice
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt
-from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
+from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Action, Area, Scheme
-from kvitt.store.rows import AuditRow, LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.store.rows import LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
 from kvitt.wire import receipt_xml
 
 _VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}

@@ -8,9 +8,9 @@ import psycopg
 
 from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
-from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, PaymentVersion, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Asked, Forwarded, Versions, Voice
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load

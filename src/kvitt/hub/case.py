@@ -8,9 +8,9 @@ from typing import Any, Final
 import psycopg
 from psycopg.errors import LockNotAvailable
 
-from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import SCHEMES

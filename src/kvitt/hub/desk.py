@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kvitt.hub.case import Case
-from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Answer, LineKey, Status, details_of

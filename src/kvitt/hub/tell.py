@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from kvitt.hub.case import Case
-from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Candidate, PaymentVersion
 from kvitt.hub.taken import Address
+from kvitt.hub.unit_of_work import Facts
 from kvitt.rules.answers import Answer, Details, Receipt, Status
 from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId

@@ -14,10 +14,10 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import PaymentVersion, Settled, Verdict
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
+from kvitt.hub.unit_of_work import Facts
 from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id

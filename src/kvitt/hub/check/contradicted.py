@@ -7,8 +7,8 @@ from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import PaymentVersion, Settled, Verdict, verdict
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt

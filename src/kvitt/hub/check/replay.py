@@ -23,10 +23,10 @@ from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.contract import Contracts
 from kvitt.hub.desk import lines_digest
-from kvitt.hub.facts import Facts
 from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt

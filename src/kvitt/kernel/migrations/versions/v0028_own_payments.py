@@ -12,8 +12,8 @@ from kvitt.kernel.backfill import BATCH, Backfill, Step, by_statement
 from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 
 _SQL = load("own_payments", "kvitt.kernel.migrations")
 _RATES = {"DAG": "day", "UKEDAG": "weekday", "MND": "month", "EN_GANG": "one_off"}

@@ -29,7 +29,7 @@ from patience import until
 
 OTHER_WAYS = ("any moment", "any moment", "database", "any moment", "both")
 PLACES_IN_TURN, TURNS = 4, 3
-KILLS = int(os.environ.get("KVITT_KILLS", str(len(PLACES) + TURNS * (PLACES_IN_TURN + len(OTHER_WAYS)))))
+KILLS = int(os.environ.get("KVITT_KILLS", str(len(FAULT_POINTS) + TURNS * (PLACES_IN_TURN + len(OTHER_WAYS)))))
 SOAK_SECONDS = float(os.environ.get("KVITT_SOAK_SECONDS", "inf"))
 SEED = int(os.environ.get("KVITT_SEED", "1"))
 RESUMES_SECONDS = float(os.environ.get("KVITT_SOAK_RESUMES_SECONDS", "inf"))

@@ -28,10 +28,19 @@ class Receiver:
     """Any number of receivers may run: the queue hands each message to one, and the locks of the cases do the rest."""
 
     def __init__(
-        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, ports: Ports, bell: Bell, *, max_batch: int = 128
+        self,
+        conninfo: str,
+        open_queue: Callable[[], Queue],
+        clock: Clock,
+        ports: Ports,
+        bell: Bell,
+        *,
+        max_batch: int = 128,
+        look_seconds: float = _LOOK_SECONDS,
     ) -> None:
+        """A step waits `look_seconds` for the first receipt."""
         self._conninfo, self._open_queue, self._clock, self._ports, self._bell = conninfo, open_queue, clock, ports, bell
-        self._max_batch = max_batch
+        self._max_batch, self._look_seconds = max_batch, look_seconds
         self._states = StateLog(_log)
 
     @contextmanager
@@ -48,7 +57,7 @@ class Receiver:
             queue.close()
 
     def _step(self, queue: Queue, settle: Settle) -> int:
-        deliveries = queue.receive(self._max_batch, _LOOK_SECONDS)
+        deliveries = queue.receive(self._max_batch, self._look_seconds)
         if not deliveries:
             return 0
         try:

@@ -15,8 +15,8 @@ from acceptance.broker_site import RAIL, Marks, Site
 from acceptance.kill_harness import Watch
 from acceptance.kill_harness_load import Fed, Feeder
 from acceptance.kill_harness_proof import prove
-from kvitt.kernel.crash import PLACES
 from kvitt.kernel.database import connect
+from kvitt.kernel.fault_points import PLACES
 from kvitt.rail.emulator import Faults, set_faults
 from patience import PATIENCE_SECONDS, until
 

@@ -17,8 +17,8 @@ import pytest
 from acceptance.kill_harness import Child, Resumed, Watch, watching
 from acceptance.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
 from acceptance.kill_harness_proof import prove, told_in_log
-from kvitt.kernel.crash import PLACES
 from kvitt.kernel.database import connect
+from kvitt.kernel.fault_points import PLACES
 from kvitt.kernel.postgres import running_server
 from kvitt.kernel.postgres.leftovers import end_leftovers
 from kvitt.kernel.postgres.places import Places

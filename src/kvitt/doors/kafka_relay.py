@@ -19,7 +19,7 @@ from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_producer
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog

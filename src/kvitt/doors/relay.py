@@ -9,7 +9,7 @@ from psycopg.errors import LockNotAvailable
 from kvitt.doors.embedded_log import CHANNEL, reserve
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from kvitt.errors import UnknownSource
 from kvitt.hub.case import Case
-from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Taken
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Asked, Voice
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Refusal, Scheme

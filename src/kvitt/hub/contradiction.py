@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 
 from kvitt.hub.case import Case
-from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Contradicted
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from kvitt.hub.desk import Desk
-from kvitt.hub.facts import Facts
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Asked, StatusVoice
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics

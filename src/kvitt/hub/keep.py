@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.hub.facts import Facts
+from kvitt.hub.unit_of_work import Facts
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow, MessageStep
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import structlog
 
-from kvitt.hub.facts import Facts
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Area

@@ -12,10 +12,10 @@ from msgspec.structs import force_setattr
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
-from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import BY_HAND, Verdict
 from kvitt.hub.settle import RawReceipt, Settle
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import AuditRow, digest, link

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.contract import Contract
-from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.clock import oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load

@@ -7,11 +7,11 @@ from msgspec import Struct
 from kvitt.errors import LeaseLost
 from kvitt.hub import metrics
 from kvitt.hub.books import lock_messages
-from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.states import MessageState

@@ -17,15 +17,15 @@ from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contract import Contracts
 from kvitt.hub.contradiction import open_contradictions
 from kvitt.hub.desk import lines_digest
-from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.catalogue import AREAS

@@ -13,14 +13,14 @@ from kvitt.errors import LeaseLost
 from kvitt.hub import metrics
 from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
 from kvitt.hub.contract import Contracts
-from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.standing import find_standings
 from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeadLetterRow, DeferredRow, MessageRow

@@ -9,9 +9,9 @@ import structlog
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.contract import Contracts
-from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.queries import load
 from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme

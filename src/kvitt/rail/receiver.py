@@ -9,13 +9,13 @@ import structlog
 from kvitt.hub.ports import Ports
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import (
     LOCK_MS,
     TRANSACTION_MS,
     connect,
     is_connection_lost,
 )
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.loop import Bell, Step
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import Queue

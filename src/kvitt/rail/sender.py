@@ -10,8 +10,8 @@ from kvitt.errors import LeaseLost
 from kvitt.hub.ports import Ports
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell, Step
 from kvitt.kernel.state_log import StateLog

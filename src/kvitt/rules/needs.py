@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.derive import MAX_LINES
 from kvitt.rules.forwarded import HOLIDAY_PAY_CODES
 from kvitt.rules.values import Area, CaseId, Instruction, LineChange, PaymentId, RateType
@@ -50,7 +51,7 @@ class NeedLine(Struct, frozen=True):
     start: date
     end: date
     change: LineChange
-    amount: int
+    amount: Kroner
     rate: Rate
     line_id: int
     ref_line: int | None

@@ -8,9 +8,9 @@ from kvitt.errors import KvittError
 from kvitt.hub.case import Case
 from kvitt.hub.check.course import Course
 from kvitt.hub.contract import Contracts
-from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.desk import TECHNICAL
 from kvitt.hub.rapid.standing import identity_of
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.audit import AuditRow
 from kvitt.rules.answers import Status
 from kvitt.rules.claims import Claims

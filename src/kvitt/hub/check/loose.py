@@ -16,8 +16,8 @@ from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold, taken_told
 from kvitt.hub.check.told import match_told
 from kvitt.hub.contract import Contracts
-from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Verdict
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.states import MessageState

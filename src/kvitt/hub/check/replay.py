@@ -6,9 +6,10 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
-from kvitt.errors import Undecodable, UnreadableReceipt
+from kvitt.errors import UnreadableReceipt
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
@@ -22,11 +23,11 @@ from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.contract import Contracts
 from kvitt.hub.desk import lines_digest
-from kvitt.hub.facts import Facts
 from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.voice import Forwarded, Voice
+from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
@@ -114,7 +115,7 @@ class Replay:
             return
         try:
             again = taken_over(self.stored, entry)
-        except Undecodable:
+        except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
         if not agrees(again.entry, entry):
@@ -301,7 +302,7 @@ class Replay:
             self._tell_again(entry, course, settled, versions, final=final)
         self.stand(course)
 
-    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey], *, final: bool) -> None:
+    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Versions, *, final: bool) -> None:
         facts = Facts()
         voice = self.voice(course, facts, entry)
         voice.receipt(settled, versions)
@@ -328,10 +329,10 @@ class Replay:
             return None
         return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
-    def as_ordered(self, order: OrderRow) -> list[VersionKey]:
+    def as_ordered(self, order: OrderRow) -> Versions:
         """The versions of an order as they stand in it."""
-        made = sorted((each.made for each in self.by_order.get(order.order_id, ())), key=lambda row: row.position)
-        return [(row.payment_id, row.version) for row in made]
+        made = sorted(self.by_order.get(order.order_id, ()), key=lambda each: each.made.position)
+        return [each.as_made for each in made]
 
     def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """The versions of an order become the truth."""

@@ -9,7 +9,7 @@ from kvitt.hub.check.outcome import unequal
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredTold
-from kvitt.hub.facts import Facts
+from kvitt.hub.unit_of_work import Facts
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import topics
 

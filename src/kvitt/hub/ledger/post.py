@@ -12,9 +12,9 @@ from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.queries import load
 from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed

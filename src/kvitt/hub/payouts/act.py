@@ -18,9 +18,9 @@ from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, 
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.ledger import Overflow, PlanState, Refusal
 from kvitt.rules.payouts import (

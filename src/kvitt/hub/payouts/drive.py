@@ -26,7 +26,7 @@ from kvitt.hub.payouts.ledger import LedgerCallFailed, LedgerRefused, LedgerUnav
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.crash import reached
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.state_log import StateLog
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch

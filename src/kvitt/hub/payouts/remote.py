@@ -11,7 +11,7 @@ from kvitt.hub.payouts.decide import Todo, decide, to_create
 from kvitt.hub.payouts.drive import CallBudget, SagaContext, SagaRunner
 from kvitt.hub.payouts.intents import SagaAction, SagaContent, SagaStep, SagaSteps
 from kvitt.hub.payouts.stored import Keeper, load, lock
-from kvitt.kernel.crash import reached
+from kvitt.kernel.fault_points import reached
 from kvitt.kernel.state_log import StateLog
 from kvitt.rules.payouts import Payout
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.desk import NeedDesk
 from kvitt.hub.rapid.voice import NeedVoice
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import Asked
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics

@@ -5,13 +5,13 @@ from typing import Final
 
 from kvitt.hub.case import Case
 from kvitt.hub.desk import lines_digest
-from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.holding import reasons_to_hold

@@ -4,8 +4,8 @@ import hashlib
 from datetime import datetime
 from uuid import UUID
 
-from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Address
+from kvitt.hub.unit_of_work import Facts
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Receipt
 from kvitt.rules.ids import event_id, named_uuid

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.unit_of_work import Facts
 from kvitt.hub.voice import CORRECTED, Asked, Correction, Versions, named_withdrawal
 from kvitt.rules.answers import Grade
 from kvitt.rules.ids import event_id

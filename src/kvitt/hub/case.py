@@ -10,7 +10,7 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import SCHEMES
@@ -131,7 +131,7 @@ class Case:
 
     def note(
         self,
-        facts: Facts,
+        facts: UnitOfWork,
         at: datetime,
         what: What,
         content: bytes,

@@ -11,7 +11,7 @@ from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.holding import reasons_to_hold
@@ -34,7 +34,7 @@ _OUR_FAULT = 500
 class NeedDesk:
     """Handles needs of locked cases one by one at one moment, as `Desk` does messages of the other dialect."""
 
-    def __init__(self, facts: Facts, now: datetime, *, answer_invalid: bool = True) -> None:
+    def __init__(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool = True) -> None:
         self._facts, self._now, self._answer_invalid = facts, now, answer_invalid
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:

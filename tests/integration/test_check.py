@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.history import history
@@ -12,6 +11,7 @@ from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome
 from kvitt.rules.values import Scheme
+from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]

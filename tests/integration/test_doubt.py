@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import dp
-from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
@@ -14,8 +12,10 @@ from kvitt.hub.ruling import LINE_EXISTS, Verdict
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from rapid_messages import CASE_ID, need
-from rapid_stage import Rapid, rapid_on
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, Stage, staged, told
+from support.rapid_messages import CASE_ID, need
+from support.rapid_stage import Rapid, rapid_on
 
 GUARD = Operator("vakt", "prøvd", approved_by="sjef")
 

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import pytest
 
-from hub_messages import aap, dp, payment_uid, ts, ts_payment
-from hub_stage import REPLIES, Stage, again, staged, told
 from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Chance, Faults, set_faults, spans
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
+from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import REPLIES, Stage, again, staged, told
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 

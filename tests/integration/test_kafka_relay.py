@@ -9,9 +9,6 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
-from hub_messages import dp
-from hub_stage import Stage, staged
-from kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
 from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
@@ -21,6 +18,9 @@ from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of
+from support.hub_messages import dp
+from support.hub_stage import Stage, staged
+from support.kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTPUTS = [topics.STATUSES, topics.ORDERS, topics.PENDING_PAYMENTS, topics.PAYMENTS, topics.CASES]

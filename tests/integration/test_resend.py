@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import dp
-from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, check
@@ -19,8 +17,10 @@ from kvitt.rail.queue import NotPut, Outgoing
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.values import Scheme
-from rapid_messages import CASE_ID, need
-from rapid_stage import rapid_on
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, Stage, staged, told
+from support.rapid_messages import CASE_ID, need
+from support.rapid_stage import rapid_on
 
 GUARD = Operator("vakt", "ingen kvittering", approved_by="sjef")
 JUNE = "2025-06-02"

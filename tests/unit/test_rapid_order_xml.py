@@ -17,8 +17,8 @@ from kvitt.rules.needs import MAX_GRADE, MAX_RATE, RATE_OF, Change, Need, NeedKi
 from kvitt.wire.rapid.forwarded_xml import encode, line_keys, stamp
 from kvitt.wire.rapid.need import read
 from kvitt.wire.receipt_xml import decode
-from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
-from wire_values import norwegian
+from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
+from support.wire_values import norwegian
 
 AT = datetime.fromisoformat("2024-03-04T12:00:00.512345")
 

@@ -7,7 +7,7 @@ from kvitt.rules.claims import Claims, PaymentClaim
 from kvitt.rules.derive import NEW_CASE, CaseState, derive
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.values import Area, Order, Refusal
-from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
+from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no"
 

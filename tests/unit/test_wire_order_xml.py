@@ -15,7 +15,7 @@ from kvitt.errors import InvalidOrderXml
 from kvitt.rules.answers import LineKey
 from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml
-from wire_values import norwegian, orders
+from support.wire_values import norwegian, orders
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "schemas" / "oppdragskjema-1.xsd"
 

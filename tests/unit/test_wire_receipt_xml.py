@@ -14,7 +14,7 @@ from kvitt.errors import UnreadableReceipt
 from kvitt.rules.answers import Grade, LineKey, Receipt
 from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml, receipt_xml, receipted
-from wire_values import norwegian, orders
+from support.wire_values import norwegian, orders
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
 LINE = OrderLine(

@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
-from ledger_stage import clock
+from support.ledger_stage import clock
 
 PROCESSES, THREADS = 2, 4
 CALLERS = PROCESSES * THREADS

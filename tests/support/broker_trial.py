@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from kvitt.kernel.crash import PLACES
 from kvitt.kernel.database import connect
+from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.rail.emulator import Faults, set_faults
 from support.broker_duty import Duty
 from support.broker_load import Heard, KafkaLog, Unruly
@@ -143,7 +143,7 @@ class Killer:
     def __init__(self, trial: Trial, seed: int) -> None:
         self.kills = 0
         self._trial, self._site, self._chance = trial, trial.site, Random(seed)
-        self._places = (f"{place}:{visit}" for visit in cycle((1, 2, 5)) for place in PLACES)
+        self._places = (f"{place}:{visit}" for visit in cycle((1, 2, 5)) for place in FAULT_POINTS)
         self._doomed: dict[str, str] = {}
         self._died: list[str] = []
 

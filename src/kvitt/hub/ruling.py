@@ -30,6 +30,14 @@ class Verdict(StrEnum):
     """Kept until its case is free; no outcome in the store."""
 
 
+class PaymentVersion(Struct, frozen=True, gc=False):
+    """A version of a payment as an order made it, with its document as the store keeps it."""
+
+    payment_id: str
+    version: int
+    document: bytes
+
+
 class Candidate(Struct, frozen=True):
     """An order that a receipt may answer: same case, area and lines."""
 

@@ -12,29 +12,26 @@ from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import connect
-from kvitt.rules.answers import Grade, Receipt
-from kvitt.rules.values import Area
-from kvitt.wire.receipted import receipted
+from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity, default_rail
 
 MOST_MS = 20
 _CASE = "large-case"
 _TIMES = 15
-_GOOD = Receipt(Area(""), "", "", (), Grade.OK, Grade.OK.value, "", "")
+_GOOD = Observation(None, "", b"", "", Severity.OK, "00")
 _SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, xml"
 
 
 def accept_ready(connection: psycopg.Connection[Any]) -> float:
     """Lets the rail accept every ready order; gives the milliseconds that settling the receipts took."""
     sent = connection.execute(_SEND, binary=True).fetchall()
-    receipts = [RawReceipt(order_id, receipted(bytes(xml), _GOOD)) for order_id, xml in sent]
+    receipts = [RawReceipt(order_id, default_rail().with_acknowledgement(bytes(xml), _GOOD)) for order_id, xml in sent]
     started = time.perf_counter()
     verdicts = Settle(connection, utc_now)(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)
-    assert set(verdicts) == {Verdict.ACCEPTED}, "the rail took every order"
+    assert set(verdicts) == {ReceiptOutcome.ACCEPTED}, "the rail took every order"
     return milliseconds
 
 

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import msgspec
 
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 
@@ -111,7 +111,7 @@ class Hub:
         self._send.sent([(each.order_id, each.message_no) for each in orders])
         return [each.xml for each in orders]
 
-    def answer(self, *receipts: bytes) -> list[Verdict]:
+    def answer(self, *receipts: bytes) -> list[ReceiptOutcome]:
         """Hands in receipts as one batch."""
         first = self._records + 1
         self._records += len(receipts)
@@ -120,4 +120,4 @@ class Hub:
     def accept(self) -> None:
         """Sends and accepts until nothing is left to send."""
         while sent := self.send():
-            assert set(self.answer(*map(answered, sent))) == {Verdict.ACCEPTED}
+            assert set(self.answer(*map(answered, sent))) == {ReceiptOutcome.ACCEPTED}

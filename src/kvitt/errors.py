@@ -124,6 +124,18 @@ class UnreadableReceipt(KvittError):
         super().__init__(f"receipt {reason}")
 
 
+class UnknownRail(KvittError):
+    """No rail of this name is plugged in: the store has orders for one that this process does not know."""
+
+    code = "unknown_rail"
+    status = 500
+    who = "operator"
+    doc = "errors#unknown-rail"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no rail is called {name} here")
+
+
 class LeaseLost(KvittError):
     """Someone else owns what this process was working on; what it had not committed is theirs to do."""
 

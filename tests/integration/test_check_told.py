@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kvitt.wire.receipt_xml import LEAVES
 from lxml import etree
 
 from case_histories import Hub, aap, answered, ts
@@ -17,7 +18,6 @@ from kvitt.hub.taken import Edge
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from kvitt.wire.receipted import LEAVES
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 

@@ -1,6 +1,5 @@
 """The desk: what a message does to its case, handled at one moment, under the case's lock (design §4 steps 3-5)."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,25 +10,21 @@ from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
 from kvitt.kernel.clock import oslo
-from kvitt.rules.answers import Answer, LineKey, Status, details_of
+from kvitt.rules.answers import Answer, Status, details_of
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import event_id
+from kvitt.rules.rail_port import Encoded, rail_of
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Action, Order, Refusal
 from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
-from kvitt.wire import order_xml, payment
+from kvitt.wire import payment
 
 LISTED_PER_ORDER = 100_000
 """Room for the payments of one order in the numbers that keep the case list in order."""
-
-
-def lines_digest(keys: Sequence[LineKey]) -> bytes:
-    """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
-    return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
 
 
 class Desk:
@@ -104,25 +99,25 @@ class Desk:
         return MessageState.ANSWERED
 
     def _ordered(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        documents = [order_xml.encode(order) for order in orders]
-        for xml in documents:
-            order_xml.validate(xml)
+        rail = rail_of(message.scheme)
+        encoded = [rail.encode(order) for order in orders]
         teller = Teller(self._facts, message, self._now)
         value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))
         held = reasons_to_hold(orders, case.state())
-        for order, xml, reasons in zip(orders, documents, held, strict=True):
+        for order, each, reasons in zip(orders, encoded, held, strict=True):
             own_key = teller.own_key(orders, order)
-            self._store(case, message, order, xml, held_for=joined(reasons), own_key=own_key)
-            teller.order(order, xml, case, own_key)
+            self._store(case, message, order, each, held_for=joined(reasons), own_key=own_key)
+            teller.order(order, each.message, case, own_key)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
-        case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)
+        case.note(
+            self._facts, self._now, What.ORDERED, digest(message.body, *(each.message for each in encoded)), message_no=message.message_no
+        )
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
 
-    def _store(self, case: Case, message: Taken, order: Order, xml: bytes, *, held_for: str, own_key: bytes | None) -> None:
+    def _store(self, case: Case, message: Taken, order: Order, encoded: Encoded, *, held_for: str, own_key: bytes | None) -> None:
         facts, order_id = self._facts, order.order_id
-        keys = lines_digest(order_xml.line_keys(order))
         facts.orders.append(
             OrderRow(
                 order_id,
@@ -131,9 +126,9 @@ class Desk:
                 order.area,
                 order.person,
                 message.message_no,
-                xml,
-                order_xml.stamp(order),
-                keys,
+                encoded.message,
+                encoded.correlation_time,
+                encoded.correlation_key,
                 order.first,
                 self._now,
                 held_for,

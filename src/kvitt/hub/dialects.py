@@ -10,13 +10,9 @@ from kvitt.hub.rapid.desk import NeedDesk
 from kvitt.hub.rapid.voice import NeedVoice
 from kvitt.hub.taken import Address, Taken
 from kvitt.hub.voice import Asked, StatusVoice, Voice
-from kvitt.rules.answers import Receipt
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Refusal, Scheme
 from kvitt.store.rows import MessageRow
-from kvitt.wire.receipted import receipted
-
-_FORWARDED_ROOT = b"<Oppdrag>"
 
 
 class AnyDesk(Protocol):
@@ -52,12 +48,3 @@ def voice_for(asked: Asked, facts: Facts, now: datetime) -> Voice:
     if not is_forwarded(asked.address.scheme):
         return StatusVoice(facts, asked.address, asked.answer, now)
     return NeedVoice(facts, asked, now)
-
-
-def receipt_of(scheme: Scheme, xml: bytes, said: Receipt) -> bytes:
-    """An order's bytes as the rail's answer to it. A forwarded order has a bare root, and the answer goes right behind its tag."""
-    if not is_forwarded(scheme):
-        return receipted(xml, said)
-    head, root, order = xml.partition(_FORWARDED_ROOT)
-    assert root, "forwarded orders have a root without a namespace"
-    return receipted(head + root, said) + order

@@ -13,23 +13,22 @@ from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, Recei
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
-from kvitt.hub.dialects import receipt_of, voice_for
+from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import BY_HAND, Verdict
+from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
+from kvitt.rules.rail_port import ReceiptOutcome, rail_of
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import AuditRow, MessageStep, write
-from kvitt.wire import receipt_xml
 
 _SQL, _ORDERS = load("operate"), load("orders")
 EVERYWHERE = "*"
@@ -131,7 +130,7 @@ def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFo
     outcome, closed_by, because = row
     if closed_by is not None:
         return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
-    if outcome == Verdict.CONTRADICTS:
+    if outcome == ReceiptOutcome.CONTRADICTS:
         return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
     return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
@@ -309,7 +308,7 @@ class Operate:
             lock_cases(cursor, [(scheme, case_id)])
             self._refuse_to_decide(cursor, order_id)
             booked = Settle(self._connection, self._clock).within(cursor, _word(scheme, xml, accepted=accepted, operator=operator))
-            if booked.verdicts != [Verdict.ACCEPTED if accepted else Verdict.REJECTED]:
+            if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
         booked.tell()
@@ -348,8 +347,5 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
 
 def _word(scheme: Scheme, xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
     """An operator's word about an order, in the form of the rail's."""
-    echo = receipt_xml.decode(xml)
-    grade = Grade.OK if accepted else Grade.REJECTED
-    said = f"Avgjort av operatør: {operator.reason}"
-    receipt = Receipt(Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", said)
-    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", receipt_of(scheme, xml, receipt), by_hand=True)
+    words = rail_of(scheme).words_of_operator(xml, accepted=accepted, text=f"Avgjort av operatør: {operator.reason}")
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", words, by_hand=True)

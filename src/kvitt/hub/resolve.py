@@ -20,7 +20,7 @@ from kvitt.hub.contradiction import said_of
 from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.operate import Operator, note
-from kvitt.hub.ruling import Candidate, Settled, Verdict
+from kvitt.hub.ruling import Settled
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Correction, Outcome
@@ -28,11 +28,11 @@ from kvitt.hub.waiting import let_in
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
+from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome, rail_of
 from kvitt.rules.states import ORDER_TURNS, OrderState
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
-from kvitt.wire import payment, receipt_xml
+from kvitt.wire import payment
 
 _SQL, _ORDERS, _OPERATE = load("contradictions"), load("orders"), load("operate")
 
@@ -155,7 +155,8 @@ class _Resolving:
         self._cursor, self.case, self.order, self.opened = cursor, case, order, opened
         self.now = case.moment(now)
         self.facts = Facts()
-        self.receipt: Receipt = receipt_xml.decode(opened.body)
+        self._rail: Rail = rail_of(case.scheme)
+        self.receipt: Observation = self._rail.read(opened.body)[0]
 
     def keep(self) -> _Turned:
         """What stands is the word of people from now on."""
@@ -180,8 +181,8 @@ class _Resolving:
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
             voice.with_rail()
-        verdict = Verdict(self.opened.rails.value)
-        settled = Settled(self.order, self.receipt, self.opened.receipt_no, verdict, self.opened.body)
+        outcome = ReceiptOutcome(self.opened.rails.value)
+        settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
         answer = voice.corrected(Correction(settled, turned.versions, turned.fallen, self._outcomes()))
         self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
@@ -241,14 +242,14 @@ class _Resolving:
         again: dict[str, int] = dict(self._cursor.execute(_SQL.hold_again, arguments).fetchall())
         known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
         assert known is not None, "the answer is one row"
-        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.first, at_all=known[1])
+        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
         return _Turned(tuple((payment_id, version) for _, payment_id, version in rows), fallen)
 
     def _outcomes(self) -> list[Outcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
-            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else receipt_xml.decode(bytes(body)))
+            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[0])
             for area, state, body in rows
         ]
 
@@ -289,7 +290,7 @@ class _Resolving:
         closed = self._cursor.execute(_SQL.resolve, arguments).fetchone()
         assert closed is not None, "the case is locked, and so is what contradicts it"
         self.case.contradictions -= 1
-        content = said_of(self.order.xml, self.receipt)
+        content = said_of(self.order.message, self.receipt)
         order_id, message_no = self.order.order_id, self.order.message_no
         self.case.note(self.facts, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
         if not self.case.contradictions:

@@ -7,15 +7,14 @@ from uuid import UUID
 
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Candidate
 from kvitt.hub.taken import Address
-from kvitt.rules.answers import Answer, Details, Receipt, Status
+from kvitt.rules.answers import Answer, Details, Status
 from kvitt.rules.ids import event_id, named_uuid
+from kvitt.rules.rail_port import Candidate, Observation, rail_of
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
 from kvitt.store.rows import OutboxRow
-from kvitt.wire import cases, dry_run, order_xml, status, topics
+from kvitt.wire import cases, dry_run, status, topics
 from kvitt.wire.order_keys import further_key
-from kvitt.wire.receipted import receipted
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 
@@ -53,7 +52,7 @@ class Teller:
 
     def simulation(self, order: Order, own_key: bytes | None) -> bytes:
         """The request to simulate an order; gives its bytes."""
-        value = order_xml.encode_simulation(order)
+        value = rail_of(order.scheme).encode_simulation(order)
         self._tell(topics.SIMULATIONS, own_key or self._key, value, self._plain, self._event(f"simulation {order.area}"))
         return value
 
@@ -84,7 +83,7 @@ class Teller:
     def receipt(
         self,
         order: Candidate,
-        receipt: Receipt,
+        receipt: Observation,
         versions: Sequence[tuple[str, int]],
         mark: str = "",
         *,
@@ -98,8 +97,9 @@ class Teller:
         """
         uids = ",".join(payment_id for payment_id, _ in versions)
         headers = topics.encode_headers([*self._carried, ("uids", uids)])
-        event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}{mark}")
-        self._tell(topics.ORDERS, order.told_under or self._key, receipted(order.xml, receipt), headers, event)
+        event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
+        answered = rail_of(self._message.scheme).with_acknowledgement(order.message, receipt)
+        self._tell(topics.ORDERS, order.told_under or self._key, answered, headers, event)
         for payment_id, version in versions if accepted else ():
             self._payment(order, payment_id, version, again)
 

@@ -15,12 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.ruling import Settled
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status, with_outcome, without_outcomes
+from kvitt.rules.answers import Answer, Details, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
+from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.values import Area, OrderId, Scheme
@@ -61,7 +62,7 @@ class Outcome(Struct, frozen=True):
 
     area: Area
     accepted: bool
-    receipt: Receipt | None
+    receipt: Observation | None
 
 
 class Correction(Struct, frozen=True):
@@ -111,9 +112,9 @@ _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
 _SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 
 
-def answer_for(accepted: bool, receipt: Receipt, details: Details) -> Answer:
+def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:
     """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
-    if accepted and receipt.grade not in (Grade.OK, Grade.WARNING):
+    if accepted and receipt.severity not in (Severity.OK, Severity.WARNING):
         return Answer(Status.OK, details)
     return answer_to(receipt, details)
 
@@ -143,7 +144,7 @@ class StatusVoice:
 
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """The order with its receipt, and the payments that it made true."""
-        accepted = settled.verdict is Verdict.ACCEPTED
+        accepted = settled.outcome is ReceiptOutcome.ACCEPTED
         self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, accepted=accepted)
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
@@ -177,7 +178,7 @@ class StatusVoice:
     def corrected(self, correction: Correction) -> bytes:
         """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
         settled, mark = correction.settled, correction.mark
-        accepted = settled.verdict is Verdict.ACCEPTED
+        accepted = settled.outcome is ReceiptOutcome.ACCEPTED
         self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, accepted=accepted, again=mark)
         self._teller.fallen(settled.order, correction.fallen, mark)
         answers = [(each.area, self._outcome(each)) for each in correction.outcomes]
@@ -186,7 +187,7 @@ class StatusVoice:
         return self._teller.status(answer, event_id(OrderId(settled.order.order_id), f"answer{mark}"), CORRECTED)
 
     def _answer(self, settled: Settled) -> Answer:
-        return answer_for(settled.verdict is Verdict.ACCEPTED, settled.receipt, self._details)
+        return answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, self._details)
 
     def _outcome(self, outcome: Outcome) -> Answer:
         if outcome.receipt is None:

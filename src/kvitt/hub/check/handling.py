@@ -14,8 +14,7 @@ from kvitt.hub.rapid.standing import identity_of
 from kvitt.rules.answers import Status
 from kvitt.rules.claims import Claims
 from kvitt.rules.needs import Need
-from kvitt.rules.receipts import BASE
-from kvitt.rules.refusals import unchangeable
+from kvitt.rules.refusals import BASE, unchangeable
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import PaymentId, Refusal
 from kvitt.store.rows import AuditRow

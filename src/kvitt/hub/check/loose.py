@@ -18,16 +18,15 @@ from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold,
 from kvitt.hub.check.told import match_told
 from kvitt.hub.dialects import desk_for
 from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Verdict
 from kvitt.kernel.clock import oslo
+from kvitt.rules.rail_port import ReceiptOutcome, default_rail
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import AuditRow, MessageRow
-from kvitt.wire import receipt_xml
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.receipt_text import normalised
 
 _SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
-_WITHOUT_ORDER = frozenset({Verdict.UNMATCHED, Verdict.UNREADABLE})
+_WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE})
 
 
 def check_messages(reader: Reader, found: Findings) -> None:
@@ -88,12 +87,12 @@ def _check_receipt(stored: StoredReceipt, found: Findings) -> None:
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = receipt_xml.decode(stored.body)
+        receipt = default_rail().read(stored.body)[0]
     except UnreadableReceipt as error:
-        if (stored.outcome, stored.note) != (Verdict.UNREADABLE, str(error)):
+        if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
-    if stored.outcome == Verdict.UNMATCHED and (receipt.grade_text, receipt.text) != (stored.grade, stored.note):
+    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.grade, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 

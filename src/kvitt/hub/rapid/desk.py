@@ -5,7 +5,6 @@ from typing import Final
 
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
-from kvitt.hub.desk import lines_digest
 from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
@@ -24,6 +23,7 @@ from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow
 from kvitt.wire.rapid import forwarded_xml, solutions
 from kvitt.wire.rapid.need import InvalidNeed
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
+from kvitt.wire.receipt_xml import correlation_key
 
 _NOT_MADE: Final = "Kunne ikke opprette nytt Oppdrag"
 TECHNICAL: Final = f"{_NOT_MADE} pga. teknisk feil: "
@@ -100,8 +100,8 @@ class NeedDesk:
                 need.person,
                 message.message_no,
                 xml,
-                forwarded_xml.stamp(at),
-                lines_digest(forwarded_xml.line_keys(need)),
+                forwarded_xml.correlation_time(at),
+                correlation_key(forwarded_xml.line_keys(need)),
                 need.change is Change.NEW,
                 self._now,
                 joined(paid_twice_reasons(repeated_days(need, case.forwarded))),

@@ -6,9 +6,9 @@ The root has no namespace, because the rail fails on one; the order of elements 
 from datetime import date, datetime
 from typing import Final
 
-from kvitt.rules.answers import LineKey
 from kvitt.rules.needs import Need, NeedLine
 from kvitt.wire.rapid.packet import mapper_text
+from kvitt.wire.receipt_xml import LineKey
 
 EMPLOYER_AREA: Final = "SPREF"
 PERSON_AREA: Final = "SP"
@@ -30,14 +30,17 @@ def encode(need: Need, key: int, at: datetime) -> bytes:
         + _leaf("kodeAksjon", "1")
         + _leaf("utbetFrekvens", "MND")
         + _leaf("datoOppdragGjelderFom", BEGINNING)
-        + _tree("avstemming-115", _leaf("nokkelAvstemming", key) + _leaf("tidspktMelding", stamp(at)) + _leaf("kodeKomponent", COMPONENT))
+        + _tree(
+            "avstemming-115",
+            _leaf("nokkelAvstemming", key) + _leaf("tidspktMelding", correlation_time(at)) + _leaf("kodeKomponent", COMPONENT),
+        )
         + _tree("oppdrags-enhet-120", _leaf("enhet", OFFICE) + _leaf("typeEnhet", "BOS") + _leaf("datoEnhetFom", BEGINNING))
         + "".join([_line(line, need) for line in need.lines])
     )
     return f'<?xml version="1.0" encoding="utf-8"?>\n{_tree("Oppdrag", _tree("oppdrag-110", order))}'.encode()
 
 
-def stamp(at: datetime) -> str:
+def correlation_time(at: datetime) -> str:
     """`tidspktMelding`: when the order was made, as it stands in the XML and comes back in the receipt."""
     return mapper_text(at)
 

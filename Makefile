@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo demo-kafka test check format bench soak brokers lock clean
+.PHONY: help setup demo demo-kafka test check format bench trips soak brokers lock clean
 
 help: ## print these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
@@ -41,6 +41,9 @@ format: $(READY) ## put all files in the one format and mend what lint can mend
 
 bench: $(READY) ## run the benchmarks and print their ratios
 	$(BIN)/python -m bench
+
+trips: $(READY) ## count the rooms and files that a message, a receipt, a payout and a hold pass through
+	$(BIN)/python -m bench.trips
 
 soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded, over brokers and in the ledger, and count what was lost
 	KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py

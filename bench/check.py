@@ -9,6 +9,7 @@ from bench.place import Place
 from bench.processes import hub_process, peak_mib
 from bench.report import Figure, rounded, tell
 from bench.size import Size
+from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import make_topics
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
@@ -16,7 +17,7 @@ from kvitt.kernel.database import connect
 
 def _check(conninfo: str, answer: Connection) -> None:
     started = time.perf_counter()
-    report = check(conninfo)
+    report = check(conninfo, PORTS)
     answer.send((time.perf_counter() - started, report.clean, peak_mib()))
 
 

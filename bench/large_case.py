@@ -12,10 +12,11 @@ from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import connect
-from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity, default_rail
+from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
 
 MOST_MS = 20
 _CASE = "large-case"
@@ -24,12 +25,17 @@ _GOOD = Observation(None, "", b"", "", Severity.OK, "00")
 _SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, xml"
 
 
+def receipts_of_ready(connection: psycopg.Connection[Any]) -> list[RawReceipt]:
+    """Sends every ready order, and gives the rail's receipts: it took them all."""
+    sent = connection.execute(_SEND, binary=True).fetchall()
+    return [RawReceipt(order_id, PORTS.rails.default.with_acknowledgement(bytes(xml), _GOOD)) for order_id, xml in sent]
+
+
 def accept_ready(connection: psycopg.Connection[Any]) -> float:
     """Lets the rail accept every ready order; gives the milliseconds that settling the receipts took."""
-    sent = connection.execute(_SEND, binary=True).fetchall()
-    receipts = [RawReceipt(order_id, default_rail().with_acknowledgement(bytes(xml), _GOOD)) for order_id, xml in sent]
+    receipts = receipts_of_ready(connection)
     started = time.perf_counter()
-    verdicts = Settle(connection, utc_now)(receipts)
+    verdicts = Settle(connection, utc_now, PORTS)(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)
     assert set(verdicts) == {ReceiptOutcome.ACCEPTED}, "the rail took every order"
     return milliseconds
@@ -40,7 +46,7 @@ class _Case:
 
     def __init__(self, connection: psycopg.Connection[Any], feed: Feed, topic: str) -> None:
         self._connection, self._feed, self._topic = connection, feed, topic
-        self._submit = Submit(connection, utc_now)
+        self._submit = Submit(connection, utc_now, PORTS)
 
     def take(self, body: bytes) -> tuple[float, float]:
         """Submits a message and settles its order; gives the milliseconds of either."""

@@ -11,6 +11,7 @@ from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from bench.submit import per_second, writers
 from kvitt.app import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.hub.submit import Submit
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
@@ -25,7 +26,7 @@ _STEPS = (_SQL.copy_messages, _SQL.copy_orders, _SQL.copy_lines, _SQL.copy_payme
 
 def fill(connection: psycopg.Connection[Any], feed: Feed, payments: int) -> None:
     """Stores so many accepted payments, ten to a case, with everything that a real message leaves behind, written set by set."""
-    Submit(connection, utc_now)([feed.incoming(DP_TOPIC, dp(_TEMPLATE, _PAYMENTS_OF_CASE))])
+    Submit(connection, utc_now, PORTS)([feed.incoming(DP_TOPIC, dp(_TEMPLATE, _PAYMENTS_OF_CASE))])
     accept_ready(connection)
     row = connection.execute("SELECT case_no FROM cases WHERE case_id = %s", (_TEMPLATE,)).fetchone()
     assert row is not None, "the template was just submitted"

@@ -20,6 +20,7 @@ from bench.place import Place
 from bench.processes import peak_mib
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
@@ -66,7 +67,7 @@ def rate(conninfo: str, size: Size, turn: int) -> float:
 
 def _check(conninfo: str, answer: Connection) -> None:
     started = time.perf_counter()
-    report = check(conninfo)
+    report = check(conninfo, PORTS)
     answer.send((time.perf_counter() - started, report.differences, peak_mib()))
 
 

@@ -9,6 +9,7 @@ from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.config import load_settings
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -24,7 +25,7 @@ Writers = GroupCommit[Incoming, Outcome]
 def writers(conninfo: str, *, lanes: int = _AS_SET.lanes, max_batch: int = _AS_SET.max_batch) -> Iterator[Writers]:
     """The writers of the intake as the settings have them, each with a connection of its own."""
     connections = [connect(conninfo, application="kvitt bench") for _ in range(lanes)]
-    group: Writers = GroupCommit(lambda lane: Submit(connections[lane], utc_now), lanes=lanes, max_batch=max_batch)
+    group: Writers = GroupCommit(lambda lane: Submit(connections[lane], utc_now, PORTS), lanes=lanes, max_batch=max_batch)
     try:
         yield group
     finally:

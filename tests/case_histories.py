@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from kvitt.app.ports import PORTS
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -88,10 +89,10 @@ class Hub:
     def __init__(self, conninfo: str) -> None:
         self.connection = connect(conninfo, application="kvitt tests")
         self.clock = Clock()
-        self._submit, self._settle = Submit(self.connection, self.clock), Settle(self.connection, self.clock)
+        self._submit, self._settle = Submit(self.connection, self.clock, PORTS), Settle(self.connection, self.clock, PORTS)
         taken = {"lease": "sender", "owner": "tests", "seconds": 3600}
         row: Any = self.connection.execute(load("leases").take_lease, taken).fetchone()
-        self._send = Send(self.connection, self.clock, Edge("sender", row[0]))
+        self._send = Send(self.connection, self.clock, PORTS, Edge("sender", row[0]))
         self._records = 0
 
     def close(self) -> None:

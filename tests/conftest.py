@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-import kvitt.app.rails  # noqa: F401 - makes the rails known
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import msgspec
 
 from hub_stage import Stage, told
+from kvitt.app.ports import PORTS
 from kvitt.hub.check.check import check
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.resolve import Resolve
@@ -24,7 +25,7 @@ class Contradicted(Stage):
 
     def __init__(self, conninfo: str) -> None:
         super().__init__(conninfo)
-        self.operate, self.resolve = Operate(self.connection, self.clock), Resolve(self.connection, self.clock)
+        self.operate, self.resolve = Operate(self.connection, self.clock, PORTS), Resolve(self.connection, self.clock, PORTS)
 
     def orders(self, case: str) -> list[str]:
         """The ids of a case's orders, oldest first."""
@@ -73,7 +74,7 @@ class Contradicted(Stage):
 
     def assert_clean(self) -> None:
         """`kvitt check` finds nothing."""
-        assert check(self.conninfo).differences == ()
+        assert check(self.conninfo, PORTS).differences == ()
 
 
 def as_rejected(receipt: RawReceipt) -> RawReceipt:

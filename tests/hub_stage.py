@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 
 from hub_messages import Json, text
+from kvitt.app.ports import PORTS
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
@@ -52,8 +53,8 @@ class Stage:
     def __init__(self, conninfo: str) -> None:
         self.conninfo, self.clock = conninfo, Ticking()
         self.connection: psycopg.Connection[Row] = connect(conninfo, application="kvitt stage")
-        self.submit = Submit(self.connection, self.clock)
-        self.settle = Settle(self.connection, self.clock)
+        self.submit = Submit(self.connection, self.clock, PORTS)
+        self.settle = Settle(self.connection, self.clock, PORTS)
         self.keeper = LeaseKeeper(conninfo, seconds=600.0)
         held = self.keeper.take(self.connection, "sender")
         assert held
@@ -72,7 +73,7 @@ class Stage:
 
     def new_sender(self) -> Send:
         """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
-        self.sender = Send(self.connection, self.clock, self.edge, next(self._terms))
+        self.sender = Send(self.connection, self.clock, PORTS, self.edge, next(self._terms))
         return self.sender
 
     def incoming(self, scheme: Scheme, key: str, body: Json | bytes) -> Incoming:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from kvitt.app import utc_now
 from kvitt.app.hub import LaneWriter
-from kvitt.config import KafkaSettings, Settings
+from kvitt.app.ports import PORTS
+from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.errors import LeaseLost
@@ -45,7 +46,7 @@ class Roles:
         self.stop = threading.Event()
         self.keeper = LeaseKeeper(conninfo, seconds=lease_seconds)
         self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: LaneWriter(conninfo, Settings(), lambda: None), lanes=2, max_batch=32
+            lambda _: LaneWriter(conninfo, PORTS, lambda: None), lanes=2, max_batch=32
         )
         makers = {
             "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,

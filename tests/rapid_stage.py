@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from hub_stage import Stage
+from kvitt.app.ports import ports_of
+from kvitt.config import OpsSettings, RapidSettings
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -20,8 +22,9 @@ class Rapid(Stage):
 
     def __init__(self, conninfo: str, *, answer_invalid_needs: bool = True) -> None:
         super().__init__(conninfo)
-        self.submit = Submit(self.connection, self.clock, answer_invalid_needs=answer_invalid_needs)
-        self.settle = Settle(self.connection, self.clock, rapid=True)
+        ports = ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), OpsSettings(), hears_strays=True)
+        self.submit = Submit(self.connection, self.clock, ports)
+        self.settle = Settle(self.connection, self.clock, ports)
         self._offset = 0
         self._read = 0
 

@@ -136,6 +136,18 @@ class UnknownRail(KvittError):
         super().__init__(f"no rail is called {name} here")
 
 
+class UnknownSource(KvittError):
+    """No contract of this hub is heard on a topic that something came in on."""
+
+    code = "unknown_source"
+    status = 500
+    who = "operator"
+    doc = "errors#unknown-source"
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"no contract of this hub is heard on {source}")
+
+
 class LeaseLost(KvittError):
     """Someone else owns what this process was working on; what it had not committed is theirs to do."""
 

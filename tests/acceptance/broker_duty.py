@@ -6,6 +6,7 @@ import psycopg
 
 from acceptance.broker_site import Site
 from kvitt.app import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.operate import Operate, Operator
 from kvitt.kernel.database import connect
@@ -63,7 +64,7 @@ class Duty:
     def _resend(self, order_id: str) -> None:
         try:
             with connect(self._site.server.conninfo) as connection:
-                Operate(connection, utc_now).resend(order_id, OPERATOR)
+                Operate(connection, utc_now, PORTS).resend(order_id, OPERATOR)
             self.resent += 1
         except (NotInThatState, psycopg.OperationalError):
             # Its receipt came meanwhile, or the database is gone for a moment: the next look tells.

@@ -8,6 +8,7 @@ from confluent_kafka import Message
 
 from hub_stage import Stage, Ticking
 from kafka_stage import header, read
+from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.hub.operate import Operate
@@ -108,7 +109,7 @@ class BrokerPlay(Play):
             # Under the id that it had, so the broker drops it.
             (order,) = send.put_again([doubtful])
         else:
-            Operate(self.stage.connection, self.stage.clock).resend(doubtful, GUARD)
+            Operate(self.stage.connection, self.stage.clock, PORTS).resend(doubtful, GUARD)
             (order,) = send.claim(1)
         assert order.order_id == doubtful
         self._put(order)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import psycopg
 
 from acceptance.kill_harness_load import Amounts, Fed
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
 from kvitt.rail.emulator import duplicates, received, spans
@@ -28,7 +29,7 @@ def prove(conninfo: str, fed: Sequence[Fed], told: Told) -> None:
         _nothing_is_left_open(connection)
         _the_rail_got_everything_once(connection)
         _the_rail_pays_what_was_accepted_last(connection, fed, told)
-    assert [repr(difference) for difference in check(conninfo).differences] == []
+    assert [repr(difference) for difference in check(conninfo, PORTS).differences] == []
 
 
 def told_in_log(conninfo: str) -> Told:

@@ -18,6 +18,7 @@ from random import Random
 import pytest
 
 import ledger_circle_server
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
@@ -199,4 +200,4 @@ def prove(conninfo: str) -> None:
         totals = "SELECT own, least, most, entries, count(*) FROM ledger.accounts GROUP BY 1, 2, 3, 4"
         assert connection.execute(totals).fetchall() == [(0, 0, 0, 4, ACCOUNTS)]
         assert connection.execute("SELECT state, count(*) FROM ledger.plans GROUP BY 1").fetchall() == [("committed", ACCOUNTS)]
-    assert check(conninfo).differences == ()
+    assert check(conninfo, PORTS).differences == ()

@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from acceptance.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
 from conftest import new_database
 from kafka_stage import joined
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
 from property.test_whole_system import AREAS, History, histories, judge, traces
@@ -65,6 +66,6 @@ def by_key(records: Sequence[Told]) -> dict[tuple[str, bytes], list[Told]]:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_books_prove_all_of_it(stages: list[BrokerStage], which: int) -> None:
-    report = check(stages[which].conninfo)
+    report = check(stages[which].conninfo, PORTS)
     assert report.counts.orders > 0
     assert [repr(each) for each in report.differences] == []

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.actor import Actor, decode
@@ -64,7 +65,7 @@ def test_the_token_that_asked_over_rest_stands_with_each_change_of_a_payout_and_
     shop_, bank_ = Actor("rest", "shop/shop", "127.0.0.1"), Actor("rest", "bank/bank", "127.0.0.1", "r-7")
     assert of_payout(site.conninfo, payout_id) == [shop_, bank_, shop_]
     assert of_plan(site.conninfo, f"payout_{payout_id}") == [shop_, bank_]
-    assert check(site.conninfo).differences == ()
+    assert check(site.conninfo, PORTS).differences == ()
 
 
 def test_the_token_that_asked_over_rest_stands_with_accounts_and_plans(site: Site) -> None:
@@ -109,4 +110,4 @@ def test_a_changed_actor_is_found(site: Site) -> None:
     with connect(site.conninfo) as connection:
         connection.execute("ALTER TABLE payouts.events DISABLE TRIGGER append_only")
         connection.execute("UPDATE payouts.events SET actor = replace(actor, 'tests', 'other')")
-    assert [(each.kind, each.subject) for each in check(site.conninfo).differences] == [(Kind.PAYOUT, payout_id)]
+    assert [(each.kind, each.subject) for each in check(site.conninfo, PORTS).differences] == [(Kind.PAYOUT, payout_id)]

@@ -12,6 +12,7 @@ import pytest
 
 from console_script import KVITT
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
@@ -183,4 +184,4 @@ def test_the_command_line_refuses_an_amount_in_a_sentence(conninfo: str, amount:
 
 
 def test_nothing_of_it_was_done(conninfo: str) -> None:
-    assert check(conninfo).differences == ()
+    assert check(conninfo, PORTS).differences == ()

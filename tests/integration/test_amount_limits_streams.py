@@ -8,6 +8,7 @@ import pytest
 
 from hub_messages import aap, dp, historisk, tp, ts, ts_payment, valp
 from hub_stage import Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.taken import Incoming
 from kvitt.rules.values import Scheme
@@ -40,7 +41,7 @@ def test_an_amount_beyond_the_limit_is_refused_as_the_senders(stage: Stage, sche
         error = stage.final(key).error
         assert error is not None
         assert error.status == 400, error.text
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 @pytest.mark.parametrize("scheme", FORMS)
@@ -49,7 +50,7 @@ def test_the_greatest_amount_is_paid_as_it_is(stage: Stage, scheme: Scheme) -> N
     stage.finish()
     assert stage.final("m").error is None
     assert stage.one("SELECT max(amount) FROM order_lines") == KRONER
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 @pytest.mark.parametrize("amount", [2**63 - 1, 2**63, 2**64, 10**30, -1, -(2**63) - 1])
@@ -59,4 +60,4 @@ def test_a_need_with_such_an_amount_is_no_failure_of_ours(stage: Stage, amount: 
     told = [json.loads(value) for value in stage.bytes("SELECT value FROM outbox WHERE topic = %s", topics.RAPID)]
     assert told
     assert all("Feil ved prosessering" not in json.dumps(each, ensure_ascii=False) for each in told)
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()

@@ -10,6 +10,7 @@ import pytest
 from hub_messages import ts, ts_payment
 from hub_stage import Stage, staged
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFound
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.operate import Operate, Operator
@@ -39,8 +40,8 @@ def released(stage: Stage) -> str:
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(uid(2)))))
     (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
-    Operate(stage.connection, stage.clock).release(str(row[0]), KARI)
-    Operate(stage.connection, stage.clock).stop(["TILLST"], PER)
+    Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
+    Operate(stage.connection, stage.clock, PORTS).stop(["TILLST"], PER)
     stage.hand_in(TS, ("k3", ts("T", ts_payment(uid(3)))))
     return str(row[0])
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from hub_messages import ts, ts_payment
 from hub_stage import Stage, staged
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
@@ -48,7 +49,7 @@ def released(stage: Stage) -> str:
         if number == 1:
             stage.finish()
     (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
-    Operate(stage.connection, stage.clock).release(str(row[0]), KARI)
+    Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     return str(row[0])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.history import history
 from kvitt.hub.operate import Operate, Operator
@@ -31,14 +32,14 @@ def found(report: Report) -> list[str]:
 
 
 def assert_clean(database: str) -> Report:
-    report = check(database)
+    report = check(database, PORTS)
     assert found(report) == []
     assert report.clean
     return report
 
 
 def order_ids(database: str, case_id: str) -> list[str]:
-    return [order.order_id for order in history(database, Scheme.AAP, case_id).orders]
+    return [order.order_id for order in history(database, PORTS, Scheme.AAP, case_id).orders]
 
 
 def test_an_empty_store_is_clean(database: str) -> None:
@@ -179,7 +180,7 @@ def test_receipts_of_nothing_are_clean(hub: Hub, database: str) -> None:
 
 
 def test_what_operators_do_with_orders_is_clean(hub: Hub, database: str) -> None:
-    operate, operator = Operate(hub.connection, hub.clock), Operator("Kari", "sent twice", "Ola")
+    operate, operator = Operate(hub.connection, hub.clock, PORTS), Operator("Kari", "sent twice", "Ola")
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
     operate.withdraw(order_ids(database, "A1")[-1], operator)
     assert_clean(database)
@@ -199,7 +200,7 @@ def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: Hub, datab
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
-    Operate(hub.connection, hub.clock).resend(order_ids(database, "A1")[0], Operator("Kari", "never arrived", "Ola"))
+    Operate(hub.connection, hub.clock, PORTS).resend(order_ids(database, "A1")[0], Operator("Kari", "never arrived", "Ola"))
     assert_clean(database)
     assert hub.send() == [xml]
     assert_clean(database)
@@ -212,8 +213,8 @@ def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hu
     (order,) = hub._send.claim(1)
     hub._send.sent([(order.order_id, order.message_no)])
     hub.answer(answered(order.xml))
-    (rest,) = {each.order_id for each in history(database, Scheme.TILLEGGSSTONADER, "T1").orders} - {order.order_id}
-    Operate(hub.connection, hub.clock).withdraw(rest, Operator("Kari", "sent twice", "Ola"))
+    (rest,) = {each.order_id for each in history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1").orders} - {order.order_id}
+    Operate(hub.connection, hub.clock, PORTS).withdraw(rest, Operator("Kari", "sent twice", "Ola"))
     assert_clean(database)
 
 
@@ -222,20 +223,20 @@ def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> 
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, also=[OTHER_PAYMENT]))
     hub.connection.execute("UPDATE orders SET held_for = '{}'")
-    assert check(database).by_kind == {Kind.ORDER: 1}
+    assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
 
 
 def test_it_finds_an_operator_s_note_that_was_changed(hub: Hub, database: str) -> None:
-    Operate(hub.connection, hub.clock).stop(["*"], Operator("Kari", "sent twice", "Ola"))
+    Operate(hub.connection, hub.clock, PORTS).stop(["*"], Operator("Kari", "sent twice", "Ola"))
     assert_clean(database)
     hub.connection.execute("UPDATE audit SET note = replace(note, 'Kari', 'Nina') WHERE chain = 0")
-    assert check(database).by_kind == {Kind.CHAIN: 1, Kind.ENTRY: 1}
+    assert check(database, PORTS).by_kind == {Kind.CHAIN: 1, Kind.ENTRY: 1}
 
 
 def test_progress_is_told(hub: Hub, database: str) -> None:
     hub.take(Scheme.DAGPENGER, *(dp(f"D{number}", [500]) for number in range(3)))
     told: list[tuple[int, int]] = []
-    check(database, progress=lambda done, total: told.append((done, total)))
+    check(database, PORTS, progress=lambda done, total: told.append((done, total)))
     assert told == [(3, 3)]
 
 
@@ -337,7 +338,7 @@ def test_it_finds_a_change_of(hub: Hub, database: str, what: str) -> None:
     assert_clean(database)
     kind, statement = TAMPERED[what]
     hub.connection.execute(statement)
-    report = check(database)
+    report = check(database, PORTS)
     assert kind in report.by_kind, found(report)
     assert sum(report.by_kind.values()) == len(report.differences)
 
@@ -360,7 +361,7 @@ def test_it_finds_a_change_outside_of_cases_of(hub: Hub, database: str, what: st
     assert_clean(database)
     kind, statement = LOOSE[what]
     hub.connection.execute(statement)
-    assert kind in check(database).by_kind
+    assert kind in check(database, PORTS).by_kind
 
 
 def test_all_differences_are_counted_and_none_holds_personal_data(hub: Hub, database: str) -> None:
@@ -370,7 +371,7 @@ def test_all_differences_are_counted_and_none_holds_personal_data(hub: Hub, data
         " FROM generate_series(1, 1200) AS n"
     )
     hub.connection.execute("UPDATE messages SET body = 'x'")
-    report = check(database)
+    report = check(database, PORTS)
     assert report.by_kind[Kind.RECEIPT] == 2400
     assert len(report.differences) == 1000
     assert not any("01020312345" in line or str(AAP_PAYMENT) in line for line in found(report))

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from emulator_orders import Line
 from hub_messages import Json, aap, payment_uid, ts, ts_payment
 from hub_stage import Stage, staged, told
+from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
@@ -38,7 +39,7 @@ def found(report: Report) -> list[str]:
 
 def assert_proved(stage: Stage) -> Report:
     """The check finds nothing, and the rail pays what the store has."""
-    report = check(stage.conninfo)
+    report = check(stage.conninfo, PORTS)
     assert found(report) == []
     compared = compare(stage.connection)
     assert compared.differences == ()
@@ -87,7 +88,7 @@ def test_the_payment_of_the_contract_goes_on_and_every_step_is_clean(stage: Stag
     assert_proved(stage)
     for number, message in enumerate(messages):
         stage.hand_in(Scheme.DAGPENGER, (f"k{number}", message))
-        assert found(check(stage.conninfo)) == []
+        assert found(check(stage.conninfo, PORTS)) == []
         stage.finish()
         assert stage.final(f"k{number}").status.value == "OK", stage.answers(f"k{number}")
         counts = assert_proved(stage).counts
@@ -111,11 +112,11 @@ def test_messages_that_wait_and_orders_that_are_rejected_on_an_imported_case_are
     uid = payment_uid("C1")
     run(stage, payment(utbetaling("C1", uid, period(1, 12))), case_list("C1", uid))
     stage.hand_in(Scheme.AAP, ("more", aap("C1", 700)), ("same", aap("C1", 500)), ("look", aap("C1", 600, dryrun=True)))
-    assert found(check(stage.conninfo)) == []
+    assert found(check(stage.conninfo, PORTS)) == []
     # The rail has never heard of this case, so it takes nothing of it.
     stage.finish()
     assert (stage.final("more").status.value, stage.final("same").status.value) == ("FEILET", "OK")
-    assert found(check(stage.conninfo)) == []
+    assert found(check(stage.conninfo, PORTS)) == []
 
 
 def test_a_case_without_payments_and_one_that_had_ceased_are_clean(stage: Stage) -> None:
@@ -147,9 +148,9 @@ def test_a_payment_equal_to_an_imported_one_of_its_case_is_held_back_until_an_op
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("same", ts("T1", *same)), ("twice", ts("T1", *same, doubled)))
     assert stage.said("same") == ["OK"]
     assert stage.finish() == []
-    assert found(check(stage.conninfo)) == []
+    assert found(check(stage.conninfo, PORTS)) == []
     order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
-    Operate(stage.connection, stage.clock).release(str(order_id), Operator("Kari", "two children", "Ola"))
+    Operate(stage.connection, stage.clock, PORTS).release(str(order_id), Operator("Kari", "two children", "Ola"))
     stage.finish()
     assert stage.final("twice").status.value == "OK"
     assert_proved(stage)
@@ -204,12 +205,12 @@ def test_it_finds_a_change_of(stage: Stage, what: str) -> None:
     assert numbers == {"C1": 1, "C2": 2}
     stage.hand_in(Scheme.AAP, ("more", aap("C1", utbetalinger=[_entry(ONE, 1, 12, 500), _entry(TWO, 15, 19, 700)])))
     stage.settle([told(receipt, "00") for receipt in stage.exchange()])
-    assert found(check(stage.conninfo)) == []
+    assert found(check(stage.conninfo, PORTS)) == []
     kind, statement = TAMPERED[what]
     stage.connection.execute("DROP INDEX payments_current_once")
     names = {"one": f"version = 0 AND payment_id = '{ONE}'", "two": f"version = 0 AND payment_id = '{TWO}'"}
     assert stage.connection.execute(statement.format(**names).encode()).rowcount > 0
-    report = check(stage.conninfo)
+    report = check(stage.conninfo, PORTS)
     assert kind in report.by_kind, found(report)
 
 
@@ -220,10 +221,10 @@ def _entry(uid: str, first: int, last: int, amount: int) -> Json:
 def test_an_imported_case_that_is_gone_with_all_its_rows_is_missed(stage: Stage) -> None:
     uids = [payment_uid("C1"), payment_uid("C2")]
     run(stage, *[payment(utbetaling(f"C{number}", uid, period(1, 12))) for number, uid in enumerate(uids, 1)])
-    assert found(check(stage.conninfo)) == []
+    assert found(check(stage.conninfo, PORTS)) == []
     for table, column in (("payments", "case_no"), ("audit", "chain"), ("cases", "case_no")):
         stage.connection.execute(f"DELETE FROM {table} WHERE {column} = 2".encode())
-    assert check(stage.conninfo).by_kind == {Kind.CASE: 1}
+    assert check(stage.conninfo, PORTS).by_kind == {Kind.CASE: 1}
 
 
 def test_a_version_0_that_no_import_explains_is_found(stage: Stage) -> None:
@@ -235,13 +236,13 @@ def test_a_version_0_that_no_import_explains_is_found(stage: Stage) -> None:
         superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, listed, last_line, document, state, true
         FROM payments"""
     )
-    assert check(stage.conninfo).by_kind == {Kind.ORPHAN: 1, Kind.PAYMENT: 1, Kind.CASE: 1}
+    assert check(stage.conninfo, PORTS).by_kind == {Kind.ORPHAN: 1, Kind.PAYMENT: 1, Kind.CASE: 1}
 
 
 def test_a_case_is_taken_over_at_its_beginning_or_not_at_all(stage: Stage) -> None:
     stage.hand_in(Scheme.AAP, ("one", aap("C1", 500)))
     stage.connection.execute("UPDATE audit SET what = 'imported' WHERE chain = 1 AND seq = 1")
-    report = check(stage.conninfo)
+    report = check(stage.conninfo, PORTS)
     assert {Kind.CHAIN, Kind.ENTRY, Kind.ORDER, Kind.MESSAGE} <= report.by_kind.keys()
 
 
@@ -250,7 +251,7 @@ def test_more_cases_than_are_in_memory_at_once_are_clean(stage: Stage) -> None:
     records = [payment(utbetaling(name, payment_uid(name), period(1, 12))) for name in names]
     assert run(stage, *records).written
     stage.hand_in(Scheme.AAP, *[(f"k{name}", aap(name, 500)) for name in names[::50]])
-    report = check(stage.conninfo)
+    report = check(stage.conninfo, PORTS)
     assert found(report) == []
     assert (report.counts.cases, report.counts.payments, report.counts.messages) == (501, 501, 11)
 
@@ -273,21 +274,21 @@ def test_a_dry_run_says_all_that_the_import_does_and_who_is_left_out_and_why(sta
     unreadable = f"helved.utbetalinger.v1 {payment_uid('C4')}"
     assert why == {(Oddity.OVERLAP, "AAP C2"), (Oddity.UNREADABLE, unreadable), (Oddity.DOUBTFUL, "AAP C4")}
     assert sum(looked.counts.values()) == looked.faults == 3
-    assert check(stage.conninfo).counts.cases == 0
+    assert check(stage.conninfo, PORTS).counts.cases == 0
     assert run(stage, *records, leave_out=True) == replace(looked, written=True)
-    assert check(stage.conninfo).counts.payments == 2
-    assert found(check(stage.conninfo)) == []
+    assert check(stage.conninfo, PORTS).counts.payments == 2
+    assert found(check(stage.conninfo, PORTS)) == []
 
 
 def test_a_second_import_is_refused_and_changes_nothing(stage: Stage) -> None:
     uid = payment_uid("C1")
     records = payment(utbetaling("C1", uid, period(1, 12))), case_list("C1", uid)
     run(stage, *records)
-    before = check(stage.conninfo)
+    before = check(stage.conninfo, PORTS)
     for dry_run in (True, False):
         with pytest.raises(NotInThatState, match="only an empty kvitt can be filled; this one has 1 cases"):
             run(stage, *records, dry_run=dry_run)
-    assert check(stage.conninfo) == before
+    assert check(stage.conninfo, PORTS) == before
     assert before.clean
 
 

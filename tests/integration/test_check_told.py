@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from kvitt.wire.receipt_xml import LEAVES
 from lxml import etree
 
 from case_histories import Hub, aap, answered, ts
+from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import Kind, check
@@ -18,6 +18,7 @@ from kvitt.hub.taken import Edge
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
+from kvitt.wire.receipt_xml import LEAVES
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 
@@ -30,7 +31,7 @@ def hub(database: str) -> Iterator[Hub]:
 
 
 def assert_clean(database: str) -> None:
-    assert [repr(each) for each in check(database).differences] == []
+    assert [repr(each) for each in check(database, PORTS).differences] == []
 
 
 def relay(hub: Hub) -> int:
@@ -64,7 +65,7 @@ def test_it_finds_a_log_with_another(hub: Hub, database: str, what: str) -> None
     assert relay(hub) > 2
     assert_clean(database)
     assert hub.connection.execute(LOG_TAMPERED[what]).rowcount == 1
-    report = check(database)
+    report = check(database, PORTS)
     assert report.by_kind == {Kind.LOG: 1}, report.differences
 
 
@@ -149,4 +150,4 @@ def test_what_was_told_in_an_earlier_form_is_clean_and_goes_on_so(hub: Hub, data
     hub.accept()
     assert_clean(database)
     hub.connection.execute("UPDATE outbox SET key = 'x' WHERE outbox_no = (SELECT max(outbox_no) FROM outbox)")
-    assert not check(database).clean
+    assert not check(database, PORTS).clean

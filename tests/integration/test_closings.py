@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from integration.test_operate import KARI, KARI_AND_OLA, Bench, clock
+from kvitt.app.ports import PORTS
 from kvitt.errors import DeadLetterNotFound, NotInThatState, ReceiptNotFound
 from kvitt.hub.check import check
 from kvitt.hub.dead import DeadLetters
@@ -43,7 +44,7 @@ def test_a_receipt_that_settled_nothing_is_closed_once(bench: Bench, database: s
     with pytest.raises(NotInThatState, match=f"was closed by {KARI.name}: {KARI.reason}"):
         bench.operate.close_receipt(odd.receipt_no, KARI)
     assert bench.acts() == ["close receipt"]
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 def test_a_receipt_that_settled_an_order_or_is_not_there_is_not_closed(bench: Bench) -> None:
@@ -82,7 +83,7 @@ def test_a_dead_letter_is_closed_once_and_then_not_replayed(bench: Bench, databa
     assert bench.acts() == ["close dead letter"]
     [noted] = bench.connection.execute("SELECT note FROM audit WHERE chain = 0").fetchall()
     assert json.loads(str(noted[0]))["subject"] == f"dead letter {letter.number}"
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_closing_that_is_not_as_noted_is_a_difference(bench: Bench, database: 
     bench.settle([RawReceipt("r", b"garbage")])
     DeadLetters(bench.connection, clock).close(1, KARI)
     bench.operate.close_receipt(1, KARI)
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
     bench.connection.execute(change.encode())
-    [difference] = check(database).differences
+    [difference] = check(database, PORTS).differences
     assert "is not closed as the operators' chain says" in difference.text

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from commit_proxy import Cut, Proxy, proxied
 from hub_messages import dp
 from hub_stage import REPLIES, staged
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
@@ -381,15 +382,15 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
                 step(connection)
             assert proxy.cuts == cuts + 1
 
-        unseen(lambda connection: Submit(connection, stage.clock)([record]))
+        unseen(lambda connection: Submit(connection, stage.clock, PORTS)([record]))
         assert stage.submit([record]) == [Outcome.REPEATED]
         orders = stage.sender.claim(10)
         stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority) for order in orders])
         sent = [(order.order_id, order.message_no) for order in orders]
-        unseen(lambda connection: Send(connection, stage.clock, stage.edge).sent(sent))
+        unseen(lambda connection: Send(connection, stage.clock, PORTS, stage.edge).sent(sent))
         assert stage.new_sender().put_in_doubt() == []
         receipts = stage.rail()
-        unseen(lambda connection: Settle(connection, stage.clock)(receipts))
+        unseen(lambda connection: Settle(connection, stage.clock, PORTS)(receipts))
         assert stage.settle(receipts) == [ReceiptOutcome.REPEAT]
         assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
         held = stage.keeper.take(stage.connection, "relay")

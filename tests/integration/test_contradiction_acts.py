@@ -11,6 +11,7 @@ import pytest
 from console_script import KVITT, PATIENCE_SECONDS
 from contradiction_stage import BOTH, Contradicted, contradicted
 from hub_messages import dp
+from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
@@ -171,11 +172,11 @@ def test_a_need_is_answered_anew_when_the_rails_word_about_its_order_is_adopted(
     rapid.ask(need())
     (receipt,) = rapid.exchange()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
-    Operate(rapid.connection, rapid.clock).decide(order_id, accepted=False, operator=BOTH)
+    Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=False, operator=BOTH)
     rapid.told()
     assert rapid.settle([receipt]) == [ReceiptOutcome.CONTRADICTS]
     assert rapid.heard() == ["raw receipt"]
-    effect = Resolve(rapid.connection, rapid.clock).adopt(order_id, BOTH)
+    effect = Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
     told = [message for _, message in rapid.told()]
     assert [in_short(message) for message in told] == ["rail AKSEPTERT", "AKSEPTERT"]
     assert "corrected" in told[-1]["@løsning"]["Utbetaling"]["beskrivelse"]
@@ -183,21 +184,21 @@ def test_a_need_is_answered_anew_when_the_rails_word_about_its_order_is_adopted(
     # A repeat hears the corrected answer.
     rapid.ask(need())
     assert rapid.heard() == ["AKSEPTERT"]
-    assert check(rapid.conninfo).differences == ()
+    assert check(rapid.conninfo, PORTS).differences == ()
 
 
 def test_needs_of_a_contradicted_case_wait_and_go_on_from_what_was_adopted(rapid: Rapid) -> None:
     rapid.ask(need(fagsystemId="SAK1", utbetalingId="6f6bd6a7-0ab4-4d1e-9d69-000000000001"))
     (receipt,) = rapid.exchange()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
-    Operate(rapid.connection, rapid.clock).decide(order_id, accepted=False, operator=BOTH)
+    Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=False, operator=BOTH)
     rapid.settle([receipt])
     rapid.ask(following_need(1))
     assert rapid.put() == 0
-    effect = Resolve(rapid.connection, rapid.clock).adopt(order_id, BOTH)
+    effect = Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
     assert len(effect.derived) == 1
     assert rapid.finish() == [ReceiptOutcome.ACCEPTED]
-    assert check(rapid.conninfo).differences == ()
+    assert check(rapid.conninfo, PORTS).differences == ()
 
 
 def test_an_accepted_need_that_the_rail_rejects_after_all_is_refused_anew(rapid: Rapid) -> None:
@@ -209,12 +210,12 @@ def test_an_accepted_need_that_the_rail_rejects_after_all_is_refused_anew(rapid:
     from hub_stage import told as with_words
 
     assert rapid.settle([with_words(receipt, "08", "Ugyldig")]) == [ReceiptOutcome.CONTRADICTS]
-    Resolve(rapid.connection, rapid.clock).adopt(order_id, BOTH)
+    Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
     assert rapid.heard() == ["raw receipt", "rail AVVIST", "AVVIST"]
     # Said no for good: the need may come again, and is handled as new.
     rapid.ask(need())
     assert rapid.heard() == ["MOTTATT", "ordered"]
-    assert check(rapid.conninfo).differences == ()
+    assert check(rapid.conninfo, PORTS).differences == ()
 
 
 def test_nothing_is_resolved_twice(stage: Contradicted) -> None:

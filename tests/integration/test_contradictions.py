@@ -7,6 +7,7 @@ import pytest
 from contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
 from hub_messages import aap, dp, payment_uid, ts, ts_payment
 from hub_stage import told
+from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
 from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
@@ -351,7 +352,7 @@ def test_a_preview_says_that_the_case_is_contradicted(stage: Contradicted) -> No
 
     stage.hand_in(DP, ("k1", dp("A", 500)))
     rejected_by_hand(stage)
-    shown = preview(stage.connection, DP, b"k", json.dumps(dp("A", 600)).encode(), stage.clock())
+    shown = preview(stage.connection, PORTS, DP, b"k", json.dumps(dp("A", 600)).encode(), now=stage.clock())
     assert (shown.contradicted, shown.waits) == (True, True)
 
 
@@ -364,7 +365,7 @@ def test_each_act_stands_in_both_audit_chains(stage: Contradicted) -> None:
     stage.connection.execute("UPDATE contradictions SET reason = 'another'")
     from kvitt.hub.check.check import check
 
-    assert [str(kind) for kind in check(stage.conninfo).by_kind] == ["contradiction"]
+    assert [str(kind) for kind in check(stage.conninfo, PORTS).by_kind] == ["contradiction"]
 
 
 @pytest.mark.parametrize(
@@ -382,4 +383,4 @@ def test_check_finds_what_nobody_adopted(stage: Contradicted, tamper: str, kinds
     stage.hand_in(DP, ("k1", dp("A", 500)))
     rejected_by_hand(stage)
     stage.connection.execute(tamper.encode())
-    assert {str(kind) for kind in check(stage.conninfo).by_kind} == kinds
+    assert {str(kind) for kind in check(stage.conninfo, PORTS).by_kind} == kinds

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
+from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory, InvalidPayout, PayoutNotFound
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Call, Done
@@ -76,7 +77,7 @@ def making(request: pytest.FixtureRequest, server: str, template: str) -> Iterat
         with accounts_in(theirs if remote else ours) as accounts:
             yield payouts, terms, accounts
         payouts.close()
-        assert check(ours).differences == ()
+        assert check(ours, PORTS).differences == ()
         if remote:
             remote.connection.close()
 
@@ -144,7 +145,7 @@ def test_what_is_in_another_currency_is_found(database: str, what: str) -> None:
             stage.connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only".encode())
         kind, statement = TAMPERED[what]
         stage.connection.execute(statement.encode())
-    found = [each for each in check(database).differences if each.kind is kind]
+    found = [each for each in check(database, PORTS).differences if each.kind is kind]
     assert any("USD" in each.text for each in found)
 
 

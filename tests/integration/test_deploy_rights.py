@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from hub_messages import aap
 from hub_stage import staged
 from kvitt.app import Hub
+from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
@@ -65,10 +66,10 @@ def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> N
         stage.hand_in(Scheme.AAP, *((f"k{number}", aap(f"S{number}")) for number in range(3)))
         stage.finish()
         assert stage.said("k0") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
-        operate = Operate(stage.connection, stage.clock)
+        operate = Operate(stage.connection, stage.clock, PORTS)
         operate.stop(["*"], Operator("kari", "the rail is being moved"))
         assert operate.resume(["*"], Operator("kari", "the rail is back")) == ["*"]
-    assert not check(limited).differences
+    assert not check(limited, PORTS).differences
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from hub_messages import dp
 from hub_stage import REPLIES, Stage, staged, told
+from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
@@ -24,19 +25,19 @@ GUARD = Operator("vakt", "prøvd", approved_by="sjef")
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 @pytest.fixture
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as stage:
         yield stage
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def resent(stage: Stage) -> str:
     """Lets the one order in doubt be sent again; gives its id."""
-    operate = Operate(stage.connection, stage.clock)
+    operate = Operate(stage.connection, stage.clock, PORTS)
     (order,) = operate.orders([OrderState.UNKNOWN])
     operate.resend(order.order_id, GUARD)
     return order.order_id
@@ -87,6 +88,6 @@ def test_what_may_be_at_the_rail_is_not_taken_back(stage: Stage) -> None:
     stage.settle([told(receipt, "99")])
     order_id = resent(stage)
     with pytest.raises(NotInThatState):
-        Operate(stage.connection, stage.clock).withdraw(order_id, GUARD)
+        Operate(stage.connection, stage.clock, PORTS).withdraw(order_id, GUARD)
     assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted"]

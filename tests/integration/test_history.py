@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from case_histories import AAP_PAYMENT, Hub, aap, answered, dp, ts
+from kvitt.app.ports import PORTS
 from kvitt.errors import CaseNotFound
 from kvitt.hub.history import AmountOfDay, Happening, history
 from kvitt.rules.answers import Status
@@ -24,19 +25,19 @@ def hub(database: str) -> Iterator[Hub]:
 
 def test_an_unknown_case_is_not_found(database: str) -> None:
     with pytest.raises(CaseNotFound) as error:
-        history(database, Scheme.AAP, "A1")
+        history(database, PORTS, Scheme.AAP, "A1")
     assert error.value.status == 404
 
 
 def test_a_case_of_another_scheme_with_the_same_id_is_another_case(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     with pytest.raises(CaseNotFound):
-        history(database, Scheme.DAGPENGER, "A1")
+        history(database, PORTS, Scheme.DAGPENGER, "A1")
 
 
 def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
-    case = history(database, Scheme.AAP, "A1")
+    case = history(database, PORTS, Scheme.AAP, "A1")
     assert (case.open_orders, case.orders_made, case.person, case.areas) == (1, 1, None, ())
     assert case.accepted == ()
     assert [(each.payment_id, each.version) for each in case.pending] == [(str(AAP_PAYMENT), 1)]
@@ -48,7 +49,7 @@ def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: Hub, dat
 def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
     hub.accept()
-    case = history(database, Scheme.AAP, "A1")
+    case = history(database, PORTS, Scheme.AAP, "A1")
     (paid,) = case.accepted
     assert (case.pending, case.waiting, case.areas, case.open_orders) == ((), (), ("AAP",), 0)
     assert (paid.version, paid.order_id) == (2, case.orders[1].order_id)
@@ -64,7 +65,7 @@ def test_a_ceased_payment_is_listed_and_pays_nothing(hub: Hub, database: str) ->
     for spans in (JUNE, []):
         hub.take(Scheme.AAP, aap("A1", spans))
         hub.accept()
-    (ceased,) = history(database, Scheme.AAP, "A1").accepted
+    (ceased,) = history(database, PORTS, Scheme.AAP, "A1").accepted
     assert (ceased.version, ceased.schedule_days) == (2, ())
 
 
@@ -72,7 +73,7 @@ def test_events_follow_each_other_as_they_happened(hub: Hub, database: str) -> N
     hub.take(Scheme.DAGPENGER, dp("D1", [500] * 5))
     (xml,) = hub.send()
     hub.answer(answered(xml, "04", "Merknad"))
-    case = history(database, Scheme.DAGPENGER, "D1")
+    case = history(database, PORTS, Scheme.DAGPENGER, "D1")
     assert [each.at for each in case.events] == sorted(each.at for each in case.events)
     assert [each.what for each in case.events] == [
         Happening.RECEIVED,
@@ -95,7 +96,7 @@ def test_events_follow_each_other_as_they_happened(hub: Hub, database: str) -> N
 def test_every_area_of_a_message_has_its_order(hub: Hub, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")))
     hub.accept()
-    case = history(database, Scheme.TILLEGGSSTONADER, "T1")
+    case = history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1")
     assert [each.area for each in case.orders] == ["TILLSTPB", "TILLSTLM"]
     assert [each.schedule_days for each in case.accepted] == [(AmountOfDay(date(2026, 6, 1), 1000),)] * 2
 
@@ -103,13 +104,13 @@ def test_every_area_of_a_message_has_its_order(hub: Hub, database: str) -> None:
 def test_texts_of_events_hold_no_personal_data(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
-    texts = " ".join(each.text for each in history(database, Scheme.AAP, "A1").events)
+    texts = " ".join(each.text for each in history(database, PORTS, Scheme.AAP, "A1").events)
     assert "01020312345" not in texts
     assert "500" not in texts
 
 
 def test_a_dry_run_whose_simulation_was_asked_for_is_an_event(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True))
-    events = history(database, Scheme.AAP, "A1").events
+    events = history(database, PORTS, Scheme.AAP, "A1").events
     assert [each.what for each in events] == [Happening.RECEIVED, Happening.NOTED, Happening.SIMULATED]
     assert (events[-1].text, events[-1].message_no) == ("simulation of message 1 asked for", 1)

@@ -8,6 +8,7 @@ import pytest
 
 from hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from hub_stage import Stage, staged, told
+from kvitt.app.ports import PORTS
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import connect
@@ -164,7 +165,7 @@ def test_writers_on_the_same_cases_take_turns(stage: Stage) -> None:
     def write(number: int, failures: list[BaseException]) -> None:
         try:
             with connect(stage.conninfo) as connection:
-                submit = Submit(connection, stage.clock)
+                submit = Submit(connection, stage.clock, PORTS)
                 for turn in range(10):
                     cases = [f"S{(turn + n) % 3}" for n in range(3)]
                     batch = [stage.incoming(DP, f"{number}-{turn}-{case}", dp(case, 100 * number + turn)) for case in cases]
@@ -202,12 +203,12 @@ def test_receipts_settled_in_parallel_with_new_messages_lose_neither(stage: Stag
     def settle() -> None:
         with connect(stage.conninfo) as connection:
             for receipt in reversed(receipts):
-                Settle(connection, stage.clock)([receipt])
+                Settle(connection, stage.clock, PORTS)([receipt])
 
     def submit() -> None:
         with connect(stage.conninfo) as connection:
             for first in range(0, 40, 4):
-                Submit(connection, stage.clock)(more[first : first + 4])
+                Submit(connection, stage.clock, PORTS)(more[first : first + 4])
 
     _run([threading.Thread(target=settle), threading.Thread(target=submit)])
     stage.finish()

@@ -10,6 +10,7 @@ import pytest
 from hub_messages import dp, text
 from hub_stage import Stage, staged
 from kvitt.app import Hub, utc_now
+from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.doors.relay import LogRelay
@@ -217,7 +218,7 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")), ("l", dp("T")))
     (order, _) = stage.sender.claim(10)
     run_out(stage, "sender")
-    successor = Send(stage.connection, stage.clock, edge_of(stage, rival, "sender"))
+    successor = Send(stage.connection, stage.clock, PORTS, edge_of(stage, rival, "sender"))
     for forbidden in (
         lambda: stage.sender.claim(1),
         lambda: stage.sender.sent([(order.order_id, order.message_no)]),
@@ -235,7 +236,7 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (order,) = stage.sender.claim(10)
     run_out(stage, "sender")
-    successor = Send(stage.connection, stage.clock, edge_of(stage, rival, "sender"))
+    successor = Send(stage.connection, stage.clock, PORTS, edge_of(stage, rival, "sender"))
     successor.put_in_doubt()
     assert successor.in_doubt(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
     assert successor.put_again([order.order_id]) == [order]

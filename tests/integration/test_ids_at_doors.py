@@ -16,6 +16,7 @@ from console_script import KVITT, PATIENCE_SECONDS
 from hub_messages import Json, aap, dp, text, tp
 from hub_stage import Stage
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory
 from kvitt.hub.check import check
 from kvitt.hub.history import history
@@ -43,14 +44,14 @@ def stage(database: str) -> Iterator[Stage]:
     stage = Stage(database)
     yield stage
     stage.close()
-    assert [repr(difference) for difference in check(database).differences] == []
+    assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 @pytest.fixture
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def in_period(case: str, period: str) -> Json:
@@ -95,8 +96,8 @@ def test_a_case_that_came_in_under_such_an_id_is_still_found_and_worked_on(stage
     odd = replace(stage.incoming(AAP, "before", aap("a\u200bb")), edition=Edition.ONE_OF_EACH)
     assert stage.submit([odd]) == [Outcome.DERIVED]
     assert stage.hand_in(AAP, ("now", aap("a\u200bb", 600))) == [Outcome.ANSWERED]
-    (order,) = history(stage.conninfo, AAP, "a\u200bb").orders
-    Operate(stage.connection, stage.clock).withdraw(order.order_id, Operator("kari", "odd case id"))
+    (order,) = history(stage.conninfo, PORTS, AAP, "a\u200bb").orders
+    Operate(stage.connection, stage.clock, PORTS).withdraw(order.order_id, Operator("kari", "odd case id"))
     assert stage.said("before")[-1] == "FEILET"
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from emulator_orders import Line
 from hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
 from hub_stage import Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.cli.import_ import import_
 from kvitt.errors import NeedsSecondPerson, NotInThatState
 from kvitt.hub.check import Kind, check
@@ -30,7 +31,7 @@ CHILD_CARE: Json = {"stønad": "TILSYN_BARN_AAP", "fagsystem": "TILLSTPB"}
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as stage:
         yield stage
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def lines(stage: Stage) -> list[tuple[object, ...]]:
@@ -120,7 +121,7 @@ def test_a_cessation_that_the_rail_takes_leaves_no_days_that_nobody_knows(stage:
     stage.hand_in(Scheme.AAP, ("k", aap("A1", utbetalinger=[])))
     order_id = str(stage.one("SELECT order_id::text FROM orders"))
     stage.put()
-    Operate(stage.connection, stage.clock).decide(order_id, accepted=True, operator=TWO)
+    Operate(stage.connection, stage.clock, PORTS).decide(order_id, accepted=True, operator=TWO)
     document = json.loads(stage.bytes("SELECT document FROM payments WHERE version = 1")[0])
     assert (document["action"], document["lastPeriodeId"], document["sistePeriode"], document["perioder"]) == ("DELETE", LINE, None, [])
 
@@ -145,7 +146,7 @@ def test_a_payment_that_is_listed_and_unknown_is_never_ceased_in_silence(stage: 
 def test_what_two_people_have_forgotten_is_as_if_it_had_never_been_listed(stage: Stage) -> None:
     lost = payment_uid("A1", 9)
     run(stage, case_list("A1", lost))
-    operate = Operate(stage.connection, stage.clock)
+    operate = Operate(stage.connection, stage.clock, PORTS)
     assert operate.unknown() == [UnknownPayment("AAP", "A1", lost)]
     with pytest.raises(NeedsSecondPerson):
         operate.forget(Scheme.AAP, "A1", lost, Operator("Kari", "the rail pays nothing"))
@@ -165,7 +166,7 @@ def test_a_new_chain_for_a_payment_that_is_listed_and_unknown_is_held_for_two_pe
     run(stage, case_list("A1", lost))
     stage.hand_in(Scheme.AAP, ("k", aap("A1", 700)))
     assert stage.finish() == []
-    operate = Operate(stage.connection, stage.clock)
+    operate = Operate(stage.connection, stage.clock, PORTS)
     (held,) = operate.orders([OrderState.READY], held_only=True)
     assert [reason.kind for reason in held.held_for] == [HoldKind.UNKNOWN_PAYMENT]
     assert lost in held.held_for[0].text
@@ -184,7 +185,7 @@ def test_other_payments_of_a_case_with_an_unknown_one_go_on_where_messages_say_n
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("k", ts("T1", ts_payment(known, 700))), ("gone", ts("T1", ts_payment(lost, spans=[]))))
     assert stage.said("k") == ["MOTTATT"]
     stage.put()
-    Operate(stage.connection, stage.clock).decide(str(stage.one("SELECT order_id::text FROM orders")), accepted=True, operator=TWO)
+    Operate(stage.connection, stage.clock, PORTS).decide(str(stage.one("SELECT order_id::text FROM orders")), accepted=True, operator=TWO)
     assert stage.final("gone").error is not None
     assert unknown(stage, "T1") == [lost]
 
@@ -199,7 +200,7 @@ def test_a_case_that_was_left_out_is_not_taken_for_a_new_one(stage: Stage) -> No
     stage.hand_in(Scheme.DAGPENGER, ("empty", dp("D1", days=())))
     assert [(stage.final(key).error or stage.answers(key)[0]).status for key in ("gone", "pay")] == [409, 409]
     assert stage.said("empty") == ["OK"]
-    operate = Operate(stage.connection, stage.clock)
+    operate = Operate(stage.connection, stage.clock, PORTS)
     assert operate.unknown() == [UnknownPayment("AAP", "A1", "*")]
     operate.forget(Scheme.AAP, "A1", "*", TWO)
     stage.hand_in(Scheme.AAP, ("new", aap("A1", 700)))
@@ -230,4 +231,4 @@ def test_a_change_of_what_is_unknown_is_found(database: str, statement: str, kin
     with staged(database) as stage:
         run(stage, case_list("A1", payment_uid("A1")))
         stage.connection.execute(statement.encode())
-        assert kind in check(database).by_kind
+        assert kind in check(database, PORTS).by_kind

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.check.report import Kind
 from kvitt.hub.ledger.calls import Done
@@ -28,9 +29,9 @@ def filled(conninfo: str) -> None:
 
 
 def test_a_ledger_at_work_is_clean(database: str) -> None:
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
     filled(database)
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 @pytest.mark.parametrize(
@@ -65,4 +66,4 @@ def test_what_was_tampered_with_is_found(database: str, tamper: str) -> None:
         for table in ("postings", "steps", "entries"):
             connection.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER append_only".encode())
         assert connection.execute(tamper.encode()).rowcount > 0
-    assert Kind.LEDGER in check(database).by_kind
+    assert Kind.LEDGER in check(database, PORTS).by_kind

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
@@ -81,4 +82,4 @@ def test_1200_random_plans_over_50_accounts_never_deadlock(ledger_database: str,
         sums_are_zero(connection)
         query = "SELECT count(*) FROM ledger.accounts WHERE account_id = ANY (%s) AND (own <> least OR own <> most)"
         assert connection.execute(query, (accounts,)).fetchone() == (0,)
-    assert check(ledger_database).differences == ()
+    assert check(ledger_database, PORTS).differences == ()

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
@@ -78,7 +79,7 @@ def test_the_sample_ends_as_its_rules_say(database: str, way: Callable[[str], Ab
         sums_are_zero(connection)
         stored = {row[0]: row[1:] for row in connection.execute("SELECT account_id, own, least, most FROM ledger.accounts")}
     assert stored == expected(plans, dict(zip(accounts, CURRENCIES, strict=True)))
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 def expected(plans: Sequence[SamplePlan], currencies: dict[int, str]) -> dict[int, tuple[int, int, int]]:

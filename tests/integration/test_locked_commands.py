@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from console_script import EXAMPLES
 from integration.test_operate import Bench, clock
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.config import KafkaSettings
 from kvitt.doors import kafka_plain
@@ -88,7 +89,7 @@ def test_an_act_is_not_done_while_its_chain_is_locked_and_is_done_once_it_is_fre
     done = kvitt(database, tmp_path, *arguments)
     assert done.exit_code == 0, done.output
     assert len(bench.acts()) >= 1
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 @pytest.mark.parametrize(

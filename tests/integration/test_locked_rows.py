@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import ledger_stage
 from hub_messages import dp
 from hub_stage import REPLIES, REQUESTS, Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.cli.text import moment
 from kvitt.doors.embedded_log import make_topics
@@ -66,7 +67,7 @@ CASE = "SELECT 1 FROM cases WHERE case_id = %s FOR UPDATE"
 @contextmanager
 def resuming(stage: Stage) -> Iterator[Any]:
     """The step of the loop that handles what has waited."""
-    with Resume(stage.conninfo, stage.clock, lambda: None, _Impatient()).steps() as step:
+    with Resume(stage.conninfo, stage.clock, PORTS, lambda: None, _Impatient()).steps() as step:
         yield step
 
 
@@ -92,7 +93,7 @@ def in_order(stage: Stage, *keys: str) -> Sequence[str]:
 
 
 def clean(stage: Stage) -> bool:
-    report = check(stage.conninfo)
+    report = check(stage.conninfo, PORTS)
     assert not report.differences, report.differences
     return True
 
@@ -137,7 +138,7 @@ def test_a_position_moves_on_over_what_waits_and_a_new_owner_keeps_the_order(sta
         assert stage.submit(records[:2]) == [Outcome.DEFERRED] * 2
         assert stage.one("SELECT position FROM leases WHERE lease = 'intake:x:0'") == 2
         with connect(stage.conninfo, lock_timeout_ms=LOCK_MS) as connection:
-            assert Submit(connection, stage.clock)(records[2:]) == [Outcome.DEFERRED]
+            assert Submit(connection, stage.clock, PORTS)(records[2:]) == [Outcome.DEFERRED]
     assert resumed(stage) == 3
     assert in_order(stage, "held-0", "held-1", "held-2") == ["held-0", "held-1", "held-2"]
 
@@ -179,7 +180,7 @@ def test_the_check_finds_what_waited_and_is_nowhere_or_is_there_twice(stage: Sta
     stage.finish()
     assert clean(stage)
     stage.connection.execute(f"UPDATE deferred SET {fault}".encode())
-    assert {each.kind for each in check(stage.conninfo).differences} == {"orphan"}
+    assert {each.kind for each in check(stage.conninfo, PORTS).differences} == {"orphan"}
 
 
 def test_what_waits_is_among_the_figures_until_it_is_handled(stage: Stage) -> None:
@@ -206,7 +207,9 @@ def test_an_order_whose_row_is_locked_is_noted_as_sent_later_and_the_others_go_o
 
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
-    sender = Sender(stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, _Impatient(), reply_to=REPLIES)
+    sender = Sender(
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, bell=_Impatient(), reply_to=REPLIES
+    )
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     message = "SELECT 1 FROM messages WHERE key = %s FOR UPDATE"
     with sender.steps() as step:
@@ -231,7 +234,9 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
     stage.hand_in(DP, ("b", dp("free")))
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
-    sender = Sender(stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, _Impatient(), reply_to=REPLIES)
+    sender = Sender(
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, bell=_Impatient(), reply_to=REPLIES
+    )
     orders = "SELECT 1 FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF o"
     with contextlib.ExitStack() as opened:
         with locked(stage, orders, "held"):
@@ -257,7 +262,14 @@ def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stag
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     sender = Sender(
-        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, _Impatient(), reply_to=REPLIES, max_batch=2
+        stage.conninfo,
+        keeper,
+        lambda: TableQueue(stage.conninfo, REQUESTS),
+        stage.clock,
+        PORTS,
+        bell=_Impatient(),
+        reply_to=REPLIES,
+        max_batch=2,
     )
     row = "SELECT 1 FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF o"
     with contextlib.ExitStack() as opened:

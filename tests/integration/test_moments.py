@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hub_messages import dp, ts, ts_payment
 from hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
@@ -130,7 +131,7 @@ def test_a_step_is_not_earlier_than_what_any_of_its_accounts_and_its_plan_have_s
         x, y = made(slow, 2)
         slow([hold("p4", moved(x, y, 5))])
         assert ledger.plan("p4").held_at == START + BACK
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 def test_events_of_a_payout_are_not_earlier_than_the_one_before_and_than_its_accounts(database: str) -> None:
@@ -149,7 +150,7 @@ def test_events_of_a_payout_are_not_earlier_than_the_one_before_and_than_its_acc
         finally:
             slow.close()
             fast.close()
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: St
     audit = stage.rows("SELECT at FROM audit WHERE chain > 0 ORDER BY chain, seq")
     assert audit == sorted(audit)  # type: ignore[type-var]
     assert stage.one("SELECT count(*) FROM orders WHERE sent_at < sending_at OR sending_at < made_at OR settled_at < sent_at") == 0
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) -> None:
@@ -198,19 +199,19 @@ def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) ->
     moments = [moment for _, moment in told(stage, "m-1")]
     assert (len(orders), moments) == (2, sorted(moments))
     assert stage.one("SELECT count(*) FROM orders WHERE settled_at < sent_at") == 0
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 def test_an_order_is_taken_back_and_the_next_message_let_in_not_earlier_than_what_was_before(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")), ("m-2", dp("A", 700)))
     stage.clock.set(FIRST_MOMENT + BACK)
     order_id = str(stage.one("SELECT order_id::text FROM orders"))
-    operate = Operate(stage.connection, stage.clock)
+    operate = Operate(stage.connection, stage.clock, PORTS)
     operate.stop(["DP"], KARI)
     stage.clock.set(FIRST_MOMENT + 2 * BACK)
     operate.withdraw(order_id, KARI)
     assert stage.order_states("A") == ["withdrawn", "ready"]
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 TAMPERED = {
@@ -239,12 +240,12 @@ def test_what_goes_back_is_found(stage: Stage, what: str) -> None:
             payouts.payouts.republish("p-1", "kari", "the consumer lost them")
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
     stage.finish()
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
     kind, statement = TAMPERED[what]
     for table in ("ledger.entries", "ledger.steps", "payouts.events"):
         stage.connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only".encode())
     assert stage.connection.execute(statement.encode()).rowcount > 0
-    assert kind in check(stage.conninfo).by_kind
+    assert kind in check(stage.conninfo, PORTS).by_kind
 
 
 BEFORE = """
@@ -269,16 +270,16 @@ def test_what_went_back_before_moments_were_kept_is_passed_by_and_what_goes_back
     with connect(empty_database) as connection:
         connection.execute(BEFORE.encode())
     upgrade(empty_database)
-    assert check(empty_database).differences == ()
+    assert check(empty_database, PORTS).differences == ()
     with connect(empty_database) as connection:
         found = connection.execute("SELECT kind, subject, until FROM early_moments ORDER BY 1, 2").fetchall()
         assert found == [("account", "1", 2), ("account", "2", 2), ("plan", "p", 2)]
         post, ledger = Post(connection, at(datetime(2026, 1, 1, 8, tzinfo=UTC))), Ledger(connection)
         assert isinstance(post([hold("q", moved(2, 1, 1))])[0], Done)
         assert [entry.at.hour for entry in ledger.statement(1)] == [10, 9, 10]
-        assert check(empty_database).differences == ()
+        assert check(empty_database, PORTS).differences == ()
         connection.execute("ALTER TABLE ledger.entries DISABLE TRIGGER append_only")
         connection.execute("UPDATE ledger.entries SET at = at - interval '2 h' WHERE entry = 3")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("INSERT INTO early_moments VALUES ('account', '9', 9)")
-    assert Kind.LEDGER in check(empty_database).by_kind
+    assert Kind.LEDGER in check(empty_database, PORTS).by_kind

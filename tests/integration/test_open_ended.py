@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
@@ -51,7 +52,7 @@ def test_a_month_without_end_is_paid_shown_drawn_compared_and_checked(way: Way) 
     assert "… until 9999-12-31, not drawn after" in kvitt(way, "submit", "-", "--scheme", "ts", "--dry-run", given=changed)
     way.accepted(Scheme.TILLEGGSSTONADER, body(case_id, 5000, payment_id))
     assert "nothing differs" in kvitt(way, "check")
-    assert check(way.connection.info.dsn).differences == ()
+    assert check(way.connection.info.dsn, PORTS).differences == ()
 
 
 def test_the_last_day_of_all_is_a_day_like_another(way: Way) -> None:

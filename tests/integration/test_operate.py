@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
 from kvitt.hub.send import Send
@@ -36,10 +37,14 @@ class Bench:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
-        self.submit, self.settle, self.operate = Submit(connection, clock), Settle(connection, clock), Operate(connection, clock)
+        self.submit, self.settle, self.operate = (
+            Submit(connection, clock, PORTS),
+            Settle(connection, clock, PORTS),
+            Operate(connection, clock, PORTS),
+        )
         held = connection.execute(load("leases").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
         assert held is not None
-        self.send = Send(connection, clock, Edge("sender", int(held[0])))
+        self.send = Send(connection, clock, PORTS, Edge("sender", int(held[0])))
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:

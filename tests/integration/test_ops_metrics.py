@@ -13,6 +13,7 @@ from hub_messages import PLAIN, aap, dp, text
 from hub_stage import FIRST_MOMENT, Stage, staged
 from integration.test_ops_server import Samples, scrape
 from kvitt.app import Hub, operations
+from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.journal import Work
@@ -82,7 +83,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
         stage.hand_in(Scheme.AAP, ("S-3", aap("S-3")), ("S-4", aap("S-4")))
         (begun,) = stage.sender.claim(1)
         stage.new_sender().put_in_doubt()
-        Operate(stage.connection, stage.clock).stop([Area("TILLST")], Operator("kari", "rates are wrong"))
+        Operate(stage.connection, stage.clock, PORTS).stop([Area("TILLST")], Operator("kari", "rates are wrong"))
         now = FIRST_MOMENT + timedelta(hours=2, minutes=5)
         look(stage.connection, now, Patience(OpeningHours(), timedelta(minutes=60)))
         samples = shown_of(stage, now)

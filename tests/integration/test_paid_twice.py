@@ -6,6 +6,7 @@ import pytest
 
 from hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from hub_stage import Stage, staged, told
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
 from kvitt.hub.operate import OpenOrder, Operate, Operator
 from kvitt.rail.emulator import schedule
@@ -25,18 +26,18 @@ ONE, OTHER, THIRD = (payment_uid("S", number) for number in (1, 2, 3))
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as stage:
         yield stage
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 @pytest.fixture
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def held(stage: Stage) -> list[OpenOrder]:
-    return Operate(stage.connection, stage.clock).orders([OrderState.READY], held_only=True)
+    return Operate(stage.connection, stage.clock, PORTS).orders([OrderState.READY], held_only=True)
 
 
 def reasons(stage: Stage) -> list[str]:
@@ -48,7 +49,7 @@ def reasons(stage: Stage) -> list[str]:
 
 def let_go(stage: Stage) -> None:
     for order in held(stage):
-        Operate(stage.connection, stage.clock).release(order.order_id, TWO)
+        Operate(stage.connection, stage.clock, PORTS).release(order.order_id, TWO)
     stage.finish()
 
 
@@ -187,7 +188,7 @@ def test_an_order_that_somebody_called_rejected_and_the_rail_may_have_holds_its_
     stage.hand_in(DP, ("first", dp("S", 553)))
     stage.exchange()
     order_id = str(stage.one("SELECT order_id::text FROM orders"))
-    Operate(stage.connection, stage.clock).decide(order_id, accepted=False, operator=TWO)
+    Operate(stage.connection, stage.clock, PORTS).decide(order_id, accepted=False, operator=TWO)
     stage.hand_in(DP, ("again", dp("S", 553)))
     assert stage.finish() == []
     (reason,) = reasons(stage)
@@ -210,7 +211,7 @@ def test_a_change_that_somebody_called_rejected_holds_no_other_change_of_the_sam
     stage.hand_in(AAP, ("more", aap("S", 700, uid=ONE)))
     stage.exchange()
     order_id = str(stage.one("SELECT order_id::text FROM orders WHERE number = 2"))
-    Operate(stage.connection, stage.clock).decide(order_id, accepted=False, operator=TWO)
+    Operate(stage.connection, stage.clock, PORTS).decide(order_id, accepted=False, operator=TWO)
     stage.hand_in(AAP, ("again", aap("S", 700, uid=ONE)))
     assert held(stage) == []
     stage.finish()
@@ -272,7 +273,7 @@ def test_a_forwarded_order_that_somebody_called_rejected_holds_what_pays_its_day
     rapid.ask(need())
     rapid.exchange()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
-    Operate(rapid.connection, rapid.clock).decide(order_id, accepted=False, operator=TWO)
+    Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=False, operator=TWO)
     rapid.ask(changed(2, line(delytelseId=2, fom="2024-03-04", tom="2024-03-04")))
     assert len(reasons(rapid)) == 1
 
@@ -281,6 +282,6 @@ def test_an_order_that_was_judged_by_older_rules_is_not_judged_again(database: s
     with staged(database) as stage:
         stage.hand_in(DP, ("k", dp("S", utbetalinger=[day(2, 500), day(2, 500, NEXT_FORTNIGHT)])))
         stage.connection.execute("UPDATE orders SET held_for = '{}'")
-        assert check(database).by_kind == {Kind.ORDER: 1}
+        assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
         stage.connection.execute("UPDATE orders SET guard = 1")
-        assert check(database).differences == ()
+        assert check(database, PORTS).differences == ()

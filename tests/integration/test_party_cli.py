@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
 
@@ -67,4 +68,4 @@ def test_who_decides_where_fees_go_is_named_with_a_second_person_and_stands_in_t
     assert len(told) == 3
     assert all('"by":"kari","approved_by":"ola","reason":"new terms"' in each for each in told)
     assert '"subject":"party-1 ' in told[0]
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()

@@ -6,6 +6,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
+from kvitt.app.ports import PORTS
 from kvitt.errors import PayoutsFailed
 from kvitt.hub.check import Kind, check
 from kvitt.kernel.database import connect
@@ -44,7 +45,7 @@ def tamper(conninfo: str, statement: str) -> None:
 
 
 def test_payouts_at_work_are_clean(filled: str) -> None:
-    report = check(filled)
+    report = check(filled, PORTS)
     assert report.differences == ()
     assert (report.counts.payouts, report.counts.payout_events) == (6, 11)
 
@@ -95,7 +96,7 @@ TAMPERED: dict[str, tuple[Kind, str]] = {
 def test_it_finds(filled: str, what: str) -> None:
     kind, statement = TAMPERED[what]
     tamper(filled, statement)
-    assert kind in check(filled).by_kind
+    assert kind in check(filled, PORTS).by_kind
 
 
 @pytest.fixture
@@ -114,9 +115,9 @@ def remote(server: str, template: str, database: str) -> Iterator[RemoteStage]:
 
 
 def test_payouts_of_another_ledger_are_clean_while_one_is_under_way(remote: RemoteStage) -> None:
-    assert check(remote.conninfo).differences == ()
+    assert check(remote.conninfo, PORTS).differences == ()
     remote.sweep()
-    assert check(remote.conninfo).differences == ()
+    assert check(remote.conninfo, PORTS).differences == ()
 
 
 @pytest.mark.parametrize(
@@ -131,4 +132,4 @@ def test_payouts_of_another_ledger_are_clean_while_one_is_under_way(remote: Remo
 )
 def test_what_was_done_at_another_ledger_is_compared_with_the_payouts(remote: RemoteStage, statement: str) -> None:
     tamper(remote.conninfo, statement)
-    assert Kind.PAYOUT in check(remote.conninfo).by_kind
+    assert Kind.PAYOUT in check(remote.conninfo, PORTS).by_kind

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
@@ -88,7 +89,7 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
     ]
     assert "is cancelled: sent back" in page
     assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost")
-    assert check(shop).differences == ()
+    assert check(shop, PORTS).differences == ()
 
 
 def test_a_payout_shown_as_json_tells_its_events_and_who_acted(shop: str) -> None:

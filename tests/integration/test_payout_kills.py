@@ -11,6 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from patience import PATIENCE_SECONDS
 from payout_remote_stage import remote_stage
@@ -48,7 +49,7 @@ def test_in_our_own_ledger(database: str, die_at: str) -> None:
         assert run(*arguments, die_at=die_at) == -signal.SIGKILL
         assert run(*arguments) == 0
         assert (statuses(stage.told("p-1")), stage.totals()) == (STORY, FREE)
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 @pytest.mark.parametrize("die_at", REMOTE)
@@ -64,4 +65,4 @@ def test_over_another_ledger(database: str, other: str, die_at: str) -> None:
         assert run(*arguments) == 0
         assert (statuses(told(stage.connection, "p-1")), stage.totals(), stage.ledger.held()) == (STORY, FREE, [])
         assert stage.sweep() == 0
-    assert [check(each).differences for each in (database, other)] == [(), ()]
+    assert [check(each, PORTS).differences for each in (database, other)] == [(), ()]

@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.errors import (
     BadOperator,
     InsufficientFunds,
@@ -246,7 +247,7 @@ def test_where_a_stranger_has_held_and_let_go_a_plan_of_its_name_a_payout_has_th
     assert stage.plan("p3_p-1") is PlanState.HELD
     stage.payouts.confirm("p-1")
     assert stage.totals()[0] == (3995, 3995, 3995)
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 @pytest.mark.parametrize("payout_id", ["p-1", "x" * 57])
@@ -263,7 +264,7 @@ def test_a_confirmed_payout_can_be_cancelled_whatever_others_hold_under_the_name
     stage.payouts.cancel(payout_id, "back")
     assert stage.plan(reversal_plan_id_of(payout_id, len(ends) + 1)) is PlanState.COMMITTED
     assert stage.totals()[0] == (5000, 5000, 5000)
-    assert check(stage.conninfo).differences == ()
+    assert check(stage.conninfo, PORTS).differences == ()
 
 
 KEPT = ["payout_free", "revert_payout_free", "p2_free", "p17_free", "u1_free", "u2_free", "payout_", "payout_line\nbreak"]

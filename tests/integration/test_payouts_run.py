@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
@@ -96,7 +97,7 @@ def test_one_process_pays_out_over_both_protocols_and_tells_the_log(database: st
             assert caller.post("/payouts/p-1/cancel", json={"details": "back"}).json()["status"] == "cancelled"
         until(lambda: len(heard(connection, "p-1")) == 3, what="the events are not on the log")
         assert [event.sequence_id for event in heard(connection, "p-1")] == [0, 1, 2]
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 def test_payouts_of_one_kvitt_are_held_in_the_ledger_of_another(database: str, empty_database: str, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_payouts_of_one_kvitt_are_held_in_the_ledger_of_another(database: str, e
                 assert client.CreatePayout(params("poor")).payout_id == "poor"
                 assert _plan(database, "p2_poor") == "held"
     for each in (database, empty_database):
-        assert check(each).differences == ()
+        assert check(each, PORTS).differences == ()
 
 
 def _plan(database: str, plan_id: str) -> str:

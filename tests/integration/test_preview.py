@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from hub_stage import Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.preview import Preview, preview
 from kvitt.rules.holds import HoldKind
@@ -25,7 +26,7 @@ def stage(database: str) -> Iterator[Stage]:
 
 
 def seen(stage: Stage, scheme: Scheme, body: object) -> Preview:
-    return preview(stage.connection, scheme, b"key", text(body), stage.clock())
+    return preview(stage.connection, PORTS, scheme, b"key", text(body), now=stage.clock())
 
 
 def page(stage: Stage, scheme: str, body: bytes, tmp_path: Path, *, columns: int = 80) -> str:
@@ -48,7 +49,7 @@ def test_the_reason_of_an_unreadable_message_is_the_one_of_the_real_answer(stage
     stage.hand_in(DP, ("k", body))
     (headers,) = stage.bytes("SELECT headers FROM outbox")
     reason = dict(json.loads(headers))["reason"]
-    assert preview(stage.connection, DP, b"k", body, stage.clock()).reason == reason
+    assert preview(stage.connection, PORTS, DP, b"k", body, now=stage.clock()).reason == reason
     assert f"({reason})" in page(stage, "dp", body, tmp_path)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hub_stage import again
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.rapid import tell
 from kvitt.hub.settle import RawReceipt
@@ -19,7 +20,7 @@ from rapid_stage import Rapid, other_case, rapid_on
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -161,7 +162,7 @@ def test_silence_to_invalid_needs_can_be_had_back(database: str) -> None:
         rapid.finish()
         assert rapid.heard()[0] == "MOTTATT"
         assert rapid.rows("SELECT state, answer FROM messages ORDER BY message_no LIMIT 1") == [("answered", None)]
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 def test_receipts_that_nobody_understands_are_told_and_stop_nothing(rapid: Rapid) -> None:
@@ -197,6 +198,6 @@ def test_the_check_finds_what_was_tampered_with(database: str, tamper: str) -> N
     with rapid_on(database) as rapid:
         rapid.ask(need())
         rapid.finish()
-        assert check(database).differences == ()
+        assert check(database, PORTS).differences == ()
         rapid.connection.execute(tamper.encode())
-        assert check(database).differences != ()
+        assert check(database, PORTS).differences != ()

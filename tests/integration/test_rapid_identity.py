@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from hub_stage import again
 from hub_stage import told as receipt_with
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.hub.history import history
@@ -24,7 +25,7 @@ OTHER_PAYMENT = "00000000-0000-4000-8000-000000000001"
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def orders(rapid: Rapid) -> int:
@@ -130,7 +131,7 @@ def test_a_second_need_of_a_case_waits_for_its_turn(rapid: Rapid) -> None:
 def test_an_operator_reads_the_case_like_any_other(rapid: Rapid) -> None:
     rapid.ask(need(), need(linjer=[line(sats=7)]))
     rapid.finish()
-    found = history(rapid.conninfo, Scheme.SYKEPENGER, CASE_ID)
+    found = history(rapid.conninfo, PORTS, Scheme.SYKEPENGER, CASE_ID)
     assert [each.answer.status.value for each in found.told] == ["MOTTATT", "FEILET", "HOS_OPPDRAG", "OK"]
     assert [each.answer.error is None for each in found.messages if each.answer] == [True, False]
     assert "audit 1: ordered" in [event.text for event in found.events]
@@ -171,8 +172,8 @@ def test_a_line_that_is_paid_already_holds_the_order_for_an_operator(rapid: Rapi
     rapid.ask(need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=7)]))
     assert rapid.put() == 0
     assert rapid.heard() == ["MOTTATT", "ordered"]
-    (order,) = Operate(rapid.connection, rapid.clock).orders([OrderState.READY], held_only=True)
-    Operate(rapid.connection, rapid.clock).withdraw(order.order_id, Operator("vakt", "dobbelt"))
+    (order,) = Operate(rapid.connection, rapid.clock, PORTS).orders([OrderState.READY], held_only=True)
+    Operate(rapid.connection, rapid.clock, PORTS).withdraw(order.order_id, Operator("vakt", "dobbelt"))
     assert rapid.solution()["status"] == "FEIL"
     rapid.ask(need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=7, sats=1)]))
     assert rapid.put() == 1

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from kvitt.app import Hub
+from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.check import check
@@ -102,7 +103,7 @@ def test_the_rapid_is_read_from_where_an_operator_said_and_answered_on_itself(da
     assert cases == {"SAK7", "SAK8"}
     assert noted is not None
     assert "kvitt overtar" in str(noted[0])
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
     assert "kvitt has read here before" in begin(
         database, bus, tmp_path, "--beginning", "--by", "kari", "--reason", "igjen", "--approved-by", "ola"
     )

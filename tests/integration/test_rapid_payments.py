@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from hub_stage import told as receipt_with
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.submit import Outcome
 from kvitt.rail.queue import Outgoing
@@ -18,7 +19,7 @@ from rapid_stage import Rapid, other_case, rapid_on
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 WHOLE_WAY = ["MOTTATT", "ordered", "queued OVERFØRT", "OVERFØRT", "raw receipt", "rail AKSEPTERT", "AKSEPTERT"]

@@ -6,6 +6,7 @@ import pytest
 
 from hub_stage import REPLIES, again
 from hub_stage import told as receipt_with
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.operate import Operate, Operator
@@ -24,7 +25,7 @@ BOTH = Operator("kari", "avklart med banken", "ola")
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 class Broker:
@@ -45,7 +46,7 @@ def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapi
     rapid.told()
     rapid.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
     broker, keeper = Broker(rapid.conninfo), LeaseKeeper(rapid.conninfo, seconds=600.0)
-    sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, Bell(), reply_to=REPLIES)
+    sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, PORTS, bell=Bell(), reply_to=REPLIES)
     for _ in range(3):
         with pytest.raises(ConnectionError), sender.steps():
             raise AssertionError("there is no queue to step on")
@@ -64,7 +65,7 @@ def test_an_operator_settles_a_forwarded_order_that_the_rail_never_answered(rapi
     rapid.exchange()
     rapid.told()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
-    Operate(rapid.connection, rapid.clock).decide(order_id, accepted=accepted, operator=BOTH)
+    Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=accepted, operator=BOTH)
     assert rapid.order_states(CASE_ID) == ["accepted" if accepted else "rejected"]
     raw, said, answer = [message for _, message in rapid.told()]
     assert [in_short(each) for each in (raw, said, answer)] == ["raw receipt", f"rail {status}", status]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check import check
 from kvitt.wire.topics import RAPID
@@ -23,7 +24,7 @@ QUESTION = b'{"@event_name": "behov"'
 def way(server: str, template: str) -> Iterator[Way]:
     with whole_way(server, template) as made:
         yield made
-        assert [repr(difference) for difference in check(made.connection.info.dsn).differences] == []
+        assert [repr(difference) for difference in check(made.connection.info.dsn, PORTS).differences] == []
 
 
 def send(way: Way, *messages: Message | bytes, key: str = PERSON) -> None:

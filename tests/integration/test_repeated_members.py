@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from hub_messages import Json, dp, text
 from hub_stage import Stage
+from kvitt.app.ports import PORTS
 from kvitt.errors import NotReplayable
 from kvitt.hub.check import check
 from kvitt.hub.dead import DeadLetters
@@ -29,14 +30,14 @@ def stage(database: str) -> Iterator[Stage]:
     stage = Stage(database)
     yield stage
     stage.close()
-    assert [repr(difference) for difference in check(database).differences] == []
+    assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 @pytest.fixture
 def rapid(database: str) -> Iterator[Rapid]:
     with rapid_on(database) as rapid:
         yield rapid
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def twice(body: Json, member: bytes) -> bytes:
@@ -74,7 +75,7 @@ def test_a_second_amount_of_a_day_is_named_by_its_place(stage: Stage) -> None:
 
 
 def test_a_dry_run_refuses_what_a_real_message_would(stage: Stage) -> None:
-    seen = preview(stage.connection, DP, b"key", twice(dp("S"), b'"utbetalinger":[]'), stage.clock())
+    seen = preview(stage.connection, PORTS, DP, b"key", twice(dp("S"), b'"utbetalinger":[]'), now=stage.clock())
     assert seen.refusal is not None
     assert seen.refusal.text == UNREADABLE
 

@@ -6,6 +6,7 @@ import pytest
 
 from hub_messages import dp
 from hub_stage import REPLIES, Stage, staged, told
+from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, check
 from kvitt.hub.leases import LeaseKeeper
@@ -30,13 +31,13 @@ JUNE = "2025-06-02"
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as stage:
         yield stage
-        assert [repr(difference) for difference in check(database).differences] == []
+        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def resend(stage: Stage) -> None:
     """Has the newest order sent once more."""
     order_id = stage.one("SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1")
-    Operate(stage.connection, stage.clock).resend(str(order_id), GUARD)
+    Operate(stage.connection, stage.clock, PORTS).resend(str(order_id), GUARD)
 
 
 def swallowed(stage: Stage) -> None:
@@ -100,7 +101,7 @@ def test_a_first_order_that_the_rail_has_stays_in_doubt_untold_and_can_be_sent_a
         assert stage.settle([receipt]) == [ReceiptOutcome.UNCLEAR]
         assert (stage.said("k"), state(stage)) == (["MOTTATT", "HOS_OPPDRAG"], ("unknown", True, count))
     assert len(list(received(stage.emulator._connected()))) == 3
-    Operate(stage.connection, stage.clock).decide(str(stage.one("SELECT order_id::text FROM orders")), accepted=True, operator=GUARD)
+    Operate(stage.connection, stage.clock, PORTS).decide(str(stage.one("SELECT order_id::text FROM orders")), accepted=True, operator=GUARD)
     assert stage.said("k")[-1] == "OK"
 
 
@@ -155,7 +156,7 @@ def test_a_forwarded_order_sent_again_stays_in_doubt_until_its_own_receipt_comes
         assert rapid.order_states(CASE_ID) == ["unknown"]
         assert rapid.settle([first]) == [ReceiptOutcome.ACCEPTED]
         assert rapid.heard()[-1] == "AKSEPTERT"
-        assert check(database).differences == ()
+        assert check(database, PORTS).differences == ()
 
 
 class Breaking:
@@ -182,7 +183,7 @@ def test_a_resend_whose_put_breaks_off_is_put_once_by_the_sender_itself(stage: S
     resend(stage)
     queue, keeper = Breaking(stage.conninfo, [fate]), LeaseKeeper(stage.conninfo, seconds=600.0)
     stage.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
-    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, Bell(), reply_to=REPLIES)
+    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, bell=Bell(), reply_to=REPLIES)
     for _ in range(2):
         try:
             with sender.steps() as step:
@@ -201,7 +202,7 @@ def test_it_is_found_when_an_order_was_sent_again_and_nobody_has_noted_it(databa
         stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
         stage.put()
         stage.connection.execute("UPDATE orders SET resends = 1")
-        assert check(database).by_kind == {Kind.ORDER: 1}
+        assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
 
 
 def test_an_order_put_anew_at_the_rail_is_answered_anew(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from kvitt.app.ports import PORTS
 from kvitt.doors.rest.tokens import Permission
 from kvitt.hub.check import check
 from rest_stage import Site, earn, rest_site
@@ -297,4 +298,4 @@ def test_no_role_sees_what_the_other_does(site: Site) -> None:
 
 
 def test_after_all_this_the_check_finds_nothing(site: Site) -> None:
-    assert check(site.conninfo).differences == ()
+    assert check(site.conninfo, PORTS).differences == ()

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from hub_messages import dp, text
 from kvitt.app import Hub
+from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_share import lease_of
 from kvitt.errors import OtherLog
@@ -103,7 +104,7 @@ def test_three_processes_share_the_roles_and_end_when_told_with_nothing_lost(
             (STATUSES, f"{run}/%".encode()),
         ).fetchone()
     assert (doubled, statuses) == ([], (300,))
-    assert check(database).differences == ()
+    assert check(database, PORTS).differences == ()
 
 
 def test_a_database_belongs_to_one_log(database: str, kafka: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from hub_messages import aap
 from hub_stage import Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell
 from kvitt.rail.queue import Delivery, NotPut, Outgoing
@@ -64,7 +65,7 @@ def send_once(stage: Stage, queue: Weak, attempts: int) -> None:
     """What the role does: one attempt after the other, each from its beginning."""
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     stage.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
-    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, Bell(), reply_to="replies")
+    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, bell=Bell(), reply_to="replies")
     for _ in range(attempts):
         try:
             with sender.steps() as step:

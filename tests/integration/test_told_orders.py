@@ -9,6 +9,7 @@ import pytest
 
 from hub_messages import dp, payment_uid, text, ts, ts_payment
 from hub_stage import Stage, staged, told
+from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import make_topics, read
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import check
@@ -33,7 +34,7 @@ SINCE_THE_FIRST = {(topic, partition): 0 for topic in (topics.ORDERS, topics.SIM
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as made:
         yield made
-        assert [repr(each) for each in check(database).differences] == []
+        assert [repr(each) for each in check(database, PORTS).differences] == []
 
 
 def over(*benefits: str, case: str = "S", **changes: object) -> dict[str, object]:
@@ -229,7 +230,7 @@ def test_an_order_that_is_taken_back_leaves_the_other_area_paid_and_says_so(stag
     stage.sender.sent([(first.order_id, first.message_no)])
     stage.settle([RawReceipt("r", first.xml.replace(b'oppdrag">', b'oppdrag"><mmel><alvorlighetsgrad>00</alvorlighetsgrad></mmel>', 1))])
     (left,) = stage.rows("SELECT order_id::text FROM orders WHERE state = 'ready'")
-    Operate(stage.connection, stage.clock).withdraw(str(left[0]), Operator("Kari Nordmann", "sent to the wrong area", None))
+    Operate(stage.connection, stage.clock, PORTS).withdraw(str(left[0]), Operator("Kari Nordmann", "sent to the wrong area", None))
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET"}
     final = stage.final("k")
     assert final.error
@@ -268,14 +269,14 @@ def test_the_rails_word_that_is_adopted_is_told_under_the_key_of_its_order_and_s
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET"}
     stage.settle([told(found["TILLSTPB"], "00", message_id="later")])
     ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions")
-    Resolve(stage.connection, stage.clock).adopt(str(order_id), both)
+    Resolve(stage.connection, stage.clock, PORTS).adopt(str(order_id), both)
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "OK"}
     assert [answer.error for answer in stage.answers("k")][-1] is None
     key, _, headers = records(stage, topics.ORDERS)[-1]
     assert (key, headers["uids"]) == (further_key(b"k", Area("TILLSTPB")), payment_uid("S", 1))
     stage.settle([told(found["TILLSTBO"], "08", "Likevel ikke", message_id="later still")])
     ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions WHERE resolved_at IS NULL")
-    Resolve(stage.connection, stage.clock).adopt(str(order_id), both)
+    Resolve(stage.connection, stage.clock, PORTS).adopt(str(order_id), both)
     assert paid(stage) == {"TILLSTBO": "FEILET", "TILLSTPB": "OK"}
     last = stage.answers("k")[-1].error
     assert last

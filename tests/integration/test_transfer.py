@@ -9,6 +9,7 @@ import pytest
 
 from commit_proxy import Cut, proxied
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
 from kvitt.hub.acts import Acts, Wanted
 from kvitt.hub.check import check
@@ -52,7 +53,7 @@ def test_money_moves_and_both_names_stand_with_it(database: str, connection: psy
         ("plan hold", "kari", None),
     ]
     assert Acts(connection).listed(Wanted(payout_id="sales-1"), 10) == [], "a payout of that name would be something else"
-    assert check(database).clean
+    assert check(database, PORTS).clean
 
 
 def test_the_same_transfer_again_moves_nothing(connection: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -81,7 +82,7 @@ def test_many_who_do_the_same_at_once_move_the_money_once(database: str, connect
             steps = [after.totals.own - before.totals.own for each in done for before, after in zip(each.before, each.after, strict=True)]
             assert sorted(set(steps)) == ([-100, 100] if moved == 6 else [-100, 0, 100] if moved else [0])
     assert own(connection) == [-700, 700, 0]
-    assert check(database).clean
+    assert check(database, PORTS).clean
 
 
 @pytest.mark.parametrize("cut", Cut)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from kvitt.app.clock import utc_now
+from kvitt.app.ports import PORTS
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call
@@ -208,4 +209,4 @@ def test_apache_thrift_pays_out_too(url: str, conninfo: str, thrift_generated: N
             apache.GetPayout("nothing")
         with pytest.raises(types.InsufficientFunds):
             apache.CreatePayout(params(types, money, amount=0))
-    assert check(conninfo).differences == ()
+    assert check(conninfo, PORTS).differences == ()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import new_database
+from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError, PayoutNotFound
 from kvitt.hub.check import check
 from kvitt.hub.payouts.values import Payout
@@ -27,7 +28,7 @@ def databases(server: str, template: str) -> Iterator[tuple[str, str]]:
     name = str(conninfo_to_dict(template)["dbname"])
     with new_database(server, name) as ours, new_database(server, name) as theirs:
         yield ours, theirs
-        assert [check(each).differences for each in (ours, theirs)] == [(), ()]
+        assert [check(each, PORTS).differences for each in (ours, theirs)] == [(), ()]
 
 
 def acts() -> st.SearchStrategy[list[Act]]:

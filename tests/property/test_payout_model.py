@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operator
@@ -31,7 +32,7 @@ _runs = count()
 def database_of_all(ledger_database: str) -> Iterator[str]:
     """What all runs left behind is clean in the end."""
     yield ledger_database
-    assert check(ledger_database).differences == ()
+    assert check(ledger_database, PORTS).differences == ()
 
 
 def asked() -> st.SearchStrategy[list[list[Asked]]]:

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from conftest import new_database
 from hub_messages import OTHER_PERSON, body_of
 from hub_stage import Stage, staged
+from kvitt.app.ports import PORTS
 from kvitt.hub.preview import Preview, preview
 from kvitt.hub.submit import Outcome
 from kvitt.kernel.clock import oslo
@@ -97,7 +98,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
                 stage.finish()
             # Whatever is held stays held: then the case has an open order, as any case may have.
             key, body = f"{number}/{place}", written(step, cases)
-            seen = preview(stage.connection, scheme, key.encode(), body, stage.clock())
+            seen = preview(stage.connection, PORTS, scheme, key.encode(), body, now=stage.clock())
             (outcome,) = stage.hand_in(scheme, (key, body))
             assert seen.waits is (outcome is Outcome.WAITING), "a message that can not be read waits for nothing"
             if not seen.waits:

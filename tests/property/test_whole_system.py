@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from conftest import new_database
 from hub_messages import body_of
 from hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
+from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.send import OrderToSend
@@ -135,7 +136,7 @@ class Play:
         self.stage.settle(batch)
 
     def _send_all(self) -> int:
-        operate = Operate(self.stage.connection, self.stage.clock)
+        operate = Operate(self.stage.connection, self.stage.clock, PORTS)
         for held in operate.orders([OrderState.READY], held_only=True):
             operate.release(held.order_id, GUARD)
         sent = 0
@@ -307,6 +308,6 @@ def test_what_is_paid_is_what_was_accepted_and_equal_inputs_give_equal_bytes(sta
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_books_prove_all_of_it(stages: list[Stage], which: int) -> None:
-    report = check(stages[which].conninfo)
+    report = check(stages[which].conninfo, PORTS)
     assert report.counts.orders > 0
     assert [repr(each) for each in report.differences] == []

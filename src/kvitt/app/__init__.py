@@ -1,6 +1,5 @@
 """The only place that wires concrete parts together: which database, which log, which queue, which rail (design §3, §10)."""
 
-from kvitt.app import rails as _rails  # noqa: F401 - makes them known
 from kvitt.app.clock import utc_now
 from kvitt.app.databases import database
 from kvitt.app.hub import LISTENERS, ROLES, Hub, operations

@@ -11,9 +11,11 @@ import psycopg
 
 from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
+from kvitt.app.ports import ports_of
 from kvitt.config import Settings
 from kvitt.hub.case import CaseKey
 from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -54,15 +56,15 @@ ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENER
 class LaneWriter:
     """Executes the batches of one lane on a connection of its own, opened anew after it was lost."""
 
-    def __init__(self, conninfo: str, settings: Settings, after: Callable[[], None]) -> None:
-        self._conninfo, self._settings, self._after = conninfo, settings, after
+    def __init__(self, conninfo: str, ports: Ports, after: Callable[[], None]) -> None:
+        self._conninfo, self._ports, self._after = conninfo, ports, after
         self._connection: psycopg.Connection[Any] | None = None
         self._held: set[CaseKey] = set()
 
     def __call__(self, batch: Sequence[Incoming]) -> Sequence[Outcome]:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS)
-        submit = Submit(self._connection, utc_now, answer_invalid_needs=self._settings.rapid.answer_invalid_needs, held=self._held)
+        submit = Submit(self._connection, utc_now, self._ports, held=self._held)
         try:
             outcomes = submit(batch)
         except psycopg.Error as error:
@@ -82,6 +84,7 @@ class Hub:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
+        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
         self.board = RoleBoard(utc_now, self._threads_of(roles))
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
@@ -103,7 +106,7 @@ class Hub:
         settings = self._settings
         self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: LaneWriter(self.conninfo, settings, self._ring_on),
+            lambda _: LaneWriter(self.conninfo, self.ports, self._ring_on),
             lanes=settings.lanes,
             max_batch=settings.max_batch,
             # An intake must never wait for room: it has a group to keep in touch with.
@@ -150,10 +153,6 @@ class Hub:
         self._orders.ring()
         self._told.ring()
 
-    @property
-    def _hears_rapid(self) -> bool:
-        return self._settings.rapid.ours or "rapid" in self.roles
-
     def _maker(self, role: str) -> MakeStep:
         settings = self._settings
         if role == _DOORS:
@@ -164,14 +163,15 @@ class Hub:
         if role == "relay":
             return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
         if role == _RESUME:
-            rapid, invalid = self._hears_rapid, settings.rapid.answer_invalid_needs
-            return Resume(self.conninfo, utc_now, self._ring_on, self._kept, rapid=rapid, answer_invalid_needs=invalid).steps
+            return Resume(self.conninfo, utc_now, self.ports, self._ring_on, self._kept).steps
         if role == "sender":
             requests = self._queue(settings.request_queue)
-            return Sender(self.conninfo, self._keeper, requests, utc_now, self._orders, reply_to=settings.reply_queue).steps
+            return Sender(
+                self.conninfo, self._keeper, requests, utc_now, self.ports, bell=self._orders, reply_to=settings.reply_queue
+            ).steps
         if role == "receiver":
             replies, bell = self._queue(settings.reply_queue), _Both(self._orders, self._told)
-            return Receiver(self.conninfo, replies, utc_now, bell, rapid=self._hears_rapid).steps
+            return Receiver(self.conninfo, replies, utc_now, self.ports, bell).steps
         return self._emulator_steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:

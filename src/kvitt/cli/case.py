@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kvitt.app.ports import PORTS
 from kvitt.cli.ids import case_of
 from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import connected, example, located, opened, print_page
@@ -29,7 +30,7 @@ def case(settings: "Settings", *, scheme: "Scheme", case_id: str, as_json: bool)
     with opened(settings) as conninfo:
         with connected(conninfo, application="kvitt case") as connection:
             named = case_of(connection, scheme, case_id)
-        found = history(conninfo, scheme, named)
+        found = history(conninfo, PORTS, scheme, named)
     if as_json:
         from kvitt.cli.case_json import as_document
 

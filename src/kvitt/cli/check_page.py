@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from kvitt.app.ports import PORTS
 from kvitt.cli.listing import Column, Kind, table
 from kvitt.cli.text import shown
 from kvitt.hub.check import Report, check
@@ -18,7 +19,7 @@ def check_with_progress(conninfo: str, *, visible: bool) -> Report:
     columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("cases"))
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as bar:
         task = bar.add_task("checking", total=None)
-        return check(conninfo, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return check(conninfo, PORTS, progress=lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def compare_with_rail(conninfo: str) -> Compared:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kvitt.app.ports import PORTS
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.order import reasoned
@@ -150,7 +151,7 @@ def replay(
             if record.key is None or record.topic == RAPID:
                 click.echo(f"dead letter {number} would be appended to {record.topic}; a need is forwarded as it is")
                 return
-            print_preview(preview(connection, letters.find(number).scheme, record.key, record.body, record.at))
+            print_preview(preview(connection, PORTS, letters.find(number).scheme, record.key, record.body, now=record.at))
             return
         record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from kvitt.app.ports import PORTS
 from kvitt.cli import case_page
 from kvitt.cli.demo_cases import Life
 from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
@@ -21,7 +22,7 @@ _TOLD_IN: Final = "dp"
 def print_outcome(conninfo: str, paid: Sequence[Life], totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
     """Prints the outcome of a run, with the story of one of the cases that are `paid` something in the end."""
     if life := most_told(paid):
-        print_page("One of the cases:\n", case_page.page(history(conninfo, Scheme(SHORT[life.scheme]), life.case_id)), "")
+        print_page("One of the cases:\n", case_page.page(history(conninfo, PORTS, Scheme(SHORT[life.scheme]), life.case_id)), "")
     print_page(_table(totals))
     print_page("\n".join(_proved(proof, summary)))
 

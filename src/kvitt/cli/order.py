@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from kvitt.app.ports import PORTS
 from kvitt.cli.ids import order_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
@@ -26,7 +27,7 @@ def operating(settings: "Settings") -> Iterator["Operate"]:
     from kvitt.hub.operate import Operate
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
-        yield Operate(connection, utc_now)
+        yield Operate(connection, utc_now, PORTS)
 
 
 def reasoned(command: Command) -> Command:
@@ -227,7 +228,7 @@ def _resolve(
     operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
-        resolve = Resolve(operate.connection, utc_now)
+        resolve = Resolve(operate.connection, utc_now, PORTS)
         effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
     if as_json:
         print_json(EFFECT, [effect])

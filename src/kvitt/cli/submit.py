@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kvitt.app.ports import PORTS
 from kvitt.cli.arguments import SECONDS, content_of, existing_file
 from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
@@ -58,7 +59,7 @@ def _preview(settings: "Settings", scheme: "Scheme", key: str, body: bytes) -> b
 
     with database(settings, own=False, upgrade_it=False) as conninfo, connected(conninfo, application="kvitt preview") as connection:
         try:
-            found = preview(connection, scheme, key.encode(), body, utc_now())
+            found = preview(connection, PORTS, scheme, key.encode(), body, now=utc_now())
         except ValueError as error:
             raise click.UsageError(f"the message would be a dead letter: {shown(error)}") from None
     print_preview(found)

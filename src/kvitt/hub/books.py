@@ -8,7 +8,7 @@ import psycopg
 
 from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
-from kvitt.hub.dialects import is_forwarded, voice_for
+from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled
 from kvitt.hub.tell import tell_case_list
@@ -33,11 +33,11 @@ _STATE = {
 }
 
 
-def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -> dict[int, Asked]:
+def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, Asked]:
     """Locks the rows of messages in sorted order; whoever tells of a message holds its lock, so that statuses keep their order."""
     rows = cursor.execute(_SQL.lock_messages, [sorted(set(message_numbers))], binary=True)
     asked = {row[0]: Asked(row) for row in rows.fetchall()}
-    if needs := [number for number, each in asked.items() if is_forwarded(each.address.scheme)]:
+    if needs := [number for number, each in asked.items() if contracts.of(each.address.source).forwards]:
         for number, *order in cursor.execute(_RAPID.orders_of_needs, [needs], binary=True):
             asked[number].order = Forwarded(*order)
     return asked
@@ -55,15 +55,15 @@ class Books:
     told of its messages by a sender, whose clock may be another one.
     """
 
-    def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime) -> None:
-        self._cursor, self._facts, self._cases, self._now = cursor, facts, cases, now
+    def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime, contracts: Contracts) -> None:
+        self._cursor, self._facts, self._cases, self._now, self._contracts = cursor, facts, cases, now, contracts
         self._moments: dict[int, datetime] = {}
 
     def settle(self, settled: Sequence[Settled]) -> None:
         """Moves orders, payments and cases, answers messages whose last order this was, and tells of all of it."""
         if not settled:
             return
-        asked = lock_messages(self._cursor, [each.order.message_no for each in settled])
+        asked = lock_messages(self._cursor, [each.order.message_no for each in settled], self._contracts)
         for each in settled:
             told = max(asked[each.order.message_no].last_at, self._moments.get(each.order.case_no, self._now))
             self._moments[each.order.case_no] = self._cases[each.order.case_no].moment(told)
@@ -74,8 +74,7 @@ class Books:
                 by_message.setdefault(each.order.message_no, []).append(each)
         overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
         voices = {
-            message_no: voice_for(asked[message_no], self._facts, self._moments[group[0].order.case_no])
-            for message_no, group in by_message.items()
+            message_no: self._voice(asked[message_no], self._moments[group[0].order.case_no]) for message_no, group in by_message.items()
         }
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
         progress = self._progress(list(by_message))
@@ -85,6 +84,9 @@ class Books:
                 voices[message_no].with_rail()
             self._book_message(asked[message_no], voices[message_no], group, versions, still_open)
         self._tell_case_lists(relisted)
+
+    def _voice(self, asked: Asked, now: datetime) -> Voice:
+        return self._contracts.of(asked.address.source).voice(asked, self._facts, now)
 
     def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
         """The orders that moved, and whether each was known to be sent. What was read before the messages were locked may be old by now."""

@@ -17,7 +17,7 @@ from kvitt.rules.derive import derive
 from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import event_id
-from kvitt.rules.rail_port import Encoded, rail_of
+from kvitt.rules.rail_port import Encoded, Rails
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Action, Order, Refusal
 from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
@@ -30,8 +30,8 @@ LISTED_PER_ORDER = 100_000
 class Desk:
     """Handles messages of locked cases one by one at one moment; what each one causes goes to `facts` only when all of it is sound."""
 
-    def __init__(self, facts: Facts, now: datetime) -> None:
-        self._facts, self._now, self._made_at = facts, now, oslo(now)
+    def __init__(self, facts: Facts, now: datetime, rails: Rails) -> None:
+        self._facts, self._now, self._made_at, self._rails = facts, now, oslo(now), rails
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, or queues it behind what its case is busy with; gives its new state."""
@@ -93,13 +93,14 @@ class Desk:
 
     def _simulated(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
         teller = Teller(self._facts, message, self._now)
-        requests = [teller.simulation(order, teller.own_key(orders, order)) for order in orders]
+        rail = self._rails.of(message.scheme)
+        requests = [teller.simulation(order, rail.encode_simulation(order), teller.own_key(orders, order)) for order in orders]
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
         case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
 
     def _ordered(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        rail = rail_of(message.scheme)
+        rail = self._rails.of(message.scheme)
         encoded = [rail.encode(order) for order in orders]
         teller = Teller(self._facts, message, self._now)
         value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
 from kvitt.hub.audit import What
-from kvitt.hub.dialects import is_forwarded
+from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer
@@ -198,16 +198,16 @@ class CaseHistory(Struct, frozen=True):
         return tuple(message for message in self.messages if message.state == "waiting")
 
 
-def history(conninfo: str, scheme: Scheme, case_id: str) -> CaseHistory:
+def history(conninfo: str, ports: Ports, scheme: Scheme, case_id: str) -> CaseHistory:
     """Reads one case in one snapshot. Raises CaseNotFound."""
     with connect(conninfo, application="kvitt history") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction(), connection.cursor() as cursor:
-            return _read(cursor, scheme, case_id)
+            return _read(cursor, scheme, case_id, forwarded=ports.contracts.forwards(scheme))
 
 
-def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHistory:
+def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str, *, forwarded: bool) -> CaseHistory:
     head = cursor.execute(_SQL.case_row, {"scheme": scheme.value, "case_id": case_id}).fetchone()
     if head is None:
         raise CaseNotFound(scheme.value, case_id)
@@ -215,7 +215,6 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> CaseHist
     def rows(statement: str, **more: str) -> list[Any]:
         return cursor.execute(statement, {"case_no": head[0], **more}, binary=True).fetchall()
 
-    forwarded = is_forwarded(scheme)
     messages = tuple(MessageOfCase(*(*row[:11], _kept(row[11], forwarded=forwarded))) for row in rows(_SQL.messages))
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
     orders = tuple(OrderOfCase(*(*row[:6], separated(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))

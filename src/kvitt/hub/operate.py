@@ -13,8 +13,8 @@ from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, Recei
 from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
-from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock, Connection
@@ -25,7 +25,7 @@ from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
-from kvitt.rules.rail_port import ReceiptOutcome, rail_of
+from kvitt.rules.rail_port import Rail, ReceiptOutcome
 from kvitt.rules.states import MessageState, OrderState
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import AuditRow, MessageStep, write
@@ -143,8 +143,8 @@ def areas_of(scheme: Scheme) -> list[str]:
 class Operate:
     """Operator actions on one connection, each one transaction. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+        self._connection, self._clock, self._ports = connection, clock, ports
 
     @property
     def connection(self) -> Connection:
@@ -255,7 +255,7 @@ class Operate:
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             scheme, case_id, message_no, _ = self._find(cursor, order_id)
             case = load_cases(cursor, [(scheme, case_id)])[0]
-            asked = lock_messages(cursor, [message_no])[message_no]
+            asked = lock_messages(cursor, [message_no], self._ports.contracts)[message_no]
             now = case.moment(max(self._clock(), asked.last_at))
             if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
@@ -263,14 +263,15 @@ class Operate:
             facts = Facts()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
             self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
-            let_in(cursor, facts, {(scheme, case_id): case}, now)
+            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports.contracts)
             facts.cases = [case.step()]
             facts.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
     def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
         message_no, (order_id, area) = asked.address.message_no, order
-        value = voice_for(asked, facts, now).withdrawn(order_id, area, last=last)
+        voice = self._ports.contracts.of(asked.address.source).voice(asked, facts, now)
+        value = voice.withdrawn(order_id, area, last=last)
         state = MessageState.ANSWERED if last else MessageState.DERIVED
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1
@@ -307,7 +308,9 @@ class Operate:
             scheme, case_id, _, xml = self._find(cursor, order_id)
             lock_cases(cursor, [(scheme, case_id)])
             self._refuse_to_decide(cursor, order_id)
-            booked = Settle(self._connection, self._clock).within(cursor, _word(scheme, xml, accepted=accepted, operator=operator))
+            rail = self._ports.rails.of(scheme)
+            word = _word(rail, xml, accepted=accepted, operator=operator)
+            booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
             if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
@@ -345,7 +348,7 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     return f"order {order_id} is {state}, and nothing holds it that could be released"
 
 
-def _word(scheme: Scheme, xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+def _word(rail: Rail, message: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
     """An operator's word about an order, in the form of the rail's."""
-    words = rail_of(scheme).words_of_operator(xml, accepted=accepted, text=f"Avgjort av operatør: {operator.reason}")
+    words = rail.words_of_operator(message, accepted=accepted, text=f"Avgjort av operatør: {operator.reason}")
     return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", words, by_hand=True)

@@ -7,8 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
-from kvitt.hub.dialects import desk_for
+from kvitt.hub.contract import Contract
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.hub.submit import Connection
 from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
 from kvitt.kernel.clock import oslo
@@ -48,7 +49,7 @@ class Preview(Struct, frozen=True):
         return self.answer.error if self.answer.status is Status.FAILED else None
 
 
-def preview(connection: Connection, scheme: Scheme, key: bytes, body: bytes, now: datetime) -> Preview:
+def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, body: bytes, *, now: datetime) -> Preview:
     """What this message would do at `now`, against what is accepted at this moment; stores nothing.
 
     A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
@@ -61,7 +62,7 @@ def preview(connection: Connection, scheme: Scheme, key: bytes, body: bytes, now
         case, waits = _load(connection, reading)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(reading, case, now)
-    facts = _decided(reading, case, now)
+    facts = _decided(reading, case, now, ports.contracts.of(reading.incoming.source))
     (told,) = [row for row in facts.outbox if row.topic == topics.STATUSES]
     assert told.value is not None, "statuses hold their own bytes"
     return Preview(
@@ -78,18 +79,18 @@ def preview(connection: Connection, scheme: Scheme, key: bytes, body: bytes, now
     )
 
 
-def _decided(reading: Reading, case: Case | None, now: datetime) -> Facts:
+def _decided(reading: Reading, case: Case | None, now: datetime, contract: Contract) -> Facts:
     """What the desk would store and tell, were the case free; a failure of ours is answered as the real one is."""
     message, facts = replace(numbered(reading, 0), dry_run=False), Facts()
     try:
-        desk = desk_for(message, facts, now)
+        desk = contract.desk(facts, now)
         if isinstance(reading.claims, Refusal):
             desk.refuse(None, message, None, reading.claims, reading.dead)
         else:
             desk.handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
         facts = Facts()
-        desk_for(message, facts, now).refuse(case, message, None, failure(reading.incoming, error))
+        contract.desk(facts, now).refuse(case, message, None, failure(reading.incoming, error))
     return facts
 
 

@@ -17,9 +17,9 @@ from kvitt.hub.audit import What, digest
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.operate import Operator, note
+from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Settled
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.tell import tell_case_list
@@ -29,7 +29,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import IN_CONTRADICTION
-from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome, rail_of
+from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import ORDER_TURNS, OrderState
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.wire import payment
@@ -85,8 +85,8 @@ class _Turned(Struct, frozen=True):
 class Resolve:
     """Resolves contradictions on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+        self._connection, self._clock, self._ports = connection, clock, ports
 
     def adopt(self, order_id: str, operator: Operator, *, dry_run: bool = False) -> Effect:
         """The rail's word about an order becomes ours; a dry run does all of it and takes it back.
@@ -119,10 +119,10 @@ class Resolve:
         key = Scheme(found[0]), str(found[1])
         case = load_cases(cursor, [key])[0]
         opened = _open_contradiction(cursor, order_id)
-        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock())
+        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
         turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
         work.close(what, operator)
-        let_in(cursor, work.facts, {key: case}, work.now)
+        let_in(cursor, work.facts, {key: case}, work.now, self._ports.contracts)
         load_payments(cursor, [case])
         work.facts.cases = [case.step()]
         work.facts.write(cursor)
@@ -151,11 +151,11 @@ def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
 class _Resolving:
     """One act on a locked case inside its transaction."""
 
-    def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime) -> None:
-        self._cursor, self.case, self.order, self.opened = cursor, case, order, opened
+    def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
+        self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
         self.facts = Facts()
-        self._rail: Rail = rail_of(case.scheme)
+        self._rail: Rail = ports.rails.of(case.scheme)
         self.receipt: Observation = self._rail.read(opened.body)[0]
 
     def keep(self) -> _Turned:
@@ -170,14 +170,14 @@ class _Resolving:
         waiting = self._not_left()
         self._refuse_if_built_upon()
         messages = sorted({message_no for _, message_no, _ in waiting})
-        locked = lock_messages(self._cursor, [self.order.message_no, *messages])
+        locked = lock_messages(self._cursor, [self.order.message_no, *messages], self._contracts)
         self.now = max(self.now, *(each.last_at for each in locked.values()))
         asked = locked[self.order.message_no]
         row = self._cursor.execute(_SQL.turn_order, {"order_id": self.order.order_id, "now": self.now}).fetchone()
         if row is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
-        voice = voice_for(asked, self.facts, self.now)
+        voice = self._contracts.of(asked.address.source).voice(asked, self.facts, self.now)
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
             voice.with_rail()

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from kvitt.hub.case import CaseKey
+from kvitt.hub.ports import Ports
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Clock, Connection, Submit
 from kvitt.kernel.database import (
@@ -37,12 +38,9 @@ _AT_ONCE: Final = 200
 class Resume:
     """The loop that looks whether cases have become free."""
 
-    def __init__(
-        self, conninfo: str, clock: Clock, after: Callable[[], None], bell: Bell, *, rapid: bool = False, answer_invalid_needs: bool = True
-    ) -> None:
-        """`after` is told when something was handled; `bell` ends a rest early. The others are as for Settle and Submit."""
-        self._conninfo, self._clock, self._after, self._bell = conninfo, clock, after, bell
-        self._rapid, self._answer_invalid_needs = rapid, answer_invalid_needs
+    def __init__(self, conninfo: str, clock: Clock, ports: Ports, after: Callable[[], None], bell: Bell) -> None:
+        """`after` is told when something was handled; `bell` ends a rest early."""
+        self._conninfo, self._clock, self._ports, self._after, self._bell = conninfo, clock, ports, after, bell
         self._states = StateLog(_log)
         self._after_case: tuple[str, str] = _FIRST
 
@@ -50,8 +48,8 @@ class Resume:
     def steps(self) -> Iterator[Step]:
         """Opens a connection and gives the step of the loop."""
         with connect(self._conninfo, application="kvitt resume", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
-            submit = Submit(connection, self._clock, answer_invalid_needs=self._answer_invalid_needs)
-            settle = Settle(connection, self._clock, rapid=self._rapid)
+            submit = Submit(connection, self._clock, self._ports)
+            settle = Settle(connection, self._clock, self._ports)
             yield lambda: self._step(connection, submit, settle)
 
     def _step(self, connection: Connection, submit: Submit, settle: Settle) -> int:

@@ -7,8 +7,8 @@ from msgspec import Struct
 from kvitt.errors import LeaseLost
 from kvitt.hub import journal
 from kvitt.hub.books import lock_messages
-from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Edge
 from kvitt.kernel.crash import reached
@@ -44,8 +44,8 @@ class Send:
     `term` tells apart the attempts of one owner: what an earlier one left half sent is in doubt too.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, edge: Edge, term: int = 1) -> None:
-        self._connection, self._clock, self._edge = connection, clock, edge
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, edge: Edge, term: int = 1) -> None:
+        self._connection, self._clock, self._contracts, self._edge = connection, clock, ports.contracts, edge
         self._sender = f"{edge.lease}:{edge.epoch}:{term}"
 
     def _hold(self) -> None:
@@ -74,7 +74,7 @@ class Send:
             self._hold()
             if hurried:
                 cursor.execute(_DEFERRED.wait_shortly)
-            asked = lock_messages(cursor, [message_no for _, message_no in orders])
+            asked = lock_messages(cursor, [message_no for _, message_no in orders], self._contracts)
             now = self._clock()
             at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}
             order_ids, moments = [order_id for order_id, _ in orders], [at[message_no] for _, message_no in orders]
@@ -84,7 +84,8 @@ class Send:
             complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
             facts = Facts()
             for message_no in first_time:
-                told = voice_for(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
+                contract = self._contracts.of(asked[message_no].address.source)
+                told = contract.voice(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
                 facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
             facts.write(cursor)
         reached("send.after_sent_commit")

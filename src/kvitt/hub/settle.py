@@ -16,8 +16,8 @@ from kvitt.hub import journal
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contradiction import open_contradictions
-from kvitt.hub.dialects import is_forwarded
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Contradicted, Settled, decide
 from kvitt.hub.submit import Clock, Connection
@@ -25,7 +25,7 @@ from kvitt.hub.waiting import let_in
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import is_connection_lost, may_pass
 from kvitt.kernel.queries import load
-from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome, default_rail
+from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeferredRow
@@ -68,11 +68,10 @@ def _read(rail: Rail, raw: RawReceipt) -> _Read:
 class Settle:
     """Executes batches of receipts on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock, *, rail: Rail | None = None, rapid: bool = False) -> None:
-        """`rail` is whose answers they are, None: of the default one. `rapid`: the rapid is ours, so it also hears of receipts of which
-        nobody can say whose they are.
-        """
-        self._connection, self._clock, self._rapid, self._rail = connection, clock, rapid, rail or default_rail()
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, rail: str | None = None) -> None:
+        """`rail` is whose receipts they are, None: of the default one. Raises UnknownRail."""
+        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
+        self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -184,10 +183,10 @@ class Settle:
         facts.deferred = [_deferred(each, now) for each in kept]
         self._copy(facts, batch, numbers, now)
         ruled = _rule(cursor, self._rail, batch, numbers)
-        Books(cursor, facts, by_number, now).settle(ruled.settled)
+        Books(cursor, facts, by_number, now, self._contracts).settle(ruled.settled)
         open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
-        let_in(cursor, facts, cases, now)
+        let_in(cursor, facts, cases, now, self._contracts)
         facts.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             facts.write(cursor)
@@ -195,9 +194,10 @@ class Settle:
 
     def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """The rapid hears every receipt of its own as it came, before anything is made of it."""
+        strays = any(contract.hears_strays for contract in self._contracts)
         for each, number in zip(batch, numbers, strict=True):
             scheme = each.case_key[0] if each.case_key else None
-            if number is not None and (self._rapid if scheme is None else is_forwarded(scheme)):
+            if number is not None and (strays if scheme is None else self._contracts.forwards(scheme)):
                 tell_raw_receipt(facts, each.raw.message_id, each.digest, each.raw.body, now)
 
 

@@ -12,8 +12,9 @@ from psycopg.errors import LockNotAvailable
 from kvitt.errors import LeaseLost
 from kvitt.hub import journal
 from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
-from kvitt.hub.dialects import desk_for
+from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
+from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.standing import find_standings
 from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
 from kvitt.kernel.crash import reached
@@ -45,14 +46,9 @@ class Outcome(StrEnum):
 class Submit:
     """Executes batches on one connection. Not for sharing between threads."""
 
-    def __init__(
-        self, connection: Connection, clock: Clock, *, answer_invalid_needs: bool = True, held: set[CaseKey] | None = None
-    ) -> None:
-        """`answer_invalid_needs` False: needs that break rules are stored and hear nothing, as of old (design §12).
-
-        `held` are cases that somebody else was found to hold; it is kept here, and only saves waiting for them once more.
-        """
-        self._connection, self._clock, self._answer_invalid_needs = connection, clock, answer_invalid_needs
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, *, held: set[CaseKey] | None = None) -> None:
+        """`held` are cases that somebody else was found to hold; it is kept here, and only saves waiting for them once more."""
+        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
         self._held: set[CaseKey] = set() if held is None else held
 
     def __call__(self, batch: Sequence[Incoming]) -> list[Outcome]:
@@ -181,7 +177,7 @@ class Submit:
             find_elsewhere(cursor, cases, now)
             find_standings(cursor, cases, now)
             numbers = [row[0] for row in cursor.execute(_CASES.next_message_numbers, [len(now)], binary=True).fetchall()]
-        return _Sorting(Facts(), cases, iter(numbers), self._clock(), answer_invalid_needs=self._answer_invalid_needs)
+        return _Sorting(Facts(), cases, iter(numbers), self._clock(), self._contracts)
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
@@ -218,11 +214,8 @@ def _with_failure(reading: Reading, error: Exception) -> Reading:
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(
-        self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, *, answer_invalid_needs: bool
-    ) -> None:
-        self.facts, self._cases, self._numbers, self._now = facts, cases, numbers, now
-        self._answer_invalid_needs = answer_invalid_needs
+    def __init__(self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, contracts: Contracts) -> None:
+        self.facts, self._cases, self._numbers, self._now, self._contracts = facts, cases, numbers, now, contracts
 
     def sort(self, reading: Reading | Aside) -> Outcome:
         """What becomes of the next one."""
@@ -285,14 +278,14 @@ class _Sorting:
 
     def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None, now: datetime) -> tuple[Outcome, Facts]:
         facts = Facts()
-        desk = desk_for(message, facts, now, answer_invalid_needs=self._answer_invalid_needs)
+        desk = self._contracts.of(message.source).desk(facts, now)
         return Outcome(desk.take(case, message, record, reason).value), facts
 
     def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception, now: datetime) -> tuple[Outcome, Facts]:
         """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
         facts, reason = Facts(), f"{type(error).__name__}: {error}"
         try:
-            desk_for(message, facts, now).refuse(None, message, record, failure(reading.incoming, error))
+            self._contracts.of(message.source).desk(facts, now).refuse(None, message, record, failure(reading.incoming, error))
         except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
             _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
             self._bury(reading.incoming, reason, None)

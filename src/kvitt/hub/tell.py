@@ -10,7 +10,7 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Address
 from kvitt.rules.answers import Answer, Details, Status
 from kvitt.rules.ids import event_id, named_uuid
-from kvitt.rules.rail_port import Candidate, Observation, rail_of
+from kvitt.rules.rail_port import Candidate, Observation, Rail
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import cases, dry_run, status, topics
@@ -50,9 +50,8 @@ class Teller:
         """The key under which an order of a message is told; None: the sender's, which the first one has."""
         return None if order is orders[0] else further_key(self._key, order.area)
 
-    def simulation(self, order: Order, own_key: bytes | None) -> bytes:
+    def simulation(self, order: Order, value: bytes, own_key: bytes | None) -> bytes:
         """The request to simulate an order; gives its bytes."""
-        value = rail_of(order.scheme).encode_simulation(order)
         self._tell(topics.SIMULATIONS, own_key or self._key, value, self._plain, self._event(f"simulation {order.area}"))
         return value
 
@@ -87,6 +86,7 @@ class Teller:
         versions: Sequence[tuple[str, int]],
         mark: str = "",
         *,
+        rail: Rail,
         accepted: bool,
         again: str = "",
     ) -> None:
@@ -98,7 +98,7 @@ class Teller:
         uids = ",".join(payment_id for payment_id, _ in versions)
         headers = topics.encode_headers([*self._carried, ("uids", uids)])
         event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
-        answered = rail_of(self._message.scheme).with_acknowledgement(order.message, receipt)
+        answered = rail.with_acknowledgement(order.message, receipt)
         self._tell(topics.ORDERS, order.told_under or self._key, answered, headers, event)
         for payment_id, version in versions if accepted else ():
             self._payment(order, payment_id, version, again)

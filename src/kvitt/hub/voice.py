@@ -21,7 +21,7 @@ from kvitt.hub.tell import Teller
 from kvitt.rules.answers import Answer, Details, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
-from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
+from kvitt.rules.rail_port import Observation, Rail, ReceiptOutcome, Severity
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.values import Area, OrderId, Scheme
@@ -129,7 +129,8 @@ def worse(one: Answer, other: Answer) -> Answer:
 class StatusVoice:
     """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved §1, §3.6)."""
 
-    def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
+    def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime, rail: Rail) -> None:
+        self._rail = rail
         self._teller = Teller(facts, address, now)
         self._so_far = status.decode(answer)
 
@@ -145,7 +146,7 @@ class StatusVoice:
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """The order with its receipt, and the payments that it made true."""
         accepted = settled.outcome is ReceiptOutcome.ACCEPTED
-        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, accepted=accepted)
+        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, rail=self._rail, accepted=accepted)
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
         """The worse one of both answers; of several areas it says which are paid."""
@@ -179,7 +180,7 @@ class StatusVoice:
         """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
         settled, mark = correction.settled, correction.mark
         accepted = settled.outcome is ReceiptOutcome.ACCEPTED
-        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, accepted=accepted, again=mark)
+        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, rail=self._rail, accepted=accepted, again=mark)
         self._teller.fallen(settled.order, correction.fallen, mark)
         answers = [(each.area, self._outcome(each)) for each in correction.outcomes]
         details = reduce(lambda so_far, one: with_outcome(so_far, one[0], one[1].status), answers, self._details)

@@ -8,7 +8,7 @@ import psycopg
 import structlog
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
-from kvitt.hub.dialects import desk_for, is_forwarded
+from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
@@ -29,7 +29,9 @@ class _Queued(NamedTuple):
     received_at: datetime
 
 
-def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime) -> None:
+def let_in(
+    cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime, contracts: Contracts
+) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.
@@ -38,7 +40,7 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
-        if forwarded := [case for case in free.values() if is_forwarded(case.scheme)]:
+        if forwarded := [case for case in free.values() if contracts.forwards(case.scheme)]:
             load_lines(cursor, forwarded)
     last_seen: dict[int, int] = {}
     while free:
@@ -47,23 +49,23 @@ def let_in(cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Schem
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:
-                _handle(case, each, facts, case.moment(now))
+                _handle(case, each, facts, case.moment(now), contracts)
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime) -> None:
+def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime, contracts: Contracts) -> None:
     incoming = queued.reading.incoming
     message = numbered(queued.reading, queued.message_no, queued.received_at)
-    gathered = Facts()
+    gathered, contract = Facts(), contracts.of(incoming.source)
     case.waiting -= 1
     try:
-        desk_for(message, gathered, now).handle(case, message, None)
+        contract.desk(gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
         _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = Facts()
-        desk_for(message, gathered, now).refuse(case, message, None, failure(incoming, error))
+        contract.desk(gathered, now).refuse(case, message, None, failure(incoming, error))
     facts.add(gathered)
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 
+from kvitt.hub.ports import Ports
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Clock
 from kvitt.kernel.crash import reached
@@ -27,11 +28,10 @@ class Receiver:
     """Any number of receivers may run: the queue hands each message to one, and the locks of the cases do the rest."""
 
     def __init__(
-        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, bell: Bell, *, rapid: bool = False, max_batch: int = 128
+        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, ports: Ports, bell: Bell, *, max_batch: int = 128
     ) -> None:
-        """`rapid`: the rapid is ours, see Settle."""
-        self._conninfo, self._open_queue, self._clock, self._bell = conninfo, open_queue, clock, bell
-        self._rapid, self._max_batch = rapid, max_batch
+        self._conninfo, self._open_queue, self._clock, self._ports, self._bell = conninfo, open_queue, clock, ports, bell
+        self._max_batch = max_batch
         self._states = StateLog(_log)
 
     @contextmanager
@@ -42,7 +42,7 @@ class Receiver:
             with connect(
                 self._conninfo, application="kvitt receiver", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
             ) as connection:
-                settle = Settle(connection, self._clock, rapid=self._rapid)
+                settle = Settle(connection, self._clock, self._ports)
                 yield lambda: self._step(queue, settle)
         finally:
             queue.close()

@@ -8,6 +8,7 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.hub.leases import LeaseKeeper
+from kvitt.hub.ports import Ports
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.hub.submit import Clock
 from kvitt.kernel.crash import reached
@@ -33,13 +34,14 @@ class Sender:
         keeper: LeaseKeeper,
         open_queue: Callable[[], Queue],
         clock: Clock,
-        bell: Bell,
+        ports: Ports,
         *,
+        bell: Bell,
         reply_to: str,
         max_batch: int = 256,
     ) -> None:
-        self._conninfo, self._keeper, self._open_queue, self._clock, self._bell = conninfo, keeper, open_queue, clock, bell
-        self._reply_to, self._max_batch = reply_to, max_batch
+        self._conninfo, self._keeper, self._open_queue, self._clock = conninfo, keeper, open_queue, clock
+        self._ports, self._bell, self._reply_to, self._max_batch = ports, bell, reply_to, max_batch
         self._term = 0
         self._unnoted: dict[str, int] = {}
         """Orders (with their messages) that the queue has, and that could not be noted as sent: somebody else has locked their rows."""
@@ -59,7 +61,7 @@ class Sender:
             try:
                 # While the broker is down nothing is touched: what is ready stays ready.
                 queue.connect()
-                send = Send(connection, self._clock, held.edge, self._term)
+                send = Send(connection, self._clock, self._ports, held.edge, self._term)
                 self._unnoted = {}
                 self._clear_doubt(send, queue)
                 yield lambda: self._step(send, queue)

@@ -5,10 +5,9 @@ own beside them. What the rail's words mean is the rail's to say; what becomes o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -194,51 +193,27 @@ class Rail(Protocol):
         """An operator's decision about an order in the form of an answer of the rail."""
 
 
-_rails: dict[str, Rail] = {}
-_of_scheme: dict[Scheme, str] = {}
+class Rails:
+    """All rails of a hub, by name; the first is where orders leave that were made before there were others."""
 
+    def __init__(self, *rails: Rail, of_scheme: Mapping[Scheme, str] | None = None) -> None:
+        """`of_scheme` names the rail of schemes that leave on another one than the catalogue says."""
+        assert rails, "a hub has a rail"
+        self._by_name = {rail.name: rail for rail in rails}
+        assert len(self._by_name) == len(rails), "two rails have one name"
+        self._of_scheme = of_scheme or {}
+        self.default = rails[0]
 
-def plug_in(*rails: Rail) -> None:
-    """Makes rails known by their names; one of the same name is replaced. Called where concrete parts are wired together."""
-    _rails.update({rail.name: rail for rail in rails})
+    def __iter__(self) -> Iterator[Rail]:
+        return iter(self._by_name.values())
 
+    def named(self, name: str) -> Rail:
+        """The rail of that name. Raises UnknownRail."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownRail(name) from None
 
-@contextmanager
-def plugged_in(rail: Rail, schemes: Sequence[Scheme] = ()) -> Iterator[None]:
-    """A rail for as long as the block runs, on which the orders of these schemes leave."""
-    before, before_schemes = dict(_rails), dict(_of_scheme)
-    plug_in(rail)
-    _of_scheme.update(dict.fromkeys(schemes, rail.name))
-    try:
-        yield
-    finally:
-        _restore(_rails, before)
-        _restore(_of_scheme, before_schemes)
-
-
-def _restore(now: dict[Any, str] | dict[Any, Rail], before: Mapping[Any, Any]) -> None:
-    now.clear()
-    now.update(before)
-
-
-def rail_named(name: str) -> Rail:
-    """The rail of that name. Raises UnknownRail when none was plugged in under it."""
-    try:
-        return _rails[name]
-    except KeyError:
-        raise UnknownRail(name) from None
-
-
-def rail_of(scheme: Scheme) -> Rail:
-    """The rail on which the orders of a scheme leave. Raises UnknownRail."""
-    return rail_named(_of_scheme.get(scheme, SCHEMES[scheme].rail))
-
-
-def all_rails() -> Sequence[Rail]:
-    """Every rail that was plugged in, the default one first."""
-    return tuple(_rails.values())
-
-
-def default_rail() -> Rail:
-    """The rail that was plugged in first. Raises UnknownRail when there is none."""
-    return next(iter(_rails.values()), None) or rail_named("")
+    def of(self, scheme: Scheme) -> Rail:
+        """The rail on which the orders of a scheme leave. Raises UnknownRail."""
+        return self.named(self._of_scheme.get(scheme, SCHEMES[scheme].rail))

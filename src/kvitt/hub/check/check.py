@@ -15,6 +15,7 @@ from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
 from kvitt.hub.check.stored import SQL, Reader, StoredCase
 from kvitt.hub.check.told import compare_told
+from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.values import PaymentId
@@ -62,7 +63,7 @@ _OVER_ALL = (
 )
 
 
-def check(conninfo: str, *, progress: Progress | None = None) -> Report:
+def check(conninfo: str, ports: Ports, *, progress: Progress | None = None) -> Report:
     """Proves the whole store in one read-only snapshot, while everything else goes on; changes nothing.
 
     Every case is replayed from the messages and receipts that came in, and every row that is stored of it is compared with what the
@@ -72,12 +73,12 @@ def check(conninfo: str, *, progress: Progress | None = None) -> Report:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction(), connection.cursor() as cursor:
-            return _Check(cursor, progress).run()
+            return _Check(cursor, ports, progress).run()
 
 
 class _Check:
-    def __init__(self, cursor: psycopg.Cursor[Any], progress: Progress | None) -> None:
-        self._cursor, self._progress = cursor, progress
+    def __init__(self, cursor: psycopg.Cursor[Any], ports: Ports, progress: Progress | None) -> None:
+        self._cursor, self._ports, self._progress = cursor, ports, progress
         self._found = Findings()
         self._reader = Reader(cursor, self._found)
         self._released, self._resent = released_orders(self._reader), resent_orders(self._reader)
@@ -91,8 +92,8 @@ class _Check:
                 self._check_case(span.popleft())
             if self._progress:
                 self._progress(done, total)
-        check_messages(self._reader, self._found)
-        check_receipts(self._reader, self._found)
+        check_messages(self._reader, self._found, self._ports.contracts)
+        check_receipts(self._reader, self._found, self._ports.rails)
         check_copies(self._reader, self._found)
         check_operators(self._reader, self._found)
         check_payouts(self._reader, self._found)
@@ -101,7 +102,7 @@ class _Check:
 
     def _check_case(self, stored: StoredCase) -> None:
         try:
-            replay = Replay(stored, self._found, self._elsewhere, self._released, self._resent)
+            replay = Replay(stored, self._found, self._ports, self._elsewhere, released=self._released, resent=self._resent)
             replay.run()
             # What was told goes first: how far an order has come is part of what a need was told last.
             compare_told(replay)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kvitt.errors import KvittError
 from kvitt.hub.case import Case
 from kvitt.hub.check.course import Course
-from kvitt.hub.dialects import desk_for, is_forwarded
+from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.desk import TECHNICAL
 from kvitt.hub.rapid.standing import identity_of
@@ -27,10 +27,10 @@ Elsewhere = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 _FAILURE = "Feil ved prosessering av melding fra "
 
 
-def repeated(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere) -> Facts | None:
+def repeated(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere, contracts: Contracts) -> Facts | None:
     """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
     before = (case.orders_made, case.open_orders, case.audit_seq, case.audit_hash)
-    for attempt in _attempts(case, course, entry, elsewhere):
+    for attempt in _attempts(case, course, entry, elsewhere, contracts):
         if attempt is not None and agrees(attempt.audit[-1], entry):
             return attempt
         case.orders_made, case.open_orders, case.audit_seq, case.audit_hash = before
@@ -43,11 +43,11 @@ def agrees(made: AuditRow, entry: AuditRow) -> bool:
     return told == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest)
 
 
-def is_failure(course: Course) -> Refusal | None:
+def is_failure(course: Course, contracts: Contracts) -> Refusal | None:
     """The stored answer, if it says that kvitt itself failed on the message: such an answer can not be derived again."""
     if course.stored.answer is None:
         return None
-    if is_forwarded(course.taken.scheme):
+    if contracts.of(course.taken.source).forwards:
         told = solutions.decode(course.stored.answer)
         failed = told.status is SolutionStatus.FAILED and told.text.startswith(TECHNICAL + _FAILURE)
         return Refusal(500, told.text.removeprefix(TECHNICAL), BASE) if failed else None
@@ -56,24 +56,24 @@ def is_failure(course: Course) -> Refusal | None:
     return answer.error if failed else None
 
 
-def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere) -> Iterator[Facts | None]:
+def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere, contracts: Contracts) -> Iterator[Facts | None]:
     """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
     case.elsewhere = frozenset()
-    yield _handled(case, course, entry)
-    if is_forwarded(case.scheme):
-        yield from _repeats(case, course, entry)
+    yield _handled(case, course, entry, contracts)
+    if contracts.of(course.taken.source).forwards:
+        yield from _repeats(case, course, entry, contracts)
     elif course.stored.answer is not None and status.decode(course.stored.answer).error == unchangeable("sakId"):
         claims = course.reading.claims
         assert isinstance(claims, Claims), "only what can be read is compared with other cases"
         case.elsewhere = elsewhere(case.case_no, [claim.payment_id for claim in claims.payments])
-        yield _handled(case, course, entry)
-    if failure := is_failure(course):
+        yield _handled(case, course, entry, contracts)
+    if failure := is_failure(course, contracts):
         facts = Facts()
-        desk_for(course.taken, facts, entry.at).refuse(case, course.taken, None, replace(failure))
+        contracts.of(course.taken.source).desk(facts, entry.at).refuse(case, course.taken, None, replace(failure))
         yield facts
 
 
-def _repeats(case: Case, course: Course, entry: AuditRow) -> Iterator[Facts | None]:
+def _repeats(case: Case, course: Course, entry: AuditRow, contracts: Contracts) -> Iterator[Facts | None]:
     """A repeat hears what was told last; that an order was sent is no entry of the chain, and yet may be what it heard."""
     need = course.reading.claims
     standing = case.standings.get(identity_of(need)) if isinstance(need, Need) else None
@@ -81,16 +81,17 @@ def _repeats(case: Case, course: Course, entry: AuditRow) -> Iterator[Facts | No
         before = standing.told
         standing.told = course.stored.answer
         if solutions.decode(standing.told).status is SolutionStatus.TRANSFERRED:
-            yield _handled(case, course, entry)
+            yield _handled(case, course, entry, contracts)
         standing.told = before
 
 
-def _handled(case: Case, course: Course, entry: AuditRow) -> Facts | None:
+def _handled(case: Case, course: Course, entry: AuditRow, contracts: Contracts) -> Facts | None:
     """What the desk does; None when it fails, as it then has failed before."""
     facts = Facts()
-    desk = desk_for(course.taken, facts, entry.at)
+    contract = contracts.of(course.taken.source)
+    desk = contract.desk(facts, entry.at)
     try:
-        if course.state is MessageState.RECEIVED and is_forwarded(case.scheme):
+        if course.state is MessageState.RECEIVED and contract.forwards:
             desk.take(case, course.taken, course.stored)
         else:
             desk.handle(case, course.taken, None)

@@ -16,10 +16,10 @@ from kvitt.hub.check.replay import step_of
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold, taken_told
 from kvitt.hub.check.told import match_told
-from kvitt.hub.dialects import desk_for
+from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.kernel.clock import oslo
-from kvitt.rules.rail_port import ReceiptOutcome, default_rail
+from kvitt.rules.rail_port import Rails, ReceiptOutcome
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import AuditRow, MessageRow
 from kvitt.wire.rapid import events
@@ -29,7 +29,7 @@ _SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
 _WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE})
 
 
-def check_messages(reader: Reader, found: Findings) -> None:
+def check_messages(reader: Reader, found: Findings, contracts: Contracts) -> None:
     """Refuses again every message that has no case, and compares the answer and what was told."""
     after = 0
     while rows := reader.rows(SQL.messages_without_case, after=after, limit=SPAN):
@@ -41,21 +41,21 @@ def check_messages(reader: Reader, found: Findings) -> None:
         found.looked_at("records_told", sum(map(len, told.values())))
         for message in messages:
             try:
-                _check_message(message, told.get(message.message_no, []), found)
+                _check_message(message, told.get(message.message_no, []), found, contracts)
             except Exception as error:  # noqa: BLE001 - what can not even be read again is a difference, and the check goes on
                 found.differs(Kind.MESSAGE, None, message.message_no, f"can not be read again: {type(error).__name__}")
         after = messages[-1].message_no
 
 
-def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings) -> None:
+def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, contracts: Contracts) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
     course, facts = Course(stored), Facts()
-    if course.reading.case_key and not is_failure(course):
+    if course.reading.case_key and not is_failure(course, contracts):
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return
-    failure = is_failure(course)
-    desk = desk_for(course.taken, facts, stored.received_at, answer_invalid_needs=stored.answer is not None)
+    failure = is_failure(course, contracts)
+    desk = contracts.of(stored.source).desk(facts, stored.received_at, answer_invalid=stored.answer is not None)
     if failure:
         desk.refuse(None, course.taken, None, failure)
     else:
@@ -70,24 +70,24 @@ def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings) 
     match_told(found, None, facts.outbox, told)
 
 
-def check_receipts(reader: Reader, found: Findings) -> None:
+def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:
     """Reads again every receipt that answers no order."""
     after = 0
     while rows := reader.rows(SQL.receipts_without_order, after=after, limit=SPAN):
         found.looked_at("receipts", len(rows))
         for row in rows:
-            _check_receipt(StoredReceipt(*row[1:]), found)
+            _check_receipt(StoredReceipt(*row[1:]), found, rails)
         after = rows[-1][1]
 
 
-def _check_receipt(stored: StoredReceipt, found: Findings) -> None:
+def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "has another body than came in")
     if stored.outcome not in _WITHOUT_ORDER:
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = default_rail().read(stored.body)[0]
+        receipt = rails.default.read(stored.body)[0]
     except UnreadableReceipt as error:
         if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")

@@ -5,7 +5,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from kvitt.hub.check.made import MadeOrder
-from kvitt.hub.dialects import is_forwarded
 from kvitt.rules.derive import AtRail
 from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import OrderState
@@ -22,7 +21,7 @@ def look_at_rail(replay: "Replay") -> None:
     """Gives the case of a replay what it was loaded with: forwarded lines, or what the rail may have besides the accepted payments."""
     case = replay.case
     doubted = [each for each in replay.orders.values() if _may_be_there(replay, each)]
-    if is_forwarded(case.scheme):
+    if replay.forwards:
         accepted = (each for each in replay.orders.values() if each.state is OrderState.ACCEPTED)
         lines = _by_order(replay)
         case.forwarded = [

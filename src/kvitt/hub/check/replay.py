@@ -4,6 +4,7 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -20,15 +21,15 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionK
 from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
-from kvitt.hub.dialects import desk_for, is_forwarded, voice_for
 from kvitt.hub.facts import Facts
 from kvitt.hub.imported import left_out_entry
+from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Settled, decide
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Voice
-from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome, rail_of
+from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
-from kvitt.rules.values import Action, Area
+from kvitt.rules.values import Action, Area, Scheme
 from kvitt.store.rows import AuditRow, LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 _VERDICT = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
@@ -39,13 +40,22 @@ class Replay:
     """What the chain of one case gives, and the rows that should be stored for it."""
 
     def __init__(
-        self, stored: StoredCase, found: Findings, elsewhere: Elsewhere, released: frozenset[str], resent: Mapping[str, int]
+        self,
+        stored: StoredCase,
+        found: Findings,
+        ports: Ports,
+        elsewhere: Elsewhere,
+        *,
+        released: frozenset[str],
+        resent: Mapping[str, int],
     ) -> None:
-        self.stored, self.found, self._elsewhere, self.released, self.resent = stored, found, elsewhere, released, resent
+        self.stored, self.found, self._contracts, self._elsewhere = stored, found, ports.contracts, elsewhere
+        self.released, self.resent = released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
+        self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
-        self.rail = rail_of(self.case.scheme)
+        self.rail = ports.rails.of(self.case.scheme)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -145,7 +155,7 @@ class Replay:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         facts = Facts()
-        desk_for(course.taken, facts, entry.at).wait(self.case, course.taken, course.stored)
+        self._contracts.of(course.stored.source).desk(facts, entry.at).wait(self.case, course.taken, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
@@ -155,7 +165,7 @@ class Replay:
     def _handled(self, entry: AuditRow, course: Course) -> None:
         number = course.stored.message_no
         # On the rapid repeats and refusals are answered at once, whatever the case is busy with.
-        in_turn = entry.what == What.ORDERED or not is_forwarded(self.case.scheme)
+        in_turn = entry.what == What.ORDERED or not self.forwards
         if in_turn and not self.case.may_go_on:
             self.differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open, or while it was contradicted")
         if in_turn and number <= self.last_handled:
@@ -164,7 +174,7 @@ class Replay:
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
         look_at_rail(self)
-        facts = repeated(self.case, course, entry, self._elsewhere)
+        facts = repeated(self.case, course, entry, self._elsewhere, self._contracts)
         if facts is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
             self._take_as_stored(course)
@@ -303,7 +313,11 @@ class Replay:
 
     def voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
         """Who tells of a message at an entry."""
-        return voice_for(course.asked(self.forwarded(course)), facts, entry.at)
+        return self.voice_at(course, facts, entry.at)
+
+    def voice_at(self, course: Course, facts: Facts, at: datetime) -> Voice:
+        """Who tells of a message at a moment."""
+        return self._contracts.of(course.stored.source).voice(course.asked(self.forwarded(course)), facts, at)
 
     def forwarded(self, course: Course) -> Forwarded | None:
         """The order of a need, as it was made."""

@@ -9,7 +9,6 @@ from kvitt.hub.check.outcome import unequal
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredTold
-from kvitt.hub.dialects import voice_for
 from kvitt.hub.facts import Facts
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import topics
@@ -59,7 +58,7 @@ def _with_rail(replay: Replay) -> list[OutboxRow]:
         sent = [order.sent_at for order in orders if order and order.sent_at]
         if orders and course.trusted and len(sent) == len(orders):
             course.answer = course.answer or b""
-            told = voice_for(course.asked(replay.forwarded(course)), facts, max(sent)).with_rail()
+            told = replay.voice_at(course, facts, max(sent)).with_rail()
             if told and not any(replay.orders[order_id].settled_by for order_id in course.order_ids):
                 course.answer = told
     return facts.outbox

@@ -1,0 +1,33 @@
+"""The contract of the rapid: needs with lines of their senders' own, answered where they stand (rapid §2)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from kvitt.hub.facts import Facts
+from kvitt.hub.rapid.desk import NeedDesk
+from kvitt.hub.rapid.voice import NeedVoice
+from kvitt.hub.voice import Asked
+from kvitt.rules.values import Scheme
+from kvitt.wire import topics
+
+
+class Rapid:
+    """Needs for sykepenger."""
+
+    sources: Mapping[str, Scheme] = {topics.RAPID: Scheme.SYKEPENGER}
+    forwards = True
+
+    def __init__(self, *, answer_invalid: bool = True, hears_strays: bool = False) -> None:
+        """`answer_invalid` False: needs that break rules are stored and hear nothing, as of old (design §12).
+
+        `hears_strays`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are.
+        """
+        self._answer_invalid, self.hears_strays = answer_invalid, hears_strays
+
+    def desk(self, facts: Facts, now: datetime, *, answer_invalid: bool | None = None) -> NeedDesk:
+        """Who handles its messages."""
+        return NeedDesk(facts, now, answer_invalid=self._answer_invalid if answer_invalid is None else answer_invalid)
+
+    def voice(self, asked: Asked, facts: Facts, now: datetime) -> NeedVoice:
+        """Who tells of one of its messages."""
+        return NeedVoice(facts, asked, now)

@@ -12,7 +12,7 @@ from bench.ledger_shapes import Transfer
 from kvitt.hub.ledger.calls import Call
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.rules.ledger import MOST, Operation, Posting, Totals, after_final, after_hold, net_by_account
+from kvitt.rules.ledger import INT64_MAX, Operation, Posting, Totals, after_final, after_hold, net_by_account
 
 _SQL = load("ledger_baseline", package="bench")
 _Cursor = psycopg.Cursor[Any]
@@ -30,7 +30,7 @@ def _call(connection: psycopg.Connection[Any], call: Call) -> None:
         if earlier:
             stored = {(row[0], Posting(*row[1:])) for row in cursor.execute(_SQL.read_postings, named)}
             assert stored == {(batch.batch_id, posting) for posting in batch.postings}, "the plan was held with these postings"
-        _write(cursor, call, MOST if not is_hold else batch.batch_id)
+        _write(cursor, call, INT64_MAX if not is_hold else batch.batch_id)
 
 
 def _write(cursor: _Cursor, call: Call, log_batch_id: int) -> None:
@@ -45,8 +45,18 @@ def _write(cursor: _Cursor, call: Call, log_batch_id: int) -> None:
     for account_id, change in net.items():
         was = states[account_id][1]
         now = after_hold(was, 0, change) if operation is Operation.HOLD else after_final(was, operation, change)
-        moved = (now.own - was.own, now.most - was.most, now.least - was.least)
-        row = (call.plan_id, log_batch_id, account_id, operation.value, now.own, now.most, now.least, *moved, change < 0)
+        moved = (now.posted - was.posted, now.available_max - was.available_max, now.available_min - was.available_min)
+        row = (
+            call.plan_id,
+            log_batch_id,
+            account_id,
+            operation.value,
+            now.posted,
+            now.available_max,
+            now.available_min,
+            *moved,
+            change < 0,
+        )
         cursor.execute(_SQL.add_account_log, row)
 
 

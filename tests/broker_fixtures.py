@@ -7,15 +7,15 @@ Where neither is possible, the tests that ask are skipped with the reason. Tests
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from brokers.artemis import Artemis
 from brokers.java import BrokerUnavailable, class_path, java
 from brokers.kafka import Kafka
+
+from scratch import scratch_directory
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +57,8 @@ def own_artemis() -> Iterator[Artemis]:
 def running_kafka() -> Iterator[Kafka]:
     """Runs for the block; skips the test where there is no Java for it."""
     skip_without_java("kafka", "KVITT_TEST_KAFKA")
-    with tempfile.TemporaryDirectory(prefix="kvitt-test-kafka-") as directory:
-        broker = Kafka(Path(directory))
+    with scratch_directory("kafka-") as directory:
+        broker = Kafka(directory)
         try:
             broker.start()
             yield broker
@@ -70,8 +70,8 @@ def running_kafka() -> Iterator[Kafka]:
 def running_artemis() -> Iterator[Artemis]:
     """Runs for the block; skips the test where there is no Java for it."""
     skip_without_java("artemis", "KVITT_TEST_STOMP")
-    with tempfile.TemporaryDirectory(prefix="kvitt-test-artemis-") as directory:
-        broker = Artemis(Path(directory))
+    with scratch_directory("artemis-") as directory:
+        broker = Artemis(directory)
         try:
             broker.start()
             yield broker

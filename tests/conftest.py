@@ -8,8 +8,6 @@ KVITT_TEST_POSTGRES names a server to use instead of an embedded one; its user m
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
+from scratch import leave, scratch_directory
 
 pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
 
@@ -30,8 +29,8 @@ pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
 settings.register_profile("kvitt", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
 settings.load_profile("kvitt")
 
-# Tests that are about durability start servers of their own; for all others a sync would only wear the disk.
-FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Tests that are about durability start servers of their own; for all others a sync would only cost, and a long log fill memory.
+FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +39,7 @@ def server() -> Iterator[str]:
     if given := os.environ.get("KVITT_TEST_POSTGRES"):
         yield given
         return
-    with reachable_directory() as directory, EmbeddedServer(directory, settings=FAST_AND_FORGETFUL) as running:
+    with scratch_directory() as directory, EmbeddedServer(directory, settings=FAST_AND_FORGETFUL) as running:
         yield running.conninfo
 
 
@@ -76,7 +75,7 @@ def empty_database(server: str) -> Iterator[str]:
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A directory for a server of the test's own."""
-    with reachable_directory() as directory:
+    with scratch_directory() as directory:
         yield directory
 
 
@@ -95,22 +94,16 @@ def new_database(server: str, template: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
 
 
-@contextmanager
-def reachable_directory() -> Iterator[Path]:
-    """A temporary directory that other users may enter, as a server run for root by another user must; pytest's own are closed."""
-    directory = Path(tempfile.mkdtemp(prefix="kvitt-test-"))
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a skipped test is a promise nobody looked at: it fails the run."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") == "true" and reporter and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    """Nothing of the tests' directories is left."""
+    leave()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 
 from kvitt.rules.ledger import Batch, Operation, Posting
 
-MOST, LEAST = 2**63 - 1, -(2**63)
+INT64_MAX, INT64_MIN = 2**63 - 1, -(2**63)
 Totals = tuple[int, int, int]
 Answer = dict[int, Totals] | str
 """Totals by account, or the words of a refusal: of a call, or of postings sorted and joined."""
@@ -20,8 +20,8 @@ class Model:
         self.answers: dict[tuple[str, str, int], dict[int, Totals]] = {}
 
     def totals(self, account: int) -> Totals:
-        """own, min and max of payouts §4.3, from all postings of all plans."""
-        own = least = most = 0
+        """posted, available min and max of payouts §4.3, from all postings of all plans."""
+        posted = lowest = highest = 0
         for plan_id, batches in self.plans.items():
             net = sum(
                 posting.amount * ((posting.target == account) - (posting.source == account))
@@ -29,10 +29,10 @@ class Model:
                 for posting in batch
             )
             if self.ends.get(plan_id) == "COMMIT":
-                own += net
+                posted += net
             elif plan_id not in self.ends:
-                least, most = least + min(0, net), most + max(0, net)
-        return own, own + least, own + most
+                lowest, highest = lowest + min(0, net), highest + max(0, net)
+        return posted, posted + lowest, posted + highest
 
     def call(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> Answer:
         """What a call does and is answered, step by step as payouts §4.4 tells it."""
@@ -47,7 +47,7 @@ class Model:
                 return f"Posting batch ({batch.batch_id}) has no postings inside"
             if batch.batch_id in ids[:place]:
                 return f"Batch ({batch.batch_id}) has duplicate in received list"
-        if MOST in ids or LEAST in ids:
+        if INT64_MAX in ids or INT64_MIN in ids:
             return f"Batch in plan ({plan_id}) is not allowed to have long MAX or MIN value"
         bad: dict[Posting, list[str]] = {}
         for batch in batches:

@@ -48,5 +48,6 @@ def totals(result: object) -> dict[int, tuple[int, int, int]]:
 
 def sums_are_zero(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """own adds up to zero in each currency, and what may leave is what may come (payouts §4.3)."""
-    query = "SELECT currency FROM ledger.accounts GROUP BY currency HAVING sum(own) <> 0 OR sum(least - own) <> -sum(most - own)"
+    query = """SELECT currency FROM ledger.accounts GROUP BY currency
+               HAVING sum(posted) <> 0 OR sum(available_min - posted) <> -sum(available_max - posted)"""
     assert connection.execute(query).fetchall() == []

@@ -75,10 +75,10 @@ class Model:
         return self.earned - amount - FEE * count
 
     def totals(self) -> tuple[tuple[int, int, int], ...]:
-        """own, least and most of the settlement, payout and system accounts."""
+        """posted, available min and max of the settlement, payout and system accounts."""
         gone, ended = self._sum("confirmed")
         going, still_open = self._sum("unpaid", "paid")
-        own = self.earned - gone - FEE * ended
+        posted = self.earned - gone - FEE * ended
         out, coming = gone - FIXED * ended, going - FIXED * still_open
         ours, more = (FIXED + FEE) * ended, (FIXED + FEE) * still_open
-        return (own, own - going - FEE * still_open, own), (out, out, out + coming), (ours, ours, ours + more)
+        return (posted, posted - going - FEE * still_open, posted), (out, out, out + coming), (ours, ours, ours + more)

@@ -54,7 +54,7 @@ class OtherLedger:
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:  # noqa: ARG002 - as the port has it
         """As the port says."""
         done = self._do(Call(plan_id, Operation.HOLD, (batch,)))
-        return {account: state.totals.least for account, state in done.affected.items()}
+        return {account: state.totals.available_min for account, state in done.affected.items()}
 
     def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:  # noqa: ARG002 - as the port has it
         """As the port says."""
@@ -143,12 +143,12 @@ class RemoteStage:
         self.ledger.connection.close()
 
     def owner_dies(self) -> None:
-        """Whoever is at work on intents is not heard of any more, and every next try is due."""
-        query = "UPDATE payouts.intents SET busy_until = now(), next_try_at = now() WHERE state IN ('forward', 'back')"
+        """Whoever is at work on saga steps is not heard of any more, and every next try is due."""
+        query = "UPDATE payouts.saga_steps SET busy_until = now(), next_try_at = now() WHERE state IN ('forward', 'compensating')"
         self.connection.execute(query)
 
     def sweep_once(self) -> int:
-        """Whoever is at work is thought dead, and one intent is carried on."""
+        """Whoever is at work is thought dead, and one saga step is carried on."""
         self.owner_dies()
         assert self.payouts.remote
         return self.payouts.remote.sweep()
@@ -162,12 +162,12 @@ class RemoteStage:
             swept += 1
         return swept
 
-    def intents(self) -> list[tuple[str, str]]:
+    def saga_steps(self) -> list[tuple[str, str]]:
         """What was begun, oldest first, and where it is."""
-        return [tuple(row) for row in self.connection.execute("SELECT action, state FROM payouts.intents ORDER BY made_at, number")]
+        return [tuple(row) for row in self.connection.execute("SELECT action, state FROM payouts.saga_steps ORDER BY made_at, number")]
 
     def totals(self) -> tuple[tuple[int, int, int], ...]:
-        """own, least and most of the settlement, payout and system accounts."""
+        """posted, available min and max of the settlement, payout and system accounts."""
         states = Ledger(self.ledger.connection).states({self.settlement, self.payout, self.system})
         return tuple(tuple(states[each].totals) for each in (self.settlement, self.payout, self.system))  # type: ignore[misc]
 

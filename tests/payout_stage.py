@@ -91,7 +91,7 @@ class PayoutStage:
         assert all(isinstance(each, Done) for each in self.post([hold(plan_id, posting), commit(plan_id, posting)]))
 
     def totals(self) -> tuple[tuple[int, int, int], ...]:
-        """own, least and most of the settlement, payout and system accounts."""
+        """posted, available min and max of the settlement, payout and system accounts."""
         states = Ledger(self.connection).states({self.settlement, self.payout, self.system})
         return tuple(tuple(states[each].totals) for each in (self.settlement, self.payout, self.system))  # type: ignore[misc]
 

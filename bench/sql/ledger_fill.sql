@@ -4,7 +4,7 @@
 
 -- name: make_accounts
 -- Accounts by id: first the providers, then the systems, then the merchants, with the totals that all plans give them.
-INSERT INTO ledger.accounts (account_id, currency, created_at, own, least, most, entries)
+INSERT INTO ledger.accounts (account_id, currency, created_at, posted, available_min, available_max, entries)
 SELECT a.account_id, 'RUB', now(), a.net * used.plans, a.net * used.plans, a.net * used.plans, 2 * used.plans
 FROM (
     SELECT n + 1 AS account_id,
@@ -44,7 +44,7 @@ CROSS JOIN (VALUES ('HOLD', 1::bigint, 1), ('COMMIT', 9223372036854775807, 2)) A
 
 -- name: make_entries
 -- What each step did to each of its accounts.
-INSERT INTO ledger.entries (account_id, entry, at, plan_id, operation, batch_id, own, least, most)
+INSERT INTO ledger.entries (account_id, entry, at, plan_id, operation, batch_id, posted, available_min, available_max)
 SELECT a.account_id, 2 * a.earlier + s.place, now(), '1565358673238_' || n, s.operation, s.batch_id,
        a.net * (a.earlier + s.place - 1),
        a.net * (a.earlier + CASE WHEN s.place = 2 OR a.net < 0 THEN 1 ELSE 0 END),

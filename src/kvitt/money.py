@@ -7,3 +7,6 @@ Minor = NewType("Minor", int)
 
 Kroner = NewType("Kroner", int)
 """Whole Norwegian kroner, as orders to the payment rail have them."""
+
+NOTHING = Minor(0)
+"""No amount, in any currency."""

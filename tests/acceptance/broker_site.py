@@ -12,11 +12,11 @@ from brokers.kafka import Kafka
 
 from acceptance.kill_harness import Process, Watch
 from broker_fixtures import running_artemis, running_kafka
-from conftest import reachable_directory
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
+from scratch import scratch_directory
 
 RAIL = "rail"
 _LEASE_SECONDS = 2.0
@@ -127,7 +127,7 @@ UNION ALL SELECT 'relay', count(*) FROM outbox WHERE relayed_at IS NOT NULL
 def running_site() -> Iterator[Site]:
     """A site with a fresh database and fresh brokers, for as long as the block runs; its processes are ended with it."""
     with ExitStack() as stack:
-        directory = stack.enter_context(reachable_directory())
+        directory = stack.enter_context(scratch_directory())
         kafka, artemis = stack.enter_context(running_kafka()), stack.enter_context(running_artemis())
         server = stack.enter_context(EmbeddedServer(directory / "database"))
         upgrade(server.conninfo)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import reachable_directory
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
 from kvitt.kernel.database import connect
+from scratch import scratch_directory
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 
@@ -20,7 +20,7 @@ FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Path]:
     """A data directory on which `kvitt up` runs; at the end it is stopped by SIGTERM, as a service manager does."""
-    with reachable_directory() as directory, running(directory / "data", "up", until="SIGTERM") as process:
+    with scratch_directory() as directory, running(directory / "data", "up", until="SIGTERM") as process:
         yield directory / "data"
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0

@@ -197,7 +197,7 @@ def test_a_circle_ends_at_zero_however_often_the_ledger_and_its_database_are_kil
 def prove(conninfo: str) -> None:
     """Every transfer was done once, and nobody has more or less than before."""
     with connect(conninfo) as connection:
-        totals = "SELECT own, least, most, entries, count(*) FROM ledger.accounts GROUP BY 1, 2, 3, 4"
+        totals = "SELECT posted, available_min, available_max, entries, count(*) FROM ledger.accounts GROUP BY 1, 2, 3, 4"
         assert connection.execute(totals).fetchall() == [(0, 0, 0, 4, ACCOUNTS)]
         assert connection.execute("SELECT state, count(*) FROM ledger.plans GROUP BY 1").fetchall() == [("committed", ACCOUNTS)]
     assert check(conninfo, PORTS).differences == ()

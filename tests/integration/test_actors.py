@@ -96,7 +96,7 @@ def test_the_user_that_a_caller_over_thrift_acts_for_stands_with_what_was_done(d
     assert of_payout(database, "p-1") == [Actor("thrift", "kari", "127.0.0.1", "77"), Actor("thrift", "unnamed", "127.0.0.1", "77")]
 
 
-def test_whoever_ends_an_intent_at_another_ledger_it_stands_under_who_asked(database: str, server: str, template: str) -> None:
+def test_a_saga_step_at_another_ledger_stands_under_who_asked_whoever_ends_it(database: str, server: str, template: str) -> None:
     shop, kari = Actor("rest", "shop"), Operator("kari", "asked by phone", "ola")
     with new_database(server, str(conninfo_to_dict(template)["dbname"])) as other, remote_stage(database, other) as stage:
         stage.payouts.create(wanted("p-1"), actor=shop)

@@ -230,7 +230,7 @@ class Doors:
 
     def least(self) -> int:
         with connect(self._direct) as connection:
-            return Ledger(connection).account(self.settlement).totals.least
+            return Ledger(connection).account(self.settlement).totals.available_min
 
     def count(self, table: str) -> int:
         with connect(self._direct) as connection:

@@ -10,7 +10,7 @@ from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import LEAST, MOST, InvalidRequest, Operation, Overflow, PlanState, Totals
+from kvitt.rules.ledger import INT64_MAX, INT64_MIN, InvalidRequest, Operation, Overflow, PlanState, Totals
 from ledger_stage import clock, commit, hold, made, moved, rollback, totals
 
 
@@ -55,9 +55,9 @@ def test_what_is_refused_leaves_nothing_and_its_neighbours_alone(post: Post, con
 
 def test_an_overflow_is_refused_and_does_not_wrap(post: Post) -> None:
     a, b = made(post, 2)
-    assert totals(post([hold("o.1", moved(a, b, MOST))])[0]) == {a: (0, -MOST, 0), b: (0, 0, MOST)}
-    assert post([hold("o.2", moved(a, b, 2))])[0] == Overflow(f"Plan (o.2) would move account {a} below {LEAST}", a)
-    assert totals(post([hold("o.2", moved(b, a, 1))])[0])[a] == (0, -MOST, 1)
+    assert totals(post([hold("o.1", moved(a, b, INT64_MAX))])[0]) == {a: (0, -INT64_MAX, 0), b: (0, 0, INT64_MAX)}
+    assert post([hold("o.2", moved(a, b, 2))])[0] == Overflow(f"Plan (o.2) would move account {a} below {INT64_MIN}", a)
+    assert totals(post([hold("o.2", moved(b, a, 1))])[0])[a] == (0, -INT64_MAX, 1)
 
 
 def test_facts_can_only_be_added(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:

@@ -37,8 +37,8 @@ def test_a_ledger_at_work_is_clean(database: str) -> None:
 @pytest.mark.parametrize(
     "tamper",
     [
-        "UPDATE ledger.accounts SET own = own + 1 WHERE account_id = 1",
-        "UPDATE ledger.accounts SET least = least - 1 WHERE account_id = 2",
+        "UPDATE ledger.accounts SET posted = posted + 1 WHERE account_id = 1",
+        "UPDATE ledger.accounts SET available_min = available_min - 1 WHERE account_id = 2",
         "UPDATE ledger.accounts SET entries = entries + 1 WHERE account_id = 2",
         "UPDATE ledger.postings SET amount = amount + 1 WHERE plan_id = 'p1' AND position = 0",
         "DELETE FROM ledger.postings WHERE plan_id = 'p3'",
@@ -47,10 +47,12 @@ def test_a_ledger_at_work_is_clean(database: str) -> None:
         "DELETE FROM ledger.plans WHERE plan_id = 'p6'",
         "DELETE FROM ledger.steps WHERE plan_id = 'p1' AND operation <> 'HOLD'",
         "DELETE FROM ledger.entries WHERE account_id = 1 AND entry = 2",
-        "UPDATE ledger.entries SET own = own + 1 WHERE (account_id, entry) = (SELECT account_id, entries FROM ledger.accounts LIMIT 1)",
-        "UPDATE ledger.entries SET own = own + 1, least = least + 1, most = most + 1 WHERE account_id = 1 AND entry = 3",
-        "UPDATE ledger.entries SET own = own + 4294967296 WHERE account_id = 2 AND entry = 3",
-        "UPDATE ledger.entries SET most = most - 2147483647 WHERE account_id = 2 AND entry = 3",
+        """UPDATE ledger.entries SET posted = posted + 1
+           WHERE (account_id, entry) = (SELECT account_id, entries FROM ledger.accounts LIMIT 1)""",
+        """UPDATE ledger.entries SET posted = posted + 1, available_min = available_min + 1, available_max = available_max + 1
+           WHERE account_id = 1 AND entry = 3""",
+        "UPDATE ledger.entries SET posted = posted + 4294967296 WHERE account_id = 2 AND entry = 3",
+        "UPDATE ledger.entries SET available_max = available_max - 2147483647 WHERE account_id = 2 AND entry = 3",
         "UPDATE ledger.entries SET plan_id = 'other' WHERE account_id = 1 AND entry = 1",
         "UPDATE ledger.entries SET operation = 'HOLD' WHERE plan_id = 'p2' AND account_id = 1",
         "UPDATE ledger.steps SET entries[1] = entries[1] + 1 WHERE plan_id = 'p4' AND operation = 'HOLD'",

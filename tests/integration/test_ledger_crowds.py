@@ -57,7 +57,7 @@ def test_of_commits_and_rollbacks_of_one_plan_one_side_wins_whole(ledger_databas
         refusal = InvalidRequest(f"Unable to change plan state: {plan} from: {words[0]} to {words[1]}")
         assert losers == [refusal] * len(losers)
     with connect(ledger_database) as connection:
-        query = "SELECT own, least, most FROM ledger.accounts WHERE account_id = %s"
+        query = "SELECT posted, available_min, available_max FROM ledger.accounts WHERE account_id = %s"
         assert connection.execute(query, (b,)).fetchone() == (committed,) * 3
 
 
@@ -80,6 +80,6 @@ def test_1200_random_plans_over_50_accounts_never_deadlock(ledger_database: str,
     assert [each for each in results if not isinstance(each, Done)] == []
     with connect(ledger_database) as connection:
         sums_are_zero(connection)
-        query = "SELECT count(*) FROM ledger.accounts WHERE account_id = ANY (%s) AND (own <> least OR own <> most)"
+        query = "SELECT count(*) FROM ledger.accounts WHERE account_id = ANY (%s) AND (posted <> available_min OR posted <> available_max)"
         assert connection.execute(query, (accounts,)).fetchone() == (0,)
     assert check(ledger_database, PORTS).differences == ()

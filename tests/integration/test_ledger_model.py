@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import LEAST, MOST, Batch, InvalidPostings, InvalidRequest, Operation, Posting
+from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting
 from ledger_model import Answer, Model, told
 from ledger_stage import clock, made, sums_are_zero
 
@@ -31,7 +31,7 @@ def calls(accounts: list[int]) -> st.SearchStrategy[list[tuple[str, Operation, t
         Posting, account, account, st.sampled_from([0, 1, 5, 100, -1]), st.sampled_from(["RUB", "RUB", "RUB", "USD"]), st.just("x")
     )
     postings = st.lists(posting, min_size=0, max_size=3).map(tuple)
-    batch = st.builds(Batch, st.sampled_from([1, 1, 1, 2, 2, 3, MOST, LEAST]), postings)
+    batch = st.builds(Batch, st.sampled_from([1, 1, 1, 2, 2, 3, INT64_MAX, INT64_MIN]), postings)
     hold = st.tuples(st.sampled_from("pq"), st.just(Operation.HOLD), st.tuples(batch))
     end = st.tuples(st.sampled_from("pq"), st.sampled_from([Operation.COMMIT, Operation.ROLLBACK]), st.lists(batch, max_size=3).map(tuple))
     return st.lists(hold | hold | end, min_size=1, max_size=14)
@@ -66,6 +66,9 @@ def test_the_ledger_answers_and_counts_as_the_model_does(connection: psycopg.Con
             assert [answer_of(each) for each in post(batch)] == expected
             batch, expected = [], []
     assert [answer_of(each) for each in post(batch)] == expected
-    stored = {account: totals for account, *totals in connection.execute("SELECT account_id, own, least, most FROM ledger.accounts")}
+    stored = {
+        account: totals
+        for account, *totals in connection.execute("SELECT account_id, posted, available_min, available_max FROM ledger.accounts")
+    }
     assert {account: tuple(stored[account]) for account in accounts} == {account: model.totals(account) for account in accounts}
     sums_are_zero(connection)

@@ -77,7 +77,9 @@ def test_the_sample_ends_as_its_rules_say(database: str, way: Callable[[str], Ab
             assert outcomes(call(calls(plans, Operation.COMMIT))) == {"ok": HELD_COMMITTED, unknown: COMMITTED}
             assert outcomes(call(calls(plans, Operation.ROLLBACK))) == {"ok": HELD_ROLLED_BACK, unknown: ROLLED_BACK}
         sums_are_zero(connection)
-        stored = {row[0]: row[1:] for row in connection.execute("SELECT account_id, own, least, most FROM ledger.accounts")}
+        stored = {
+            row[0]: row[1:] for row in connection.execute("SELECT account_id, posted, available_min, available_max FROM ledger.accounts")
+        }
     assert stored == expected(plans, dict(zip(accounts, CURRENCIES, strict=True)))
     assert check(database, PORTS).differences == ()
 

@@ -123,10 +123,10 @@ def test_payouts_of_another_ledger_are_clean_while_one_is_under_way(remote: Remo
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE payouts.intents SET state = 'undone' WHERE payout_id = 'open'",
-        "UPDATE payouts.intents SET plan_id = 'x' WHERE payout_id = 'reversed' AND action = 'reverse'",
-        "DELETE FROM payouts.intents WHERE payout_id = 'confirmed' AND action = 'confirm'",
-        "UPDATE payouts.intents SET state = 'done', closed_at = now() WHERE payout_id = 'failed'",
+        "UPDATE payouts.saga_steps SET state = 'compensated' WHERE payout_id = 'open'",
+        "UPDATE payouts.saga_steps SET plan_id = 'x' WHERE payout_id = 'reversed' AND action = 'reverse'",
+        "DELETE FROM payouts.saga_steps WHERE payout_id = 'confirmed' AND action = 'confirm'",
+        "UPDATE payouts.saga_steps SET state = 'done', closed_at = now() WHERE payout_id = 'failed'",
         "UPDATE payouts.payouts SET ledger = 'own' WHERE payout_id = 'open'",
     ],
 )

@@ -23,7 +23,7 @@ FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))
 OWN = [f"payouts.{place}_commit:{visit}" for place in ("before", "after") for visit in (1, 2, 3)]
 REMOTE = [
     *OWN,
-    *(f"payouts.intent_stored:{visit}" for visit in (1, 2, 3)),
+    *(f"payouts.saga_step_stored:{visit}" for visit in (1, 2, 3)),
     *(f"payouts.after_hold:{visit}" for visit in (1, 2)),
     *(f"payouts.after_end:{visit}" for visit in (1, 2)),
 ]

@@ -17,7 +17,7 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 IDS = [f"p-{number}" for number in range(1, ROWS, 200)]
 ZEROS, TEXTS, BYTES = [1] * len(IDS), ["x"] * len(IDS), [b"x"] * len(IDS)
 NEWEST: dict[str, Any] = {"at": None, "payout_id": None, "party_id": None, "shop_id": None, "status": None, "limit": 100}
-INTENT = {"payout_id": "p-7", "number": 1, "epoch": 1, "busy": 60.0}
+STEP = {"payout_id": "p-7", "number": 1, "fencing_token": 1, "busy": 60.0}
 
 FILL = (
     """INSERT INTO payouts.payouts (payout_id, sequence, created_at, party_id, shop_id, status, payout_tool_id, amount, fee, currency,
@@ -31,8 +31,8 @@ FILL = (
     """INSERT INTO payouts.events (payout_id, sequence, at, status, body, hash)
        SELECT 'p-' || n, m, %(now)s, 'unpaid', convert_to(repeat(md5(n::text), 10), 'UTF8'), 'x'
        FROM generate_series(1, %(rows)s) AS n, generate_series(0, 1) AS m""",
-    """INSERT INTO payouts.intents (payout_id, number, action, plan_id, content, state, made_at, closed_at, busy_until, next_try_at)
-       SELECT 'p-' || n, 1, 'create', 'payout_p-' || n, 'x', CASE WHEN n %% 1000 = 7 THEN 'back' ELSE 'done' END, %(now)s,
+    """INSERT INTO payouts.saga_steps (payout_id, number, action, plan_id, content, state, made_at, closed_at, busy_until, next_try_at)
+       SELECT 'p-' || n, 1, 'create', 'payout_p-' || n, 'x', CASE WHEN n %% 1000 = 7 THEN 'compensating' ELSE 'done' END, %(now)s,
               CASE WHEN n %% 1000 = 7 THEN NULL ELSE %(now)s::timestamptz END, %(now)s, %(now)s
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO ledger.plans (plan_id, state, held_at, changed_at)
@@ -52,17 +52,17 @@ HOT: dict[tuple[str, str], list[Any]] = {
         {**NEWEST, "party_id": "party-7", "shop_id": "shop-1"},
         {**NEWEST, "status": "unpaid", "at": NOW, "payout_id": "p-7"},
     ],
-    ("payout_intents", "open_intent"): [["p-7"]],
-    ("payout_intents", "count_intents"): [["p-7"]],
-    ("payout_intents", "claim_intent"): [INTENT],
-    ("payout_intents", "claim_due"): [INTENT],
-    ("payout_intents", "prolong_intent"): [INTENT],
-    ("payout_intents", "note_held"): [INTENT],
-    ("payout_intents", "turn_intent_back"): [INTENT],
-    ("payout_intents", "leave_intent"): [{**INTENT, "wait": 1.0, "reason": "x"}],
-    ("payout_intents", "close_intent"): [{**INTENT, "state": "done", "now": NOW, "reason": None, "held": True}],
+    ("payout_saga", "open_saga_step"): [["p-7"]],
+    ("payout_saga", "count_saga_steps"): [["p-7"]],
+    ("payout_saga", "claim_saga_step"): [STEP],
+    ("payout_saga", "claim_due"): [STEP],
+    ("payout_saga", "prolong_saga_step"): [STEP],
+    ("payout_saga", "note_held"): [STEP],
+    ("payout_saga", "compensate_saga_step"): [STEP],
+    ("payout_saga", "leave_saga_step"): [{**STEP, "wait": 1.0, "reason": "x"}],
+    ("payout_saga", "close_saga_step"): [{**STEP, "state": "done", "now": NOW, "reason": None, "held": True}],
 }
-PLAIN = {"lock_payouts", "add_payouts", "add_cash_flow", "add_events", "add_intent"}
+PLAIN = {"lock_payouts", "add_payouts", "add_cash_flow", "add_events", "add_saga_step"}
 """Locks and inserts, which read nothing."""
 
 
@@ -90,4 +90,4 @@ def test_rows_are_found_by_index(filled: psycopg.Connection[Any], file: str, nam
 
 
 def test_every_statement_is_held_to_its_plan_or_reads_nothing() -> None:
-    assert {name for file in ("payouts", "payout_intents") for name in dir(load(file))} == PLAIN | {name for _, name in HOT}
+    assert {name for file in ("payouts", "payout_saga") for name in dir(load(file))} == PLAIN | {name for _, name in HOT}

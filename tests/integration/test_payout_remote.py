@@ -63,7 +63,7 @@ def test_a_payout_goes_its_way_over_another_ledger(stage: RemoteStage) -> None:
     assert stage.totals() == FREE
     assert heard(stage) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
     assert stage.payouts.get("p-1").cancel_details == "sent back"
-    assert stage.intents() == [("create", "done"), ("confirm", "done"), ("reverse", "done")]
+    assert stage.saga_steps() == [("create", "done"), ("confirm", "done"), ("reverse", "done")]
     names = ["hold payout_p-1", "commit payout_p-1", "hold revert_payout_p-1", "commit revert_payout_p-1"]
     assert stage.ledger.calls == names
     sums_are_zero(stage.ledger.connection)
@@ -130,9 +130,9 @@ def test_a_ledger_that_stays_away_fails_the_call_and_nothing_stays_held(stage: R
     stage.ledger.faults = [AWAY] * 10
     with pytest.raises(PayoutsFailed, match="Failed to hold payout, payoutId='p-1'"):
         stage.payouts.create(wanted())
-    assert stage.intents() == [("create", "forward")]
+    assert stage.saga_steps() == [("create", "forward")]
     assert stage.sweep() == 1
-    assert (stage.intents(), stage.totals()) == ([("create", "undone")], FREE)
+    assert (stage.saga_steps(), stage.totals()) == ([("create", "compensated")], FREE)
     assert heard(stage) == []
 
 
@@ -160,7 +160,7 @@ def test_asking_again_first_releases_what_the_first_call_left(stage: RemoteStage
     assert stage.payouts.create(wanted()).sequence == 0
     assert stage.ledger.held() == ["p2_p-1"]
     assert set(stage.ledger.deliver_late()) <= {"Unable to change plan state: payout_p-1 from: ROLLBACK to HOLD"}
-    assert (stage.totals(), stage.intents()) == (HELD, [("create", "undone"), ("create", "done")])
+    assert (stage.totals(), stage.saga_steps()) == (HELD, [("create", "compensated"), ("create", "done")])
 
 
 def test_a_release_goes_on_until_the_ledger_takes_it(stage: RemoteStage) -> None:
@@ -169,9 +169,9 @@ def test_a_release_goes_on_until_the_ledger_takes_it(stage: RemoteStage) -> None
         stage.payouts.create(wanted())
     for _ in range(4):
         assert stage.sweep() == 1
-    assert stage.intents() == [("create", "back")]
+    assert stage.saga_steps() == [("create", "compensating")]
     assert stage.sweep() == 1
-    assert (stage.intents(), stage.ledger.held()) == ([("create", "undone")], [])
+    assert (stage.saga_steps(), stage.ledger.held()) == ([("create", "compensated")], [])
 
 
 def test_a_shop_without_the_money_hears_so_even_if_the_release_must_wait(stage: RemoteStage) -> None:
@@ -196,7 +196,7 @@ def test_a_commit_of_which_nothing_is_known_is_carried_out_by_whoever_comes_next
     elif by == "repeat":
         stage.payouts.confirm("p-1")
     else:
-        stage.payouts.cancel("p-1", "back")
+        stage.payouts.cancel("p-1", "compensating")
     assert set(stage.ledger.deliver_late()) <= {"done"}
     reversed_ = by == "opposite"
     assert stage.totals() == (FREE if reversed_ else MOVED)
@@ -223,12 +223,12 @@ def test_a_reversal_of_which_nothing_is_known_is_carried_out(stage: RemoteStage,
     stage.payouts.confirm("p-1")
     stage.ledger.faults = list(faults)
     with pytest.raises(PayoutsFailed, match="Failed to revert payout"):
-        stage.payouts.cancel("p-1", "back")
+        stage.payouts.cancel("p-1", "compensating")
     assert stage.payouts.get("p-1").status is PayoutStatus.CONFIRMED
     assert stage.sweep() == 1
     stage.ledger.deliver_late()
     assert (stage.totals(), stage.ledger.held()) == (FREE, [])
-    assert stage.payouts.get("p-1").cancel_details == "back"
+    assert stage.payouts.get("p-1").cancel_details == "compensating"
 
 
 def test_a_reversal_that_is_refused_leaves_the_payout_confirmed_and_can_be_tried_again(stage: RemoteStage) -> None:
@@ -238,10 +238,10 @@ def test_a_reversal_that_is_refused_leaves_the_payout_confirmed_and_can_be_tried
     strangers = [hold("revert_payout_p-1", *swapped), rollback("revert_payout_p-1", *swapped)]
     assert all(isinstance(each, Done) for each in stage.ledger.post(strangers))
     with pytest.raises(PayoutsFailed, match="Failed to revert payout, payoutId='p-1'"):
-        stage.payouts.cancel("p-1", "back")
+        stage.payouts.cancel("p-1", "compensating")
     assert stage.payouts.get("p-1").status is PayoutStatus.CONFIRMED
-    assert stage.intents()[-1] == ("reverse", "undone")
-    stage.payouts.cancel("p-1", "back")
+    assert stage.saga_steps()[-1] == ("reverse", "compensated")
+    stage.payouts.cancel("p-1", "compensating")
     assert stage.totals() == FREE
     assert stage.ledger.plan("u2_p-1") is PlanState.COMMITTED
 
@@ -253,9 +253,9 @@ def test_a_reversal_that_is_refused_after_its_hold_is_rolled_back(stage: RemoteS
     # Between its hold and its commit a stranger ends the plan.
     stage.ledger.after_next = lambda: stage.ledger.post([rollback(plan, *reversal_postings("p-1", flow))])
     with pytest.raises(PayoutsFailed, match="Failed to revert payout"):
-        stage.payouts.cancel("p-1", "back")
+        stage.payouts.cancel("p-1", "compensating")
     assert stage.ledger.calls[-4:] == [f"hold {plan}", f"commit {plan}", f"hold {plan}", f"rollback {plan}"]
-    assert (stage.intents()[-1], stage.totals()) == (("reverse", "undone"), MOVED)
+    assert (stage.saga_steps()[-1], stage.totals()) == (("reverse", "compensated"), MOVED)
 
 
 def test_a_commit_that_is_refused_for_good_leaves_the_payout_as_it_was(stage: RemoteStage) -> None:
@@ -341,7 +341,7 @@ def test_who_comes_while_another_is_at_work_waits_for_the_outcome(stage: RemoteS
         first = pool.submit(stage.payouts.confirm, "p-1")
         assert began.wait(PATIENCE_SECONDS)
         stage.while_waiting = go_on.set
-        stage.payouts.cancel("p-1", "back")
+        stage.payouts.cancel("p-1", "compensating")
         first.result()
     assert heard(stage) == [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")]
     assert 0.05 in stage.waits
@@ -353,7 +353,7 @@ def test_an_owner_that_was_paused_after_its_hold_makes_no_payout_once_another_ha
         stage.payouts.create(wanted())
     assert str(raised.value.__cause__) == "another owner has taken it over"
     assert (heard(stage), stage.totals(), stage.ledger.held()) == ([], FREE, [])
-    assert stage.intents() == [("create", "undone")]
+    assert stage.saga_steps() == [("create", "compensated")]
 
 
 def test_an_owner_that_was_paused_makes_no_payout_of_what_another_has_only_half_released(stage: RemoteStage) -> None:
@@ -361,9 +361,9 @@ def test_an_owner_that_was_paused_makes_no_payout_of_what_another_has_only_half_
     stage.ledger.after_next = stage.sweep_once
     with pytest.raises(PayoutsFailed):
         stage.payouts.create(wanted())
-    assert (heard(stage), stage.intents()) == ([], [("create", "back")])
+    assert (heard(stage), stage.saga_steps()) == ([], [("create", "compensating")])
     assert stage.sweep() == 1
-    assert (stage.totals(), stage.intents()) == (FREE, [("create", "undone")])
+    assert (stage.totals(), stage.saga_steps()) == (FREE, [("create", "compensated")])
 
 
 def test_an_owner_that_was_paused_after_its_commit_tells_nothing_twice(stage: RemoteStage) -> None:

@@ -90,7 +90,11 @@ def test_a_plan_is_held_committed_and_shown_with_balances(client: httpx.Client) 
     plan = f"plan-{uuid4()}"
     held = client.post(f"/plans/{plan}/hold", json={"batch": a_batch(source, target)})
     assert held.status_code == 200
-    assert [(each["account_id"], each["least"], each["most"]) for each in held.json()["accounts"]] == [(source, -100, 0), (target, 0, 100)]
+    touched = [(each["account_id"], each["available_min"], each["available_max"]) for each in held.json()["accounts"]]
+    assert touched == [
+        (source, -100, 0),
+        (target, 0, 100),
+    ]
     client.post(f"/plans/{plan}/hold", json={"batch": a_batch(target, source, 30, 2)})
     between = datetime.now(UTC)
     batches = [a_batch(source, target), a_batch(target, source, 30, 2)]
@@ -99,9 +103,9 @@ def test_a_plan_is_held_committed_and_shown_with_balances(client: httpx.Client) 
     assert client.post(f"/plans/{plan}/commit", json={"batches": batches}).json() == committed.json()
     shown = client.get(f"/plans/{plan}").json()
     assert (shown["state"], shown["batches"]) == ("committed", batches)
-    assert client.get(f"/accounts/{target}").json()["own"] == 70
-    assert client.get(f"/accounts/{target}/balance", params={"at": between.isoformat()}).json()["own"] == 0
-    assert client.get(f"/accounts/{target}/balance", params={"at": "2999-01-01T00:00:00Z"}).json()["own"] == 70
+    assert client.get(f"/accounts/{target}").json()["posted"] == 70
+    assert client.get(f"/accounts/{target}/balance", params={"at": between.isoformat()}).json()["posted"] == 0
+    assert client.get(f"/accounts/{target}/balance", params={"at": "2999-01-01T00:00:00Z"}).json()["posted"] == 70
 
 
 def test_a_history_is_paged_and_a_statement_streams_all_of_it(client: httpx.Client) -> None:

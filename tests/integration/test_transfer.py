@@ -36,12 +36,12 @@ def wanted(amount: int = 100, *, plan: str = "sales-1", target: int = 2, currenc
 
 
 def own(connection: psycopg.Connection[tuple[object, ...]]) -> list[int]:
-    return [each.totals.own for each in Ledger(connection).accounts()]
+    return [each.totals.posted for each in Ledger(connection).accounts()]
 
 
 def test_money_moves_and_both_names_stand_with_it(database: str, connection: psycopg.Connection[tuple[object, ...]]) -> None:
     done = transfer(connection, utc_now, wanted(), TWO)
-    assert ([each.totals.own for each in done.before], [each.totals.own for each in done.after]) == ([0, 0], [-100, 100])
+    assert ([each.totals.posted for each in done.before], [each.totals.posted for each in done.after]) == ([0, 0], [-100, 100])
     assert done.changed
     assert own(connection) == [-100, 100, 0]
     (act,) = Acts(connection).listed(Wanted(person="ola"), 10)
@@ -79,7 +79,9 @@ def test_many_who_do_the_same_at_once_move_the_money_once(database: str, connect
         for plans, moved in ((["sales-1"] * 6, 1), (["sales-1"] * 6, 0), ([f"own-{each}" for each in range(6)], 6)):
             done = list(threads.map(one, plans))
             assert sum(each.changed for each in done) == moved
-            steps = [after.totals.own - before.totals.own for each in done for before, after in zip(each.before, each.after, strict=True)]
+            steps = [
+                after.totals.posted - before.totals.posted for each in done for before, after in zip(each.before, each.after, strict=True)
+            ]
             assert sorted(set(steps)) == ([-100, 100] if moved == 6 else [-100, 0, 100] if moved else [0])
     assert own(connection) == [-700, 700, 0]
     assert check(database, PORTS).clean
@@ -124,7 +126,7 @@ def test_an_account_that_somebody_else_has_locked_is_told_and_nothing_moves(
 
 def test_a_dry_run_shows_what_would_be_and_leaves_nothing(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     seen = transfer(connection, utc_now, wanted(), None)
-    assert [each.totals.own for each in seen.after] == [-100, 100]
+    assert [each.totals.posted for each in seen.after] == [-100, 100]
     assert seen.changed
     assert own(connection) == [0, 0, 0]
     assert connection.execute("SELECT count(*) FROM ledger.plans").fetchone() == (0,)

@@ -22,7 +22,7 @@ def posting(types: Any, source: int, target: int, amount: int = 100, description
 
 
 def scenario(types: Any, client: Any, name: str) -> list[tuple[int, int, int]]:
-    """A plan of two batches held and committed, and one rolled back; gives own, least and most of the first account after each step."""
+    """A plan of two batches held and committed, and one rolled back; returns the totals of the first account after each step."""
     first, second = (client.CreateAccount(types.AccountPrototype(currency_sym_code="RUB", description=each)) for each in ("a", "b"))
     batches = [
         types.PostingBatch(id=1, postings=[posting(types, first, second)]),

@@ -83,18 +83,18 @@ def told(conninfo: str, payout_id: str) -> list[Any]:
 
 
 def test_a_payout_is_held_confirmed_and_reversed(client: Any, conninfo: str) -> None:
-    payout_id, (own, least, most) = f"p-{uuid4()}", settlement(conninfo)
+    payout_id, (posted, lowest, highest) = f"p-{uuid4()}", settlement(conninfo)
     made = client.CreatePayout(params(payout_id=payout_id))
     assert (made.payout_id, made.amount, made.fee, made.payout_tool_id) == (payout_id, 98_000, 2_500, "pt-1")
     assert made.status.unpaid is not None
-    assert settlement(conninfo) == (own, least - 100_500, most)
+    assert settlement(conninfo) == (posted, lowest - 100_500, highest)
     assert client.GetPayout(payout_id) == made
     for _ in range(2):
         client.ConfirmPayout(payout_id)
-    assert settlement(conninfo) == (own - 100_500, least - 100_500, most - 100_500)
+    assert settlement(conninfo) == (posted - 100_500, lowest - 100_500, highest - 100_500)
     for _ in range(2):
         client.CancelPayout(payout_id, "the bank said no")
-    assert settlement(conninfo) == (own, least, most)
+    assert settlement(conninfo) == (posted, lowest, highest)
     assert client.GetPayout(payout_id).status.cancelled.details == "the bank said no"
     events = told(conninfo, payout_id)
     assert [event.sequence_id for event in events] == [0, 1, 2]

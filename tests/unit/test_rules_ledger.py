@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.rules.ledger import (
-    LEAST,
-    MOST,
+    INT64_MAX,
+    INT64_MIN,
     Batch,
     InvalidPostings,
     InvalidRequest,
@@ -71,8 +71,8 @@ amounts = st.integers(-(10**6), 10**6)
 
 @given(st.lists(st.tuples(st.integers(0, 3), amounts, st.sampled_from(["hold", "hold", "commit", "rollback"])), max_size=30))
 def test_totals_are_what_the_definition_says(steps: list[tuple[int, int, str]]) -> None:
-    """own, min and max kept step by step equal the sums of payouts §4.3 over all plans."""
-    totals, held, done, own = Totals(), dict.fromkeys(range(4), 0), set(), 0
+    """posted, available min and max kept step by step equal the sums of payouts §4.3 over all plans."""
+    totals, held, done, posted = Totals(), dict.fromkeys(range(4), 0), set(), 0
     for plan, change, what in steps:
         if plan in done:
             continue
@@ -80,12 +80,12 @@ def test_totals_are_what_the_definition_says(steps: list[tuple[int, int, str]]) 
             totals, held[plan] = after_hold(totals, held[plan], change), held[plan] + change
             continue
         totals = after_final(totals, Operation.COMMIT if what == "commit" else Operation.ROLLBACK, held[plan])
-        own += held[plan] if what == "commit" else 0
+        posted += held[plan] if what == "commit" else 0
         held[plan] = 0
         done.add(plan)
-    least = own + sum(min(0, net) for net in held.values())
-    most = own + sum(max(0, net) for net in held.values())
-    assert totals == (own, least, most)
+    lowest = posted + sum(min(0, net) for net in held.values())
+    highest = posted + sum(max(0, net) for net in held.values())
+    assert totals == (posted, lowest, highest)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_totals_are_what_the_definition_says(steps: list[tuple[int, int, str]]) 
         (Operation.HOLD, [batch(1), batch(2)], "Too many batches in posting plan (p)"),
         (Operation.COMMIT, [Batch(3, ())], "Posting batch (3) has no postings inside"),
         (Operation.COMMIT, [batch(3), batch(3)], "Batch (3) has duplicate in received list"),
-        (Operation.HOLD, [batch(MOST)], "Batch in plan (p) is not allowed to have long MAX or MIN value"),
-        (Operation.ROLLBACK, [batch(1), batch(LEAST)], "Batch in plan (p) is not allowed to have long MAX or MIN value"),
+        (Operation.HOLD, [batch(INT64_MAX)], "Batch in plan (p) is not allowed to have long MAX or MIN value"),
+        (Operation.ROLLBACK, [batch(1), batch(INT64_MIN)], "Batch in plan (p) is not allowed to have long MAX or MIN value"),
     ],
 )
 def test_batches_that_no_plan_can_have(operation: Operation, batches: list[Batch], error: str) -> None:
@@ -166,6 +166,6 @@ def test_accounts_must_exist_in_the_posting_s_currency() -> None:
 
 
 def test_what_does_not_fit_is_seen() -> None:
-    assert fits(Totals(MOST, LEAST, MOST))
-    assert not fits(after_hold(Totals(0, 0, MOST), 0, 1))
-    assert not fits(Totals(0, LEAST - 1, 0))
+    assert fits(Totals(INT64_MAX, INT64_MIN, INT64_MAX))
+    assert not fits(after_hold(Totals(0, 0, INT64_MAX), 0, 1))
+    assert not fits(Totals(0, INT64_MIN - 1, 0))

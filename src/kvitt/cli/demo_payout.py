@@ -17,11 +17,12 @@ from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.submit import Connection
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, Posting, Totals
 from kvitt.rules.payouts import CashFlowPosting
 
 _PARTY, _SHOP = "party-1", "shop-1"
-_SALES, _PAID_OUT, _CURRENCY = 1_000_000, 250_000, "RUB"
+_SALES, _PAID_OUT, _CURRENCY = Minor(1_000_000), Minor(250_000), "RUB"
 
 
 class Shown(Struct, frozen=True):
@@ -112,8 +113,12 @@ def _told(story: _Story, payouts: Payouts, run_id: str) -> PayoutStory:
     return PayoutStory(payout.payout_id, story.account_id, payout.cash_flow, story.shown, wrong)
 
 
-def _moved(totals: Totals, own: int, least: int, most: int) -> Totals:
-    return Totals(totals.own + own, totals.least + least, totals.most + most)
+def _moved(totals: Totals, posted: int, available_min: int, available_max: int) -> Totals:
+    return Totals(
+        posted=Minor(totals.posted + posted),
+        available_min=Minor(totals.available_min + available_min),
+        available_max=Minor(totals.available_max + available_max),
+    )
 
 
 def page(story: PayoutStory) -> str:
@@ -122,7 +127,7 @@ def page(story: PayoutStory) -> str:
     for each in story.cash_flow:
         sides = f"{each.source_type.value} {each.source} → {each.target_type.value} {each.target}"
         lines.append(f"  {sides:<56} {minor(each.amount, each.currency):>12} {each.currency}  {each.details or ''}".rstrip())
-    lines += ["", f"  account {story.account_id:<34} {'own':>12} {'at least':>12} {'at most':>12}"]
+    lines += ["", f"  account {story.account_id:<34} {'posted':>13} {'available min':>13} {'available max':>13}"]
     for shown in story.shown:
-        lines.append(f"  {shown.step:<42} " + " ".join(f"{minor(total, _CURRENCY):>12}" for total in shown.totals))
+        lines.append(f"  {shown.step:<42} " + " ".join(f"{minor(total, _CURRENCY):>13}" for total in shown.totals))
     return "\n".join([*lines, ""])

@@ -168,10 +168,10 @@ def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Colu
     def total(row: Any) -> int:
         return int(getattr(row.totals, name))
 
-    return Column(f"{name}_minor", name, Kind.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
+    return Column(f"{name}_minor", name.replace("_", " "), Kind.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
 
 
-_TOTALS: Final = ("own", "least", "most")
+_TOTALS: Final = ("posted", "available_min", "available_max")
 _ACCOUNT: Final = (
     Column("account_id", "account", of=lambda state: state.account.account_id),
     Column("currency", of=lambda state: state.account.currency),

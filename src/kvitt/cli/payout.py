@@ -14,6 +14,7 @@ from kvitt.cli.money import minor
 from kvitt.cli.order import approved, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import shown, shown_json
+from kvitt.money import Minor
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -99,7 +100,7 @@ def create(
     from kvitt.rules.people import name_of
 
     actor = Actor(CLI, UNNAMED if by is None else name_of("by", by))
-    new = NewPayout(party, shop, Cash(amount, currency), payout_id, tool)
+    new = NewPayout(party, shop, Cash(Minor(amount), currency), payout_id, tool)
     with paying(settings) as payouts:
         if dry_run:
             _print_preview(payouts.preview_create(new), as_json=as_json)

@@ -54,9 +54,9 @@ _ACCOUNTS: Final = (
     Column("account_id", "account"),
     Column("currency"),
     *(
-        Column(f"{name}_{when}_minor", name + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name))
+        Column(f"{name}_{when}_minor", name.replace("_", " ") + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name))
         for when, suffix in (("before", ""), ("after", " after"))
-        for name in ("own", "least", "most")
+        for name in ("posted", "available_min", "available_max")
     ),
 )
 """What accounts have before and after, each in its own currency."""

@@ -11,6 +11,7 @@ from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
 from kvitt.cli.money import minor
 from kvitt.cli.order import operator_of
 from kvitt.cli.shell import connected, example, located
+from kvitt.money import Minor
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -26,8 +27,8 @@ class _Line(Struct, frozen=True):
     currency: str
     posted_before: int
     posted_after: int
-    available_before: int
-    available_after: int
+    available_min_before: int
+    available_min_after: int
     changed: bool
     dry_run: bool
 
@@ -41,10 +42,10 @@ def _money(name: str, title: str) -> Column:
 _LINES: Sequence[Column] = (
     Column("account_id", "account"),
     Column("currency"),
-    _money("posted_before", "own before"),
-    _money("posted_after", "own after"),
-    _money("available_before", "at least before"),
-    _money("available_after", "at least after"),
+    _money("posted_before", "posted before"),
+    _money("posted_after", "posted after"),
+    _money("available_min_before", "available min before"),
+    _money("available_min_after", "available min after"),
     Column("changed", kind=Kind.HIDDEN),
     Column("dry_run", kind=Kind.HIDDEN),
 )
@@ -87,7 +88,7 @@ def transfer(
     from kvitt.hub.ledger import transfer as ledger
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
-    wanted = ledger.Transfer(plan_id, source, target, amount, currency, description)
+    wanted = ledger.Transfer(plan_id, source, target, Minor(amount), currency, description)
     with (
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt transfer") as connection,
@@ -109,10 +110,10 @@ def _lines(done: "Transferred", *, dry_run: bool) -> list[_Line]:
         _Line(
             before.account.account_id,
             before.account.currency,
-            before.totals.own,
-            after.totals.own,
-            before.totals.least,
-            after.totals.least,
+            before.totals.posted,
+            after.totals.posted,
+            before.totals.available_min,
+            after.totals.available_min,
             done.changed,
             dry_run,
         )

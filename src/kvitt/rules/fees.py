@@ -9,7 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.rules.ledger import MOST
+from kvitt.money import Minor
+from kvitt.rules.ledger import INT64_MAX
 from kvitt.rules.payouts import AccountType, CashFlowPosting
 
 MAX_DEPTH: Final = 8
@@ -26,7 +27,7 @@ class Rounding(StrEnum):
 class Fixed(Struct, frozen=True, tag_field="kind", tag="fixed", forbid_unknown_fields=True, omit_defaults=True):
     """Always so much."""
 
-    amount: int
+    amount: Minor
 
 
 class Share(Struct, frozen=True, tag_field="kind", tag="share", forbid_unknown_fields=True, omit_defaults=True):
@@ -80,10 +81,12 @@ def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
         return f"is nested more than {MAX_DEPTH} deep"
     match volume:
         case Fixed(amount=amount):
-            return None if 0 <= amount <= MOST else "is a fixed amount below zero or beyond 64 bits"
+            return None if 0 <= amount <= INT64_MAX else "is a fixed amount below zero or beyond 64 bits"
         case Share(parts=parts, whole=whole):
             return (
-                None if 0 <= parts <= MOST and 1 <= whole <= MOST else "is a share p/q with p below zero or q below one, or beyond 64 bits"
+                None
+                if 0 <= parts <= INT64_MAX and 1 <= whole <= INT64_MAX
+                else "is a share p/q with p below zero or q below one, or beyond 64 bits"
             )
         case MinOf(volumes=volumes) | MaxOf(volumes=volumes) | SumOf(volumes=volumes):
             if not volumes:
@@ -102,7 +105,7 @@ def has_unit(volume: Volume) -> bool:
             return any(map(has_unit, volumes))
 
 
-def amount_of(volume: Volume, amount: int) -> int:
+def amount_of(volume: Volume, amount: Minor) -> Minor:
     """What a sound volume comes to for an amount of at least zero."""
     match volume:
         case Fixed(amount=fixed):
@@ -114,11 +117,11 @@ def amount_of(volume: Volume, amount: int) -> int:
         case MaxOf(volumes=volumes):
             return max(amount_of(each, amount) for each in volumes)
         case SumOf(volumes=volumes):
-            return sum(amount_of(each, amount) for each in volumes)
+            return Minor(sum(amount_of(each, amount) for each in volumes))
 
 
 def cash_flow_of(
-    terms: Sequence[Term], amount: int, currency: str, accounts: Mapping[AccountType, int]
+    terms: Sequence[Term], amount: Minor, currency: str, accounts: Mapping[AccountType, int]
 ) -> tuple[CashFlowPosting, ...] | TermsDoNotFit:
     """The movements of a payout of `amount`, in the order of the terms; movements of nothing are left out.
 
@@ -127,18 +130,28 @@ def cash_flow_of(
     moved: list[CashFlowPosting] = []
     for term in terms:
         volume = amount_of(term.volume, amount)
-        if not 0 <= volume <= MOST:
-            return TermsDoNotFit("an amount is below zero or does not fit 64 bits", too_much=volume > MOST)
+        if not 0 <= volume <= INT64_MAX:
+            return TermsDoNotFit("an amount is below zero or does not fit 64 bits", too_much=volume > INT64_MAX)
         if missing := [each for each in (term.source, term.target) if each not in accounts]:
             return TermsDoNotFit(f"there is no account {missing[0]} in {currency}")
         if volume:
             source, target = accounts[term.source], accounts[term.target]
-            moved.append(CashFlowPosting(term.source, source, term.target, target, volume, currency, term.details))
+            moved.append(
+                CashFlowPosting(
+                    source_type=term.source,
+                    source=source,
+                    target_type=term.target,
+                    target=target,
+                    amount=volume,
+                    currency=currency,
+                    details=term.details,
+                )
+            )
     return tuple(moved) if moved else TermsDoNotFit("the terms move nothing")
 
 
-def _share(share: Share, amount: int) -> int:
+def _share(share: Share, amount: Minor) -> Minor:
     doubled, whole = 2 * share.parts * amount, 2 * share.whole
     if share.rounding is Rounding.HALF_AWAY_FROM_ZERO:
-        return (doubled + share.whole) // whole
-    return -((share.whole - doubled) // whole)
+        return Minor((doubled + share.whole) // whole)
+    return Minor(-((share.whole - doubled) // whole))

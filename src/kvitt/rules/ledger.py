@@ -1,6 +1,6 @@
 """The ledger's rules: what a posting, a batch and a plan are, which calls are refused in which words, and how totals move.
 
-Source: payouts §4.3 (amounts), payouts §4.4 (checks and texts). Amounts are whole minor units of a currency, in 64 bits.
+Source: payouts §4.3 (amounts), payouts §4.4 (checks and texts). Amounts are `Minor`, in 64 bits.
 """
 
 from collections import Counter
@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from kvitt.money import Minor
 from kvitt.rules.identifiers import wrong_id, wrong_text
 
-LEAST, MOST = -(2**63), 2**63 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_PLAN_ID, MAX_CURRENCY, MAX_DESCRIPTION = 64, 4, 4096
 
 
@@ -50,7 +51,7 @@ class Posting(NamedTuple):
 
     source: int
     target: int
-    amount: int
+    amount: Minor
     currency: str
     description: str
 
@@ -63,11 +64,11 @@ class Batch(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """An account's amounts: own counts committed plans, the bounds also what open plans may take or bring (payouts §4.3)."""
+    """An account's amounts: `posted` counts committed plans, the bounds also what open plans may take or bring (payouts §4.3)."""
 
-    own: int = 0
-    least: int = 0
-    most: int = 0
+    posted: Minor = Minor(0)
+    available_min: Minor = Minor(0)
+    available_max: Minor = Minor(0)
 
 
 class InvalidRequest(Struct, frozen=True):
@@ -130,7 +131,7 @@ def _malformed_batches(plan_id: str, operation: Operation, batches: Sequence[Bat
         if batch.batch_id in seen:
             return InvalidRequest(f"Batch ({batch.batch_id}) has duplicate in received list")
         seen.add(batch.batch_id)
-    if seen & {LEAST, MOST}:
+    if seen & {INT64_MIN, INT64_MAX}:
         return InvalidRequest(f"Batch in plan ({plan_id}) is not allowed to have long MAX or MIN value")
     return None
 
@@ -143,7 +144,7 @@ def _malformed_postings(batches: Sequence[Batch]) -> InvalidPostings | None:
                 wrongs.add(posting, "Source and target accounts cannot be the same")
             if posting.amount < 0:
                 wrongs.add(posting, "Amount cannot be negative")
-            elif posting.amount > MOST:
+            elif posting.amount > INT64_MAX:
                 wrongs.add(posting, "Amount does not fit 64 bits")
             if not 1 <= len(posting.currency) <= MAX_CURRENCY or "\0" in posting.currency:
                 wrongs.add(posting, f"Currency code must have 1 to {MAX_CURRENCY} characters")
@@ -184,7 +185,7 @@ def differing(operation: Operation, stored: Mapping[int, Sequence[Posting]], rec
     A final operation names all batches; a hold names one, which is either stored already or newer than all that are.
     """
     wrongs = Wrongs()
-    newest = max(stored, default=LEAST)
+    newest = max(stored, default=INT64_MIN)
     fresh = [batch for batch in received if batch.batch_id not in stored]
     if fresh and (first := min(fresh, key=lambda batch: batch.batch_id)).batch_id < newest:
         for posting in first.postings:
@@ -218,42 +219,44 @@ def unknown_accounts(batches: Sequence[Batch], currencies: Mapping[int, str]) ->
     return wrongs.refusal()
 
 
-def net_by_account(postings: Sequence[Posting]) -> dict[int, int]:
+def net_by_account(postings: Sequence[Posting]) -> dict[int, Minor]:
     """What each account gains (or, negative, loses) by postings, in the order in which they name the accounts."""
-    net: dict[int, int] = {}
-    for posting in postings:
-        net[posting.source] = net.get(posting.source, 0) - posting.amount
-        net[posting.target] = net.get(posting.target, 0) + posting.amount
+    net: dict[int, Minor] = {}
+    for source, target, amount, _, _ in postings:
+        net[source] = Minor(net.get(source, 0) - amount)
+        net[target] = Minor(net.get(target, 0) + amount)
     return net
 
 
-def after_hold(totals: Totals, held: int, net: int) -> Totals:
+def after_hold(totals: Totals, held: Minor, net: Minor) -> Totals:
     """Totals after a hold that changes what a plan nets on the account from `held` to `held + net` (payouts §4.3).
 
-    The unit of netting is the plan: a loss lowers the least, a gain raises the most, and zero does neither.
+    The unit of netting is the plan: a loss lowers `available_min`, a gain raises `available_max`, and zero does neither.
     """
     merged = held + net
-    least = totals.least - min(0, held) + min(0, merged)
-    most = totals.most - max(0, held) + max(0, merged)
-    return Totals(totals.own, least, most)
+    available_min = Minor(totals.available_min - min(0, held) + min(0, merged))
+    available_max = Minor(totals.available_max - max(0, held) + max(0, merged))
+    return Totals(totals.posted, available_min, available_max)
 
 
-def after_final(totals: Totals, operation: Operation, net: int) -> Totals:
+def after_final(totals: Totals, operation: Operation, net: Minor) -> Totals:
     """Totals after a plan that nets `net` on the account is committed or rolled back."""
     if operation is Operation.COMMIT:
-        return Totals(totals.own + net, totals.least + max(0, net), totals.most + min(0, net))
-    return Totals(totals.own, totals.least - min(0, net), totals.most - max(0, net))
+        posted, least, most = totals.posted + net, totals.available_min + max(0, net), totals.available_max + min(0, net)
+    else:
+        posted, least, most = totals.posted, totals.available_min - min(0, net), totals.available_max - max(0, net)
+    return Totals(Minor(posted), Minor(least), Minor(most))
 
 
 def fits(totals: Totals) -> bool:
     """Whether all three fit 64 bits; what would not is refused, for it must not wrap round."""
-    return min(totals) >= LEAST and max(totals) <= MOST
+    return min(totals) >= INT64_MIN and max(totals) <= INT64_MAX
 
 
 def overflow(plan_id: str, after: Mapping[int, Totals]) -> Overflow | None:
     """The first account that would not have room for its totals after a call, by account id."""
     for account_id, totals in after.items():
         if not fits(totals):
-            limit = f"below {LEAST}" if min(totals) < LEAST else f"beyond {MOST}"
+            limit = f"below {INT64_MIN}" if min(totals) < INT64_MIN else f"beyond {INT64_MAX}"
             return Overflow(f"Plan ({plan_id}) would move account {account_id} {limit}", account_id)
     return None

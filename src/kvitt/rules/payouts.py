@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.rules.ledger import MOST, Posting, net_by_account
+from kvitt.money import Minor
+from kvitt.rules.ledger import INT64_MAX, Posting, net_by_account
 
 MAX_PAYOUT_ID: Final = 57
 """With the seven characters of `payout_` an id of the ledger's plans, which have at most 64."""
@@ -54,7 +55,7 @@ class CashFlowPosting(Struct, frozen=True):
     source: int
     target_type: AccountType
     target: int
-    amount: int
+    amount: Minor
     currency: str
     details: str | None = None
 
@@ -71,8 +72,8 @@ class Payout(Struct, frozen=True):
     cancel_details: str | None
     cash_flow: tuple[CashFlowPosting, ...]
     payout_tool_id: str
-    amount: int
-    fee: int
+    amount: Minor
+    fee: Minor
     currency: str
 
 
@@ -109,8 +110,8 @@ KIND_OF: Final[Mapping[tuple[AccountType, AccountType], PostingKind]] = {
 class Worth(NamedTuple):
     """What a cash flow pays out, and what it costs."""
 
-    amount: int
-    fee: int
+    amount: Minor
+    fee: Minor
 
 
 def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
@@ -120,17 +121,17 @@ def worth_of(cash_flow: Sequence[CashFlowPosting]) -> Worth:
         kind = KIND_OF.get((posting.source_type, posting.target_type))
         sums[kind] = sums.get(kind, 0) + posting.amount
     fixed = sums.get(PostingKind.PAYOUT_FIXED_FEE, 0)
-    return Worth(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed, sums.get(PostingKind.FEE, 0) + fixed)
+    return Worth(Minor(sums.get(PostingKind.PAYOUT_AMOUNT, 0) - fixed), Minor(sums.get(PostingKind.FEE, 0) + fixed))
 
 
-TOO_MUCH: Final = f"cash.amount is too much: with its fees it goes beyond {MOST}, the most that an account has room for"
+TOO_MUCH: Final = f"cash.amount is too much: with its fees it goes beyond {INT64_MAX}, the most that an account has room for"
 """The text of a refusal of an amount for which the ledger has no room."""
 
 
 def has_room(cash_flow: Sequence[CashFlowPosting]) -> bool:
     """Whether what a cash flow is worth, and what it moves on each account, fits 64 bits."""
     net = net_by_account(ledger_postings("", cash_flow))
-    return max(map(abs, (*worth_of(cash_flow), *net.values()))) <= MOST
+    return max(map(abs, (*worth_of(cash_flow), *net.values()))) <= INT64_MAX
 
 
 def other_currencies(currency: str, cash_flow: Sequence[CashFlowPosting], accounts: Mapping[int, str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from kvitt.kernel.queries import load
+from kvitt.money import Minor
 
 _SQL = load("ledger")
 
@@ -36,7 +37,7 @@ class PostingRow(NamedTuple):
     position: int
     source: int
     target: int
-    amount: int
+    amount: Minor
     currency: str
     description: str
 
@@ -62,18 +63,18 @@ class EntryRow(NamedTuple):
     plan_id: str
     operation: str
     batch_id: int
-    own: int
-    least: int
-    most: int
+    posted: Minor
+    available_min: Minor
+    available_max: Minor
 
 
 class AccountStep(NamedTuple):
     """The totals of an account after a transaction, and its last moment."""
 
     account_id: int
-    own: int
-    least: int
-    most: int
+    posted: Minor
+    available_min: Minor
+    available_max: Minor
     entries: int
     last_at: datetime
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from kvitt.kernel.queries import load
+from kvitt.money import Minor
 
 _SQL = load("payouts")
 
@@ -21,8 +22,8 @@ class PayoutRow(NamedTuple):
     shop_id: str
     status: str
     payout_tool_id: str
-    amount: int
-    fee: int
+    amount: Minor
+    fee: Minor
     currency: str
     ledger: str
     plan_id: str
@@ -39,7 +40,7 @@ class CashFlowRow(NamedTuple):
     source: int
     target_type: str
     target: int
-    amount: int
+    amount: Minor
     currency: str
     details: str | None
 

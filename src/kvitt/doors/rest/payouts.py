@@ -30,6 +30,7 @@ from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
 from kvitt.hub.requests import Begun
+from kvitt.money import Minor
 from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.payouts import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.wire.instants import instant_text, parse_instant
@@ -69,7 +70,7 @@ async def create(
     )
     repeat = repeat_of(request)
     payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
-    wanted = NewPayout(data.party_id, data.shop_id, Cash(data.cash.amount, data.cash.currency), payout_id, data.payout_tool_id)
+    wanted = NewPayout(data.party_id, data.shop_id, Cash(Minor(data.cash.amount), data.cash.currency), payout_id, data.payout_tool_id)
     actor = actor_of(request)
     return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None, actor)))
 

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.read import Entry, Plan
 from kvitt.hub.payouts.values import Payout
+from kvitt.money import Minor
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, MAX_PLAN_ID, Batch, Operation, PlanState, Posting
 from kvitt.rules.payouts import MAX_PAYOUT_ID, AccountType, PayoutStatus
 
@@ -105,15 +106,15 @@ class NewAccountBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountView(Struct, frozen=True):
-    """An account: its own amount, and what it has at least and at most when open plans end either way."""
+    """An account: what is posted, and what is available at least and at most, as open plans end against the account or for it."""
 
     account_id: int
     currency: str
     description: str | None
     created_at: datetime
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class AccountPage(Struct, frozen=True):
@@ -131,9 +132,9 @@ class EntryView(Struct, frozen=True):
     plan_id: str
     operation: Operation
     batch_id: int | None
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class EntryPage(Struct, frozen=True):
@@ -148,9 +149,9 @@ class BalanceView(Struct, frozen=True):
 
     account_id: int
     at: datetime
-    own: int
-    least: int
-    most: int
+    posted: int
+    available_min: int
+    available_max: int
 
 
 class PostingBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,9 +172,8 @@ class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     def batch(self) -> Batch:
         """As the ledger knows it."""
-        return Batch(
-            self.batch_id, tuple(Posting(each.source, each.target, each.amount, each.currency, each.description) for each in self.postings)
-        )
+        postings = (Posting(each.source, each.target, Minor(each.amount), each.currency, each.description) for each in self.postings)
+        return Batch(self.batch_id, tuple(postings))
 
 
 class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,8 @@ from kvitt.errors import BadThrift, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Plan
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.rules.ledger import LEAST, MOST, Batch, InvalidPostings, InvalidRequest, Operation, Posting, unfit
+from kvitt.money import Minor
+from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting, unfit
 from kvitt.wire.instants import instant_text, parse_instant
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -137,31 +138,31 @@ class _Accounter(_Speaker):
         account, totals = state.account, state.totals
         return self.types.Account(
             id=account.account_id,
-            own_amount=totals.own,
-            max_available_amount=totals.most,
-            min_available_amount=totals.least,
+            own_amount=totals.posted,
+            max_available_amount=totals.available_max,
+            min_available_amount=totals.available_min,
             currency_sym_code=account.currency,
             description=account.description,
             creation_time=instant_text(account.created_at),
         )
 
     async def _balance_before(self, asked: Any) -> int:
-        (own,) = await self._own_before(_given(asked.id), [_moment("to_time", _given(asked.to_time))])
-        return own
+        (posted,) = await self._posted_before(_given(asked.id), [_moment("to_time", _given(asked.to_time))])
+        return posted
 
     async def _balance_between(self, asked: Any) -> int:
         moments = [_moment("from_time", _given(asked.from_time)), _moment("to_time", _given(asked.to_time))]
-        before, after = await self._own_before(_given(asked.id), moments)
-        if not LEAST <= after - before <= MOST:
+        before, after = await self._posted_before(_given(asked.id), moments)
+        if not INT64_MIN <= after - before <= INT64_MAX:
             # No exception is declared for it, and no number for what is more than a number can be.
-            raise Refused(400, _UNEXPECTED, f"the difference from {before} to {after} is not within {LEAST} to {MOST}")
+            raise Refused(400, _UNEXPECTED, f"the difference from {before} to {after} is not within {INT64_MIN} to {INT64_MAX}")
         return after - before
 
-    async def _own_before(self, account_id: int, moments: Sequence[datetime]) -> list[int]:
+    async def _posted_before(self, account_id: int, moments: Sequence[datetime]) -> list[int]:
         await self._state(account_id)
 
         def read() -> list[int]:
-            return [self._ledger.totals_before(account_id, moment).own for moment in moments]
+            return [self._ledger.totals_before(account_id, moment).posted for moment in moments]
 
         return await asyncio.to_thread(read)
 
@@ -187,9 +188,13 @@ class _Shumpune(_Speaker):
     async def _balance(self, asked: Any) -> Any:
         # Any clock is old enough: what was answered is durable and seen by all who ask later.
         state = await self._state(_given(asked.id))
-        own, least, most = state.totals
+        totals = state.totals
         return self.types.Balance(
-            id=state.account.account_id, own_amount=own, max_available_amount=most, min_available_amount=least, clock=self._latest()
+            id=state.account.account_id,
+            own_amount=totals.posted,
+            max_available_amount=totals.available_max,
+            min_available_amount=totals.available_min,
+            clock=self._latest(),
         )
 
     def _latest(self) -> Any:
@@ -204,10 +209,8 @@ def _given(argument: Any) -> Any:
 
 
 def _batch(batch: Any) -> Batch:
-    return Batch(
-        batch.id,
-        tuple([Posting(each.from_id, each.to_id, each.amount, each.currency_sym_code, each.description) for each in batch.postings]),
-    )
+    postings = [Posting(each.from_id, each.to_id, Minor(each.amount), each.currency_sym_code, each.description) for each in batch.postings]
+    return Batch(batch.id, tuple(postings))
 
 
 def _moment(field: str, text: str) -> datetime:

@@ -21,6 +21,7 @@ from kvitt.errors import (
 )
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout
+from kvitt.money import Minor
 from kvitt.wire.payout_event import payout_struct
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -53,7 +54,7 @@ class _Speaker:
         wanted = NewPayout(
             party_id=params.shop_params.party_id,
             shop_id=params.shop_params.shop_id,
-            cash=Cash(params.cash.amount, params.cash.currency.symbolic_code),
+            cash=Cash(Minor(params.cash.amount), params.cash.currency.symbolic_code),
             payout_id=params.payout_id,
             payout_tool_id=params.payout_tool_id,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from kvitt.doors.woody.client import CallFailed, ResourceUnavailable, WoodyClient
 from kvitt.hub.payouts.ledger import Refused, Unavailable, Unknown
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -30,10 +31,10 @@ class WoodyLedger:
         except self._account_not_found:
             return None
 
-    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
-        """Holds a plan; gives the least that each account of it may have now, by account id. Raises Refused, Unavailable, Unknown."""
+    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, Minor]:
+        """Holds a plan; returns `available_min` of each account of it, by account id. Raises Refused, Unavailable, Unknown."""
         log = self._call("Hold", self._types.PostingPlanChange(id=plan_id, batch=self._batch(batch)), deadline)
-        return {account_id: account.min_available_amount for account_id, account in log.affected_accounts.items()}
+        return {account_id: Minor(account.min_available_amount) for account_id, account in log.affected_accounts.items()}
 
     def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
         """Commits a plan that was held. Raises Refused, Unavailable, Unknown."""

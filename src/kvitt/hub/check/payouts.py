@@ -23,7 +23,7 @@ OVER_ALL = (
     (Kind.PAYOUT, _SQL.attempts_without_reason),
     (Kind.PAYOUT, _SQL.plans_of_two_payouts),
     (Kind.PAYOUT, _SQL.postings_not_as_cash_flows),
-    (Kind.PAYOUT, _SQL.intents_not_as_payouts),
+    (Kind.PAYOUT, _SQL.saga_steps_not_as_payouts),
     (Kind.ORPHAN, _SQL.rows_of_no_payout),
     (Kind.TOLD, _SQL.events_not_told),
     (Kind.TOLD, _SQL.told_of_no_event),

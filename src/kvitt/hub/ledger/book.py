@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
+from kvitt.money import NOTHING, Minor
 from kvitt.rules.ledger import (
-    MOST,
+    INT64_MAX,
     STATE_AFTER,
     Batch,
     InvalidRequest,
@@ -47,18 +48,18 @@ class HeldPlan:
         self.changed = False
         self.held_at = self.changed_at = changed_at
         self.batches: dict[int, tuple[Posting, ...]] = {}
-        self.net: dict[int, int] = {}
+        self.net: dict[int, Minor] = {}
 
     def add(self, batch: Batch) -> None:
         """Takes in a batch that is held."""
         self.batches[batch.batch_id] = batch.postings
         for account_id, net in net_by_account(batch.postings).items():
-            self.net[account_id] = self.net.get(account_id, 0) + net
+            self.net[account_id] = Minor(self.net.get(account_id, 0) + net)
 
 
 def step_key(call: Call) -> StepKey:
     """Under what the answer to a call is found again."""
-    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else MOST
+    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else INT64_MAX
 
 
 class Repeated(Exception):
@@ -107,7 +108,7 @@ class Book:
 
     def _is_solvent(self, account_id: int, after: Mapping[int, Totals]) -> bool:
         held = self._accounts.get(account_id)
-        return held is not None and after.get(account_id, held.totals).least >= 0
+        return held is not None and after.get(account_id, held.totals).available_min >= 0
 
     def _again(self, call: Call) -> Done:
         done = self._answers.get(step_key(call))
@@ -117,7 +118,7 @@ class Book:
 
     def _held(self, plan: HeldPlan, fresh: Sequence[Batch]) -> dict[int, Totals]:
         net = net_by_account([posting for batch in fresh for posting in batch.postings])
-        return {each: after_hold(self._accounts[each].totals, plan.net.get(each, 0), change) for each, change in net.items()}
+        return {each: after_hold(self._accounts[each].totals, plan.net.get(each, NOTHING), change) for each, change in net.items()}
 
     def _ended(self, plan: HeldPlan, operation: Operation) -> dict[int, Totals]:
         return {each: after_final(self._accounts[each].totals, operation, net) for each, net in plan.net.items()}

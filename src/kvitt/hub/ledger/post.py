@@ -213,8 +213,10 @@ def _answers(cursor: psycopg.Cursor[Any], keys: set[StepKey]) -> dict[StepKey, D
     asked = sorted(keys)
     answers: dict[StepKey, Done] = {}
     columns = [[key[0] for key in asked], [key[1].value for key in asked], [key[2] for key in asked]]
-    for plan_id, operation, batch_id, at, *account, own, least, most in cursor.execute(_SQL.answers_of_steps, columns, binary=True):
-        state = State(Account(*account), Totals(own, least, most))
+    for plan_id, operation, batch_id, at, *account, posted, available_min, available_max in cursor.execute(
+        _SQL.answers_of_steps, columns, binary=True
+    ):
+        state = State(Account(*account), Totals(posted, available_min, available_max))
         answers.setdefault((plan_id, operation, batch_id), Done({}, at)).affected[state.account.account_id] = state
     return answers
 

@@ -9,6 +9,7 @@ from kvitt.errors import AccountNotFound, PlanNotFound
 from kvitt.hub.ledger.calls import Account, State
 from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, PlanState, Posting, Totals
 
 _SQL = load("ledger")
@@ -101,6 +102,6 @@ class Ledger:
             after = page[-1].number
 
 
-def _entry(number: int, at: datetime, plan_id: str, operation: str, batch_id: int, *totals: int) -> Entry:
+def _entry(number: int, at: datetime, plan_id: str, operation: str, batch_id: int, *totals: Minor) -> Entry:
     done = Operation(operation)
     return Entry(number, at, plan_id, done, batch_id if done is Operation.HOLD else None, Totals(*totals))

@@ -17,6 +17,7 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.submit import Clock, Connection
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, Totals, malformed, unfit
 
 _SQL = load("ledger")
@@ -29,7 +30,7 @@ class Transfer(Struct, frozen=True):
     plan_id: str
     source: int
     target: int
-    amount: int
+    amount: Minor
     currency: str
     description: str
 

@@ -45,24 +45,34 @@ class Changes:
         head = self._event(b"", payout, actor, at)
         self._payouts.append(
             PayoutRow(
-                payout.payout_id,
-                payout.sequence,
-                payout.created_at,
-                payout.party_id,
-                payout.shop_id,
-                payout.status.value,
-                payout.payout_tool_id,
-                payout.amount,
-                payout.fee,
-                payout.currency,
-                keeper.value,
-                plan_id,
-                head,
-                at,
+                payout_id=payout.payout_id,
+                sequence=payout.sequence,
+                created_at=payout.created_at,
+                party_id=payout.party_id,
+                shop_id=payout.shop_id,
+                status=payout.status.value,
+                payout_tool_id=payout.payout_tool_id,
+                amount=payout.amount,
+                fee=payout.fee,
+                currency=payout.currency,
+                ledger=keeper.value,
+                plan_id=plan_id,
+                head=head,
+                last_at=at,
             )
         )
         self._cash_flow += [
-            CashFlowRow(payout.payout_id, place, each.source_type.value, each.source, each.target_type.value, *_rest(each))
+            CashFlowRow(
+                payout_id=payout.payout_id,
+                position=place,
+                source_type=each.source_type.value,
+                source=each.source,
+                target_type=each.target_type.value,
+                target=each.target,
+                amount=each.amount,
+                currency=each.currency,
+                details=each.details,
+            )
             for place, each in enumerate(payout.cash_flow)
         ]
 
@@ -108,7 +118,3 @@ def event_hash(previous: bytes, payout_id: str, sequence: int, at: datetime, bod
 def event_id(payout_id: str, sequence: int, time: int) -> str:
     """The id of a record: of an event that is told for the first time (0) or again. The check makes the same in SQL."""
     return str(UUID(hashlib.md5(f"{payout_id} {sequence} {time}".encode(), usedforsecurity=False).hexdigest()))
-
-
-def _rest(each: Any) -> tuple[int, int, str, str | None]:
-    return each.target, each.amount, each.currency, each.details

@@ -1,4 +1,4 @@
-"""Drive: carries an intent to its end at a ledger that is not ours, or leaves it for whoever comes next (design §9; payouts §2.8).
+"""Runs sagas: carries a saga step to its end at a ledger that is not ours, or leaves it for whoever comes next (design §9; payouts §2.8).
 
 A payout goes forward to be made only in the hands of the call that began it; whoever comes later undoes it, so that nothing stays held.
 What ends a plan is driven forward by whoever comes next, because the ledger answers repeats as the first time.
@@ -21,13 +21,14 @@ from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import Changes
 from kvitt.hub.payouts.decide import failed, held_batch, reversal_batch
 from kvitt.hub.payouts.draft import Draft
-from kvitt.hub.payouts.intents import Action, Intent, IntentLost, Intents, Way
+from kvitt.hub.payouts.intents import SagaAction, SagaState, SagaStep, SagaStepLost, SagaSteps
 from kvitt.hub.payouts.ledger import CallFailed, Refused, RemoteLedger, Unavailable
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.hub.submit import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
 from kvitt.kernel.state_log import StateLog
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import Payout, PayoutStatus, after, other_currencies
 
@@ -36,20 +37,20 @@ _log = structlog.get_logger(__name__)
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 30.0
 _MOST_CURRENCIES: Final = 100_000
-_WORD: Final = {Action.CREATE: "hold", Action.CONFIRM: "commit", Action.CANCEL: "rollback", Action.REVERSE: "revert"}
+_WORD: Final = {SagaAction.CREATE: "hold", SagaAction.CONFIRM: "commit", SagaAction.CANCEL: "rollback", SagaAction.REVERSE: "revert"}
 
 
-class Patience(Struct, frozen=True):
+class CallBudget(Struct, frozen=True):
     """How often a call that was not taken is made, and until when it may be made again."""
 
     tries: int = 1
     deadline: datetime | None = None
 
 
-class Place(Struct, frozen=True):
-    """Where intents are stored and carried out.
+class SagaContext(Struct, frozen=True):
+    """Where saga steps are stored and carried out.
 
-    An owner that was not heard of for `busy_seconds` has lost its intent; a call of the ledger must take less. `rest` waits so many
+    An owner that was not heard of for `busy_seconds` has lost its step; a call of the ledger must take less. `rest` waits so many
     seconds between two tries.
     """
 
@@ -60,43 +61,43 @@ class Place(Struct, frozen=True):
     rest: Callable[[float], object] = threading.Event().wait
 
     @contextmanager
-    def intents(self) -> Iterator[Intents]:
-        """A transaction in which intents are read and written."""
+    def steps(self) -> Iterator[SagaSteps]:
+        """A transaction in which saga steps are read and written."""
         with self.pool.connection() as connection, transaction(connection), connection.cursor() as cursor:
-            yield Intents(cursor, self.busy_seconds)
+            yield SagaSteps(cursor, self.busy_seconds)
 
 
-class Drive:
-    """Carries out intents that its caller owns. Safe for use by several threads."""
+class SagaRunner:
+    """Carries out saga steps that its caller owns. Safe for use by several threads."""
 
-    def __init__(self, place: Place) -> None:
-        self._place, self._ledger = place, place.ledger
+    def __init__(self, context: SagaContext) -> None:
+        self._context, self._ledger = context, context.ledger
         self._currencies: dict[int, str] = {}
         self._states = StateLog(_log)
 
-    def create(self, intent: Intent, draft: Draft, patience: Patience) -> Payout:
+    def create(self, step: SagaStep, draft: Draft, budget: CallBudget) -> Payout:
         """Holds the plan of a payout that is to be made, and stores the payout.
 
         Raises InsufficientFunds, InvalidPayout, PayoutsFailed: then what was begun is undone, here or by whoever comes next.
         """
         batch = held_batch(draft.payout)
-        with self._told(intent):
-            self._compare_currencies(intent, draft, patience)
-            least = self._hold_once(intent, batch, patience)
+        with self._told(step):
+            self._compare_currencies(step, draft, budget)
+            available = self._hold_once(step, batch, budget)
             reached("payouts.after_hold")
-            if least.get(draft.settlement, -1) >= 0:
-                return self._made(intent, draft.payout)
+            if available.get(draft.settlement, -1) >= 0:
+                return self._made(step, draft.payout)
         # The rest is for whoever comes next, if it fails: what the caller hears is known.
-        with suppress(IntentLost):
+        with suppress(SagaStepLost):
             try:
-                self._call(intent, patience, lambda: self._ledger.rollback(intent.plan_id, batch, deadline=patience.deadline))
+                self._call(step, budget, lambda: self._ledger.rollback(step.plan_id, batch, deadline=budget.deadline))
             except CallFailed as error:
-                self._leave(intent, str(error))
+                self._leave(step, str(error))
             else:
-                self._close(intent, Way.UNDONE, "the shop had not that much", held=True)
+                self._close(step, SagaState.COMPENSATED, "the shop had not that much", held=True)
         raise InsufficientFunds("the shop has not that much")
 
-    def _compare_currencies(self, intent: Intent, draft: Draft, patience: Patience) -> None:
+    def _compare_currencies(self, step: SagaStep, draft: Draft, budget: CallBudget) -> None:
         """The currencies of accounts are asked for once; the ledger may compare them itself, or not. Raises InvalidPayout, CallFailed."""
         payout = draft.payout
         accounts = sorted({draft.settlement, *(account for each in payout.cash_flow for account in (each.source, each.target))})
@@ -104,148 +105,148 @@ class Drive:
             self._currencies.clear()
         known = {account_id: self._currencies.get(account_id) for account_id in accounts}
         for account_id in (account_id for account_id in accounts if known[account_id] is None):
-            ask = partial(self._ledger.currency, account_id, deadline=patience.deadline)
-            if (currency := self._call(intent, patience, ask)) is not None:
+            ask = partial(self._ledger.currency, account_id, deadline=budget.deadline)
+            if (currency := self._call(step, budget, ask)) is not None:
                 known[account_id] = self._currencies[account_id] = currency
         if wrong := other_currencies(payout.currency, payout.cash_flow, {key: each for key, each in known.items() if each is not None}):
-            self._close(intent, Way.UNDONE, "; ".join(wrong), held=False)
+            self._close(step, SagaState.COMPENSATED, "; ".join(wrong), held=False)
             raise InvalidPayout(*wrong)
 
-    def run(self, intent: Intent, patience: Patience) -> None:
-        """Does, or undoes, what an intent is about. Raises PayoutsFailed where it was refused, or is left for whoever comes next."""
-        with self._told(intent):
-            if intent.way is Way.BACK:
-                self._release(intent, self._batch(intent), patience)
+    def run(self, step: SagaStep, budget: CallBudget) -> None:
+        """Does, or undoes, what a saga step is about. Raises PayoutsFailed where it was refused, or is left for whoever comes next."""
+        with self._told(step):
+            if step.state is SagaState.COMPENSATING:
+                self._release(step, self._batch(step), budget)
                 return
             try:
-                self._end(intent, self._batch(intent), patience)
+                self._end(step, self._batch(step), budget)
             except Refused as refused:
-                if intent.action is Action.REVERSE:
-                    with self._place.intents() as intents:
-                        intents.turn_back(intent)
-                    self._release(intent, self._batch(intent), patience)
+                if step.action is SagaAction.REVERSE:
+                    with self._context.steps() as steps:
+                        steps.compensate(step)
+                    self._release(step, self._batch(step), budget)
                 else:
-                    self._close(intent, Way.UNDONE, str(refused), held=True)
-                raise failed(_WORD[intent.action], intent.payout_id, str(refused)) from refused
+                    self._close(step, SagaState.COMPENSATED, str(refused), held=True)
+                raise failed(_WORD[step.action], step.payout_id, str(refused)) from refused
             reached("payouts.after_end")
-            self._ended(intent)
+            self._ended(step)
 
-    def _hold_once(self, intent: Intent, batch: Batch, patience: Patience) -> Mapping[int, int]:
+    def _hold_once(self, step: SagaStep, batch: Batch, budget: CallBudget) -> Mapping[int, Minor]:
         try:
-            return self._call(intent, patience, lambda: self._ledger.hold(intent.plan_id, batch, deadline=patience.deadline))
+            return self._call(step, budget, lambda: self._ledger.hold(step.plan_id, batch, deadline=budget.deadline))
         except Refused as refused:
-            self._close(intent, Way.UNDONE, str(refused), held=False)
-            raise failed("hold", intent.payout_id, str(refused)) from refused
+            self._close(step, SagaState.COMPENSATED, str(refused), held=False)
+            raise failed("hold", step.payout_id, str(refused)) from refused
 
-    def _end(self, intent: Intent, batch: Batch, patience: Patience) -> None:
-        plan_id, ledger, until = intent.plan_id, self._ledger, patience.deadline
-        if intent.action is Action.CANCEL:
-            self._call(intent, patience, lambda: ledger.rollback(plan_id, batch, deadline=until))
+    def _end(self, step: SagaStep, batch: Batch, budget: CallBudget) -> None:
+        plan_id, ledger, until = step.plan_id, self._ledger, budget.deadline
+        if step.action is SagaAction.CANCEL:
+            self._call(step, budget, lambda: ledger.rollback(plan_id, batch, deadline=until))
             return
-        if intent.action is Action.REVERSE and not intent.held:
-            self._call(intent, patience, lambda: ledger.hold(plan_id, batch, deadline=until))
+        if step.action is SagaAction.REVERSE and not step.held:
+            self._call(step, budget, lambda: ledger.hold(plan_id, batch, deadline=until))
             reached("payouts.after_hold")
             # What has been committed can not be held again: who comes after the commit must know not to ask for it.
-            with self._place.intents() as intents:
-                intents.note_held(intent)
-        self._call(intent, patience, lambda: ledger.commit(plan_id, batch, deadline=until))
+            with self._context.steps() as steps:
+                steps.note_held(step)
+        self._call(step, budget, lambda: ledger.commit(plan_id, batch, deadline=until))
 
-    def _release(self, intent: Intent, batch: Batch, patience: Patience) -> None:
+    def _release(self, step: SagaStep, batch: Batch, budget: CallBudget) -> None:
         """Holds the plan once more and then rolls it back, so that a hold that is still on its way is refused when it arrives.
 
         Where both are refused, nothing is held, and what was refused now is refused later.
         """
         refused: Refused | None = None
         try:
-            self._call(intent, patience, lambda: self._ledger.hold(intent.plan_id, batch, deadline=patience.deadline))
+            self._call(step, budget, lambda: self._ledger.hold(step.plan_id, batch, deadline=budget.deadline))
         except Refused as error:
             refused = error
         reached("payouts.after_hold")
         try:
-            self._call(intent, patience, lambda: self._ledger.rollback(intent.plan_id, batch, deadline=patience.deadline))
+            self._call(step, budget, lambda: self._ledger.rollback(step.plan_id, batch, deadline=budget.deadline))
         except Refused:
             if refused is None:
                 raise
-            self._close(intent, Way.UNDONE, f"refused: {refused}", held=False)
+            self._close(step, SagaState.COMPENSATED, f"refused: {refused}", held=False)
         else:
-            self._close(intent, Way.UNDONE, "released", held=True)
+            self._close(step, SagaState.COMPENSATED, "released", held=True)
 
-    def _call(self, intent: Intent, patience: Patience, call: Callable[[], Given]) -> Given:
-        """Makes a call until it is taken, as often and as long as patience lasts, and stays the owner meanwhile (payouts §2.8).
+    def _call(self, step: SagaStep, budget: CallBudget, call: Callable[[], Given]) -> Given:
+        """Makes a call until it is taken, as often and as long as the budget lasts, and stays the owner meanwhile (payouts §2.8).
 
-        Only what the ledger says it has not done is repeated here. Raises what the last try raised, IntentLost.
+        Only what the ledger says it has not done is repeated here. Raises what the last try raised, SagaStepLost.
         """
         wait = _FIRST_WAIT_SECONDS
-        for left in reversed(range(patience.tries)):
-            with self._place.intents() as intents:
-                intents.prolong(intent)
+        for left in reversed(range(budget.tries)):
+            with self._context.steps() as steps:
+                steps.prolong(step)
             try:
                 given = call()
             except Unavailable:
-                if not left or (patience.deadline and self._place.clock() + timedelta(seconds=wait) >= patience.deadline):
+                if not left or (budget.deadline and self._context.clock() + timedelta(seconds=wait) >= budget.deadline):
                     raise
             else:
                 self._states.leaves("ledger", "the ledger answers again")
                 return given
-            self._place.rest(wait)
+            self._context.rest(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
         raise AssertionError("the last try returns or raises")
 
-    def _batch(self, intent: Intent) -> Batch:
-        """What the intent's plan holds, from the draft of what is to be made, or from the payout that is there."""
-        if intent.content.draft is not None:
-            return held_batch(intent.content.draft.payout)
-        with self._place.intents() as intents:
-            payout = load(intents.cursor, [intent.payout_id])[intent.payout_id].payout
-        return reversal_batch(payout) if intent.action is Action.REVERSE else held_batch(payout)
+    def _batch(self, step: SagaStep) -> Batch:
+        """What the step's plan holds, from the draft of what is to be made, or from the payout that is there."""
+        if step.content.draft is not None:
+            return held_batch(step.content.draft.payout)
+        with self._context.steps() as steps:
+            payout = load(steps.cursor, [step.payout_id])[step.payout_id].payout
+        return reversal_batch(payout) if step.action is SagaAction.REVERSE else held_batch(payout)
 
-    def _made(self, intent: Intent, payout: Payout) -> Payout:
-        with self._place.intents() as intents:
-            lock(intents.cursor, [intent.payout_id])
-            changes = Changes(now := self._place.clock())
-            changes.created(payout, Keeper.REMOTE, intent.plan_id, intent.content.actor)
-            intents.close(intent, Way.DONE, now)
-            changes.write(intents.cursor)
+    def _made(self, step: SagaStep, payout: Payout) -> Payout:
+        with self._context.steps() as steps:
+            lock(steps.cursor, [step.payout_id])
+            changes = Changes(now := self._context.clock())
+            changes.created(payout, Keeper.REMOTE, step.plan_id, step.content.actor)
+            steps.close(step, SagaState.DONE, now)
+            changes.write(steps.cursor)
             reached("payouts.before_commit")
         reached("payouts.after_commit")
         return payout
 
-    def _ended(self, intent: Intent) -> None:
+    def _ended(self, step: SagaStep) -> None:
         """The ledger has done it; so the payout is confirmed or cancelled, whoever asked for it."""
-        content = intent.content
-        status = PayoutStatus.CONFIRMED if intent.action is Action.CONFIRM else PayoutStatus.CANCELLED
-        with self._place.intents() as intents:
-            lock(intents.cursor, [intent.payout_id])
-            changes = Changes(now := self._place.clock())
-            intents.close(intent, Way.DONE, now)
-            standing = load(intents.cursor, [intent.payout_id])[intent.payout_id]
-            reversal = intent.plan_id if intent.action is Action.REVERSE else None
+        content = step.content
+        status = PayoutStatus.CONFIRMED if step.action is SagaAction.CONFIRM else PayoutStatus.CANCELLED
+        with self._context.steps() as steps:
+            lock(steps.cursor, [step.payout_id])
+            changes = Changes(now := self._context.clock())
+            steps.close(step, SagaState.DONE, now)
+            standing = load(steps.cursor, [step.payout_id])[step.payout_id]
+            reversal = step.plan_id if step.action is SagaAction.REVERSE else None
             changes.moved(standing, after(standing.payout, status, content.details), content.actor, reversal)
-            changes.write(intents.cursor)
+            changes.write(steps.cursor)
             if content.operator:
-                what = "payout confirm" if intent.action is Action.CONFIRM else "payout cancel"
-                note(intents.cursor, now, what, content.operator, intent.payout_id)
+                what = "payout confirm" if step.action is SagaAction.CONFIRM else "payout cancel"
+                note(steps.cursor, now, what, content.operator, step.payout_id)
             reached("payouts.before_commit")
         reached("payouts.after_commit")
 
-    def _close(self, intent: Intent, way: Way, reason: str, *, held: bool) -> None:
-        with self._place.intents() as intents:
-            intents.close(intent, way, self._place.clock(), reason, held=held)
+    def _close(self, step: SagaStep, state: SagaState, reason: str, *, held: bool) -> None:
+        with self._context.steps() as steps:
+            steps.close(step, state, self._context.clock(), reason, held=held)
 
-    def _leave(self, intent: Intent, reason: str) -> None:
-        left = {"action": intent.action.value, "number": intent.number, "tries": intent.tries}
+    def _leave(self, step: SagaStep, reason: str) -> None:
+        left = {"action": step.action.value, "number": step.number, "tries": step.tries}
         self._states.enters("ledger", reason, "warning", "payout left for the next try", **left, reason=reason)
-        with self._place.intents() as intents:
-            intents.leave(intent, reason)
+        with self._context.steps() as steps:
+            steps.leave(step, reason)
 
     @contextmanager
-    def _told(self, intent: Intent) -> Iterator[None]:
-        """What the ledger did not do becomes the contract's failure, and the intent is left for whoever comes next."""
-        word = _WORD[intent.action]
+    def _told(self, step: SagaStep) -> Iterator[None]:
+        """What the ledger did not do becomes the contract's failure, and the step is left for whoever comes next."""
+        word = _WORD[step.action]
         try:
             yield
         except CallFailed as error:
-            self._leave(intent, str(error))
-            raise failed(word, intent.payout_id, str(error)) from error
-        except IntentLost as error:
-            raise failed(word, intent.payout_id, str(error)) from error
+            self._leave(step, str(error))
+            raise failed(word, step.payout_id, str(error)) from error
+        except SagaStepLost as error:
+            raise failed(word, step.payout_id, str(error)) from error

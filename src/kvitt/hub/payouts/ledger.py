@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
 
 
@@ -32,8 +33,8 @@ class RemoteLedger(Protocol):
     def currency(self, account_id: int, *, deadline: datetime | None = None) -> str | None:
         """The currency of an account, which never changes; None when there is no such account."""
 
-    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:
-        """Holds a plan; gives the least that each account of it may have now, by account id."""
+    def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, Minor]:
+        """Holds a plan; returns `available_min` of each account of it, by account id."""
 
     def commit(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> None:
         """Commits a plan that was held."""

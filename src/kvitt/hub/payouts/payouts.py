@@ -17,7 +17,7 @@ from kvitt.hub.payouts.act import Act, Result
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
 from kvitt.hub.payouts.decide import Decision, Todo, decide, to_create
 from kvitt.hub.payouts.draft import Draft, draft
-from kvitt.hub.payouts.drive import Place
+from kvitt.hub.payouts.drive import SagaContext
 from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.preview import Preview, preview_of
@@ -34,7 +34,7 @@ from kvitt.kernel.database import (
 )
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.rules.identifiers import wrong_id, wrong_text
-from kvitt.rules.ledger import MOST
+from kvitt.rules.ledger import INT64_MAX
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
@@ -68,7 +68,7 @@ class Payouts:
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: Remote | None = None
         if ledger is not None:
-            self.remote = Remote(Place(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
+            self.remote = Remote(SagaContext(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""
@@ -89,8 +89,8 @@ class Payouts:
         """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
         if new.cash.amount <= 0:
             raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
-        if new.cash.amount > MOST:
-            raise InvalidPayout(f"cash.amount must be at most {MOST}")
+        if new.cash.amount > INT64_MAX:
+            raise InvalidPayout(f"cash.amount must be at most {INT64_MAX}")
         payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
         if wrong := wrong_id(payout_id, MAX_PAYOUT_ID):
             raise InvalidPayout(f"Payout id {wrong}")

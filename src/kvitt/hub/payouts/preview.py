@@ -9,6 +9,7 @@ from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.decide import Todo
 from kvitt.hub.submit import Connection
+from kvitt.money import NOTHING, Minor
 from kvitt.rules.ledger import Operation, Totals, after_final, after_hold, net_by_account
 from kvitt.rules.payouts import Payout, other_currencies
 
@@ -46,7 +47,7 @@ def preview_of(decided: Todo | Payout, connection: Connection, *, own: bool) -> 
     if decided.before is None:
         _compare_currencies(decided.payout, states)
     before = {account_id: state.totals for account_id, state in states.items()}
-    after = {account_id: _after(decided, before[account_id], net.get(account_id, 0)) for account_id in before}
+    after = {account_id: _after(decided, before[account_id], net.get(account_id, NOTHING)) for account_id in before}
     accounts = tuple(
         AccountPreview(account_id, states[account_id].account.currency, before[account_id], after[account_id])
         for account_id in net
@@ -62,11 +63,11 @@ def _compare_currencies(payout: Payout, states: Mapping[int, State]) -> None:
         raise InvalidPayout(*wrong)
 
 
-def _after(todo: Todo, totals: Totals, net: int) -> Totals:
+def _after(todo: Todo, totals: Totals, net: Minor) -> Totals:
     for call in todo.calls:
-        totals = after_hold(totals, 0, net) if call.operation is Operation.HOLD else after_final(totals, call.operation, net)
+        totals = after_hold(totals, NOTHING, net) if call.operation is Operation.HOLD else after_final(totals, call.operation, net)
     return totals
 
 
 def _is_solvent(account_id: int | None, after: Mapping[int, Totals]) -> bool:
-    return account_id is None or (account_id in after and after[account_id].least >= 0)
+    return account_id is None or (account_id in after and after[account_id].available_min >= 0)

@@ -10,7 +10,7 @@ _LOOK_SECONDS = 0.5
 
 
 class Sweeper:
-    """A role over intents; any number may run, for each intent has one owner at a time."""
+    """A role over saga steps; any number may run, for each step has one owner at a time."""
 
     def __init__(self, remote: Remote, bell: Bell) -> None:
         """`bell` ends the wait of a sweeper that has nothing to do."""
@@ -18,7 +18,7 @@ class Sweeper:
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """The step of the loop: one intent that is due, or a little wait."""
+        """The step of the loop: one step that is due, or a little wait."""
         yield lambda: self._remote.sweep() or self._nothing_due()
 
     def _nothing_due(self) -> int:

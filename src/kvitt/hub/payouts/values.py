@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from kvitt.money import Minor
 from kvitt.rules.payouts import Payout, PayoutStatus
 
 __all__ = ["Cash", "NewPayout", "Payout", "PayoutCursor", "PayoutEvent"]
@@ -12,7 +13,7 @@ __all__ = ["Cash", "NewPayout", "Payout", "PayoutCursor", "PayoutEvent"]
 class Cash(Struct, frozen=True):
     """An amount in whole minor units of a currency."""
 
-    amount: int
+    amount: Minor
     currency: str
 
 

@@ -309,7 +309,7 @@ WHERE o.reconciliation_key IS NOT NULL
 SELECT set_config('work_mem', '32MB', true), set_config('enable_parallel_hash', 'off', true);
 
 -- name: ledger_bounds_differ
--- Accounts whose bounds are not as far from what they own as their open plans give, netted per plan.
+-- Accounts whose bounds are not as far from what is posted on them as their open plans give, netted per plan.
 SELECT NULL::bigint, a.account_id::text, 'has other bounds than its open plans give'
 FROM ledger.accounts AS a
 LEFT JOIN (
@@ -324,18 +324,19 @@ LEFT JOIN (
     ) AS n
     GROUP BY n.account_id
 ) AS o ON o.account_id = a.account_id
-WHERE (a.least::numeric - a.own, a.most::numeric - a.own) IS DISTINCT FROM (coalesce(o.less, 0), coalesce(o.more, 0));
+WHERE (a.available_min::numeric - a.posted, a.available_max::numeric - a.posted) IS DISTINCT FROM (coalesce(o.less, 0), coalesce(o.more, 0));
 
 -- name: ledger_currencies_differ
 -- Currencies whose accounts do not add up to zero.
-SELECT NULL::bigint, currency, 'adds up to ' || sum(own) || ', not to zero'
-FROM ledger.accounts GROUP BY currency HAVING sum(own::numeric) <> 0;
+SELECT NULL::bigint, currency, 'adds up to ' || sum(posted) || ', not to zero'
+FROM ledger.accounts GROUP BY currency HAVING sum(posted::numeric) <> 0;
 
 -- name: ledger_histories_differ
 -- Accounts whose history does not end with their totals.
 SELECT NULL::bigint, a.account_id::text, 'has other totals than its last entry'
 FROM ledger.accounts AS a LEFT JOIN ledger.entries AS e ON e.account_id = a.account_id AND e.entry = a.entries
-WHERE (a.own, a.least, a.most) IS DISTINCT FROM (coalesce(e.own, 0), coalesce(e.least, 0), coalesce(e.most, 0));
+WHERE (a.posted, a.available_min, a.available_max) IS DISTINCT FROM
+      (coalesce(e.posted, 0), coalesce(e.available_min, 0), coalesce(e.available_max, 0));
 
 -- name: ledger_ends_differ
 -- Plans whose state is not that of their last step, and last steps of no plan.
@@ -361,16 +362,16 @@ WHERE (SELECT count(*) FROM ledger.steps WHERE operation = 'HOLD') <> (SELECT co
 
 -- name: ledger_entries_differ
 -- Accounts whose entries have gaps, are not those that the steps have noted, or of which one moved the account by something else than the
--- postings of its step: a hold moves both bounds together by what its batch nets, a commit moves own and the bounds by what the plan nets,
+-- postings of its step: a hold moves both bounds together by what its batch nets, a commit moves what is posted and the bounds by what the plan nets,
 -- a rollback moves the bounds back. To join every entry with its postings would sort them all. Each entry is given a weight by chance
 -- instead (by account, number and `seed`), and sums of weighted movements are compared: those that the totals show with those that the
 -- postings ask for; what committed plans give in all is compared as it is. What differs, differs in the sums too, but for one seed in 2^29.
 -- Totals are split at bit 31, so that products fit 64 bits.
 WITH told AS (
     SELECT e.account_id, count(*) AS entries, min(e.entry) AS first, max(e.entry) AS newest, sum(t.who) AS who,
-           sum((e.own >> 31) * t.by) * 2147483648 + sum((e.own & 2147483647) * t.by) AS own,
-           sum(((e.least >> 31) + (e.most >> 31)) * t.by) * 2147483648
-               + sum(((e.least & 2147483647) + (e.most & 2147483647)) * t.by) AS bounds
+           sum((e.posted >> 31) * t.by) * 2147483648 + sum((e.posted & 2147483647) * t.by) AS posted,
+           sum(((e.available_min >> 31) + (e.available_max >> 31)) * t.by) * 2147483648
+               + sum(((e.available_min & 2147483647) + (e.available_max & 2147483647)) * t.by) AS bounds
     FROM ledger.entries AS e
     CROSS JOIN LATERAL (SELECT hashint8extended(e.entry, %(seed)s::bigint # e.account_id) & 536870911 AS weight,
                                hashint8extended(e.entry + 1, %(seed)s::bigint # e.account_id) & 536870911 AS next) AS w
@@ -384,8 +385,8 @@ WITH told AS (
           FROM ledger.steps AS s) AS t
     GROUP BY t.account_id
 ), asked AS (
-    SELECT m.account_id, bool_or(m.held IS NULL OR (m.ended IS NULL AND d.way <> 0)) AS unnoted, sum(m.amount * greatest(d.way, 0)) AS owned,
-           sum((m.amount >> 31) * w.own) * 2147483648 + sum((m.amount & 2147483647) * w.own) AS own,
+    SELECT m.account_id, bool_or(m.held IS NULL OR (m.ended IS NULL AND d.way <> 0)) AS unnoted, sum(m.amount * greatest(d.way, 0)) AS committed,
+           sum((m.amount >> 31) * w.posted) * 2147483648 + sum((m.amount & 2147483647) * w.posted) AS posted,
            sum((m.amount >> 31) * w.bounds) * 2147483648 + sum((m.amount & 2147483647) * w.bounds) AS bounds
     FROM ledger.postings AS q
     LEFT JOIN ledger.steps AS h ON h.plan_id = q.plan_id AND h.batch_id = q.batch_id AND h.operation = 'HOLD'
@@ -399,17 +400,17 @@ WITH told AS (
         SELECT hashint8extended(m.held, %(seed)s::bigint # m.account_id) & 536870911 AS held,
                d.way * coalesce(hashint8extended(m.ended, %(seed)s::bigint # m.account_id) & 536870911, 0) AS ended
     ) AS x
-    CROSS JOIN LATERAL (SELECT greatest(x.ended, 0) AS own, x.held + x.ended AS bounds) AS w
+    CROSS JOIN LATERAL (SELECT greatest(x.ended, 0) AS posted, x.held + x.ended AS bounds) AS w
     GROUP BY m.account_id
 ), latest AS (
-    SELECT account_id, entries, own AS owned, own * weight AS own, (least + most) * weight AS bounds
-    FROM (SELECT account_id, entries, own::numeric, least::numeric, most::numeric,
+    SELECT account_id, entries, posted AS committed, posted * weight AS posted, (available_min + available_max) * weight AS bounds
+    FROM (SELECT account_id, entries, posted::numeric, available_min::numeric, available_max::numeric,
                  hashint8extended(entries + 1, %(seed)s::bigint # account_id) & 536870911 AS weight
           FROM ledger.accounts) AS a
 )
 SELECT NULL::bigint, account_id::text, 'was moved by something else than its postings, or has entries of no step'
 FROM latest FULL JOIN told USING (account_id) FULL JOIN noted USING (account_id) FULL JOIN asked USING (account_id)
-WHERE latest.account_id IS NULL OR asked.unnoted OR latest.owned <> coalesce(asked.owned, 0)
+WHERE latest.account_id IS NULL OR asked.unnoted OR latest.committed <> coalesce(asked.committed, 0)
    OR (latest.entries, latest.entries, least(latest.entries, 1), latest.entries) IS DISTINCT FROM
       (coalesce(told.entries, 0), coalesce(told.newest, 0), coalesce(told.first, 0), coalesce(noted.entries, 0))
-   OR (noted.who, asked.own, asked.bounds) IS DISTINCT FROM (told.who, told.own + latest.own, told.bounds + latest.bounds);
+   OR (noted.who, asked.posted, asked.bounds) IS DISTINCT FROM (told.who, told.posted + latest.posted, told.bounds + latest.bounds);

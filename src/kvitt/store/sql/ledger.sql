@@ -23,14 +23,14 @@ ORDER BY p.plan_id, p.batch_id, p.position;
 
 -- name: lock_accounts
 -- Locks accounts in sorted order and gives their totals, and the last moment of each.
-SELECT a.account_id, a.currency, a.description, a.created_at, a.own, a.least, a.most, a.entries, a.last_at
+SELECT a.account_id, a.currency, a.description, a.created_at, a.posted, a.available_min, a.available_max, a.entries, a.last_at
 FROM ledger.accounts AS a JOIN unnest(%b::bigint[]) AS w (account_id) ON a.account_id = w.account_id
 ORDER BY a.account_id
 FOR UPDATE OF a;
 
 -- name: answers_of_steps
 -- What was answered to steps: the accounts that each touched, as it touched them, with the totals after it.
-SELECT s.plan_id, s.operation, s.batch_id, s.at, a.account_id, a.currency, a.description, a.created_at, e.own, e.least, e.most
+SELECT s.plan_id, s.operation, s.batch_id, s.at, a.account_id, a.currency, a.description, a.created_at, e.posted, e.available_min, e.available_max
 FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS w (plan_id, operation, batch_id)
 JOIN ledger.steps AS s ON s.plan_id = w.plan_id AND s.operation = w.operation AND s.batch_id = w.batch_id
 CROSS JOIN LATERAL unnest(s.accounts, s.entries) WITH ORDINALITY AS t (account_id, entry, place)
@@ -62,14 +62,14 @@ FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[],
 
 -- name: add_entries
 -- Appends to the histories of accounts; the primary key refuses two entries under one number.
-INSERT INTO ledger.entries (account_id, entry, at, plan_id, operation, batch_id, own, least, most)
+INSERT INTO ledger.entries (account_id, entry, at, plan_id, operation, batch_id, posted, available_min, available_max)
 SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::timestamptz[], %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[]);
 
 -- name: step_accounts
 -- Writes back the totals of accounts that this transaction has locked: each account once, however many steps touched it.
-UPDATE ledger.accounts AS a SET own = s.own, least = s.least, most = s.most, entries = s.entries, last_at = s.last_at
+UPDATE ledger.accounts AS a SET posted = s.posted, available_min = s.available_min, available_max = s.available_max, entries = s.entries, last_at = s.last_at
 FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::timestamptz[])
-     AS s (account_id, own, least, most, entries, last_at)
+     AS s (account_id, posted, available_min, available_max, entries, last_at)
 WHERE a.account_id = s.account_id;
 
 -- name: add_accounts
@@ -91,11 +91,11 @@ SELECT account_id, request_key, currency, description, created_at FROM ledger.ac
 
 -- name: account
 -- One account with its latest totals, without a lock.
-SELECT account_id, currency, description, created_at, own, least, most FROM ledger.accounts WHERE account_id = %b;
+SELECT account_id, currency, description, created_at, posted, available_min, available_max FROM ledger.accounts WHERE account_id = %b;
 
 -- name: accounts
 -- Accounts with their latest totals, without a lock; those that exist.
-SELECT a.account_id, a.currency, a.description, a.created_at, a.own, a.least, a.most
+SELECT a.account_id, a.currency, a.description, a.created_at, a.posted, a.available_min, a.available_max
 FROM unnest(%b::bigint[]) AS w (account_id) JOIN ledger.accounts AS a ON a.account_id = w.account_id;
 
 -- name: plan
@@ -109,17 +109,17 @@ UPDATE ledger.accounts SET last_at = %(before)b WHERE account_id = %(account_id)
 
 -- name: totals_before
 -- The totals of an account after the last entry before a moment; no row when it had none.
-SELECT own, least, most FROM ledger.entries
+SELECT posted, available_min, available_max FROM ledger.entries
 WHERE account_id = %(account_id)b AND at < %(before)b
 ORDER BY entry DESC LIMIT 1;
 
 -- name: entries_after
 -- A page of an account's history, oldest first.
-SELECT entry, at, plan_id, operation, batch_id, own, least, most FROM ledger.entries
+SELECT entry, at, plan_id, operation, batch_id, posted, available_min, available_max FROM ledger.entries
 WHERE account_id = %(account_id)b AND entry > %(after)b
 ORDER BY entry LIMIT %(limit)b;
 
 -- name: list_accounts
 -- A page of accounts by id.
-SELECT account_id, currency, description, created_at, own, least, most FROM ledger.accounts
+SELECT account_id, currency, description, created_at, posted, available_min, available_max FROM ledger.accounts
 WHERE account_id > %(after)b ORDER BY account_id LIMIT %(limit)b;

@@ -109,12 +109,12 @@ FROM (
 ) AS w
 WHERE w.outbox_no < w.before;
 
--- name: intents_not_as_payouts
--- Payouts of another's ledger that no finished intent has made or ended as they are, and finished intents without their payout.
+-- name: saga_steps_not_as_payouts
+-- Payouts of another's ledger that no finished step has made or ended as they are, and finished steps without their payout.
 SELECT NULL::bigint, p.payout_id, 'is ' || p.status || ' at another ledger, and nothing that was done there gives that'
 FROM payouts.payouts AS p
 LEFT JOIN (
-    SELECT payout_id, array_agg(action || ' ' || plan_id ORDER BY number) AS acts FROM payouts.intents WHERE state = 'done' GROUP BY payout_id
+    SELECT payout_id, array_agg(action || ' ' || plan_id ORDER BY number) AS acts FROM payouts.saga_steps WHERE state = 'done' GROUP BY payout_id
 ) AS i ON i.payout_id = p.payout_id
 WHERE p.ledger = 'remote'
   AND i.acts IS DISTINCT FROM ARRAY['create ' || p.plan_id] || CASE
@@ -125,5 +125,5 @@ WHERE p.ledger = 'remote'
   END
 UNION ALL
 SELECT NULL::bigint, i.payout_id, 'was done at another ledger, and is not there'
-FROM payouts.intents AS i
+FROM payouts.saga_steps AS i
 WHERE i.state = 'done' AND NOT EXISTS (SELECT FROM payouts.payouts AS p WHERE p.payout_id = i.payout_id AND p.ledger = 'remote');

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from kvitt.money import Minor
 from kvitt.rules.payouts import AccountType, CashFlowPosting
 from kvitt.wire.payout_event import SIDES
 
@@ -21,7 +22,7 @@ def cash_flow_from_wire(postings: Sequence[Any]) -> tuple[CashFlowPosting, ...]:
             source=each.source.account_id,
             target_type=_type(each.destination.account_type),
             target=each.destination.account_id,
-            amount=each.volume.amount,
+            amount=Minor(each.volume.amount),
             currency=each.volume.currency.symbolic_code,
             details=each.details,
         )

@@ -1,4 +1,4 @@
-"""The state rail: chains of lines as XML over a queue, one order to a message, each with its receipt (helved §4, §5; rapid §3)."""
+"""The state rail: chains of lines as XML over a queue, one order to a message, each with its receipt (helved §4.4, §5.1; rapid §3.1)."""
 
 from collections.abc import Sequence
 

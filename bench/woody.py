@@ -17,7 +17,7 @@ from bench.processes import hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from bench.woody_client import TYPES, Line, batch, lines, transfer
-from kvitt.config import WoodySettings, load_settings
+from kvitt.config import ThriftSettings, load_settings
 
 LEAST_PER_SECOND = 1_500
 _CALLERS, _HOST = 128, "127.0.0.1"
@@ -29,7 +29,7 @@ _START_SECONDS = 30.0
 def run(place: Place, size: Size) -> None:
     """Three accounts (the best round counts), the real mix of 10 + 10 + many accounts, and a circle that must end at zero."""
     port = _free_port()
-    settings = replace(load_settings(), woody=WoodySettings(port=port))
+    settings = replace(load_settings(), woody=ThriftSettings(port=port))
     with place.database() as conninfo, hub_process(conninfo, ["ledger"], settings):
         uvloop.run(_all(place, port, size))
 

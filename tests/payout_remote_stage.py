@@ -12,7 +12,7 @@ import psycopg
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.payouts.ledger import Refused, Unavailable, Unknown
+from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState
@@ -69,17 +69,17 @@ class OtherLedger:
             fault = self.faults.pop(0) if self.faults else Fault.FINE
             self.calls.append(f"{call.operation.value.lower()} {call.plan_id}")
             if fault is Fault.AWAY:
-                raise Unavailable("connection refused")
+                raise LedgerUnavailable("connection refused")
             if fault is Fault.LATE:
                 self.late.append(call)
             if fault in (Fault.LOST, Fault.LATE):
-                raise Unknown("no answer in time")
+                raise LedgerResultUnknown("no answer in time")
             done = self._post(call)
             meanwhile, self.after_next = self.after_next, None
         if meanwhile:
             meanwhile()
         if fault is Fault.SILENT:
-            raise Unknown("the answer was lost")
+            raise LedgerResultUnknown("the answer was lost")
         return done
 
     def deliver_late(self) -> list[str]:
@@ -91,16 +91,16 @@ class OtherLedger:
     def _told(self, call: Call) -> str:
         try:
             self._post(call)
-        except Refused as refused:
+        except LedgerRefused as refused:
             return str(refused)
         return "done"
 
     def _post(self, call: Call) -> Done:
         answer = self.post([call])[0]
         if isinstance(answer, InvalidRequest):
-            raise Refused(answer.error)
+            raise LedgerRefused(answer.error)
         if isinstance(answer, InvalidPostings):
-            raise Refused("; ".join(text for _, text in answer.wrong))
+            raise LedgerRefused("; ".join(text for _, text in answer.wrong))
         assert isinstance(answer, Done), answer
         return answer
 

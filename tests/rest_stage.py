@@ -10,11 +10,10 @@ import httpx
 from msgspec import Struct
 
 from kvitt.app.clock import utc_now
-from kvitt.doors.http_server import Address, HttpDoor
+from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.rest.app import make_app
-from kvitt.doors.rest.keys import FetchKeys
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.doors.rest.tokens import Caller, Grants, Permission, Tokens
+from kvitt.doors.rest.tokens import Caller, FetchKeys, Grants, Permission, Tokens
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
@@ -90,7 +89,7 @@ def rest_site(conninfo: str, data: Path, *, fetch: FetchKeys | None = None) -> I
         threads = opened.enter_context(ThreadPoolExecutor(16))
         tokens = Tokens(ISSUER, AUDIENCE, fetch or issuer.keys, Grants(by_scope=True))
         app = make_app(tokens, requests, utc_now, threads, payouts=payouts, ledger=ledger)
-        door = HttpDoor(Address("127.0.0.1", 0, 0), "rest")
+        door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "rest")
         opened.callback(door.close)
         opened.enter_context(door.serving(app))
         yield Site(door.url, issuer, conninfo)

@@ -16,9 +16,9 @@ from thriftpy2.protocol.binary import TBinaryProtocol
 from thriftpy2.thrift import TClient
 
 from kvitt.app.clock import utc_now
-from kvitt.doors.http_server import Address, HttpDoor
+from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.woody import ledger as woody_ledger
-from kvitt.doors.woody.server import Endpoint, WoodyApp
+from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.wire.thrift.interface import module
 from patience import PATIENCE_SECONDS
@@ -30,9 +30,9 @@ THRIFT = {"content-type": "application/x-thrift"}
 @contextmanager
 def serving(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
     """The address at which these endpoints answer."""
-    door = HttpDoor(Address("127.0.0.1", 0, 0), "woody")
+    door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "thrift")
     try:
-        with door.serving(WoodyApp(endpoints)):
+        with door.serving(ThriftApp(endpoints)):
             yield door.url
     finally:
         door.close()

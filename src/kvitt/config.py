@@ -113,7 +113,7 @@ class RapidSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ours: bool = False
 
 
-class WoodySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the Thrift services of the roles `payouts` and `ledger` are.
 
     They know no tokens, as their clients send none: whoever reaches the address may call. So it is the loopback unless set, and
@@ -206,7 +206,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka: KafkaSettings | None = None
     queue: QueueSettings = QueueSettings()
     rapid: RapidSettings = RapidSettings()
-    woody: WoodySettings = WoodySettings()
+    thrift: ThriftSettings = ThriftSettings()
     rest: RestSettings = RestSettings()
     http: HttpSettings = HttpSettings()
     payouts: PayoutsSettings = PayoutsSettings()
@@ -221,7 +221,7 @@ _SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "kafka": KafkaSettings,
     "queue": QueueSettings,
     "rapid": RapidSettings,
-    "woody": WoodySettings,
+    "thrift": ThriftSettings,
     "rest": RestSettings,
     "http": HttpSettings,
     "payouts": PayoutsSettings,

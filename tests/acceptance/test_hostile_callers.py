@@ -40,7 +40,7 @@ class Process:
     """A kvitt with doors, whose callers must be quick."""
 
     def __init__(self, directory: Path, database: str, *more: str, descriptors: int | None = None) -> None:
-        self.woody, self.rest, self.ops = free_port(), free_port(), free_port()
+        self.thrift, self.rest, self.ops = free_port(), free_port(), free_port()
         config, self.log = directory / "kvitt.toml", directory / "log"
         lines = [
             f"database_url = {json.dumps(database)}",
@@ -48,7 +48,7 @@ class Process:
             "[http]\nheader_seconds = 0.5\nbody_seconds = 0.5\nidle_seconds = 0.5",
             *more,
             f"[ops]\nport = {self.ops}",
-            f"[woody]\nport = {self.woody}",
+            f"[woody]\nport = {self.thrift}",
             f"[rest]\nport = {self.rest}",
         ]
         config.write_text("\n".join(lines), "utf-8")

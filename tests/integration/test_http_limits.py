@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from kvitt.doors.http_limits import Limits, network_of
-from kvitt.doors.http_server import Address, HttpDoor
+from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.hub.journal import WORK, Counted
 from patience import PATIENCE_SECONDS, until
 
@@ -65,7 +65,7 @@ class App:
 class Site:
     """Where it answers, and what answers there."""
 
-    def __init__(self, door: HttpDoor, app: App) -> None:
+    def __init__(self, door: HttpListener, app: App) -> None:
         self.app, self.url = app, urlsplit(door.url)
 
     def call(self, sent: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
@@ -80,7 +80,7 @@ class Site:
 @contextmanager
 def serving(limits: Limits, app: App | None = None, max_body: int = MAX_BODY) -> Iterator[Site]:
     app = app or App()
-    door = HttpDoor(Address("127.0.0.1", 0, 0), "test", limits)
+    door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test", limits)
     try:
         with door.serving(app, max_body):
             try:
@@ -276,7 +276,7 @@ def certificate(directory: Path) -> Path:
 def test_under_tls_those_who_never_greet_count_from_the_beginning_and_vanish(tmp_path: Path) -> None:
     file = certificate(tmp_path)
     context = ssl.create_default_context(cafile=str(file))
-    door = HttpDoor(Address("127.0.0.1", 0, 0, file), "test", Limits(connections=2, header_seconds=SHORT))
+    door = HttpListener(ListenAddress("127.0.0.1", 0, 0, file), "test", Limits(connections=2, header_seconds=SHORT))
     place = (str(urlsplit(door.url).hostname), int(urlsplit(door.url).port or 0))
 
     def answered() -> bool:
@@ -345,7 +345,7 @@ def test_whoever_asks_for_another_protocol_is_answered_in_this_one() -> None:
 
 
 def test_a_door_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> None:
-    door = HttpDoor(Address("127.0.0.1", 0, 0), "test")
+    door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test")
     url = urlsplit(door.url)
     place = (str(url.hostname), int(url.port or 0))
     try:

@@ -15,8 +15,8 @@ from kafka_stage import ends, joined, read
 from kvitt.app import utc_now
 from kvitt.cli.import_ import import_
 from kvitt.config import KafkaSettings, read_client_file
+from kvitt.doors.kafka_plain import read_state
 from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.doors.kafka_state import read_state
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import Importing, StateRecord

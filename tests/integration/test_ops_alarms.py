@@ -14,11 +14,11 @@ from hub_messages import dp
 from hub_stage import FIRST_MOMENT, Stage, staged, told
 from kvitt.cli import main
 from kvitt.kernel.database import connect
-from kvitt.ops.alarms import Alarm, Patience, list_alarms, look
+from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clear
 from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.values import Scheme
 
-PATIENCE = Patience(OpeningHours(), timedelta(minutes=60))
+DEADLINE = ReceiptDeadline(OpeningHours(), timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.
 SOON, LATER = FIRST_MOMENT + timedelta(minutes=59), FIRST_MOMENT + timedelta(minutes=61)
 NIGHT = datetime(2026, 7, 1, 20, 0, tzinfo=UTC)
@@ -52,13 +52,13 @@ def sent(stage: Stage, *cases: str) -> list[str]:
 def test_an_order_is_told_about_once_and_again_when_it_is_settled(database: str) -> None:
     with staged(database) as stage:
         ids = sent(stage, "S-1")
-        assert look(stage.connection, SOON, PATIENCE) == ([], [])
-        raised, cleared = look(stage.connection, LATER, PATIENCE)
+        assert raise_and_clear(stage.connection, SOON, DEADLINE) == ([], [])
+        raised, cleared = raise_and_clear(stage.connection, LATER, DEADLINE)
         assert (order_ids(raised), raised[0].area, cleared) == (ids, "DP", [])
-        assert look(stage.connection, LATER + timedelta(minutes=1), PATIENCE) == ([], [])
+        assert raise_and_clear(stage.connection, LATER + timedelta(minutes=1), DEADLINE) == ([], [])
         assert [each.state for each in list_alarms(stage.connection, cleared=False, limit=10)] == ["sent"]
         stage.settle(stage.rail())
-        raised, cleared = look(stage.connection, LATER + timedelta(minutes=2), PATIENCE)
+        raised, cleared = raise_and_clear(stage.connection, LATER + timedelta(minutes=2), DEADLINE)
         assert (raised, order_ids(cleared)) == ([], ids)
         assert list_alarms(stage.connection, cleared=False, limit=10) == []
         (over,) = list_alarms(stage.connection, cleared=True, limit=10)
@@ -68,20 +68,20 @@ def test_an_order_is_told_about_once_and_again_when_it_is_settled(database: str)
 def test_nothing_is_raised_while_the_rail_is_closed_but_what_is_settled_is_cleared(database: str) -> None:
     with staged(database) as stage:
         first, second = sent(stage, "S-1", "S-2")
-        look(stage.connection, LATER, Patience(OpeningHours(), timedelta(minutes=60)))
+        raise_and_clear(stage.connection, LATER, ReceiptDeadline(OpeningHours(), timedelta(minutes=60)))
         stage.settle(stage.rail())
         third = sent(stage, "S-3")
-        raised, cleared = look(stage.connection, NIGHT, PATIENCE)
+        raised, cleared = raise_and_clear(stage.connection, NIGHT, DEADLINE)
         assert (raised, sorted(order_ids(cleared))) == ([], sorted([first, second]))
-        assert order_ids(look(stage.connection, NIGHT + timedelta(hours=12), PATIENCE)[0]) == third
+        assert order_ids(raise_and_clear(stage.connection, NIGHT + timedelta(hours=12), DEADLINE)[0]) == third
 
 
 def test_a_weekend_is_no_waiting(database: str) -> None:
     with staged(database) as stage:
         stage.clock.set(FRIDAY_EVENING)
         ids = sent(stage, "S-1")
-        assert look(stage.connection, MONDAY_AT_SIX, PATIENCE) == ([], [])
-        assert order_ids(look(stage.connection, MONDAY_MORNING, PATIENCE)[0]) == ids
+        assert raise_and_clear(stage.connection, MONDAY_AT_SIX, DEADLINE) == ([], [])
+        assert order_ids(raise_and_clear(stage.connection, MONDAY_MORNING, DEADLINE)[0]) == ids
 
 
 def test_orders_that_may_have_left_count_and_those_that_have_not_do_not(database: str) -> None:
@@ -89,9 +89,9 @@ def test_orders_that_may_have_left_count_and_those_that_have_not_do_not(database
         stage.hand_in(Scheme.DAGPENGER, ("S-1", dp("S-1")))
         (begun,) = stage.sender.claim(10)
         stage.hand_in(Scheme.DAGPENGER, ("S-2", dp("S-2")))
-        assert order_ids(look(stage.connection, LATER, PATIENCE)[0]) == [begun.order_id]
+        assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[0]) == [begun.order_id]
         assert stage.new_sender().put_in_doubt() == [begun.order_id]
-        assert look(stage.connection, LATER, PATIENCE) == ([], [])
+        assert raise_and_clear(stage.connection, LATER, DEADLINE) == ([], [])
         assert [each.state for each in list_alarms(stage.connection, cleared=False, limit=10)] == ["unknown"]
 
 
@@ -100,10 +100,10 @@ def test_a_receipt_that_settles_nothing_ends_no_alarm(database: str) -> None:
         ids = sent(stage, "S-1")
         (receipt,) = stage.rail()
         stage.settle([told(receipt, "")])
-        assert order_ids(look(stage.connection, LATER, PATIENCE)[0]) == ids
-        assert look(stage.connection, LATER, PATIENCE) == ([], [])
+        assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[0]) == ids
+        assert raise_and_clear(stage.connection, LATER, DEADLINE) == ([], [])
         stage.settle([receipt])
-        assert order_ids(look(stage.connection, LATER, PATIENCE)[1]) == ids
+        assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[1]) == ids
 
 
 def test_many_who_look_at_once_tell_of_each_order_once(database: str) -> None:
@@ -112,7 +112,7 @@ def test_many_who_look_at_once_tell_of_each_order_once(database: str) -> None:
 
         def looks(_: int) -> tuple[list[Alarm], list[Alarm]]:
             with connect(database) as connection:
-                return look(connection, LATER, PATIENCE)
+                return raise_and_clear(connection, LATER, DEADLINE)
 
         with ThreadPoolExecutor(6) as together:
             found = list(together.map(looks, range(12)))
@@ -132,10 +132,10 @@ def test_without_alarms_the_command_says_so(database: str, tmp_path: Path, optio
 def test_the_command_lists_what_stands_and_on_request_what_is_over(database: str, tmp_path: Path) -> None:
     with staged(database) as stage:
         over, standing = sent(stage, "S-1"), sent(stage, "S-2")
-        look(stage.connection, LATER, PATIENCE)
+        raise_and_clear(stage.connection, LATER, DEADLINE)
         by_order = {receipt.body.partition(b"S-1")[1]: receipt for receipt in stage.rail()}
         stage.settle([by_order[b"S-1"]])
-        look(stage.connection, LATER, PATIENCE)
+        raise_and_clear(stage.connection, LATER, DEADLINE)
     printed = _printed(database, tmp_path)
     assert standing[0] in printed
     assert over[0] not in printed

@@ -19,11 +19,10 @@ from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.journal import Work
 from kvitt.hub.operate import Operate, Operator
 from kvitt.kernel.database import connect
-from kvitt.ops.alarms import Patience, look
+from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
-from kvitt.ops.remembered import Remembered
-from kvitt.ops.server import OpsServer
+from kvitt.ops.server import OpsServer, Remembered
 from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import topics
@@ -85,7 +84,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
         stage.new_sender().put_in_doubt()
         Operate(stage.connection, stage.clock, PORTS).stop([Area("TILLST")], Operator("kari", "rates are wrong"))
         now = FIRST_MOMENT + timedelta(hours=2, minutes=5)
-        look(stage.connection, now, Patience(OpeningHours(), timedelta(minutes=60)))
+        raise_and_clear(stage.connection, now, ReceiptDeadline(OpeningHours(), timedelta(minutes=60)))
         samples = shown_of(stage, now)
     assert begun.order_id
     assert samples["kvitt_open_orders", (("age", "6h"), ("scheme", "DAGPENGER"), ("state", "sent"))] == 2
@@ -134,7 +133,7 @@ def test_ten_who_ask_at_once_cost_one_look() -> None:
         looks.append(1)
         return len(looks)
 
-    shared = Remembered(make, seconds=3600, patience_seconds=60)
+    shared = Remembered(make, seconds=3600, wait_seconds=60)
     with ThreadPoolExecutor(10) as together:
         answers = [together.submit(shared) for _ in range(10)]
         assert asked.wait(60)
@@ -152,7 +151,7 @@ def test_a_value_is_made_anew_when_it_is_old_and_a_failure_is_not_for_ever() -> 
             raise result
         return result
 
-    shared = Remembered(make, seconds=0, patience_seconds=60)
+    shared = Remembered(make, seconds=0, wait_seconds=60)
     with pytest.raises(OSError, match="down"):
         shared()
     assert shared() == 2
@@ -160,7 +159,7 @@ def test_a_value_is_made_anew_when_it_is_old_and_a_failure_is_not_for_ever() -> 
 
 def test_who_asks_something_that_hangs_is_told_in_time() -> None:
     go_on = threading.Event()
-    shared = Remembered(go_on.wait, seconds=0, patience_seconds=0.01)
+    shared = Remembered(go_on.wait, seconds=0, wait_seconds=0.01)
     with pytest.raises(TimeoutError):
         shared()
     go_on.set()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kvitt.doors.woody.client import WoodyClient
-from kvitt.doors.woody.parties import SERVICE, WoodyParties
+from kvitt.doors.woody.client import ThriftClient
 from kvitt.doors.woody.server import Endpoint
+from kvitt.doors.woody.services import PARTY_MANAGEMENT, PartyManagementAdapter
 from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
 from kvitt.hub.ledger.calls import Account, NewAccount
 from kvitt.hub.ledger.post import Post
@@ -203,7 +203,7 @@ class PartyManagement:
         return self.compute(asked)
 
     def endpoint(self) -> Endpoint:
-        return Endpoint(SERVICE, {"Get": self._get, "ComputePayoutCashFlow": self._compute})
+        return Endpoint(PARTY_MANAGEMENT, {"Get": self._get, "ComputePayoutCashFlow": self._compute})
 
 
 @pytest.fixture
@@ -212,14 +212,14 @@ def service() -> PartyManagement:
 
 
 @pytest.fixture
-def remote(service: PartyManagement) -> Iterator[WoodyParties]:
+def remote(service: PartyManagement) -> Iterator[PartyManagementAdapter]:
     with serving({"/v1/processing/partymgmt": service.endpoint()}) as url:
-        client = WoodyClient(f"{url}/v1/processing/partymgmt", SERVICE, seconds=20)
-        yield WoodyParties(client)
+        client = ThriftClient(f"{url}/v1/processing/partymgmt", PARTY_MANAGEMENT, seconds=20)
+        yield PartyManagementAdapter(client)
         client.close()
 
 
-def test_a_party_and_its_cash_flow_are_read_from_partymanagement(remote: WoodyParties, service: PartyManagement) -> None:
+def test_a_party_and_its_cash_flow_are_read_from_partymanagement(remote: PartyManagementAdapter, service: PartyManagement) -> None:
     party = remote.party("party-1")
     assert party is not None
     assert (party.shops["shop-1"].settlement, party.shops["shop-2"].settlement) == (11, None)
@@ -245,7 +245,7 @@ def throw(exception: Exception) -> Callable[[Any], Any]:
 
 @pytest.mark.parametrize("name", ["PartyNotFound", "PartyNotExistsYet", "ShopNotFound", "PayoutToolNotFound"])
 def test_what_partymanagement_does_not_find_is_told_in_the_contracts_words(
-    remote: WoodyParties, service: PartyManagement, name: str
+    remote: PartyManagementAdapter, service: PartyManagement, name: str
 ) -> None:
     service.get = throw(TYPES.PartyNotFound())
     service.compute = throw(getattr(TYPES, name)())
@@ -255,7 +255,7 @@ def test_what_partymanagement_does_not_find_is_told_in_the_contracts_words(
     assert str(missing.value) == f"{name}, partyId='party-1', payoutParams='{PARAMS.format(shop='shop-1', tool='pt-1')}'"
 
 
-def test_what_partymanagement_does_not_permit_is_the_callers_to_mend(remote: WoodyParties, service: PartyManagement) -> None:
+def test_what_partymanagement_does_not_permit_is_the_callers_to_mend(remote: PartyManagementAdapter, service: PartyManagement) -> None:
     service.compute = throw(TYPES.OperationNotPermitted())
     with pytest.raises(InvalidPayout) as refused:
         remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
@@ -264,7 +264,7 @@ def test_what_partymanagement_does_not_permit_is_the_callers_to_mend(remote: Woo
 
 
 @pytest.mark.parametrize("failure", [TYPES.InvalidUser(), RuntimeError("x")])
-def test_everything_else_is_a_failure_of_ours(remote: WoodyParties, service: PartyManagement, failure: Exception) -> None:
+def test_everything_else_is_a_failure_of_ours(remote: PartyManagementAdapter, service: PartyManagement, failure: Exception) -> None:
     service.get = service.compute = throw(failure)
     with pytest.raises(PayoutsFailed):
         remote.party("party-1")
@@ -273,7 +273,7 @@ def test_everything_else_is_a_failure_of_ours(remote: WoodyParties, service: Par
 
 
 @pytest.mark.parametrize("account", [{"system": 1}, {"wallet": 0}])
-def test_accounts_that_no_payout_has_are_named(remote: WoodyParties, service: PartyManagement, account: dict[str, int]) -> None:
+def test_accounts_that_no_payout_has_are_named(remote: PartyManagementAdapter, service: PartyManagement, account: dict[str, int]) -> None:
     service.compute = lambda _asked: a_cash_flow(**account)
     with pytest.raises(PayoutsFailed, match=next(iter(account))):
         remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")

@@ -47,7 +47,7 @@ def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[
         f'data = "{directory}"',
         "[ops]",
         "port = 0",
-        "[woody]",
+        "[thrift]",
         f"port = {woody}",
         "[rest]",
         f"port = {rest}",

@@ -17,9 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from msgspec import to_builtins
 
 from kvitt.app.clock import utc_now
-from kvitt.doors.rest.keys import fetched_from
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.doors.rest.tokens import Grants, Permission, Tokens, read_from
+from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts

@@ -17,12 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kvitt.app.clock import utc_now
-from kvitt.doors.rest import gate, keys
-from kvitt.doors.rest.keys import fetched_from
+from kvitt.doors.rest import gate, tokens
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.payouts import _create
 from kvitt.doors.rest.problems import answer
-from kvitt.doors.rest.tokens import Grants, Permission, Tokens
+from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
@@ -169,9 +168,9 @@ def test_who_has_a_key_does_not_wait_for_an_issuer_that_never_answers(
         site.client() as client,
     ):
         assert client.get("/accounts").status_code == 200
-        monkeypatch.setattr(keys, "_FRESH_SECONDS", 0.0)
-        monkeypatch.setattr(keys, "_AGAIN_SECONDS", 0.0)
-        monkeypatch.setattr(keys, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(tokens, "_FRESH_SECONDS", 0.0)
+        monkeypatch.setattr(tokens, "_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(tokens, "PATIENCE_SECONDS", PATIENCE_SECONDS)
         monkeypatch.setattr(gate, "PATIENCE_SECONDS", PATIENCE_SECONDS)
         stranger = jwt.encode({"azp": "a"}, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": "stranger"})
         address = httpx.URL(site.url)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kvitt.doors.woody.client import CallFailed, ResourceUnavailable, ResultUnexpected, ResultUnknown, WoodyClient
-from kvitt.doors.woody.server import Endpoint, Refused
-from kvitt.doors.woody.trace import Trace, current
+from kvitt.doors.woody.client import CallResultUnexpected, CallResultUnknown, ServiceUnavailable, ThriftCallFailed, ThriftClient
+from kvitt.doors.woody.server import CallRefused, Endpoint
+from kvitt.doors.woody.trace import CallTrace, current
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from woody_stage import serving
@@ -27,7 +27,7 @@ class Answering:
 
     def __init__(self) -> None:
         self.does: Any = None
-        self.heard: list[Trace | None] = []
+        self.heard: list[CallTrace | None] = []
 
     async def look(self, asked: Any) -> Any:
         self.heard.append(current.get())
@@ -47,7 +47,7 @@ async def found(asked: Any) -> Any:
 
 def refusing(status: int, error_class: str) -> Any:
     async def refuse(_asked: Any) -> Any:
-        raise Refused(status, error_class, "the reason")
+        raise CallRefused(status, error_class, "the reason")
 
     return refuse
 
@@ -58,14 +58,14 @@ def service() -> Answering:
 
 
 @pytest.fixture
-def client(service: Answering) -> Iterator[WoodyClient]:
+def client(service: Answering) -> Iterator[ThriftClient]:
     with serving({"/accounter": Endpoint(ACCOUNTER, {"GetAccountByID": service.look})}) as url:
-        made = WoodyClient(f"{url}/accounter", ACCOUNTER, seconds=20)
+        made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=20)
         yield made
         made.close()
 
 
-def test_a_result_and_a_declared_exception_arrive(service: Answering, client: WoodyClient) -> None:
+def test_a_result_and_a_declared_exception_arrive(service: Answering, client: ThriftClient) -> None:
     service.does = found
     assert client.call("GetAccountByID", 7).id == 7
 
@@ -81,21 +81,21 @@ def test_a_result_and_a_declared_exception_arrive(service: Answering, client: Wo
 @pytest.mark.parametrize(
     ("status", "error_class", "failure"),
     [
-        (503, "Resource Unavailable", ResourceUnavailable),
-        (504, "Result Unknown", ResultUnknown),
-        (500, "Result Unexpected", ResultUnexpected),
-        (400, "Result Unexpected", ResultUnexpected),
-        (502, "resource UNAVAILABLE", ResourceUnavailable),
-        (502, "Result Unknown", ResultUnknown),
-        (502, "Result Unexpected", ResultUnexpected),
-        (502, "", ResultUnexpected),
+        (503, "Resource Unavailable", ServiceUnavailable),
+        (504, "Result Unknown", CallResultUnknown),
+        (500, "Result Unexpected", CallResultUnexpected),
+        (400, "Result Unexpected", CallResultUnexpected),
+        (502, "resource UNAVAILABLE", ServiceUnavailable),
+        (502, "Result Unknown", CallResultUnknown),
+        (502, "Result Unexpected", CallResultUnexpected),
+        (502, "", CallResultUnexpected),
     ],
 )
 def test_each_status_is_one_of_three_failures(
-    service: Answering, client: WoodyClient, status: int, error_class: str, failure: type[CallFailed]
+    service: Answering, client: ThriftClient, status: int, error_class: str, failure: type[ThriftCallFailed]
 ) -> None:
     service.does = refusing(status, error_class)
-    with pytest.raises(CallFailed, match="the reason") as failed:
+    with pytest.raises(ThriftCallFailed, match="the reason") as failed:
         client.call("GetAccountByID", 1)
     assert type(failed.value) is failure
 
@@ -105,16 +105,16 @@ def test_nobody_there_means_that_nothing_was_done() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         for url in (f"http://127.0.0.1:{port}/accounter", "http://no.such.host.invalid/accounter"):
-            client = WoodyClient(url, ACCOUNTER)
-            with pytest.raises(ResourceUnavailable):
+            client = ThriftClient(url, ACCOUNTER)
+            with pytest.raises(ServiceUnavailable):
                 client.call("GetAccountByID", 1)
             client.close()
 
 
 @pytest.mark.parametrize(
-    ("torn", "failure"), [(True, ResultUnknown), (False, ResourceUnavailable)], ids=["torn after the call", "without a word"]
+    ("torn", "failure"), [(True, CallResultUnknown), (False, ServiceUnavailable)], ids=["torn after the call", "without a word"]
 )
-def test_a_connection_that_ends_before_an_answer(torn: bool, failure: type[CallFailed]) -> None:
+def test_a_connection_that_ends_before_an_answer(torn: bool, failure: type[ThriftCallFailed]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def end() -> None:
@@ -129,34 +129,34 @@ def test_a_connection_that_ends_before_an_answer(torn: bool, failure: type[CallF
 
         thread = threading.Thread(target=end)
         thread.start()
-        client = WoodyClient(f"http://127.0.0.1:{listening.getsockname()[1]}/accounter", ACCOUNTER)
-        with pytest.raises(CallFailed) as failed:
+        client = ThriftClient(f"http://127.0.0.1:{listening.getsockname()[1]}/accounter", ACCOUNTER)
+        with pytest.raises(ThriftCallFailed) as failed:
             client.call("GetAccountByID", 1)
         client.close()
         thread.join()
     assert type(failed.value) is failure
 
 
-def test_an_answer_that_does_not_come_leaves_the_result_unknown(service: Answering, client: WoodyClient) -> None:
+def test_an_answer_that_does_not_come_leaves_the_result_unknown(service: Answering, client: ThriftClient) -> None:
     async def never(_asked: Any) -> Any:
         await asyncio.Event().wait()
 
     service.does = never
     seconds = 0.3
     while not service.heard:  # on a busy machine the deadline may pass before the call is sent
-        with pytest.raises((ResultUnknown, ResourceUnavailable)) as failed:
+        with pytest.raises((CallResultUnknown, ServiceUnavailable)) as failed:
             client.call("GetAccountByID", 1, deadline=datetime.now(UTC) + timedelta(seconds=seconds))
         seconds *= 2
-    assert failed.type is ResultUnknown
+    assert failed.type is CallResultUnknown
 
 
-def test_a_deadline_that_has_passed_fails_here(service: Answering, client: WoodyClient) -> None:
-    with pytest.raises(ResourceUnavailable, match="deadline reached"):
+def test_a_deadline_that_has_passed_fails_here(service: Answering, client: ThriftClient) -> None:
+    with pytest.raises(ServiceUnavailable, match="deadline reached"):
         client.call("GetAccountByID", 1, deadline=datetime.now(UTC) - timedelta(seconds=1))
     assert service.heard == []
 
 
-def test_a_call_begins_a_chain_with_a_deadline(service: Answering, client: WoodyClient) -> None:
+def test_a_call_begins_a_chain_with_a_deadline(service: Answering, client: ThriftClient) -> None:
     service.does = found
     before = datetime.now(UTC)
     client.call("GetAccountByID", 1)
@@ -170,10 +170,10 @@ def test_a_call_begins_a_chain_with_a_deadline(service: Answering, client: Woody
     assert before < one.deadline <= before + timedelta(seconds=40)
 
 
-def test_a_call_in_a_chain_passes_on_trace_deadline_and_baggage(service: Answering, client: WoodyClient) -> None:
+def test_a_call_in_a_chain_passes_on_trace_deadline_and_baggage(service: Answering, client: ThriftClient) -> None:
     service.does = found
     deadline = datetime.now(UTC).replace(microsecond=123000) + timedelta(seconds=30)
-    inbound = Trace("7", "8", "9", deadline, None, (("user-identity.id", "kari"),))
+    inbound = CallTrace("7", "8", "9", deadline, None, (("user-identity.id", "kari"),))
     token = current.set(inbound)
     try:
         client.call("GetAccountByID", 1)

@@ -4,30 +4,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from kvitt.doors.woody.client import WoodyClient
-from kvitt.doors.woody.remote_ledger import SERVICE, WoodyLedger
-from kvitt.hub.payouts.ledger import Refused, Unavailable, Unknown
+from kvitt.doors.woody.client import ThriftClient
+from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
+from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from kvitt.rules.ledger import Batch, Posting
 from kvitt.wire.thrift.interface import module
 from woody_stage import ledger_door
 
 
 @pytest.fixture(scope="module")
-def client(ledger_database: str) -> Iterator[WoodyClient]:
+def client(ledger_database: str) -> Iterator[ThriftClient]:
     with ledger_door(ledger_database) as url:
-        made = WoodyClient(f"{url}/accounter", SERVICE, seconds=20)
+        made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=20)
         yield made
         made.close()
 
 
-def a_batch(client: WoodyClient, amount: int = 100) -> Batch:
+def a_batch(client: ThriftClient, amount: int = 100) -> Batch:
     wanted = module("accounter").AccountPrototype(currency_sym_code="RUB")
     source, target = (client.call("CreateAccount", wanted) for _ in range(2))
     return Batch(1, (Posting(source, target, amount, "RUB", "payout"),))
 
 
-def test_a_plan_is_held_and_committed_and_repeats_change_nothing(client: WoodyClient) -> None:
-    ledger, batch = WoodyLedger(client), a_batch(client)
+def test_a_plan_is_held_and_committed_and_repeats_change_nothing(client: ThriftClient) -> None:
+    ledger, batch = RemoteLedgerAdapter(client), a_batch(client)
     source, target = batch.postings[0][:2]
     for _ in range(2):
         assert ledger.hold("remote 1", batch) == {source: -100, target: 0}
@@ -36,30 +36,30 @@ def test_a_plan_is_held_and_committed_and_repeats_change_nothing(client: WoodyCl
     assert client.call("GetAccountByID", target).own_amount == 100
 
 
-def test_a_plan_that_is_rolled_back_refuses_a_late_hold(client: WoodyClient) -> None:
-    ledger, batch = WoodyLedger(client), a_batch(client)
+def test_a_plan_that_is_rolled_back_refuses_a_late_hold(client: ThriftClient) -> None:
+    ledger, batch = RemoteLedgerAdapter(client), a_batch(client)
     ledger.hold("remote 2", batch)
     ledger.rollback("remote 2", batch)
-    with pytest.raises(Refused, match="from: ROLLBACK to HOLD"):
+    with pytest.raises(LedgerRefused, match="from: ROLLBACK to HOLD"):
         ledger.hold("remote 2", batch)
 
 
-def test_a_refusal_says_why_without_the_postings(client: WoodyClient) -> None:
-    ledger = WoodyLedger(client)
-    with pytest.raises(Refused, match=r"^Source account not found by id: 4611686018427387904 in batch: 1$"):
+def test_a_refusal_says_why_without_the_postings(client: ThriftClient) -> None:
+    ledger = RemoteLedgerAdapter(client)
+    with pytest.raises(LedgerRefused, match=r"^Source account not found by id: 4611686018427387904 in batch: 1$"):
         ledger.hold("remote 3", Batch(1, (Posting(2**62, a_batch(client).postings[0].target, 1, "RUB", "secret"),)))
 
 
 def test_a_ledger_that_is_not_there_is_unavailable() -> None:
-    away = WoodyClient("http://127.0.0.1:9/accounter", SERVICE)
-    with pytest.raises(Unavailable):
-        WoodyLedger(away).hold("x", Batch(1, (Posting(1, 2, 1, "RUB", ""),)))
+    away = ThriftClient("http://127.0.0.1:9/accounter", ACCOUNTER)
+    with pytest.raises(LedgerUnavailable):
+        RemoteLedgerAdapter(away).hold("x", Batch(1, (Posting(1, 2, 1, "RUB", ""),)))
     away.close()
 
 
-def test_a_service_that_answers_nonsense_leaves_the_result_unknown(client: WoodyClient, ledger_database: str) -> None:
+def test_a_service_that_answers_nonsense_leaves_the_result_unknown(client: ThriftClient, ledger_database: str) -> None:
     with ledger_door(ledger_database) as url:
-        lost = WoodyClient(f"{url}/elsewhere", SERVICE)
-        with pytest.raises(Unknown):
-            WoodyLedger(lost).commit("x", Batch(1, (Posting(1, 2, 1, "RUB", ""),)))
+        lost = ThriftClient(f"{url}/elsewhere", ACCOUNTER)
+        with pytest.raises(LedgerResultUnknown):
+            RemoteLedgerAdapter(lost).commit("x", Batch(1, (Posting(1, 2, 1, "RUB", ""),)))
         lost.close()

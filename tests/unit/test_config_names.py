@@ -34,7 +34,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("KVITT_KAFKA_BOOTSTRAP", ""),
         ("KVITT_PAYOUTS_LEDGER_URL", ""),
         ("KVITT_REST_CERTIFICATE_FILE", ""),
-        ("KVITT_WOODY_HOST", ""),
+        ("KVITT_THRIFT_HOST", ""),
     ],
 )
 def test_an_empty_variable_ends_the_start_with_its_name(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -52,7 +52,7 @@ def test_an_empty_variable_ends_the_start_with_its_name(monkeypatch: pytest.Monk
         ('[kafka]\nbootstrap = ""', "[kafka] bootstrap"),
         ('[kafka]\nbootstrap = "a:1"\ngroup = ""', "[kafka] group"),
         ('[queue]\npassword_file = ""', "[queue] password_file"),
-        ('[woody]\nhost = ""', "[woody] host"),
+        ('[thrift]\nhost = ""', "[thrift] host"),
         ('[rest]\naudience = ""', "[rest] audience"),
     ],
 )

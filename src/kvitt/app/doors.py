@@ -12,12 +12,12 @@ import structlog
 from kvitt.app.clock import utc_now
 from kvitt.app.descriptors import limits_of, raise_limit
 from kvitt.app.payouts import payouts_of
-from kvitt.config import RestSettings, Settings, WoodySettings
-from kvitt.doors.http_server import Address, HttpDoor
-from kvitt.doors.woody import ledger as woody_ledger
-from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.doors.woody.server import MAX_BODY as WOODY_BODY
-from kvitt.doors.woody.server import Endpoint, WoodyApp
+from kvitt.config import RestSettings, Settings, ThriftSettings
+from kvitt.doors.http_server import HttpListener, ListenAddress
+from kvitt.doors.woody import ledger as thrift_ledger
+from kvitt.doors.woody import payouts as thrift_payouts
+from kvitt.doors.woody.server import MAX_BODY as THRIFT_BODY
+from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.errors import BadSettings
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kvitt.doors.rest.tokens import Tokens
 
 _log = structlog.get_logger(__name__)
-_WOODY_PORT, _REST_PORT = 8022, 8080
+_THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _LOOK_SECONDS = 0.5
 _DOORS = 2
@@ -51,8 +51,8 @@ class Doors:
         self._conninfo, self._settings, self._roles, self._stop = conninfo, settings, roles, stop
         self._descriptors = raise_limit()
         self._limits = limits_of(settings.http, self._descriptors, _DOORS)
-        self.woody = HttpDoor(_woody_address(settings.woody), "woody", self._limits)
-        self.rest = HttpDoor(_rest_address(settings.rest), "rest", self._limits)
+        self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
+        self.rest = HttpListener(_rest_address(settings.rest), "rest", self._limits)
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -62,17 +62,17 @@ class Doors:
             opened.callback(ledger.close)
             endpoints: dict[str, Endpoint] = {}
             if "ledger" in self._roles:
-                endpoints |= woody_ledger.endpoints(ledger)
+                endpoints |= thrift_ledger.endpoints(ledger)
             payouts = None
             if "payouts" in self._roles:
                 payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts))
-                endpoints |= woody_payouts.endpoints(payouts)
+                endpoints |= thrift_payouts.endpoints(payouts)
             rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
-            served = ((self.woody, WoodyApp(endpoints), WOODY_BODY), (self.rest, rest, rest_body))
+            served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
             threads = [opened.enter_context(door.serving(app, max_body)) for door, app, max_body in served]
             if payouts and payouts.remote:
                 threads.append(opened.enter_context(_sweeping(payouts.remote)))
-            _log.info("doors", thrift=self.woody.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
+            _log.info("doors", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
             self._tell_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
@@ -80,7 +80,7 @@ class Doors:
 
     def close(self) -> None:
         """Gives the addresses up."""
-        self.woody.close()
+        self.thrift.close()
         self.rest.close()
 
     def _rest_app(self, opened: ExitStack, payouts: Payouts | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
@@ -121,9 +121,8 @@ def _sweeping(remote: Remote) -> Iterator[threading.Thread]:
 
 def tokens_of(settings: Settings) -> "Tokens":
     """Whose tokens let in: those of the issuer that is set, else those of the data directory's own."""
-    from kvitt.doors.rest.keys import fetched_from
     from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-    from kvitt.doors.rest.tokens import Grants, Permission, Tokens, read_from
+    from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
 
     rest = settings.rest
     if not rest.issuer:
@@ -135,9 +134,9 @@ def tokens_of(settings: Settings) -> "Tokens":
     return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups))
 
 
-def _woody_address(settings: WoodySettings) -> Address:
-    return Address(settings.host, settings.port, _WOODY_PORT, settings.certificate_file, settings.key_file, settings.client_ca_file)
+def _thrift_address(settings: ThriftSettings) -> ListenAddress:
+    return ListenAddress(settings.host, settings.port, _THRIFT_PORT, settings.certificate_file, settings.key_file, settings.client_ca_file)
 
 
-def _rest_address(settings: RestSettings) -> Address:
-    return Address(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file)
+def _rest_address(settings: RestSettings) -> ListenAddress:
+    return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file)

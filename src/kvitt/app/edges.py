@@ -79,7 +79,7 @@ class EmbeddedEdge:
             claim_database(connection, EMBEDDED)
             make_topics(connection)
 
-    def refuse_to_guess(self) -> None:
+    def require_start_offset(self) -> None:
         """What was taken in and what comes next are tables of one database."""
 
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
@@ -118,14 +118,14 @@ class KafkaEdge:
             claim_database(connection, f"kafka {cluster_of(self._settings)}")
             ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic not in self._others])
 
-    def refuse_to_guess(self) -> None:
+    def require_start_offset(self) -> None:
         """Looks whether it is known where to go on. Raises NotBegun, RecordsGone; KafkaException or TimeoutError when no broker answers."""
-        from kvitt.doors.kafka_identity import TopicIds
-        from kvitt.doors.kafka_positions import refuse_to_guess
+        from kvitt.doors.kafka_positions import require_start_offset
+        from kvitt.doors.kafka_topics import TopicIds
 
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             TopicIds(self._settings, self._topics).check(connection)
-            refuse_to_guess(connection, self._settings, self._topics)
+            require_start_offset(connection, self._settings, self._topics)
 
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
         """Reads the topics of a role, as a consumer group of its own for each role."""

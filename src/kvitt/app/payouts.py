@@ -12,7 +12,7 @@ from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.payouts import Payouts
 
 if TYPE_CHECKING:
-    from kvitt.doors.woody.client import WoodyClient
+    from kvitt.doors.woody.client import ThriftClient
     from kvitt.wire.thrift.messages import Service
 
 
@@ -30,22 +30,22 @@ def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Par
         parties = LocalParties(conninfo)
         opened.callback(parties.close)
         return parties
-    from kvitt.doors.woody.parties import SERVICE, WoodyParties
+    from kvitt.doors.woody.services import PARTY_MANAGEMENT, PartyManagementAdapter
 
-    return WoodyParties(_client(settings.parties_url, SERVICE, settings, opened))
+    return PartyManagementAdapter(_client(settings.parties_url, PARTY_MANAGEMENT, settings, opened))
 
 
 def _ledger(settings: PayoutsSettings, opened: ExitStack) -> RemoteLedger | None:
     if not settings.ledger_url:
         return None
-    from kvitt.doors.woody.remote_ledger import SERVICE, WoodyLedger
+    from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
 
-    return WoodyLedger(_client(settings.ledger_url, SERVICE, settings, opened))
+    return RemoteLedgerAdapter(_client(settings.ledger_url, ACCOUNTER, settings, opened))
 
 
-def _client(url: str, service: "Service", settings: PayoutsSettings, opened: ExitStack) -> "WoodyClient":
-    from kvitt.doors.woody.client import WoodyClient
+def _client(url: str, service: "Service", settings: PayoutsSettings, opened: ExitStack) -> "ThriftClient":
+    from kvitt.doors.woody.client import ThriftClient
 
-    client = WoodyClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
+    client = ThriftClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
     opened.callback(client.close)
     return client

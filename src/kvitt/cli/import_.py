@@ -66,7 +66,7 @@ def helved(
 
     from kvitt.app import utc_now
     from kvitt.config import KafkaSettings, read_client_file
-    from kvitt.doors.kafka_state import read_state
+    from kvitt.doors.kafka_plain import read_state
     from kvitt.hub.importing import Importing
     from kvitt.wire.topics import CASES, PAYMENTS
 

@@ -70,24 +70,23 @@ def begin(
     Partitions that have begun are left as they are, unless --over. While a topic is read, nothing is changed.
     """
     from kvitt.app import utc_now
-    from kvitt.doors import kafka_begin
-    from kvitt.doors.kafka_positions import positions
+    from kvitt.doors.kafka_positions import StartFrom, planned, positions, refuse_group_at_work, set_start_offset
 
     if sum(map(bool, (group, beginning, end))) != 1:
         raise click.UsageError("say one of --group, --beginning and --end")
     operator = None if dry_run else operator_of(by, reason, approved_by)
-    start = kafka_begin.Start.GROUP if group else kafka_begin.Start.BEGINNING if beginning else kafka_begin.Start.END
+    start = StartFrom.GROUP if group else StartFrom.BEGINNING if beginning else StartFrom.END
     brokers = _kafka(settings)
     (source,) = _topics(brokers, topic)
     with _asking(settings) as connection:
-        planned = kafka_begin.planned(positions(connection, brokers, [source], group), start, over=over)
-        print_table(_BEGINNINGS, planned)
+        starts = planned(positions(connection, brokers, [source], group), start, over=over)
+        print_table(_STARTS, starts)
         if operator is None:
             click.echo("nothing was changed")
             return
         if group:
-            kafka_begin.refuse_group_at_work(brokers, group)
-        kafka_begin.begin(connection, brokers, planned, start, operator=operator, now=utc_now())
+            refuse_group_at_work(brokers, group)
+        set_start_offset(connection, brokers, starts, start, operator=operator, now=utc_now())
     click.echo(f"kvitt goes on there when it reads {topic} the next time")
 
 
@@ -130,7 +129,7 @@ _POSITIONS: Final = (
     Column("end", kind=Kind.NUMBER),
     Column("waiting", kind=Kind.NUMBER, of=lambda at: at.lag),
 )
-_BEGINNINGS: Final = (
+_STARTS: Final = (
     Column("topic", of=lambda each: each.position.topic),
     Column("partition", of=lambda each: each.position.partition),
     Column("first", kind=Kind.NUMBER, of=lambda each: each.position.first),

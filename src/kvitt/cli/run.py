@@ -100,7 +100,7 @@ def _hub(conninfo: str, settings: "Settings", roles: list[str]) -> "Hub":
     from kvitt.app import Hub
 
     hub = Hub(conninfo, settings, roles)
-    hub.edge.refuse_to_guess()
+    hub.edge.require_start_offset()
     return hub
 
 

@@ -34,7 +34,7 @@ def up(settings: "Settings", *, no_emulator: bool) -> None:
             try:
                 _tell_where(settings, conninfo, shown.url)
                 if hub.doors:
-                    click.echo(f"  payouts     Thrift {hub.doors.woody.url}, REST {hub.doors.rest.url} (kvitt token makes tokens)")
+                    click.echo(f"  payouts     Thrift {hub.doors.thrift.url}, REST {hub.doors.rest.url} (kvitt token makes tokens)")
                 while not stop.wait(1.0):
                     pass
                 click.echo("stopping …", err=True)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from kvitt.app import utc_now
-from kvitt.doors.embedded_log import CHANNEL, NewRecord, Place, Record, append, read
+from kvitt.doors.embedded_log import CHANNEL, NewRecord, Record, append, read
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
 from kvitt.wire import status
+from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import STATUSES, decode_headers
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ class _EmbeddedLog:
         self._connection.execute(f"LISTEN {CHANNEL}")
         self._positions = self._ends()
 
-    def _ends(self) -> dict[Place, int]:
+    def _ends(self) -> dict[TopicPartition, int]:
         """Where the status topic goes on."""
         rows = self._connection.execute(load("cli").ends_of_topic, (STATUSES,)).fetchall()
-        return {(STATUSES, partition): position for partition, position in rows}
+        return {TopicPartition(STATUSES, partition): position for partition, position in rows}
 
     def close(self) -> None:
         """The connection is its owner's to end."""
@@ -88,7 +89,7 @@ class _EmbeddedLog:
     def _read(self) -> list[Record]:
         found = read(self._connection, self._positions, _AT_ONCE)
         for record in found:
-            place = (record.topic, record.partition)
+            place = TopicPartition(record.topic, record.partition)
             self._positions[place] = max(self._positions[place], record.position + 1)
         return found
 
@@ -96,9 +97,9 @@ class _EmbeddedLog:
 class _KafkaLog:
     def __init__(self, settings: "KafkaSettings") -> None:
         from kvitt.doors.kafka_clients import new_plain_producer
-        from kvitt.doors.kafka_plain import Reader
+        from kvitt.doors.kafka_plain import TopicReader
 
-        self._settings, self._producer, self._reader = settings, new_plain_producer(settings), Reader(settings, STATUSES)
+        self._settings, self._producer, self._reader = settings, new_plain_producer(settings), TopicReader(settings, STATUSES)
         self._heard: set[str] = set()
 
     def close(self) -> None:

@@ -13,11 +13,10 @@ from msgspec import Struct
 
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
-from kvitt.wire.partitions import partition_of
+from kvitt.wire.partitions import TopicPartition, partition_of
 from kvitt.wire.topics import ALL_TOPICS, PARTITIONS
 
 _SQL = load("log")
-Place = tuple[str, int]
 CHANNEL = "kvitt_log"
 BYTES_AT_ONCE = 4 << 20
 """Of one partition in one read; the record that reaches it is the last one read."""
@@ -48,24 +47,24 @@ def make_topics(connection: psycopg.Connection[Any], topics: Sequence[str] = ALL
     connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
 
 
-def place(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None]]) -> list[tuple[int, int]]:
+def reserve(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None]]) -> list[tuple[int, int]]:
     """Reserves a (partition, position) for each (topic, key) in this transaction, in order; a record without key goes to partition 0."""
-    places: list[Place] = [(topic, partition_of(key) if key else 0) for topic, key in records]
-    counts = Counter(places)
+    wanted = [TopicPartition(topic, partition_of(key) if key else 0) for topic, key in records]
+    counts = Counter(wanted)
     asked = [[topic for topic, _ in counts], [partition for _, partition in counts], list(counts.values())]
     rows = cursor.execute(_SQL.reserve_positions, asked, binary=True).fetchall()
-    following = {(topic, partition): position for topic, partition, position in rows}
+    following = {TopicPartition(topic, partition): position for topic, partition, position in rows}
     reserved = []
-    for topic, partition in places:
-        reserved.append((partition, following[topic, partition]))
-        following[topic, partition] += 1
+    for each in wanted:
+        reserved.append((each.partition, following[each]))
+        following[each] += 1
     return reserved
 
 
 def append(connection: psycopg.Connection[Any], records: Sequence[NewRecord], at: datetime) -> list[tuple[int, int]]:
-    """Appends records in one transaction and wakes readers; gives each one's (partition, position)."""
+    """Appends records in one transaction and wakes readers; returns each one's (partition, position)."""
     with transaction(connection, "the record"), connection.cursor() as cursor:
-        places = place(cursor, [(each.topic, each.key) for each in records])
+        places = reserve(cursor, [(each.topic, each.key) for each in records])
         columns = [
             [each.topic for each in records],
             [partition for partition, _ in places],
@@ -80,7 +79,7 @@ def append(connection: psycopg.Connection[Any], records: Sequence[NewRecord], at
     return places
 
 
-def read(connection: psycopg.Connection[Any], positions: Mapping[Place, int], limit: int) -> list[Record]:
+def read(connection: psycopg.Connection[Any], positions: Mapping[TopicPartition, int], limit: int) -> list[Record]:
     """Up to `limit` records of each partition from its position on, and no more than memory should hold, as they were appended."""
     asked = {
         "topics": [topic for topic, _ in positions],

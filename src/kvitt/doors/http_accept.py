@@ -1,4 +1,4 @@
-"""Who is let in to a door: connections are counted as they come, before TLS and before a byte is read, and turned away beyond limits."""
+"""Lets callers in: connections are counted as they come, before TLS and before a byte is read, and turned away beyond limits."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""What a caller of a door may take of this process before anybody knows who it is: connections, bytes and time (design §11)."""
+"""Bounds what a caller may take of this process before anybody knows who it is: connections, bytes and time (design §11)."""
 
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Limits(Struct, frozen=True):
-    """Limits of one door. `connections_per_address` of the `connections` may be one caller's.
+    """Limits of one listener. `connections_per_address` of the `connections` may be one caller's.
 
     A request has `header_seconds` from its first byte, or from the connection, until its head is whole, `body_seconds` more for its body,
     and its answer may be `answer_seconds` on its way. `body_memory_bytes` are bodies that are held at once, of all connections.
@@ -27,7 +27,7 @@ class Limits(Struct, frozen=True):
 
 
 class Seats:
-    """Who has how many connections to a door. Used by one thread only."""
+    """Who has how many connections to a listener. Used by one thread only."""
 
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most, self._most_per_address = most, most_per_address

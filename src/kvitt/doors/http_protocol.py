@@ -44,8 +44,8 @@ class _Refused(Exception):
     """Ends the parser, out of one of its callbacks."""
 
 
-class Door:
-    """What the connections of one door share. Used by the thread of its loop only."""
+class ListenerState:
+    """Keeps what the connections of one listener share. Used by the thread of its loop only."""
 
     def __init__(self, name: str, limits: Limits, max_body: int) -> None:
         self.name, self.limits, self.max_body = name, limits, max_body
@@ -68,9 +68,9 @@ class Door:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. `seat` is left when it ends."""
 
-    def __init__(self, config: Config, state: ServerState, app_state: dict[str, Any], door: Door, seat: Seat) -> None:
+    def __init__(self, config: Config, state: ServerState, app_state: dict[str, Any], listener: ListenerState, seat: Seat) -> None:
         super().__init__(config, state, app_state)
-        self._door, self._limits, self._seat = door, door.limits, seat
+        self._listener, self._limits, self._seat = listener, listener.limits, seat
         self.phase, self.held = Phase.IDLE, 0
         self._deadline, self._blocked_since = inf, 0.0
         self._messages = self._head_bytes = self._head_fed = self._head_count = 0
@@ -136,9 +136,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_fed += count
             if self._body_fed > 2 * self._body_bytes + self._limits.header_bytes + _SLICE:
                 self.refuse(HTTPStatus.BAD_REQUEST, "the body has more between its parts than in them")
-            elif self._body_bytes > self._door.max_body and self.cycle.response_complete:
+            elif self._body_bytes > self._listener.max_body and self.cycle.response_complete:
                 self._linger()
-            elif self._body_bytes > self._door.max_body + _BODY_ROOM:
+            elif self._body_bytes > self._listener.max_body + _BODY_ROOM:
                 self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too long")
 
     def on_message_begin(self) -> None:
@@ -178,7 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.phase, self._deadline = Phase.BODY, self.loop.time() + self._limits.body_seconds
         self._bodies.append(0)
-        if self._declared > self._door.max_body:
+        if self._declared > self._listener.max_body:
             self.cycle.keep_alive = False
             self.cycle.transport = cast("asyncio.Transport", _Lingering(self))
 
@@ -190,7 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._bodies[-1] += len(body)
         self.held += len(body)
-        self._door.hold(len(body), cast("Collection[BoundedProtocol]", self.connections))
+        self._listener.hold(len(body), cast("Collection[BoundedProtocol]", self.connections))
         if self.phase is Phase.LINGERS:
             raise _Refused
 
@@ -212,7 +212,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.body = bytearray()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self.phase is Phase.BODY and self._body_bytes > self._door.max_body:
+        elif self.phase is Phase.BODY and self._body_bytes > self._listener.max_body:
             self._linger()
         else:
             self._rest_if_done()
@@ -276,7 +276,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The first request that is not answered has been."""
         if self._bodies:
             count = self._bodies.popleft()
-            self._door.held_bytes -= count
+            self._listener.held_bytes -= count
             self.held -= count
 
     def _let_go_of_all(self) -> None:
@@ -288,7 +288,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return _Refused()
 
     def _told(self, why: str) -> None:
-        WORK.add(Counted.REFUSED, self._door.name, why)
+        WORK.add(Counted.REFUSED, self._listener.name, why)
 
 
 class _Lingering:

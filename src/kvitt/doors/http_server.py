@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from kvitt.doors.http_accept import Acceptor, Greeting
 from kvitt.doors.http_limits import Limits, Seat, Seats
-from kvitt.doors.http_protocol import BoundedProtocol, Door
+from kvitt.doors.http_protocol import BoundedProtocol, ListenerState
 from kvitt.errors import DoorPortTaken
 
 _GRACE_SECONDS = 10
@@ -27,8 +27,8 @@ MAX_BODY = 4_194_304
 """Bytes of a body, unless an app says less."""
 
 
-class Address(Struct, frozen=True):
-    """Where a door listens, and with which files in PEM. `client_ca_file` wants every client to show a certificate of it.
+class ListenAddress(Struct, frozen=True):
+    """Where a listener listens, and with which files in PEM. `client_ca_file` wants every client to show a certificate of it.
 
     `port` None: the usual one if it is free, else any.
     """
@@ -41,10 +41,10 @@ class Address(Struct, frozen=True):
     client_ca_file: Path | None = None
 
 
-class HttpDoor:
+class HttpListener:
     """An address that is ours from the beginning, so that a start that can't have it fails at once; an app is served on it for a while."""
 
-    def __init__(self, address: Address, name: str, limits: Limits | None = None) -> None:
+    def __init__(self, address: ListenAddress, name: str, limits: Limits | None = None) -> None:
         """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises DoorPortTaken."""
         self._address, self._name, self._limits = address, name, limits or Limits()
         self._socket = _bind(address, name)
@@ -62,7 +62,7 @@ class HttpDoor:
 
         The block begins when callers are let in, or the thread has ended.
         """
-        server = _Server(_config(app, self._address), Door(self._name, self._limits, max_body))
+        server = _ListeningServer(_config(app, self._address), ListenerState(self._name, self._limits, max_body))
         listening = self._listening()
         thread = threading.Thread(target=server.run_until_told, args=(listening,), name=self._name, daemon=True)
         thread.start()
@@ -90,12 +90,12 @@ class HttpDoor:
         self._socket.close()
 
 
-class _Server(uvicorn.Server):
+class _ListeningServer(uvicorn.Server):
     """uvicorn, with our way of letting callers in, and a look at all connections once a second."""
 
-    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+    def __init__(self, config: uvicorn.Config, state: ListenerState) -> None:
         super().__init__(config)
-        self._door = door
+        self._state = state
         self.opened = threading.Event()
         """Callers are let in, or never will be."""
 
@@ -110,27 +110,27 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Lets callers in."""
         await self.lifespan.startup()
-        assert sockets, "the door has bound its address"
-        limits = self._door.limits
+        assert sockets, "the listener has bound its address"
+        limits = self._state.limits
         seats = Seats(limits.connections, limits.connections_per_address)
         greeting = Greeting(self.config.ssl, limits.header_seconds)
-        acceptor = Acceptor(self._door.name, sockets[0], self._protocol, seats, greeting)
+        acceptor = Acceptor(self._state.name, sockets[0], self._protocol, seats, greeting)
         self.servers = [cast("asyncio.base_events.Server", acceptor)]
         self.started = True
         self.opened.set()
 
     def _protocol(self, seat: Seat) -> asyncio.Protocol:
-        return BoundedProtocol(self.config, self.server_state, self.lifespan.state, self._door, seat)
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state, self._state, seat)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % _TICKS_PER_SECOND == 0:
             connections = [each for each in self.server_state.connections if isinstance(each, BoundedProtocol)]
-            self._door.sweep(connections, asyncio.get_running_loop().time())
+            self._state.sweep(connections, asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
 
-def _config(app: Any, address: Address) -> uvicorn.Config:
+def _config(app: Any, address: ListenAddress) -> uvicorn.Config:
     tls: dict[str, Any] = {}
     if address.certificate_file:
         tls = {"ssl_certfile": str(address.certificate_file), "ssl_keyfile": str(address.key_file or address.certificate_file)}
@@ -159,7 +159,7 @@ def _new_socket(host: str) -> socket:
     return made
 
 
-def _bind(address: Address, name: str) -> socket:
+def _bind(address: ListenAddress, name: str) -> socket:
     bound = _new_socket(address.host)
     try:
         _bind_to(bound, address)
@@ -170,7 +170,7 @@ def _bind(address: Address, name: str) -> socket:
     return bound
 
 
-def _bind_to(bound: socket, address: Address) -> None:
+def _bind_to(bound: socket, address: ListenAddress) -> None:
     if address.port is not None:
         bound.bind((address.host, address.port))
         return

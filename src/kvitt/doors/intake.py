@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from kvitt.doors.embedded_log import CHANNEL, Place, read
+from kvitt.doors.embedded_log import CHANNEL, read
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection, Outcome
 from kvitt.hub.taken import Edge, Incoming
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.loop import Step
 from kvitt.rules.values import Scheme
+from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -50,7 +51,7 @@ class _Outstanding:
 
 
 class Intake:
-    """One process's share of the input partitions."""
+    """The input partitions that this process reads."""
 
     def __init__(
         self,
@@ -67,39 +68,39 @@ class Intake:
         # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
         # are free, so the messages of a case lie in any partition of its scheme's topics.
         schemes = list(Scheme)
-        self._lanes: dict[Place, int] = {
-            (topic, partition): schemes.index(SCHEME_OF_SOURCE[topic]) for topic in topics for partition in range(PARTITIONS)
+        self._lanes: dict[TopicPartition, int] = {
+            TopicPartition(topic, partition): schemes.index(SCHEME_OF_SOURCE[topic]) for topic in topics for partition in range(PARTITIONS)
         }
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Opens a connection and gives the step of the loop; whatever was handed in is finished before it closes."""
+        """Opens a connection and returns the step of the loop; whatever was handed in is finished before it closes."""
         outstanding = _Outstanding()
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            reader = _Reader(connection, self._keeper, self._lanes)
+            partitions = _LeasedPartitions(connection, self._keeper, self._lanes)
             try:
-                yield lambda: self._step(reader, outstanding)
+                yield lambda: self._step(partitions, outstanding)
             finally:
                 outstanding.finish()
 
-    def _step(self, reader: "_Reader", outstanding: _Outstanding) -> int:
+    def _step(self, partitions: "_LeasedPartitions", outstanding: _Outstanding) -> int:
         outstanding.settle(self._max_outstanding)
-        records = reader.next(self._limit)
+        records = partitions.next(self._limit)
         for incoming, lane in records:
             outstanding.add(self._hand(incoming, lane), len(incoming.body or b""))
         if not records:
-            reader.wait()
+            partitions.wait()
         return len(records)
 
 
-class _Reader:
+class _LeasedPartitions:
     """The partitions that we hold, and how far each is read."""
 
-    def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[Place, int]) -> None:
+    def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[TopicPartition, int]) -> None:
         self._connection, self._keeper, self._lanes = connection, keeper, lanes
-        self._edges: dict[Place, Edge] = {}
-        self._positions: dict[Place, int] = {}
+        self._edges: dict[TopicPartition, Edge] = {}
+        self._positions: dict[TopicPartition, int] = {}
         self._retake_at = 0.0
 
     def next(self, limit: int) -> Sequence[tuple[Incoming, int]]:
@@ -110,7 +111,7 @@ class _Reader:
             return ()
         incoming = []
         for record in read(self._connection, self._positions, limit):
-            at = (record.topic, record.partition)
+            at = TopicPartition(record.topic, record.partition)
             follows, self._positions[at] = self._positions[at], record.position + 1
             edge = self._edges[at]
             found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, edge, follows)
@@ -118,9 +119,9 @@ class _Reader:
         return incoming
 
     def _take_free(self) -> None:
-        for place in self._lanes:
-            if place not in self._edges and (held := self._keeper.take(self._connection, f"intake:{place[0]}:{place[1]}")):
-                self._edges[place], self._positions[place] = held.edge, held.position
+        for each in self._lanes:
+            if each not in self._edges and (held := self._keeper.take(self._connection, f"intake:{each.topic}:{each.partition}")):
+                self._edges[each], self._positions[each] = held.edge, held.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
 
     def wait(self) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import TopicPartition as PartitionOffset
 from confluent_kafka.admin import AdminClient
 
 from kvitt.config import KafkaSettings
@@ -68,7 +69,7 @@ def is_the_end(error: KafkaError) -> bool:
     return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - its public name
 
 
-class Faults:
+class ConsumerErrors:
     """Hears a consumer's errors. What ends it may be told here and not in place of a record: it keeps its partitions in silence then."""
 
     def __init__(self) -> None:
@@ -80,13 +81,13 @@ class Faults:
         if is_the_end(error):
             self._last = error
 
-    def look(self) -> None:
+    def raise_fatal(self) -> None:
         """Raises KafkaException when the consumer has ended."""
         if self._last is not None:
             raise KafkaException(self._last)
 
 
-def new_consumer(settings: KafkaSettings, group: str, faults: Faults) -> Consumer:
+def new_consumer(settings: KafkaSettings, group: str, errors: ConsumerErrors) -> Consumer:
     """A member of the consumer group; positions are ours to keep, so it stores none and commits only what it is told to.
 
     A partition moves only when it must (cooperative), records of unfinished transactions are not seen, and what is fetched ahead is
@@ -109,7 +110,7 @@ def new_consumer(settings: KafkaSettings, group: str, faults: Faults) -> Consume
         "fetch.wait.max.ms": 100,
         # A topic that is made while we run is noticed soon; a broker that is down is looked for often.
         "topic.metadata.refresh.interval.ms": 30_000,
-        "error_cb": faults,
+        "error_cb": errors,
     }
     if settings.instance:
         chosen["group.instance.id"] = settings.instance
@@ -156,7 +157,7 @@ def new_plain_producer(settings: KafkaSettings) -> Producer:
     return Producer({**_common(settings), **chosen, **settings.client}, logger=_ClientLog())
 
 
-def watermarks(consumer: Consumer, place: TopicPartition, seconds: float) -> tuple[int, int]:
+def watermarks(consumer: Consumer, at: PartitionOffset, seconds: float) -> tuple[int, int]:
     """The first offset and the end of a partition. One that was made a moment ago has no leader yet: it is asked again.
 
     Raises KafkaException when no answer comes in time.
@@ -164,7 +165,7 @@ def watermarks(consumer: Consumer, place: TopicPartition, seconds: float) -> tup
     deadline = time.monotonic() + seconds
     while True:
         try:
-            first, end = consumer.get_watermark_offsets(place, timeout=seconds)
+            first, end = consumer.get_watermark_offsets(at, timeout=seconds)
             return first, end
         except KafkaException as error:
             if error.args[0].code() not in _SOON or time.monotonic() > deadline:

@@ -13,10 +13,10 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_clients import Faults, group_of, is_the_end, names_of, new_consumer
-from kvitt.doors.kafka_identity import TopicIds
-from kvitt.doors.kafka_share import Place, size_of
-from kvitt.doors.kafka_shares import Shares
+from kvitt.doors.kafka_clients import ConsumerErrors, group_of, is_the_end, names_of, new_consumer
+from kvitt.doors.kafka_share import size_of
+from kvitt.doors.kafka_shares import AssignedPartitions
+from kvitt.doors.kafka_topics import TopicIds
 from kvitt.errors import RecordsGone
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Outcome
@@ -24,6 +24,7 @@ from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.loop import Step
 from kvitt.kernel.state_log import StateLog
+from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import SCHEME_OF_INPUT
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -36,7 +37,7 @@ _MAX_BYTES = 64_000_000
 
 
 class KafkaIntake:
-    """One process's share of the input topics."""
+    """The input topics as one process of the group reads them."""
 
     def __init__(
         self,
@@ -54,58 +55,61 @@ class KafkaIntake:
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Joins the group and gives the step of the loop; on the way out it leaves the group and gives up its leases."""
+        """Joins the group and returns the step of the loop; on the way out it leaves the group and gives up its leases."""
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
-            faults = Faults()
-            consumer = new_consumer(self._settings, group_of(self._settings, self._topics), faults)
+            errors = ConsumerErrors()
+            consumer = new_consumer(self._settings, group_of(self._settings, self._topics), errors)
             try:
                 named = names_of(self._settings)
-                shares = Shares(
-                    consumer, connection, self._keeper, TopicIds(self._settings, self._topics), topics=self._topics, named=named
-                )
+                ids = TopicIds(self._settings, self._topics)
+                ours = AssignedPartitions(consumer, connection, self._keeper, ids, topics=self._topics, named=named)
                 consumer.subscribe(
-                    [named(topic) for topic in self._topics], on_assign=shares.assigned, on_revoke=shares.revoked, on_lost=shares.lost
+                    [named(topic) for topic in self._topics], on_assign=ours.assigned, on_revoke=ours.revoked, on_lost=ours.lost
                 )
-                yield _Reading(consumer, faults, shares, self._hand, limit=self._limit, max_outstanding=self._max_outstanding).step
+                yield _PollLoop(consumer, errors, ours, self._hand, limit=self._limit, max_outstanding=self._max_outstanding).step
             finally:
                 # Gives the partitions back, which calls `revoked`.
                 consumer.close()
 
 
-class _Reading:
-    """The poll loop. It never waits for work for long: what is handed in is bounded, and while it is too much the partitions rest."""
+class _PollLoop:
+    """Polls, and hands in what came. It never waits for work for long: what is handed in is bounded, and while it is too much the
+    partitions rest.
+    """
 
-    def __init__(self, consumer: Consumer, faults: Faults, shares: Shares, hand: Hand, *, limit: int, max_outstanding: int) -> None:
-        self._consumer, self._faults, self._shares, self._hand = consumer, faults, shares, hand
+    def __init__(
+        self, consumer: Consumer, errors: ConsumerErrors, assigned: AssignedPartitions, hand: Hand, *, limit: int, max_outstanding: int
+    ) -> None:
+        self._consumer, self._errors, self._assigned, self._hand = consumer, errors, assigned, hand
         self._limit, self._max_outstanding = limit, max_outstanding
         self._full_since: float | None = None
         self._hint_at = 0.0
         self._join_by = time.monotonic() + _JOIN_SECONDS
 
     def step(self) -> int:
-        """Hands in what has come, up to a batch; gives how many records. Waits a moment when there is nothing.
+        """Hands in what has come, up to a batch; returns how many records. Waits a moment when there is nothing.
 
         The first step lasts until the group has said what is ours, within seconds: until then this process does not work.
         """
         handed = self._round()
-        while not handed and not self._shares.joined and time.monotonic() < self._join_by:
+        while not handed and not self._assigned.joined and time.monotonic() < self._join_by:
             handed = self._round()
         return handed
 
     def _round(self) -> int:
-        self._faults.look()
-        count, size = self._shares.reap()
+        self._errors.raise_fatal()
+        count, size = self._assigned.reap()
         room = 0 if size >= _MAX_BYTES else min(self._limit, self._max_outstanding - count)
         if room <= 0:
             self._full()
             return 0
         self._full_since = None
-        self._shares.resume()
-        self._shares.look_whether_made_anew()
-        self._shares.take_free()
+        self._assigned.resume()
+        self._assigned.look_whether_made_anew()
+        self._assigned.take_free()
         handed = sum(map(self._hand_in, self._next(room)))
         if time.monotonic() >= self._hint_at:
-            self._shares.hint()
+            self._assigned.hint()
             self._hint_at = time.monotonic() + _HINT_SECONDS
         return handed
 
@@ -118,16 +122,16 @@ class _Reading:
                 yield from self._consumer.consume(limit - 1, 0.0)
 
     def _hand_in(self, message: Message) -> bool:
-        share = self._shares.of(_place(message)) if message.topic() else None
+        partition = self._assigned.of(_at(message)) if message.topic() else None
         if error := message.error():
-            if share and _is_end(error):
-                share.ended(message.offset())
-            _told_of(error)
+            if partition and _is_end(error):
+                partition.ended(message.offset())
+            _heed(error)
             return False
-        incoming = share.incoming(message) if share else None
-        if share is None or incoming is None:
+        incoming = partition.incoming(message) if partition else None
+        if partition is None or incoming is None:
             return False
-        share.awaits(self._hand(incoming, share.lane), size_of(message))
+        partition.awaits(self._hand(incoming, partition.lane), size_of(message))
         return True
 
     def _full(self) -> None:
@@ -135,22 +139,22 @@ class _Reading:
         now = time.monotonic()
         self._full_since = self._full_since or now
         if now - self._full_since < _PAUSE_AFTER_SECONDS:
-            self._shares.wait_for_oldest(_FULL_SECONDS)
+            self._assigned.wait_for_oldest(_FULL_SECONDS)
             return
-        self._shares.pause()
+        self._assigned.pause()
         # Only to serve the group: nothing is fetched, and what might slip through is fetched again by `resume`.
         if (message := self._consumer.poll(_LOOK_SECONDS)) and (error := message.error()):
-            _told_of(error)
+            _heed(error)
 
 
-def _place(message: Message) -> Place:
+def _at(message: Message) -> TopicPartition:
     topic, partition = message.topic(), message.partition()
     assert topic is not None, "a record has a topic"
     assert partition is not None, "a record has a partition"
-    return topic, partition
+    return TopicPartition(topic, partition)
 
 
-def _told_of(error: KafkaError) -> None:
+def _heed(error: KafkaError) -> None:
     """What comes in place of records. Raises KafkaException for what ends the consumer, RecordsGone when a topic does not hold what comes
     next; other errors mend themselves.
     """

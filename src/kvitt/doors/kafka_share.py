@@ -4,15 +4,15 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, wait
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
+from confluent_kafka import TopicPartition as PartitionOffset
 from msgspec import Struct
 
 from kvitt.hub.leases import Held
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Edge, Incoming
+from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import encode_headers
-
-Place = tuple[str, int]
 
 
 def lease_of(source: str, partition: int) -> str:
@@ -28,12 +28,12 @@ class HandedIn(Struct, frozen=True):
     size: int
 
 
-class Share:
-    """A partition of ours. Without an edge it is not read: somebody else holds the lease, or what was handed in has failed."""
+class AssignedPartition:
+    """A partition that the group gave us. Without an edge it is not read: another holds the lease, or what was handed in has failed."""
 
-    def __init__(self, place: Place, lane: int, source: str) -> None:
+    def __init__(self, at: TopicPartition, lane: int, source: str) -> None:
         """`source` is what the topic is called in the hub, whatever its name on the cluster."""
-        self.place, self.lane, self.source = place, lane, source
+        self.at, self.lane, self.source = at, lane, source
         self.edge: Edge | None = None
         self.shift = 0
         """How much our positions are ahead of the brokers' offsets, which is what all others here are."""
@@ -77,8 +77,8 @@ class Share:
             return None
         follows, self.follows = self.follows, offset + 1
         self.reads_at = self.follows
-        place, shift, headers = (self.source, self.place[1], offset + self.shift), self.shift, _headers(message)
-        return Incoming(*place, message.key(), message.value(), headers, self.edge, follows + shift)
+        where, shift, headers = (self.source, self.at.partition, offset + self.shift), self.shift, headers_of(message)
+        return Incoming(*where, message.key(), message.value(), headers, self.edge, follows + shift)
 
     def awaits(self, future: "Future[Outcome]", size: int) -> None:
         """The record that `incoming` gave last was handed in."""
@@ -102,12 +102,12 @@ class Share:
     @property
     def lease(self) -> str:
         """The name of its lease."""
-        return lease_of(self.source, self.place[1])
+        return lease_of(self.source, self.at.partition)
 
     @property
-    def start(self) -> TopicPartition:
+    def start(self) -> PartitionOffset:
         """The partition and from where to fetch it."""
-        return TopicPartition(*self.place, self.reads_at)
+        return PartitionOffset(*self.at, self.reads_at)
 
     @property
     def outstanding(self) -> int:
@@ -130,13 +130,13 @@ def size_of(message: Message) -> int:
     return len(message.key() or b"") + len(message.value() or b"")
 
 
-def totals(shares: Iterable[Share]) -> tuple[int, int]:
+def totals(partitions: Iterable[AssignedPartition]) -> tuple[int, int]:
     """Records and bytes that are handed in and not done."""
-    counted = [(share.outstanding, share.bytes) for share in shares if share.outstanding]
+    counted = [(each.outstanding, each.bytes) for each in partitions if each.outstanding]
     return sum(count for count, _ in counted), sum(size for _, size in counted)
 
 
-def _headers(message: Message) -> bytes:
+def headers_of(message: Message) -> bytes:
     """As the store keeps them; what is no UTF-8 in a value is replaced, since a header explains and decides nothing."""
     found = message.headers() or []
     pairs = found.items() if isinstance(found, dict) else found

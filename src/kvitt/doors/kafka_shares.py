@@ -9,18 +9,20 @@ from collections.abc import Callable, Container, Sequence
 
 import psycopg
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException
+from confluent_kafka import TopicPartition as PartitionOffset
 from psycopg.errors import LockNotAvailable
 
 from kvitt.doors.kafka_clients import watermarks
-from kvitt.doors.kafka_identity import TopicIds
 from kvitt.doors.kafka_positions import gone
-from kvitt.doors.kafka_share import Place, Share, totals
+from kvitt.doors.kafka_share import AssignedPartition, totals
+from kvitt.doors.kafka_topics import TopicIds
 from kvitt.errors import NotBegun
 from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Connection
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
+from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import RAPID
 
 _SQL, _LEASES = load("kafka"), load("leases")
@@ -30,7 +32,7 @@ _LANES_PER_TOPIC = 1024
 """Other teams' topics have as many partitions as they like."""
 
 
-class Shares:
+class AssignedPartitions:
     """What is ours of the input topics. All of it runs in the thread that polls, the group's callbacks too."""
 
     def __init__(
@@ -46,69 +48,67 @@ class Shares:
         self._consumer, self._connection, self._keeper, self._ids = consumer, connection, keeper, ids
         self._lane_of_topic = {named(topic): number * _LANES_PER_TOPIC for number, topic in enumerate(topics)}
         self._sources = {named(topic): topic for topic in topics}
-        self._shares: dict[Place, Share] = {}
+        self._assigned: dict[TopicPartition, AssignedPartition] = {}
         self._paused = False
         self._retake_at = self._identify_at = 0.0
         self._states = StateLog(_log)
         self.joined = False
         """Whether the group has said at least once what is ours, be it nothing."""
 
-    def of(self, place: Place) -> Share | None:
-        """The share of a partition, if the group has given it to us."""
-        return self._shares.get(place)
+    def of(self, at: TopicPartition) -> AssignedPartition | None:
+        """A partition, if the group has given it to us."""
+        return self._assigned.get(at)
 
-    def assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def assigned(self, _: Consumer, partitions: list[PartitionOffset]) -> None:
         """The group gives us partitions: those whose lease is free are read from their stored position on, the others later."""
-        for each in partitions:
-            lane = self._lane_of_topic[each.topic] + each.partition
-            self._shares[each.topic, each.partition] = Share((each.topic, each.partition), lane, self._sources[each.topic])
+        for at in map(_at, partitions):
+            self._assigned[at] = AssignedPartition(at, self._lane_of_topic[at.topic] + at.partition, self._sources[at.topic])
         if partitions:
             self._ids.check(self._connection)
             self._identify_at = time.monotonic() + _IDENTITY_SECONDS
         # Called even without partitions, or the client would fetch all of them from the brokers' own offsets.
-        self._fetch(self._take([self._shares[each.topic, each.partition] for each in partitions]))
+        self._fetch(self._take([self._assigned[_at(each)] for each in partitions]))
         self.joined = True
 
-    def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def revoked(self, _: Consumer, partitions: list[PartitionOffset]) -> None:
         """The group takes partitions back: what is handed in is finished, then others may go on from there."""
-        left = [share for each in partitions if (share := self._shares.pop((each.topic, each.partition), None))]
-        read = [share for share in left if share.edge]
-        for share in left:
-            share.settle(_SETTLE_SECONDS)
+        left = [ours for each in partitions if (ours := self._assigned.pop(_at(each), None))]
+        read = [each for each in left if each.edge]
+        for each in left:
+            each.settle(_SETTLE_SECONDS)
         self._hint(left)
         self._leave(read)
         self._give_up(read)
 
-    def _give_up(self, shares: Sequence[Share]) -> None:
-        leases = [share.lease for share in shares]
+    def _give_up(self, partitions: Sequence[AssignedPartition]) -> None:
+        leases = [each.lease for each in partitions]
         try:
             self._connection.execute(_SQL.give_up_leases, {"owner": self._keeper.owner, "leases": leases})
         except LockNotAvailable:
-            for share in shares if len(shares) > 1 else ():
-                self._give_up([share])
+            for each in partitions if len(partitions) > 1 else ():
+                self._give_up([each])
         except psycopg.OperationalError:
             _log.info("leases run out by themselves: the database is gone", leases=len(leases))
 
-    def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def lost(self, consumer: Consumer, partitions: list[PartitionOffset]) -> None:
         """The group has given our partitions to others already, because it has not heard of us for too long."""
         _log.warning("partitions lost to others of the group", partitions=len(partitions))
         self.revoked(consumer, partitions)
 
     def reap(self) -> tuple[int, int]:
-        """Takes off what is done, lets go of partitions with a failure; gives records and bytes that are not done."""
-        failed: list[Share] = []
-        for share in self._shares.values():
-            was_read = share.edge is not None
-            if (failure := share.reap()) and was_read:
-                self._tell_failed(share.place, type(failure).__name__)
-                failed.append(share)
+        """Takes off what is done, lets go of partitions with a failure; returns records and bytes that are not done."""
+        failed: list[AssignedPartition] = []
+        for each in self._assigned.values():
+            was_read = each.edge is not None
+            if (failure := each.reap()) and was_read:
+                self._tell_failed(each.at, type(failure).__name__)
+                failed.append(each)
         if failed:
             self._leave(failed)
-        return totals(self._shares.values())
+        return totals(self._assigned.values())
 
-    def _tell_failed(self, place: Place, error: str) -> None:
-        where = {"topic": place[0], "partition": place[1]}
-        self._states.enters(f"{place[0]} {place[1]}", error, "warning", "partition is read again", **where, error=error)
+    def _tell_failed(self, at: TopicPartition, error: str) -> None:
+        self._states.enters(f"{at.topic} {at.partition}", error, "warning", "partition is read again", **at._asdict(), error=error)
 
     def take_free(self) -> None:
         """Each second: takes the leases that we lack and that have come free, and reads those partitions from what is stored."""
@@ -116,7 +116,7 @@ class Shares:
             return
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
         # What failed may have others behind it in its lane, which must have failed too before it is read again.
-        idle = [share for share in self._shares.values() if share.edge is None and not share.outstanding]
+        idle = [each for each in self._assigned.values() if each.edge is None and not each.outstanding]
         if idle and (taken := self._take(idle)):
             self._fetch(taken)
 
@@ -133,117 +133,121 @@ class Shares:
         else:
             self._states.leaves("ids", "the ids of topics can be looked at again")
 
-    def _take(self, shares: Sequence[Share]) -> list[Share]:
-        """Takes the leases that are free; gives the shares that are ours to read. Raises NotBegun, RecordsGone."""
-        shifts = self._shifts(shares)
-        _refuse_unbegun([share for share in shares if share.source == RAPID and share.lease not in shifts])
+    def _take(self, partitions: Sequence[AssignedPartition]) -> list[AssignedPartition]:
+        """Takes the leases that are free; returns those that are ours to read. Raises NotBegun, RecordsGone."""
+        shifts = self._shifts(partitions)
+        _refuse_unbegun([each for each in partitions if each.source == RAPID and each.lease not in shifts])
         taken = []
-        for share in shares:
-            if held := self._keeper.take(self._connection, share.lease):
-                share.held(held, shifts.get(share.lease, 0))
-                taken.append(share)
+        for each in partitions:
+            if held := self._keeper.take(self._connection, each.lease):
+                each.held(held, shifts.get(each.lease, 0))
+                taken.append(each)
         try:
-            self._find_beginnings([share for share in taken if not share.follows], shifts.keys())
-            self._look_for_gone([share for share in taken if share.reads_at > 0])
+            self._find_beginnings([each for each in taken if not each.follows], shifts.keys())
+            self._look_for_gone([each for each in taken if each.reads_at > 0])
         except Exception:
             # Whoever mends it needs the leases.
             self._give_up(taken)
-            for share in taken:
-                share.edge = None
+            for each in taken:
+                each.edge = None
             raise
         return taken
 
-    def _shifts(self, shares: Sequence[Share]) -> dict[str, int]:
+    def _shifts(self, partitions: Sequence[AssignedPartition]) -> dict[str, int]:
         """How much our positions are ahead of offsets, by lease, where something is stored, be it only where an operator says to begin."""
-        rows = self._connection.execute(_SQL.stored_positions, ([share.lease for share in shares],))
+        rows = self._connection.execute(_SQL.stored_positions, ([each.lease for each in partitions],))
         return {lease: shift for lease, _, shift in rows}
 
-    def _find_beginnings(self, shares: Sequence[Share], begun: Container[str]) -> None:
+    def _find_beginnings(self, partitions: Sequence[AssignedPartition], begun: Container[str]) -> None:
         """Where to begin when nothing is stored: where the group had come before us, else at the first record."""
-        for share in shares:
-            share.reads_at = OFFSET_BEGINNING
-        asked = [TopicPartition(*share.place) for share in shares if share.lease not in begun]
-        for each in self._consumer.committed(asked, timeout=_BROKER_SECONDS) if asked else ():
-            if each.offset > 0:
-                self._shares[each.topic, each.partition].reads_at = each.offset
+        for each in partitions:
+            each.reads_at = OFFSET_BEGINNING
+        asked = [PartitionOffset(*each.at) for each in partitions if each.lease not in begun]
+        for committed in self._consumer.committed(asked, timeout=_BROKER_SECONDS) if asked else ():
+            if committed.offset > 0:
+                self._assigned[_at(committed)].reads_at = committed.offset
 
-    def _look_for_gone(self, shares: Sequence[Share]) -> None:
+    def _look_for_gone(self, partitions: Sequence[AssignedPartition]) -> None:
         """Raises RecordsGone when a partition ends before where we are to go on, or begins behind it: nothing is passed by in silence."""
-        for share in shares:
-            first, end = watermarks(self._consumer, TopicPartition(*share.place), _BROKER_SECONDS)
-            if not first <= share.reads_at <= end:
-                raise gone(*share.place, first, end, share.reads_at)
+        for each in partitions:
+            first, end = watermarks(self._consumer, PartitionOffset(*each.at), _BROKER_SECONDS)
+            if not first <= each.reads_at <= end:
+                raise gone(*each.at, first, end, each.reads_at)
 
     def wait_for_oldest(self, seconds: float) -> None:
         """Until something that is handed in is done, or for a moment."""
-        busy = [share for share in self._shares.values() if share.outstanding]
+        busy = [each for each in self._assigned.values() if each.outstanding]
         if busy:
             busy[0].wait_for_first(seconds)
 
     def pause(self) -> None:
         """Fetches nothing for the time being; what was fetched ahead is thrown away."""
         if not self._paused:
-            self._leave([share for share in self._shares.values() if share.edge])
-            for share in self._shares.values():
-                share.ends_at = 0
+            self._leave([each for each in self._assigned.values() if each.edge])
+            for each in self._assigned.values():
+                each.ends_at = 0
             self._paused = True
 
     def resume(self) -> None:
         """Fetches again, from exactly where reading was left."""
         if self._paused:
             self._paused = False
-            self._fetch([share for share in self._shares.values() if share.edge])
+            self._fetch([each for each in self._assigned.values() if each.edge])
 
-    def _fetch(self, shares: Sequence[Share]) -> None:
-        self._consumer.incremental_assign([] if self._paused else [share.start for share in shares])
+    def _fetch(self, partitions: Sequence[AssignedPartition]) -> None:
+        self._consumer.incremental_assign([] if self._paused else [each.start for each in partitions])
 
-    def _leave(self, shares: Sequence[Share]) -> None:
-        self._consumer.incremental_unassign([] if self._paused else [TopicPartition(*share.place) for share in shares])
+    def _leave(self, partitions: Sequence[AssignedPartition]) -> None:
+        self._consumer.incremental_unassign([] if self._paused else [PartitionOffset(*each.at) for each in partitions])
 
     def hint(self) -> None:
         """Tells the brokers how far we have come, without waiting for their answer."""
-        self._pass_marks([share for share in self._shares.values() if share.is_behind_marks])
-        self._hint(list(self._shares.values()))
+        self._pass_marks([each for each in self._assigned.values() if each.is_behind_marks])
+        self._hint(list(self._assigned.values()))
 
-    def _pass_marks(self, shares: Sequence[Share]) -> None:
+    def _pass_marks(self, partitions: Sequence[AssignedPartition]) -> None:
         """Stores the end of partitions where only marks of transactions are left: brokers delete those, and the position would be gone."""
-        if not shares:
+        if not partitions:
             return
-        edges = [share.edge for share in shares if share.edge]
+        edges = [each.edge for each in partitions if each.edge]
         columns = [
             [edge.lease for edge in edges],
             [edge.epoch for edge in edges],
-            [share.follows + share.shift for share in shares],
-            [share.ends_at + share.shift for share in shares],
+            [each.follows + each.shift for each in partitions],
+            [each.ends_at + each.shift for each in partitions],
         ]
         try:
             moved = {row[0] for row in self._connection.execute(_LEASES.advance_positions, columns, binary=True)}
         except LockNotAvailable:
             # One that somebody has locked is looked at again the next time; the others pass alone.
-            for share in shares if len(shares) > 1 else ():
-                self._pass_marks([share])
+            for each in partitions if len(partitions) > 1 else ():
+                self._pass_marks([each])
             return
-        for share in shares:
-            if share.lease in moved:
-                share.moved()
+        for each in partitions:
+            if each.lease in moved:
+                each.moved()
 
-    def _hint(self, shares: Sequence[Share]) -> None:
-        moved = [share for share in shares if share.done > share.hinted]
+    def _hint(self, partitions: Sequence[AssignedPartition]) -> None:
+        moved = [each for each in partitions if each.done > each.hinted]
         if not moved:
             return
         try:
-            self._consumer.commit(offsets=[TopicPartition(*share.place, share.done) for share in moved], asynchronous=True)
+            self._consumer.commit(offsets=[PartitionOffset(*each.at, each.done) for each in moved], asynchronous=True)
         except KafkaException as error:
             name = error.args[0].name()
             self._states.enters("offsets", name, "info", "the brokers did not take our offsets", error=name)
             return
         self._states.leaves("offsets", "the brokers take our offsets again")
-        for share in moved:
-            share.hinted = share.done
+        for each in moved:
+            each.hinted = each.done
 
 
-def _refuse_unbegun(shares: Sequence[Share]) -> None:
+def _at(given: PartitionOffset) -> TopicPartition:
+    return TopicPartition(given.topic, given.partition)
+
+
+def _refuse_unbegun(partitions: Sequence[AssignedPartition]) -> None:
     """Raises NotBegun: the rapid begins where somebody has said, for its old needs have been paid by another hub."""
-    if shares:
-        topic, partition = shares[0].place
+    if partitions:
+        topic, partition = partitions[0].at
         raise NotBegun(f"{topic} partition {partition}: say where to begin with kvitt kafka begin")

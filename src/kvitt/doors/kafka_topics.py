@@ -1,21 +1,24 @@
-"""The topics as the contract wants them: made where they are missing, checked where they are there (helved §1)."""
+"""The topics as the contract wants them, made where they are missing (helved §1); and whether they are those that were read before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_admin
-from kvitt.errors import TopicsDiffer
+from kvitt.errors import RecordsGone, TopicsDiffer
+from kvitt.hub.submit import Connection
+from kvitt.kernel.queries import load
 from kvitt.wire.topics import ALL_TOPICS, CASES, EXTERNAL_INPUTS, PARTITIONS, PAYMENTS, PAYOUT_EVENTS, RAPID
 
+_SQL = load("kafka")
 _log = structlog.get_logger(__name__)
-_ADMIN_SECONDS = 15.0
+_ADMIN_SECONDS, _DESCRIBE_SECONDS = 15.0, 10.0
 _TWO_WEEKS_MS = 336 * 3_600_000
 _SAFE_REPLICATION, _MIN_IN_SYNC = 3, 2
 
@@ -52,7 +55,7 @@ def terms_of(topic: str) -> TopicTerms:
 
 
 def ensure_topics(settings: KafkaSettings, topics: Sequence[str] = ALL_TOPICS) -> list[str]:
-    """Makes the topics that are missing and checks the others; gives the names of those that were made.
+    """Makes the topics that are missing and checks the others; returns the names of those that were made.
 
     Partitions and cleanup must be the contract's: another count would put keys elsewhere than joins expect, and a state topic that
     deletes forgets payments. Another retention is only warned of. Raises TopicsDiffer, KafkaException when no broker answers.
@@ -116,3 +119,36 @@ def _config_faults(admin: AdminClient, ours: Sequence[TopicTerms]) -> list[str]:
 def cluster_of(settings: KafkaSettings) -> str:
     """The id of the cluster, which tells it from every other one. Raises KafkaException when no broker answers."""
     return str(new_admin(settings).list_topics(timeout=_ADMIN_SECONDS).cluster_id)
+
+
+class TopicIds:
+    """Asks the brokers for the ids of some input topics: one that was made anew has another, and the stored positions say nothing of it."""
+
+    def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
+        named = names_of(settings)
+        self._sources = {named(topic): topic for topic in topics}
+        self._admin = new_admin(settings)
+
+    def check(self, connection: Connection) -> None:
+        """Notes the ids of topics that are new to us. Raises RecordsGone when one was made anew, KafkaException or TimeoutError."""
+        asked = _columns(self._ids())
+        connection.execute(_SQL.note_topics, asked)
+        if others := [str(row[0]) for row in connection.execute(_SQL.other_topics, asked)]:
+            raise RecordsGone(f"{', '.join(others)} was made anew: say where to go on with kvitt kafka begin --over")
+
+    def renew(self, connection: Connection) -> bool:
+        """Notes the ids whatever they were before; returns whether any was another. Raises KafkaException or TimeoutError."""
+        asked = _columns(self._ids())
+        others = connection.execute(_SQL.other_topics, asked).fetchall()
+        connection.execute(_SQL.renew_topics, asked)
+        return bool(others)
+
+    def _ids(self) -> Mapping[str, str]:
+        if not self._sources:
+            return {}
+        answers = self._admin.describe_topics(TopicCollection(list(self._sources)), request_timeout=_DESCRIBE_SECONDS)
+        return {self._sources[name]: str(answer.result(_DESCRIBE_SECONDS).topic_id) for name, answer in answers.items()}
+
+
+def _columns(ids: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"topics": list(ids), "ids": list(ids.values())}

@@ -1,4 +1,4 @@
-"""The relay to the embedded log: what the outbox holds is told, in the order of each key, exactly once (design §4 step 8)."""
+"""The relay to the embedded log: publishes what the outbox holds, in the order of each key, exactly once (design §4 step 8)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import psycopg
 import structlog
 from psycopg.errors import LockNotAvailable
 
-from kvitt.doors.embedded_log import CHANNEL, place
+from kvitt.doors.embedded_log import CHANNEL, reserve
 from kvitt.errors import LeaseLost
 from kvitt.hub.submit import Clock
 from kvitt.hub.taken import Edge
@@ -27,7 +27,7 @@ class LogRelay:
         self._states = StateLog(_log)
 
     def step(self) -> int:
-        """Relays what waits, up to a batch; gives how many. Raises LeaseLost when another relay owns the lane.
+        """Relays what waits, up to a batch; returns how many. Raises LeaseLost when another relay owns the lane.
 
         What somebody else has locked waits, with what comes behind it under its key; all else goes on.
         """
@@ -35,10 +35,10 @@ class LogRelay:
             done = self._relay(_LOG.unrelayed_free if self._held else _LOG.unrelayed)
         except LockNotAvailable:
             self._held = True
-            self._states.enters("outbox", "locked", "error", "records of the outbox are locked by others, and told later")
+            self._states.enters("outbox", "locked", "error", "records of the outbox are locked by others, and published later")
             return self._relay(_LOG.unrelayed_free)
         if self._held and not done:
-            # Either all else is told, or nothing is locked any more: the next look waits for locks again.
+            # Either all else is published, or nothing is locked any more: the next look waits for locks again.
             self._held = False
         elif not self._held:
             self._states.leaves("outbox", "no record of the outbox is locked by others any more")
@@ -51,7 +51,7 @@ class LogRelay:
             rows = cursor.execute(unrelayed, (self._max_batch,), binary=True).fetchall()
             if not rows:
                 return 0
-            places = place(cursor, [(topic, key) for _, topic, key in rows])
+            places = reserve(cursor, [(topic, key) for _, topic, key in rows])
             arguments = {
                 "now": self._clock(),
                 "numbers": [row[0] for row in rows],

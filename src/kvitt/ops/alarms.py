@@ -28,7 +28,7 @@ _TOLD_ALONE = 100
 """When the rail is down all of its orders are late: beyond so many, a look tells their number. The store has them all."""
 
 
-class Patience(Struct, frozen=True):
+class ReceiptDeadline(Struct, frozen=True):
     """How much of the time in which the rail is open an order may wait for its receipt."""
 
     hours: Schedule
@@ -61,15 +61,15 @@ class ListedAlarm(Struct, frozen=True):
     cleared_at: datetime | None
 
 
-def look(connection: Connection, now: datetime, patience: Patience) -> tuple[list[Alarm], list[Alarm]]:
-    """Clears the alarms of settled orders and, while the rail is open, raises those that are due; gives (raised, cleared).
+def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDeadline) -> tuple[list[Alarm], list[Alarm]]:
+    """Clears the alarms of settled orders and, while the rail is open, raises those that are due; returns (raised, cleared).
 
-    What is given is committed, and given to one looker only.
+    What is returned is committed, and returned to one caller only.
     """
     cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
     raised: list[Alarm] = []
-    if patience.hours.is_open(now):
-        arguments = {"now": now, "before": patience.hours.open_time_ago(now, patience.waits), "limit": _AT_ONCE}
+    if deadline.hours.is_open(now):
+        arguments = {"now": now, "before": deadline.hours.open_time_ago(now, deadline.waits), "limit": _AT_ONCE}
         while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
             raised += found
     return raised, cleared
@@ -87,24 +87,24 @@ def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: in
 class AlarmWatch:
     """The loop that looks now and then, in any number of processes."""
 
-    def __init__(self, conninfo: str, clock: Clock, patience: Patience) -> None:
-        self._conninfo, self._clock, self._patience = conninfo, clock, patience
+    def __init__(self, conninfo: str, clock: Clock, deadline: ReceiptDeadline) -> None:
+        self._conninfo, self._clock, self._deadline = conninfo, clock, deadline
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Opens a connection and gives the step of the loop."""
+        """Opens a connection and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt alarms", statement_timeout_ms=_STATEMENT_MS) as connection:
             yield lambda: self._step(connection)
 
     def _step(self, connection: Connection) -> int:
         now = self._clock()
-        raised, cleared = look(connection, now, self._patience)
-        _tell("order has no receipt", _log.error, raised, now)
-        _tell("order without receipt is settled", _log.info, cleared, now)
+        raised, cleared = raise_and_clear(connection, now, self._deadline)
+        _log_each("order has no receipt", _log.error, raised, now)
+        _log_each("order without receipt is settled", _log.info, cleared, now)
         return len(raised) + len(cleared)
 
 
-def _tell(event: str, log: Any, alarms: Sequence[Alarm], now: datetime) -> None:
+def _log_each(event: str, log: Any, alarms: Sequence[Alarm], now: datetime) -> None:
     for alarm in alarms[:_TOLD_ALONE]:
         waited = int((now - alarm.sent_at).total_seconds())
         log(event, order_id=alarm.order_id, area=alarm.area, sent_at=alarm.sent_at.isoformat(), waited_seconds=waited)

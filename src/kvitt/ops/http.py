@@ -42,7 +42,7 @@ class PageServer:
 
     def __init__(self, host: str, port: int, pages: Mapping[str, MakePage], *, seconds: float = _SECONDS) -> None:
         """Port 0 means any free one."""
-        self._server = _Server((host, port), type("Handler", (_Handler,), {"pages": pages}), seconds)
+        self._server = _PageHttpServer((host, port), type("Handler", (_Handler,), {"pages": pages}), seconds)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="operations", daemon=True)
         self._thread.start()
 
@@ -58,7 +58,7 @@ class PageServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _PageHttpServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = BufferedReader(_Bounded(self.connection, _MOST_HEAD_BYTES))
 
     def _answer(self) -> None:
-        cast("_Server", self.server).asked(self.connection)
+        cast("_PageHttpServer", self.server).asked(self.connection)
         make = self.pages.get(self.path.partition("?")[0])
         page = make() if make else _NOT_FOUND
         self.send_response(page.status)

@@ -1,10 +1,13 @@
 """Operations of one process, to be started and stopped with it: the pages for probes and scrapes, and the watch over late receipts."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Generic, TypeVar
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,12 +17,11 @@ from kvitt.errors import PortTaken
 from kvitt.hub.journal import WORK
 from kvitt.hub.submit import Clock
 from kvitt.kernel.loop import Step, run_loop
-from kvitt.ops.alarms import AlarmWatch, Patience
+from kvitt.ops.alarms import AlarmWatch, ReceiptDeadline
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.readiness import encode, missing_migrations, readiness
-from kvitt.ops.remembered import Remembered
 from kvitt.ops.roles import RoleState
 from kvitt.rules.opening_hours import OpeningHours
 
@@ -27,8 +29,47 @@ _log = structlog.get_logger(__name__)
 USUAL_PORT = 9464
 """Taken when no port is set, if it is free."""
 _KEPT_SECONDS, _BROKER_KEPT_SECONDS = 1.0, 5.0
-_PATIENCE_SECONDS, _PROBE_PATIENCE_SECONDS = 8.0, 2.0
+_WAIT_SECONDS, _PROBE_WAIT_SECONDS = 8.0, 2.0
 _TEXT = "text/plain; charset=utf-8"
+Value = TypeVar("Value")
+_KEPT_TIMES = 9
+"""A value is kept nine times as long as it took to make, so that making it takes a tenth of the time at most; a failure is not."""
+
+
+class Remembered(Generic[Value]):
+    """Returns what `make` returned last, made anew when that is older than `seconds`; a failure is given for `seconds` too.
+
+    `make` runs in a thread of its own, never twice at once; who asks meanwhile waits for the one that runs.
+    """
+
+    def __init__(self, make: Callable[[], Value], *, seconds: float, wait_seconds: float) -> None:
+        self._make, self._seconds, self._wait_seconds = make, seconds, wait_seconds
+        self._lock = threading.Lock()
+        self._made: Future[Value] | None = None
+        self._until = 0.0
+
+    def __call__(self) -> Value:
+        """The value. Raises what `make` raised, TimeoutError when it has not come after `wait_seconds`."""
+        with self._lock:
+            made = self._made
+            if made is None or (made.done() and time.monotonic() >= self._until):
+                made = self._made = Future()
+                threading.Thread(target=self._run, args=(made,), name="remembered", daemon=True).start()
+        return made.result(self._wait_seconds)
+
+    def _run(self, made: "Future[Value]") -> None:
+        begun = time.monotonic()
+        try:
+            value, failure = self._make(), None
+        except Exception as error:  # noqa: BLE001 - everyone who asks is told
+            value, failure = None, error
+        ended = time.monotonic()
+        if failure is not None:
+            self._until = ended + self._seconds
+            made.set_exception(failure)
+            return
+        self._until = ended + max(self._seconds, (ended - begun) * _KEPT_TIMES)
+        made.set_result(value)  # type: ignore[arg-type]
 
 
 class OpsServer:
@@ -46,9 +87,9 @@ class OpsServer:
         """`roles` says how the roles are doing now. `broker_lag` None means that the log is the embedded one."""
         self._conninfo, self._settings, self._clock, self._roles = conninfo, settings, clock, roles
         self._figures = FigureReader(conninfo, clock, embedded_log=broker_lag is None)
-        figures = Remembered(self._figures, seconds=_KEPT_SECONDS, patience_seconds=_PATIENCE_SECONDS)
-        self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, patience_seconds=_PROBE_PATIENCE_SECONDS)
-        self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, patience_seconds=_PROBE_PATIENCE_SECONDS)
+        figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
+        self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
+        self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._registry = registry_of(Metrics(WORK, figures, roles, self._lag))
         self._stop = threading.Event()
         self._stopping = False
@@ -56,8 +97,8 @@ class OpsServer:
     def start(self) -> None:
         """Listens and watches; returns at once. Raises PortTaken when the port that is set can not be had."""
         self._pages = self._listen()
-        patience = Patience(hours_of(self._settings), timedelta(minutes=self._settings.receipt_after_minutes))
-        self._watch = AlarmWatch(self._conninfo, self._clock, patience)
+        deadline = ReceiptDeadline(hours_of(self._settings), timedelta(minutes=self._settings.receipt_after_minutes))
+        self._watch = AlarmWatch(self._conninfo, self._clock, deadline)
         self._thread = threading.Thread(target=run_loop, args=("alarms", self._watch_steps, self._stop), name="alarms", daemon=True)
         self._thread.start()
         _log.info("health and metrics", url=self.url)
@@ -76,7 +117,7 @@ class OpsServer:
         """Stops listening and watching."""
         self._stop.set()
         # A look that hangs ends with the process: it holds nothing that another could not do.
-        self._thread.join(_PATIENCE_SECONDS)
+        self._thread.join(_WAIT_SECONDS)
         self._pages.close()
         self._figures.close()
 
@@ -102,9 +143,9 @@ class OpsServer:
     @contextmanager
     def _watch_steps(self) -> Iterator[Step]:
         with self._watch.steps() as step:
-            yield lambda: step() or self._rest()
+            yield lambda: step() or self._pause()
 
-    def _rest(self) -> int:
+    def _pause(self) -> int:
         self._stop.wait(self._settings.look_seconds)
         return 0
 

@@ -89,9 +89,9 @@ class StompQueue:
         with self._connection_errors(self._forget_consumer):
             connection = self._subscribed(limit)
             self._gather(connection, limit, deadline)
-            while self._bury_spent(connection):
+            while self._dead_letter_spent(connection):
                 self._gather(connection, limit, deadline)
-        self._held = self._next_share(limit)
+        self._held = self._next_batch(limit)
         deliveries = tuple(self._delivery(place, message) for place, message in enumerate(self._held))
         for message in self._held:
             self._count(message)
@@ -159,35 +159,35 @@ class StompQueue:
                 return
             self._waiting.append(message)
 
-    def _bury_spent(self, connection: StompConnection) -> bool:
+    def _dead_letter_spent(self, connection: StompConnection) -> bool:
         """Moves messages that came back too often to the dead-letter queue; whether there were any.
 
         First the copy, then the acknowledgement: a crash between them leaves both, and the copy's id keeps it from being made twice.
         """
-        buried = False
+        moved = False
         while self._waiting and self._is_spent(self._waiting[0]):
             spent = self._waiting.popleft()
             copy = Outgoing(spent.message_id, spent.body, spent.reply_to, spent.priority)
             connection.send(self._name + DEAD_LETTER_SUFFIX, copy)
             connection.acknowledge(spent)
             self._hand_outs.pop(spent.message_id, None)
-            buried = True
-        return buried
+            moved = True
+        return moved
 
     def _is_spent(self, message: StompMessage) -> bool:
         # A dead-letter queue is the last stop: its own messages are handed out for as long as someone asks.
         return self._redeliveries(message) > self._max_redeliveries and not self._name.endswith(DEAD_LETTER_SUFFIX)
 
-    def _next_share(self, limit: int) -> tuple[StompMessage, ...]:
-        share: list[StompMessage] = []
-        while self._waiting and len(share) < limit:
+    def _next_batch(self, limit: int) -> tuple[StompMessage, ...]:
+        batch: list[StompMessage] = []
+        while self._waiting and len(batch) < limit:
             came_back = self._redeliveries(self._waiting[0]) > 0
-            if came_back and share:
+            if came_back and batch:
                 break
-            share.append(self._waiting.popleft())
+            batch.append(self._waiting.popleft())
             if came_back:
                 break
-        return tuple(share)
+        return tuple(batch)
 
     def _delivery(self, place: int, message: StompMessage) -> Delivery:
         return Delivery(place, message.message_id, message.body, message.reply_to, message.priority, self._redeliveries(message))

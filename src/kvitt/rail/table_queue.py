@@ -93,7 +93,7 @@ class TableQueue:
     def release(self) -> None:
         """Gives back everything handed out by the last `receive`; what came back too often goes to `<name>.dlq`."""
         exhausted = [sequence for sequence, deliveries in self._held.items() if self._is_spent(deliveries)]
-        self._finish(lambda conn: self._bury(conn, exhausted))
+        self._finish(lambda conn: self._dead_letter(conn, exhausted))
 
     def was_put(self, queue_ids: Sequence[str]) -> Mapping[str, bool]:
         """Which of these ids were ever put and not pruned since."""
@@ -134,10 +134,10 @@ class TableQueue:
         return deliveries
 
     def _count(self, conn: psycopg.Connection, limit: int) -> list[int]:
-        """Counts a delivery of the next messages, buries those that were handed out too often without an answer, returns the rest."""
+        """Counts a delivery of the next messages and returns them; those handed out too often without an answer become dead letters."""
         picked = conn.execute(_SQL.count_delivery, {"queue": self._name, "limit": limit}).fetchall()
         exhausted = [sequence for sequence, deliveries in picked if self._is_spent(deliveries - 1)]
-        self._bury(conn, exhausted)
+        self._dead_letter(conn, exhausted)
         return [sequence for sequence, deliveries in picked if not self._is_spent(deliveries - 1)]
 
     def _hold(self, conn: psycopg.Connection, sequences: list[int]) -> tuple[Delivery, ...]:
@@ -153,9 +153,9 @@ class TableQueue:
         # A dead-letter queue is the last stop: its own messages are handed out for as long as someone asks.
         return deliveries > self._max_redeliveries and not self._name.endswith(DEAD_LETTER_SUFFIX)
 
-    def _bury(self, conn: psycopg.Connection, sequences: list[int]) -> None:
+    def _dead_letter(self, conn: psycopg.Connection, sequences: list[int]) -> None:
         if sequences:
-            conn.execute(_SQL.bury, {"sequences": sequences, "dead_letters": self._name + DEAD_LETTER_SUFFIX})
+            conn.execute(_SQL.dead_letter, {"sequences": sequences, "dead_letters": self._name + DEAD_LETTER_SUFFIX})
 
     def _finish(self, effect: Callable[[psycopg.Connection], object]) -> None:
         """Runs the effect in the transaction that holds the messages, and commits it."""

@@ -1,10 +1,18 @@
 """Where a record goes among the partitions of its topic: as Java's Kafka client places it (helved §1)."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from kvitt.wire.topics import PARTITIONS
 
 _SEED, _MULTIPLIER, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic, by the hub's name of the topic."""
+
+    topic: str
+    partition: int
 
 
 def murmur2(data: bytes) -> int:

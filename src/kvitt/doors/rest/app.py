@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from litestar import Litestar
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -13,17 +14,18 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.doors.rest import ledger as ledger_routes
 from kvitt.doors.rest import payouts as payout_routes
-from kvitt.doors.rest.asked import look
+from kvitt.doors.rest.body_rules import check_body
 from kvitt.doors.rest.gate import MAX_BODY, Gate
 from kvitt.doors.rest.problems import answer
-from kvitt.doors.rest.repeats import Keeping
-from kvitt.doors.rest.routes import Work
+from kvitt.doors.rest.repeats import IdempotencyKeys, repeat_of
+from kvitt.doors.rest.routes import RouteWork
 from kvitt.doors.rest.tokens import Tokens
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.submit import Clock
 
 THREADS: Final = 64
+_JSON: Final = "application/json"
 _DESCRIPTION = """Payouts, and the double-entry ledger behind them. Amounts are whole minor units of a currency.
 
 Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
@@ -41,7 +43,7 @@ def make_app(
     ledger: LedgerService | None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
-    work = Work(threads)
+    work = RouteWork(threads)
     routers: Sequence[Router] = [
         *([payout_routes.router(payouts, work)] if payouts else []),
         *(ledger_routes.router(ledger, work) if ledger else []),
@@ -63,4 +65,29 @@ def make_app(
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return Gate(app, tokens, Keeping(pool, clock, threads))
+    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads))
+
+
+async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
+    """The answer that the same request had before; None: the route is asked.
+
+    Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
+    naming fields and rules, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
+    """
+    data = request.route_handler.parsed_fn_signature.parameters.get("data")
+    if data is not None:
+        body = await request.body()
+        _check_type(request, body)
+        check_body(body, data.annotation)
+    repeat = repeat_of(request)
+    answered = await repeat.begin() if repeat else None
+    if answered is None:
+        return None
+    headers = {"idempotency-replayed": "true"}
+    return Response(answered.body, status_code=answered.status, media_type=answered.content_type, headers=headers)
+
+
+def _check_type(request: Request[Any, Any, Any], body: bytes) -> None:
+    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and named != _JSON:
+        raise HTTPException(status_code=415, detail=f"the body must be {_JSON}")

@@ -10,11 +10,10 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from kvitt.doors.http_headers import headers_of, repeated_headers
-from kvitt.doors.rest.keys import PATIENCE_SECONDS
+from kvitt.doors.http_headers import BodyOverLimit, CallerGone, Message, Receive, headers_of, repeated_headers, whole_body
 from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
-from kvitt.doors.rest.repeats import Heard, Keeping, Message, Repeat, Scope, digest_of
-from kvitt.doors.rest.tokens import Caller, Tokens
+from kvitt.doors.rest.repeats import IdempotencyKeys, IdempotentRequest, RecordedAnswer, Scope, digest_of
+from kvitt.doors.rest.tokens import PATIENCE_SECONDS, Caller, Tokens
 from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
 from kvitt.hub.journal import WORK, Counted
 from kvitt.wire.json_members import REPEATED
@@ -24,20 +23,15 @@ DECISIVE: Final = ("authorization", "content-length", "content-type", "idempoten
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
 _log = structlog.get_logger(__name__)
 
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class _Gone(Exception):
-    """The caller went away before the request was whole; nobody hears an answer."""
 
 
 class Gate:
     """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key."""
 
-    def __init__(self, app: App, tokens: Tokens, keeping: Keeping) -> None:
-        self._app, self._tokens, self._keeping = app, tokens, keeping
+    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys) -> None:
+        self._app, self._tokens, self._keys = app, tokens, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -50,15 +44,17 @@ class Gate:
             if repeated := repeated_headers(scope["headers"], DECISIVE):
                 raise BadRequest(*((name, REPEATED) for name in repeated))
             scope["caller"] = caller = await self._caller(headers)
-            body = await _body(receive, headers)
+            body = await whole_body(receive, headers, MAX_BODY)
             key = headers.get("idempotency-key")
             if scope["method"] == "POST" and key is not None:
-                scope["repeat"] = repeat = Repeat(self._keeping, caller, key, digest_of(scope, body))
+                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, digest_of(scope, body))
                 await self._once(scope, body, send, repeat)
             else:
                 await self._app(scope, _replayed(body, receive), send)
-        except _Gone:
+        except CallerGone:
             return
+        except BodyOverLimit:
+            await _refuse(send, BodyTooLong(f"a body has at most {MAX_BODY} bytes"))
         except (KvittError, psycopg.Error) as error:
             await _refuse(send, error)
 
@@ -70,41 +66,24 @@ class Gate:
         if fetch := self._tokens.awaited(token):
             # No thread waits: those who come with keys that nobody knows would take them from all others.
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
-        return await asyncio.get_running_loop().run_in_executor(self._keeping.threads, self._tokens.caller, token)
+        return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
 
-    async def _once(self, scope: Scope, body: bytes, send: Send, repeat: Repeat) -> None:
+    async def _once(self, scope: Scope, body: bytes, send: Send, repeat: IdempotentRequest) -> None:
         """The answer is kept before it is told: who heard it once hears nothing else later.
 
         Where it can not be kept it is told all the same: it is what was done, and the repeat does the same once more, to the same effect.
         """
-        heard = Heard()
+        recorded = RecordedAnswer()
         try:
-            await self._app(scope, _replayed(body, None), heard)
+            await self._app(scope, _replayed(body, None), recorded)
         finally:
             if repeat.begun is not None:
                 try:
-                    await repeat.end(heard.final())
+                    await repeat.end(recorded.final())
                 except psycopg.Error as error:
                     _log.warning("an answer is told and could not be kept", error=type(error).__name__)
-        for message in heard.messages:
+        for message in recorded.messages:
             await send(message)
-
-
-async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """The whole body. Raises BodyTooLong, and _Gone for one that breaks off: its beginning is not what was asked."""
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > MAX_BODY:
-        raise BodyTooLong(f"a body has at most {MAX_BODY} bytes")
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _Gone
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MAX_BODY:
-            raise BodyTooLong(f"a body has at most {MAX_BODY} bytes")
-    return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive | None) -> Receive:

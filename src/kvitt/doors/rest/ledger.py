@@ -19,7 +19,7 @@ from kvitt.doors.rest.routes import (
     Cursor,
     Limit,
     Repeatable,
-    Work,
+    RouteWork,
     actor_of,
     cut,
     decode_cursor,
@@ -61,10 +61,10 @@ NamedPlan = Annotated[PlanId, Parameter(description="the plan's id")]
 Found = TypeVar("Found")
 
 
-class Door:
-    """The ledger as the routes use it."""
+class LedgerAccess:
+    """Does for the routes what they ask of the ledger."""
 
-    def __init__(self, ledger: LedgerService, work: Work) -> None:
+    def __init__(self, ledger: LedgerService, work: RouteWork) -> None:
         self._ledger, self._work = ledger, work
 
     async def looked(self, look: Callable[[Ledger], Found]) -> Found:
@@ -102,10 +102,10 @@ class Door:
         return state
 
 
-def router(ledger: LedgerService, work: Work) -> list[Router]:
+def router(ledger: LedgerService, work: RouteWork) -> list[Router]:
     """The routes of accounts and plans."""
-    door = Door(ledger, work)
-    dependencies = {"door": Provide(lambda: door, sync_to_thread=False, use_cache=True)}
+    access = LedgerAccess(ledger, work)
+    dependencies = {"access": Provide(lambda: access, sync_to_thread=False, use_cache=True)}
     accounts = [create_account, show_account, list_accounts, entries, statement, balance]
     plans = [show_plan, hold, commit, rollback]
     return [
@@ -122,35 +122,37 @@ def router(ledger: LedgerService, work: Work) -> list[Router]:
     summary="Make an account",
     description="With an Idempotency-Key a repeat gives the same account.",
 )
-async def create_account(request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], door: NamedDependency[Door]) -> AccountView:
+async def create_account(
+    request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], access: NamedDependency[LedgerAccess]
+) -> AccountView:
     """A new account, at zero."""
     refuse_flawed(("currency", wrong_id(data.currency)), ("description", data.description and wrong_text(data.description)))
     repeat = repeat_of(request)
-    made = await door.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None, actor_of(request)))
+    made = await access.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None, actor_of(request)))
     return account_view(State(made, Totals()))
 
 
 @get("/{account_id:int}", guards=_READ, responses=PROBLEMS, summary="Show an account")
-async def show_account(account_id: NamedAccount, door: NamedDependency[Door]) -> AccountView:
+async def show_account(account_id: NamedAccount, access: NamedDependency[LedgerAccess]) -> AccountView:
     """The account with its latest totals."""
-    return account_view(await door.account(account_id))
+    return account_view(await access.account(account_id))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List accounts by id")
-async def list_accounts(door: NamedDependency[Door], after: Cursor = None, limit: Limit = 100) -> AccountPage:
+async def list_accounts(access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> AccountPage:
     """A page of accounts."""
     place = _number(after)
-    found = await door.looked(lambda ledger: ledger.accounts(place, limit + 1))
+    found = await access.looked(lambda ledger: ledger.accounts(place, limit + 1))
     shown, last = cut(found, limit)
     return AccountPage([account_view(each) for each in shown], encode_cursor(last.account.account_id) if last else None)
 
 
 @get("/{account_id:int}/entries", guards=_READ, responses=PROBLEMS, summary="Show the history of an account, oldest first")
-async def entries(account_id: NamedAccount, door: NamedDependency[Door], after: Cursor = None, limit: Limit = 100) -> EntryPage:
+async def entries(account_id: NamedAccount, access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> EntryPage:
     """A page of what happened to the account."""
-    await door.account(account_id)
+    await access.account(account_id)
     place = _number(after)
-    found = await door.looked(lambda ledger: ledger.history(account_id, place, limit + 1))
+    found = await access.looked(lambda ledger: ledger.history(account_id, place, limit + 1))
     shown, last = cut(found, limit)
     return EntryPage([entry_view(each) for each in shown], encode_cursor(last.number) if last else None)
 
@@ -162,62 +164,68 @@ async def entries(account_id: NamedAccount, door: NamedDependency[Door], after: 
     media_type=_LINES,
     responses={**PROBLEMS, 200: ResponseSpec(EntryView, description="one entry a line", media_type=_LINES, generate_examples=False)},
 )
-async def statement(account_id: NamedAccount, door: NamedDependency[Door]) -> Stream:
+async def statement(account_id: NamedAccount, access: NamedDependency[LedgerAccess]) -> Stream:
     """All that happened to the account, a JSON object on each line; memory holds one page."""
-    await door.account(account_id)
-    return Stream(_lines(account_id, door), media_type=_LINES)
+    await access.account(account_id)
+    return Stream(_lines(account_id, access), media_type=_LINES)
 
 
-async def _lines(account_id: int, door: Door) -> AsyncIterator[bytes]:
+async def _lines(account_id: int, access: LedgerAccess) -> AsyncIterator[bytes]:
     after = 0
-    while found := await door.looked(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
+    while found := await access.looked(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
         yield b"".join(msgspec.json.encode(entry_view(each)) + b"\n" for each in found)
         after = found[-1].number
 
 
 @get("/{account_id:int}/balance", guards=_READ, responses=PROBLEMS, summary="Show what an account had just before a moment")
 async def balance(
-    account_id: NamedAccount, door: NamedDependency[Door], at: Annotated[datetime, Parameter(description="with its zone", examples=[])]
+    account_id: NamedAccount,
+    access: NamedDependency[LedgerAccess],
+    at: Annotated[datetime, Parameter(description="with its zone", examples=[])],
 ) -> BalanceView:
     """The totals that the account had then."""
     moment = _utc(at)
-    await door.account(account_id)
-    totals = await door.totals_before(account_id, moment)
+    await access.account(account_id)
+    totals = await access.totals_before(account_id, moment)
     return BalanceView(account_id, moment, *totals)
 
 
 @get("/{plan_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a plan")
-async def show_plan(plan_id: NamedPlan, door: NamedDependency[Door]) -> PlanView:
+async def show_plan(plan_id: NamedPlan, access: NamedDependency[LedgerAccess]) -> PlanView:
     """The plan with its batches as they were held."""
     if not can_be_stored(plan_id):
         raise PlanNotFound(plan_id)
-    return plan_view(await door.looked(lambda ledger: ledger.plan(plan_id)))
+    return plan_view(await access.looked(lambda ledger: ledger.plan(plan_id)))
 
 
 @post(
     "/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Hold a batch of a plan"
 )
-async def hold(request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[HoldBody], door: NamedDependency[Door]) -> AffectedView:
+async def hold(
+    request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[HoldBody], access: NamedDependency[LedgerAccess]
+) -> AffectedView:
     """The postings of the batch are held; the same hold again is answered as the first time."""
     refuse_flawed(("plan_id", wrong_id(plan_id) or no_path_segment(plan_id)))
     call = Call(plan_id, Operation.HOLD, (data.batch.batch(),), actor=actor_of(request))
     if refusal := unfit(plan_id, call.batches[0]):
         raise _refused(call, refusal)
-    return await door.called(call)
+    return await access.called(call)
 
 
 @post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Commit a plan")
-async def commit(request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]) -> AffectedView:
+async def commit(
+    request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], access: NamedDependency[LedgerAccess]
+) -> AffectedView:
     """All that the plan holds moves."""
-    return await door.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
+    return await access.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
 @post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Roll a plan back")
 async def rollback(
-    request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], door: NamedDependency[Door]
+    request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], access: NamedDependency[LedgerAccess]
 ) -> AffectedView:
     """All that the plan holds is released."""
-    return await door.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
+    return await access.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
 def _number(after: str | None) -> int:

@@ -14,7 +14,7 @@ from kvitt.doors.rest.routes import (
     Cursor,
     Limit,
     Repeatable,
-    Work,
+    RouteWork,
     actor_of,
     cut,
     decode_cursor,
@@ -39,7 +39,7 @@ _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
 NamedPayout = Annotated[PayoutId, Parameter(description="the payout's id")]
 
 
-def router(payouts: Payouts, work: Work) -> Router:
+def router(payouts: Payouts, work: RouteWork) -> Router:
     """The routes of payouts."""
     dependencies = {
         "payouts": Provide(lambda: payouts, sync_to_thread=False, use_cache=True),
@@ -58,7 +58,7 @@ def router(payouts: Payouts, work: Work) -> Router:
     description="Holds the funds and stores the payout, or does nothing at all.",
 )
 async def create(
-    request: Request[Any, Any, Any], data: JSONBody[NewPayoutBody], payouts: NamedDependency[Payouts], work: NamedDependency[Work]
+    request: Request[Any, Any, Any], data: JSONBody[NewPayoutBody], payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]
 ) -> PayoutView:
     """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
     refuse_flawed(
@@ -91,7 +91,7 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Act
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
-async def show(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> PayoutView:
+async def show(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]) -> PayoutView:
     """The payout as it stands."""
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
@@ -99,7 +99,7 @@ async def show(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")
 async def page(
     payouts: NamedDependency[Payouts],
-    work: NamedDependency[Work],
+    work: NamedDependency[RouteWork],
     *,
     after: Cursor = None,
     limit: Limit = 100,
@@ -122,7 +122,7 @@ async def page(
     "/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Confirm a payout"
 )
 async def confirm(
-    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]
+    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]
 ) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
     actor = actor_of(request)
@@ -136,7 +136,7 @@ async def cancel(
     payout_id: NamedPayout,
     data: JSONBody[CancelBody],
     payouts: NamedDependency[Payouts],
-    work: NamedDependency[Work],
+    work: NamedDependency[RouteWork],
 ) -> PayoutView:
     """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
     refuse_flawed(("details", wrong_text(data.details, required=True)))
@@ -146,7 +146,7 @@ async def cancel(
 
 
 @get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
-async def events(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[Work]) -> EventList:
+async def events(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]) -> EventList:
     """What was told of it, in order, each sequence number once."""
     found = await work.on_thread(lambda: payouts.events(payout_id))
     return EventList([EventView(each.sequence, each.at, each.status) for each in found])

@@ -1,4 +1,4 @@
-"""Requests with an `Idempotency-Key`: whether one came before, and its answer, heard as it is sent (design §12).
+"""Requests with an `Idempotency-Key`: whether one came before, and its answer, recorded as it is sent (design §12).
 
 A request is taken only once its route has let the caller in and its body is one of the route's: nobody hears an answer
 that they may not ask for, and what can not be done at all leaves its key free.
@@ -14,13 +14,13 @@ from litestar.connection import ASGIConnection
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
+from kvitt.doors.http_headers import Message
 from kvitt.doors.rest.tokens import Caller
 from kvitt.errors import BadRequest
 from kvitt.hub.requests import Answered, Begun, answer, begin, give_up
 from kvitt.hub.submit import Clock
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 Found = TypeVar("Found")
 _LONGEST_KEY: Final = 255
 _SERVER_FAULT: Final = 500
@@ -28,7 +28,7 @@ _NOT_FINAL: Final = frozenset({401, 403, 408, 429})
 """Answers that depend on more than the request: the same one may be answered otherwise next time."""
 
 
-class Keeping(Struct, frozen=True):
+class IdempotencyKeys(Struct, frozen=True):
     """Where requests that may be repeated are kept, and the threads on which that is done."""
 
     pool: ConnectionPool[Any]
@@ -36,24 +36,24 @@ class Keeping(Struct, frozen=True):
     threads: ThreadPoolExecutor
 
 
-class Repeat:
+class IdempotentRequest:
     """One request with a key. `name` is the same for all its repeats, and no other's; `begun` is None until it is taken."""
 
-    def __init__(self, keeping: Keeping, caller: Caller, key: str, digest: bytes) -> None:
+    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: str, digest: bytes) -> None:
         """Raises BadRequest for what can be no key."""
         if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
             raise BadRequest(("Idempotency-Key", f"has 1 to {_LONGEST_KEY} printable characters"))
-        self._keeping, self._subject, self._key, self._digest = keeping, caller.subject, key, digest
+        self._keys, self._subject, self._key, self._digest = keys, caller.subject, key, digest
         self.name = f"rest/{caller.subject}/{key}"
         self.begun: Begun | None = None
 
     async def begin(self) -> Answered | None:
         """What was answered before; None: it is ours to answer. Raises KeyReused, RequestInProgress, and psycopg errors."""
-        keeping = self._keeping
+        keys = self._keys
 
         def do() -> Answered | Begun:
-            with keeping.pool.connection() as connection:
-                return begin(connection, keeping.clock, self._subject, self._key, self._digest)
+            with keys.pool.connection() as connection:
+                return begin(connection, keys.clock, self._subject, self._key, self._digest)
 
         taken = await self._on_thread(do)
         if isinstance(taken, Answered):
@@ -65,7 +65,7 @@ class Repeat:
         """Keeps the answer; None: leaves the request to its next repeat. Raises psycopg errors."""
 
         def do() -> None:
-            with self._keeping.pool.connection() as connection:
+            with self._keys.pool.connection() as connection:
                 if answered is None:
                     give_up(connection, self._subject, self._key)
                 else:
@@ -74,10 +74,10 @@ class Repeat:
         await asyncio.shield(self._on_thread(do))
 
     async def _on_thread(self, do: Callable[[], Found]) -> Found:
-        return await asyncio.get_running_loop().run_in_executor(self._keeping.threads, do)
+        return await asyncio.get_running_loop().run_in_executor(self._keys.threads, do)
 
 
-class Heard:
+class RecordedAnswer:
     """Hears what the application answers, to be kept before it is passed on."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ def digest_of(scope: Scope, body: bytes) -> bytes:
     return hashlib.sha256(scope["method"].encode() + b" " + path + b"?" + scope["query_string"] + b"\n" + body).digest()
 
 
-def repeat_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Repeat | None:
+def repeat_of(connection: ASGIConnection[Any, Any, Any, Any]) -> IdempotentRequest | None:
     """The request as one that may be repeated; None: it has no key."""
     repeat = connection.scope.get("repeat")
-    return repeat if isinstance(repeat, Repeat) else None
+    return repeat if isinstance(repeat, IdempotentRequest) else None

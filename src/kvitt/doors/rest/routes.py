@@ -26,7 +26,7 @@ from kvitt.wire.json_members import REPEATED
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
-_NOT_ASKED: Final = frozenset({"payouts", "work", "door", "request", "data"})
+_NOT_ASKED: Final = frozenset({"payouts", "work", "access", "request", "data"})
 """What routes are given that no caller can say."""
 _TOLD: Final = {
     400: "the request breaks rules",
@@ -87,7 +87,7 @@ def refuse_flawed(*named: tuple[str, str | None]) -> None:
         raise BadRequest(*wrong)
 
 
-class Work:
+class RouteWork:
     """Where routes have their work done, so that the event loop never waits: on threads, or by group commit."""
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:

@@ -1,20 +1,31 @@
 """Who is calling: tokens are checked against their issuer's keys, and say what their application or its groups may do (design §11)."""
 
 import json
+import threading
+import time
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+import httpx
 import jwt
+import structlog
 from msgspec import Struct
 
-from kvitt.doors.rest.keys import ALGORITHMS, FetchKeys, Keys
-from kvitt.errors import NotAuthenticated, Undecodable
+from kvitt.errors import IssuerUnreachable, NotAuthenticated, Undecodable
+from kvitt.kernel.state_log import StateLog
 from kvitt.wire.json_members import refuse_repeated
 
+_log = structlog.get_logger(__name__)
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+"""Only those with a public key: who can check a token must not be able to make one."""
+_FRESH_SECONDS, _AGAIN_SECONDS = 600.0, 5.0
+PATIENCE_SECONDS: Final = 5.0
+"""How long one waits for keys that are being fetched, and how long a fetch may take."""
+_MOST_BYTES: Final = 1_048_576
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_TOKEN: Final = 16_384
 _LONGEST_NAME: Final = 255
@@ -44,6 +55,27 @@ class Grants(Struct, frozen=True):
     by_scope: bool = False
 
 
+FetchKeys = Callable[[], Mapping[str, Any]]
+"""The issuer's key set as JSON. Raises OSError, ValueError or httpx errors when it can't be had."""
+
+
+def fetched_from(url: str, ca_file: str = "") -> FetchKeys:
+    """The key set that an issuer publishes; it has a few seconds for all of it, and says no more than a key set can be."""
+
+    def fetch() -> Mapping[str, Any]:
+        body, until = bytearray(), time.monotonic() + PATIENCE_SECONDS
+        with httpx.stream("GET", url, timeout=PATIENCE_SECONDS, verify=ca_file or True, trust_env=False) as response:
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > _MOST_BYTES or time.monotonic() > until:
+                    raise TimeoutError("the key set is too long, or too slow")
+        keys: Mapping[str, Any] = httpx.Response(200, content=bytes(body)).json()
+        return keys
+
+    return fetch
+
+
 def read_from(file: Path) -> FetchKeys:
     """A key set in a file, read again whenever keys are fetched anew."""
 
@@ -54,12 +86,62 @@ def read_from(file: Path) -> FetchKeys:
     return read
 
 
+class IssuerKeys:
+    """Keys by id, fetched anew when they are old or one is not among them, but not at every wrong token. Safe for several threads."""
+
+    def __init__(self, fetch: FetchKeys) -> None:
+        self._fetch = fetch
+        self._states = StateLog(_log)
+        self._lock = threading.Lock()
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._fetched_at = self._tried_at = -_FRESH_SECONDS
+        self._under_way: Future[None] | None = None
+
+    def awaited(self, kid: str) -> "Future[None] | None":
+        """The fetch that may bring a key that is not known; None for one that is, or that was not there a moment ago.
+
+        Keys that are old are fetched in the background, and serve until then: they are as good as the issuer's last word.
+        """
+        known, now = kid in self._keys, time.monotonic()
+        if known and now - self._fetched_at < _FRESH_SECONDS:
+            return None
+        with self._lock:
+            if self._under_way is None and now - self._tried_at >= _AGAIN_SECONDS:
+                self._under_way = Future()
+                threading.Thread(target=self._refresh, args=(self._under_way,), name="issuer keys", daemon=True).start()
+            return None if kid in self._keys else self._under_way
+
+    def key(self, kid: str) -> jwt.PyJWK:
+        """A key that is known. Raises NotAuthenticated, and IssuerUnreachable where nothing is known yet."""
+        if (found := self._keys.get(kid)) is None:
+            if not self._keys:
+                raise IssuerUnreachable("the keys of the token issuer can not be had")
+            raise NotAuthenticated("the token is signed with a key that its issuer does not have")
+        return found
+
+    def _refresh(self, under_way: "Future[None]") -> None:
+        try:
+            published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
+            self._keys = {str(key.key_id or ""): key for key in published.keys if _checks_tokens(key)}
+            self._fetched_at = time.monotonic()
+        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError) as error:
+            name = type(error).__name__
+            self._states.enters("keys", name, "warning", "keys of the token issuer can not be had", error=name)
+        else:
+            self._states.leaves("keys", "keys of the token issuer can be had again")
+        finally:
+            with self._lock:
+                # After the try, for a slow one would be followed by the next at once.
+                self._tried_at, self._under_way = time.monotonic(), None
+            under_way.set_result(None)
+
+
 class Tokens:
     """Checks tokens of one issuer. Safe for use by several threads; none of them ever waits for the issuer."""
 
     def __init__(self, issuer: str, audience: str, fetch: FetchKeys, grants: Grants) -> None:
         self._issuer, self._audience, self._grants = issuer, audience, grants
-        self._keys = Keys(fetch)
+        self._keys = IssuerKeys(fetch)
 
     def awaited(self, token: str) -> "Future[None] | None":
         """What has to be waited for before it can be said whose token this is; None: nothing. Raises NotAuthenticated."""
@@ -98,6 +180,11 @@ class Tokens:
         if self._grants.by_scope and isinstance(scope := claims.get("scope"), str):
             named += [Permission(each) for each in scope.split() if each in set(Permission)]
         return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named))
+
+
+def _checks_tokens(key: jwt.PyJWK) -> bool:
+    """Whether a published key is one for signatures that others can not make."""
+    return key.algorithm_name in ALGORITHMS and key.public_key_use in (None, "sig")
 
 
 def _key_id(token: str) -> str:

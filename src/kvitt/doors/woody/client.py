@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import httpx
 
-from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, Trace, current, root
+from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, CallTrace, current, root
 from kvitt.errors import BadThrift
 from kvitt.wire.thrift.messages import Service
 
@@ -17,30 +17,30 @@ _MOST_SEQUENCE = 2**31
 _SILENT = "without sending a response"
 
 
-class CallFailed(Exception):
+class ThriftCallFailed(Exception):
     """A call to a service that gave neither a result nor an exception of its own; the text says why."""
 
 
-class ResourceUnavailable(CallFailed):
+class ServiceUnavailable(ThriftCallFailed):
     """Nothing was done: the call may be made again."""
 
 
-class ResultUnknown(CallFailed):
+class CallResultUnknown(ThriftCallFailed):
     """It may have been done or not."""
 
 
-class ResultUnexpected(CallFailed):
+class CallResultUnexpected(ThriftCallFailed):
     """The service failed on the call."""
 
 
-_CLASSES: Final[dict[str, type[CallFailed]]] = {
-    "resource unavailable": ResourceUnavailable,
-    "result unknown": ResultUnknown,
-    "result unexpected": ResultUnexpected,
+_CLASSES: Final[dict[str, type[ThriftCallFailed]]] = {
+    "resource unavailable": ServiceUnavailable,
+    "result unknown": CallResultUnknown,
+    "result unexpected": CallResultUnexpected,
 }
 
 
-class WoodyClient:
+class ThriftClient:
     """Calls one service. Safe for use by several threads; keeps its connections open until it is closed."""
 
     def __init__(self, url: str, service: Service, *, seconds: float = 5.0, verify: bool | str = True) -> None:
@@ -50,7 +50,7 @@ class WoodyClient:
         self._http = httpx.Client(verify=verify, trust_env=False)
 
     def call(self, method: str, *arguments: Any, deadline: datetime | None = None) -> Any:
-        """What the method gives. Raises what it declares, ResourceUnavailable, ResultUnknown, ResultUnexpected.
+        """What the method gives. Raises what it declares, ServiceUnavailable, CallResultUnknown, CallResultUnexpected.
 
         The deadline is the earliest of `deadline` and that of the call for which this thread works, else now and `seconds`.
         """
@@ -58,19 +58,19 @@ class WoodyClient:
         until = _earliest(deadline, inbound.deadline if inbound else None) or datetime.now(UTC) + timedelta(seconds=self._seconds)
         remaining = (until - datetime.now(UTC)).total_seconds()
         if remaining <= 0:
-            raise ResourceUnavailable("deadline reached")
+            raise ServiceUnavailable("deadline reached")
         sequence = next(self._sequence) % _MOST_SEQUENCE
         response = self._post(self.service.call(method, sequence, arguments), (inbound or root()).child(until), remaining)
         try:
             return self.service.read_reply(_told(response), method, sequence)
         except BadThrift as error:
-            raise ResultUnexpected(str(error)) from error
+            raise CallResultUnexpected(str(error)) from error
 
     def close(self) -> None:
         """Closes the connections."""
         self._http.close()
 
-    def _post(self, body: bytes, trace: Trace, remaining: float) -> httpx.Response:
+    def _post(self, body: bytes, trace: CallTrace, remaining: float) -> httpx.Response:
         connect = min(max(remaining * _CONNECT_SHARE, _CONNECT_LEAST), _CONNECT_MOST)
         headers = _ACCEPTED | trace.headers() | trace.baggage()
         try:
@@ -78,13 +78,13 @@ class WoodyClient:
                 self._url, content=body, headers=headers, timeout=httpx.Timeout(remaining, connect=connect, pool=connect)
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise ResourceUnavailable(type(error).__name__) from error
+            raise ServiceUnavailable(type(error).__name__) from error
         except httpx.RemoteProtocolError as error:
             # Closed in good order without a word, as servers do with idle connections: by the contract that is no answer at all.
-            failure = ResourceUnavailable if _SILENT in str(error) else ResultUnknown
+            failure = ServiceUnavailable if _SILENT in str(error) else CallResultUnknown
             raise failure(type(error).__name__) from error
         except httpx.HTTPError as error:
-            raise ResultUnknown(type(error).__name__) from error
+            raise CallResultUnknown(type(error).__name__) from error
 
 
 def _told(response: httpx.Response) -> bytes:
@@ -94,12 +94,12 @@ def _told(response: httpx.Response) -> bytes:
     reason = response.headers.get(ERROR_REASON, "")
     told = f"{response.status_code} {reason}".strip()
     if response.status_code == 503:
-        raise ResourceUnavailable(told)
+        raise ServiceUnavailable(told)
     if response.status_code == 504:
-        raise ResultUnknown(told)
+        raise CallResultUnknown(told)
     if response.status_code == 502:
-        raise _CLASSES.get(response.headers.get(ERROR_CLASS, "").lower(), ResultUnexpected)(told)
-    raise ResultUnexpected(told)
+        raise _CLASSES.get(response.headers.get(ERROR_CLASS, "").lower(), CallResultUnexpected)(told)
+    raise CallResultUnexpected(told)
 
 
 def _earliest(*moments: datetime | None) -> datetime | None:

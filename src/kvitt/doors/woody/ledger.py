@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from kvitt.doors.woody.server import Endpoint, Handler, Refused
+from kvitt.doors.woody.server import CallRefused, Endpoint, Handler
 from kvitt.doors.woody.trace import actor
 from kvitt.errors import BadThrift, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
@@ -23,11 +23,11 @@ _UNEXPECTED = "Result Unexpected"
 
 def endpoints(ledger: LedgerService) -> dict[str, Endpoint]:
     """Both services at their paths (payouts §7.4)."""
-    return {"/accounter": _Accounter(ledger).endpoint(), "/shumpune": _Shumpune(ledger).endpoint()}
+    return {"/accounter": _AccounterAdapter(ledger).endpoint(), "/shumpune": _ShumpuneAdapter(ledger).endpoint()}
 
 
-class _Speaker(ABC):
-    """What both services have in common; `types` are the structs of the one that speaks."""
+class _ServiceAdapter(ABC):
+    """Translates between Thrift and the ledger for both services; `types` are the structs of the one at hand."""
 
     interface: str
 
@@ -91,7 +91,7 @@ class _Speaker(ABC):
             return made.account_id
         if isinstance(made, InvalidRequest):
             # CreateAccount declares no exception: the reason goes where one can read it.
-            raise Refused(400, _UNEXPECTED, made.error)
+            raise CallRefused(400, _UNEXPECTED, made.error)
         raise _failure(made)
 
     async def _state(self, account_id: int) -> State:
@@ -125,7 +125,7 @@ class _Speaker(ABC):
         return self.types.Posting(from_id=source, to_id=target, amount=amount, currency_sym_code=currency, description=description)
 
 
-class _Accounter(_Speaker):
+class _AccounterAdapter(_ServiceAdapter):
     interface = "accounter"
 
     def handlers(self) -> dict[str, Handler]:
@@ -155,7 +155,7 @@ class _Accounter(_Speaker):
         before, after = await self._posted_before(_given(asked.id), moments)
         if not INT64_MIN <= after - before <= INT64_MAX:
             # No exception is declared for it, and no number for what is more than a number can be.
-            raise Refused(400, _UNEXPECTED, f"the difference from {before} to {after} is not within {INT64_MIN} to {INT64_MAX}")
+            raise CallRefused(400, _UNEXPECTED, f"the difference from {before} to {after} is not within {INT64_MIN} to {INT64_MAX}")
         return after - before
 
     async def _posted_before(self, account_id: int, moments: Sequence[datetime]) -> list[int]:
@@ -167,7 +167,7 @@ class _Accounter(_Speaker):
         return await asyncio.to_thread(read)
 
 
-class _Shumpune(_Speaker):
+class _ShumpuneAdapter(_ServiceAdapter):
     interface = "shumpune"
 
     def handlers(self) -> dict[str, Handler]:
@@ -217,7 +217,7 @@ def _moment(field: str, text: str) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise Refused(400, _UNEXPECTED, f"{field}: {error}") from None
+        raise CallRefused(400, _UNEXPECTED, f"{field}: {error}") from None
 
 
 def _failure(answer: object) -> Exception:

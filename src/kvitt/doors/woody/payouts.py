@@ -7,7 +7,7 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
-from kvitt.doors.woody.server import UNAVAILABLE, UNEXPECTED, Endpoint, Refused
+from kvitt.doors.woody.server import UNAVAILABLE, UNEXPECTED, CallRefused, Endpoint
 from kvitt.doors.woody.trace import actor, current
 from kvitt.errors import (
     BadThrift,
@@ -33,10 +33,10 @@ _WAITING = 64
 
 def endpoints(payouts: Payouts) -> dict[str, Endpoint]:
     """The service at its path."""
-    return {PATH: _Speaker(payouts).endpoint()}
+    return {PATH: _PayoutManagementAdapter(payouts).endpoint()}
 
 
-class _Speaker:
+class _PayoutManagementAdapter:
     def __init__(self, payouts: Payouts) -> None:
         self._payouts = payouts
         self._types: Any = module("payouts")
@@ -76,7 +76,7 @@ class _Speaker:
             self._payouts.cancel(payout_id, details, _deadline(), actor=actor())
         except InvalidPayout as error:
             # Declared for CreatePayout only.
-            raise Refused(400, UNEXPECTED, str(error)) from None
+            raise CallRefused(400, UNEXPECTED, str(error)) from None
 
     async def _payout(self, do: Callable[[], Payout]) -> Any:
         return payout_struct(await self._do(do))
@@ -90,16 +90,16 @@ class _Speaker:
         except PayoutAlreadyExists:
             raise self._types.PayoutAlreadyExists from None
         except PayoutInProgress as error:
-            raise Refused(503, UNAVAILABLE, str(error)) from None
+            raise CallRefused(503, UNAVAILABLE, str(error)) from None
         except InsufficientFunds:
             raise self._types.InsufficientFunds from None
         except InvalidPayout as error:
             raise self._refusals.InvalidRequest(errors=list(error.errors)) from None
         except PayoutInOtherState as error:
             # No exception is declared for it, and a new one would read as success to older clients (design §12).
-            raise Refused(400, UNEXPECTED, str(error)) from None
+            raise CallRefused(400, UNEXPECTED, str(error)) from None
         except PayoutsFailed as error:
-            raise Refused(500, UNEXPECTED, f"AccounterException:{error}") from error
+            raise CallRefused(500, UNEXPECTED, f"AccounterException:{error}") from error
 
 
 def _id(asked: Any) -> str:

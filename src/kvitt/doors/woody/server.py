@@ -14,8 +14,8 @@ import structlog
 from msgspec import Struct
 from thriftpy2.thrift import TException
 
-from kvitt.doors.http_headers import headers_of
-from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, Trace, current, read_trace, refuse_repeated
+from kvitt.doors.http_headers import BodyOverLimit, CallerGone, Message, Receive, headers_of, whole_body
+from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, CallTrace, current, read_trace, refuse_repeated
 from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.hub.journal import WORK, Counted
 from kvitt.kernel.database import may_pass
@@ -24,24 +24,19 @@ from kvitt.wire.thrift.messages import Called, Service, UnknownMethod
 
 _log = structlog.get_logger(__name__)
 Handler = Callable[[Any], Awaitable[Any]]
-"""Does a call: its arguments by name, and what it gives. Throws what its method declares, Refused, BadThrift or errors of kvitt."""
+"""Does a call: its arguments by name, and what it gives. Throws what its method declares, CallRefused, BadThrift or errors of kvitt."""
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 MAX_BODY: Final = 4_194_304
 BUSINESS, UNEXPECTED, UNAVAILABLE, UNKNOWN = "Business Error", "Result Unexpected", "Resource Unavailable", "Result Unknown"
 _MAX_REASON = 512
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call that is answered by a status of its own: the class and the reason go into the headers."""
 
     def __init__(self, status: int, error_class: str, reason: str) -> None:
         super().__init__(reason)
         self.status, self.error_class, self.reason = status, error_class, reason
-
-
-class _Gone(Exception):
-    """The caller went away before the call was whole; nobody hears an answer."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -51,7 +46,7 @@ class Endpoint(Struct, frozen=True):
     handlers: Mapping[str, Handler]
 
 
-class _Answer(Struct, frozen=True):
+class _CallAnswer(Struct, frozen=True):
     status: int
     body: bytes = b""
     error_class: str | None = None
@@ -59,28 +54,30 @@ class _Answer(Struct, frozen=True):
     method: str = ""
 
 
-class WoodyApp:
+class ThriftApp:
     """Serves endpoints by their path."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints = endpoints
 
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
         """One request."""
         if scope["type"] != "http":
             return
         headers = headers_of(scope["headers"])
-        trace: Trace | None = None
+        trace: CallTrace | None = None
         try:
             refuse_repeated(scope["headers"])
             endpoint = self._endpoint(scope, headers)
             trace = read_trace(headers, client[0] if (client := scope.get("client")) else None)
-            answer = await _answered(endpoint, await _body(receive, headers), trace)
+            answer = await _answered(endpoint, await whole_body(receive, headers, MAX_BODY), trace)
         except BadHeaders as error:
-            answer = _Answer(400, b"", UNEXPECTED, str(error))
-        except Refused as refused:
-            answer = _Answer(refused.status, b"", refused.error_class, refused.reason)
-        except _Gone:
+            answer = _CallAnswer(400, b"", UNEXPECTED, str(error))
+        except CallRefused as refused:
+            answer = _CallAnswer(refused.status, b"", refused.error_class, refused.reason)
+        except BodyOverLimit:
+            answer = _CallAnswer(413, b"", UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
+        except CallerGone:
             return
         # A method that nobody knows is no label: callers could make up any number of them.
         WORK.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
@@ -90,74 +87,57 @@ class WoodyApp:
     def _endpoint(self, scope: Scope, headers: Mapping[str, str]) -> Endpoint:
         endpoint = self._endpoints.get(scope["path"])
         if endpoint is None:
-            raise Refused(404, UNEXPECTED, "no service is at this path")
+            raise CallRefused(404, UNEXPECTED, "no service is at this path")
         if scope["method"] != "POST":
-            raise Refused(405, UNEXPECTED, "http method wrong")
+            raise CallRefused(405, UNEXPECTED, "http method wrong")
         if headers.get("content-type", "").lower() != CONTENT_TYPE:
-            raise Refused(415, UNEXPECTED, "content type wrong/missing")
+            raise CallRefused(415, UNEXPECTED, "content type wrong/missing")
         return endpoint
 
 
-async def _body(receive: Callable[[], Awaitable[Message]], headers: Mapping[str, str]) -> bytes:
-    """The whole body. Raises Refused when it is too long to be any call, and _Gone for one that breaks off: it is not what was asked."""
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BODY:
-        raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _Gone
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MAX_BODY:
-            raise Refused(413, UNEXPECTED, f"a call has at most {MAX_BODY} bytes")
-    return bytes(body)
-
-
-async def _answered(endpoint: Endpoint, body: bytes, trace: Trace) -> _Answer:
+async def _answered(endpoint: Endpoint, body: bytes, trace: CallTrace) -> _CallAnswer:
     seconds = None
     if trace.deadline is not None and (seconds := (trace.deadline - datetime.now(UTC)).total_seconds()) <= 0:
-        return _Answer(503, b"", UNAVAILABLE, "deadline reached")
+        return _CallAnswer(503, b"", UNAVAILABLE, "deadline reached")
     service = endpoint.service
     try:
         called = service.read_call(body)
         current.set(trace)
         async with asyncio.timeout(seconds):
             given = await endpoint.handlers[called.method](called.arguments)
-        return _Answer(200, service.reply(called, given), method=called.method)
+        return _CallAnswer(200, service.reply(called, given), method=called.method)
     except UnknownMethod as error:
-        return _Answer(400, b"", UNEXPECTED, f"unknown method: {error}")
+        return _CallAnswer(400, b"", UNEXPECTED, f"unknown method: {error}")
     except BadThrift as error:
-        return _Answer(400, b"", UNEXPECTED, "thrift transport error" if error.cut_off else "thrift protocol error")
+        return _CallAnswer(400, b"", UNEXPECTED, "thrift transport error" if error.cut_off else "thrift protocol error")
     except TException as thrown:
         return _thrown(service, called, thrown)
     except TimeoutError:
-        return _Answer(504, b"", UNKNOWN, "deadline reached", called.method)
-    except Refused as refused:
-        return _Answer(refused.status, b"", refused.error_class, refused.reason, called.method)
+        return _CallAnswer(504, b"", UNKNOWN, "deadline reached", called.method)
+    except CallRefused as refused:
+        return _CallAnswer(refused.status, b"", refused.error_class, refused.reason, called.method)
     except Exception as error:  # noqa: BLE001 - whoever called is told, and the journal says what it was
         return _failed(called.method, error)
 
 
-def _thrown(service: Service, called: Called, thrown: TException) -> _Answer:
+def _thrown(service: Service, called: Called, thrown: TException) -> _CallAnswer:
     body = service.throw(called, thrown)
     if body is None:
-        return _Answer(400, b"", UNEXPECTED, "internal thrift application error", called.method)
-    return _Answer(200, body, BUSINESS, type(thrown).__name__, called.method)
+        return _CallAnswer(400, b"", UNEXPECTED, "internal thrift application error", called.method)
+    return _CallAnswer(200, body, BUSINESS, type(thrown).__name__, called.method)
 
 
-def _failed(method: str, error: Exception) -> _Answer:
+def _failed(method: str, error: Exception) -> _CallAnswer:
     if isinstance(error, ResultUnknown):
-        return _Answer(504, b"", UNKNOWN, str(error), method)
+        return _CallAnswer(504, b"", UNKNOWN, str(error), method)
     if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
         # Nothing was done: where that is not certain, the result is unknown.
-        return _Answer(503, b"", UNAVAILABLE, "database unavailable", method)
+        return _CallAnswer(503, b"", UNAVAILABLE, "database unavailable", method)
     _log.error("woody call failed", method=method, error=type(error).__name__)
-    return _Answer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure", method)
+    return _CallAnswer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure", method)
 
 
-def _headers(answer: _Answer, trace: Trace | None) -> list[tuple[bytes, bytes]]:
+def _headers(answer: _CallAnswer, trace: CallTrace | None) -> list[tuple[bytes, bytes]]:
     told = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(answer.body)).encode())]
     if trace is not None:
         told += [(name.encode(), value.encode("latin-1")) for name, value in trace.headers().items()]

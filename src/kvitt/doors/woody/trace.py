@@ -28,7 +28,7 @@ class BadHeaders(Exception):
     """The headers of a call can't be used; the text is the reason that the caller is told."""
 
 
-class Trace(Struct, frozen=True):
+class CallTrace(Struct, frozen=True):
     """Where a call stands in its chain; `meta` is baggage that is passed on, `address` where the call came from."""
 
     trace_id: str
@@ -39,9 +39,9 @@ class Trace(Struct, frozen=True):
     meta: tuple[tuple[str, str], ...] = ()
     address: str | None = None
 
-    def child(self, deadline: datetime) -> "Trace":
+    def child(self, deadline: datetime) -> "CallTrace":
         """What a call that is made because of this one carries."""
-        return Trace(self.trace_id, new_id(), self.span_id, deadline, instant_text(deadline), self.meta)
+        return CallTrace(self.trace_id, new_id(), self.span_id, deadline, instant_text(deadline), self.meta)
 
     def headers(self) -> dict[str, str]:
         """As they are sent."""
@@ -55,7 +55,7 @@ class Trace(Struct, frozen=True):
         return {f"woody.meta.{key}": value for key, value in self.meta}
 
 
-current: ContextVar[Trace | None] = ContextVar("woody_trace", default=None)
+current: ContextVar[CallTrace | None] = ContextVar("woody_trace", default=None)
 """The call that this thread or task works for, so that calls of its own continue the chain and keep the deadline."""
 
 
@@ -74,9 +74,9 @@ def new_id() -> str:
     return str(_chance.getrandbits(63))
 
 
-def root() -> Trace:
+def root() -> CallTrace:
     """The beginning of a chain of our own."""
-    return Trace(new_id(), new_id())
+    return CallTrace(new_id(), new_id())
 
 
 def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -88,7 +88,7 @@ def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
         raise BadHeaders(f"{', '.join(repeated)} more than once")
 
 
-def read_trace(headers: Mapping[str, str], address: str | None = None) -> Trace:
+def read_trace(headers: Mapping[str, str], address: str | None = None) -> CallTrace:
     """The trace of a call, of headers by lower-cased name, that came from an address. Raises BadHeaders."""
     found = {name: headers.get(name) or headers.get(_OLDER[name]) for name in (_TRACE, _PARENT, _SPAN)}
     if missing := [name for name, value in found.items() if not value]:
@@ -99,4 +99,4 @@ def read_trace(headers: Mapping[str, str], address: str | None = None) -> Trace:
     except ValueError:
         raise BadHeaders(f"bad header: {_DEADLINE}") from None
     meta = tuple((match[1].lower(), value) for name, value in headers.items() if (match := _META.fullmatch(name)))
-    return Trace(found[_TRACE] or "", found[_SPAN] or "", found[_PARENT] or "", deadline, text, meta[:_MOST_META], address)
+    return CallTrace(found[_TRACE] or "", found[_SPAN] or "", found[_PARENT] or "", deadline, text, meta[:_MOST_META], address)

@@ -8,7 +8,7 @@ from kvitt.errors import KvittError, PayoutInOtherState, PayoutsFailed
 from kvitt.hub.ledger.calls import Call, Insolvent
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
 from kvitt.hub.payouts.draft import Draft
-from kvitt.hub.payouts.ledger import Refused
+from kvitt.hub.payouts.ledger import LedgerRefused
 from kvitt.hub.payouts.stored import Standing
 from kvitt.rules.ledger import Batch, InvalidPostings, Operation, Refusal, malformed
 from kvitt.rules.payouts import (
@@ -115,7 +115,7 @@ def _sound(todo: Todo) -> Todo | PayoutsFailed:
 def failed(act: str, payout_id: str, reason: str) -> PayoutsFailed:
     """The failure of an act at the ledger, in the contract's words; the ledger's own are its cause (payouts §2.7)."""
     error = PayoutsFailed(f"Failed to {act} payout, payoutId='{payout_id}'")
-    error.__cause__ = Refused(reason)
+    error.__cause__ = LedgerRefused(reason)
     return error
 
 

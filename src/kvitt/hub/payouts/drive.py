@@ -22,7 +22,7 @@ from kvitt.hub.payouts.changes import Changes
 from kvitt.hub.payouts.decide import failed, held_batch, reversal_batch
 from kvitt.hub.payouts.draft import Draft
 from kvitt.hub.payouts.intents import SagaAction, SagaState, SagaStep, SagaStepLost, SagaSteps
-from kvitt.hub.payouts.ledger import CallFailed, Refused, RemoteLedger, Unavailable
+from kvitt.hub.payouts.ledger import LedgerCallFailed, LedgerRefused, LedgerUnavailable, RemoteLedger
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.hub.submit import Clock
 from kvitt.kernel.commits import transaction
@@ -91,14 +91,14 @@ class SagaRunner:
         with suppress(SagaStepLost):
             try:
                 self._call(step, budget, lambda: self._ledger.rollback(step.plan_id, batch, deadline=budget.deadline))
-            except CallFailed as error:
+            except LedgerCallFailed as error:
                 self._leave(step, str(error))
             else:
                 self._close(step, SagaState.COMPENSATED, "the shop had not that much", held=True)
         raise InsufficientFunds("the shop has not that much")
 
     def _compare_currencies(self, step: SagaStep, draft: Draft, budget: CallBudget) -> None:
-        """The currencies of accounts are asked for once; the ledger may compare them itself, or not. Raises InvalidPayout, CallFailed."""
+        """Asks for the currencies of accounts, once; the ledger may compare them or not. Raises InvalidPayout, LedgerCallFailed."""
         payout = draft.payout
         accounts = sorted({draft.settlement, *(account for each in payout.cash_flow for account in (each.source, each.target))})
         if len(self._currencies) > _MOST_CURRENCIES:
@@ -120,7 +120,7 @@ class SagaRunner:
                 return
             try:
                 self._end(step, self._batch(step), budget)
-            except Refused as refused:
+            except LedgerRefused as refused:
                 if step.action is SagaAction.REVERSE:
                     with self._context.steps() as steps:
                         steps.compensate(step)
@@ -134,7 +134,7 @@ class SagaRunner:
     def _hold_once(self, step: SagaStep, batch: Batch, budget: CallBudget) -> Mapping[int, Minor]:
         try:
             return self._call(step, budget, lambda: self._ledger.hold(step.plan_id, batch, deadline=budget.deadline))
-        except Refused as refused:
+        except LedgerRefused as refused:
             self._close(step, SagaState.COMPENSATED, str(refused), held=False)
             raise failed("hold", step.payout_id, str(refused)) from refused
 
@@ -156,15 +156,15 @@ class SagaRunner:
 
         Where both are refused, nothing is held, and what was refused now is refused later.
         """
-        refused: Refused | None = None
+        refused: LedgerRefused | None = None
         try:
             self._call(step, budget, lambda: self._ledger.hold(step.plan_id, batch, deadline=budget.deadline))
-        except Refused as error:
+        except LedgerRefused as error:
             refused = error
         reached("payouts.after_hold")
         try:
             self._call(step, budget, lambda: self._ledger.rollback(step.plan_id, batch, deadline=budget.deadline))
-        except Refused:
+        except LedgerRefused:
             if refused is None:
                 raise
             self._close(step, SagaState.COMPENSATED, f"refused: {refused}", held=False)
@@ -182,7 +182,7 @@ class SagaRunner:
                 steps.prolong(step)
             try:
                 given = call()
-            except Unavailable:
+            except LedgerUnavailable:
                 if not left or (budget.deadline and self._context.clock() + timedelta(seconds=wait) >= budget.deadline):
                     raise
             else:
@@ -245,7 +245,7 @@ class SagaRunner:
         word = _WORD[step.action]
         try:
             yield
-        except CallFailed as error:
+        except LedgerCallFailed as error:
             self._leave(step, str(error))
             raise failed(word, step.payout_id, str(error)) from error
         except SagaStepLost as error:

@@ -8,26 +8,27 @@ from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
 
 
-class CallFailed(Exception):
+class LedgerCallFailed(Exception):
     """A call to the ledger did not succeed; the text says why and holds nothing personal."""
 
 
-class Refused(CallFailed):
+class LedgerRefused(LedgerCallFailed):
     """The ledger has refused the call: this call has done nothing."""
 
 
-class Unavailable(CallFailed):
+class LedgerUnavailable(LedgerCallFailed):
     """The ledger was not reached, or asks to be called again later; the call may be repeated."""
 
 
-class Unknown(CallFailed):
+class LedgerResultUnknown(LedgerCallFailed):
     """The call may have been done, may be done later, or not at all."""
 
 
 class RemoteLedger(Protocol):
     """Knows its accounts; holds, commits and rolls back plans of one batch; every call may be repeated. Safe for use by several threads.
 
-    Each call may take as long as its own time limit, and not beyond `deadline`. All raise Refused, Unavailable, Unknown.
+    Each call may take as long as its own time limit, and not beyond `deadline`. All raise
+    LedgerRefused, LedgerUnavailable, LedgerResultUnknown.
     """
 
     def currency(self, account_id: int, *, deadline: datetime | None = None) -> str | None:

@@ -55,7 +55,7 @@ SET consumed_at = clock_timestamp(), body = NULL
 FROM unnest(%(sequences)b::bigint[]) AS done (sequence)
 WHERE message.sequence = done.sequence;
 
--- name: bury
+-- name: dead_letter
 -- Copies messages that came back too often to the dead-letter queue and consumes them here. One that was there before and was taken from
 -- there stands there again: it has come back since.
 WITH doomed AS (

@@ -1,4 +1,4 @@
--- name: untold
+-- name: unpublished
 -- What has not been relayed yet, in the order in which it was written, with its bytes; those that are a fact already are taken from
 -- there. At most so many records, and no more once so many bytes came before.
 SELECT outbox_no, topic, key, value, headers, event_id, made_at
@@ -26,8 +26,8 @@ SELECT lease, coalesce(nullif(l.position, 0), b.position) - coalesce(b.shift, 0)
 FROM leases AS l FULL JOIN beginnings AS b USING (lease)
 WHERE lease = ANY (%s) AND (l.position > 0 OR b.lease IS NOT NULL);
 
--- name: begin_at
--- Moves partitions that nobody reads to where they shall begin, and makes every earlier owner's epoch stale; gives those that were moved.
+-- name: set_start_offsets
+-- Moves partitions that nobody reads to where they shall begin, and makes every earlier owner's epoch stale; returns those that were moved.
 WITH wanted AS (
     SELECT w.lease, w.position + w.shift AS position, w.shift
     FROM unnest(%(leases)s::text[], %(offsets)s::bigint[], %(shifts)s::bigint[]) AS w (lease, position, shift)

@@ -14,8 +14,8 @@ from kvitt.app import utc_now
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.relay import LogRelay
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 
 LEAST_PER_SECOND, MOST_START_SECONDS = 10_000, 3.0
 _FILL = """
@@ -35,7 +35,7 @@ def _per_second(place: Place, records: int, at: Site | None) -> float:
         held = keeper.take(connection, "relay")
         assert held, "nobody else has the lease"
         kafka = at and at.settings().kafka
-        relay = KafkaRelay(connection, utc_now, held.edge, kafka) if kafka else LogRelay(connection, utc_now, held.edge)
+        relay = KafkaRelay(connection, utc_now, held.lease, kafka) if kafka else LogRelay(connection, utc_now, held.lease)
         told, started = 0, time.perf_counter()
         while told < records:
             told += relay.step()

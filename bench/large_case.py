@@ -35,7 +35,7 @@ def accept_ready(connection: psycopg.Connection[Any]) -> float:
     """Lets the rail accept every ready order; gives the milliseconds that settling the receipts took."""
     receipts = receipts_of_ready(connection)
     started = time.perf_counter()
-    verdicts = Settle(connection, utc_now, PORTS)(receipts)
+    verdicts = Settle(connection, utc_now, PORTS).execute(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)
     assert set(verdicts) == {ReceiptOutcome.ACCEPTED}, "the rail took every order"
     return milliseconds
@@ -46,7 +46,7 @@ class _Case:
 
     def __init__(self, connection: psycopg.Connection[Any], feed: Feed, topic: str) -> None:
         self._connection, self._feed, self._topic = connection, feed, topic
-        self._submit = Submit(connection, utc_now, PORTS)
+        self._submit = Submit(connection, utc_now, PORTS).execute
 
     def take(self, body: bytes) -> tuple[float, float]:
         """Submits a message and settles its order; gives the milliseconds of either."""

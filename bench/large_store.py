@@ -26,7 +26,7 @@ _STEPS = (_SQL.copy_messages, _SQL.copy_orders, _SQL.copy_lines, _SQL.copy_payme
 
 def fill(connection: psycopg.Connection[Any], feed: Feed, payments: int) -> None:
     """Stores so many accepted payments, ten to a case, with everything that a real message leaves behind, written set by set."""
-    Submit(connection, utc_now, PORTS)([feed.incoming(DP_TOPIC, dp(_TEMPLATE, _PAYMENTS_OF_CASE))])
+    Submit(connection, utc_now, PORTS).execute([feed.incoming(DP_TOPIC, dp(_TEMPLATE, _PAYMENTS_OF_CASE))])
     accept_ready(connection)
     row = connection.execute("SELECT case_no FROM cases WHERE case_id = %s", (_TEMPLATE,)).fetchone()
     assert row is not None, "the template was just submitted"

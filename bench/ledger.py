@@ -23,7 +23,7 @@ _WORKERS = 4
 
 def _make(conninfo: str, count: int) -> list[int]:
     with connect(conninfo, application="kvitt bench") as connection:
-        return make_accounts(Post(connection, utc_now), count)
+        return make_accounts(Post(connection, utc_now).execute, count)
 
 
 def _rounds(group: Writers, transfers: Sequence[list[Transfer]]) -> tuple[Taken, list[float]]:

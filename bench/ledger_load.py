@@ -33,7 +33,7 @@ class Taken(Struct, frozen=True):
 def writers(conninfo: str) -> Iterator[Writers]:
     """One writer with a connection of its own, as a process that serves the ledger has it."""
     with connect(conninfo, application="kvitt bench") as connection:
-        group: Writers = GroupCommit(lambda _: Post(connection, utc_now), max_batch=512, max_waiting=8192, name="ledger")
+        group: Writers = GroupCommit(lambda _: Post(connection, utc_now).execute, max_batch=512, max_waiting=8192, name="ledger")
         try:
             yield group
         finally:

@@ -1,12 +1,14 @@
 """The shapes of load that the ledger is measured under, each as accounts and transfers; a transfer is a hold and its commit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
 from kvitt.hub.ledger.calls import Account, Call, NewAccount
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import Command, Result
 from kvitt.rules.ledger import Batch, Operation, Posting
+
+Execute = Callable[[Sequence[Command]], list[Result | Exception]]
 
 _CURRENCY, _AMOUNT = "RUB", 1000
 _MADE_AT_ONCE = 1000
@@ -25,7 +27,7 @@ def transfer(plan_id: str, *postings: Posting) -> Transfer:
     return Transfer(Call(plan_id, Operation.HOLD, batches), Call(plan_id, Operation.COMMIT, batches))
 
 
-def make_accounts(post: Post, count: int) -> list[int]:
+def make_accounts(post: Execute, count: int) -> list[int]:
     """New accounts, by id."""
     made: list[int] = []
     while len(made) < count:

@@ -25,7 +25,7 @@ Writers = GroupCommit[Incoming, Outcome]
 def writers(conninfo: str, *, lanes: int = _AS_SET.lanes, max_batch: int = _AS_SET.max_batch) -> Iterator[Writers]:
     """The writers of the intake as the settings have them, each with a connection of its own."""
     connections = [connect(conninfo, application="kvitt bench") for _ in range(lanes)]
-    group: Writers = GroupCommit(lambda lane: Submit(connections[lane], utc_now, PORTS), lanes=lanes, max_batch=max_batch)
+    group: Writers = GroupCommit(lambda lane: Submit(connections[lane], utc_now, PORTS).execute, lanes=lanes, max_batch=max_batch)
     try:
         yield group
     finally:

@@ -115,7 +115,11 @@ def trips(conninfo: str) -> Iterator[Trip]:
     """
     walk, feed = Walk(), Feed()
     with connect(conninfo, application="kvitt trips") as connection:
-        submit, settle, post = Submit(connection, _clock, PORTS), Settle(connection, _clock, PORTS), Post(connection, _clock)
+        submit, settle, post = (
+            Submit(connection, _clock, PORTS).execute,
+            Settle(connection, _clock, PORTS).execute,
+            Post(connection, _clock).execute,
+        )
         submit(feed.new_cases(1))
         settle(receipts_of_ready(connection))
         message = feed.new_cases(1)

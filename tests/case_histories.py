@@ -11,8 +11,9 @@ from kvitt.app.ports import PORTS
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Edge, Incoming
+from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
@@ -89,10 +90,10 @@ class Hub:
     def __init__(self, conninfo: str) -> None:
         self.connection = connect(conninfo, application="kvitt tests")
         self.clock = Clock()
-        self._submit, self._settle = Submit(self.connection, self.clock, PORTS), Settle(self.connection, self.clock, PORTS)
+        self._submit, self._settle = Submit(self.connection, self.clock, PORTS).execute, Settle(self.connection, self.clock, PORTS).execute
         taken = {"lease": "sender", "owner": "tests", "seconds": 3600}
-        row: Any = self.connection.execute(load("leases").take_lease, taken).fetchone()
-        self._send = Send(self.connection, self.clock, PORTS, Edge("sender", row[0]))
+        row: Any = self.connection.execute(load("leases", "kvitt.kernel").take_lease, taken).fetchone()
+        self._send = Send(self.connection, self.clock, PORTS, Lease("sender", row[0]))
         self._records = 0
 
     def close(self) -> None:

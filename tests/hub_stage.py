@@ -13,12 +13,12 @@ import psycopg
 
 from hub_messages import Json, text
 from kvitt.app.ports import PORTS
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
@@ -53,12 +53,12 @@ class Stage:
     def __init__(self, conninfo: str) -> None:
         self.conninfo, self.clock = conninfo, Ticking()
         self.connection: psycopg.Connection[Row] = connect(conninfo, application="kvitt stage")
-        self.submit = Submit(self.connection, self.clock, PORTS)
-        self.settle = Settle(self.connection, self.clock, PORTS)
+        self.submit = Submit(self.connection, self.clock, PORTS).execute
+        self.settle = Settle(self.connection, self.clock, PORTS).execute
         self.keeper = LeaseKeeper(conninfo, seconds=600.0)
         held = self.keeper.take(self.connection, "sender")
         assert held
-        self.edge, self._terms = held.edge, count(1)
+        self.lease, self._terms = held.lease, count(1)
         self.sender = self.new_sender()
         self.requests, self.replies = TableQueue(conninfo, REQUESTS), TableQueue(conninfo, REPLIES)
         self.emulator = Emulator(conninfo, self.requests, lambda name: TableQueue(conninfo, name), wait_seconds=0.0, clock=self.clock)
@@ -73,7 +73,7 @@ class Stage:
 
     def new_sender(self) -> Send:
         """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
-        self.sender = Send(self.connection, self.clock, PORTS, self.edge, next(self._terms))
+        self.sender = Send(self.connection, self.clock, PORTS, self.lease, next(self._terms))
         return self.sender
 
     def incoming(self, scheme: Scheme, key: str, body: Json | bytes) -> Incoming:

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kvitt.app import utc_now
-from kvitt.app.hub import LaneWriter
+from kvitt.app.hub import lane_writer
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, run_loop
 
 
@@ -30,7 +30,7 @@ def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, sto
             held = keeper.take(connection, "relay")
             if held is None:
                 raise LeaseLost("held by another process")
-            relay = KafkaRelay(connection, utc_now, held.edge, settings)
+            relay = KafkaRelay(connection, utc_now, held.lease, settings)
             try:
                 yield lambda: relay.step() or int(stop.wait(0.02))
             finally:
@@ -46,7 +46,7 @@ class Roles:
         self.stop = threading.Event()
         self.keeper = LeaseKeeper(conninfo, seconds=lease_seconds)
         self.writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: LaneWriter(conninfo, PORTS, lambda: None), lanes=2, max_batch=32
+            lambda _: lane_writer(conninfo, PORTS, lambda: None), lanes=2, max_batch=32
         )
         makers = {
             "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,

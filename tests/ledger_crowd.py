@@ -27,7 +27,7 @@ def _remember(barrier: Barrier) -> None:
 def _play(conninfo: str, script: Script, in_step: bool) -> list[list[object]]:
     answers: list[list[object]] = []
     with connect(conninfo, application="kvitt crowd") as connection:
-        post = Post(connection, clock)
+        post = Post(connection, clock).execute
         for batch in script:
             if in_step:
                 _together[0].wait(_WAIT_SECONDS)

@@ -1,12 +1,15 @@
 """Parts of ledger tests: accounts to move money between, calls in few words, and the sums that must hold whatever happened."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import psycopg
 
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import Command, Result
 from kvitt.rules.ledger import Batch, Operation, Posting
+
+Execute = Callable[[Sequence[Command]], list[Result | Exception]]
 
 
 def clock() -> datetime:
@@ -14,7 +17,7 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def made(post: Post, count: int, currency: str = "RUB") -> list[int]:
+def made(post: Execute, count: int, currency: str = "RUB") -> list[int]:
     """New accounts, by id."""
     accounts = post([NewAccount(currency) for _ in range(count)])
     return [account.account_id for account in accounts if isinstance(account, Account)]

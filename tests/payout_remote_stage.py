@@ -38,7 +38,7 @@ class OtherLedger:
 
     def __init__(self, conninfo: str) -> None:
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt other ledger")
-        self.post = Post(self.connection, clock, payout_plans=True)
+        self.post = Post(self.connection, clock, payout_plans=True).execute
         self.faults: list[Fault] = []
         self.after_next: Callable[[], object] | None = None
         self.calls: list[str] = []

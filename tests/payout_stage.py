@@ -73,7 +73,7 @@ class PayoutStage:
     def __init__(self, conninfo: str, money: int) -> None:
         self.conninfo = conninfo
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt payout stage")
-        self.post = Post(self.connection, clock)
+        self.post = Post(self.connection, clock).execute
         self.settlement, self.payout, self.system, self.bank = made(self.post, 4)
         if money:
             self.fund(money)

@@ -71,7 +71,7 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
         accounts = {each.account.description: each.account.account_id for each in Ledger(connection).accounts()}
         assert settlement is not None
         batches = (Batch(1, (Posting(accounts["house/RUB/provider_settlement"], settlement, FUNDS, "RUB", "sales"),)),)
-        Post(connection, utc_now)([Call(plan_id, Operation.HOLD, batches), Call(plan_id, Operation.COMMIT, batches)])
+        Post(connection, utc_now).execute([Call(plan_id, Operation.HOLD, batches), Call(plan_id, Operation.COMMIT, batches)])
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class BrokerStage(Stage):
         before = self.one("SELECT coalesce(max(outbox_no), 0) FROM outbox WHERE relayed_at IS NOT NULL")
         held = self.keeper.take(self.connection, "relay")
         assert held
-        relay = KafkaRelay(self.connection, self.clock, held.edge, self._kafka)
+        relay = KafkaRelay(self.connection, self.clock, held.lease, self._kafka)
         try:
             while relay.step():
                 continue

@@ -154,7 +154,7 @@ def first_life(data: Path, log: Path) -> list[int]:
     try:
         assert server.conninfo, log.read_text()[-3000:]
         with connect(server.conninfo) as connection:
-            post = Post(connection, clock)
+            post = Post(connection, clock).execute
             return [each for start in range(0, ACCOUNTS, MADE_AT_ONCE) for each in made(post, min(MADE_AT_ONCE, ACCOUNTS - start))]
     finally:
         server.bury()

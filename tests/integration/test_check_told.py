@@ -14,7 +14,7 @@ from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import Kind, check
-from kvitt.hub.taken import Edge
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
@@ -37,8 +37,10 @@ def assert_clean(database: str) -> None:
 def relay(hub: Hub) -> int:
     """Tells the embedded log what waits in the outbox; gives how many records that were."""
     make_topics(hub.connection)
-    row: Any = hub.connection.execute(load("leases").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}).fetchone()
-    return LogRelay(hub.connection, hub.clock, Edge("relay", row[0])).step()
+    row: Any = hub.connection.execute(
+        load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
+    ).fetchone()
+    return LogRelay(hub.connection, hub.clock, Lease("relay", row[0])).step()
 
 
 # What was changed in the log; each is one difference.

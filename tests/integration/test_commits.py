@@ -382,12 +382,12 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
                 step(connection)
             assert proxy.cuts == cuts + 1
 
-        unseen(lambda connection: Submit(connection, stage.clock, PORTS)([record]))
+        unseen(lambda connection: Submit(connection, stage.clock, PORTS).execute([record]))
         assert stage.submit([record]) == [Outcome.REPEATED]
         orders = stage.sender.claim(10)
         stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority) for order in orders])
         sent = [(order.order_id, order.message_no) for order in orders]
-        unseen(lambda connection: Send(connection, stage.clock, PORTS, stage.edge).sent(sent))
+        unseen(lambda connection: Send(connection, stage.clock, PORTS, stage.lease).sent(sent))
         assert stage.new_sender().put_in_doubt() == []
         receipts = stage.rail()
         unseen(lambda connection: Settle(connection, stage.clock, PORTS)(receipts))
@@ -396,7 +396,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         held = stage.keeper.take(stage.connection, "relay")
         assert held
         make_topics(stage.connection)
-        unseen(lambda connection: LogRelay(connection, stage.clock, held.edge).step())
-        assert LogRelay(stage.connection, stage.clock, held.edge).step() == 0
+        unseen(lambda connection: LogRelay(connection, stage.clock, held.lease).step())
+        assert LogRelay(stage.connection, stage.clock, held.lease).step() == 0
         assert stage.one("SELECT count(*) FROM log_records") == stage.one("SELECT count(*) FROM outbox")
         assert stage.order_states("sak-1") == ["accepted"]

@@ -58,7 +58,7 @@ Making = tuple[Payouts, AnyTerms, dict[str, list[int]]]
 def accounts_in(conninfo: str) -> Iterator[dict[str, list[int]]]:
     """Four accounts in each currency; the first of each has money."""
     with connect(conninfo) as connection:
-        post, accounts = Post(connection, clock), {}
+        post, accounts = Post(connection, clock).execute, {}
         for currency in CURRENCIES:
             accounts[currency] = made(post, 4, currency)
             rich, bank, *_ = accounts[currency]
@@ -121,7 +121,7 @@ def test_a_payout_of_which_anything_is_in_another_currency_is_refused_and_names_
 
 def test_what_must_stay_solvent_is_compared_in_its_own_currency(ledger_database: str) -> None:
     with connect(ledger_database) as connection:
-        post = Post(connection, clock)
+        post = Post(connection, clock).execute
         (a, b), (dollars,) = made(post, 2), made(post, 1, "USD")
         call = Call(f"s-{a}", Operation.HOLD, (Batch(1, (Posting(a, b, 5, "RUB", "x"),)),), solvent=dollars)
         assert post([call]) == [InvalidRequest(f"Account ({dollars}) currency code is not equal: expected: USD, actual: RUB")]

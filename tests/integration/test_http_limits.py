@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from kvitt.doors.http_limits import Limits, network_of
 from kvitt.doors.http_server import HttpListener, ListenAddress
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import METRICS, Counted
 from patience import PATIENCE_SECONDS, until
 
 Message = MutableMapping[str, Any]
@@ -110,7 +110,7 @@ def status(said: bytes) -> int | None:
 
 
 def refused(why: str) -> int:
-    return sum(count.times for count in WORK.counts() if count.what is Counted.REFUSED and count.labels == ("test", why))
+    return sum(count.times for count in METRICS.counts() if count.what is Counted.REFUSED and count.labels == ("test", why))
 
 
 def pour(connection: socket.socket, chunk: bytes, most: int) -> int:

@@ -165,7 +165,7 @@ def test_writers_on_the_same_cases_take_turns(stage: Stage) -> None:
     def write(number: int, failures: list[BaseException]) -> None:
         try:
             with connect(stage.conninfo) as connection:
-                submit = Submit(connection, stage.clock, PORTS)
+                submit = Submit(connection, stage.clock, PORTS).execute
                 for turn in range(10):
                     cases = [f"S{(turn + n) % 3}" for n in range(3)]
                     batch = [stage.incoming(DP, f"{number}-{turn}-{case}", dp(case, 100 * number + turn)) for case in cases]
@@ -203,12 +203,12 @@ def test_receipts_settled_in_parallel_with_new_messages_lose_neither(stage: Stag
     def settle() -> None:
         with connect(stage.conninfo) as connection:
             for receipt in reversed(receipts):
-                Settle(connection, stage.clock, PORTS)([receipt])
+                Settle(connection, stage.clock, PORTS).execute([receipt])
 
     def submit() -> None:
         with connect(stage.conninfo) as connection:
             for first in range(0, 40, 4):
-                Submit(connection, stage.clock, PORTS)(more[first : first + 4])
+                Submit(connection, stage.clock, PORTS).execute(more[first : first + 4])
 
     _run([threading.Thread(target=settle), threading.Thread(target=submit)])
     stage.finish()

@@ -15,10 +15,10 @@ from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper, release_every_lease
 from kvitt.hub.send import OrderInDoubt, Send
-from kvitt.hub.taken import Edge, Incoming
+from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of
@@ -46,42 +46,42 @@ def run_out(stage: Stage, lease: str) -> None:
     stage.connection.execute("UPDATE leases SET until = now() - interval '1 second' WHERE lease = %s", (lease,))
 
 
-def edge_of(stage: Stage, keeper: LeaseKeeper, lease: str = LEASE) -> Edge:
-    held = keeper.take(stage.connection, lease)
+def lease_of(stage: Stage, keeper: LeaseKeeper, name: str = LEASE) -> Lease:
+    held = keeper.take(stage.connection, name)
     assert held
-    return held.edge
+    return held.lease
 
 
-def record(edge: Edge | None, position: int, follows: int | None = None, case: str = "") -> Incoming:
+def record(lease: Lease | None, position: int, follows: int | None = None, case: str = "") -> Incoming:
     body = text(dp(case or f"S{position}"))
-    return Incoming(TOPIC, 0, position, f"k{position}".encode(), body, b"[]", edge, follows)
+    return Incoming(TOPIC, 0, position, f"k{position}".encode(), body, b"[]", lease, follows)
 
 
 def test_a_lease_has_one_owner_until_it_runs_out(stage: Stage, rival: LeaseKeeper) -> None:
-    edge = edge_of(stage, stage.keeper)
+    lease = lease_of(stage, stage.keeper)
     assert rival.take(stage.connection, LEASE) is None
-    assert edge_of(stage, stage.keeper) == edge
+    assert lease_of(stage, stage.keeper) == lease
     run_out(stage, LEASE)
-    assert edge_of(stage, rival) == Edge(LEASE, edge.epoch + 1)
+    assert lease_of(stage, rival) == Lease(LEASE, lease.token + 1)
     assert stage.keeper.take(stage.connection, LEASE) is None
 
 
 def test_a_lease_given_up_is_free_at_once(stage: Stage, rival: LeaseKeeper) -> None:
     other = LeaseKeeper(stage.conninfo, seconds=600.0)
-    edge_of(stage, other)
+    lease_of(stage, other)
     other.close()
-    assert edge_of(stage, rival).epoch == 2
+    assert lease_of(stage, rival).token == 2
 
 
 def test_leases_of_owners_known_to_be_dead_are_free_at_once(stage: Stage, rival: LeaseKeeper) -> None:
-    edge_of(stage, stage.keeper)
+    lease_of(stage, stage.keeper)
     release_every_lease(stage.connection)
-    assert edge_of(stage, rival).epoch == 2
+    assert lease_of(stage, rival).token == 2
 
 
 def test_a_lease_is_prolonged_for_as_long_as_its_owner_lives(stage: Stage, rival: LeaseKeeper) -> None:
     short = LeaseKeeper(stage.conninfo, seconds=0.4)
-    edge_of(stage, short)
+    lease_of(stage, short)
     first = stage.one("SELECT until FROM leases WHERE lease = %s", LEASE)
     until(lambda: stage.one("SELECT until > %s FROM leases WHERE lease = %s", first, LEASE))
     short.close()
@@ -93,22 +93,22 @@ ROW = "SELECT 1 FROM leases WHERE lease = %s FOR UPDATE"
 
 
 def test_a_lease_whose_row_is_locked_is_taken_later_and_the_others_at_once(stage: Stage, rival: LeaseKeeper) -> None:
-    edge_of(stage, stage.keeper)
-    edge_of(stage, stage.keeper, OTHER)
+    lease_of(stage, stage.keeper)
+    lease_of(stage, stage.keeper, OTHER)
     run_out(stage, LEASE)
     run_out(stage, OTHER)
     with psycopg.connect(stage.conninfo) as stranger:
         stranger.execute(ROW, (LEASE,))
         assert rival.take(stage.connection, LEASE) is None
-        assert edge_of(stage, rival, OTHER).epoch == 2
+        assert lease_of(stage, rival, OTHER).token == 2
         stranger.rollback()
-    assert edge_of(stage, rival).epoch == 2
+    assert lease_of(stage, rival).token == 2
 
 
 def test_the_other_leases_are_prolonged_and_given_up_while_one_is_locked(stage: Stage, rival: LeaseKeeper) -> None:
     short = LeaseKeeper(stage.conninfo, seconds=4.0)
-    edge_of(stage, short)
-    edge_of(stage, short, OTHER)
+    lease_of(stage, short)
+    lease_of(stage, short, OTHER)
     later = "SELECT until > %s FROM leases WHERE lease = %s"
     with psycopg.connect(stage.conninfo) as stranger:
         stranger.execute(ROW, (LEASE,))
@@ -116,14 +116,14 @@ def test_the_other_leases_are_prolonged_and_given_up_while_one_is_locked(stage: 
             before = stage.one("SELECT until FROM leases WHERE lease = %s", OTHER)
             until(lambda before=before: stage.one(later, before, OTHER))  # type: ignore[misc]
         short.close()
-        assert edge_of(stage, rival, OTHER).epoch == 2
+        assert lease_of(stage, rival, OTHER).token == 2
         assert rival.take(stage.connection, LEASE) is None
         stranger.rollback()
 
 
 def test_a_lease_that_is_locked_for_a_while_is_prolonged_as_soon_as_it_is_free(stage: Stage) -> None:
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
-    edge_of(stage, keeper)
+    lease_of(stage, keeper)
     before = stage.one("SELECT until FROM leases WHERE lease = %s", LEASE)
     with connect(stage.conninfo, lock_timeout_ms=100) as renewing:
         with psycopg.connect(stage.conninfo) as stranger:
@@ -170,47 +170,47 @@ def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_on
 
 
 def test_records_read_under_a_lost_lease_are_refused_and_leave_nothing(stage: Stage, rival: LeaseKeeper) -> None:
-    edge = edge_of(stage, stage.keeper)
-    stage.submit([record(edge, 0)])
+    lease = lease_of(stage, stage.keeper)
+    stage.submit([record(lease, 0)])
     run_out(stage, LEASE)
-    edge_of(stage, rival)
+    lease_of(stage, rival)
     with pytest.raises(LeaseLost):
-        stage.submit([record(edge, 1)])
+        stage.submit([record(lease, 1)])
     assert stage.rows("SELECT position FROM messages") == [(0,)]
     assert stage.rows("SELECT case_id FROM cases") == [("S0",)]
 
 
 def test_the_next_owner_goes_on_where_the_last_effect_was(stage: Stage, rival: LeaseKeeper) -> None:
-    edge = edge_of(stage, stage.keeper)
-    stage.submit([record(edge, 0), record(edge, 1), record(edge, 2)])
+    lease = lease_of(stage, stage.keeper)
+    stage.submit([record(lease, 0), record(lease, 1), record(lease, 2)])
     run_out(stage, LEASE)
     held = rival.take(stage.connection, LEASE)
     assert held
     assert held.position == 3
-    stage.submit([record(held.edge, 3)])
+    stage.submit([record(held.lease, 3)])
 
 
 def test_a_record_that_was_handled_is_refused_the_second_time(stage: Stage) -> None:
-    edge = edge_of(stage, stage.keeper)
-    stage.submit([record(edge, 0), record(edge, 1)])
+    lease = lease_of(stage, stage.keeper)
+    stage.submit([record(lease, 0), record(lease, 1)])
     with pytest.raises(LeaseLost):
-        stage.submit([record(edge, 1), record(edge, 2)])
+        stage.submit([record(lease, 1), record(lease, 2)])
     assert stage.one("SELECT count(*) FROM messages") == 2
 
 
 def test_records_behind_a_batch_that_failed_are_refused_until_it_is_handled(stage: Stage) -> None:
-    edge = edge_of(stage, stage.keeper)
+    lease = lease_of(stage, stage.keeper)
     with pytest.raises(LeaseLost):
-        stage.submit([record(edge, 5), record(edge, 6)])
-    stage.submit([record(edge, position) for position in range(5)])
-    stage.submit([record(edge, 5), record(edge, 6)])
+        stage.submit([record(lease, 5), record(lease, 6)])
+    stage.submit([record(lease, position) for position in range(5)])
+    stage.submit([record(lease, 5), record(lease, 6)])
     assert stage.one("SELECT count(*) FROM messages") == 7
 
 
 def test_positions_that_the_source_never_used_are_no_gap(stage: Stage) -> None:
-    edge = edge_of(stage, stage.keeper)
-    stage.submit([record(edge, 3, follows=0), record(edge, 7, follows=4)])
-    stage.submit([record(edge, 9, follows=8)])
+    lease = lease_of(stage, stage.keeper)
+    stage.submit([record(lease, 3, follows=0), record(lease, 7, follows=4)])
+    stage.submit([record(lease, 9, follows=8)])
     assert stage.one("SELECT position FROM leases WHERE lease = %s", LEASE) == 10
 
 
@@ -218,7 +218,7 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")), ("l", dp("T")))
     (order, _) = stage.sender.claim(10)
     run_out(stage, "sender")
-    successor = Send(stage.connection, stage.clock, PORTS, edge_of(stage, rival, "sender"))
+    successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     for forbidden in (
         lambda: stage.sender.claim(1),
         lambda: stage.sender.sent([(order.order_id, order.message_no)]),
@@ -236,7 +236,7 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (order,) = stage.sender.claim(10)
     run_out(stage, "sender")
-    successor = Send(stage.connection, stage.clock, PORTS, edge_of(stage, rival, "sender"))
+    successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     successor.put_in_doubt()
     assert successor.in_doubt(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
     assert successor.put_again([order.order_id]) == [order]
@@ -247,9 +247,9 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
 def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKeeper) -> None:
     Hub(stage.conninfo, Settings(), ())
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
-    relay = LogRelay(stage.connection, stage.clock, edge_of(stage, stage.keeper, "relay"))
+    relay = LogRelay(stage.connection, stage.clock, lease_of(stage, stage.keeper, "relay"))
     run_out(stage, "relay")
-    edge_of(stage, rival, "relay")
+    lease_of(stage, rival, "relay")
     with pytest.raises(LeaseLost):
         relay.step()
     assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NOT NULL") == 0

@@ -11,7 +11,7 @@ from kvitt.rules.states import MESSAGE_ARCS, MESSAGE_TURNS, ORDER_ARCS, ORDER_TU
 from kvitt.rules.values import Scheme
 
 Arguments = Sequence[object] | Mapping[str, object]
-ORDERS, WRITE, CONTRADICTIONS = load("orders"), load("write"), load("contradictions")
+ORDERS, WRITE, CONTRADICTIONS = load("orders", "kvitt.store"), load("write", "kvitt.store"), load("contradictions", "kvitt.store")
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_both_orders_of_a_message_their_receipts_and_their_simulations_survive_c
     stage.hand_in(TS, ("open", over_two_areas("S2")), ("asked", over_two_areas("S3", dryrun=True)))
     held = stage.keeper.take(stage.connection, "relay")
     assert held
-    relay = KafkaRelay(stage.connection, utc_now, held.edge, settings)
+    relay = KafkaRelay(stage.connection, utc_now, held.lease, settings)
     while relay.step():
         continue
     relay.close()

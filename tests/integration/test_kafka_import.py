@@ -169,7 +169,7 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
     start = ends(kafka, [topics.PAYMENTS, topics.CASES])
     held = stage.keeper.take(stage.connection, "relay")
     assert held
-    with closing(KafkaRelay(stage.connection, utc_now, held.edge, settings)) as relay:
+    with closing(KafkaRelay(stage.connection, utc_now, held.lease, settings)) as relay:
         while relay.step():
             continue
     records: list[StateRecord] = []

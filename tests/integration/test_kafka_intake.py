@@ -11,11 +11,11 @@ from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_intake import KafkaIntake
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
@@ -158,7 +158,7 @@ def test_a_hub_that_can_not_write_takes_in_no_more_than_its_bound_and_stays_in_t
     keeper, stop = LeaseKeeper(database), threading.Event()
     handed: list[Incoming] = []
     with connect(database) as blocker, connect(database) as writer, connect(database) as connection:
-        writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: Submit(writer, utc_now, PORTS), max_batch=16)
+        writers: GroupCommit[Incoming, Outcome] = GroupCommit(lambda _: Submit(writer, utc_now, PORTS).execute, max_batch=16)
 
         def hand(incoming: Incoming, lane: int) -> object:
             handed.append(incoming)

@@ -43,7 +43,7 @@ def stage(database: str) -> Iterator[Stage]:
 def relay_of(stage: Stage, settings: KafkaSettings, max_batch: int = 2000) -> KafkaRelay:
     held = stage.keeper.take(stage.connection, "relay")
     assert held
-    return KafkaRelay(stage.connection, utc_now, held.edge, settings, max_batch=max_batch)
+    return KafkaRelay(stage.connection, utc_now, held.lease, settings, max_batch=max_batch)
 
 
 def tell_all(relay: KafkaRelay) -> int:

@@ -11,7 +11,7 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, InvalidRequest, Operation, Overflow, PlanState, Totals
-from ledger_stage import clock, commit, hold, made, moved, rollback, totals
+from ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def connection(ledger_database: str) -> Iterator[psycopg.Connection[tuple[object
 
 
 @pytest.fixture
-def post(connection: psycopg.Connection[tuple[object, ...]]) -> Post:
-    return Post(connection, clock)
+def post(connection: psycopg.Connection[tuple[object, ...]]) -> Execute:
+    return Post(connection, clock).execute
 
 
-def test_worked_example_two_three_plans_and_a_duplicate(post: Post) -> None:
+def test_worked_example_two_three_plans_and_a_duplicate(post: Execute) -> None:
     a, b, c, d = made(post, 4)
     one, two = (moved(a, b, 10), moved(c, a, 25)), (moved(a, b, 7), moved(c, a, 18))
     three = (moved(a, b, 70), moved(c, d, 180))
@@ -43,7 +43,7 @@ def test_worked_example_two_three_plans_and_a_duplicate(post: Post) -> None:
     assert totals(post([commit("e2.1", *one)])[0]) == ended
 
 
-def test_what_is_refused_leaves_nothing_and_its_neighbours_alone(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_what_is_refused_leaves_nothing_and_its_neighbours_alone(post: Execute, connection: psycopg.Connection[tuple[object, ...]]) -> None:
     a, b = made(post, 2)
     refused, held, unknown = post([hold("n.1", moved(a, 10**15, 5)), hold("n.2", moved(a, b, 5)), commit("n.3", moved(a, b, 5))])
     assert not isinstance(refused, Done)
@@ -53,14 +53,14 @@ def test_what_is_refused_leaves_nothing_and_its_neighbours_alone(post: Post, con
         Ledger(connection).plan("n.1")
 
 
-def test_an_overflow_is_refused_and_does_not_wrap(post: Post) -> None:
+def test_an_overflow_is_refused_and_does_not_wrap(post: Execute) -> None:
     a, b = made(post, 2)
     assert totals(post([hold("o.1", moved(a, b, INT64_MAX))])[0]) == {a: (0, -INT64_MAX, 0), b: (0, 0, INT64_MAX)}
     assert post([hold("o.2", moved(a, b, 2))])[0] == Overflow(f"Plan (o.2) would move account {a} below {INT64_MIN}", a)
     assert totals(post([hold("o.2", moved(b, a, 1))])[0])[a] == (0, -INT64_MAX, 1)
 
 
-def test_facts_can_only_be_added(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_facts_can_only_be_added(post: Execute, connection: psycopg.Connection[tuple[object, ...]]) -> None:
     a, b = made(post, 2)
     post([hold("f.1", moved(a, b, 5))])
     for table in ("postings", "steps", "entries"):
@@ -69,7 +69,7 @@ def test_facts_can_only_be_added(post: Post, connection: psycopg.Connection[tupl
                 connection.execute(statement.encode())
 
 
-def test_plans_balances_of_the_past_and_histories_can_be_read(post: Post, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_plans_balances_of_the_past_and_histories_can_be_read(post: Execute, connection: psycopg.Connection[tuple[object, ...]]) -> None:
     a, b = made(post, 2)
     before = clock()
     post([hold("r.1", moved(a, b, 5)), hold("r.1", moved(a, b, 3), batch_id=2)])
@@ -90,7 +90,7 @@ def test_plans_balances_of_the_past_and_histories_can_be_read(post: Post, connec
             look(10**15)
 
 
-def test_a_request_key_makes_one_account(post: Post) -> None:
+def test_a_request_key_makes_one_account(post: Execute) -> None:
     asked = NewAccount("RUB", "payouts", request_key="k-1")
     one, two, other = post([asked, asked, NewAccount("USD", request_key="k-1")])
     assert isinstance(one, Account)

@@ -17,7 +17,7 @@ def filled(conninfo: str) -> None:
     """Some plans held, some committed, some rolled back, one of two batches."""
     chance = Random(4)
     with connect(conninfo) as connection:
-        post = Post(connection, clock)
+        post = Post(connection, clock).execute
         accounts = made(post, 5)
         for number in range(30):
             postings = [moved(*chance.sample(accounts, 2), chance.randrange(100)) for _ in range(3)]

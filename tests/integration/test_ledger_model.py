@@ -49,7 +49,7 @@ def answer_of(result: object) -> Answer:
 @settings(max_examples=120)
 @given(data=st.data())
 def test_the_ledger_answers_and_counts_as_the_model_does(connection: psycopg.Connection[tuple[object, ...]], data: st.DataObject) -> None:
-    post, run = Post(connection, clock), next(_runs)
+    post, run = Post(connection, clock).execute, next(_runs)
     accounts = made(post, 3)
     drawn = data.draw(calls(accounts))
     # What was held in full is often ended in full, or nothing would ever be committed.

@@ -64,7 +64,7 @@ def bench(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         bench.pay("A", 100)
         bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, b"key", b"{")])
         bench.settle([RawReceipt("r", b"garbage")])
-        Post(connection, clock)([NewAccount("RUB", "provider"), NewAccount("RUB", "shop")])
+        Post(connection, clock).execute([NewAccount("RUB", "provider"), NewAccount("RUB", "shop")])
         yield bench
 
 
@@ -131,7 +131,9 @@ def test_where_a_topic_begins_is_not_said_while_its_lease_is_locked(
     monkeypatch.setenv("KVITT_KAFKA_BOOTSTRAP", kafka)
     ensure_topics(KafkaSettings(bootstrap=kafka))
     topic = EXTERNAL_INPUTS[Scheme.HISTORISK]
-    bench.connection.execute("INSERT INTO leases (lease, owner, epoch, until) VALUES (%s, '', 1, '-infinity')", (f"intake:{topic}:0",))
+    bench.connection.execute(
+        "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%s, '', 1, '-infinity')", (f"intake:{topic}:0",)
+    )
     begin = ("kafka", "begin", "--topic", topic, "--end", *KARI)
     with psycopg.connect(database) as stranger:
         stranger.execute("SELECT 1 FROM leases FOR UPDATE")

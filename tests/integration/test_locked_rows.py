@@ -21,13 +21,13 @@ from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.rail_port import ReceiptOutcome
@@ -132,13 +132,14 @@ def test_a_position_moves_on_over_what_waits_and_a_new_owner_keeps_the_order(sta
     assert held
     stage.hand_in(DP, ("first", dp("held")))
     records = [
-        replace(stage.incoming(DP, f"held-{n}", dp("held", 500 + n)), edge=held.edge, position=n, follows=n, partition=7) for n in range(3)
+        replace(stage.incoming(DP, f"held-{n}", dp("held", 500 + n)), lease=held.lease, position=n, follows=n, partition=7)
+        for n in range(3)
     ]
     with locked(stage, CASE, "held"):
         assert stage.submit(records[:2]) == [Outcome.DEFERRED] * 2
         assert stage.one("SELECT position FROM leases WHERE lease = 'intake:x:0'") == 2
         with connect(stage.conninfo, lock_timeout_ms=LOCK_MS) as connection:
-            assert Submit(connection, stage.clock, PORTS)(records[2:]) == [Outcome.DEFERRED]
+            assert Submit(connection, stage.clock, PORTS).execute(records[2:]) == [Outcome.DEFERRED]
     assert resumed(stage) == 3
     assert in_order(stage, "held-0", "held-1", "held-2") == ["held-0", "held-1", "held-2"]
 
@@ -316,7 +317,7 @@ def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_t
     held = stage.keeper.take(stage.connection, "relay")
     assert held
     make_topics(stage.connection)
-    relay = LogRelay(stage.connection, stage.clock, held.edge)
+    relay = LogRelay(stage.connection, stage.clock, held.lease)
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     stage.put()
     total = stage.one("SELECT count(*) FROM outbox")
@@ -345,7 +346,7 @@ def test_calls_on_a_locked_account_are_refused_for_now_and_their_neighbours_go_o
     ledger = LedgerService(database, ledger_stage.clock)
     try:
         with connect(database) as connection:
-            one, two, three, four = ledger_stage.made(Post(connection, ledger_stage.clock), 4)
+            one, two, three, four = ledger_stage.made(Post(connection, ledger_stage.clock).execute, 4)
         with psycopg.connect(database) as stranger:
             stranger.execute("SELECT 1 FROM ledger.accounts WHERE account_id = %s FOR UPDATE", (one,))
             for number in range(3):

@@ -3,10 +3,9 @@
 import shutil
 from pathlib import Path
 
-from kvitt.hub.audit import digest, link
+from kvitt.kernel.audit import AuditRow, digest, link
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
-from kvitt.store.rows import AuditRow
 
 BEFORE = """
 INSERT INTO cases (scheme, case_id, orders_made, open_orders) VALUES ('DAGPENGER', 'A', 3, 1);

@@ -15,8 +15,9 @@ from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Submit
-from kvitt.hub.taken import Edge, Incoming
+from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.rail_port import ReceiptOutcome
@@ -38,13 +39,13 @@ class Bench:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self.submit, self.settle, self.operate = (
-            Submit(connection, clock, PORTS),
-            Settle(connection, clock, PORTS),
+            Submit(connection, clock, PORTS).execute,
+            Settle(connection, clock, PORTS).execute,
             Operate(connection, clock, PORTS),
         )
-        held = connection.execute(load("leases").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
+        held = connection.execute(load("leases", "kvitt.kernel").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
         assert held is not None
-        self.send = Send(connection, clock, PORTS, Edge("sender", int(held[0])))
+        self.send = Send(connection, clock, PORTS, Lease("sender", int(held[0])))
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:

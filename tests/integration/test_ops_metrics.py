@@ -16,9 +16,9 @@ from kvitt.app import Hub, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.journal import Work
 from kvitt.hub.operate import Operate, Operator
 from kvitt.kernel.database import connect
+from kvitt.kernel.metrics import Counters
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
@@ -183,7 +183,7 @@ def _registry(stage: Stage, now: datetime) -> CollectorRegistry:
     def figures() -> Figures:
         return read_figures(stage.connection, now, embedded_log=True)
 
-    return registry_of(Metrics(Work(), figures, list, None))
+    return registry_of(Metrics(Counters(), figures, list, None))
 
 
 def _idle(samples: Samples) -> bool:

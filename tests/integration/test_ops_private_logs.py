@@ -18,8 +18,8 @@ from kvitt.app import Hub, operations
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.roles import Condition

@@ -106,7 +106,7 @@ def test_accounts_that_the_file_names_must_be_there_in_the_right_currency(partie
 
 def test_a_file_without_the_houses_accounts_leaves_them_as_they_were(parties: LocalParties, database: str) -> None:
     with connect(database) as connection:
-        (fees,) = Post(connection, clock)([NewAccount("RUB", "fees", None, "fees")])
+        (fees,) = Post(connection, clock).execute([NewAccount("RUB", "fees", None, "fees")])
         assert isinstance(fees, Account)
         house = f'\n[[house]]\ncurrency = "RUB"\nsystem_settlement = {fees.account_id}\n'
         for dry_run in (True, False):
@@ -119,7 +119,7 @@ def test_a_file_without_the_houses_accounts_leaves_them_as_they_were(parties: Lo
 def test_an_account_that_is_no_longer_named_gives_way_to_the_one_that_was_made(parties: LocalParties, database: str) -> None:
     with connect(database) as connection:
         made = known(connection, "party-1").entry
-        (other,) = Post(connection, clock)([NewAccount("NOK", "other", None, "other")])
+        (other,) = Post(connection, clock).execute([NewAccount("NOK", "other", None, "other")])
         assert isinstance(other, Account)
         load_directory(connection, clock, read_directory(EXAMPLE + f"\n[parties.shops.accounts]\npayout = {other.account_id}\n"))
         assert known(connection, "party-1").entry.shops[1].accounts.payout == other.account_id

@@ -30,7 +30,7 @@ def shop(server: str, template: str) -> Iterator[str]:
                 "SELECT account_id FROM ledger.accounts WHERE request_key LIKE 'party/party-1/shop-1/settlement%'"
             ).fetchone()
             assert row is not None
-            post = Post(connection, clock)
+            post = Post(connection, clock).execute
             (bank,) = made(post, 1)
             earned = moved(bank, int(str(row[0])), 1_000_000)
             post([hold("earned", earned), commit("earned", earned)])

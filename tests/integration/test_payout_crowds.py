@@ -75,7 +75,7 @@ def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutS
 
 def test_commands_about_one_payout_in_one_batch_are_done_one_after_the_other(stage: PayoutStage) -> None:
     draft, other = stage.payouts.drafted(wanted()), stage.payouts.drafted(wanted("p-2", 4000))
-    act = Act(connect(stage.conninfo), clock)
+    act = Act(connect(stage.conninfo), clock).execute
     batch = [Create(draft), Create(other), Create(draft), Confirm("p-1"), Cancel("p-1", "back"), Confirm("p-1")]
     results = act(batch)
     told = [each.status if isinstance(each, Payout) else type(each) for each in results]

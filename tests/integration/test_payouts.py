@@ -226,7 +226,7 @@ def test_republishing_tells_the_stored_bytes_again_under_ids_of_their_own(stage:
 
 def strangers(stage: PayoutStage, *calls: Call) -> None:
     """Done by callers of the ledger as of the time before names were kept for payouts."""
-    assert all(isinstance(each, Done) for each in Post(stage.connection, clock, payout_plans=True)(calls))
+    assert all(isinstance(each, Done) for each in Post(stage.connection, clock, payout_plans=True).execute(calls))
 
 
 @pytest.mark.parametrize("end", [None, commit])

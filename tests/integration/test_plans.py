@@ -292,7 +292,8 @@ def test_every_statement_can_be_planned_on_an_empty_store(database: str) -> None
 def test_a_plan_made_while_the_store_was_empty_is_not_kept(database: str) -> None:
     with connect(database) as connection:
         connection.execute(
-            "PREPARE current (text[], text[]) AS " + load("cases").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1)
+            "PREPARE current (text[], text[]) AS "
+            + load("cases", "kvitt.store").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1)
         )
         for _ in range(10):  # a generic plan is considered from the sixth run on
             connection.execute("EXECUTE current ('{DAGPENGER}', '{case-1}')")

@@ -8,8 +8,8 @@ from hub_stage import REPLIES, again
 from hub_stage import told as receipt_with
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.operate import Operate, Operator
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell
 from kvitt.rail.queue import Outgoing, Queue
 from kvitt.rail.sender import Sender

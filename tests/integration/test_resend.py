@@ -9,9 +9,9 @@ from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, check
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.settle import RawReceipt
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell
 from kvitt.rail.emulator import Chance, Faults, all_spans, received, set_faults
 from kvitt.rail.queue import NotPut, Outgoing

@@ -23,8 +23,8 @@ from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
-from kvitt.hub.requests import Begun, begin
 from kvitt.kernel.database import connect
+from kvitt.kernel.requests import Begun, begin
 from patience import until
 from rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 

@@ -25,8 +25,8 @@ from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
-from kvitt.hub.requests import Begun
 from kvitt.kernel.database import connect
+from kvitt.kernel.requests import Begun
 from patience import PATIENCE_SECONDS, until
 from rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 

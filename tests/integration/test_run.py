@@ -137,7 +137,7 @@ def test_a_position_that_the_topic_does_not_hold_stops_the_partition_with_the_re
     settings = Settings(kafka=KafkaSettings(bootstrap=kafka, group=uuid4().hex))
     with connect(database) as connection:
         for topic in SCHEME_OF_INPUT:
-            lease = "INSERT INTO leases (lease, owner, epoch, until, position) VALUES (%s, '', 1, '-infinity', 10000000)"
+            lease = "INSERT INTO leases (lease, owner, fencing_token, until, position) VALUES (%s, '', 1, '-infinity', 10000000)"
             for partition in range(3):
                 connection.execute(lease, (lease_of(topic, partition),))
     hub = Hub(database, settings, ("intake",))

@@ -7,7 +7,7 @@ import pytest
 from hub_messages import aap
 from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
-from kvitt.hub.leases import LeaseKeeper
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell
 from kvitt.rail.queue import Delivery, NotPut, Outgoing
 from kvitt.rail.sender import Sender

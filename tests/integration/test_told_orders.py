@@ -103,7 +103,7 @@ def test_a_reader_of_the_log_that_keeps_the_newest_record_of_a_key_has_every_ord
     make_topics(stage.connection)
     held = stage.keeper.take(stage.connection, "relay")
     assert held
-    LogRelay(stage.connection, stage.clock, held.edge).step()
+    LogRelay(stage.connection, stage.clock, held.lease).step()
     newest = {record.key: record.value or b"" for record in read(stage.connection, SINCE_THE_FIRST, 100)}
     assert sorted(area for value in newest.values() for area in AREA_OF.values() if f">{area}<".encode() in value) == sorted(
         AREA_OF.values()

@@ -27,7 +27,7 @@ TWO = Operator("kari", "the acquirer's file", "ola")
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     with connect(database) as made:
-        Post(made, utc_now)([NewAccount("RUB", "provider"), NewAccount("RUB", "shop"), NewAccount("USD", "other")])
+        Post(made, utc_now).execute([NewAccount("RUB", "provider"), NewAccount("RUB", "shop"), NewAccount("USD", "other")])
         yield made
 
 

@@ -41,7 +41,7 @@ def conninfo(ledger_database: str) -> str:
         house = next(each for each in Ledger(connection).accounts() if each.account.description == "house/RUB/provider_settlement")
         assert shop.accounts.settlement is not None
         batches = (Batch(1, (Posting(house.account.account_id, shop.accounts.settlement, FUNDS, "RUB", "sales"),)),)
-        Post(connection, utc_now)([Call("sales", Operation.HOLD, batches), Call("sales", Operation.COMMIT, batches)])
+        Post(connection, utc_now).execute([Call("sales", Operation.HOLD, batches), Call("sales", Operation.COMMIT, batches)])
     return ledger_database
 
 

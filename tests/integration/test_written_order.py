@@ -13,10 +13,11 @@ import pytest
 
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
-from kvitt.store.rows import DeadLetterRow, OutboxRow, write
+from kvitt.kernel.rows import write
+from kvitt.store.rows import DeadLetterRow, OutboxRow
 from kvitt.wire import topics
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_log_numbers_are_the_order_of_writing_however_the_server_joins(
     with closing(LeaseKeeper(database, seconds=600.0)) as keeper:
         held = keeper.take(connection, "relay")
         assert held
-        relay = LogRelay(connection, lambda: NOW, held.edge, max_batch=ROWS)
+        relay = LogRelay(connection, lambda: NOW, held.lease, max_batch=ROWS)
         assert relay.step() == ROWS
     assert numbered(connection, "SELECT value FROM log_records ORDER BY log_no") == list(range(ROWS))
 
@@ -89,7 +90,7 @@ def test_the_outbox_and_the_dead_letters_are_numbered_as_they_were_handed_in(con
 def test_receipts_are_numbered_as_they_came(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     numbers = range(ROWS)
     columns = [[f"id-{number}" for number in numbers], [b"x"] * ROWS, [f"{number}".encode() for number in numbers], [NOW] * ROWS]
-    connection.execute(load("orders").add_receipts, columns, binary=True)
+    connection.execute(load("orders", "kvitt.store").add_receipts, columns, binary=True)
     assert numbered(connection, "SELECT body FROM receipts ORDER BY receipt_no") == list(numbers)
 
 
@@ -100,7 +101,7 @@ def numbered_tables(connection: psycopg.Connection[tuple[object, ...]]) -> set[s
         "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace "
         "WHERE a.attidentity <> ''"
     )
-    temporary = re.findall(r"CREATE TEMP TABLE (\w+) \([^;]*IDENTITY", load("importing").make_room)
+    temporary = re.findall(r"CREATE TEMP TABLE (\w+) \([^;]*IDENTITY", load("importing", "kvitt.store").make_room)
     return {str(name) for (name,) in rows} | set(temporary)
 
 

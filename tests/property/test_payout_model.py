@@ -62,7 +62,7 @@ class Run:
         self.stage, self.number = PayoutStage(conninfo, 2000), next(_runs)
         self.model = Model(2000)
         self._connection = connect(conninfo)
-        self.act = Act(self._connection, clock)
+        self.act = Act(self._connection, clock).execute
 
     def close(self) -> None:
         self._connection.close()

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from kvitt.config import Settings
 from kvitt.errors import NotUpgraded
-from kvitt.hub.leases import release_every_lease
 from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.kernel.postgres import EmbeddedServer, running_server
 

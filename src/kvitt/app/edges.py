@@ -12,11 +12,11 @@ from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.intake import Intake
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.source import claim_database
-from kvitt.hub.submit import Connection, Outcome
-from kvitt.hub.taken import Edge, Incoming
-from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, connect
+from kvitt.hub.submit import Outcome
+from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
+from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import Bell, MakeStep, Step
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue
@@ -87,9 +87,9 @@ class EmbeddedEdge:
         return Intake(self._conninfo, keeper, hand, topics=INPUTS[role]).steps
 
     @contextmanager
-    def relay(self, connection: Connection, edge: Edge) -> Iterator[Step]:
+    def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
         """Tells what the outbox holds."""
-        yield LogRelay(connection, utc_now, edge).step
+        yield LogRelay(connection, utc_now, lease).step
 
 
 class KafkaEdge:
@@ -134,11 +134,11 @@ class KafkaEdge:
         return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=INPUTS[role]).steps
 
     @contextmanager
-    def relay(self, connection: Connection, edge: Edge) -> Iterator[Step]:
+    def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
         """Tells what the outbox holds; earlier relays are fenced."""
         from kvitt.doors.kafka_relay import KafkaRelay
 
-        relay = KafkaRelay(connection, utc_now, edge, self._settings)
+        relay = KafkaRelay(connection, utc_now, lease, self._settings)
         try:
             yield relay.step
         finally:
@@ -167,10 +167,10 @@ class RelayRole:
     def steps(self) -> Iterator[Step]:
         """Takes the lease and gives the step of the loop."""
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
-            held = self._keeper.take(connection, _RELAY_LEASE)
-            if held is None:
+            grant = self._keeper.take(connection, _RELAY_LEASE)
+            if grant is None:
                 raise LeaseLost(f"{_RELAY_LEASE} is held by another process")
-            opened: AbstractContextManager[Step] = self._edge.relay(connection, held.edge)
+            opened: AbstractContextManager[Step] = self._edge.relay(connection, grant.lease)
             with opened as step:
                 yield lambda: step() or self._nothing_to_tell()
 

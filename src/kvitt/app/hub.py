@@ -5,27 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
 from kvitt.app.ports import ports_of
 from kvitt.config import Settings
-from kvitt.hub.case import CaseKey
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
-from kvitt.kernel.database import (
-    LOCK_MS,
-    TRANSACTION_MS,
-    connect,
-    is_connection_lost,
-)
+from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import (
     Bell,
     MakeStep,
@@ -53,27 +45,20 @@ _RESUME = "resume"
 ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
 
 
-class LaneWriter:
-    """Executes the batches of one lane on a connection of its own, opened anew after it was lost."""
+def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
+    """Executes the batches of one lane on a connection of its own; `after` is called when one was executed."""
+    writer: ReconnectingWriter[Incoming, Outcome] = ReconnectingWriter(
+        conninfo,
+        "kvitt submit",
+        lambda connection: Submit(connection, utc_now, ports).execute,
+    )
 
-    def __init__(self, conninfo: str, ports: Ports, after: Callable[[], None]) -> None:
-        self._conninfo, self._ports, self._after = conninfo, ports, after
-        self._connection: psycopg.Connection[Any] | None = None
-        self._held: set[CaseKey] = set()
-
-    def __call__(self, batch: Sequence[Incoming]) -> Sequence[Outcome]:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS)
-        submit = Submit(self._connection, utc_now, self._ports, held=self._held)
-        try:
-            outcomes = submit(batch)
-        except psycopg.Error as error:
-            if is_connection_lost(error):
-                self._connection.close()
-                self._connection = None
-            raise
-        self._after()
+    def execute(batch: Sequence[Incoming]) -> Sequence[Outcome]:
+        outcomes = writer.execute(batch)
+        after()
         return outcomes
+
+    return execute
 
 
 class Hub:
@@ -106,7 +91,7 @@ class Hub:
         settings = self._settings
         self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: LaneWriter(self.conninfo, self.ports, self._ring_on),
+            lambda _: lane_writer(self.conninfo, self.ports, self._ring_on),
             lanes=settings.lanes,
             max_batch=settings.max_batch,
             # An intake must never wait for room: it has a group to keep in touch with.

@@ -17,8 +17,8 @@ from kvitt.cli.text import shown, shown_json
 if TYPE_CHECKING:
     from kvitt.config import Settings
     from kvitt.hub.acts import Wanted
-    from kvitt.hub.submit import Connection
     from kvitt.hub.verify import Group
+    from kvitt.kernel.database import Connection
     from kvitt.rules.values import Scheme
 
 

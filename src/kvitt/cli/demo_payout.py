@@ -16,7 +16,7 @@ from kvitt.hub.payouts.directory import known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, Posting, Totals
 from kvitt.rules.payouts import CashFlowPosting
@@ -58,7 +58,7 @@ class _Story:
 
     def sell(self, run_id: str) -> None:
         """The shop earns: from a provider's account to its own."""
-        post = Post(self._connection, utc_now)
+        post = Post(self._connection, utc_now).execute
         (provider,) = post([NewAccount(_CURRENCY, "demo/provider", None, "demo/provider")])
         assert isinstance(provider, Account), provider
         batches = (Batch(1, (Posting(provider.account_id, self.account_id, _SALES, _CURRENCY, "sales of the demo"),)),)

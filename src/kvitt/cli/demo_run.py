@@ -29,7 +29,7 @@ from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicate
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import primary_input
 
-_SQL = load("cli")
+_SQL = load("cli", "kvitt.store")
 _QUIET_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
 MISBEHAVIOUR: Final = Faults(

@@ -13,7 +13,7 @@ import click
 from kvitt.cli.text import shown
 
 if TYPE_CHECKING:
-    from kvitt.hub.submit import Connection
+    from kvitt.kernel.database import Connection
     from kvitt.rules.values import Scheme
 
 LEAST: Final = 4

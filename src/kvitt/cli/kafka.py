@@ -12,7 +12,7 @@ from kvitt.cli.shell import connected, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import KafkaSettings, Settings
-    from kvitt.hub.submit import Connection
+    from kvitt.kernel.database import Connection
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))

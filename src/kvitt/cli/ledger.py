@@ -70,7 +70,7 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
     if key is not None and (wrong := wrong_id(key)):
         raise click.BadParameter(wrong, param_hint="--key")
     with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
-        (made,) = Post(connection, utc_now)([NewAccount(currency, description, None, key)])
+        (made,) = Post(connection, utc_now).execute([NewAccount(currency, description, None, key)])
     if isinstance(made, InvalidRequest):
         raise click.UsageError(made.error)
     if not isinstance(made, Account):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from kvitt.config import Settings
-    from kvitt.hub.submit import Connection
+    from kvitt.kernel.database import Connection
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -186,7 +186,7 @@ def working(settings: "Settings") -> Iterator[str]:
 
     with database(settings, own=False) as conninfo:
         with connected(conninfo) as connection:
-            somebody = connection.execute(load("cli").somebody_works).fetchone()
+            somebody = connection.execute(load("cli", "kvitt.store").somebody_works).fetchone()
         if somebody and somebody[0]:
             yield conninfo
             return

@@ -58,14 +58,14 @@ def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: b
 def _list_topics(connection: "psycopg.Connection[Any]", *, as_json: bool) -> None:
     from kvitt.kernel.queries import load
 
-    rows = connection.execute(load("cli").list_topics).fetchall()
+    rows = connection.execute(load("cli", "kvitt.store").list_topics).fetchall()
     print_list(_TOPICS, rows, limit=MOST, as_json=as_json, nothing="there are no topics")
 
 
 def _ends(connection: "psycopg.Connection[Any]", name: str) -> dict[int, int]:
     from kvitt.kernel.queries import load
 
-    ends = dict(connection.execute(load("cli").ends_of_topic, (name,)).fetchall())
+    ends = dict(connection.execute(load("cli", "kvitt.store").ends_of_topic, (name,)).fetchall())
     if not ends:
         raise TopicNotFound(f"there is no topic {name}; `kvitt topic` lists them")
     return ends
@@ -74,7 +74,7 @@ def _ends(connection: "psycopg.Connection[Any]", name: str) -> dict[int, int]:
 def _print_last(connection: "psycopg.Connection[Any]", name: str, last: int, *, as_json: bool) -> None:
     from kvitt.kernel.queries import load
 
-    rows = connection.execute(load("cli").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
+    rows = connection.execute(load("cli", "kvitt.store").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
     _print_records([row[1:] for row in reversed(rows)], as_json=as_json)
 
 
@@ -95,7 +95,7 @@ def _read(connection: "psycopg.Connection[Any]", name: str, positions: dict[int,
     from kvitt.kernel.queries import load
 
     arguments = {"partitions": list(positions), "positions": list(positions.values()), "topic": name, "limit": _AT_ONCE}
-    yield from connection.execute(load("cli").records_from, arguments, binary=True).fetchall()
+    yield from connection.execute(load("cli", "kvitt.store").records_from, arguments, binary=True).fetchall()
 
 
 def _follow(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool) -> None:

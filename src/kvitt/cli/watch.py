@@ -58,7 +58,7 @@ class Client:
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
         """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases").answer_of_edge, (topic, *place), binary=True).fetchone()
+        row = self._connection.execute(load("cases", "kvitt.store").answer_of_edge, (topic, *place), binary=True).fetchone()
         return row is not None and row[2] == "answered" and row[3] is None
 
 

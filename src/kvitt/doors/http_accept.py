@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from kvitt.doors.http_limits import Seat, Seats
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ class Acceptor:
         connection.setblocking(False)
         seat = self._seats.take(address)
         if isinstance(seat, str):
-            WORK.add(Counted.REFUSED, self._name, seat)
+            METRICS.add(Counted.REFUSED, self._name, seat)
             self._turn_away(connection)
             return
         task = self._loop.create_task(self._greet(connection, seat))
@@ -108,4 +108,4 @@ class Acceptor:
             seat.leave()
             connection.close()
             if isinstance(error, OSError):
-                WORK.add(Counted.REFUSED, self._name, "no greeting")
+                METRICS.add(Counted.REFUSED, self._name, "no greeting")

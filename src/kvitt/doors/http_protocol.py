@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from kvitt.doors.http_limits import Limits, Seat
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import METRICS, Counted
 
 _SLICE: Final = 16_384
 """Bytes given to the parser at once: it keeps what it is given of a head before anybody is asked."""
@@ -288,7 +288,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return _Refused()
 
     def _told(self, why: str) -> None:
-        WORK.add(Counted.REFUSED, self._listener.name, why)
+        METRICS.add(Counted.REFUSED, self._listener.name, why)
 
 
 class _Lingering:

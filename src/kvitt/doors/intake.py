@@ -10,10 +10,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from kvitt.doors.embedded_log import CHANNEL, read
-from kvitt.hub.leases import LeaseKeeper
-from kvitt.hub.submit import Connection, Outcome
-from kvitt.hub.taken import Edge, Incoming
-from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.hub.submit import Outcome
+from kvitt.hub.taken import Incoming
+from kvitt.kernel.database import LOCK_MS, Connection, connect
+from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.rules.values import Scheme
 from kvitt.wire.partitions import TopicPartition
@@ -99,7 +99,7 @@ class _LeasedPartitions:
 
     def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[TopicPartition, int]) -> None:
         self._connection, self._keeper, self._lanes = connection, keeper, lanes
-        self._edges: dict[TopicPartition, Edge] = {}
+        self._leases: dict[TopicPartition, Lease] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._retake_at = 0.0
 
@@ -113,15 +113,15 @@ class _LeasedPartitions:
         for record in read(self._connection, self._positions, limit):
             at = TopicPartition(record.topic, record.partition)
             follows, self._positions[at] = self._positions[at], record.position + 1
-            edge = self._edges[at]
-            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, edge, follows)
+            lease = self._leases[at]
+            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, lease, follows)
             incoming.append((found, self._lanes[at]))
         return incoming
 
     def _take_free(self) -> None:
         for each in self._lanes:
-            if each not in self._edges and (held := self._keeper.take(self._connection, f"intake:{each.topic}:{each.partition}")):
-                self._edges[each], self._positions[each] = held.edge, held.position
+            if each not in self._leases and (grant := self._keeper.take(self._connection, f"intake:{each.topic}:{each.partition}")):
+                self._leases[each], self._positions[each] = grant.lease, grant.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
 
     def wait(self) -> None:

@@ -18,10 +18,10 @@ from kvitt.doors.kafka_share import size_of
 from kvitt.doors.kafka_shares import AssignedPartitions
 from kvitt.doors.kafka_topics import TopicIds
 from kvitt.errors import RecordsGone
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.kernel.state_log import StateLog
 from kvitt.wire.partitions import TopicPartition

@@ -17,8 +17,8 @@ from kvitt.doors.kafka_share import lease_of
 from kvitt.doors.kafka_topics import TopicIds
 from kvitt.errors import NotBegun, NotInThatState, RecordsGone, TopicNotFound
 from kvitt.hub.operate import Operator, note
-from kvitt.hub.submit import Connection
 from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import RAPID

@@ -18,14 +18,14 @@ from psycopg.errors import LockNotAvailable
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_producer
 from kvitt.errors import LeaseLost
-from kvitt.hub.submit import Clock
-from kvitt.hub.taken import Edge
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.wire.topics import Header, decode_headers
 
-_KAFKA, _LOG, _LEASES = load("kafka"), load("log"), load("leases")
+_KAFKA, _LOG, _LEASES = load("kafka", "kvitt.store"), load("log", "kvitt.store"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _BROKER_SECONDS = 30.0
 _BYTES_AT_ONCE = 32 << 20
@@ -50,10 +50,10 @@ class KafkaRelay:
     """Moves records from the outbox to Kafka. What a killed relay had published but not noted, at most a batch, is published again."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], clock: Clock, edge: Edge, settings: KafkaSettings, *, max_batch: int = 2000
+        self, connection: psycopg.Connection[Any], clock: Clock, lease: Lease, settings: KafkaSettings, *, max_batch: int = 2000
     ) -> None:
         """Fences every earlier relay of the group; raises KafkaException when no broker answers within half a minute."""
-        self._connection, self._clock, self._edge, self._max_batch = connection, clock, edge, max_batch
+        self._connection, self._clock, self._lease, self._max_batch = connection, clock, lease, max_batch
         self._unnoted: dict[int, tuple[int, int]] = {}
         self._states = StateLog(_log)
         self._names = names_of(settings)
@@ -79,7 +79,7 @@ class KafkaRelay:
             places = self._publish(batch)
         except KafkaException as error:
             if error.args[0].code() in _FENCED:
-                raise LeaseLost(f"{self._edge.lease}: fenced by another relay") from error
+                raise LeaseLost(f"{self._lease.name}: fenced by another relay") from error
             raise
         published = {each.outbox_no: place for each, place in zip(batch, places, strict=True)}
         try:
@@ -119,8 +119,8 @@ class KafkaRelay:
     def _note(self, published: Mapping[int, tuple[int, int]], statement: str) -> list[int]:
         """Notes where records stand; returns the numbers that the statement returns."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if cursor.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
-                raise LeaseLost(self._edge.lease)
+            if cursor.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
+                raise LeaseLost(self._lease.name)
             arguments = {
                 "now": self._clock(),
                 "numbers": list(published),

@@ -8,9 +8,9 @@ from confluent_kafka import Message
 from confluent_kafka import TopicPartition as PartitionOffset
 from msgspec import Struct
 
-from kvitt.hub.leases import Held
 from kvitt.hub.submit import Outcome
-from kvitt.hub.taken import Edge, Incoming
+from kvitt.hub.taken import Incoming
+from kvitt.kernel.leases import Lease, LeaseGrant
 from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import encode_headers
 
@@ -29,12 +29,12 @@ class HandedIn(Struct, frozen=True):
 
 
 class AssignedPartition:
-    """A partition that the group gave us. Without an edge it is not read: another holds the lease, or what was handed in has failed."""
+    """A partition that the group gave us. Without a lease it is not read: another holds it, or what was handed in has failed."""
 
     def __init__(self, at: TopicPartition, lane: int, source: str) -> None:
         """`source` is what the topic is called in the hub, whatever its name on the cluster."""
         self.at, self.lane, self.source = at, lane, source
-        self.edge: Edge | None = None
+        self.lease: Lease | None = None
         self.shift = 0
         """How much our positions are ahead of the brokers' offsets, which is what all others here are."""
         self.follows = 0
@@ -50,21 +50,21 @@ class AssignedPartition:
         self.bytes = 0
         self._outstanding: deque[HandedIn] = deque()
 
-    def held(self, lease: Held, shift: int) -> None:
+    def granted(self, grant: LeaseGrant, shift: int) -> None:
         """The lease is ours: reading begins where the last effect was stored."""
-        self.edge, self.shift = lease.edge, shift
-        self.follows = self.reads_at = self.done = self.hinted = lease.position - shift
+        self.lease, self.shift = grant.lease, shift
+        self.follows = self.reads_at = self.done = self.hinted = grant.position - shift
         self.ends_at = 0
 
     def ended(self, offset: int | None) -> None:
         """The partition has no record before this offset that was not handed in; marks of transactions may stand there."""
-        if self.edge is not None and offset is not None:
+        if self.lease is not None and offset is not None:
             self.ends_at = offset
 
     @property
     def is_behind_marks(self) -> bool:
         """Whether all records are done and stored, and only marks of transactions lie between them and the end."""
-        return self.edge is not None and not self._outstanding and self.done == self.follows < self.ends_at
+        return self.lease is not None and not self._outstanding and self.done == self.follows < self.ends_at
 
     def moved(self) -> None:
         """The end is stored as our position."""
@@ -73,12 +73,12 @@ class AssignedPartition:
     def incoming(self, message: Message) -> Incoming | None:
         """A record as the hub takes it; None for one that was read before, or that is not ours to read now."""
         offset = message.offset()
-        if self.edge is None or offset is None or offset < self.follows:
+        if self.lease is None or offset is None or offset < self.follows:
             return None
         follows, self.follows = self.follows, offset + 1
         self.reads_at = self.follows
         where, shift, headers = (self.source, self.at.partition, offset + self.shift), self.shift, headers_of(message)
-        return Incoming(*where, message.key(), message.value(), headers, self.edge, follows + shift)
+        return Incoming(*where, message.key(), message.value(), headers, self.lease, follows + shift)
 
     def awaits(self, future: "Future[Outcome]", size: int) -> None:
         """The record that `incoming` gave last was handed in."""
@@ -92,15 +92,15 @@ class AssignedPartition:
             finished = self._outstanding.popleft()
             self.bytes -= finished.size
             failure = failure or finished.future.exception()
-            if failure is None and self.edge:
+            if failure is None and self.lease:
                 self.done = finished.next_position
         if failure:
-            self.edge = None
+            self.lease = None
             self.ends_at = 0
         return failure
 
     @property
-    def lease(self) -> str:
+    def lease_name(self) -> str:
         """The name of its lease."""
         return lease_of(self.source, self.at.partition)
 
@@ -115,7 +115,7 @@ class AssignedPartition:
         return len(self._outstanding)
 
     def settle(self, seconds: float) -> None:
-        """Waits for what is handed in, but not longer; what is not done by then is refused for its epoch once another owns the lease."""
+        """Waits for what is handed in, but not longer; then what is not done is refused, once another owns the lease."""
         wait([each.future for each in self._outstanding], timeout=seconds)
         self.reap()
 

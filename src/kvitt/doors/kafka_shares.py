@@ -18,14 +18,14 @@ from kvitt.doors.kafka_positions import gone
 from kvitt.doors.kafka_share import AssignedPartition, totals
 from kvitt.doors.kafka_topics import TopicIds
 from kvitt.errors import NotBegun
-from kvitt.hub.leases import LeaseKeeper
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import RAPID
 
-_SQL, _LEASES = load("kafka"), load("leases")
+_SQL, _LEASES = load("kafka"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS, _IDENTITY_SECONDS = 1.0, 10.0, 5.0, 10.0
 _LANES_PER_TOPIC = 1024
@@ -73,7 +73,7 @@ class AssignedPartitions:
     def revoked(self, _: Consumer, partitions: list[PartitionOffset]) -> None:
         """The group takes partitions back: what is handed in is finished, then others may go on from there."""
         left = [ours for each in partitions if (ours := self._assigned.pop(_at(each), None))]
-        read = [each for each in left if each.edge]
+        read = [each for each in left if each.lease]
         for each in left:
             each.settle(_SETTLE_SECONDS)
         self._hint(left)
@@ -81,7 +81,7 @@ class AssignedPartitions:
         self._give_up(read)
 
     def _give_up(self, partitions: Sequence[AssignedPartition]) -> None:
-        leases = [each.lease for each in partitions]
+        leases = [each.lease_name for each in partitions]
         try:
             self._connection.execute(_SQL.give_up_leases, {"owner": self._keeper.owner, "leases": leases})
         except LockNotAvailable:
@@ -99,7 +99,7 @@ class AssignedPartitions:
         """Takes off what is done, lets go of partitions with a failure; returns records and bytes that are not done."""
         failed: list[AssignedPartition] = []
         for each in self._assigned.values():
-            was_read = each.edge is not None
+            was_read = each.lease is not None
             if (failure := each.reap()) and was_read:
                 self._tell_failed(each.at, type(failure).__name__)
                 failed.append(each)
@@ -116,7 +116,7 @@ class AssignedPartitions:
             return
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
         # What failed may have others behind it in its lane, which must have failed too before it is read again.
-        idle = [each for each in self._assigned.values() if each.edge is None and not each.outstanding]
+        idle = [each for each in self._assigned.values() if each.lease is None and not each.outstanding]
         if idle and (taken := self._take(idle)):
             self._fetch(taken)
 
@@ -136,11 +136,11 @@ class AssignedPartitions:
     def _take(self, partitions: Sequence[AssignedPartition]) -> list[AssignedPartition]:
         """Takes the leases that are free; returns those that are ours to read. Raises NotBegun, RecordsGone."""
         shifts = self._shifts(partitions)
-        _refuse_unbegun([each for each in partitions if each.source == RAPID and each.lease not in shifts])
+        _refuse_unbegun([each for each in partitions if each.source == RAPID and each.lease_name not in shifts])
         taken = []
         for each in partitions:
-            if held := self._keeper.take(self._connection, each.lease):
-                each.held(held, shifts.get(each.lease, 0))
+            if grant := self._keeper.take(self._connection, each.lease_name):
+                each.granted(grant, shifts.get(each.lease_name, 0))
                 taken.append(each)
         try:
             self._find_beginnings([each for each in taken if not each.follows], shifts.keys())
@@ -149,20 +149,20 @@ class AssignedPartitions:
             # Whoever mends it needs the leases.
             self._give_up(taken)
             for each in taken:
-                each.edge = None
+                each.lease = None
             raise
         return taken
 
     def _shifts(self, partitions: Sequence[AssignedPartition]) -> dict[str, int]:
         """How much our positions are ahead of offsets, by lease, where something is stored, be it only where an operator says to begin."""
-        rows = self._connection.execute(_SQL.stored_positions, ([each.lease for each in partitions],))
+        rows = self._connection.execute(_SQL.stored_positions, ([each.lease_name for each in partitions],))
         return {lease: shift for lease, _, shift in rows}
 
     def _find_beginnings(self, partitions: Sequence[AssignedPartition], begun: Container[str]) -> None:
         """Where to begin when nothing is stored: where the group had come before us, else at the first record."""
         for each in partitions:
             each.reads_at = OFFSET_BEGINNING
-        asked = [PartitionOffset(*each.at) for each in partitions if each.lease not in begun]
+        asked = [PartitionOffset(*each.at) for each in partitions if each.lease_name not in begun]
         for committed in self._consumer.committed(asked, timeout=_BROKER_SECONDS) if asked else ():
             if committed.offset > 0:
                 self._assigned[_at(committed)].reads_at = committed.offset
@@ -183,7 +183,7 @@ class AssignedPartitions:
     def pause(self) -> None:
         """Fetches nothing for the time being; what was fetched ahead is thrown away."""
         if not self._paused:
-            self._leave([each for each in self._assigned.values() if each.edge])
+            self._leave([each for each in self._assigned.values() if each.lease])
             for each in self._assigned.values():
                 each.ends_at = 0
             self._paused = True
@@ -192,7 +192,7 @@ class AssignedPartitions:
         """Fetches again, from exactly where reading was left."""
         if self._paused:
             self._paused = False
-            self._fetch([each for each in self._assigned.values() if each.edge])
+            self._fetch([each for each in self._assigned.values() if each.lease])
 
     def _fetch(self, partitions: Sequence[AssignedPartition]) -> None:
         self._consumer.incremental_assign([] if self._paused else [each.start for each in partitions])
@@ -209,10 +209,10 @@ class AssignedPartitions:
         """Stores the end of partitions where only marks of transactions are left: brokers delete those, and the position would be gone."""
         if not partitions:
             return
-        edges = [each.edge for each in partitions if each.edge]
+        leases = [each.lease for each in partitions if each.lease]
         columns = [
-            [edge.lease for edge in edges],
-            [edge.epoch for edge in edges],
+            [lease.name for lease in leases],
+            [lease.token for lease in leases],
             [each.follows + each.shift for each in partitions],
             [each.ends_at + each.shift for each in partitions],
         ]
@@ -224,7 +224,7 @@ class AssignedPartitions:
                 self._pass_marks([each])
             return
         for each in partitions:
-            if each.lease in moved:
+            if each.lease_name in moved:
                 each.moved()
 
     def _hint(self, partitions: Sequence[AssignedPartition]) -> None:

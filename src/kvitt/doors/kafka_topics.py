@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_admin
 from kvitt.errors import RecordsGone, TopicsDiffer
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.wire.topics import ALL_TOPICS, CASES, EXTERNAL_INPUTS, PARTITIONS, PAYMENTS, PAYOUT_EVENTS, RAPID
 

@@ -8,21 +8,21 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.doors.embedded_log import CHANNEL, reserve
 from kvitt.errors import LeaseLost
-from kvitt.hub.submit import Clock
-from kvitt.hub.taken import Edge
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
-_LOG, _LEASES = load("log"), load("leases")
+_LOG, _LEASES = load("log", "kvitt.store"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 
 
 class LogRelay:
     """Moves records from the outbox to the log; both are tables of one database, so a step is one transaction."""
 
-    def __init__(self, connection: psycopg.Connection[Any], clock: Clock, edge: Edge, max_batch: int = 2000) -> None:
-        self._connection, self._clock, self._edge, self._max_batch = connection, clock, edge, max_batch
+    def __init__(self, connection: psycopg.Connection[Any], clock: Clock, lease: Lease, max_batch: int = 2000) -> None:
+        self._connection, self._clock, self._lease, self._max_batch = connection, clock, lease, max_batch
         self._held = False
         self._states = StateLog(_log)
 
@@ -46,8 +46,8 @@ class LogRelay:
 
     def _relay(self, unrelayed: str) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if cursor.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
-                raise LeaseLost(self._edge.lease)
+            if cursor.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
+                raise LeaseLost(self._lease.name)
             rows = cursor.execute(unrelayed, (self._max_batch,), binary=True).fetchall()
             if not rows:
                 return 0

@@ -11,11 +11,11 @@ from msgspec import Struct, json
 
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound
 from kvitt.hub.actor import Actor, decode
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 
-_SQL = load("audit")
+_SQL = load("acts", "kvitt.store")
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _BIGGEST: Final = 2**63 - 1

@@ -6,20 +6,20 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Asked, Forwarded, Voice
+from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import Candidate, ReceiptOutcome, Severity
-from kvitt.rules.states import MessageState, OrderState
+from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area
 from kvitt.store.rows import MessageStep
 
-_SQL, _RAPID = load("orders"), load("rapid")
+_SQL, _RAPID = load("orders", "kvitt.store"), load("rapid", "kvitt.store")
 _WHAT = {ReceiptOutcome.ACCEPTED: What.ACCEPTED, ReceiptOutcome.REJECTED: What.REJECTED, ReceiptOutcome.UNCLEAR: What.UNCLEAR}
 _PAYMENTS = {
     ReceiptOutcome.ACCEPTED: _SQL.accept_payments,

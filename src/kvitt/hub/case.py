@@ -8,20 +8,21 @@ from typing import Any, Final
 import psycopg
 from psycopg.errors import LockNotAvailable
 
-from kvitt.hub.audit import What, link
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
+from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import AtRail, CaseState
 from kvitt.rules.forwarded import ForwardedLine
+from kvitt.rules.states import What
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
-from kvitt.store.rows import AuditRow, CaseStep
+from kvitt.store.rows import CaseStep
 from kvitt.wire import payment
 
-_SQL, _DEFERRED = load("cases"), load("deferred")
+_SQL, _DEFERRED = load("cases", "kvitt.store"), load("deferred", "kvitt.store")
 CaseKey = tuple[Scheme, str]
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""

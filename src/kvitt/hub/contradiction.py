@@ -10,15 +10,16 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Contradicted
+from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.rail_port import Observation
+from kvitt.rules.states import What
 
-_SQL = load("contradictions")
+_SQL = load("contradictions", "kvitt.store")
 
 
 def open_contradictions(

@@ -12,15 +12,16 @@ from msgspec import Struct
 
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
 from kvitt.hub.operate import Operator, note
-from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.taken import Incoming, unaddressed
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.json_members import refuse_repeated
 
-_SQL = load("dead")
+_SQL = load("dead", "kvitt.store")
 OPEN: Final = "open"
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
+from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Answer, Status, details_of
 from kvitt.rules.catalogue import SCHEMES
@@ -18,7 +18,7 @@ from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import event_id
 from kvitt.rules.rail_port import Encoded, Rails
-from kvitt.rules.states import MessageState
+from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import Action, Order, Refusal
 from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
 from kvitt.wire import payment

@@ -5,8 +5,9 @@ from typing import Any
 
 import psycopg
 
+from kvitt.kernel.audit import AuditRow
+from kvitt.kernel.rows import Row, write
 from kvitt.store.rows import (
-    AuditRow,
     CaseStep,
     DeadLetterRow,
     DeferredRow,
@@ -17,8 +18,6 @@ from kvitt.store.rows import (
     OrderRow,
     OutboxRow,
     PaymentRow,
-    Row,
-    write,
 )
 
 

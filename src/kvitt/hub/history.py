@@ -10,19 +10,19 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
-from kvitt.hub.audit import What
 from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer
 from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.schedule import Owed, expand
+from kvitt.rules.states import What
 from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
 from kvitt.store.rows import LineRow
 from kvitt.wire import payment, status, topics
 from kvitt.wire.rapid import solutions
 
-_SQL = load("history")
+_SQL = load("history", "kvitt.store")
 
 
 class Happening(StrEnum):

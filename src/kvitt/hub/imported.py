@@ -13,13 +13,14 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.hub.audit import What, digest
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.catalogue import AREAS, BENEFITS, SCHEMES
 from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.ids import order_id
+from kvitt.rules.states import What
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, Area, CaseId, Payment, PaymentId, Scheme
-from kvitt.store.rows import AuditRow, PaymentRow
+from kvitt.store.rows import PaymentRow
 from kvitt.wire import payment as documents
 
 _UNKNOWN = "unknown: "

@@ -13,22 +13,25 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import NotInThatState, Undecodable
-from kvitt.hub.audit import What, link
 from kvitt.hub.case import ALL
 from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, left_out_entry, take_over, versions
 from kvitt.hub.operate import Operator, note
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
+from kvitt.kernel.rows import columns, write
 from kvitt.rules.catalogue import AREAS
+from kvitt.rules.states import What
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, CaseId, Payment, PaymentId, Scheme
-from kvitt.store.rows import AuditRow, CaseStep, PaymentRow, columns, write
+from kvitt.store.rows import CaseStep, PaymentRow
 from kvitt.wire import cases, payment
 from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.topics import CASES, PAYMENTS
 
-_SQL = load("importing")
+_SQL = load("importing", "kvitt.store")
 _SPAN, _SHOWN = 500, 20
 
 

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
-_SQL = load("lookup")
+_SQL = load("lookup", "kvitt.store")
 CANDIDATES: Final = 6
 """As many as are looked for; more than one is no answer, and a person reads only a few."""
 _HEX_DIGITS: Final = 32

@@ -10,27 +10,29 @@ from msgspec import Struct, json
 from msgspec.structs import force_setattr
 
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.hub.audit import What, digest, link
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.audit import AuditRow, digest, link
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
+from kvitt.kernel.rows import write
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
 from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.rail_port import Rail, ReceiptOutcome
-from kvitt.rules.states import MessageState, OrderState
+from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
-from kvitt.store.rows import AuditRow, MessageStep, write
+from kvitt.store.rows import MessageStep
 
-_SQL, _ORDERS = load("operate"), load("orders")
+_SQL, _ORDERS = load("operate", "kvitt.store"), load("orders", "kvitt.store")
 EVERYWHERE = "*"
 
 

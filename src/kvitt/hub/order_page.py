@@ -12,7 +12,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldReason, separated
 
-_SQL = load("order_page")
+_SQL = load("order_page", "kvitt.store")
 
 
 class LineShown(Struct, frozen=True):

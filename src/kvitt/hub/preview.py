@@ -10,9 +10,9 @@ from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.contract import Contract
 from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
-from kvitt.hub.submit import Connection
 from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
 from kvitt.kernel.clock import oslo
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.claims import Claims
@@ -21,7 +21,7 @@ from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.wire import status, topics
 
-_SQL = load("preview")
+_SQL = load("preview", "kvitt.store")
 
 
 class Preview(Struct, frozen=True):

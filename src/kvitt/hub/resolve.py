@@ -13,7 +13,6 @@ from msgspec import Struct
 from psycopg.errors import UniqueViolation
 
 from kvitt.errors import NotInThatState, OrderNotFound
-from kvitt.hub.audit import What, digest
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contradiction import said_of
@@ -21,20 +20,22 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Settled
-from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.audit import digest
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
-from kvitt.rules.states import ORDER_TURNS, OrderState
+from kvitt.rules.states import ORDER_TURNS, OrderState, What
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.wire import payment
 
-_SQL, _ORDERS, _OPERATE = load("contradictions"), load("orders"), load("operate")
+_SQL, _ORDERS, _OPERATE = load("contradictions", "kvitt.store"), load("orders", "kvitt.store"), load("operate", "kvitt.store")
 
 
 class DerivedAgain(Struct, frozen=True):

@@ -13,10 +13,12 @@ import structlog
 from kvitt.hub.case import CaseKey
 from kvitt.hub.ports import Ports
 from kvitt.hub.settle import Settle
-from kvitt.hub.submit import Clock, Connection, Submit
+from kvitt.hub.submit import Submit
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import (
     LOCK_MS,
     TRANSACTION_MS,
+    Connection,
     connect,
     is_connection_lost,
 )
@@ -25,7 +27,7 @@ from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.rules.values import Scheme
 
-_SQL = load("deferred")
+_SQL = load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS: Final = 0.25
 _CASES_AT_ONCE: Final = 100

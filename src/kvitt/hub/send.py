@@ -5,18 +5,19 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from kvitt.errors import LeaseLost
-from kvitt.hub import journal
+from kvitt.hub import metrics
 from kvitt.hub.books import lock_messages
 from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
-from kvitt.hub.submit import Clock, Connection
-from kvitt.hub.taken import Edge
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
+from kvitt.kernel.database import Connection
+from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageStep
 
-_SQL, _LEASES, _DEFERRED = load("orders"), load("leases"), load("deferred")
+_SQL, _LEASES, _DEFERRED = load("orders", "kvitt.store"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.store")
 
 
 class OrderToSend(Struct, frozen=True):
@@ -39,18 +40,18 @@ class OrderInDoubt(Struct, frozen=True):
 
 
 class Send:
-    """The three steps of sending, on one connection and under one lease, whose epoch every write carries.
+    """The three steps of sending, on one connection and under one lease, whose fencing token every write carries.
 
     `term` tells apart the attempts of one owner: what an earlier one left half sent is in doubt too.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, ports: Ports, edge: Edge, term: int = 1) -> None:
-        self._connection, self._clock, self._contracts, self._edge = connection, clock, ports.contracts, edge
-        self._sender = f"{edge.lease}:{edge.epoch}:{term}"
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1) -> None:
+        self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
+        self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def _hold(self) -> None:
-        if self._connection.execute(_LEASES.hold_lease, (self._edge.lease, self._edge.epoch), binary=True).fetchone() is None:
-            raise LeaseLost(self._edge.lease)
+        if self._connection.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
+            raise LeaseLost(self._lease.name)
 
     def claim(self, limit: int) -> list[OrderToSend]:
         """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
@@ -89,7 +90,7 @@ class Send:
                 facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
             facts.write(cursor)
         reached("send.after_sent_commit")
-        journal.sent([order_id for order_id, *_ in moved])
+        metrics.sent([order_id for order_id, *_ in moved])
         return len(moved)
 
     def give_back(self, order_ids: Sequence[str]) -> int:

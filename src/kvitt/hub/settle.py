@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import UnreadableReceipt
-from kvitt.hub import journal
+from kvitt.hub import metrics
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contradiction import open_contradictions
@@ -20,17 +20,18 @@ from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Contradicted, Settled, decide
-from kvitt.hub.submit import Clock, Connection
 from kvitt.hub.waiting import let_in
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
-from kvitt.kernel.database import is_connection_lost, may_pass
+from kvitt.kernel.database import Connection, may_pass
+from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeferredRow
 
-_SQL, _DEFERRED = load("orders"), load("deferred")
+_SQL, _DEFERRED = load("orders", "kvitt.store"), load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _MOVES = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED, ReceiptOutcome.UNCLEAR})
 """With these an order gets another state."""
@@ -72,60 +73,37 @@ class Settle:
         """`rail` is whose receipts they are, None: of the default one. Raises UnknownRail."""
         self._connection, self._clock, self._contracts = connection, clock, ports.contracts
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
+        self._executor = BatchExecutor(self)
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
-    def __call__(self, batch: Sequence[RawReceipt]) -> list[ReceiptOutcome]:
+    def execute(self, batch: Sequence[RawReceipt]) -> list[ReceiptOutcome]:
         """One verdict per receipt, all of them durable on return; a receipt handed in before is a REPEAT and changes nothing.
 
         A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator. One whose case a
         stranger holds is DEFERRED: kept, behind what was kept of that case before, for `Resume` to settle when the case is free.
         """
-        read = [_read(self._rail, raw) for raw in batch]
-        try:
-            return self._unless_held(read)
-        except Exception as error:
-            if is_connection_lost(error):
-                raise
-            _log.warning("receipts re-run one by one", receipts=len(batch), error=type(error).__name__)
-            return [self._alone(each) for each in read]
+        return self._executor.execute([_read(self._rail, raw) for raw in batch])
+
+    def run(self, batch: Sequence[_Read], locks: Locks) -> list[ReceiptOutcome]:
+        """Settles receipts in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
+        return self._transact(batch, wait=locks is Locks.WAIT)
+
+    def failed(self, command: _Read, error: Exception) -> ReceiptOutcome:
+        """Keeps a receipt that fails alone, without effect. Raises what may pass: then it comes again from the queue."""
+        if isinstance(error, LockNotAvailable) and command.case_key:
+            return self._transact([command], wait=None)[0]
+        if may_pass(error):
+            raise error
+        _log.error("receipt kept without effect", error=type(error).__name__)
+        return self._transact([_without_effect(command, error)])[0]
 
     def resume(self, key: CaseKey, limit: int) -> int:
         """Settles up to `limit` receipts that were kept while somebody else held their case, in the order in which they came.
 
-        Gives how many; 0 while the case is held. Raises psycopg errors that may pass.
+        Returns how many; 0 while the case is held. Raises psycopg errors that may pass.
         """
-        try:
-            return self._resume(key, limit, None)
-        except Exception as error:
-            if may_pass(error):
-                raise
-            _log.warning("kept receipts re-run one by one", error=type(error).__name__)
-        try:
-            return self._resume(key, 1, None)
-        except Exception as error:
-            if may_pass(error):
-                raise
-            _log.error("receipt kept without effect", error=type(error).__name__)
-            return self._resume(key, 1, error)
-
-    def _unless_held(self, read: Sequence[_Read]) -> list[ReceiptOutcome]:
-        """The batch, with every case waited for; if that takes too long, once more with those cases that are free."""
-        try:
-            return self._transact(read)
-        except LockNotAvailable:
-            return self._transact(read, wait=False)
-
-    def _alone(self, one: _Read) -> ReceiptOutcome:
-        try:
-            return self._unless_held([one])[0]
-        except Exception as error:
-            if isinstance(error, LockNotAvailable) and one.case_key:
-                return self._transact([one], wait=None)[0]
-            if may_pass(error):
-                raise
-            _log.error("receipt kept without effect", error=type(error).__name__)
-            return self._transact([_without_effect(one, error)])[0]
+        return resume(lambda most, failure_of: self._resume(key, most, failure_of), limit)
 
     def _transact(self, batch: Sequence[_Read], *, wait: bool | None = True) -> list[ReceiptOutcome]:
         """`wait` for cases that somebody else holds; False: settle what is free and keep the rest; None: keep all, and look at no case."""
@@ -149,6 +127,7 @@ class Settle:
                 return 0
             read = [_read(self._rail, RawReceipt(row[1], bytes(row[2]))) for row in rows]
             if failure_of:
+                _log.error("receipt kept without effect", error=type(failure_of).__name__)
                 read = [_without_effect(each, failure_of) for each in read]
             booked = self._book(cursor, read, {case.key: case for case in cases}, ())
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
@@ -233,7 +212,7 @@ class Booked(Struct, frozen=True):
 
     def tell(self) -> None:
         """Writes it to the log and counts it."""
-        journal.settled(self.verdicts, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
+        metrics.settled(self.verdicts, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
 
 
 class _Ruled(Struct):

@@ -1,10 +1,10 @@
 """Which log a database belongs to: stored positions mean something on one log only (design §1)."""
 
 from kvitt.errors import OtherLog
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
-_SQL = load("source")
+_SQL = load("source", "kvitt.store")
 
 
 def claim_database(connection: Connection, log: str) -> None:

@@ -1,6 +1,6 @@
 """Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,25 +10,24 @@ import structlog
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
-from kvitt.hub import journal
+from kvitt.hub import metrics
 from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
 from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.standing import find_standings
 from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
-from kvitt.kernel.database import is_connection_lost, may_pass
+from kvitt.kernel.database import Connection, may_pass
+from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeadLetterRow, DeferredRow, MessageRow
 
-_CASES, _LEASES, _DEFERRED = load("cases"), load("leases"), load("deferred")
+_CASES, _LEASES, _DEFERRED = load("cases", "kvitt.store"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
-
-Connection = psycopg.Connection[Any]
-Clock = Callable[[], datetime]
 
 
 class Outcome(StrEnum):
@@ -46,12 +45,13 @@ class Outcome(StrEnum):
 class Submit:
     """Executes batches on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock, ports: Ports, *, held: set[CaseKey] | None = None) -> None:
-        """`held` are cases that somebody else was found to hold; it is kept here, and only saves waiting for them once more."""
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
         self._connection, self._clock, self._contracts = connection, clock, ports.contracts
-        self._held: set[CaseKey] = set() if held is None else held
+        self._executor = BatchExecutor(self)
+        self._held: set[CaseKey] = set()
+        """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
-    def __call__(self, batch: Sequence[Incoming]) -> list[Outcome]:
+    def execute(self, batch: Sequence[Incoming]) -> list[Outcome]:
         """One outcome per record, all of them durable on return.
 
         A record that fails alone is answered and kept; it never sinks its neighbours. Raises LeaseLost when a source
@@ -59,69 +59,41 @@ class Submit:
         connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
         to handle when the case is free; nobody else waits for it.
         """
-        readings = [look(each) for each in batch]
-        try:
-            return self._unless_held(batch, readings)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            if is_connection_lost(error):
-                raise
-            # Whatever failed, it is one record's doing: alone, it fails again and is answered; its neighbours go through.
-            _log.warning("batch re-run one by one", records=len(batch), error=type(error).__name__)
-            return [self._alone(incoming, reading) for incoming, reading in zip(batch, readings, strict=True)]
+        return self._executor.execute([look(each) for each in batch])
 
-    def _unless_held(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside]) -> list[Outcome]:
-        """The batch, with every case waited for; if that takes too long, once more with those cases that are free."""
-        try:
-            return self._transact(batch, readings)
-        except LockNotAvailable:
-            return self._transact(batch, readings, wait=False)
+    def run(self, batch: Sequence[Reading | Aside], locks: Locks) -> list[Outcome]:
+        """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
+        return self._transact(batch, wait=locks is Locks.WAIT)
+
+    def failed(self, command: Reading | Aside, error: Exception) -> Outcome:
+        """Answers a record that fails alone, and keeps it. Raises what may pass: then it comes again from its source."""
+        if isinstance(error, LockNotAvailable) and isinstance(command, Reading) and command.case_key:
+            return self._transact([command], wait=None)[0]
+        if may_pass(error):
+            raise error
+        incoming = command.incoming
+        if self._repeated(incoming):
+            return Outcome.REPEATED
+        broken = command if isinstance(command, Aside) else _with_failure(command, error)
+        _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
+        return self._transact([broken])[0]
 
     def resume(self, key: CaseKey, limit: int) -> int:
         """Handles up to `limit` messages that were kept while somebody else held their case, in the order in which they came.
 
-        Gives how many; 0 while the case is held. Raises psycopg errors that may pass.
+        Returns how many; 0 while the case is held. Raises psycopg errors that may pass.
         """
-        try:
-            return self._resume(key, limit, None)
-        except Exception as error:
-            if may_pass(error):
-                raise
-            _log.warning("kept messages re-run one by one", error=type(error).__name__)
-        try:
-            return self._resume(key, 1, None)
-        except Exception as error:
-            if may_pass(error):
-                raise
-            _private.warning("kept message failed alone", error=str(error))
-            return self._resume(key, 1, error)
-
-    def _alone(self, incoming: Incoming, reading: Reading | Aside) -> Outcome:
-        try:
-            return self._unless_held([incoming], [reading])[0]
-        except LeaseLost:
-            raise
-        except Exception as error:
-            if isinstance(error, LockNotAvailable) and isinstance(reading, Reading) and reading.case_key:
-                return self._transact([incoming], [reading], wait=None)[0]
-            if may_pass(error):
-                raise
-            if self._repeated(incoming):
-                return Outcome.REPEATED
-            broken = reading if isinstance(reading, Aside) else _with_failure(reading, error)
-            _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
-            return self._transact([incoming], [broken])[0]
+        return resume(lambda most, failure_of: self._resume(key, most, failure_of), limit)
 
     def _repeated(self, incoming: Incoming) -> bool:
         """Whether this edge identity is taken: the record was handled before, its answer stands."""
         row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
         return row is not None
 
-    def _transact(self, batch: Sequence[Incoming], readings: Sequence[Reading | Aside], *, wait: bool | None = True) -> list[Outcome]:
+    def _transact(self, readings: Sequence[Reading | Aside], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            _advance(cursor, batch)
+            _advance(cursor, [each.incoming for each in readings])
             keys = {key for each in readings if isinstance(each, Reading) and (key := each.case_key)}
             cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
             sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, Reading)])
@@ -129,7 +101,7 @@ class Submit:
             sorting.write(cursor)
             reached("submit.before_commit")
         reached("submit.after_commit")
-        journal.taken(sorting.facts, outcomes)
+        metrics.taken(sorting.facts, outcomes)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -142,6 +114,7 @@ class Submit:
             load_payments(cursor, cases)
             looked = [look(Incoming(row[1], row[2], row[3], row[4], row[5], row[6])) for row in rows]
             if failure_of:
+                _private.warning("kept message failed alone", error=str(failure_of))
                 looked = [each if isinstance(each, Aside) else _with_failure(each, failure_of) for each in looked]
             for case in cases:
                 case.deferred = False
@@ -149,7 +122,7 @@ class Submit:
             outcomes = [sorting.sort(each) for each in looked]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
-        journal.taken(sorting.facts, outcomes)
+        metrics.taken(sorting.facts, outcomes)
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
@@ -183,8 +156,8 @@ class Submit:
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
     spans: dict[tuple[str, int], tuple[int, int]] = {}
     for each in batch:
-        if each.edge:
-            key = (each.edge.lease, each.edge.epoch)
+        if each.lease:
+            key = (each.lease.name, each.lease.token)
             follows = each.position if each.follows is None else each.follows
             first = spans[key][0] if key in spans else follows
             spans[key] = (first, each.position + 1)
@@ -192,11 +165,11 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
         return
     ordered = sorted(spans)
     columns = [
-        [lease for lease, _ in ordered],
-        [epoch for _, epoch in ordered],
+        [name for name, _ in ordered],
+        [token for _, token in ordered],
         *map(list, zip(*(spans[key] for key in ordered), strict=True)),
     ]
-    told = ", ".join(lease for lease, _ in ordered)
+    told = ", ".join(name for name, _ in ordered)
     try:
         moved = cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()
     except LockNotAvailable as error:

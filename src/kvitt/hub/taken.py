@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from kvitt.errors import Undecodable
+from kvitt.kernel.leases import Lease
 from kvitt.rules.claims import Claims
 from kvitt.rules.editions import CURRENT, Edition
 from kvitt.rules.forms import claims_of
@@ -26,15 +27,8 @@ Claimed = Claims | Need | InvalidNeed | Refusal
 """What a message wants, in the values of its dialect, or why nothing can be made of it."""
 
 
-class Edge(Struct, frozen=True):
-    """The lease under which a source partition is read: who writes without holding this epoch is refused."""
-
-    lease: str
-    epoch: int
-
-
 class Incoming(Struct, frozen=True):
-    """A record of an input topic under the identity that its edge gave it. `edge` is None for sources without a position to keep.
+    """A record of an input topic under the identity that its edge gave it. `lease` is None for sources without a position to keep.
 
     `follows` is how far the partition had been read before it, where that is not its own position (None): sources may leave
     positions out. A record is only handled when everything before it is. `edition` is that of the day on which it came in.
@@ -46,7 +40,7 @@ class Incoming(Struct, frozen=True):
     key: bytes | None
     body: bytes | None
     headers: bytes | None = None
-    edge: Edge | None = None
+    lease: Lease | None = None
     follows: int | None = None
     edition: Edition = CURRENT
 

@@ -13,16 +13,15 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import CaseNotFound, PayoutNotFound
-from kvitt.hub.audit import digest
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.payouts.changes import event_hash
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
-from kvitt.store.rows import AuditRow
 
-_SQL = load("audit")
+_SQL = load("acts", "kvitt.store")
 OPERATORS = 0
 """The chain of what operators did."""
 

@@ -16,7 +16,7 @@ from kvitt.kernel.queries import load
 from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme
 
-_SQL = load("cases")
+_SQL = load("cases", "kvitt.store")
 _log = structlog.get_logger(__name__)
 _PER_LOOK = 20
 """How many messages of one case are looked at in one query; more are fetched while none of them opens an order."""

@@ -1,8 +1,11 @@
-"""The clock as the rail and its neighbours read it."""
+"""The clock that is handed to everything that needs one, and local time as the rail and its neighbours read it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+Clock = Callable[[], datetime]
+"""Gives the present moment, with its zone."""
 _OSLO = ZoneInfo("Europe/Oslo")
 
 

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
+
+Connection = psycopg.Connection[Any]
+"""A connection whose rows are read by whoever asked for them."""
 
 CONNECT_SECONDS: Final = 10
 """How long one attempt to connect may take, so that a dead host is an error and not a standstill."""

@@ -15,7 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from kvitt.hub.journal import BATCH_SIZES, Batches, Counted, Work, scheme_of
+from kvitt.hub.metrics import scheme_of
+from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.roles import Condition, RoleState
@@ -48,7 +49,7 @@ class Metrics(Collector):
 
     def __init__(
         self,
-        work: Work,
+        work: Counters,
         figures: Callable[[], Figures],
         roles: Callable[[], Sequence[RoleState]],
         broker_lag: Callable[[], Sequence[TopicLag]] | None,
@@ -102,7 +103,7 @@ def registry_of(metrics: Metrics) -> CollectorRegistry:
     return registry
 
 
-def counters(work: Work) -> Iterator[Metric]:
+def counters(work: Counters) -> Iterator[Metric]:
     """What this process has done since it began."""
     families = {what: CounterMetricFamily(name, said, labels=labels) for what, (name, said, labels) in COUNTERS.items()}
     for count in work.counts():

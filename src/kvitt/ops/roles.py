@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.errors import LeaseLost
-from kvitt.hub.journal import WORK, Counted
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.loop import MakeStep, Step
+from kvitt.kernel.metrics import METRICS, Counted
 
 SILENT_AFTER = timedelta(seconds=60)
 """A step waits for a moment when there is nothing to do. One that has not come back for this long hangs."""
@@ -80,9 +80,9 @@ class RoleBoard:
         else:
             self._states[role] = RoleState(role, Condition.WORKS, now, now)
         if done and role not in _COUNTED_BY_THE_HUB:
-            WORK.batch(role, done)
+            METRICS.batch(role, done)
             if role == "relay":
-                WORK.add(Counted.RELAYED, times=done)
+                METRICS.add(Counted.RELAYED, times=done)
         return done
 
     def _failed(self, role: str, error: Exception) -> None:
@@ -91,7 +91,7 @@ class RoleBoard:
         since = state.since if state.condition is condition else now
         self._states[role] = RoleState(role, condition, since, now, type(error).__name__, _blamed(error))
         if condition is Condition.STARTS_ANEW:
-            WORK.add(Counted.RESTARTS, role)
+            METRICS.add(Counted.RESTARTS, role)
 
 
 _COUNTED_BY_THE_HUB = frozenset({"intake", "rapid", "emulator"})

@@ -14,9 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kvitt.config import OpsSettings
 from kvitt.errors import PortTaken
-from kvitt.hub.journal import WORK
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.loop import Step, run_loop
+from kvitt.kernel.metrics import METRICS
 from kvitt.ops.alarms import AlarmWatch, ReceiptDeadline
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
@@ -90,7 +90,7 @@ class OpsServer:
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
         self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
-        self._registry = registry_of(Metrics(WORK, figures, roles, self._lag))
+        self._registry = registry_of(Metrics(METRICS, figures, roles, self._lag))
         self._stop = threading.Event()
         self._stopping = False
 

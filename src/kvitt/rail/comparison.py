@@ -19,7 +19,7 @@ from kvitt.wire import payment
 from kvitt.wire.order_xml import encode_line_id
 
 Connection = psycopg.Connection[tuple[object, ...]]
-_SQL = load("comparison")
+_SQL = load("comparison", "kvitt.store")
 _ONE_DAY: Final = timedelta(days=1)
 _SATURDAY: Final = 5
 _WEEKDAY_RATE, _ONE_OFF_RATE = "DAG", "ENG"

@@ -8,7 +8,7 @@ import structlog
 
 from kvitt.hub.ports import Ports
 from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import (
     LOCK_MS,
@@ -52,7 +52,7 @@ class Receiver:
         if not deliveries:
             return 0
         try:
-            settle([RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries])
+            settle.execute([RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries])
         except psycopg.Error as error:
             if not is_connection_lost(error):
                 name = type(error).__name__

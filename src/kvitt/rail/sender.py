@@ -7,12 +7,12 @@ import structlog
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
-from kvitt.hub.leases import LeaseKeeper
 from kvitt.hub.ports import Ports
 from kvitt.hub.send import OrderToSend, Send
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.crash import reached
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Bell, Step
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import NotPut, Outgoing, Queue, queue_id
@@ -54,14 +54,14 @@ class Sender:
         with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             # Every attempt has a name of its own, so that orders which an earlier one of ours left half sent are in doubt as well.
             self._term += 1
-            held = self._keeper.take(connection, LEASE)
-            if held is None:
+            grant = self._keeper.take(connection, LEASE)
+            if grant is None:
                 raise LeaseLost(f"{LEASE} is held by another process")
             queue = self._open_queue()
             try:
                 # While the broker is down nothing is touched: what is ready stays ready.
                 queue.connect()
-                send = Send(connection, self._clock, self._ports, held.edge, self._term)
+                send = Send(connection, self._clock, self._ports, grant.lease, self._term)
                 self._unnoted = {}
                 self._clear_doubt(send, queue)
                 yield lambda: self._step(send, queue)

@@ -74,3 +74,23 @@ PAYMENT_TURNS: Mapping[PaymentState, frozenset[PaymentState]] = {
 """With the order that they belong to, when it is turned."""
 MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DERIVED: frozenset({MessageState.WAITING})}
 """When its orders, which have not left, are taken back to be derived against what an order was turned to."""
+
+
+class What(StrEnum):
+    """What an entry of a case's chain tells."""
+
+    IMPORTED = "imported"
+    LEFT_OUT = "left out"
+    FORGOTTEN = "forgotten"
+    WAITING = "waiting"
+    ORDERED = "ordered"
+    SIMULATED = "simulated"
+    ANSWERED = "answered"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNCLEAR = "unclear"
+    WITHDRAWN = "withdrawn"
+    CONTRADICTED = "contradicted"
+    ADOPTED = "adopted"
+    KEPT = "kept"
+    REQUEUED = "requeued"

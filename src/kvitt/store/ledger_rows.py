@@ -9,7 +9,7 @@ import psycopg
 from kvitt.kernel.queries import load
 from kvitt.money import Minor
 
-_SQL = load("ledger")
+_SQL = load("ledger", "kvitt.store")
 
 
 class PlanRow(NamedTuple):

@@ -9,7 +9,7 @@ import psycopg
 from kvitt.kernel.queries import load
 from kvitt.money import Minor
 
-_SQL = load("payouts")
+_SQL = load("payouts", "kvitt.store")
 
 
 class PayoutRow(NamedTuple):

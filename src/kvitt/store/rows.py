@@ -1,31 +1,17 @@
-"""The rows that a transaction writes, one frozen value each, with the statement that writes many of them at once.
+"""The rows that a transaction about cases writes, each with its statement of `write.sql`."""
 
-The order of the fields is the order of the statement's columns; `write.sql` holds the statements.
-"""
-
-from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar
-
-import msgspec
-import psycopg
-from msgspec import Struct
 
 from kvitt.kernel.queries import load
+from kvitt.kernel.rows import Row
 
-_WRITE = load("write")
-
-
-class Row(Struct, frozen=True):
-    """A row to be written; `statement` names its statement in `write.sql`."""
-
-    statement: ClassVar[str]
+_WRITE = load("write", "kvitt.store")
 
 
 class MessageRow(Row, frozen=True):
     """A record that came in, with what became of it at once."""
 
-    statement = "add_messages"
+    statement = _WRITE.add_messages
     message_no: int
     source: str
     partition: int
@@ -48,7 +34,7 @@ class MessageRow(Row, frozen=True):
 class MessageStep(Row, frozen=True):
     """A message that was stored before and is now derived or answered; None keeps what is stored."""
 
-    statement = "step_messages"
+    statement = _WRITE.step_messages
     message_no: int
     state: str
     derived_at: datetime | None
@@ -63,7 +49,7 @@ class OrderRow(Row, frozen=True):
     `told_under` is the key of its records on the order topic; None: its sender's.
     """
 
-    statement = "add_orders"
+    statement = _WRITE.add_orders
     order_id: str
     case_no: int
     number: int
@@ -84,7 +70,7 @@ class OrderRow(Row, frozen=True):
 class LineRow(Row, frozen=True):
     """One line of a new order."""
 
-    statement = "add_lines"
+    statement = _WRITE.add_lines
     order_id: str
     position: int
     line_id: str
@@ -103,7 +89,7 @@ class LineRow(Row, frozen=True):
 class PaymentRow(Row, frozen=True):
     """A version of a payment, pending until its order is receipted; `position` is its place among the payments of the order, from 0."""
 
-    statement = "add_payments"
+    statement = _WRITE.add_payments
     case_no: int
     payment_id: str
     version: int
@@ -120,7 +106,7 @@ class PaymentRow(Row, frozen=True):
 class OutboxRow(Row, frozen=True):
     """Something to tell. `value` None: the bytes of the payment version named by the last three, else of the order."""
 
-    statement = "add_outbox"
+    statement = _WRITE.add_outbox
     topic: str
     key: bytes | None
     value: bytes | None
@@ -137,7 +123,7 @@ class OutboxRow(Row, frozen=True):
 class NeedRow(Row, frozen=True):
     """A need of the rapid that was let in, under its identity within the case."""
 
-    statement = "add_needs"
+    statement = _WRITE.add_needs
     message_no: int
     case_no: int
     person: str
@@ -145,26 +131,10 @@ class NeedRow(Row, frozen=True):
     digest: bytes
 
 
-class AuditRow(Row, frozen=True):
-    """One entry of a case's audit chain (chain = case_no) or of the operators' (chain 0)."""
-
-    statement = "add_audit"
-    chain: int
-    seq: int
-    at: datetime
-    what: str
-    message_no: int | None
-    order_id: str | None
-    receipt_no: int | None
-    digest: bytes
-    note: str | None
-    hash: bytes
-
-
 class CaseStep(Row, frozen=True):
     """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
-    statement = "step_cases"
+    statement = _WRITE.step_cases
     case_no: int
     person: str | None
     areas: str
@@ -181,7 +151,7 @@ class CaseStep(Row, frozen=True):
 class DeferredRow(Row, frozen=True):
     """A message (with its place on its topic) or a receipt (with its message id) that came in for a case that somebody else holds."""
 
-    statement = "add_deferred"
+    statement = _WRITE.add_deferred
     scheme: str
     case_id: str
     source: str | None
@@ -197,7 +167,7 @@ class DeferredRow(Row, frozen=True):
 class DeadLetterRow(Row, frozen=True):
     """A record that could not be read, with the reason."""
 
-    statement = "add_dead_letters"
+    statement = _WRITE.add_dead_letters
     source: str
     partition: int
     position: int
@@ -207,14 +177,3 @@ class DeadLetterRow(Row, frozen=True):
     reason: str
     message_no: int | None
     at: datetime
-
-
-def columns(rows: Sequence[Struct]) -> list[list[Any]]:
-    """The rows turned into one list per column, as `unnest` takes them."""
-    return [list(column) for column in zip(*map(msgspec.structs.astuple, rows), strict=True)]
-
-
-def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
-    """Writes rows of one kind in one statement; does nothing without rows."""
-    if rows:
-        cursor.execute(getattr(_WRITE, rows[0].statement), columns(rows))

@@ -22,7 +22,7 @@ from kvitt.doors.rest.routes import RouteWork
 from kvitt.doors.rest.tokens import Tokens
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 
 THREADS: Final = 64
 _JSON: Final = "application/json"

@@ -15,7 +15,7 @@ from kvitt.doors.rest.problems import PROBLEM, encoded, problem_of
 from kvitt.doors.rest.repeats import IdempotencyKeys, IdempotentRequest, RecordedAnswer, Scope, digest_of
 from kvitt.doors.rest.tokens import PATIENCE_SECONDS, Caller, Tokens
 from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
-from kvitt.hub.journal import WORK, Counted
+from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.wire.json_members import REPEATED
 
 MAX_BODY: Final = 1_048_576
@@ -120,7 +120,7 @@ def _counted(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start":
             template = scope.get("path_template")
             route = f"{scope['method']} {template}" if template else "none"
-            WORK.add(Counted.CALLS, "rest", route, f"{message['status'] // 100}xx")
+            METRICS.add(Counted.CALLS, "rest", route, f"{message['status'] // 100}xx")
         await send(message)
 
     return counted

@@ -29,7 +29,7 @@ from kvitt.errors import BadRequest, PayoutAlreadyExists
 from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
-from kvitt.hub.requests import Begun
+from kvitt.kernel.requests import Begun
 from kvitt.money import Minor
 from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.payouts import PayoutStatus, can_be_stored, is_payout_id

@@ -17,8 +17,14 @@ from psycopg_pool import ConnectionPool
 from kvitt.doors.http_headers import Message
 from kvitt.doors.rest.tokens import Caller
 from kvitt.errors import BadRequest
-from kvitt.hub.requests import Answered, Begun, answer, begin, give_up
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.requests import (
+    Answered,
+    Begun,
+    answer,
+    begin,
+    give_up,
+)
 
 Scope = MutableMapping[str, Any]
 Found = TypeVar("Found")

@@ -17,9 +17,9 @@ from thriftpy2.thrift import TException
 from kvitt.doors.http_headers import BodyOverLimit, CallerGone, Message, Receive, headers_of, whole_body
 from kvitt.doors.woody.trace import CONTENT_TYPE, ERROR_CLASS, ERROR_REASON, BadHeaders, CallTrace, current, read_trace, refuse_repeated
 from kvitt.errors import BadThrift, ResultUnknown
-from kvitt.hub.journal import WORK, Counted
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import Closed
+from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.wire.thrift.messages import Called, Service, UnknownMethod
 
 _log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class ThriftApp:
         except CallerGone:
             return
         # A method that nobody knows is no label: callers could make up any number of them.
-        WORK.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
+        METRICS.add(Counted.CALLS, "thrift", answer.method or "none", (answer.error_class or "Success").lower())
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, trace)})
         await send({"type": "http.response.body", "body": answer.body})
 

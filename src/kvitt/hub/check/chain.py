@@ -1,8 +1,7 @@
 """The links of an audit chain, made again from the entries themselves (design §11)."""
 
-from kvitt.hub.audit import link
 from kvitt.hub.check.report import Findings, Kind
-from kvitt.store.rows import AuditRow
+from kvitt.kernel.audit import AuditRow, link
 
 
 class Chain:

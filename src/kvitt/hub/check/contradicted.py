@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
@@ -13,10 +12,10 @@ from kvitt.hub.contradiction import said_of
 from kvitt.hub.facts import Facts
 from kvitt.hub.ruling import Settled, decide
 from kvitt.hub.voice import Correction, Outcome
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Observation, ReceiptOutcome
-from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
+from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Area, PaymentId
-from kvitt.store.rows import AuditRow
 
 if TYPE_CHECKING:
     from kvitt.hub.check.replay import Replay

@@ -11,13 +11,13 @@ from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
 from kvitt.hub.rapid.desk import TECHNICAL
 from kvitt.hub.rapid.standing import identity_of
+from kvitt.kernel.audit import AuditRow
 from kvitt.rules.answers import Status
 from kvitt.rules.claims import Claims
 from kvitt.rules.needs import Need
 from kvitt.rules.refusals import BASE, unchangeable
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import PaymentId, Refusal
-from kvitt.store.rows import AuditRow
 from kvitt.wire import status
 from kvitt.wire.rapid import solutions
 from kvitt.wire.rapid.solutions import SolutionStatus

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.imported import ImportedCase, first_entry, known_areas, unknown_in, versions
+from kvitt.kernel.audit import AuditRow
 from kvitt.rules.values import Area, CaseId, PaymentId, Scheme
-from kvitt.store.rows import AuditRow, PaymentRow
+from kvitt.store.rows import PaymentRow
 from kvitt.wire import payment
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from msgspec.structs import replace
 
 from kvitt.errors import UnreadableReceipt
-from kvitt.hub.audit import digest
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.earlier import says_the_same
@@ -18,10 +17,11 @@ from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold,
 from kvitt.hub.check.told import match_told
 from kvitt.hub.contract import Contracts
 from kvitt.hub.facts import Facts
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.rail_port import Rails, ReceiptOutcome
 from kvitt.rules.states import MessageState
-from kvitt.store.rows import AuditRow, MessageRow
+from kvitt.store.rows import MessageRow
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.receipt_text import normalised
 

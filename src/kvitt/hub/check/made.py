@@ -1,8 +1,9 @@
 """What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
+from kvitt.kernel.audit import AuditRow
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState, PaymentState
-from kvitt.store.rows import AuditRow, OrderRow, PaymentRow
+from kvitt.store.rows import OrderRow, PaymentRow
 
 VersionKey = tuple[str, int]
 

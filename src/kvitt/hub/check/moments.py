@@ -3,7 +3,7 @@
 from kvitt.hub.check.report import Kind
 from kvitt.kernel.queries import load
 
-_SQL = load("moments_check")
+_SQL = load("moments_check", "kvitt.store")
 
 OVER_ALL = (
     (Kind.LEDGER, _SQL.accounts_going_back),

@@ -9,7 +9,6 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from kvitt.errors import Undecodable, UnreadableReceipt
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
@@ -27,10 +26,11 @@ from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Settled, decide
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.voice import Forwarded, Voice
+from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome
-from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState
+from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Action, Area, Scheme
-from kvitt.store.rows import AuditRow, LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.store.rows import LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 _VERDICT = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)

@@ -9,10 +9,11 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.hub.check.report import Findings
+from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.queries import load
-from kvitt.store.rows import AuditRow, LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
 
-SQL = load("check")
+SQL = load("check", "kvitt.store")
 SPAN = 200
 """How many cases are in memory at once."""
 _MADE, _VERSION = len(OrderRow.__struct_fields__), len(PaymentRow.__struct_fields__)

@@ -5,27 +5,24 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-import structlog
-from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from kvitt.errors import ResultUnknown
 from kvitt.hub.actor import encode
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
-from kvitt.kernel.database import is_connection_lost
+from kvitt.kernel.database import Connection
+from kvitt.kernel.executor import BatchExecutor, Locks
 from kvitt.kernel.queries import load
 from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
 from kvitt.rules.payouts import payout_of_plan
 from kvitt.store.ledger_rows import write
 
-_SQL, _DEFERRED = load("ledger"), load("deferred")
-_log = structlog.get_logger(__name__)
+_SQL, _DEFERRED = load("ledger", "kvitt.store"), load("deferred", "kvitt.store")
 _ATTEMPTS = 5
-_MOST_HELD = 10_000
 Name = str | int
 """A plan's id, or an account's."""
 
@@ -37,14 +34,13 @@ class Post:
     """Executes batches on one connection. Not for sharing between threads.
 
     Names of plans that payouts have are theirs alone, unless `payout_plans`: the ledger serves another's payouts and has none of its own.
-    `held` are plans and accounts that somebody else was found to have locked; it is kept here, and only saves waiting once more.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, *, payout_plans: bool = False, held: set[Name] | None = None) -> None:
+    def __init__(self, connection: Connection, clock: Clock, *, payout_plans: bool = False) -> None:
         self._connection, self._clock, self._payout_plans = connection, clock, payout_plans
-        self._held: set[Name] = set() if held is None else held
+        self._executor = BatchExecutor(self, names=_names, attempts=_ATTEMPTS)
 
-    def __call__(self, batch: Sequence[Command]) -> list[Result | Exception]:
+    def execute(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
 
         A command on which kvitt itself fails gives the exception: a psycopg error where nothing was done, ResultUnknown where that could
@@ -52,64 +48,14 @@ class Post:
 
         A command that needs what a stranger has locked gives LockNotAvailable; its neighbours do not wait for it.
         """
-        wary = [place for place, each in enumerate(batch) if self._held and not self._held.isdisjoint(_names(each))]
-        others = [place for place in range(len(batch)) if place not in set(wary)]
-        results: dict[int, Result | Exception] = {}
-        if others:
-            results.update(zip(others, self._together([batch[place] for place in others]), strict=True))
-        if wary:
-            results.update(zip(wary, self._apart([batch[place] for place in wary], hurried=True), strict=True))
-        return [results[place] for place in range(len(batch))]
+        return self._executor.execute(batch)
 
-    def _together(self, batch: Sequence[Command]) -> list[Result | Exception]:
-        try:
-            return self._transact(batch)
-        except Exception as error:
-            if is_connection_lost(error):
-                raise
-            _log.warning("ledger calls re-run one by one", calls=len(batch), error=type(error).__name__)
-            return self._apart(batch, hurried=isinstance(error, LockNotAvailable))
-
-    def _apart(self, batch: Sequence[Command], *, hurried: bool) -> list[Result | Exception]:
-        """One by one, `hurried` without waiting long for a lock; those that share something with one that was refused a lock come last."""
-        results: dict[int, Result | Exception] = {}
-        last: list[int] = []
-        held: set[Name] = set()
-        for place, command in enumerate(batch):
-            if held.isdisjoint(_names(command)):
-                results[place] = self._alone(command, hurried=hurried)
-                if isinstance(results[place], LockNotAvailable):
-                    held |= _names(command)
-            else:
-                last.append(place)
-        results.update({place: self._alone(batch[place], hurried=hurried) for place in last})
-        return [results[place] for place in range(len(batch))]
-
-    def _alone(self, command: Command, *, hurried: bool) -> Result | Exception:
-        try:
-            result = self._transact([command], hurried=hurried)[0]
-        except LockNotAvailable as error:
-            self._held |= _names(command) if len(self._held) < _MOST_HELD else set()
-            return error
-        except Exception as error:  # noqa: BLE001 - its caller is told; those before it have been done, and are told that
-            return error
-        self._held -= _names(command)
-        return result
-
-    def _transact(self, batch: Sequence[Command], *, hurried: bool = False) -> list[Result | Exception]:
-        """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return self._once(batch, hurried=hurried)
-            except UniqueViolation:
-                continue
-        return self._once(batch, hurried=hurried)
-
-    def _once(self, batch: Sequence[Command], *, hurried: bool) -> list[Result | Exception]:
+    def run(self, batch: Sequence[Command], locks: Locks) -> list[Result | Exception]:
+        """Does commands in one transaction. Raises UniqueViolation where another one held a plan of ours for the first time meanwhile."""
         results: dict[int, Result] = {}
         try:
             with transaction(self._connection), self._connection.cursor() as cursor:
-                if hurried:
+                if locks is Locks.FREE:
                     cursor.execute(_DEFERRED.wait_shortly)
                 self._do(cursor, batch, results)
                 reached("ledger.before_commit")
@@ -117,6 +63,10 @@ class Post:
             return [_unknown(command, results[place], unknown) for place, command in enumerate(batch)]
         reached("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
+
+    def failed(self, command: Command, error: Exception) -> Result | Exception:  # noqa: ARG002 - its caller knows what it asked for
+        """The error is the answer: those before it have been done, and are told that."""
+        return error
 
     def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
         """Gives `results` the result of each command by its place."""

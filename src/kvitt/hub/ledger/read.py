@@ -7,12 +7,12 @@ from msgspec import Struct
 
 from kvitt.errors import AccountNotFound, PlanNotFound
 from kvitt.hub.ledger.calls import Account, State
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, PlanState, Posting, Totals
 
-_SQL = load("ledger")
+_SQL = load("ledger", "kvitt.store")
 _PAGE = 1000
 
 

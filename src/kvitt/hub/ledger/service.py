@@ -1,26 +1,18 @@
 """The ledger as doors use it: calls share transactions by group commit, and looks take a connection from a pool (design §4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
-import psycopg
-
-from kvitt.hub.journal import WORK
 from kvitt.hub.ledger.calls import State
-from kvitt.hub.ledger.post import Command, Name, Post, Result
+from kvitt.hub.ledger.post import Command, Post, Result
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.submit import Clock
-from kvitt.kernel.database import (
-    LOCK_MS,
-    TRANSACTION_MS,
-    connect,
-    is_connection_lost,
-    pool,
-)
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection, pool
+from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.metrics import METRICS
 from kvitt.rules.ledger import Totals
 
 _MAX_BATCH, _MAX_WAITING = 512, 8192
@@ -34,12 +26,27 @@ class LedgerService:
         """`payout_plans`: callers may hold plans under the names that payouts have; see `Post`."""
         self._conninfo, self._clock = conninfo, clock
         self._writers: GroupCommit[Command, Result | Exception] = GroupCommit(
-            lambda _: _Writer(conninfo, clock, payout_plans=payout_plans), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
+            lambda _: self._writer(payout_plans), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
         )
         self._lookers: GroupCommit[int, State | None] = GroupCommit(
-            lambda _: _Looker(conninfo), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="accounts"
+            lambda _: ReconnectingWriter(conninfo, "kvitt accounts", _states_on).execute,
+            max_batch=_MAX_BATCH,
+            max_waiting=_MAX_WAITING,
+            name="accounts",
         )
         self._pool = pool(conninfo, application="kvitt ledger", size=_READERS)
+
+    def _writer(self, payout_plans: bool) -> Callable[[Sequence[Command]], Sequence[Result | Exception]]:
+        writer = ReconnectingWriter(
+            self._conninfo, "kvitt ledger", lambda connection: Post(connection, self._clock, payout_plans=payout_plans).execute
+        )
+
+        def execute(batch: Sequence[Command]) -> Sequence[Result | Exception]:
+            results = writer.execute(batch)
+            METRICS.batch("ledger", len(batch))
+            return results
+
+        return execute
 
     def submit(self, command: Command) -> "Future[Result | Exception]":
         """Hands in a call or a new account; the result is durable when it comes. It is an exception when kvitt itself failed on it;
@@ -69,45 +76,11 @@ class LedgerService:
         self._pool.close()
 
 
-class _Held:
-    """A connection of one thread, opened anew after it was lost."""
+def _states_on(connection: Connection) -> Callable[[Sequence[int]], Sequence[State | None]]:
+    """What looks many accounts up at once on a connection."""
 
-    def __init__(self, conninfo: str, application: str) -> None:
-        self._conninfo, self._application = conninfo, application
-        self._connection: psycopg.Connection[Any] | None = None
-
-    @contextmanager
-    def use(self) -> Iterator[psycopg.Connection[Any]]:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(
-                self._conninfo, application=self._application, transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
-            )
-        try:
-            yield self._connection
-        except psycopg.Error as error:
-            if is_connection_lost(error):
-                self._connection.close()
-                self._connection = None
-            raise
-
-
-class _Writer:
-    def __init__(self, conninfo: str, clock: Clock, *, payout_plans: bool) -> None:
-        self._held, self._clock, self._payout_plans = _Held(conninfo, "kvitt ledger"), clock, payout_plans
-        self._locked: set[Name] = set()
-
-    def __call__(self, batch: Sequence[Command]) -> Sequence[Result | Exception]:
-        with self._held.use() as connection:
-            results = Post(connection, self._clock, payout_plans=self._payout_plans, held=self._locked)(batch)
-        WORK.batch("ledger", len(batch))
-        return results
-
-
-class _Looker:
-    def __init__(self, conninfo: str) -> None:
-        self._held = _Held(conninfo, "kvitt accounts")
-
-    def __call__(self, batch: Sequence[int]) -> Sequence[State | None]:
-        with self._held.use() as connection:
-            found = Ledger(connection).states(set(batch))
+    def execute(batch: Sequence[int]) -> Sequence[State | None]:
+        found = Ledger(connection).states(set(batch))
         return [found.get(account_id) for account_id in batch]
+
+    return execute

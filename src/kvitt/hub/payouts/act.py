@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
-import structlog
 from msgspec.structs import replace
-from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
@@ -18,10 +16,11 @@ from kvitt.hub.payouts.changes import Changes
 from kvitt.hub.payouts.commands import Cancel, Command, Create, Republish, actor_of
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
-from kvitt.kernel.database import is_connection_lost, may_pass
+from kvitt.kernel.database import Connection
+from kvitt.kernel.executor import BatchExecutor, Locks
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.ledger import Overflow, PlanState, Refusal
 from kvitt.rules.payouts import (
@@ -34,7 +33,6 @@ from kvitt.rules.payouts import (
 )
 
 _SQL, _DEFERRED = load_queries("payouts"), load_queries("deferred")
-_log = structlog.get_logger(__name__)
 _ATTEMPTS = 5
 _TRIES: Final = range(1, 65)
 """The attempts of which one finds a name for its plan that nobody has taken."""
@@ -48,8 +46,9 @@ class Act:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
+        self._executor: BatchExecutor[Command, Result] = BatchExecutor(self, names=_names, attempts=_ATTEMPTS)
 
-    def __call__(self, batch: Sequence[Command]) -> list[Result]:
+    def execute(self, batch: Sequence[Command]) -> list[Result]:
         """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
 
         Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
@@ -57,41 +56,19 @@ class Act:
         """
         results: dict[int, Result] = {}
         for places in _rounds(batch):
-            results.update(zip(places, self._round([batch[place] for place in places]), strict=True))
+            try:
+                results.update(zip(places, self._executor.execute([batch[place] for place in places]), strict=True))
+            except psycopg.Error as error:
+                # The rounds before have been done, and their callers are told that.
+                self._connection.close()
+                results.update(dict.fromkeys(places, error))
         return [results[place] for place in range(len(batch))]
 
-    def _round(self, batch: Sequence[Command]) -> list[Result]:
-        try:
-            return self._once(batch)
-        except Exception as error:  # noqa: BLE001 - every caller is told, or its command is done alone
-            if is_connection_lost(error):
-                self._connection.close()
-                return [error] * len(batch)
-            _log.warning("payouts re-run one by one", payouts=len(batch), error=type(error).__name__)
-            hurried = isinstance(error, LockNotAvailable)
-            return [self._alone(command, hurried=hurried) for command in batch]
-
-    def _alone(self, command: Command, *, hurried: bool) -> Result:
-        """Another transaction may hold one of our plans for the first time before we commit; then we see it and begin anew."""
-        failure: Exception | None = None
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._once([command], hurried=hurried)[0]
-            except Exception as error:  # noqa: BLE001 - its caller is told
-                failure = error
-                if (
-                    is_connection_lost(error)
-                    or isinstance(error, LockNotAvailable)
-                    or not (may_pass(error) or isinstance(error, UniqueViolation))
-                ):
-                    break
-        assert failure is not None
-        return failure
-
-    def _once(self, batch: Sequence[Command], *, hurried: bool = False) -> list[Result]:
+    def run(self, batch: Sequence[Command], locks: Locks) -> list[Result]:
+        """Does commands about different payouts in one transaction."""
         try:
             with transaction(self._connection), self._connection.cursor() as cursor:
-                if hurried:
+                if locks is Locks.FREE:
                     cursor.execute(_DEFERRED.wait_shortly)
                 results = self._do(cursor, batch)
                 reached("payouts.before_commit")
@@ -99,6 +76,10 @@ class Act:
             return [ResultUnknown("payout", command.payout_id) for command in batch]
         reached("payouts.after_commit")
         return results
+
+    def failed(self, command: Command, error: Exception) -> Result:  # noqa: ARG002 - its caller knows what it asked for
+        """The error is the answer: its caller is told."""
+        return error
 
     def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Result]:
         payout_ids = [command.payout_id for command in batch]
@@ -121,6 +102,10 @@ class Act:
             if operator and isinstance(result, Payout) and (isinstance(each, Todo) or isinstance(command, Republish)):
                 note(cursor, now, f"payout {type(command).__name__.lower()}", operator, command.payout_id)
         return results
+
+
+def _names(command: Command) -> frozenset[str]:
+    return frozenset((command.payout_id,))
 
 
 def _rounds(batch: Sequence[Command]) -> Iterator[list[int]]:

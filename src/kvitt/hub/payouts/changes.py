@@ -9,11 +9,12 @@ from uuid import UUID
 import psycopg
 
 from kvitt.hub.actor import Actor, encode
-from kvitt.hub.audit import digest
 from kvitt.hub.payouts.stored import Keeper, Standing
 from kvitt.hub.payouts.values import PayoutEvent
+from kvitt.kernel.audit import digest
+from kvitt.kernel.rows import write
 from kvitt.rules.payouts import Payout
-from kvitt.store import payout_rows, rows
+from kvitt.store import payout_rows
 from kvitt.store.payout_rows import CashFlowRow, EventRow, PayoutRow, PayoutStep
 from kvitt.store.rows import OutboxRow
 from kvitt.wire.payout_event import encode_event
@@ -106,7 +107,7 @@ class Changes:
         if payout_rows.write(cursor, self._steps) != len(self._steps):
             raise NotAsItWas
         payout_rows.write(cursor, self._events)
-        rows.write(cursor, self._outbox)
+        write(cursor, self._outbox)
 
 
 def event_hash(previous: bytes, payout_id: str, sequence: int, at: datetime, body: bytes, *, actor: str | None) -> bytes:

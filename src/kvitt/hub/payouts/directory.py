@@ -16,15 +16,15 @@ from kvitt.hub.payouts.directory_accounts import by_type, find_accounts, make_ac
 from kvitt.hub.payouts.directory_file import ContractEntry, Directory, HouseAccounts, PartyEntry, ShopEntry, decode_party, encode_party
 from kvitt.hub.payouts.parties import Party, Shop, params_text
 from kvitt.hub.payouts.values import Cash
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.queries import load
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import TOO_MUCH, CashFlowPosting
 from kvitt.wire.instants import instant_text
 
-_SQL = load("parties")
+_SQL = load("parties", "kvitt.store")
 _READERS: Final = 4
 _house_decoder = Decoder(HouseAccounts)
 

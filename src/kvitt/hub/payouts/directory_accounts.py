@@ -14,11 +14,12 @@ from kvitt.hub.ledger.calls import Account, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory_file import Accounts, HouseAccounts, PartyEntry, ShopEntry
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.payouts import AccountType
 
-_LEDGER_SQL = load("ledger")
+_LEDGER_SQL = load("ledger", "kvitt.store")
 SHOP_ACCOUNTS: Final = {
     "settlement": AccountType.MERCHANT_SETTLEMENT,
     "guarantee": AccountType.MERCHANT_GUARANTEE,
@@ -74,7 +75,7 @@ def make_accounts(connection: Connection, clock: Clock, slots: Sequence[Slot], f
     fresh = [slot for slot in slots if slot.key in set(found.fresh)]
     if not fresh:
         return found.ids
-    results = Post(connection, clock)([NewAccount(slot.currency, slot.key, None, slot.key) for slot in fresh])
+    results = Post(connection, clock).execute([NewAccount(slot.currency, slot.key, None, slot.key) for slot in fresh])
     for failed in (each for each in results if isinstance(each, Exception)):
         raise failed
     answered = list(zip(fresh, results, strict=True))

@@ -24,7 +24,7 @@ from kvitt.hub.payouts.draft import Draft
 from kvitt.hub.payouts.intents import SagaAction, SagaState, SagaStep, SagaStepLost, SagaSteps
 from kvitt.hub.payouts.ledger import LedgerCallFailed, LedgerRefused, LedgerUnavailable, RemoteLedger
 from kvitt.hub.payouts.stored import Keeper, load, lock
-from kvitt.hub.submit import Clock
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.crash import reached
 from kvitt.kernel.state_log import StateLog

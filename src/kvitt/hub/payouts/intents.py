@@ -13,7 +13,7 @@ from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.draft import Draft
 from kvitt.kernel.queries import load
 
-_SQL = load("payout_saga")
+_SQL = load("payout_saga", "kvitt.store")
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 30.0
 

@@ -1,13 +1,10 @@
 """Payouts as doors and commands use them: the four methods, what operators do, and what can be looked at (payouts §2; design §9)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
-from typing import Any
 from uuid import uuid4
-
-import psycopg
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.actor import Actor
@@ -25,13 +22,9 @@ from kvitt.hub.payouts.read import Reading
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
-from kvitt.hub.submit import Clock
-from kvitt.kernel.database import (
-    LOCK_MS,
-    TRANSACTION_MS,
-    connect,
-    pool,
-)
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import INT64_MAX
@@ -61,9 +54,11 @@ class Payouts:
     ) -> None:
         """`ledger` None: plans are in our own. Who is at work at another's is left alone for `busy_seconds`; `rest` waits between tries."""
         self._clock, self._parties = clock, parties
-        self._writer = _Writer(conninfo, clock)
+        self._writer: ReconnectingWriter[Command, Result] = ReconnectingWriter(
+            conninfo, "kvitt payouts", lambda connection: Act(connection, clock).execute
+        )
         self._writers: GroupCommit[Command, Result] = GroupCommit(
-            lambda _: self._writer, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
+            lambda _: self._writer.execute, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: Remote | None = None
@@ -212,24 +207,6 @@ class Payouts:
     def _reading(self) -> Iterator[Reading]:
         with self._pool.connection() as connection:
             yield Reading(connection)
-
-
-class _Writer:
-    """Executes batches on a connection of its own, opened anew after it was lost."""
-
-    def __init__(self, conninfo: str, clock: Clock) -> None:
-        self._conninfo, self._clock = conninfo, clock
-        self._connection: psycopg.Connection[Any] | None = None
-
-    def __call__(self, batch: Sequence[Command]) -> Sequence[Result]:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, application="kvitt payouts", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS)
-        return Act(self._connection, self._clock)(batch)
-
-    def close(self) -> None:
-        """Ends its connection, once nothing is handed in any more."""
-        if self._connection is not None:
-            self._connection.close()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from kvitt.errors import InvalidPayout
 from kvitt.hub.ledger.calls import State
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.decide import Todo
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.money import NOTHING, Minor
 from kvitt.rules.ledger import Operation, Totals, after_final, after_hold, net_by_account
 from kvitt.rules.payouts import Payout, other_currencies

@@ -4,11 +4,11 @@ from kvitt.errors import PayoutNotFound
 from kvitt.hub.payouts import stored
 from kvitt.hub.payouts.stored import Standing
 from kvitt.hub.payouts.values import Payout, PayoutCursor, PayoutEvent
-from kvitt.hub.submit import Connection
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.payouts import PayoutStatus, is_payout_id
 
-_SQL = load("payouts")
+_SQL = load("payouts", "kvitt.store")
 
 
 class Reading:

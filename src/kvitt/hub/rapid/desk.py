@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Final
 
-from kvitt.hub.audit import What, digest
 from kvitt.hub.case import Case
 from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
@@ -11,13 +10,14 @@ from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
+from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.forwarded import line_name, reference_name, repeated_days
 from kvitt.rules.holding import paid_twice_reasons
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import order_id
 from kvitt.rules.needs import Change, Need, NeedLine, digest_of, priority, reconciliation_key
-from kvitt.rules.states import MessageState
+from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import OrderId, Refusal, Scheme
 from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow
 from kvitt.wire.rapid import forwarded_xml, solutions

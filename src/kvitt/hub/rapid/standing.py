@@ -15,7 +15,7 @@ from kvitt.rules.states import MessageState
 from kvitt.rules.values import Scheme
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus, encode
 
-_SQL = load("rapid")
+_SQL = load("rapid", "kvitt.store")
 UNTOLD = encode(Solution(SolutionStatus.RECEIVED, TEXTS[SolutionStatus.RECEIVED]))
 """What a repeat of a need hears of which nothing was stored as told."""
 

@@ -27,14 +27,14 @@ FROM leases AS l FULL JOIN beginnings AS b USING (lease)
 WHERE lease = ANY (%s) AND (l.position > 0 OR b.lease IS NOT NULL);
 
 -- name: set_start_offsets
--- Moves partitions that nobody reads to where they shall begin, and makes every earlier owner's epoch stale; returns those that were moved.
+-- Moves partitions that nobody reads to where they shall begin, and makes every earlier owner's fencing token stale; returns those that were moved.
 WITH wanted AS (
     SELECT w.lease, w.position + w.shift AS position, w.shift
     FROM unnest(%(leases)s::text[], %(offsets)s::bigint[], %(shifts)s::bigint[]) AS w (lease, position, shift)
 ), moved AS (
-    INSERT INTO leases AS l (lease, owner, epoch, until, position)
+    INSERT INTO leases AS l (lease, owner, fencing_token, until, position)
     SELECT lease, '', 1, '-infinity', position FROM wanted ORDER BY lease
-    ON CONFLICT (lease) DO UPDATE SET position = excluded.position, epoch = l.epoch + 1, owner = '', until = '-infinity'
+    ON CONFLICT (lease) DO UPDATE SET position = excluded.position, fencing_token = l.fencing_token + 1, owner = '', until = '-infinity'
     WHERE l.until < now()
     RETURNING lease
 )

@@ -66,12 +66,6 @@ FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::b
      WITH ORDINALITY AS w (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version, place)
 ORDER BY w.place;
 
--- name: add_audit
--- Appends to audit chains; the primary key refuses two entries at one place of a chain.
-INSERT INTO audit (chain, seq, at, what, message_no, order_id, receipt_no, digest, note, hash)
-SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[], %b::bigint[], %b::uuid[], %b::bigint[], %b::bytea[],
-                     %b::text[], %b::bytea[]);
-
 -- name: step_cases
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c

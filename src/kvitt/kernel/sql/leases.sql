@@ -1,12 +1,12 @@
 -- name: take_lease
--- Takes a lease that is free, ours, or run out; each new owner gets a higher epoch. No row: somebody else holds it. A row that somebody
+-- Takes a lease that is free, ours, or run out; each new owner gets a higher fencing token. No row: somebody else holds it. A row that somebody
 -- has locked is waited for no longer than a moment: other leases are to be taken, too.
-INSERT INTO leases AS l (lease, owner, epoch, until)
+INSERT INTO leases AS l (lease, owner, fencing_token, until)
 SELECT %(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s) FROM set_config('lock_timeout', '100ms', true)
 ON CONFLICT (lease) DO UPDATE
-SET owner = excluded.owner, until = excluded.until, epoch = l.epoch + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
+SET owner = excluded.owner, until = excluded.until, fencing_token = l.fencing_token + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
 WHERE l.owner = excluded.owner OR l.until < now()
-RETURNING epoch, position;
+RETURNING fencing_token, position;
 
 -- name: renew_leases
 -- Prolongs all leases of one owner that have not run out and that nobody has locked; gives those that are locked.
@@ -35,14 +35,14 @@ UPDATE leases SET until = '-infinity' WHERE owner = %(owner)s;
 UPDATE leases SET until = '-infinity', owner = '';
 
 -- name: advance_positions
--- Moves the positions of leases on under their epochs; a row per lease that was still ours and stood exactly where the records begin.
+-- Moves the positions of leases on under their fencing tokens; a row per lease that was still ours and stood exactly where the records begin.
 -- A position behind that would mean that a batch before this one has failed: its records would be left out for ever.
 WITH asked AS (
-    SELECT * FROM unnest(%b::text[], %b::bigint[], %b::bigint[], %b::bigint[]) AS a (lease, epoch, first_position, next_position)
+    SELECT * FROM unnest(%b::text[], %b::bigint[], %b::bigint[], %b::bigint[]) AS a (lease, fencing_token, first_position, next_position)
 ), held AS (
     SELECT l.lease, a.next_position
     FROM leases AS l JOIN asked AS a ON a.lease = l.lease
-    WHERE l.epoch = a.epoch AND l.position = a.first_position
+    WHERE l.fencing_token = a.fencing_token AND l.position = a.first_position
     ORDER BY l.lease
     FOR UPDATE OF l
 )
@@ -53,5 +53,5 @@ WHERE l.lease = h.lease
 RETURNING l.lease;
 
 -- name: hold_lease
--- Locks a lease for this transaction if the epoch is still ours; no row: it is not, and nothing may be written under it.
-SELECT lease FROM leases WHERE lease = %b AND epoch = %b FOR SHARE;
+-- Locks a lease for this transaction if the fencing token is still the lease's; no row: it is not, and nothing may be written under it.
+SELECT lease FROM leases WHERE lease = %b AND fencing_token = %b FOR SHARE;

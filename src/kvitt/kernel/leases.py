@@ -1,6 +1,6 @@
 """Leases: what must have one owner at a time, and how an owner keeps it (design §4).
 
-Holding a lease here proves nothing: every write carries the epoch, and the database refuses a stale one.
+Holding a lease here proves nothing: every write carries the fencing token, and the database refuses a stale one.
 """
 
 import threading
@@ -12,19 +12,25 @@ import structlog
 from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
-from kvitt.hub.taken import Edge
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
-_SQL = load("leases")
+_SQL = load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 
 
-class Held(Struct, frozen=True):
+class Lease(Struct, frozen=True):
+    """What has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
+
+    name: str
+    token: int
+
+
+class LeaseGrant(Struct, frozen=True):
     """A lease that was ours when we asked, and the position kept with it."""
 
-    edge: Edge
+    lease: Lease
     position: int
 
 
@@ -38,14 +44,14 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
         self._thread.start()
 
-    def take(self, connection: psycopg.Connection[Any], lease: str) -> Held | None:
-        """The lease with its epoch and stored position; None while somebody else has it, or has locked its row."""
-        arguments = {"lease": lease, "owner": self.owner, "seconds": self._seconds}
+    def take(self, connection: psycopg.Connection[Any], name: str) -> LeaseGrant | None:
+        """The lease with its fencing token and stored position; None while somebody else has it, or has locked its row."""
+        arguments = {"lease": name, "owner": self.owner, "seconds": self._seconds}
         try:
             row = connection.execute(_SQL.take_lease, arguments, binary=True).fetchone()
         except LockNotAvailable:
             return None
-        return None if row is None else Held(Edge(lease, row[0]), row[1])
+        return None if row is None else LeaseGrant(Lease(name, row[0]), row[1])
 
     def close(self) -> None:
         """Stops prolonging and gives up all leases, so that the next owner need not wait."""

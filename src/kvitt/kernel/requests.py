@@ -10,10 +10,11 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.errors import KeyReused, RequestInProgress
-from kvitt.hub.submit import Clock, Connection
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 
-_SQL = load("requests")
+_SQL = load("requests", "kvitt.kernel")
 _BUSY: Final = timedelta(seconds=30)
 """How long a request is left to whoever began it."""
 

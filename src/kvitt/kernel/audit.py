@@ -4,31 +4,31 @@ A case has a chain of its own, whose head stands on the case's row: the lock of 
 """
 
 import hashlib
-from enum import StrEnum
+from datetime import datetime
+from typing import Final
 
 from msgspec.structs import replace
 
-from kvitt.store.rows import AuditRow
+from kvitt.kernel.queries import load
+from kvitt.kernel.rows import Row
+
+_SQL: Final = load("audit", "kvitt.kernel")
 
 
-class What(StrEnum):
-    """What an entry of a case's chain tells."""
+class AuditRow(Row, frozen=True):
+    """One entry of a case's audit chain (chain = case_no) or of the operators' (chain 0)."""
 
-    IMPORTED = "imported"
-    LEFT_OUT = "left out"
-    FORGOTTEN = "forgotten"
-    WAITING = "waiting"
-    ORDERED = "ordered"
-    SIMULATED = "simulated"
-    ANSWERED = "answered"
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    UNCLEAR = "unclear"
-    WITHDRAWN = "withdrawn"
-    CONTRADICTED = "contradicted"
-    ADOPTED = "adopted"
-    KEPT = "kept"
-    REQUEUED = "requeued"
+    statement = _SQL.add_audit
+    chain: int
+    seq: int
+    at: datetime
+    what: str
+    message_no: int | None
+    order_id: str | None
+    receipt_no: int | None
+    digest: bytes
+    note: str | None
+    hash: bytes
 
 
 def digest(*contents: bytes) -> bytes:

@@ -23,8 +23,8 @@ class Rapid(Stage):
     def __init__(self, conninfo: str, *, answer_invalid_needs: bool = True) -> None:
         super().__init__(conninfo)
         ports = ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), OpsSettings(), hears_strays=True)
-        self.submit = Submit(self.connection, self.clock, ports)
-        self.settle = Settle(self.connection, self.clock, ports)
+        self.submit = Submit(self.connection, self.clock, ports).execute
+        self.settle = Settle(self.connection, self.clock, ports).execute
         self._offset = 0
         self._read = 0
 

@@ -390,7 +390,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         unseen(lambda connection: Send(connection, stage.clock, PORTS, stage.lease).sent(sent))
         assert stage.new_sender().put_in_doubt() == []
         receipts = stage.rail()
-        unseen(lambda connection: Settle(connection, stage.clock, PORTS)(receipts))
+        unseen(lambda connection: Settle(connection, stage.clock, PORTS).execute(receipts))
         assert stage.settle(receipts) == [ReceiptOutcome.REPEAT]
         assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
         held = stage.keeper.take(stage.connection, "relay")

@@ -369,13 +369,6 @@ class BadSettings(Failed, who="operator"):
 
 
 class UnknownRail(Failed, who="operator"):
-    """No contract of this hub is heard on a topic that something came in on."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(f"no contract of this hub is heard on {source}")
-
-
-class BadSettings(Failed, who="operator"):
     """No rail of this name is plugged in: the store has orders for one that this process does not know."""
 
     def __init__(self, name: str) -> None:

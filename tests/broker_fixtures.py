@@ -15,7 +15,7 @@ from brokers.artemis import Artemis
 from brokers.java import BrokerUnavailable, class_path, java
 from brokers.kafka import Kafka
 
-from scratch import scratch_directory
+from kvitt.testing.scratch import scratch_directory
 
 
 @pytest.fixture(scope="session")

@@ -1,74 +1,53 @@
 """What all tests share: one PostgreSQL server for the run, and a fresh, migrated database for each test that asks for one.
 
-    server     conninfo of the server
-    template   conninfo of a migrated database that is only copied from, never connected to by a test
-    database   conninfo of the test's own copy of it, dropped afterwards
+    kvitt_server   the server, from kvitt's own pytest plugin, like `kvitt_hub`
+    server         its conninfo
+    database       conninfo of the test's own migrated database, dropped afterwards
 
-KVITT_TEST_POSTGRES names a server to use instead of an embedded one; its user must be allowed to create databases.
+How they come to be: `kvitt.testing`.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kvitt.kernel.database import connect
-from kvitt.kernel.migrate import upgrade
-from kvitt.kernel.postgres import EmbeddedServer
-from scratch import leave, scratch_directory
+from kvitt.testing import TestServer
+from kvitt.testing.scratch import leave, scratch_directory
 
-pytest_plugins = ["broker_fixtures", "thrift_fixtures"]
+pytest_plugins = ["broker_fixtures", "thrift_fixtures", "kvitt.testing_plugin"]
 
 # How long an example takes to make or to run says nothing on a shared machine; and a red test is red for everybody.
 settings.register_profile("kvitt", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
 settings.load_profile("kvitt")
 
-# Tests that are about durability start servers of their own; for all others a sync would only cost, and a long log fill memory.
-FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
-
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(kvitt_server: TestServer) -> str:
     """Conninfo of the server for this run."""
-    if given := os.environ.get("KVITT_TEST_POSTGRES"):
-        yield given
-        return
-    with scratch_directory() as directory, EmbeddedServer(directory, settings=FAST_AND_FORGETFUL) as running:
-        yield running.conninfo
-
-
-@pytest.fixture(scope="session")
-def template(server: str) -> Iterator[str]:
-    """Conninfo of a migrated database to copy from; PostgreSQL copies it only while nobody is connected to it."""
-    with new_database(server, "template0") as conninfo:
-        upgrade(conninfo)
-        yield conninfo
+    return kvitt_server.conninfo
 
 
 @pytest.fixture
-def database(server: str, template: str) -> Iterator[str]:
+def database(kvitt_server: TestServer) -> Iterator[str]:
     """Conninfo of a fresh, migrated database of the test's own."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+    with kvitt_server.database() as conninfo:
         yield conninfo
 
 
 @pytest.fixture(scope="module")
-def ledger_database(server: str, template: str) -> Iterator[str]:
+def ledger_database(kvitt_server: TestServer) -> Iterator[str]:
     """Conninfo of a migrated database that the ledger tests of one file share: their accounts and plans have names of their own."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+    with kvitt_server.database() as conninfo:
         yield conninfo
 
 
 @pytest.fixture
-def empty_database(server: str) -> Iterator[str]:
+def empty_database(kvitt_server: TestServer) -> Iterator[str]:
     """Conninfo of a fresh database with nothing in it."""
-    with new_database(server, "template0") as conninfo:
+    with kvitt_server.new_database() as conninfo:
         yield conninfo
 
 
@@ -77,21 +56,6 @@ def data_dir() -> Iterator[Path]:
     """A directory for a server of the test's own."""
     with scratch_directory() as directory:
         yield directory
-
-
-@contextmanager
-def new_database(server: str, template: str) -> Iterator[str]:
-    """Conninfo of a database copied from `template`, for as long as the block runs."""
-    name = f"test_{uuid4().hex[:12]}"
-    names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
-    with connect(server, application="kvitt tests") as connection:
-        # 60 tables: 11 ms by copying files, 80 ms through the log, where nothing is synced.
-        connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy").format(**names))
-    try:
-        yield make_conninfo(server, dbname=name)
-    finally:
-        with connect(server, application="kvitt tests") as connection:
-            connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

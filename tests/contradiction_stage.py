@@ -14,7 +14,8 @@ from kvitt.hub.resolve import Resolve
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import schedule
 from kvitt.rules.catalogue import RAIL_RATE
-from kvitt.wire import payment, topics
+from kvitt.store import payment_document
+from kvitt.wire import topics
 
 BOTH = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")
 Paid = dict[tuple[str, date], int]
@@ -44,7 +45,7 @@ class Contradicted(Stage):
         )
         paid: Paid = {}
         for document in self.bytes(query, case):
-            found = payment.decode(document)
+            found = payment_document.decode(document)
             for period in found.wanted:
                 for offset in range((period.end - period.start).days + 1):
                     day = period.start + timedelta(days=offset)

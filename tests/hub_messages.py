@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from kvitt.rules.messages import AapMessage, DpMessage, Head, HistoriskMessage, Message, Span, TpMessage, TsMessage, ValpMessage
 from kvitt.rules.values import HoldBack, Scheme
+from kvitt.wire.shapes import RATE_NAMES
 
 PERSON, OTHER_PERSON = "01020312345", "02020312345"
 DECIDED = "2026-06-30T09:15:30"
@@ -105,12 +106,16 @@ def _json(message: Message, case: str) -> Json:
             return {**_head(message.head, case, "ident", "vedtakstidspunktet"), "utbetalinger": _aap_entries(message, case), **held}
         case TsMessage():
             payments = [_ts_entry(each.payment_id.int, each.benefit, each.spans, each.use_umbrella_area, case) for each in message.payments]
-            return {**_head(message.head, case), "periodetype": message.rate_type.value, "utbetalinger": payments}
+            return {**_head(message.head, case), "periodetype": RATE_NAMES[message.rate_type], "utbetalinger": payments}
         case TpMessage():
             return {**_head(message.head, case), "perioder": _tp_entries(message)}
         case HistoriskMessage():
             periods = [{"fom": str(span.start), "tom": str(span.end), "beløp": span.amount} for span in message.spans]
-            terms = {"id": payment_uid(case, message.payment_id.int), "stønad": message.benefit, "periodetype": message.rate_type.value}
+            terms = {
+                "id": payment_uid(case, message.payment_id.int),
+                "stønad": message.benefit,
+                "periodetype": RATE_NAMES[message.rate_type],
+            }
             return {**_head(message.head, case), **terms, "perioder": periods}
         case ValpMessage():
             return _valp(message, case)

@@ -7,9 +7,7 @@ from itertools import count
 from uuid import uuid4
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from hub_messages import PLAIN, Json, text
 from kvitt.app import Hub
 from kvitt.config import Settings
@@ -19,6 +17,7 @@ from kvitt.rail.emulator import spans
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from kvitt.wire import status, topics
 from kvitt.wire.partitions import partition_of
 from patience import until
@@ -101,9 +100,9 @@ class Way:
 
 
 @contextmanager
-def whole_way(server: str, template: str) -> Iterator[Way]:
+def whole_way(kvitt_server: TestServer) -> Iterator[Way]:
     """A hub with all its roles on a database of its own, for as long as the block runs."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+    with kvitt_server.database() as conninfo:
         hub = Hub(conninfo, SETTINGS)
         hub.start()
         way = Way(conninfo)

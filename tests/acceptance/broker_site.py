@@ -16,7 +16,7 @@ from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
-from scratch import scratch_directory
+from kvitt.testing.scratch import scratch_directory
 
 RAIL = "rail"
 _LEASE_SECONDS = 2.0

@@ -20,9 +20,8 @@ from property.test_whole_system import GUARD, Play
 
 _LOOK_SECONDS = 0.01
 _OUTBOX = """
-SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, p.document, d.xml), o.partition, o.position
+SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, d.xml), o.partition, o.position
 FROM outbox AS o
-LEFT JOIN payments AS p ON (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
 LEFT JOIN orders AS d ON d.order_id = o.order_id
 WHERE o.outbox_no > %s
 ORDER BY o.outbox_no

@@ -15,8 +15,8 @@ from acceptance.broker_site import RAIL, Marks, Site
 from acceptance.kill_harness import Watch
 from acceptance.kill_harness_load import Fed, Feeder
 from acceptance.kill_harness_proof import prove
-from kvitt.kernel.crash import PLACES
 from kvitt.kernel.database import connect
+from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.rail.emulator import Faults, set_faults
 from patience import PATIENCE_SECONDS, until
 
@@ -143,7 +143,7 @@ class Killer:
     def __init__(self, trial: Trial, seed: int) -> None:
         self.kills = 0
         self._trial, self._site, self._chance = trial, trial.site, Random(seed)
-        self._places = (f"{place}:{visit}" for visit in cycle((1, 2, 5)) for place in PLACES)
+        self._places = (f"{place}:{visit}" for visit in cycle((1, 2, 5)) for place in FAULT_POINTS)
         self._doomed: dict[str, str] = {}
         self._died: list[str] = []
 

@@ -12,7 +12,7 @@ import pytest
 
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
 from kvitt.kernel.database import connect
-from scratch import scratch_directory
+from kvitt.testing.scratch import scratch_directory
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 

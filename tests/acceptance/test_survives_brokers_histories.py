@@ -11,14 +11,13 @@ from itertools import count
 
 import pytest
 from hypothesis import Phase, given, settings
-from psycopg.conninfo import conninfo_to_dict
 
 from acceptance.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
-from conftest import new_database
 from kafka_stage import joined
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from property.test_whole_system import AREAS, History, histories, judge, traces
 
 EXAMPLES = int(os.environ.get("KVITT_BROKER_EXAMPLES", "3"))
@@ -26,10 +25,10 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module")
-def stages(server: str, template: str, kafka: str, artemis: tuple[str, int]) -> Iterator[list[BrokerStage]]:
-    made, where = str(conninfo_to_dict(template)["dbname"]), joined(kafka)
+def stages(kvitt_server: TestServer, kafka: str, artemis: tuple[str, int]) -> Iterator[list[BrokerStage]]:
+    where = joined(kafka)
     with ExitStack() as stack:
-        yield [stack.enter_context(on_brokers(stack.enter_context(new_database(server, made)), artemis, where)) for _ in range(2)]
+        yield [stack.enter_context(on_brokers(stack.enter_context(kvitt_server.database()), artemis, where)) for _ in range(2)]
 
 
 @pytest.mark.parametrize("scheme", list(AREAS))

@@ -17,8 +17,8 @@ import pytest
 from acceptance.kill_harness import Child, Resumed, Watch, watching
 from acceptance.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
 from acceptance.kill_harness_proof import prove, told_in_log
-from kvitt.kernel.crash import PLACES
 from kvitt.kernel.database import connect
+from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.kernel.postgres import running_server
 from kvitt.kernel.postgres.leftovers import end_leftovers
 from kvitt.kernel.postgres.places import Places
@@ -33,8 +33,8 @@ RESUMES_WITHIN_SECONDS = 5.0
 
 def deaths(chance: Random) -> Iterator[str]:
     """How to kill, one after the other, for ever: each place at its first visit, then all kinds in turn."""
-    yield from (f"{place}:1" for place in PLACES)
-    places = cycle(PLACES)
+    yield from (f"{place}:1" for place in FAULT_POINTS)
+    places = cycle(FAULT_POINTS)
     while True:
         yield from (f"{next(places)}:{chance.randint(2, 12)}" for _ in range(4))
         yield from ("any moment", "any moment", "database", "any moment", "both")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from console_script import wait_for
+from kvitt.testing.scratch import scratch_directory
 from patience import PATIENCE_SECONDS
-from scratch import scratch_directory
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -65,6 +65,12 @@ def test_the_demo_runs_in_an_empty_folder_and_proves_its_outcome(installed: Path
     told = json.loads(_run(installed / "kvitt", "demo", "--cases", 12, "--json", cwd=empty_folder))
     assert told["orders"] == told["accepted"] + told["rejected"] > 0
     assert [told[name] for name in ("unanswered", "doubled", "schedule_differences", "check_differences")] == [0, 0, 0, 0]
+
+
+def test_a_hub_for_tests_of_others_runs_in_an_empty_folder(installed: Path, empty_folder: Path) -> None:
+    page = (CHECKOUT / "docs/testing.md").read_text("utf-8")
+    (empty_folder / "mine.py").write_text(page.partition("```python\n")[2].partition("```")[0], "utf-8")
+    _run(installed / "python", "mine.py", cwd=empty_folder)
 
 
 def test_the_hub_runs_in_an_empty_folder_and_says_how_it_is_used(installed: Path, empty_folder: Path) -> None:

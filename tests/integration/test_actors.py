@@ -6,9 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
@@ -20,6 +18,7 @@ from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect
+from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from payout_remote_stage import remote_stage
@@ -96,9 +95,9 @@ def test_the_user_that_a_caller_over_thrift_acts_for_stands_with_what_was_done(d
     assert of_payout(database, "p-1") == [Actor("thrift", "kari", "127.0.0.1", "77"), Actor("thrift", "unnamed", "127.0.0.1", "77")]
 
 
-def test_a_saga_step_at_another_ledger_stands_under_who_asked_whoever_ends_it(database: str, server: str, template: str) -> None:
+def test_a_saga_step_at_another_ledger_stands_under_who_asked_whoever_ends_it(database: str, kvitt_server: TestServer) -> None:
     shop, kari = Actor("rest", "shop"), Operator("kari", "asked by phone", "ola")
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as other, remote_stage(database, other) as stage:
+    with kvitt_server.database() as other, remote_stage(database, other) as stage:
         stage.payouts.create(wanted("p-1"), actor=shop)
         stage.payouts.confirm("p-1", operator=kari)
     assert of_payout(database, "p-1") == [shop, Actor("cli", "kari")]

@@ -10,6 +10,7 @@ from hub_messages import DECIDED, FORTNIGHT, PLAIN, Json, aap, dp, historisk, pa
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from kvitt.wire import topics
 from whole_way import Way, whole_way
 
@@ -24,8 +25,8 @@ DP, AAP, TS, TP, HIST, VALP = (
 
 
 @pytest.fixture(scope="module")
-def way(server: str, template: str) -> Iterator[Way]:
-    with whole_way(server, template) as made:
+def way(kvitt_server: TestServer) -> Iterator[Way]:
+    with whole_way(kvitt_server) as made:
         yield made
 
 

@@ -11,6 +11,7 @@ from kvitt.rail.emulator.damage import damage
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from patience import until
 from whole_way import Way, whole_way
 
@@ -18,8 +19,8 @@ DP = Scheme.DAGPENGER
 
 
 @pytest.fixture(scope="module")
-def way(server: str, template: str) -> Iterator[Way]:
-    with whole_way(server, template) as made:
+def way(kvitt_server: TestServer) -> Iterator[Way]:
+    with whole_way(kvitt_server) as made:
         yield made
 
 

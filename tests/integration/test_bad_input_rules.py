@@ -9,6 +9,7 @@ import pytest
 
 from hub_messages import FORTNIGHT, OTHER_PERSON, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from whole_way import Way, whole_way
 
 DP, AAP, TS, TP, HIST, VALP = (
@@ -33,8 +34,8 @@ class Rule(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def way(server: str, template: str) -> Iterator[Way]:
-    with whole_way(server, template) as made:
+def way(kvitt_server: TestServer) -> Iterator[Way]:
+    with whole_way(kvitt_server) as made:
         yield made
 
 

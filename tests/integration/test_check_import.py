@@ -232,8 +232,9 @@ def test_a_version_0_that_no_import_explains_is_found(stage: Stage) -> None:
     stage.finish()
     assert_proved(stage)
     stage.connection.execute(
-        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, state,
-        superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, listed, last_line, document, state, true
+        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, currency,
+        state, superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, listed, last_line, document,
+        'NOK', state, true
         FROM payments"""
     )
     assert check(stage.conninfo, PORTS).by_kind == {Kind.ORPHAN: 1, Kind.PAYMENT: 1, Kind.CASE: 1}

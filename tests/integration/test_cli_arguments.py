@@ -10,10 +10,8 @@ from uuid import uuid4
 import click
 import pytest
 from click.testing import CliRunner, Result
-from psycopg.conninfo import conninfo_to_dict
 
 from cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
-from conftest import new_database
 from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import Bench, clock
 from kvitt.app.payouts import payouts_of
@@ -25,6 +23,7 @@ from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from kvitt.wire.topics import primary_input
 from rest_stage import earn
 
@@ -33,9 +32,9 @@ NOWHERE = "host=/nowhere dbname=nothing"
 
 
 @pytest.fixture(scope="module")
-def known(server: str, template: str) -> Iterator[Mapping[str, str]]:
+def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
     """A database with one of everything that a command can name, and what to call it."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+    with kvitt_server.database() as conninfo:
         with connect(conninfo) as connection:
             bench = Bench(connection)
             bench.pay("A-1", 100)

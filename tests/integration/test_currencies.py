@@ -8,9 +8,7 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory, InvalidPayout, PayoutNotFound
 from kvitt.hub.check import Kind, check
@@ -24,6 +22,7 @@ from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
 from kvitt.rules.payouts import CashFlowPosting
+from kvitt.testing import TestServer
 from ledger_stage import clock, made
 from payout_remote_stage import OtherLedger
 from payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
@@ -69,9 +68,9 @@ def accounts_in(conninfo: str) -> Iterator[dict[str, list[int]]]:
 
 
 @pytest.fixture(scope="module", params=["our own ledger", "another's ledger"])
-def making(request: pytest.FixtureRequest, server: str, template: str) -> Iterator[Making]:
-    name, terms = str(conninfo_to_dict(template)["dbname"]), AnyTerms()
-    with new_database(server, name) as ours, new_database(server, name) as theirs:
+def making(request: pytest.FixtureRequest, kvitt_server: TestServer) -> Iterator[Making]:
+    terms = AnyTerms()
+    with kvitt_server.database() as ours, kvitt_server.database() as theirs:
         remote = OtherLedger(theirs) if request.param == "another's ledger" else None
         payouts = Payouts(ours, clock, terms, remote)
         with accounts_in(theirs if remote else ours) as accounts:

@@ -123,7 +123,7 @@ def test_a_cessation_that_the_rail_takes_leaves_no_days_that_nobody_knows(stage:
     stage.put()
     Operate(stage.connection, stage.clock, PORTS).decide(order_id, accepted=True, operator=TWO)
     document = json.loads(stage.bytes("SELECT document FROM payments WHERE version = 1")[0])
-    assert (document["action"], document["lastPeriodeId"], document["sistePeriode"], document["perioder"]) == ("DELETE", LINE, None, [])
+    assert (document["action"], document["last_line"], document["last_sent"], document["periods"]) == ("DELETE", LINE, None, [])
 
 
 @pytest.mark.parametrize("others", [0, 1])

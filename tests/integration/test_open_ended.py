@@ -12,12 +12,13 @@ from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from whole_way import Way, whole_way
 
 
 @pytest.fixture(scope="module")
-def way(server: str, template: str) -> Iterator[Way]:
-    with whole_way(server, template) as found:
+def way(kvitt_server: TestServer) -> Iterator[Way]:
+    with whole_way(kvitt_server) as found:
         yield found
 
 

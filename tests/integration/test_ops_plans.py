@@ -5,12 +5,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from integration.test_plans import FILL, NOW, ROWS, scanned
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
+from kvitt.testing import TestServer
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {
@@ -49,9 +48,9 @@ FROM generate_series(1, %(rows)s) AS n"""
 
 
 @pytest.fixture(scope="module")
-def filled(server: str, template: str) -> Iterator[Connection]:
+def filled(kvitt_server: TestServer) -> Iterator[Connection]:
     """A store with twenty thousand orders, of which a few hundred are open, and its statistics."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
         for statement in (*FILL, ALARMS, DEAD, CONTRADICTIONS):
             connection.execute(statement.encode(), {"rows": ROWS, "now": NOW})
         connection.execute("VACUUM (ANALYZE)")

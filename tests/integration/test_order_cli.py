@@ -12,9 +12,7 @@ from collections.abc import Iterator
 import click
 import pytest
 from click.testing import CliRunner
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.cli import main
@@ -25,6 +23,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from kvitt.wire.topics import primary_input
 
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")
@@ -67,8 +66,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(server: str, template: str) -> Iterator[Site]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+def site(kvitt_server: TestServer) -> Iterator[Site]:
+    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
         yield Site(conninfo, Bench(connection))
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.app.ports import PORTS
 from kvitt.errors import PayoutsFailed
 from kvitt.hub.check import Kind, check
 from kvitt.kernel.database import connect
+from kvitt.testing import TestServer
 from payout_remote_stage import Fault, RemoteStage, remote_stage
 from payout_stage import payout_stage, wanted
 
@@ -100,8 +99,8 @@ def test_it_finds(filled: str, what: str) -> None:
 
 
 @pytest.fixture
-def remote(server: str, template: str, database: str) -> Iterator[RemoteStage]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as other, remote_stage(database, other, 50_000) as stage:
+def remote(kvitt_server: TestServer, database: str) -> Iterator[RemoteStage]:
+    with kvitt_server.database() as other, remote_stage(database, other, 50_000) as stage:
         for payout_id in ("open", "confirmed", "cancelled", "reversed"):
             stage.payouts.create(wanted(payout_id))
         for payout_id in ("confirmed", "reversed"):

@@ -6,14 +6,13 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
+from kvitt.testing import TestServer
 from ledger_stage import clock, commit, hold, made, moved
 
 NEW = ("create", "--party", "party-1", "--shop", "shop-1", "--currency", "RUB")
@@ -21,9 +20,9 @@ BY = ("--by", "kari", "--approved-by", "ola", "--reason", "as agreed")
 
 
 @pytest.fixture(scope="module")
-def shop(server: str, template: str) -> Iterator[str]:
+def shop(kvitt_server: TestServer) -> Iterator[str]:
     """A database in which the example's party is loaded, and its shop has earned 10,000.00."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+    with kvitt_server.database() as conninfo:
         kvitt(conninfo, "party", "load", str(EXAMPLES / "parties.toml"), "--by", "kari", "--reason", "new terms", "--approved-by", "ola")
         with connect(conninfo) as connection:
             row = connection.execute(

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
+from kvitt.testing import TestServer
 from patience import PATIENCE_SECONDS
 from payout_remote_stage import remote_stage
 from payout_stage import payout_stage, statuses, told
@@ -30,8 +29,8 @@ REMOTE = [
 
 
 @pytest.fixture
-def other(server: str, template: str) -> Iterator[str]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo:
+def other(kvitt_server: TestServer) -> Iterator[str]:
+    with kvitt_server.database() as conninfo:
         yield conninfo
 
 

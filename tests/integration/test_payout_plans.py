@@ -6,11 +6,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
+from kvitt.testing import TestServer
 
 ROWS = 20_000
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -67,8 +66,8 @@ PLAIN = {"lock_payouts", "add_payouts", "add_cash_flow", "add_events", "add_saga
 
 
 @pytest.fixture(scope="module")
-def filled(server: str, template: str) -> Iterator[psycopg.Connection[Any]]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+def filled(kvitt_server: TestServer) -> Iterator[psycopg.Connection[Any]]:
+    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
         for statement in FILL:
             connection.execute(statement, {"rows": ROWS, "now": NOW})
         connection.execute("ANALYZE")

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.errors import (
     InsufficientFunds,
@@ -25,6 +23,7 @@ from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
+from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from ledger_stage import clock, commit, hold, rollback, sums_are_zero
@@ -41,8 +40,8 @@ HELD = ((5000, 3995, 5000), (0, 0, 980), (0, 0, 25))
 
 
 @pytest.fixture
-def stage(server: str, template: str, database: str) -> Iterator[RemoteStage]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as other, remote_stage(database, other) as stage:
+def stage(kvitt_server: TestServer, database: str) -> Iterator[RemoteStage]:
+    with kvitt_server.database() as other, remote_stage(database, other) as stage:
         yield stage
 
 

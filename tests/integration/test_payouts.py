@@ -22,7 +22,7 @@ from kvitt.errors import (
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.payouts.ledger import Refused
+from kvitt.hub.payouts.ledger import LedgerRefused
 from kvitt.hub.payouts.values import Cash, NewPayout, PayoutCursor
 from kvitt.rules.ledger import InvalidRequest, PlanState
 from kvitt.rules.payouts import TOO_MUCH, PayoutStatus, ledger_postings, plan_id_of, reversal_plan_id_of
@@ -235,7 +235,7 @@ def test_a_plan_that_a_stranger_has_taken_is_not_made_a_payouts(stage: PayoutSta
     strangers(stage, hold("payout_p-1", posting), *([end("payout_p-1", posting)] if end else []))
     with pytest.raises(PayoutsFailed) as raised:
         stage.payouts.create(wanted())
-    assert isinstance(raised.value.__cause__, Refused)
+    assert isinstance(raised.value.__cause__, LedgerRefused)
     assert stage.count("payouts.payouts") == 0
 
 

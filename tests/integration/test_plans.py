@@ -11,11 +11,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
+from kvitt.testing import TestServer
 
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
@@ -45,10 +44,11 @@ FILL = (
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
               '2025-06-15', 553, 'B1'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line, document)
+    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
+                             document, currency)
        SELECT n, md5('payment ' || n)::uuid, 1, md5('order ' || n)::uuid, 'DP', 'CREATE',
               CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '',
-              convert_to(repeat(md5(n::text), 15), 'UTF8')
+              convert_to(repeat(md5(n::text), 15), 'UTF8'), 'NOK'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO receipts (message_id, digest, body, received_at, order_id, outcome)
        SELECT md5('receipt ' || n), sha256('x'), convert_to(repeat(md5(n::text), 60), 'UTF8'), %(now)s, md5('order ' || n)::uuid, 'accepted'
@@ -233,9 +233,9 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 @pytest.fixture(scope="module")
-def filled(server: str, template: str) -> Iterator[Connection]:
+def filled(kvitt_server: TestServer) -> Iterator[Connection]:
     """A store in which twenty thousand cases have just been written, and nobody has counted them yet."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
         for statement in FILL:
             table = statement.split()[2]
             connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # so that only the test decides who has counted
@@ -244,9 +244,9 @@ def filled(server: str, template: str) -> Iterator[Connection]:
 
 
 @pytest.fixture(scope="module")
-def analysed(server: str, template: str, filled: Connection) -> Iterator[Connection]:
+def analysed(kvitt_server: TestServer, filled: Connection) -> Iterator[Connection]:
     """The same store with statistics; a copy, so that the other keeps having none."""
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, connect(conninfo) as connection:
+    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
         for statement in FILL:
             connection.execute(statement, {"rows": ROWS, "now": NOW})
         connection.execute("VACUUM (ANALYZE)")

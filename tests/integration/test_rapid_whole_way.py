@@ -10,6 +10,7 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check import check
+from kvitt.testing import TestServer
 from kvitt.wire.topics import RAPID
 from patience import until
 from rapid_messages import PERSON
@@ -21,8 +22,8 @@ QUESTION = b'{"@event_name": "behov"'
 
 
 @pytest.fixture(scope="module")
-def way(server: str, template: str) -> Iterator[Way]:
-    with whole_way(server, template) as made:
+def way(kvitt_server: TestServer) -> Iterator[Way]:
+    with whole_way(kvitt_server) as made:
         yield made
         assert [repr(difference) for difference in check(made.connection.info.dsn, PORTS).differences] == []
 

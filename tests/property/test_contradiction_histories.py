@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from contradiction_stage import BOTH, Contradicted, contradicted
 from hub_messages import dp
 from hub_stage import again
@@ -23,6 +21,7 @@ from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Chance, Faults, set_faults
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 
 EXAMPLES = int(os.environ.get("KVITT_EXAMPLES", "30"))
 _numbers = count()
@@ -130,8 +129,8 @@ class Play:
 
 
 @pytest.fixture(scope="module")
-def stage(server: str, template: str) -> Iterator[Contradicted]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, contradicted(conninfo) as made:
+def stage(kvitt_server: TestServer) -> Iterator[Contradicted]:
+    with kvitt_server.database() as conninfo, contradicted(conninfo) as made:
         yield made
 
 

@@ -6,14 +6,13 @@ from itertools import pairwise, product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError, PayoutNotFound
 from kvitt.hub.check import check
 from kvitt.hub.payouts.values import Payout
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus
+from kvitt.testing import TestServer
 from ledger_stage import sums_are_zero
 from payout_remote_stage import Fault, RemoteStage, remote_stage
 from payout_stage import statuses, told, wanted
@@ -23,10 +22,9 @@ Act = tuple[str, str, list[Fault], bool]
 
 
 @pytest.fixture(scope="module")
-def databases(server: str, template: str) -> Iterator[tuple[str, str]]:
+def databases(kvitt_server: TestServer) -> Iterator[tuple[str, str]]:
     """One for payouts and one for their ledger; what all runs left behind is clean in the end."""
-    name = str(conninfo_to_dict(template)["dbname"])
-    with new_database(server, name) as ours, new_database(server, name) as theirs:
+    with kvitt_server.database() as ours, kvitt_server.database() as theirs:
         yield ours, theirs
         assert [check(each, PORTS).differences for each in (ours, theirs)] == [(), ()]
 

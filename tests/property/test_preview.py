@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from hub_messages import OTHER_PERSON, body_of
 from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
@@ -24,6 +22,7 @@ from kvitt.kernel.clock import oslo
 from kvitt.rules.holds import separated
 from kvitt.rules.messages import Message
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from kvitt.wire import order_xml, status, topics
 from property.strategies import messages_of
 
@@ -81,8 +80,8 @@ def written(step: Step, cases: tuple[str, str]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def stage(server: str, template: str) -> Iterator[Stage]:
-    with new_database(server, str(conninfo_to_dict(template)["dbname"])) as conninfo, staged(conninfo) as made:
+def stage(kvitt_server: TestServer) -> Iterator[Stage]:
+    with kvitt_server.database() as conninfo, staged(conninfo) as made:
         yield made
 
 

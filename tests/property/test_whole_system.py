@@ -17,9 +17,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from psycopg.conninfo import conninfo_to_dict
 
-from conftest import new_database
 from hub_messages import body_of
 from hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
 from kvitt.app.ports import PORTS
@@ -35,6 +33,7 @@ from kvitt.rules.answers import Status
 from kvitt.rules.messages import Message
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
+from kvitt.testing import TestServer
 from kvitt.wire import topics
 from property.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
 from property.strategies import messages_of
@@ -281,10 +280,9 @@ def traces(play: Play) -> Sequence[object]:
 
 
 @pytest.fixture(scope="module")
-def stages(server: str, template: str) -> Iterator[list[Stage]]:
+def stages(kvitt_server: TestServer) -> Iterator[list[Stage]]:
     with ExitStack() as stack:
-        made = str(conninfo_to_dict(template)["dbname"])
-        yield [stack.enter_context(staged(stack.enter_context(new_database(server, made)))) for _ in range(2)]
+        yield [stack.enter_context(staged(stack.enter_context(kvitt_server.database()))) for _ in range(2)]
 
 
 @pytest.mark.parametrize("scheme", list(AREAS))

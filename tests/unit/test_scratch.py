@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import scratch
+from kvitt.testing.scratch import scratch
 
-MAKE = "import os; from scratch import scratch; print(scratch(), flush=True); os.kill(os.getpid(), 9)"
+MAKE = "import os; from kvitt.testing.scratch import scratch; print(scratch(), flush=True); os.kill(os.getpid(), 9)"
 
 
 def made(place: Path) -> Path:
     """The directory that a process makes before it is killed."""
-    environment = {**os.environ, "KVITT_TEST_DIRECTORY": str(place), "PYTHONPATH": str(Path(scratch.__file__).parent)}
+    environment = {**os.environ, "KVITT_TEST_DIRECTORY": str(place)}
     done = subprocess.run([sys.executable, "-c", MAKE], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return Path(done.stdout.strip())
@@ -27,6 +27,6 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
 
 
 def test_what_a_living_process_has_is_left_alone() -> None:
-    mine = scratch.scratch()
+    mine = scratch()
     made(mine.parent)
     assert mine.is_dir()

@@ -23,8 +23,9 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.sweeper import Sweeper
+from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, pool
-from kvitt.kernel.loop import Bell, Step, run_loop
+from kvitt.kernel.loop import Step, WakeUp, run_loop
 
 if TYPE_CHECKING:
     from kvitt.doors.rest.gate import Gate
@@ -44,11 +45,11 @@ class DoorStopped(Exception):
 class Doors:
     """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
 
-    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event) -> None:
+    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, clock: Clock = utc_now) -> None:
         """Raises DoorPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
-        self._conninfo, self._settings, self._roles, self._stop = conninfo, settings, roles, stop
+        self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
         self._descriptors = raise_limit()
         self._limits = limits_of(settings.http, self._descriptors, _DOORS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
@@ -58,14 +59,14 @@ class Doors:
     def steps(self) -> Iterator[Step]:
         """Answers from here on; the step looks whether the servers still do."""
         with ExitStack() as opened:
-            ledger = LedgerService(self._conninfo, utc_now, payout_plans=self._settings.payouts.plans_of_others)
+            ledger = LedgerService(self._conninfo, self._clock, payout_plans=self._settings.payouts.plans_of_others)
             opened.callback(ledger.close)
             endpoints: dict[str, Endpoint] = {}
             if "ledger" in self._roles:
                 endpoints |= thrift_ledger.endpoints(ledger)
             payouts = None
             if "payouts" in self._roles:
-                payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts))
+                payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts, self._clock))
                 endpoints |= thrift_payouts.endpoints(payouts)
             rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
             served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
@@ -91,7 +92,7 @@ class Doors:
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
-        return make_app(tokens_of(self._settings), requests, utc_now, threads, payouts=payouts, ledger=ledger), MAX_BODY
+        return make_app(tokens_of(self._settings), requests, self._clock, threads, payouts=payouts, ledger=ledger), MAX_BODY
 
     def _tell_of_fewer(self) -> None:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
@@ -108,14 +109,14 @@ class Doors:
 @contextmanager
 def _sweeping(remote: Remote) -> Iterator[threading.Thread]:
     """A thread that finishes or undoes what payouts have begun at another's ledger."""
-    stop, bell = threading.Event(), Bell()
-    thread = threading.Thread(target=run_loop, args=("sweeper", Sweeper(remote, bell).steps, stop), name="sweeper", daemon=True)
+    stop, wake_up = threading.Event(), WakeUp()
+    thread = threading.Thread(target=run_loop, args=("sweeper", Sweeper(remote, wake_up).steps, stop), name="sweeper", daemon=True)
     thread.start()
     try:
         yield thread
     finally:
         stop.set()
-        bell.ring()
+        wake_up.notify()
         thread.join()
 
 

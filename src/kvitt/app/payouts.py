@@ -10,6 +10,7 @@ from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.clock import Clock
 
 if TYPE_CHECKING:
     from kvitt.doors.woody.client import ThriftClient
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def payouts_of(conninfo: str, settings: PayoutsSettings) -> Iterator[Payouts]:
+def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now) -> Iterator[Payouts]:
     """Payouts on this database, until the block ends."""
     with ExitStack() as opened:
-        payouts = Payouts(conninfo, utc_now, _parties(conninfo, settings, opened), _ledger(settings, opened))
+        payouts = Payouts(conninfo, clock, _parties(conninfo, settings, opened), _ledger(settings, opened))
         opened.callback(payouts.close)
         yield payouts
 

@@ -62,9 +62,11 @@ class Intake:
         topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
         limit: int = 256,
         max_outstanding: int = 2048,
+        look_seconds: float = _LOOK_SECONDS,
     ) -> None:
+        """A step that finds nothing waits `look_seconds` for something to be appended."""
         self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
-        self._limit, self._max_outstanding = limit, max_outstanding
+        self._limit, self._max_outstanding, self._look_seconds = limit, max_outstanding, look_seconds
         # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
         # are free, so the messages of a case lie in any partition of its scheme's topics.
         schemes = list(Scheme)
@@ -90,7 +92,7 @@ class Intake:
         for incoming, lane in records:
             outstanding.add(self._hand(incoming, lane), len(incoming.body or b""))
         if not records:
-            partitions.wait()
+            partitions.wait(self._look_seconds)
         return len(records)
 
 
@@ -124,7 +126,7 @@ class _LeasedPartitions:
                 self._leases[each], self._positions[each] = grant.lease, grant.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
 
-    def wait(self) -> None:
+    def wait(self, seconds: float) -> None:
         """Until somebody appends to the log, or for a moment."""
-        for _ in self._connection.notifies(timeout=_LOOK_SECONDS, stop_after=1):
+        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
             return

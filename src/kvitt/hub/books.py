@@ -8,10 +8,10 @@ import psycopg
 
 from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
-from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Settled
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.voice import Asked, Forwarded, Voice
+from kvitt.hub.unit_of_work import UnitOfWork
+from kvitt.hub.voice import Asked, Forwarded, Versions, Voice
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import Candidate, ReceiptOutcome, Severity
@@ -55,7 +55,9 @@ class Books:
     told of its messages by a sender, whose clock may be another one.
     """
 
-    def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime, contracts: Contracts) -> None:
+    def __init__(
+        self, cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], now: datetime, contracts: Contracts
+    ) -> None:
         self._cursor, self._facts, self._cases, self._now, self._contracts = cursor, facts, cases, now, contracts
         self._moments: dict[int, datetime] = {}
 
@@ -103,19 +105,19 @@ class Books:
         ]
         return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
 
-    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, Candidate]]:
+    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[PaymentVersion]], dict[int, Candidate]]:
         """The versions of each order as they stand in it, and the cases of which payments became true, with the last order that did it."""
         orders: dict[ReceiptOutcome, list[str]] = {}
         for each in settled:
             orders.setdefault(each.outcome, []).append(each.order.order_id)
         if accepted := orders.get(ReceiptOutcome.ACCEPTED):
             self._cursor.execute(_SQL.supersede_payments, [accepted], binary=True)
-        versions: dict[str, list[tuple[str, int]]] = {}
+        versions: dict[str, list[PaymentVersion]] = {}
         for outcome, statement in _PAYMENTS.items():
             if settled_so := orders.get(outcome):
                 rows = self._cursor.execute(statement, [settled_so], binary=True).fetchall()
-                for order_id, _, payment_id, version in sorted(rows):
-                    versions.setdefault(order_id, []).append((payment_id, version))
+                for order_id, _, payment_id, version, document in sorted(rows):
+                    versions.setdefault(order_id, []).append(PaymentVersion(payment_id, version, document))
         true = [each.order for each in settled if each.outcome is ReceiptOutcome.ACCEPTED and each.order.order_id in versions]
         return versions, {order.case_no: order for order in true}
 
@@ -125,7 +127,7 @@ class Books:
         return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
-        self, asked: Asked, voice: Voice, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], still_open: int
+        self, asked: Asked, voice: Voice, group: Sequence[Settled], versions: Mapping[str, Versions], still_open: int
     ) -> None:
         answer, kept = asked.answer, False
         for each in group:
@@ -143,7 +145,7 @@ class Books:
         answered_at = self._moments[group[0].order.case_no] if state is MessageState.ANSWERED else None
         self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, answer))
 
-    def _book_order(self, each: Settled, voice: Voice, versions: Sequence[tuple[str, int]], message_no: int) -> None:
+    def _book_order(self, each: Settled, voice: Voice, versions: Versions, message_no: int) -> None:
         order, case = each.order, self._cases[each.order.case_no]
         voice.receipt(each, versions)
         content = digest(order.message, each.receipt.raw_severity.encode(), each.receipt.text.encode())
@@ -161,7 +163,7 @@ class Books:
             case.open_orders -= 1
         if each.outcome is ReceiptOutcome.ACCEPTED:
             case.known_to_rail(Area(order.area), order.person)
-            case.learnt(payment_id for payment_id, _ in versions)
+            case.learnt(version.payment_id for version in versions)
 
     def _tell_case_lists(self, relisted: Mapping[int, Candidate]) -> None:
         """The payments of each case of which some became true, changed list or not, on the topic that other readers follow."""

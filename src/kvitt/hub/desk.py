@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kvitt.hub.case import Case
-from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Answer, Status, details_of
@@ -20,8 +20,8 @@ from kvitt.rules.ids import event_id
 from kvitt.rules.rail_port import Encoded, Rails
 from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import Action, Order, Refusal
+from kvitt.store import payment_document
 from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
-from kvitt.wire import payment
 
 LISTED_PER_ORDER = 100_000
 """Room for the payments of one order in the numbers that keep the case list in order."""
@@ -30,7 +30,7 @@ LISTED_PER_ORDER = 100_000
 class Desk:
     """Handles messages of locked cases one by one at one moment; what each one causes goes to `facts` only when all of it is sound."""
 
-    def __init__(self, facts: Facts, now: datetime, rails: Rails) -> None:
+    def __init__(self, facts: UnitOfWork, now: datetime, rails: Rails) -> None:
         self._facts, self._now, self._made_at, self._rails = facts, now, oslo(now), rails
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
@@ -167,7 +167,8 @@ class Desk:
                     SCHEMES[order.scheme].sender_chooses_ids,
                     listed,
                     each.last_line,
-                    payment.encode(each),
+                    payment_document.encode(each),
                     index,
+                    each.currency,
                 )
             )

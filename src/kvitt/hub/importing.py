@@ -231,7 +231,7 @@ class _Import:
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, rows, case.unknown))
+            entry = link(b"", first_entry(case_no, self._now, case))
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)

@@ -16,24 +16,24 @@ from kvitt.errors import NotInThatState, OrderNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.facts import Facts
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
-from kvitt.hub.ruling import Settled
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.tell import tell_case_list
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import ORDER_TURNS, OrderState, What
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
-from kvitt.wire import payment
+from kvitt.store import payment_document
 
 _SQL, _ORDERS, _OPERATE = load("contradictions", "kvitt.store"), load("orders", "kvitt.store"), load("operate", "kvitt.store")
 
@@ -79,8 +79,8 @@ class _Open(Struct, frozen=True):
 class _Turned(Struct, frozen=True):
     """What adopting did to the payments of an order: its versions, as they stand in it, and what holds in their place if they fell."""
 
-    versions: tuple[tuple[str, int], ...] = ()
-    fallen: tuple[tuple[str, int | None], ...] = ()
+    versions: tuple[PaymentVersion, ...] = ()
+    fallen: tuple[tuple[str, PaymentVersion | None], ...] = ()
 
 
 class Resolve:
@@ -108,9 +108,9 @@ class Resolve:
             effect = self._act(cursor, order_id, operator, what)
             if dry_run:
                 raise psycopg.Rollback(outer)
-            reached("resolve.before_commit")
+            fault_point("resolve.before_commit")
         if not dry_run:
-            reached("resolve.after_commit")
+            fault_point("resolve.after_commit")
         return effect
 
     def _act(self, cursor: psycopg.Cursor[Any], order_id: str, operator: Operator, what: What) -> Effect:
@@ -155,7 +155,7 @@ class _Resolving:
     def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
         self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
-        self.facts = Facts()
+        self.facts = UnitOfWork()
         self._rail: Rail = ports.rails.of(case.scheme)
         self.receipt: Observation = self._rail.read(opened.body)[0]
 
@@ -232,20 +232,20 @@ class _Resolving:
         except UniqueViolation as error:
             raise NotInThatState(f"a payment of order {order_id} is another case's by now; settle that case first") from error
         self.case.known_to_rail(Area(self.order.area), self.order.person)
-        versions = tuple((payment_id, version) for _, payment_id, version in sorted(rows))
-        self.case.learnt(payment_id for payment_id, _ in versions)
+        versions = _in_order(rows)
+        self.case.learnt(each.payment_id for each in versions)
         return _Turned(versions)
 
     def _reject(self) -> _Turned:
-        rows = sorted(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
-        payment_ids = [payment_id for _, payment_id, _ in rows]
+        versions = _in_order(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
+        payment_ids = [each.payment_id for each in versions]
         arguments = {"case_no": self.order.case_no, "payment_ids": payment_ids}
-        again: dict[str, int] = dict(self._cursor.execute(_SQL.hold_again, arguments).fetchall())
+        again = {row[0]: PaymentVersion(*row) for row in self._cursor.execute(_SQL.hold_again, arguments)}
         known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
         assert known is not None, "the answer is one row"
         self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
-        return _Turned(tuple((payment_id, version) for _, payment_id, version in rows), fallen)
+        return _Turned(versions, fallen)
 
     def _outcomes(self) -> list[Outcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
@@ -298,12 +298,16 @@ class _Resolving:
             self._cursor.execute(_SQL.free_orders, {"case_no": self.case.case_no, "reason": IN_CONTRADICTION.encode()})
 
 
+def _in_order(rows: Sequence[tuple[Any, ...]]) -> tuple[PaymentVersion, ...]:
+    return tuple(PaymentVersion(*version) for _, *version in sorted(rows))
+
+
 def _effect(work: _Resolving, what: What, turned: _Turned, taken_back: tuple[str, ...]) -> Effect:
     case, facts = work.case, work.facts
     then: dict[PaymentId, Payment] = dict(case.payments)
-    then.update({PaymentId(row.payment_id): payment.decode(row.document) for row in facts.payments})
+    then.update({PaymentId(row.payment_id): payment_document.decode(row.document) for row in facts.payments})
     lines = [line.order_id for line in facts.lines]
-    payments = tuple(payment_id for payment_id, _ in turned.versions)
+    payments = tuple(each.payment_id for each in turned.versions)
     state = work.opened.rails if what is What.ADOPTED else work.opened.ours
     return Effect(
         order_id=work.order.order_id,

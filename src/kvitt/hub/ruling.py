@@ -14,6 +14,14 @@ _LATER = frozenset({ReceiptOutcome.SETTLED, ReceiptOutcome.RETURNED, ReceiptOutc
 """Said of an order that was accepted: kept, and nothing changes by it."""
 
 
+class PaymentVersion(Struct, frozen=True, gc=False):
+    """A version of a payment as an order made it, with its document as the store keeps it."""
+
+    payment_id: str
+    version: int
+    document: bytes
+
+
 class Contradicted(Struct, frozen=True):
     """An order of which a receipt of this transaction says otherwise than what stands: `ours` stands, `rails` is the rail's word."""
 

@@ -14,10 +14,10 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Settled
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.rules.answers import Answer, Details, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
@@ -29,8 +29,8 @@ from kvitt.wire import status
 
 CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
 """Stands with an answer that replaces an earlier one."""
-Versions = Sequence[tuple[str, int]]
-"""The payments of an order as they stand in it, as (payment id, version); true once it is accepted."""
+Versions = Sequence[PaymentVersion]
+"""The payments of an order as they stand in it; true once it is accepted."""
 
 
 class Forwarded(Struct, frozen=True):
@@ -74,7 +74,7 @@ class Correction(Struct, frozen=True):
 
     settled: Settled
     versions: Versions
-    fallen: Sequence[tuple[str, int | None]]
+    fallen: Sequence[tuple[str, PaymentVersion | None]]
     outcomes: Sequence[Outcome]
 
     @property
@@ -129,7 +129,7 @@ def worse(one: Answer, other: Answer) -> Answer:
 class StatusVoice:
     """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved §1, §3.6)."""
 
-    def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime, rail: Rail) -> None:
+    def __init__(self, facts: UnitOfWork, address: Address, answer: bytes, now: datetime, rail: Rail) -> None:
         self._rail = rail
         self._teller = Teller(facts, address, now)
         self._so_far = status.decode(answer)

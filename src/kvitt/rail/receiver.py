@@ -9,14 +9,14 @@ import structlog
 from kvitt.hub.ports import Ports
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.crash import reached
 from kvitt.kernel.database import (
     LOCK_MS,
     TRANSACTION_MS,
     connect,
     is_connection_lost,
 )
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.loop import Step, WakeUp
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import Queue
 
@@ -28,10 +28,19 @@ class Receiver:
     """Any number of receivers may run: the queue hands each message to one, and the locks of the cases do the rest."""
 
     def __init__(
-        self, conninfo: str, open_queue: Callable[[], Queue], clock: Clock, ports: Ports, bell: Bell, *, max_batch: int = 128
+        self,
+        conninfo: str,
+        open_queue: Callable[[], Queue],
+        clock: Clock,
+        ports: Ports,
+        wake_up: WakeUp,
+        *,
+        max_batch: int = 128,
+        look_seconds: float = _LOOK_SECONDS,
     ) -> None:
-        self._conninfo, self._open_queue, self._clock, self._ports, self._bell = conninfo, open_queue, clock, ports, bell
-        self._max_batch = max_batch
+        """A step waits `look_seconds` for the first receipt."""
+        self._conninfo, self._open_queue, self._clock, self._ports, self._wake_up = conninfo, open_queue, clock, ports, wake_up
+        self._max_batch, self._look_seconds = max_batch, look_seconds
         self._states = StateLog(_log)
 
     @contextmanager
@@ -48,7 +57,7 @@ class Receiver:
             queue.close()
 
     def _step(self, queue: Queue, settle: Settle) -> int:
-        deliveries = queue.receive(self._max_batch, _LOOK_SECONDS)
+        deliveries = queue.receive(self._max_batch, self._look_seconds)
         if not deliveries:
             return 0
         try:
@@ -61,6 +70,6 @@ class Receiver:
             raise
         self._states.leaves("receipts", "receipts are settled again")
         queue.acknowledge()
-        reached("receive.after_acknowledge")
-        self._bell.ring()
+        fault_point("receive.after_acknowledge")
+        self._wake_up.notify()
         return len(deliveries)

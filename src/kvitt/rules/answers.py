@@ -8,6 +8,7 @@ from operator import attrgetter
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.money import Kroner
 from kvitt.rules.values import Area, DecisionId, Order, OrderLine, Refusal
 
 
@@ -29,8 +30,8 @@ class DetailLine(Struct, frozen=True):
     decision_id: DecisionId
     start: date
     end: date
-    decided_rate: int | None
-    amount: int
+    decided_rate: Kroner | None
+    amount: Kroner
     class_code: str
     area: Area | None = None
     status: Status | None = None
@@ -44,7 +45,7 @@ class Details(Struct, frozen=True):
 
 
 def _detail(line: OrderLine, area: Area | None) -> DetailLine:
-    amount = line.amount if line.ceased_from is None else 0
+    amount = line.amount if line.ceased_from is None else Kroner(0)
     return DetailLine(line.decision_id, line.start, line.end, line.decided_rate, amount, line.class_code, area)
 
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.money import Kroner
 from kvitt.rules import refusals
 from kvitt.rules.catalogue import BENEFITS, SCHEMES
 from kvitt.rules.chain import ORDER_BEGINS, extend, extend_unknown
@@ -253,7 +254,7 @@ def _last_sent(payment: Payment) -> Period:
     """
     if payment.last_sent is not None:
         return payment.last_sent
-    return payment.periods[-1] if payment.periods else Period(*_NOT_KNOWN, amount=1)
+    return payment.periods[-1] if payment.periods else Period(*_NOT_KNOWN, amount=Kroner(1))
 
 
 def _office(payments: Iterable[Payment]) -> str | None:

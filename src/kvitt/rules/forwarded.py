@@ -5,6 +5,7 @@ from datetime import date
 
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.duplicates import Paid, Twice, paid_twice
 from kvitt.rules.needs import HOLIDAY_PAY_CODES, Change, Need, NeedLine
@@ -22,7 +23,7 @@ class ForwardedLine(Struct, frozen=True):
     class_code: str
     start: date
     end: date
-    amount: int
+    amount: Kroner
     ceased_from: date | None
     certain: bool = True
 

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.derive import MAX_LINES
 from kvitt.rules.values import Area, CaseId, PaymentId
 
@@ -58,7 +59,7 @@ class NeedLine(Struct, frozen=True):
     start: date
     end: date
     change: Change
-    amount: int
+    amount: Kroner
     rate: Rate
     line_id: int
     ref_line: int | None

@@ -1,13 +1,15 @@
 """The words of the rules as frozen values: what a payment, a period, an order and its lines are.
 
-Design §2 names them; the wire's words are mapped in `wire/`. Money is whole kroner, dates are calendar days.
+Design §2 names them; the wire's words are mapped in `wire/`. Dates are calendar days.
 """
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from kvitt.money import Kroner
 
 CaseId = NewType("CaseId", str)
 DecisionId = NewType("DecisionId", str)
@@ -18,6 +20,7 @@ LineId = NewType("LineId", str)
 OrderId = NewType("OrderId", str)
 Area = NewType("Area", str)
 """The rail's posting area, e.g. `DP` or `TILLSTPB`."""
+NORWEGIAN_KRONER: Final = "NOK"
 
 
 class Scheme(StrEnum):
@@ -36,12 +39,12 @@ class Scheme(StrEnum):
 
 
 class RateType(StrEnum):
-    """What an amount is paid per; the value is its name on the wire."""
+    """What an amount is paid per; the value is how the store has it."""
 
-    DAY = "DAG"
-    WEEKDAY = "UKEDAG"
-    MONTH = "MND"
-    ONE_OFF = "EN_GANG"
+    DAY = "day"
+    WEEKDAY = "weekday"
+    MONTH = "month"
+    ONE_OFF = "one_off"
 
 
 class Action(StrEnum):
@@ -62,17 +65,17 @@ class Benefit(Struct, frozen=True):
     may_use_umbrella_area: bool
 
 
-class Period(Struct, frozen=True, gc=False):
+class Period(Struct, frozen=True, gc=False, omit_defaults=True):
     """One amount from `start` to `end`, both included; `decided_rate` is the full rate of the decision."""
 
     start: date
     end: date
-    amount: int
+    amount: Kroner = field(name="amount_kroner")
     office: str | None = None
-    decided_rate: int | None = None
+    decided_rate: Kroner | None = field(default=None, name="decided_rate_kroner")
 
 
-class HoldBack(Struct, frozen=True):
+class HoldBack(Struct, frozen=True, omit_defaults=True):
     """Money of these days that the rail shall keep until `transferred_on` or a release (helved §2.4)."""
 
     start: date
@@ -107,6 +110,7 @@ class Payment(Struct, frozen=True):
     rate_type: RateType
     hold_back: HoldBack | None
     periods: tuple[Period, ...]
+    currency: str = NORWEGIAN_KRONER
 
     @property
     def wanted(self) -> tuple[Period, ...]:
@@ -128,8 +132,8 @@ class OrderLine(Struct, frozen=True):
     class_code: str
     start: date
     end: date
-    amount: int
-    decided_rate: int | None
+    amount: Kroner
+    decided_rate: Kroner | None
     rate_type: RateType
     ceased_from: date | None
     decided_on: str

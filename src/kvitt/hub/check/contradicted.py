@@ -9,8 +9,8 @@ from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.facts import Facts
-from kvitt.hub.ruling import Settled, decide
+from kvitt.hub.ruling import PaymentVersion, Settled, decide
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Observation, ReceiptOutcome
@@ -75,7 +75,7 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     order.state, order.settled_by, order.by_hand = rails, entry, False
     again = f"\0{entry.receipt_no}"
     versions = replay.as_ordered(order.made)
-    fallen: list[tuple[str, int | None]] = []
+    fallen: list[tuple[str, PaymentVersion | None]] = []
     if rails is OrderState.ACCEPTED:
         replay.accept(order.made, entry, again=again)
     else:
@@ -83,7 +83,7 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     course = replay.courses[order.made.message_no]
     if not course.trusted:
         return
-    facts = Facts()
+    facts = UnitOfWork()
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
     correction = Correction(settled, versions, fallen, _outcomes(replay, course))
@@ -101,15 +101,15 @@ def _outcomes(replay: "Replay", course: Course) -> list[Outcome]:
     return outcomes
 
 
-def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> list[tuple[str, int | None]]:
+def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> list[tuple[str, PaymentVersion | None]]:
     """The versions of an order are true no more; those that hold in their place hold again."""
     made, case = order.made, replay.case
     fell = sorted(replay.by_order.get(made.order_id, ()), key=lambda each: each.made.position)
-    fallen: list[tuple[str, int | None]] = []
+    fallen: list[tuple[str, PaymentVersion | None]] = []
     for version in fell:
         version.state, version.superseded = PaymentState.DROPPED, False
         before = _newest(replay, version.made.payment_id)
-        fallen.append((version.made.payment_id, before.made.version if before else None))
+        fallen.append((version.made.payment_id, before.as_made if before else None))
         replay.hold(version.made.payment_id, before)
         if before is None:
             case.payments.pop(PaymentId(version.made.payment_id), None)

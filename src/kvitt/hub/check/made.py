@@ -1,5 +1,6 @@
 """What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
+from kvitt.hub.ruling import PaymentVersion
 from kvitt.kernel.audit import AuditRow
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState, PaymentState
@@ -15,6 +16,11 @@ class Version:
         self.made = made
         self.state = PaymentState.PENDING
         self.superseded = False
+
+    @property
+    def as_made(self) -> PaymentVersion:
+        """As its order made it."""
+        return PaymentVersion(self.made.payment_id, self.made.version, self.made.document)
 
 
 class MadeOrder:

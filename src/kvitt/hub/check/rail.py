@@ -8,8 +8,8 @@ from kvitt.hub.check.made import MadeOrder
 from kvitt.rules.derive import AtRail
 from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import OrderState
+from kvitt.store import payment_document
 from kvitt.store.rows import LineRow
-from kvitt.wire.payment import decode_stored
 
 if TYPE_CHECKING:
     from kvitt.hub.check.replay import Replay
@@ -53,4 +53,4 @@ def _wanted(replay: "Replay", order: MadeOrder, lines: _Lines) -> Iterator[AtRai
     for version in replay.by_order.get(order.made.order_id, ()):
         first = next(line for line in lines[order.made.order_id] if line.payment_id == version.made.payment_id)
         continues = first.refers_to is not None or first.ceased_from is not None
-        yield AtRail(order.made.number, decode_stored(version.made.document), continues)
+        yield AtRail(order.made.number, payment_document.decode(version.made.document), continues)

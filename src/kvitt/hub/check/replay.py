@@ -6,9 +6,10 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
-from kvitt.errors import Undecodable, UnreadableReceipt
+from kvitt.errors import UnreadableReceipt
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
@@ -20,12 +21,12 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionK
 from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
-from kvitt.hub.facts import Facts
 from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Settled, decide
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.voice import Forwarded, Voice
+from kvitt.hub.unit_of_work import UnitOfWork
+from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
@@ -113,7 +114,7 @@ class Replay:
             return
         try:
             again = taken_over(self.stored, entry)
-        except Undecodable:
+        except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
         if not agrees(again.entry, entry):
@@ -154,7 +155,7 @@ class Replay:
     def _waiting(self, entry: AuditRow, course: Course) -> None:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
-        facts = Facts()
+        facts = UnitOfWork()
         self._contracts.of(course.stored.source).desk(facts, entry.at).wait(self.case, course.taken, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
@@ -248,7 +249,7 @@ class Replay:
         self.case.open_orders -= 1
         self.drop(order.made)
         if course.trusted:
-            facts = Facts()
+            facts = UnitOfWork()
             course.answer = self.voice(course, facts, entry).withdrawn(
                 order.made.order_id, Area(order.made.area), last=not course.open_orders
             )
@@ -299,8 +300,8 @@ class Replay:
             self._tell_again(entry, course, settled, versions, final=final)
         self.stand(course)
 
-    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey], *, final: bool) -> None:
-        facts = Facts()
+    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Versions, *, final: bool) -> None:
+        facts = UnitOfWork()
         voice = self.voice(course, facts, entry)
         voice.receipt(settled, versions)
         if settled.outcome is ReceiptOutcome.UNCLEAR:
@@ -311,11 +312,11 @@ class Replay:
             voice.final(course.answer or b"", settled.order.order_id)
         self.told.extend(facts.outbox)
 
-    def voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
+    def voice(self, course: Course, facts: UnitOfWork, entry: AuditRow) -> Voice:
         """Who tells of a message at an entry."""
         return self.voice_at(course, facts, entry.at)
 
-    def voice_at(self, course: Course, facts: Facts, at: datetime) -> Voice:
+    def voice_at(self, course: Course, facts: UnitOfWork, at: datetime) -> Voice:
         """Who tells of a message at a moment."""
         return self._contracts.of(course.stored.source).voice(course.asked(self.forwarded(course)), facts, at)
 
@@ -326,10 +327,10 @@ class Replay:
             return None
         return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
-    def as_ordered(self, order: OrderRow) -> list[VersionKey]:
+    def as_ordered(self, order: OrderRow) -> Versions:
         """The versions of an order as they stand in it."""
-        made = sorted((each.made for each in self.by_order.get(order.order_id, ())), key=lambda row: row.position)
-        return [(row.payment_id, row.version) for row in made]
+        made = sorted(self.by_order.get(order.order_id, ()), key=lambda each: each.made.position)
+        return [each.as_made for each in made]
 
     def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """The versions of an order become the truth."""
@@ -368,7 +369,7 @@ class Replay:
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""
-        facts = Facts()
+        facts = UnitOfWork()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
         tell_case_list(facts, self.case, living, order.message_no, entry.at, by=f"{order.order_id}{again}")
         self.lists.setdefault(order.message_no, []).extend(facts.outbox)
@@ -379,7 +380,7 @@ class Replay:
             version.state = PaymentState.DROPPED
 
 
-def step_of(facts: Facts) -> MessageStep:
+def step_of(facts: UnitOfWork) -> MessageStep:
     """What handling did to the message, whether it was stored before or came in with it."""
     if facts.steps:
         return facts.steps[0]

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Final
 
 from kvitt.hub.case import Case
-from kvitt.hub.facts import Facts
 from kvitt.hub.keep import keep
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.forwarded import line_name, reference_name, repeated_days
@@ -35,7 +35,7 @@ _OUR_FAULT = 500
 class NeedDesk:
     """Handles needs of locked cases one by one at one moment, as `Desk` does messages of the other dialect."""
 
-    def __init__(self, facts: Facts, now: datetime, *, answer_invalid: bool = True) -> None:
+    def __init__(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool = True) -> None:
         self._facts, self._now, self._answer_invalid = facts, now, answer_invalid
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:

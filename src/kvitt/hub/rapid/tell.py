@@ -4,8 +4,8 @@ import hashlib
 from datetime import datetime
 from uuid import UUID
 
-from kvitt.hub.facts import Facts
 from kvitt.hub.taken import Address
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import oslo
 from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.needs import Need, NeedKind
@@ -24,7 +24,7 @@ _PLAIN = topics.encode_headers(())
 class NeedTeller:
     """Writes records of the rapid about one need; `read_at` is when it came in, `now` is when this is told."""
 
-    def __init__(self, facts: Facts, address: Address, body: bytes, read_at: datetime, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, address: Address, body: bytes, read_at: datetime, now: datetime) -> None:
         self._facts, self._address, self._now, self._at = facts, address, now, oslo(now)
         self._packet = packet.parse(body, oslo(read_at))
         self.need_trace = packet.trace_of(self._packet)
@@ -69,7 +69,7 @@ class NeedTeller:
         return Trace(event, packet.mapper_text(self._at), events.STATUS_EVENT)
 
 
-def tell_raw_receipt(facts: Facts, message_id: str, digest: bytes, body: bytes, now: datetime) -> None:
+def tell_raw_receipt(facts: UnitOfWork, message_id: str, digest: bytes, body: bytes, now: datetime) -> None:
     """A copy of a receipt as it came, before anything is made of it; it has no key and belongs to no need (rapid §3.3 step 2)."""
     event = raw_receipt_event(message_id, digest)
     value = events.raw_receipt(normalised(body), event, oslo(now))

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from kvitt.errors import Undecodable
+from kvitt.money import Kroner
 from kvitt.rules.editions import CURRENT, Edition
 from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.needs import MAX_GRADE, MAX_NEED_LINES, MAX_RATE, RATE_OF, Change, Need, NeedKind, NeedLine
@@ -138,7 +139,7 @@ def _line(kind: NeedKind, line: Fields) -> NeedLine:
         start=line.day("fom"),
         end=line.day("tom"),
         change=Change(line.word("endringskode", _CHANGES)),
-        amount=line.whole("sats", -MAX_RATE, MAX_RATE),
+        amount=Kroner(line.whole("sats", -MAX_RATE, MAX_RATE)),
         rate=RATE_OF[kind],
         line_id=line.whole("delytelseId", _LEAST_LONG, _GREATEST_LONG),
         ref_line=line.optional_whole("refDelytelseId", _LEAST_LONG, _GREATEST_LONG),

@@ -4,6 +4,7 @@ Making a database copies some five hundred files and dropping it removes them: o
 KVITT_TEST_DIRECTORY names a directory to use instead, as `make soak` does, whose servers are to meet a real disk.
 """
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -12,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-IN_MEMORY = Path("/dev/shm")
-ROOM_BYTES = 4 << 30
+IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - each process has a directory of its own in it
+ROOM_BYTES: Final = 4 << 30
 """What the directories of a whole run of all tests may fill."""
 
-_PREFIX = f"kvitt-test-{os.getuid()}-"
+_PREFIX: Final = f"kvitt-test-{os.getuid()}-"
 _held: list[IO[str]] = []
 
 
@@ -34,6 +35,9 @@ def scratch() -> Path:
         directory.chmod(0o755)
         _held.append(_lock_of(directory).open("w"))
         fcntl.flock(_held[0], fcntl.LOCK_EX)
+    process = os.getpid()
+    # A child that was forked leaves its parent's directory alone.
+    atexit.register(lambda: leave() if os.getpid() == process else None)
     return directory
 
 
@@ -41,6 +45,8 @@ def leave() -> None:
     """Removes the directory of this process, if it has one."""
     if _held:
         shutil.rmtree(scratch(), ignore_errors=True)
+        _held.pop().close()
+        scratch.cache_clear()
 
 
 @contextmanager

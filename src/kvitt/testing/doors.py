@@ -1,0 +1,83 @@
+"""The doors of a hub under test: REST and Thrift on free ports of this machine, opened when first asked for."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from kvitt.app.doors import Doors
+from kvitt.config import Settings
+from kvitt.doors.rest.local_issuer import LocalIssuer
+from kvitt.doors.rest.tokens import Permission
+from kvitt.kernel.clock import Clock
+
+if TYPE_CHECKING:
+    import httpx
+
+_TRACE: Final = {"woody.trace-id": "test", "woody.span-id": "test", "woody.parent-id": "undefined"}
+_SECONDS: Final = 60.0
+
+
+class Rest(Struct, frozen=True):
+    """The REST door at `url`, and who makes tokens for it."""
+
+    url: str
+    issuer: LocalIssuer
+    audience: str
+
+    def token(self, *permissions: Permission | str, application: str = "tests") -> str:
+        """A token that is valid for an hour and lets `application` do so much: everything, unless said."""
+        allowed = [Permission(each) for each in permissions] or list(Permission)
+        return self.issuer.token(application, allowed, self.audience, timedelta(hours=1))
+
+    def client(self, *permissions: Permission | str, application: str = "tests") -> "httpx.Client":
+        """An HTTP client of this door that shows such a token; to be closed by the caller."""
+        import httpx
+
+        headers = {"authorization": f"Bearer {self.token(*permissions, application=application)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
+
+
+class Thrift(Struct, frozen=True):
+    """The Thrift door at `url`; the services and their paths stand in docs/thrift.md."""
+
+    url: str
+
+    @contextmanager
+    def client(self, path: str, interface: str, service: str) -> Iterator[Any]:
+        """A client of a service for the block: `client("/payout/management", "payouts", "PayoutManagement")`.
+
+        `interface` is `payouts`, `accounter`, `shumpune` or `parties`.
+        """
+        from thriftpy2.http import THttpClient
+        from thriftpy2.protocol.binary import TBinaryProtocol
+        from thriftpy2.thrift import TClient
+
+        from kvitt.wire.thrift.interface import module
+
+        transport = THttpClient(self.url + path)
+        transport.setCustomHeaders(_TRACE)
+        transport.open()
+        try:
+            yield TClient(getattr(module(interface), service), TBinaryProtocol(transport))
+        finally:
+            transport.close()
+
+
+class OpenDoors:
+    """Both doors, answering until closed."""
+
+    def __init__(self, conninfo: str, settings: Settings, clock: Clock) -> None:
+        self._opened = ExitStack()
+        doors = Doors(conninfo, settings, ("payouts", "ledger"), threading.Event(), clock)
+        self._opened.callback(doors.close)
+        self._opened.enter_context(doors.steps())
+        self.rest = Rest(doors.rest.url, LocalIssuer(settings.data), settings.rest.audience)
+        self.thrift = Thrift(doors.thrift.url)
+
+    def close(self) -> None:
+        """Ends both, after the calls that are under way."""
+        self._opened.close()

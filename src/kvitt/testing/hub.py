@@ -1,0 +1,207 @@
+"""A hub for tests: everything that `kvitt up` runs, on a database of its own, driven by the test and by nobody else."""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+from msgspec.structs import replace
+from psycopg.rows import dict_row
+
+from kvitt.app.edges import EmbeddedEdge
+from kvitt.app.ports import ports_of
+from kvitt.config import Settings
+from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.hub.check.check import check
+from kvitt.hub.payouts.directory import load_directory
+from kvitt.hub.payouts.directory_file import read_directory
+from kvitt.hub.ports import Ports
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
+from kvitt.rail.comparison import compare
+from kvitt.rail.queue import Outgoing
+from kvitt.rail.table_queue import TableQueue
+from kvitt.testing.clock import START, Clock
+from kvitt.testing.doors import OpenDoors, Rest, Thrift
+from kvitt.testing.rail import Rail, SentOrder
+from kvitt.testing.roles import INPUTS, Roles
+from kvitt.testing.scratch import scratch_directory
+from kvitt.wire.topics import Header, decode_headers, encode_headers
+
+_SQL = load("testing", package="kvitt.testing")
+_MOST_ROUNDS: Final = 10_000
+Headers = Mapping[str, str] | Iterable[Header]
+
+
+class Differs(AssertionError):
+    """What is stored is not what its own history gives; the message lists the findings of the check."""
+
+
+class NotDone(AssertionError):
+    """The hub was still at work after very many rounds."""
+
+
+class Place(Struct, frozen=True):
+    """Where a record stands on a topic."""
+
+    topic: str
+    partition: int
+    position: int
+
+
+class Published(Struct, frozen=True):
+    """A record that the hub has published. `at` is when it stood on the topic."""
+
+    topic: str
+    partition: int
+    position: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+
+    @property
+    def text_key(self) -> str:
+        """The key as text; empty for none."""
+        return (self.key or b"").decode()
+
+    @property
+    def json(self) -> Any:
+        """The value, read as JSON; None for a tombstone."""
+        return None if self.value is None else json.loads(self.value)
+
+    def header(self, name: str) -> str | None:
+        """The last header of that name; None when there is none."""
+        return dict(self.headers).get(name)
+
+
+class Hub:
+    """A hub under test; make one with `kvitt.testing.hub()`.
+
+    conninfo    the database, for tools of the test's own
+    connection  a connection to it, in autocommit mode, with which the hub itself does nothing
+    clock       the time of the hub
+    rail        the emulator: its faults, its books
+    settings    those that the hub runs with
+    ports       the contracts that it keeps
+    """
+
+    def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
+        """On a migrated database; see `kvitt.testing.hub` for the rest."""
+        self.ports = ports or ports_of(settings.rapid, settings.ops, hears_strays=True)
+        self.conninfo, self.clock = conninfo, Clock(start)
+        self._opened = ExitStack()
+        self._own_data = settings.data == Settings().data
+        self._given = settings
+        self.connection: psycopg.Connection[Any] = self._opened.enter_context(connect(conninfo, application="kvitt test"))
+        self._put_at_rail: dict[str, Outgoing] = {}
+        self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
+        self._opened.callback(self._roles.close)
+        self.rail = Rail(self.connection, lambda: TableQueue(conninfo, settings.reply_queue), self._put_at_rail)
+
+    def close(self) -> None:
+        """Ends connections and doors; the database stays."""
+        self._opened.close()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Free ports, this database, and a directory of its own where none was given."""
+        data = self._opened.enter_context(scratch_directory()) if self._own_data else self._given.data
+        thrift, rest = self._given.thrift, self._given.rest
+        return replace(
+            self._given,
+            data=data,
+            database_url=self.conninfo,
+            thrift=thrift if thrift.port is not None else replace(thrift, port=0),
+            rest=rest if rest.port is not None else replace(rest, port=0),
+        )
+
+    @cached_property
+    def _log(self) -> psycopg.Connection[Any]:
+        """The connection of whoever puts and reads records; the topics are there."""
+        EmbeddedEdge(self.conninfo).prepare()
+        return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
+
+    def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
+        """Puts a record on an input topic, as a sender does; the hub reads it when it runs.
+
+        A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON. Raises ValueError for a topic that nobody reads.
+        """
+        if topic not in INPUTS:
+            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(INPUTS)}")
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        ((partition, position),) = append(self._log, [NewRecord(topic, _key(key), _bytes(body), encode_headers(pairs))], self.clock())
+        return Place(topic, partition, position)
+
+    def run(self, *roles: str) -> int:
+        """Lets the hub work until nothing is left to do, and returns how much that was; nothing sleeps, nothing runs beside it.
+
+        What waits for the clock (a delayed receipt) or for others (a rail that is closed, a case that somebody has locked) is left.
+        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, relay. Raises what a role raised, ValueError for
+        one that is none, NotDone when there is no end.
+        """
+        if unknown := [role for role in roles if role not in self._roles.makers]:
+            raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(self._roles.makers)}")
+        assert self._log, "the topics are there"
+        done = 0
+        for _ in range(_MOST_ROUNDS):
+            worked = sum(self._roles.step(role) for role in roles or self._roles.makers)
+            if not worked:
+                return done
+            done += worked
+        raise NotDone(f"{done} things were done, and there was no end")
+
+    def published(self, topic: str, key: bytes | str | None = None) -> list[Published]:
+        """What the hub has published on a topic, in the order in which it did; under one key, if that is given."""
+        with self._log.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_SQL.published, {"topic": topic, "key": _key(key)}, binary=True).fetchall()
+        return [Published(**{**row, "headers": tuple(decode_headers(row["headers"]))}) for row in rows]
+
+    def sent(self) -> tuple[SentOrder, ...]:
+        """The orders that were put on the rail's queue, in that order, with their bytes."""
+        return self.rail.sent()
+
+    def load_parties(self, directory: str) -> None:
+        """Makes the local directory of parties say what this TOML says (docs/parties.md), for payouts."""
+        load_directory(self.connection, self.clock, read_directory(directory))
+
+    def findings(self) -> list[str]:
+        """What `kvitt check` finds: all derived again from what came in, and compared with what is stored and what the rail will pay."""
+        found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo, self.ports).differences]
+        compared = compare(self.connection)
+        return found + [f"payment {each.payment_id} of case {each.case_id} in {each.area}: {each.text}" for each in compared.differences]
+
+    def check(self) -> None:
+        """Raises Differs when `kvitt check` finds anything."""
+        if found := self.findings():
+            raise Differs("\n".join(found))
+
+    @cached_property
+    def _doors(self) -> OpenDoors:
+        doors = OpenDoors(self.conninfo, self.settings, self.clock)
+        self._opened.callback(doors.close)
+        return doors
+
+    @property
+    def rest(self) -> Rest:
+        """The REST door: its address, and tokens for it. It answers from the first look on."""
+        return self._doors.rest
+
+    @property
+    def thrift(self) -> Thrift:
+        """The Thrift door: its address, and clients for it. It answers from the first look on."""
+        return self._doors.thrift
+
+
+def _key(key: bytes | str | None) -> bytes | None:
+    return key.encode() if isinstance(key, str) else key
+
+
+def _bytes(body: object) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()

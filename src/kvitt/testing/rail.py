@@ -1,0 +1,134 @@
+"""The rail's side of a hub under test: the emulator's faults, its books, and answers of the test's own making."""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.rail.emulator import Chance, DamageForm, Faults, Received, Span, received, set_faults, spans
+from kvitt.rail.emulator.order import Answer, Order, OrderLine
+from kvitt.rail.emulator.reading import read
+from kvitt.rail.queue import Outgoing, Queue
+from kvitt.rail.table_queue import TableQueue
+
+
+class SentOrder(Struct, frozen=True):
+    """An order as it was put on the rail's queue. What can not be read as an order has empty fields beside its bytes.
+
+    `resend` counts how often operators had it sent again; amounts of lines are whole kroner.
+    """
+
+    order_id: str
+    message: bytes
+    resend: int
+    area: str = ""
+    case_id: str = ""
+    person: str = ""
+    lines: tuple[OrderLine, ...] = ()
+
+
+class RequestQueue(TableQueue):
+    """The queue to the rail; notes each message that it takes, once, as a queue does that drops repeats."""
+
+    def __init__(self, conninfo: str, name: str, taken: dict[str, Outgoing]) -> None:
+        super().__init__(conninfo, name)
+        self._taken = taken
+
+    def put(self, messages: Sequence[Outgoing]) -> None:
+        super().put(messages)
+        for message in messages:
+            self._taken.setdefault(message.queue_id, message)
+
+
+class Rail:
+    """What a test may do at the rail."""
+
+    def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[], Queue], taken: dict[str, Outgoing]) -> None:
+        self._connection, self._open_replies, self._taken = connection, open_replies, taken
+        self._numbers = count(1)
+
+    def fault(
+        self,
+        *,
+        swallow: float = 0,
+        delay: float = 0,
+        double: float = 0,
+        reorder: float = 0,
+        damage: float = 0,
+        refuse: float = 0,
+        warn: float = 0,
+        delay_seconds: float = 60.0,
+        damage_forms: Sequence[DamageForm] = tuple(DamageForm),
+        severity: str = "08",
+        text: str = "Avvist av en test",
+        code: str = "",
+        closed: bool = False,
+    ) -> None:
+        """Makes the rail misbehave from the next order on, in this way alone; without arguments it behaves again.
+
+        An `int` strikes that many orders to come, a `float` each with that probability, the same ones in every run.
+        `swallow` gives no receipt, though the order takes effect; `delay` gives it when the clock has come `delay_seconds` further;
+        `double` gives it twice; `reorder` lets receipts of a batch change places; `damage` gives it in one of `damage_forms`; `refuse`
+        answers with `severity`, `text` and `code` (any severity, also one that nobody knows, or "") and books nothing; `warn` accepts with
+        04; `closed` leaves everything in the queue. Raises ValueError for a probability that is none.
+        """
+        struck = {
+            "swallow": swallow,
+            "delay": delay,
+            "double": double,
+            "reorder": reorder,
+            "damage": damage,
+            "refuse": refuse,
+            "warn": warn,
+        }
+        set_faults(
+            self._connection,
+            Faults(
+                **{name: _chance(often) for name, often in struck.items()},  # type: ignore[arg-type]
+                delay_seconds=delay_seconds,
+                damage_forms=tuple(damage_forms),
+                refusal=Answer(severity, text, code),
+                closed=closed,
+            ),
+        )
+
+    def sent(self) -> tuple[SentOrder, ...]:
+        """Every order that was put on the rail's queue, in that order, whether the rail has read it yet or not."""
+        return tuple(_sent(message) for message in self._taken.values())
+
+    def received(self) -> tuple[Received, ...]:
+        """Every order that the rail has read, with what it made of it."""
+        return tuple(received(self._connection))
+
+    def pays(self, area: str, case_id: str) -> tuple[Span, ...]:
+        """What the rail will pay on a case: the days on which each line is valid, by its own rule."""
+        return spans(self._connection, area, case_id)
+
+    def reply(self, receipt: bytes, *, message_id: str = "") -> None:
+        """Puts an answer of the test's own on the queue of receipts; settled by the next run."""
+        queue = self._open_replies()
+        try:
+            queue.put([Outgoing(message_id or f"reply-{next(self._numbers)}", receipt)])
+        finally:
+            queue.close()
+
+
+def _chance(often: float) -> Chance:
+    return Chance(next=often) if isinstance(often, int) else Chance(probability=often)
+
+
+def _sent(message: Outgoing) -> SentOrder:
+    found = read(message.body)
+    if not isinstance(found, Order):
+        return SentOrder(message.message_id, message.body, message.resend)
+    return SentOrder(
+        message.message_id,
+        message.body,
+        message.resend,
+        area=found.case.area,
+        case_id=found.case.case_id,
+        person=found.person,
+        lines=found.lines,
+    )

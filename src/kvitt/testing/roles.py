@@ -1,0 +1,160 @@
+"""The roles of a hub, stepped one after the other in the caller's thread: the real ones, on the embedded log and queue, never waiting."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Final
+
+from kvitt.config import Settings
+from kvitt.doors.intake import Intake
+from kvitt.doors.relay import LogRelay
+from kvitt.errors import LeaseLost
+from kvitt.hub.ports import Ports
+from kvitt.hub.resume import Resume
+from kvitt.hub.submit import Outcome, Submit
+from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
+from kvitt.kernel.loop import MakeStep, Step, WakeUp
+from kvitt.rail.emulator import Emulator
+from kvitt.rail.queue import Outgoing
+from kvitt.rail.receiver import Receiver
+from kvitt.rail.sender import Sender
+from kvitt.rail.table_queue import TableQueue
+from kvitt.testing.rail import RequestQueue
+from kvitt.wire.topics import RAPID, SCHEME_OF_INPUT
+
+INPUTS: Final = (*SCHEME_OF_INPUT, RAPID)
+_LEASE_SECONDS: Final = 3600.0
+"""Whoever looks at a test in a debugger may take his time."""
+_SEED: Final = 7
+
+
+class Roles:
+    """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
+
+    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, taken: dict[str, Outgoing]) -> None:
+        """`taken` gets each message that the queue to the rail takes."""
+        self._conninfo, self._settings, self._clock, self._ports, self._taken = conninfo, settings, clock, ports, taken
+        self._keeper: LeaseKeeper | None = None
+        self._opened: dict[str, tuple[Step, ExitStack]] = {}
+        self.makers: Mapping[str, MakeStep] = {
+            "intake": self._intake,
+            "sender": self._sender,
+            "emulator": self._emulator,
+            "receiver": self._receiver,
+            "resume": self._resume,
+            "relay": self._relay,
+        }
+
+    def step(self, role: str) -> int:
+        """Lets a role do what there is to do, up to a batch; gives how much that was. Raises what the role raised; it then begins anew."""
+        if role not in self._opened:
+            opened = ExitStack()
+            self._opened[role] = (opened.enter_context(self.makers[role]()), opened)
+        step, opened = self._opened[role]
+        try:
+            return step()
+        except BaseException:
+            del self._opened[role]
+            opened.close()
+            raise
+
+    def close(self) -> None:
+        """Closes what was opened, and gives up leases."""
+        for _, opened in self._opened.values():
+            opened.close()
+        self._opened = {}
+        if self._keeper:
+            self._keeper.close()
+            self._keeper = None
+
+    @property
+    def _leases(self) -> LeaseKeeper:
+        self._keeper = self._keeper or LeaseKeeper(self._conninfo, seconds=_LEASE_SECONDS)
+        return self._keeper
+
+    @contextmanager
+    def _intake(self) -> Iterator[Step]:
+        """Reads what was put on topics, and submits it in batches."""
+        with connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
+            submit = Submit(connection, self._clock, self._ports)
+            gathered = _Gathered(submit, self._settings.max_batch)
+            with Intake(self._conninfo, self._leases, gathered.hand, topics=INPUTS, look_seconds=0.0).steps() as read:
+                yield lambda: gathered.after(read)
+
+    def _sender(self) -> AbstractContextManager[Step]:
+        def requests() -> RequestQueue:
+            return RequestQueue(self._conninfo, self._settings.request_queue, self._taken)
+
+        reply_to = self._settings.reply_queue
+        return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, wake_up=_Awake(), reply_to=reply_to).steps()
+
+    @contextmanager
+    def _emulator(self) -> Iterator[Step]:
+        emulator = Emulator(
+            self._conninfo, self._queue(self._settings.request_queue), self._queue, _SEED, wait_seconds=0.0, clock=self._clock
+        )
+        try:
+            yield emulator.step
+        finally:
+            emulator.close()
+
+    def _receiver(self) -> AbstractContextManager[Step]:
+        def replies() -> TableQueue:
+            return self._queue(self._settings.reply_queue)
+
+        return Receiver(self._conninfo, replies, self._clock, self._ports, _Awake(), look_seconds=0.0).steps()
+
+    def _resume(self) -> AbstractContextManager[Step]:
+        return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
+
+    @contextmanager
+    def _relay(self) -> Iterator[Step]:
+        with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
+            granted = self._leases.take(connection, "relay")
+            if granted is None:
+                raise LeaseLost("relay is held by another process")
+            yield LogRelay(connection, self._clock, granted.lease).step
+
+    def _queue(self, name: str) -> TableQueue:
+        return TableQueue(self._conninfo, name)
+
+
+class _Awake(WakeUp):
+    """A wake_up that nobody sleeps by: who finds nothing to do says so at once."""
+
+    def wait(self, seconds: float) -> None:
+        """Returns at once."""
+
+
+class _Gathered:
+    """What the intake has read, submitted in the same step: nothing is under way between two steps."""
+
+    def __init__(self, submit: Submit, max_batch: int) -> None:
+        self._submit, self._max_batch = submit, max_batch
+        self._waiting: list[tuple[Incoming, Future[Outcome]]] = []
+
+    def hand(self, incoming: Incoming, lane: int) -> "Future[Outcome]":  # noqa: ARG002 - all lanes are this one
+        """Takes a record of the intake."""
+        future: Future[Outcome] = Future()
+        self._waiting.append((incoming, future))
+        return future
+
+    def after(self, read: Step) -> int:
+        """Reads, then submits what was read. When that fails, so does everything that waits."""
+        try:
+            count = read()
+            while self._waiting:
+                batch = self._waiting[: self._max_batch]
+                outcomes = self._submit.execute([incoming for incoming, _ in batch])
+                del self._waiting[: self._max_batch]
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
+                    future.set_result(outcome)
+        except BaseException as error:
+            for _, future in self._waiting:
+                future.set_exception(error)
+            self._waiting = []
+            raise
+        return count

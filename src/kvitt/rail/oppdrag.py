@@ -9,6 +9,7 @@ from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.rail_port import Candidate, Capabilities, Encoded, Observation, Reason, ReceiptOutcome, Severity
 from kvitt.rules.values import Order
 from kvitt.wire import order_xml, receipt_xml
+from kvitt.wire.rapid import forwarded_xml
 
 _ACCEPTED, _REJECTED = "00", "08"
 _CODE_OF_OPERATORS = "KVITT"
@@ -30,7 +31,13 @@ class Oppdrag(Struct, frozen=True):
         return Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
 
     def encode(self, order: Order) -> Encoded:
-        """Its XML, which the schema takes. Raises InvalidOrderXml, and ValueError when a line id is too long."""
+        """Its XML, which the schema takes, or that of the older dialect where the sender made the lines.
+
+        Raises InvalidOrderXml, and ValueError when a line id is too long.
+        """
+        if order.forwarded:
+            key, time = receipt_xml.correlation_key(forwarded_xml.line_keys(order)), forwarded_xml.correlation_time(order.made_at)
+            return Encoded(forwarded_xml.encode(order), key, time)
         message = order_xml.encode(order)
         order_xml.validate(message)
         return Encoded(message, receipt_xml.correlation_key(order_xml.line_keys(order)), order_xml.correlation_time(order))

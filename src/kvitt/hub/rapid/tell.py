@@ -16,6 +16,7 @@ from kvitt.wire import topics
 from kvitt.wire.rapid import events, packet
 from kvitt.wire.rapid.packet import Trace
 from kvitt.wire.rapid.receipt_text import normalised
+from kvitt.wire.times import mapper_text
 
 _EVENTS = UUID("5e1ac1b0-1d8c-5a3f-9c64-2f7e0d5b9a37").bytes
 _PLAIN = topics.encode_headers(())
@@ -66,7 +67,7 @@ class NeedTeller:
         event = event_id(order_id, f"status {receipt.raw_severity}{mark}")
         value = events.transaction_status(need, key, receipt, original=normalised(body), event_id=event, at=self._at)
         self._tell(need.person.encode(), value, event)
-        return Trace(event, packet.mapper_text(self._at), events.STATUS_EVENT)
+        return Trace(event, mapper_text(self._at), events.STATUS_EVENT)
 
 
 def tell_raw_receipt(facts: UnitOfWork, message_id: str, digest: bytes, body: bytes, now: datetime) -> None:

@@ -12,7 +12,7 @@ from kvitt.rules.answers import Answer, Status
 from kvitt.rules.rail_port import Observation, Severity
 from kvitt.rules.refusals import BASE
 from kvitt.rules.values import Refusal
-from kvitt.wire.rapid.packet import mapper_text
+from kvitt.wire.times import mapper_text
 
 
 class SolutionStatus(StrEnum):

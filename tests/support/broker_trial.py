@@ -18,7 +18,7 @@ from support.broker_site import RAIL, Marks, Site
 from support.kill_harness import Watch
 from support.kill_harness_load import Fed, Feeder
 from support.kill_harness_proof import prove
-from support.patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, stretched, until
 
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
@@ -111,7 +111,7 @@ class Trial:
     def _look_after(self) -> None:
         """What operators do; what a broker gave to a consumer that died may be stuck in it until it starts anew (docs/queues.md)."""
         self.duty.look()
-        if self.duty.still_seconds > self._stuck_seconds and self.site.count(_WITHOUT_RECEIPT):
+        if self.duty.still_seconds > stretched(self._stuck_seconds) and self.site.count(_WITHOUT_RECEIPT):
             print(f"the queue broker is started anew, because it keeps {self.site.count(_WITHOUT_RECEIPT)} messages to itself")
             self.site.artemis.restart()
             self.duty.begin_anew()

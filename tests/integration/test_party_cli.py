@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from console_script import EXAMPLES, command
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
+from support.console_script import EXAMPLES, command
 
 FILE = EXAMPLES / "parties.toml"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from kvitt.cli import main
-from patience import PATIENCE_SECONDS
+from support.patience import PATIENCE_SECONDS
 
 KVITT = Path(sys.executable).with_name("kvitt")
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def kvitt(data: Path, *arguments: object, given: bytes | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from kvitt.errors import BadOperator, NeedsSecondPerson
 from kvitt.hub.operate import Operator
-from kvitt.rules.people import MAX_NAME, same_person
+from kvitt.kernel.people import MAX_NAME, same_person
 
 ONE_PERSON = {
     "the same": ("kari", "kari"),

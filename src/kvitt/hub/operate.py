@@ -22,12 +22,12 @@ from kvitt.kernel.audit import AuditRow, digest, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.people import name_of, reason_of, same_person
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
-from kvitt.rules.people import name_of, reason_of, same_person
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import MessageStep

@@ -7,7 +7,6 @@ import psycopg
 from msgspec.structs import replace
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
-from kvitt.hub.actor import Actor
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
 from kvitt.hub.ledger.post import post
 from kvitt.hub.ledger.read import Ledger
@@ -16,6 +15,7 @@ from kvitt.hub.payouts.changes import PayoutUnitOfWork
 from kvitt.hub.payouts.commands import Cancel, Command, Create, Republish, actor_of
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection

@@ -8,7 +8,7 @@ from emulator_orders import Line, order_xml
 from hub_messages import PERSON, Json
 from hub_stage import REPLIES, Stage
 from kvitt.hub.importing import Importing, ImportReport, StateRecord
-from kvitt.hub.operate import Operator
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import LineId
 from kvitt.wire import topics

@@ -8,8 +8,9 @@ from acceptance.broker_site import Site
 from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from patience import stretched
 
 OPERATOR = Operator("vakt", "the rail never had it", approved_by="sjef")

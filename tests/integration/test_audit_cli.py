@@ -13,7 +13,8 @@ from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from payout_stage import payout_stage, wanted
 

@@ -8,9 +8,10 @@ from case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap,
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.history import history
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]

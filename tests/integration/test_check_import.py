@@ -17,7 +17,8 @@ from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rules.values import Scheme
 from state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling

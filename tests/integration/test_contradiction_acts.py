@@ -14,9 +14,10 @@ from hub_messages import dp
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
 from kvitt.hub.ruling import Verdict
+from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
 from kvitt.ops.figures import read_figures
 from kvitt.rules.values import Scheme

@@ -9,10 +9,10 @@ from hub_messages import aap, dp, payment_uid, ts, ts_payment
 from hub_stage import told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
 from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.voice import CORRECTED
+from kvitt.kernel.operators import Operator
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme

@@ -9,8 +9,9 @@ from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.ruling import LINE_EXISTS, Verdict
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme

@@ -11,7 +11,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
+from kvitt.hub.operate import EVERYWHERE, Operate, areas_of
 from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
@@ -19,6 +19,7 @@ from kvitt.hub.submit import Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
+from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState

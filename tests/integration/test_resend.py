@@ -9,11 +9,12 @@ from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.settle import RawReceipt
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import Chance, Faults, all_spans, received, set_faults
 from kvitt.rail.queue import NotPut, Outgoing
 from kvitt.rail.sender import Sender

@@ -3,7 +3,7 @@
 import pytest
 
 from kvitt.errors import BadOperator, NeedsSecondPerson
-from kvitt.hub.operate import Operator
+from kvitt.kernel.operators import Operator
 from kvitt.kernel.people import MAX_NAME, same_person
 
 ONE_PERSON = {

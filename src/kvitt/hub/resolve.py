@@ -17,7 +17,6 @@ from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contract import Contracts
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Candidate, PaymentVersion, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
@@ -29,6 +28,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION

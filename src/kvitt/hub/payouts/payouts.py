@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
 from kvitt.hub.payouts.decide import Decision, Todo, decide, to_create
@@ -27,6 +26,7 @@ from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.identifiers import wrong_id, wrong_text
+from kvitt.kernel.operators import Operator
 from kvitt.rules.ledger import INT64_MAX
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
 

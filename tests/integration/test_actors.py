@@ -21,10 +21,10 @@ from kvitt.kernel.operators import Operator
 from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from payout_remote_stage import remote_stage
-from payout_stage import wanted
-from rest_stage import Site, earn, rest_site
-from woody_stage import post, serving
+from support.payout_remote_stage import remote_stage
+from support.payout_stage import wanted
+from support.rest_stage import Site, earn, rest_site
+from support.woody_stage import post, serving
 
 MONEY: Any = module("money")
 TYPES: Any = module("payouts")

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from emulator_orders import Line
-from hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli.import_ import import_
 from kvitt.errors import NeedsSecondPerson, NotInThatState
@@ -21,7 +18,10 @@ from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from state_records import LINE, case_list, payment, period, run, sent_before, utbetaling
+from support.emulator_orders import Line
+from support.hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged
+from support.state_records import LINE, case_list, payment, period, run, sent_before, utbetaling
 
 OLD = "200001343#0"
 TWO = Operator("Kari", "the rail pays nothing", "Ola")

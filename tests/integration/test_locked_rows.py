@@ -11,9 +11,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-import ledger_stage
-from hub_messages import dp
-from hub_stage import REPLIES, REQUESTS, Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.cli.text import moment
@@ -25,19 +22,22 @@ from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.resume import Resume
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import status
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from kvitt.wire.topics import STATUSES
-from payout_stage import payout_stage
-from woody_stage import post, serving
+from support import ledger_stage
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, REQUESTS, Stage, staged
+from support.payout_stage import payout_stage
+from support.woody_stage import post, serving
 
 DP = Scheme.DAGPENGER
 TYPES, MONEY = module("payouts"), module("money")
@@ -148,12 +148,12 @@ def test_a_receipt_of_a_locked_case_is_kept_and_the_others_are_settled(stage: St
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     receipts = stage.exchange()
     with locked(stage, CASE, "held"):
-        assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.DEFERRED]
+        assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.DEFERRED]
         assert (stage.said("a")[-1], stage.said("b")[-1]) == ("HOS_OPPDRAG", "OK")
-        assert stage.settle(receipts[:1]) in ([Verdict.DEFERRED], [Verdict.REPEAT])
+        assert stage.settle(receipts[:1]) in ([ReceiptOutcome.DEFERRED], [ReceiptOutcome.REPEAT])
     resumed(stage)
     assert (stage.said("a")[-1], stage.said("b")[-1]) == ("OK", "OK")
-    assert stage.settle(receipts) == [Verdict.REPEAT] * 2
+    assert stage.settle(receipts) == [ReceiptOutcome.REPEAT] * 2
     assert stage.said("a").count("OK") == 1
     assert clean(stage)
 
@@ -163,7 +163,7 @@ def test_a_locked_order_or_payment_holds_up_only_its_own_case(stage: Stage, row:
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     receipts = stage.exchange()
     with locked(stage, f"SELECT 1 FROM {row} AS r JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF r", "held"):
-        assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.DEFERRED]
+        assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.DEFERRED]
         assert resumed(stage) == 0
         assert stage.said("b")[-1] == "OK"
     assert resumed(stage) == 1

@@ -17,8 +17,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from hub_messages import body_of
-from hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate
@@ -35,8 +33,10 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import topics
-from property.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
-from property.strategies import messages_of
+from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
+from support.hub_messages import body_of
+from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
+from support.strategies import messages_of
 from tried import tried
 
 AREAS = {

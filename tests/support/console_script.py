@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patience import PATIENCE_SECONDS
+from support.patience import PATIENCE_SECONDS
 
 KVITT = Path(sys.executable).with_name("kvitt")
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def kvitt(data: Path, *arguments: object, given: bytes | None = None) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
 from kvitt.kernel import commits
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from support.commit_proxy import Cut, proxied
 
 TWO = Operator("kari", "the acquirer's file", "ola")

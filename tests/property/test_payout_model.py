@@ -18,6 +18,7 @@ from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, R
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Payout
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_model import Model
 from support.payout_stage import PayoutStage, statuses, wanted

@@ -9,15 +9,9 @@ from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
-<<<<<<< HEAD:tests/acceptance/broker_duty.py
 from kvitt.kernel.operators import Operator
-from patience import stretched
-||||||| 53f5e75:tests/acceptance/broker_duty.py
-from patience import stretched
-=======
 from support.broker_site import Site
 from support.patience import stretched
->>>>>>> main:tests/support/broker_duty.py
 
 OPERATOR = Operator("vakt", "the rail never had it", approved_by="sjef")
 _LOOK_SECONDS, _QUIET_SECONDS = 0.2, 3.0

@@ -11,7 +11,8 @@ from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from support.hub_messages import ts, ts_payment
 from support.hub_stage import Stage, staged

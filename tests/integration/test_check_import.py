@@ -14,7 +14,8 @@ from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rules.values import Scheme
 from support.emulator_orders import Line

@@ -16,8 +16,9 @@ from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
 from support.hub_messages import aap

@@ -19,10 +19,11 @@ from kvitt.hub.check import check
 from kvitt.hub.history import history
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.submit import Outcome
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.rules.editions import Edition
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.rules.values import Scheme

@@ -11,7 +11,8 @@ from kvitt.cli.import_ import import_
 from kvitt.errors import NeedsSecondPerson, NotInThatState
 from kvitt.hub.check import Kind, check
 from kvitt.hub.imported import Oddity
-from kvitt.hub.operate import Operate, Operator, UnknownPayment
+from kvitt.hub.operate import Operate, UnknownPayment
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind

@@ -17,10 +17,11 @@ from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
 from support.hub_messages import dp, ts, ts_payment

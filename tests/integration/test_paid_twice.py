@@ -6,7 +6,8 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import OpenOrder, Operate, Operator
+from kvitt.hub.operate import OpenOrder, Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState

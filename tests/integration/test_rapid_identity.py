@@ -9,8 +9,9 @@ from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.hub.history import history
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from support.hub_stage import again

@@ -16,9 +16,9 @@ from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
-from kvitt.hub.operate import Operator
 from kvitt.kernel import commits
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from support.commit_proxy import Cut, proxied
 
 TWO = Operator("kari", "the acquirer's file", "ola")

@@ -74,7 +74,7 @@ def list_letters(settings: "Settings", *, everything: bool, limit: int, as_json:
     from kvitt.hub.dead import OPEN, DeadLetters
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
+        letters = DeadLetters(connection, utc_now, PORTS).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
     nothing = "there are no dead letters" if everything else "there are no open dead letters"
     print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
 
@@ -90,7 +90,7 @@ def show(settings: "Settings", *, number: int, raw: bool, as_json: bool) -> None
     from kvitt.hub.dead import DeadLetters
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letter = DeadLetters(connection, utc_now).find(number)
+        letter = DeadLetters(connection, utc_now, PORTS).find(number)
     if raw:
         sys.stdout.buffer.write(letter.body)
     elif as_json:
@@ -142,7 +142,7 @@ def replay(
             else:
                 append(connection, fresh, record.at)
 
-        letters = DeadLetters(connection, utc_now, put)
+        letters = DeadLetters(connection, utc_now, PORTS, put)
         if dry_run:
             from kvitt.cli.preview_page import print_preview
             from kvitt.hub.preview import preview
@@ -170,5 +170,5 @@ def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
 
     operator = Operator(by, reason)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        DeadLetters(connection, utc_now).close(number, operator)
+        DeadLetters(connection, utc_now, PORTS).close(number, operator)
     click.echo(f"dead letter {number} is closed")

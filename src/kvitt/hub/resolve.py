@@ -18,7 +18,6 @@ from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contract import Contract
 from kvitt.hub.contradiction import said_of
 from kvitt.hub.events import AreaOutcome, CaseListed, Corrected, WithRail
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
 from kvitt.hub.publish import OutboxWriter
 from kvitt.hub.ruling import PaymentVersion, Settled
@@ -29,6 +28,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome

@@ -16,7 +16,7 @@ from kvitt.rules.answers import Status
 from kvitt.wire import status, topics
 from patience import PATIENCE_SECONDS, until
 
-KVITT = "from kvitt.cli import main; main()"
+KVITT = "from kvitt.app.main import main; main()"
 FINAL = (Status.OK, Status.FAILED)
 
 

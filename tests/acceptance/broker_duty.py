@@ -5,10 +5,10 @@ import time
 import psycopg
 
 from acceptance.broker_site import Site
-from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.operate import Operate, Operator
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 
 OPERATOR = Operator("vakt", "the rail never had it", approved_by="sjef")

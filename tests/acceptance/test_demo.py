@@ -5,7 +5,7 @@ from pathlib import Path
 
 from console_script import kvitt
 from kvitt.demo.cases import lives
-from kvitt.demo.examples import examples
+from kvitt.demo.feed import examples
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import EmbeddedServer
 

@@ -16,7 +16,7 @@ import pytest
 from acceptance.broker_site import RAIL, running_site
 from acceptance.broker_trial import Killer, Trial
 from acceptance.kill_harness_load import TROUBLE
-from kvitt.app import utc_now
+from kvitt.kernel.clock import utc_now
 from kvitt.rail.emulator import Faults
 from kvitt.rules.answers import Status
 

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
@@ -17,6 +16,7 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module

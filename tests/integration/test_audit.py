@@ -9,12 +9,12 @@ import pytest
 
 from hub_messages import ts, ts_payment
 from hub_stage import Stage, staged
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFound
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.verify import Group, verify
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from rest_stage import Site, earn, rest_site

@@ -8,12 +8,12 @@ from click.testing import CliRunner, Result
 
 from hub_messages import ts, ts_payment
 from hub_stage import Stage, staged
-from kvitt.app.clock import utc_now
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.operate import Operate, Operator
+from kvitt.kernel.clock import utc_now
 from kvitt.rules.values import Scheme
 from payout_stage import payout_stage, wanted
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
 from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import Bench, clock
+from kvitt.app.main import main
 from kvitt.app.payouts import payouts_of
-from kvitt.cli import main
 from kvitt.config import PayoutsSettings
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.hub.settle import RawReceipt

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from commit_proxy import Cut, Proxy, proxied
 from hub_messages import dp
 from hub_stage import REPLIES, staged
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.doors.woody import payouts as woody_payouts

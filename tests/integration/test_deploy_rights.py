@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from hub_messages import aap
 from hub_stage import staged
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer

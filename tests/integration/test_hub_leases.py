@@ -9,7 +9,7 @@ import pytest
 
 from hub_messages import dp, text
 from hub_stage import Stage, staged
-from kvitt.app import Hub, utc_now
+from kvitt.app.hub import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
@@ -17,6 +17,7 @@ from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.send import OrderInDoubt, Send
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
 from kvitt.rules.values import Scheme

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from console_script import KVITT, PATIENCE_SECONDS
 from hub_messages import Json, aap, dp, text, tp
 from hub_stage import Stage
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory
 from kvitt.hub.check import check
@@ -25,6 +24,7 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.editions import Edition
 from kvitt.rules.ledger import Batch, Operation, Posting

@@ -10,9 +10,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from hub_messages import payment_uid, ts, ts_payment
 from hub_stage import Stage, staged, told
 from kafka_stage import header, joined, read
-from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.kernel.clock import utc_now
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import topics
 from kvitt.wire.order_keys import further_key

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from hub_messages import dp, text
 from kafka_stage import joined, send
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.config import Settings
 from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition

@@ -12,11 +12,11 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from hub_messages import dp
 from hub_stage import Stage, staged
 from kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
-from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
 from kvitt.errors import LeaseLost
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.store import payment_document

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 import ledger_stage
 from hub_messages import dp
 from hub_stage import REPLIES, REQUESTS, Stage, staged
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.cli.text import moment
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay

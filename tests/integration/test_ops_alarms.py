@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hub_messages import dp
 from hub_stage import FIRST_MOMENT, Stage, staged, told
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clear
 from kvitt.rules.opening_hours import OpeningHours

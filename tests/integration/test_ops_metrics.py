@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from hub_messages import PLAIN, aap, dp, text
 from hub_stage import FIRST_MOMENT, Stage, staged
 from integration.test_ops_server import Samples, scrape
-from kvitt.app import Hub, operations
+from kvitt.app.hub import Hub, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import KARI_AND_OLA, Bench, clock
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming

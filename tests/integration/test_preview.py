@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from hub_stage import Stage, staged
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.preview import Preview, preview
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.refusals import unchangeable

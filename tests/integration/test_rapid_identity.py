@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from hub_stage import again
 from hub_stage import told as receipt_with
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.hub.history import history
 from kvitt.hub.operate import Operate, Operator

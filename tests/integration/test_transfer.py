@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from commit_proxy import Cut, proxied
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
 from kvitt.hub.acts import Acts, Wanted
@@ -19,6 +18,7 @@ from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
 from kvitt.hub.operate import Operator
 from kvitt.kernel import commits
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 
 TWO = Operator("kari", "the acquirer's file", "ola")

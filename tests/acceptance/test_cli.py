@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
 from kvitt.kernel.database import connect
 from kvitt.testing.scratch import scratch_directory
+from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 

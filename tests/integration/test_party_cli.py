@@ -4,10 +4,10 @@ import json
 import subprocess
 from pathlib import Path
 
-from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
+from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
 
 FILE = EXAMPLES / "parties.toml"
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
-from ledger_stage import clock, commit, hold, made, moved
+from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from support.ledger_stage import clock, commit, hold, made, moved
 
 NEW = ("create", "--party", "party-1", "--shop", "shop-1", "--currency", "RUB")
 BY = ("--by", "kari", "--approved-by", "ola", "--reason", "as agreed")

@@ -9,11 +9,11 @@ import click
 import msgspec
 import pytest
 
-from cli_values import members
 from kvitt.app.main import main
 from kvitt.config import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
 from kvitt.doors.kafka_topics import Cleanup, terms_of
 from kvitt.wire.topics import ALL_TOPICS, EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS, PARTITIONS, RAPID
+from support.cli_values import members
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/deploy.md").read_text("utf-8")

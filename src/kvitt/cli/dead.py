@@ -16,9 +16,9 @@ from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.dead import OPEN, DeadLetters, Replayed
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 from kvitt.wire.topics import RAPID
 
 

@@ -16,8 +16,8 @@ from kvitt.cli.operator import approved, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.config import KafkaSettings, Settings, read_client_file
 from kvitt.hub.importing import Importing, ImportReport
-from kvitt.hub.operate import Operator
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import CASES, PAYMENTS
 

@@ -35,8 +35,8 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Entry, Ledger, Plan
 from kvitt.hub.ledger.transfer import Transferred
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.identifiers import wrong_id
 from kvitt.money import Minor
-from kvitt.rules.identifiers import wrong_id
 from kvitt.rules.ledger import InvalidRequest, Posting
 from kvitt.wire.instants import parse_instant
 

@@ -9,8 +9,9 @@ import click
 from kvitt.cli.shell import connected, opened
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

@@ -13,10 +13,10 @@ from kvitt.cli.text import shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.errors import BadDirectory
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.directory import all_known, known, load_directory
 from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry, read_directory
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))

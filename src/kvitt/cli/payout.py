@@ -17,14 +17,14 @@ from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, pri
 from kvitt.cli.text import minor, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.actor import CLI, UNNAMED, Actor
 from kvitt.hub.acts import AuditedAct
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.preview import AccountPreview, Preview
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutEvent
+from kvitt.kernel.actor import CLI, UNNAMED, Actor
+from kvitt.kernel.people import name_of
 from kvitt.money import Minor
 from kvitt.rules.payouts import KIND_OF, CashFlowPosting, PayoutStatus
-from kvitt.rules.people import name_of
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _CREATE = "kvitt payout create --party party-1 --shop shop-1 --amount 100000 --currency RUB"

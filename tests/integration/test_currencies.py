@@ -27,7 +27,7 @@ from support.ledger_stage import clock, made
 from support.payout_remote_stage import OtherLedger
 from support.payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
 from support.rest_stage import EXAMPLE
-from tried import tried
+from support.tried import tried
 
 CURRENCIES = ("RUB", "USD", "NOK")
 _ids = count()

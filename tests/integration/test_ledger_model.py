@@ -14,7 +14,7 @@ from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting
 from support.ledger_model import Answer, Model, told
 from support.ledger_stage import clock, made, sums_are_zero
-from tried import tried
+from support.tried import tried
 
 _runs = count()
 

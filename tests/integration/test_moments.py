@@ -28,7 +28,7 @@ from support.hub_messages import dp, ts, ts_payment
 from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
 from support.payout_stage import payout_stage, wanted
-from tried import tried
+from support.tried import tried
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 BACK = timedelta(minutes=-10)

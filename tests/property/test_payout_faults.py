@@ -16,7 +16,7 @@ from kvitt.testing import TestServer
 from support.ledger_stage import sums_are_zero
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage
 from support.payout_stage import statuses, told, wanted
-from tried import tried
+from support.tried import tried
 
 EARNED = 3000
 Act = tuple[str, str, list[Fault], bool]

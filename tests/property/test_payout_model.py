@@ -22,7 +22,7 @@ from kvitt.kernel.operators import Operator
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_model import Model
 from support.payout_stage import PayoutStage, statuses, wanted
-from tried import tried
+from support.tried import tried
 
 KARI = Operator("kari", "a test", "ola")
 Asked = tuple[str, str, Any]

@@ -25,7 +25,7 @@ from kvitt.wire import order_xml, status, topics
 from support.hub_messages import OTHER_PERSON, body_of
 from support.hub_stage import Stage, staged
 from support.strategies import messages_of
-from tried import tried
+from support.tried import tried
 
 SCHEMES = [scheme for scheme in Scheme if scheme is not Scheme.SYKEPENGER]
 _numbers = count()

@@ -37,7 +37,7 @@ from support.desired import Days, Paid, Wish, days_between, difference, is_whole
 from support.hub_messages import body_of
 from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
 from support.strategies import messages_of
-from tried import tried
+from support.tried import tried
 
 AREAS = {
     Scheme.DAGPENGER: ("DP",),

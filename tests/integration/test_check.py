@@ -222,7 +222,7 @@ def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> 
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, also=[OTHER_PAYMENT]))
-    hub.connection.execute("UPDATE orders SET held_for = '{}'")
+    hub.connection.execute("UPDATE orders SET held_for = '[]'")
     assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
 
 

@@ -16,7 +16,7 @@ from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.holds import joined
+from kvitt.rules.holds import encode_all
 from kvitt.rules.ids import event_id
 from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import Action, Order, Refusal
@@ -113,7 +113,7 @@ class Desk:
         held = reasons_to_hold(orders, case.state())
         for order, xml, reasons in zip(orders, documents, held, strict=True):
             own_key = teller.own_key(orders, order)
-            self._store(case, message, order, xml, held_for=joined(reasons), own_key=own_key)
+            self._store(case, message, order, xml, held_for=encode_all(reasons), own_key=own_key)
             teller.order(order, xml, case, own_key)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
         case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)

@@ -45,7 +45,7 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, sent unless it is held; `held_for` has a line per reason. Only forwarded ones have a key for reconciliation.
+    """A new order, sent unless it is held; `held_for` are its reasons as JSON. Only forwarded ones have a key for reconciliation.
 
     `told_under` is the key of its records on the order topic; None: its sender's.
     """

@@ -15,7 +15,7 @@ from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.forwarded import line_name, reference_name, repeated_days
 from kvitt.rules.holding import paid_twice_reasons
-from kvitt.rules.holds import joined
+from kvitt.rules.holds import encode_all
 from kvitt.rules.ids import order_id
 from kvitt.rules.needs import Change, Need, NeedLine, digest_of, priority, reconciliation_key
 from kvitt.rules.states import MessageState, What
@@ -104,7 +104,7 @@ class NeedDesk:
                 lines_digest(forwarded_xml.line_keys(need)),
                 need.change is Change.NEW,
                 self._now,
-                joined(paid_twice_reasons(repeated_days(need, case.forwarded))),
+                encode_all(paid_twice_reasons(repeated_days(need, case.forwarded))),
                 priority(need),
                 key,
             )

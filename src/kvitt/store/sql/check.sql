@@ -25,7 +25,7 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
 SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-       array_to_string(held_for, E'\n'), priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+       held_for::text, priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
        resends, taken_back, guard
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 

@@ -16,7 +16,7 @@ FROM deferred WHERE scheme = %(scheme)s AND case_id = %(case_id)s AND taken_at I
 
 -- name: orders
 -- The orders of a case by number.
-SELECT order_id::text, number, area, message_no, state, first, array_to_string(held_for, E'\n'), made_at, sending_at, sent_at, settled_at, receipt_no, xml
+SELECT order_id::text, number, area, message_no, state, first, held_for::text, made_at, sending_at, sent_at, settled_at, receipt_no, xml
 FROM orders WHERE case_no = %(case_no)s ORDER BY number;
 
 -- name: lines

@@ -15,9 +15,8 @@ from kafka_process import Roles
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
-_SECONDS = 15.0
 _BEING_MADE = frozenset(
     {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
 )
@@ -54,7 +53,7 @@ def ends(kafka: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
 def _note_end(consumer: Consumer, place: tuple[str, int], found: dict[tuple[str, int], int]) -> bool:
     """False while the brokers have not chosen a leader for a partition that was just made."""
     try:
-        found[place] = consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)[1]
+        found[place] = consumer.get_watermark_offsets(TopicPartition(*place), timeout=PATIENCE_SECONDS)[1]
     except KafkaException as error:
         if error.args[0].code() not in _BEING_MADE:
             raise
@@ -69,7 +68,7 @@ def send(kafka: str, topic: str, *records: tuple[bytes | None, bytes | None], he
     for key, value in records:
         producer.produce(topic, value, key, headers=headers, on_delivery=lambda error, _: refused.append(error) if error else None)
         producer.poll(0)
-    assert producer.flush(_SECONDS) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     assert not refused, refused
 
 
@@ -132,7 +131,7 @@ class Neighbour:
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         try:
-            self._process.wait(30)
+            self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -10,10 +10,10 @@ from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
 from ledger_stage import clock
+from patience import PATIENCE_SECONDS
 
 PROCESSES, THREADS = 2, 4
 CALLERS = PROCESSES * THREADS
-_WAIT_SECONDS = 60.0
 Script = Sequence[Sequence[Call]]
 """What a caller does: transaction after transaction."""
 
@@ -30,7 +30,7 @@ def _play(conninfo: str, script: Script, in_step: bool) -> list[list[object]]:
         post = Post(connection, clock).execute
         for batch in script:
             if in_step:
-                _together[0].wait(_WAIT_SECONDS)
+                _together[0].wait(PATIENCE_SECONDS)
             answers.append(list(post(batch)))
     return answers
 

@@ -129,9 +129,9 @@ class RemoteStage:
         assert all(isinstance(each, Done) for each in self.ledger.post([hold(plan_id, earned), commit(plan_id, earned)]))
         self.terms = FixedTerms(self.settlement, self.payout, self.system)
         self.while_waiting: Callable[[], object] | None = None
-        self.payouts = Payouts(conninfo, clock, self.terms, self.ledger, busy_seconds=600.0, rest=self._rest)
+        self.payouts = Payouts(conninfo, clock, self.terms, self.ledger, busy_seconds=600.0, sleep=self._sleep)
 
-    def _rest(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         if self.while_waiting:
             self.while_waiting()

@@ -10,6 +10,7 @@ from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.operate import Operate, Operator
 from kvitt.kernel.database import connect
+from patience import stretched
 
 OPERATOR = Operator("vakt", "the rail never had it", approved_by="sjef")
 _LOOK_SECONDS, _QUIET_SECONDS = 0.2, 3.0
@@ -53,7 +54,7 @@ class Duty:
         self._look_at = now + _LOOK_SECONDS
         self._take_picture(now)
         for order_id, overtaken in self._site.watch.rows(_NEVER_CAME) or ():
-            if overtaken or self.still_seconds > _QUIET_SECONDS:
+            if overtaken or self.still_seconds > stretched(_QUIET_SECONDS):
                 self._resend(str(order_id))
 
     def _take_picture(self, now: float) -> None:

@@ -16,9 +16,9 @@ from acceptance.kill_harness import Watch
 from acceptance.kill_harness_load import Fed, Feeder
 from acceptance.kill_harness_proof import prove
 from kvitt.kernel.database import connect
-from kvitt.kernel.fault_points import PLACES
+from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.rail.emulator import Faults, set_faults
-from patience import PATIENCE_SECONDS, until
+from patience import PATIENCE_SECONDS, stretched, until
 
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
@@ -111,7 +111,7 @@ class Trial:
     def _look_after(self) -> None:
         """What operators do; what a broker gave to a consumer that died may be stuck in it until it starts anew (docs/queues.md)."""
         self.duty.look()
-        if self.duty.still_seconds > self._stuck_seconds and self.site.count(_WITHOUT_RECEIPT):
+        if self.duty.still_seconds > stretched(self._stuck_seconds) and self.site.count(_WITHOUT_RECEIPT):
             print(f"the queue broker is started anew, because it keeps {self.site.count(_WITHOUT_RECEIPT)} messages to itself")
             self.site.artemis.restart()
             self.duty.begin_anew()
@@ -143,7 +143,7 @@ class Killer:
     def __init__(self, trial: Trial, seed: int) -> None:
         self.kills = 0
         self._trial, self._site, self._chance = trial, trial.site, Random(seed)
-        self._places = (f"{place}:{visit}" for visit in cycle((1, 2, 5)) for place in PLACES)
+        self._places = (f"{place}:{visit}" for visit in cycle((1, 2, 5)) for place in FAULT_POINTS)
         self._doomed: dict[str, str] = {}
         self._died: list[str] = []
 

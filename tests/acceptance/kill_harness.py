@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
 KVITT = "from kvitt.cli import main; main()"
 Row = tuple[object, ...]
@@ -55,7 +55,7 @@ class Process:
     def end(self) -> int:
         """SIGTERM; gives the exit status."""
         self._process.terminate()
-        return self._process.wait(60)
+        return self._process.wait(PATIENCE_SECONDS)
 
 
 class Child(Process):

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from console_script import kvitt
-from kvitt.cli.demo_cases import lives
-from kvitt.cli.examples import examples
+from kvitt.demo.cases import lives
+from kvitt.demo.examples import examples
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import EmbeddedServer
 

@@ -16,7 +16,7 @@ from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import topics
 from kvitt.wire.order_keys import further_key
-from patience import until
+from patience import PATIENCE_SECONDS, until
 
 TS = Scheme.TILLEGGSSTONADER
 BENEFITS = {"BOUTGIFTER_AAP": "TILLSTBO", "TILSYN_BARN_AAP": "TILLSTPB"}
@@ -53,7 +53,7 @@ def compact(kafka: str) -> list[Message]:
     for number in range(4):
         for topic, partition in START:
             producer.produce(topic, str(number).encode(), MARK, partition, timestamp=now + number * 60_000)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
     left: list[Message] = []
 
     def is_cleaned() -> bool:

@@ -16,7 +16,7 @@ from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import until
+from patience import PATIENCE_SECONDS, until
 from rapid_messages import need
 from run_stage import Place, running
 
@@ -54,7 +54,7 @@ def make_anew(kafka: str, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})
     for future in admin.delete_topics([topic]).values():
         future.result()
-    until(lambda: topic not in admin.list_topics(timeout=10).topics)
+    until(lambda: topic not in admin.list_topics(timeout=PATIENCE_SECONDS).topics)
     for future in admin.create_topics([NewTopic(topic, topics.PARTITIONS, 1)]).values():
         future.result()
     ends(kafka, [topic])

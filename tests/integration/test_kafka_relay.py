@@ -22,6 +22,7 @@ from kvitt.rules.values import Scheme
 from kvitt.store import payment_document
 from kvitt.wire import payment, topics
 from kvitt.wire.partitions import partition_of
+from patience import PATIENCE_SECONDS
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTPUTS = [topics.STATUSES, topics.ORDERS, topics.PENDING_PAYMENTS, topics.PAYMENTS, topics.CASES]
@@ -194,11 +195,11 @@ def test_topics_are_made_as_the_contract_says_and_checked_afterwards(own_kafka: 
     )
     for future in admin.delete_topics([topics.STATUSES, topics.CASES]).values():
         future.result()
-    until(lambda: not {topics.STATUSES, topics.CASES} & set(admin.list_topics(timeout=10).topics))
+    until(lambda: not {topics.STATUSES, topics.CASES} & set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
     wrong = [NewTopic(topics.STATUSES, 4, 1, config={"cleanup.policy": "compact,delete"}), NewTopic(topics.CASES, 3, 1)]
     for future in admin.create_topics(wrong).values():
         future.result()
-    until(lambda: {topics.STATUSES, topics.CASES} <= set(admin.list_topics(timeout=10).topics))
+    until(lambda: {topics.STATUSES, topics.CASES} <= set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
     with pytest.raises(TopicsDiffer, match=r"status\.v1 has 4 partitions, not 3; helved\.saker\.v1 has cleanup delete, not compact"):
         ensure_topics(settings)
 

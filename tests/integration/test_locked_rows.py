@@ -29,7 +29,7 @@ from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
 from kvitt.wire import status
@@ -71,8 +71,8 @@ def resuming(stage: Stage) -> Iterator[Any]:
         yield step
 
 
-class _Impatient(Bell):
-    def wait(self, seconds: float) -> None:
+class _Impatient(WakeUp):
+    def sleep(self, seconds: float) -> None:
         """Not at all."""
 
 
@@ -209,7 +209,7 @@ def test_an_order_whose_row_is_locked_is_noted_as_sent_later_and_the_others_go_o
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     sender = Sender(
-        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, bell=_Impatient(), reply_to=REPLIES
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, wake_up=_Impatient(), reply_to=REPLIES
     )
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     message = "SELECT 1 FROM messages WHERE key = %s FOR UPDATE"
@@ -236,7 +236,7 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     sender = Sender(
-        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, bell=_Impatient(), reply_to=REPLIES
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, wake_up=_Impatient(), reply_to=REPLIES
     )
     orders = "SELECT 1 FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF o"
     with contextlib.ExitStack() as opened:
@@ -268,7 +268,7 @@ def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stag
         lambda: TableQueue(stage.conninfo, REQUESTS),
         stage.clock,
         PORTS,
-        bell=_Impatient(),
+        wake_up=_Impatient(),
         reply_to=REPLIES,
         max_batch=2,
     )

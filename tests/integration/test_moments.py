@@ -9,7 +9,7 @@ from random import Random
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_messages import dp, ts, ts_payment
@@ -27,6 +27,7 @@ from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
 from ledger_stage import clock, commit, hold, made, moved, rollback
 from payout_stage import payout_stage, wanted
+from tried import tried
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 BACK = timedelta(minutes=-10)
@@ -58,7 +59,7 @@ def at(moment: datetime) -> Callable[[], datetime]:
     looks=st.lists(st.integers(-600, 1200), min_size=6, max_size=6),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=15)
+@tried(15)
 def test_a_balance_of_the_past_that_was_answered_stays_so_for_ever(
     ledger_database: str, jumps: list[list[int]], looks: list[int], seed: int
 ) -> None:

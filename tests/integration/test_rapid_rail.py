@@ -11,7 +11,7 @@ from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.ruling import LINE_EXISTS
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Outgoing, Queue
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue
@@ -46,7 +46,7 @@ def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapi
     rapid.told()
     rapid.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
     broker, keeper = Broker(rapid.conninfo), LeaseKeeper(rapid.conninfo, seconds=600.0)
-    sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, PORTS, bell=Bell(), reply_to=REPLIES)
+    sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, PORTS, wake_up=WakeUp(), reply_to=REPLIES)
     for _ in range(3):
         with pytest.raises(ConnectionError), sender.steps():
             raise AssertionError("there is no queue to step on")

@@ -13,7 +13,7 @@ from kvitt.hub.operate import Operate, Operator
 from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.settle import RawReceipt
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
 from kvitt.rail.emulator import Chance, Faults, all_spans, received, set_faults
 from kvitt.rail.queue import NotPut, Outgoing
 from kvitt.rail.sender import Sender
@@ -182,7 +182,7 @@ def test_a_resend_whose_put_breaks_off_is_put_once_by_the_sender_itself(stage: S
     resend(stage)
     queue, keeper = Breaking(stage.conninfo, [fate]), LeaseKeeper(stage.conninfo, seconds=600.0)
     stage.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
-    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, bell=Bell(), reply_to=REPLIES)
+    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, wake_up=WakeUp(), reply_to=REPLIES)
     for _ in range(2):
         try:
             with sender.steps() as step:

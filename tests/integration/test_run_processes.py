@@ -15,7 +15,7 @@ from kvitt.kernel.database import connect
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import until
+from patience import PATIENCE_SECONDS, until
 from run_stage import Place, running
 
 DP, AAP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER], topics.EXTERNAL_INPUTS[Scheme.AAP]
@@ -74,7 +74,7 @@ def test_the_log_is_json_lines(place: Place) -> None:
     with running(place, "relay") as (runner,):
         until(lambda: any("health" in line for line in runner.lines))
         runner.process.send_signal(signal.SIGINT)
-        assert runner.process.wait(60) == 0
+        assert runner.process.wait(PATIENCE_SECONDS) == 0
     told = [json.loads(line) for line in runner.lines if line.startswith("{")]
     assert told
     assert {"event", "level", "timestamp"} <= told[0].keys()

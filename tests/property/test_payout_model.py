@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from kvitt.kernel.database import connect
 from ledger_stage import clock, sums_are_zero
 from payout_model import Model
 from payout_stage import PayoutStage, statuses, wanted
+from tried import tried
 
 KARI = Operator("kari", "a test", "ola")
 Asked = tuple[str, str, Any]
@@ -96,7 +97,7 @@ def _renamed(draft: Any, payout_id: str) -> Any:
     return replace(draft, payout=replace(draft.payout, payout_id=payout_id))
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(batches=asked())
 def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)
@@ -114,7 +115,7 @@ def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[lis
     run.close()
 
 
-@settings(max_examples=60)
+@tried(60)
 @given(batches=asked())
 def test_calls_are_answered_as_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)

@@ -5,7 +5,6 @@ histories of each scheme are tried.
 """
 
 import base64
-import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -37,8 +36,8 @@ from kvitt.testing import TestServer
 from kvitt.wire import topics
 from property.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
 from property.strategies import messages_of
+from tried import tried
 
-EXAMPLES = int(os.environ.get("KVITT_EXAMPLES", "30"))
 AREAS = {
     Scheme.DAGPENGER: ("DP",),
     Scheme.AAP: ("AAP",),
@@ -287,11 +286,7 @@ def stages(kvitt_server: TestServer) -> Iterator[list[Stage]]:
 
 @pytest.mark.parametrize("scheme", list(AREAS))
 def test_what_is_paid_is_what_was_accepted_and_equal_inputs_give_equal_bytes(stages: list[Stage], scheme: Scheme) -> None:
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize="KVITT_EXAMPLES" not in os.environ,
-        phases=(Phase.generate, Phase.shrink),
-    )
+    @settings(tried(30), phases=(Phase.generate, Phase.shrink))
     @given(histories(scheme))
     def holds(history: History) -> None:
         number = next(_numbers)

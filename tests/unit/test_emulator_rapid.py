@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.rail.emulator import answers
 from kvitt.rail.emulator.order import Answer, Change, Entry, Order
 from kvitt.rail.emulator.reading import Garbled, Invalid, read
@@ -26,7 +27,7 @@ AT = datetime.fromisoformat("2024-03-04T12:00:00.5")
 def order_of(kind: NeedKind = NeedKind.PAYMENT, **changes: Any) -> Order:
     asked = need_of(need_bytes(kind, **changes))
     assert isinstance(asked, Need), asked
-    order = read(encode(asked, KEY, AT))
+    order = read(encode(forwarded_order(asked, 1, KEY, AT)))
     assert isinstance(order, Order), order
     return order
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from lxml import etree
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from kvitt.errors import InvalidOrderXml
 from kvitt.rules.answers import LineKey
 from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml
+from tried import tried
 from wire_values import norwegian, orders
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "schemas" / "oppdragskjema-1.xsd"
@@ -242,14 +243,14 @@ def test_marks_and_line_ends_in_texts_arrive_as_they_were() -> None:
     assert etree.fromstring(xml).findtext("oppdrag-110/fagsystemId") == wanted
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(orders)
 def test_any_order_is_valid_by_our_schema(order: Order) -> None:
     order_xml.validate(order_xml.encode(order))
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published schema is not beside the project")
-@settings(max_examples=100)
+@tried(100)
 @given(orders)
 def test_any_order_is_valid_by_the_published_schema(order: Order) -> None:
     known_rates = order_xml.encode(order).replace(b"<typeSats>DAG7<", b"<typeSats>DAG<")
@@ -262,7 +263,7 @@ def published_schema(loaded: list[etree.XMLSchema] = []) -> etree.XMLSchema:  # 
     return loaded[0]
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(orders)
 def test_any_order_says_what_it_was_made_of(order: Order) -> None:
     root = etree.fromstring(order_xml.encode(order))
@@ -332,7 +333,7 @@ def test_a_simulated_cessation_has_its_date_and_a_simulated_successor_its_refere
     assert re.findall(r"<typeEnhet>(\w+)</typeEnhet><enhet>(\d+)<", text) == [("BOS", "0220"), ("BEH", "8020")]
 
 
-@settings(max_examples=50)
+@tried(50)
 @given(orders, norwegian(1, 30))
 def test_any_order_gives_a_well_formed_simulation(order: Order, case_id: str) -> None:
     root = etree.fromstring(order_xml.encode_simulation(replace(order, case_id=CaseId(case_id))))

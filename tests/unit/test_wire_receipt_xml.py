@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import date, datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from kvitt.errors import UnreadableReceipt
 from kvitt.rules.answers import Grade, LineKey, Receipt
 from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml, receipt_xml, receipted
+from tried import tried
 from wire_values import norwegian, orders
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
@@ -149,7 +150,7 @@ def start_tag(damage: Damage) -> str:
     return f"<{damage.root}{ {'declared': own, 'missing': '', 'default': DEFAULT}[damage.xmlns] }>"
 
 
-@settings(max_examples=400)
+@tried(400)
 @given(orders, damages, norwegian(0, 60), st.sampled_from(["00", "04", "08", "12"]))
 @example(ORDER, Damage("oppdrag", "default", "other case", "", "", "utf-8", "", one_line=True), "Skatteopplysninger ikke funnet", "04")
 @example(ORDER, Damage("ns2:Oppdrag", "declared", "missing", " \x00", "", "utf-8", "  ", one_line=False), "", "00")
@@ -247,7 +248,7 @@ def test_what_can_not_be_read_at_all_is_refused_with_a_reason(body: bytes, reaso
     assert refused.value.reason == reason
 
 
-@settings(max_examples=200)
+@tried(200)
 @given(st.binary(max_size=60), st.integers(0, 2500), st.integers(0, 60))
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int, lost: int) -> None:
     body = receipt_text(ORDER).encode()

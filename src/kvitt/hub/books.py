@@ -10,7 +10,7 @@ from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
 from kvitt.hub.ruling import Candidate, PaymentVersion, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked, Forwarded, Versions, Voice
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
@@ -47,7 +47,9 @@ class Books:
     told of its messages by a sender, whose clock may be another one.
     """
 
-    def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime, contracts: Contracts) -> None:
+    def __init__(
+        self, cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], now: datetime, contracts: Contracts
+    ) -> None:
         self._cursor, self._facts, self._cases, self._now, self._contracts = cursor, facts, cases, now, contracts
         self._moments: dict[int, datetime] = {}
 

@@ -10,15 +10,14 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import AtRail, CaseState
-from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import What
-from kvitt.rules.values import Area, Payment, PaymentId, Scheme
+from kvitt.rules.values import Area, LineAtRail, Payment, PaymentId, Scheme
 from kvitt.store import payment_document
 from kvitt.store.rows import CaseStep
 
@@ -50,7 +49,7 @@ class Case:
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
         self.standings: dict[Identity, Standing] = {}
-        self.forwarded: list[ForwardedLine] = []
+        self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
         self.changed = False
         self.deferred = False
@@ -94,6 +93,7 @@ class Case:
             unknown,
             left_out=ALL in self.unknown,
             at_rail=tuple(self.at_rail),
+            lines=tuple(self.forwarded),
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -131,7 +131,7 @@ class Case:
 
     def note(
         self,
-        facts: Facts,
+        facts: UnitOfWork,
         at: datetime,
         what: What,
         content: bytes,

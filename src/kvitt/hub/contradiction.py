@@ -12,7 +12,7 @@ import psycopg
 
 from kvitt.hub.case import Case
 from kvitt.hub.ruling import Contradicted
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
@@ -23,7 +23,7 @@ _SQL = load("contradictions", "kvitt.store")
 
 
 def open_contradictions(
-    cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
+    cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
 ) -> None:
     """Opens a contradiction for each order that a receipt contradicts, and holds the open orders of their locked cases.
 

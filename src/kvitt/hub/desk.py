@@ -8,7 +8,7 @@ from kvitt.hub.case import Case
 from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Answer, LineKey, Status, details_of
@@ -36,7 +36,7 @@ def lines_digest(keys: Sequence[LineKey]) -> bytes:
 class Desk:
     """Handles messages of locked cases one by one at one moment; what each one causes goes to `facts` only when all of it is sound."""
 
-    def __init__(self, facts: Facts, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, now: datetime) -> None:
         self._facts, self._now, self._made_at = facts, now, oslo(now)
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:

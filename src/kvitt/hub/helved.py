@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from kvitt.hub.desk import Desk
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked, StatusVoice
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
@@ -17,10 +17,10 @@ class Helved:
     forwards = False
     hears_strays = False
 
-    def desk(self, facts: Facts, now: datetime, *, answer_invalid: bool | None = None) -> Desk:  # noqa: ARG002 - all are answered
+    def desk(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool | None = None) -> Desk:  # noqa: ARG002 - all are answered
         """Who handles its messages."""
         return Desk(facts, now)
 
-    def voice(self, asked: Asked, facts: Facts, now: datetime) -> StatusVoice:
+    def voice(self, asked: Asked, facts: UnitOfWork, now: datetime) -> StatusVoice:
         """Who tells of one of its messages."""
         return StatusVoice(facts, asked.address, asked.answer, now)

@@ -15,7 +15,7 @@ from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import BY_HAND, Verdict
 from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import AuditRow, digest, link
@@ -264,7 +264,7 @@ class Operate:
             if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
-            facts = Facts()
+            facts = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
             self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
             let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports.contracts)
@@ -272,7 +272,7 @@ class Operate:
             facts.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
-    def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
+    def _withdrawn(self, facts: UnitOfWork, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
         message_no, (order_id, area) = asked.address.message_no, order
         voice = self._ports.contracts.of(asked.address.source).voice(asked, facts, now)
         value = voice.withdrawn(order_id, area, last=last)
@@ -291,7 +291,7 @@ class Operate:
             case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
             if case is None or payment_id not in case.unknown:
                 raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
-            now, facts = case.moment(self._clock()), Facts()
+            now, facts = case.moment(self._clock()), UnitOfWork()
             case.learnt([payment_id])
             case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
             facts.cases = [case.step()]

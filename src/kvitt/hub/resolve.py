@@ -21,14 +21,14 @@ from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import Candidate, PaymentVersion, Settled, Verdict
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
@@ -110,9 +110,9 @@ class Resolve:
             effect = self._act(cursor, order_id, operator, what)
             if dry_run:
                 raise psycopg.Rollback(outer)
-            reached("resolve.before_commit")
+            fault_point("resolve.before_commit")
         if not dry_run:
-            reached("resolve.after_commit")
+            fault_point("resolve.after_commit")
         return effect
 
     def _act(self, cursor: psycopg.Cursor[Any], order_id: str, operator: Operator, what: What) -> Effect:
@@ -159,7 +159,7 @@ class _Resolving:
     ) -> None:
         self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, contracts
         self.now = case.moment(now)
-        self.facts = Facts()
+        self.facts = UnitOfWork()
         self.receipt: Receipt = receipt_xml.decode(opened.body)
 
     def keep(self) -> _Turned:

@@ -20,12 +20,12 @@ from kvitt.hub.desk import lines_digest
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.tell import tell_raw_receipt
 from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Receipt
 from kvitt.rules.catalogue import AREAS
@@ -111,8 +111,8 @@ class Settle:
             cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
             kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
             booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
-            reached("settle.before_commit")
-        reached("settle.after_commit")
+            fault_point("settle.before_commit")
+        fault_point("settle.after_commit")
         booked.tell()
         rest = iter(booked.verdicts)
         return [Verdict.DEFERRED if each in kept else next(rest) for each in batch]
@@ -157,7 +157,7 @@ class Settle:
         now = self._clock()
         numbers = _store_raw(cursor, batch, now) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
-        facts = Facts()
+        facts = UnitOfWork()
         facts.deferred = [_deferred(each, now) for each in kept]
         self._copy(facts, batch, numbers, now)
         ruled = _rule(cursor, batch, numbers, self._contracts)
@@ -170,7 +170,7 @@ class Settle:
             facts.write(cursor)
         return Booked(ruled.verdicts, ruled.settled, facts, now)
 
-    def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
+    def _copy(self, facts: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """The rapid hears every receipt of its own as it came, before anything is made of it."""
         strays = any(contract.hears_strays for contract in self._contracts)
         for each, number in zip(batch, numbers, strict=True):
@@ -206,7 +206,7 @@ class Booked(Struct, frozen=True):
 
     verdicts: list[Verdict]
     settled: list[Settled]
-    facts: Facts
+    facts: UnitOfWork
     at: datetime
 
     def tell(self) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from kvitt.hub.case import Case
 from kvitt.hub.ruling import Candidate, PaymentVersion
 from kvitt.hub.taken import Address
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.rules.answers import Answer, Details, Receipt, Status
 from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
@@ -24,7 +24,7 @@ _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 class Teller:
     """Writes what is told about one message: the records of the outbox, with the headers that belong to them."""
 
-    def __init__(self, facts: Facts, message: Address, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, message: Address, now: datetime) -> None:
         assert message.key is not None, "only the rapid has messages without a key"
         self._facts, self._message, self._key, self._now = facts, message, message.key, now
         senders = topics.carried(topics.decode_headers(message.headers))
@@ -127,7 +127,7 @@ class Teller:
         self._facts.outbox.append(OutboxRow(topics.PAYMENTS, key, value, self._plain, event, message_no, None, self._now, *whose))
 
 
-def tell_case_list(facts: Facts, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime, *, by: str) -> None:
+def tell_case_list(facts: UnitOfWork, case: Case, payment_ids: Sequence[str], message_no: int, now: datetime, *, by: str) -> None:
     """The ids of a case's living payments, under the case's own key (helved §1.2); `by` names what was settled, and how often."""
     key = cases.encode_key(CaseId(case.case_id), case.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in payment_ids])

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from kvitt.hub.ruling import PaymentVersion, Settled, Verdict
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
@@ -128,7 +128,7 @@ def worse(one: Answer, other: Answer) -> Answer:
 class StatusVoice:
     """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved §1, §3.6)."""
 
-    def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, address: Address, answer: bytes, now: datetime) -> None:
         self._teller = Teller(facts, address, now)
         self._so_far = status.decode(answer)
 

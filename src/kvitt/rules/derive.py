@@ -19,6 +19,7 @@ from kvitt.rules.validation import broken_claim, broken_decision, changed_for_li
 from kvitt.rules.values import (
     Action,
     Area,
+    LineAtRail,
     LineId,
     Order,
     OrderId,
@@ -49,7 +50,7 @@ class CaseState(Struct, frozen=True):
 
     `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
     us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
-    rail may have besides.
+    rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -60,6 +61,7 @@ class CaseState(Struct, frozen=True):
     unknown: tuple[PaymentId, ...] = ()
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
+    lines: tuple[LineAtRail, ...] = ()
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)

@@ -123,6 +123,58 @@ class Payment(Struct, frozen=True):
         return self.action is not Action.DELETE and not self.periods
 
 
+class LineChange(StrEnum):
+    """What an order or a line says that it does at the rail, where its sender says so."""
+
+    NEW = "NY"
+    CHANGE = "ENDR"
+    NONE = "UEND"
+
+
+class ForwardedLine(Struct, frozen=True):
+    """What the sender of a line that it made itself says of it besides what every line has, to the letter.
+
+    `number` counts from 1 in every case, `ref_case` is as received, with its blanks. `ceased` says that the line carries the status OPPH,
+    `ceased_from` from which day that holds; either may stand alone. `grade` is a percentage.
+    """
+
+    number: int
+    ref_number: int | None
+    ref_case: str | None
+    change: LineChange
+    class_from: date | None
+    ceased: bool
+    ceased_from: date | None
+    grade: int | None
+
+
+class ForwardedOrder(Struct, frozen=True):
+    """What the sender of lines of its own says of their order.
+
+    `recipient` is an organisation or a person, `last_day` the last that may be paid.
+    """
+
+    change: LineChange
+    recipient: str
+    last_day: date | None
+
+
+class LineAtRail(Struct, frozen=True):
+    """A line of an order that the rail has, or may have, as its sender made it; `ceased_from` says that it cuts its chain from that day.
+
+    Not `certain`: the order counts as rejected, by an operator's word or by the answer to one of its copies.
+    """
+
+    line_id: str
+    refers_to: str | None
+    class_code: str
+    start: date
+    end: date
+    amount: Kroner
+    ceased_from: date | None
+    certain: bool = True
+
+
 class OrderLine(Struct, frozen=True):
     """A line of an order: a NEW one (`ceased_from` is None) or a cessation of the last line of a chain, as that was sent."""
 
@@ -140,10 +192,15 @@ class OrderLine(Struct, frozen=True):
     caseworker: str
     approver: str
     decision_id: DecisionId
+    forwarded: ForwardedLine | None = None
 
 
 class Order(Struct, frozen=True):
-    """What the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content."""
+    """What the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content.
+
+    `forwarded` is given where the sender made the lines, and then there are no payments. Of a lower `priority` is what may not hold up the
+    rest on the queue.
+    """
 
     order_id: OrderId
     scheme: Scheme
@@ -159,6 +216,9 @@ class Order(Struct, frozen=True):
     made_at: datetime
     lines: tuple[OrderLine, ...]
     payments: tuple[Payment, ...]
+    priority: int = 4
+    reconciliation_key: int | None = None
+    forwarded: ForwardedOrder | None = None
 
 
 class Refusal(Struct, frozen=True):
@@ -168,3 +228,7 @@ class Refusal(Struct, frozen=True):
     text: str
     doc: str
     system: str = "HELVED"
+
+
+class Instruction(Struct, frozen=True):
+    """What one message asks of one case, in the values of its contract, before it is compared with what is accepted."""

@@ -8,7 +8,7 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
 from kvitt.hub.ruling import PaymentVersion, Settled, Verdict, verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt
@@ -83,7 +83,7 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Recei
     course = replay.courses[order.made.message_no]
     if not course.trusted:
         return
-    facts = Facts()
+    facts = UnitOfWork()
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, Verdict(rails.value), body)
     correction = Correction(settled, versions, fallen, _outcomes(replay, course))

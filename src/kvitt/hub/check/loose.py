@@ -17,7 +17,7 @@ from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold,
 from kvitt.hub.check.told import match_told
 from kvitt.hub.contract import Contracts
 from kvitt.hub.ruling import Verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.states import MessageState
@@ -51,7 +51,7 @@ def check_messages(reader: Reader, found: Findings, contracts: Contracts) -> Non
 def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, contracts: Contracts) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
-    course, facts = Course(stored), Facts()
+    course, facts = Course(stored), UnitOfWork()
     if course.reading.case_key and not is_failure(course, contracts):
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return

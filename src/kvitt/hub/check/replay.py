@@ -26,7 +26,7 @@ from kvitt.hub.desk import lines_digest
 from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.answers import Receipt
@@ -156,7 +156,7 @@ class Replay:
     def _waiting(self, entry: AuditRow, course: Course) -> None:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
-        facts = Facts()
+        facts = UnitOfWork()
         self._contracts.of(course.stored.source).desk(facts, entry.at).wait(self.case, course.taken, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
@@ -250,7 +250,7 @@ class Replay:
         self.case.open_orders -= 1
         self.drop(order.made)
         if course.trusted:
-            facts = Facts()
+            facts = UnitOfWork()
             course.answer = self.voice(course, facts, entry).withdrawn(
                 order.made.order_id, Area(order.made.area), last=not course.open_orders
             )
@@ -303,7 +303,7 @@ class Replay:
         self.stand(course)
 
     def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Versions, *, final: bool) -> None:
-        facts = Facts()
+        facts = UnitOfWork()
         voice = self.voice(course, facts, entry)
         voice.receipt(settled, versions)
         if settled.verdict is Verdict.UNCLEAR:
@@ -314,11 +314,11 @@ class Replay:
             voice.final(course.answer or b"", settled.order.order_id)
         self.told.extend(facts.outbox)
 
-    def voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
+    def voice(self, course: Course, facts: UnitOfWork, entry: AuditRow) -> Voice:
         """Who tells of a message at an entry."""
         return self.voice_at(course, facts, entry.at)
 
-    def voice_at(self, course: Course, facts: Facts, at: datetime) -> Voice:
+    def voice_at(self, course: Course, facts: UnitOfWork, at: datetime) -> Voice:
         """Who tells of a message at a moment."""
         return self._contracts.of(course.stored.source).voice(course.asked(self.forwarded(course)), facts, at)
 
@@ -371,7 +371,7 @@ class Replay:
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""
-        facts = Facts()
+        facts = UnitOfWork()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
         tell_case_list(facts, self.case, living, order.message_no, entry.at, by=f"{order.order_id}{again}")
         self.lists.setdefault(order.message_no, []).extend(facts.outbox)
@@ -382,7 +382,7 @@ class Replay:
             version.state = PaymentState.DROPPED
 
 
-def step_of(facts: Facts) -> MessageStep:
+def step_of(facts: UnitOfWork) -> MessageStep:
     """What handling did to the message, whether it was stored before or came in with it."""
     if facts.steps:
         return facts.steps[0]

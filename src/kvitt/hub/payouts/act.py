@@ -12,7 +12,7 @@ from kvitt.hub.ledger.calls import Answer, Done, Insolvent
 from kvitt.hub.ledger.post import post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.operate import note
-from kvitt.hub.payouts.changes import Changes
+from kvitt.hub.payouts.changes import PayoutUnitOfWork
 from kvitt.hub.payouts.commands import Cancel, Command, Create, Republish, actor_of
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
@@ -20,7 +20,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.ledger import Overflow, PlanState, Refusal
 from kvitt.rules.payouts import (
@@ -71,10 +71,10 @@ class Act:
                 if locks is Locks.FREE:
                     cursor.execute(_DEFERRED.wait_shortly)
                 results = self._do(cursor, batch)
-                reached("payouts.before_commit")
+                fault_point("payouts.before_commit")
         except ResultUnknown:
             return [ResultUnknown("payout", command.payout_id) for command in batch]
-        reached("payouts.after_commit")
+        fault_point("payouts.after_commit")
         return results
 
     def failed(self, command: Command, error: Exception) -> Result:  # noqa: ARG002 - its caller knows what it asked for
@@ -93,7 +93,7 @@ class Act:
         ]
         answers = post(cursor, list(enumerate(calls)), self._clock) if calls else {}
         now = self._clock()
-        given, changes = iter(answers[place] for place in range(len(calls))), Changes(now)
+        given, changes = iter(answers[place] for place in range(len(calls))), PayoutUnitOfWork(now)
         results = [_result(cursor, each, actor, given, changes) for each, actor in zip(decided, actors, strict=True)]
         _tell_again(cursor, changes, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
         changes.write(cursor)
@@ -173,7 +173,9 @@ def _decide(command: Command, standing: Standing | None, taken: Taken) -> Decisi
     return decided
 
 
-def _result(cursor: psycopg.Cursor[Any], decided: Decision, actor: Actor | None, answers: Iterator[Answer], changes: Changes) -> Result:
+def _result(
+    cursor: psycopg.Cursor[Any], decided: Decision, actor: Actor | None, answers: Iterator[Answer], changes: PayoutUnitOfWork
+) -> Result:
     """What became of a command; what it changed is noted."""
     if not isinstance(decided, Todo):
         return decided
@@ -214,7 +216,7 @@ def _of_other_currency(cursor: psycopg.Cursor[Any], todo: Todo) -> list[str]:
     return other_currencies(payout.currency, payout.cash_flow, {key: state.account.currency for key, state in states.items()})
 
 
-def _tell_again(cursor: psycopg.Cursor[Any], changes: Changes, done: Sequence[Command]) -> None:
+def _tell_again(cursor: psycopg.Cursor[Any], changes: PayoutUnitOfWork, done: Sequence[Command]) -> None:
     again = [each.payout_id for each in done if isinstance(each, Republish)]
     if again:
         for payout_id, told in events(cursor, again).items():

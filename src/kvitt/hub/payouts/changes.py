@@ -25,7 +25,7 @@ class NotAsItWas(Exception):
     """A payout was not as this transaction had read it under its lock; nothing of the transaction is done."""
 
 
-class Changes:
+class PayoutUnitOfWork:
     """Gathers the rows of a transaction and writes them set by set.
 
     The moment of an event is the clock's, `now`, which is read under the locks, or the payout's last one, or that of what was done in

@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.errors import InsufficientFunds, InvalidPayout
 from kvitt.hub.operate import note
-from kvitt.hub.payouts.changes import Changes
+from kvitt.hub.payouts.changes import PayoutUnitOfWork
 from kvitt.hub.payouts.decide import failed, held_batch, reversal_batch
 from kvitt.hub.payouts.draft import Draft
 from kvitt.hub.payouts.intents import SagaAction, SagaState, SagaStep, SagaStepLost, SagaSteps
@@ -26,7 +26,7 @@ from kvitt.hub.payouts.ledger import LedgerCallFailed, LedgerRefused, LedgerUnav
 from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.state_log import StateLog
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
@@ -50,7 +50,7 @@ class CallBudget(Struct, frozen=True):
 class SagaContext(Struct, frozen=True):
     """Where saga steps are stored and carried out.
 
-    An owner that was not heard of for `busy_seconds` has lost its step; a call of the ledger must take less. `rest` waits so many
+    An owner that was not heard of for `busy_seconds` has lost its step; a call of the ledger must take less. `sleep` waits so many
     seconds between two tries.
     """
 
@@ -58,7 +58,7 @@ class SagaContext(Struct, frozen=True):
     clock: Clock
     ledger: RemoteLedger
     busy_seconds: float = 90.0
-    rest: Callable[[float], object] = threading.Event().wait
+    sleep: Callable[[float], object] = threading.Event().wait
 
     @contextmanager
     def steps(self) -> Iterator[SagaSteps]:
@@ -84,7 +84,7 @@ class SagaRunner:
         with self._told(step):
             self._compare_currencies(step, draft, budget)
             available = self._hold_once(step, batch, budget)
-            reached("payouts.after_hold")
+            fault_point("payouts.after_hold")
             if available.get(draft.settlement, -1) >= 0:
                 return self._made(step, draft.payout)
         # The rest is for whoever comes next, if it fails: what the caller hears is known.
@@ -128,7 +128,7 @@ class SagaRunner:
                 else:
                     self._close(step, SagaState.COMPENSATED, str(refused), held=True)
                 raise failed(_WORD[step.action], step.payout_id, str(refused)) from refused
-            reached("payouts.after_end")
+            fault_point("payouts.after_end")
             self._ended(step)
 
     def _hold_once(self, step: SagaStep, batch: Batch, budget: CallBudget) -> Mapping[int, Minor]:
@@ -145,7 +145,7 @@ class SagaRunner:
             return
         if step.action is SagaAction.REVERSE and not step.held:
             self._call(step, budget, lambda: ledger.hold(plan_id, batch, deadline=until))
-            reached("payouts.after_hold")
+            fault_point("payouts.after_hold")
             # What has been committed can not be held again: who comes after the commit must know not to ask for it.
             with self._context.steps() as steps:
                 steps.note_held(step)
@@ -161,7 +161,7 @@ class SagaRunner:
             self._call(step, budget, lambda: self._ledger.hold(step.plan_id, batch, deadline=budget.deadline))
         except LedgerRefused as error:
             refused = error
-        reached("payouts.after_hold")
+        fault_point("payouts.after_hold")
         try:
             self._call(step, budget, lambda: self._ledger.rollback(step.plan_id, batch, deadline=budget.deadline))
         except LedgerRefused:
@@ -188,7 +188,7 @@ class SagaRunner:
             else:
                 self._states.leaves("ledger", "the ledger answers again")
                 return given
-            self._context.rest(wait)
+            self._context.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
         raise AssertionError("the last try returns or raises")
 
@@ -203,12 +203,12 @@ class SagaRunner:
     def _made(self, step: SagaStep, payout: Payout) -> Payout:
         with self._context.steps() as steps:
             lock(steps.cursor, [step.payout_id])
-            changes = Changes(now := self._context.clock())
+            changes = PayoutUnitOfWork(now := self._context.clock())
             changes.created(payout, Keeper.REMOTE, step.plan_id, step.content.actor)
             steps.close(step, SagaState.DONE, now)
             changes.write(steps.cursor)
-            reached("payouts.before_commit")
-        reached("payouts.after_commit")
+            fault_point("payouts.before_commit")
+        fault_point("payouts.after_commit")
         return payout
 
     def _ended(self, step: SagaStep) -> None:
@@ -217,7 +217,7 @@ class SagaRunner:
         status = PayoutStatus.CONFIRMED if step.action is SagaAction.CONFIRM else PayoutStatus.CANCELLED
         with self._context.steps() as steps:
             lock(steps.cursor, [step.payout_id])
-            changes = Changes(now := self._context.clock())
+            changes = PayoutUnitOfWork(now := self._context.clock())
             steps.close(step, SagaState.DONE, now)
             standing = load(steps.cursor, [step.payout_id])[step.payout_id]
             reversal = step.plan_id if step.action is SagaAction.REVERSE else None
@@ -226,8 +226,8 @@ class SagaRunner:
             if content.operator:
                 what = "payout confirm" if step.action is SagaAction.CONFIRM else "payout cancel"
                 note(steps.cursor, now, what, content.operator, step.payout_id)
-            reached("payouts.before_commit")
-        reached("payouts.after_commit")
+            fault_point("payouts.before_commit")
+        fault_point("payouts.after_commit")
 
     def _close(self, step: SagaStep, state: SagaState, reason: str, *, held: bool) -> None:
         with self._context.steps() as steps:

@@ -50,9 +50,9 @@ class Payouts:
         ledger: RemoteLedger | None = None,
         *,
         busy_seconds: float = 90.0,
-        rest: Callable[[float], object] | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """`ledger` None: plans are in our own. Who is at work at another's is left alone for `busy_seconds`; `rest` waits between tries."""
+        """`ledger` None: plans are in our own. Who is at work at another's is left alone `busy_seconds`; `sleep` waits between tries."""
         self._clock, self._parties = clock, parties
         self._writer: ReconnectingWriter[Command, Result] = ReconnectingWriter(
             conninfo, "kvitt payouts", lambda connection: Act(connection, clock).execute
@@ -63,7 +63,7 @@ class Payouts:
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: Remote | None = None
         if ledger is not None:
-            self.remote = Remote(SagaContext(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
+            self.remote = Remote(SagaContext(self._pool, clock, ledger, busy_seconds, sleep or Event().wait))
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""

@@ -11,7 +11,7 @@ from kvitt.hub.payouts.decide import Todo, decide, to_create
 from kvitt.hub.payouts.drive import CallBudget, SagaContext, SagaRunner
 from kvitt.hub.payouts.intents import SagaAction, SagaContent, SagaStep, SagaSteps
 from kvitt.hub.payouts.stored import Keeper, load, lock
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.state_log import StateLog
 from kvitt.rules.payouts import Payout
 
@@ -38,7 +38,7 @@ class Remote:
         budget = CallBudget(_TRIES, deadline)
         while True:
             step, mine = self._begin_create(command)
-            reached("payouts.saga_step_stored")
+            fault_point("payouts.saga_step_stored")
             if mine:
                 return self._runner.create(step, command.draft, budget)
             self._runner.run(step, budget)
@@ -74,14 +74,14 @@ class Remote:
         give_up_at = deadline or now() + timedelta(seconds=self._context.busy_seconds)
         while True:
             begun = self._begin_end(command)
-            reached("payouts.saga_step_stored")
+            fault_point("payouts.saga_step_stored")
             if isinstance(begun, bool):
                 return begun
             step, mine = begun
             if step is None:
                 if now() >= give_up_at:
                     raise _in_progress(command.payout_id)
-                self._context.rest(_LOOK_SECONDS)
+                self._context.sleep(_LOOK_SECONDS)
                 continue
             try:
                 self._runner.run(step, budget)

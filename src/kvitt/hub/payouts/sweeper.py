@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kvitt.hub.payouts.remote import Remote
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.loop import Step, WakeUp
 
 _LOOK_SECONDS = 0.5
 
@@ -12,9 +12,9 @@ _LOOK_SECONDS = 0.5
 class Sweeper:
     """A role over saga steps; any number may run, for each step has one owner at a time."""
 
-    def __init__(self, remote: Remote, bell: Bell) -> None:
-        """`bell` ends the wait of a sweeper that has nothing to do."""
-        self._remote, self._bell = remote, bell
+    def __init__(self, remote: Remote, wake_up: WakeUp) -> None:
+        """`wake_up` ends the wait of a sweeper that has nothing to do."""
+        self._remote, self._wake_up = remote, wake_up
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -22,5 +22,5 @@ class Sweeper:
         yield lambda: self._remote.sweep() or self._nothing_due()
 
     def _nothing_due(self) -> int:
-        self._bell.wait(_LOOK_SECONDS)
+        self._wake_up.sleep(_LOOK_SECONDS)
         return 0

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kvitt.hub.rapid.desk import NeedDesk
 from kvitt.hub.rapid.voice import NeedVoice
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
@@ -24,10 +24,10 @@ class Rapid:
         """
         self._answer_invalid, self.hears_strays = answer_invalid, hears_strays
 
-    def desk(self, facts: Facts, now: datetime, *, answer_invalid: bool | None = None) -> NeedDesk:
+    def desk(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool | None = None) -> NeedDesk:
         """Who handles its messages."""
         return NeedDesk(facts, now, answer_invalid=self._answer_invalid if answer_invalid is None else answer_invalid)
 
-    def voice(self, asked: Asked, facts: Facts, now: datetime) -> NeedVoice:
+    def voice(self, asked: Asked, facts: UnitOfWork, now: datetime) -> NeedVoice:
         """Who tells of one of its messages."""
         return NeedVoice(facts, asked, now)

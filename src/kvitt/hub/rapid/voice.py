@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.ruling import Settled, Verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import CORRECTED, Asked, Correction, Versions, named_withdrawal
 from kvitt.rules.answers import Grade
 from kvitt.rules.ids import event_id
@@ -22,7 +22,7 @@ from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
 class NeedVoice:
     """Speaks about one need that has an order."""
 
-    def __init__(self, facts: Facts, asked: Asked, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, asked: Asked, now: datetime) -> None:
         assert asked.order is not None, "a need that is told of has an order"
         order = asked.order
         self._teller = NeedTeller(facts, asked.address, asked.body, asked.received_at, now)

@@ -11,8 +11,9 @@ import msgspec
 
 from kvitt.rules.answers import Receipt
 from kvitt.rules.needs import Need, NeedLine, total
-from kvitt.wire.rapid.packet import Participant, Trace, default_text, mapper_text, trace_fields
+from kvitt.wire.rapid.packet import Participant, Trace, default_text, trace_fields
 from kvitt.wire.rapid.solutions import SolutionStatus, code_of, of_receipt
+from kvitt.wire.times import mapper_text
 
 ORDER_EVENT: Final = "oppdrag_utbetaling"
 STATUS_EVENT: Final = "transaksjon_status"

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from kvitt.rules.answers import Answer, Grade, Receipt, Status
 from kvitt.rules.receipts import BASE
 from kvitt.rules.values import Refusal
-from kvitt.wire.rapid.packet import mapper_text
+from kvitt.wire.times import mapper_text
 
 
 class SolutionStatus(StrEnum):

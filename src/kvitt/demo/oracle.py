@@ -1,6 +1,6 @@
 """The demo's own judge: replays each case with the answers it got, and compares what shall be paid with the rail's books, day by day.
 
-It knows what each message means from the making of it (`demo_cases`) and uses nothing of `kvitt.rules` to tell what is right.
+It knows what each message means from the making of it (`demo.cases`) and uses nothing of `kvitt.rules` to tell what is right.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.cli.demo_cases import WHOLE_CASE, Life, Pay, Step
+from kvitt.demo.cases import WHOLE_CASE, Life, Pay, Step
 from kvitt.rail.comparison import Stretch, stretches
 from kvitt.rail.emulator import Span
 from kvitt.rules.answers import Answer, Status

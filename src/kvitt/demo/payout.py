@@ -6,9 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.app.clock import utc_now
-from kvitt.cli.examples import parties_example
 from kvitt.cli.money import minor
 from kvitt.config import PayoutsSettings
+from kvitt.demo.examples import parties_example
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger

@@ -12,18 +12,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kvitt.cli.check_page import check_with_progress, compare_with_rail
-from kvitt.cli.demo_cases import Life, lives
-from kvitt.cli.demo_feed import Feed, Letter, key_for
-from kvitt.cli.demo_forms import body_of
-from kvitt.cli.demo_oracle import Judged, differences, judge
-from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
-from kvitt.cli.demo_page import print_outcome
-from kvitt.cli.demo_payout import page, pay_out
-from kvitt.cli.examples import examples
 from kvitt.cli.schemes import SHORT
 from kvitt.cli.shell import connected, print_page
 from kvitt.cli.watch import Client
 from kvitt.config import Settings
+from kvitt.demo.cases import Life, lives
+from kvitt.demo.examples import examples
+from kvitt.demo.feed import Feed, Letter, key_for
+from kvitt.demo.forms import body_of
+from kvitt.demo.oracle import Judged, differences, judge
+from kvitt.demo.outcome import Proof, SchemeTotals, Summary
+from kvitt.demo.page import print_outcome
+from kvitt.demo.payout import page, pay_out
 from kvitt.kernel.queries import load
 from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicates, get_faults, set_faults
 from kvitt.rules.values import Scheme

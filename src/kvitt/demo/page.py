@@ -5,12 +5,12 @@ from typing import Final
 
 from kvitt.app.ports import PORTS
 from kvitt.cli import case_page
-from kvitt.cli.demo_cases import Life
-from kvitt.cli.demo_outcome import Proof, SchemeTotals, Summary
 from kvitt.cli.listing import Column, Kind, table
 from kvitt.cli.schemes import SHORT
 from kvitt.cli.shell import print_page
 from kvitt.cli.text import shown
+from kvitt.demo.cases import Life
+from kvitt.demo.outcome import Proof, SchemeTotals, Summary
 from kvitt.hub.history import history
 from kvitt.rules.values import Scheme
 

@@ -22,8 +22,8 @@ def demo(settings: "Settings", *, as_json: bool, cases: int, seed: int) -> None:
 
     When a kvitt owns the data directory already, the cases are fed to that one. May be run again and again on the same data.
     """
-    from kvitt.cli.demo_run import run
     from kvitt.cli.shell import working
+    from kvitt.demo.run import run
 
     with working(settings) as conninfo:
         summary = run(conninfo, settings, cases=cases, seed=seed, quiet=as_json)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any, Final
 
-from kvitt.cli.demo_cases import Days, Life, Pay, Step
+from kvitt.demo.cases import Days, Life, Pay, Step
 
 Document = dict[str, Any]
 _DECIDED: Final = "2025-07-04T09:15:30.305852"

@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -16,6 +15,7 @@ from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 
@@ -113,7 +113,7 @@ class Hub:
         self._send.sent([(each.order_id, each.message_no) for each in orders])
         return [each.xml for each in orders]
 
-    def answer(self, *receipts: bytes) -> list[Verdict]:
+    def answer(self, *receipts: bytes) -> list[ReceiptOutcome]:
         """Hands in receipts as one batch."""
         first = self._records + 1
         self._records += len(receipts)
@@ -122,4 +122,4 @@ class Hub:
     def accept(self) -> None:
         """Sends and accepts until nothing is left to send."""
         while sent := self.send():
-            assert set(self.answer(*map(answered, sent))) == {Verdict.ACCEPTED}
+            assert set(self.answer(*map(answered, sent))) == {ReceiptOutcome.ACCEPTED}

@@ -13,7 +13,6 @@ import psycopg
 
 from hub_messages import Json, text
 from kvitt.app.ports import PORTS
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -24,6 +23,7 @@ from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.answers import Answer, Status
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import status, topics
 
@@ -106,9 +106,9 @@ class Stage:
         self.put()
         return self.rail()
 
-    def finish(self) -> list[Verdict]:
+    def finish(self) -> list[ReceiptOutcome]:
         """Sends and settles until nothing is left to send."""
-        verdicts: list[Verdict] = []
+        verdicts: list[ReceiptOutcome] = []
         while receipts := self.exchange():
             verdicts += self.settle(receipts)
         return verdicts

@@ -7,7 +7,7 @@ from typing import Any
 
 from hub_stage import Stage
 from kvitt.app.ports import ports_of
-from kvitt.config import RapidSettings
+from kvitt.config import OpsSettings, RapidSettings
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
@@ -22,7 +22,7 @@ class Rapid(Stage):
 
     def __init__(self, conninfo: str, *, answer_invalid_needs: bool = True) -> None:
         super().__init__(conninfo)
-        ports = ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), hears_strays=True)
+        ports = ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), OpsSettings(), hears_strays=True)
         self.submit = Submit(self.connection, self.clock, ports).execute
         self.settle = Settle(self.connection, self.clock, ports).execute
         self._offset = 0

@@ -18,7 +18,7 @@ from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from kvitt.wire.receipted import LEAVES
+from kvitt.wire.receipt_xml import LEAVES
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 

@@ -22,7 +22,6 @@ from kvitt.errors import ResultUnknown
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -30,6 +29,7 @@ from kvitt.kernel import commits
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -391,7 +391,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         assert stage.new_sender().put_in_doubt() == []
         receipts = stage.rail()
         unseen(lambda connection: Settle(connection, stage.clock, PORTS).execute(receipts))
-        assert stage.settle(receipts) == [Verdict.REPEAT]
+        assert stage.settle(receipts) == [ReceiptOutcome.REPEAT]
         assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
         held = stage.keeper.take(stage.connection, "relay")
         assert held

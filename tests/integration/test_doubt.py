@@ -10,10 +10,11 @@ from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
 from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.ruling import LINE_EXISTS, Verdict
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
+from kvitt.wire.receipt_xml import LINE_EXISTS
 from rapid_messages import CASE_ID, need
 from rapid_stage import Rapid, rapid_on
 
@@ -47,7 +48,7 @@ def test_a_receipt_that_comes_while_the_order_is_ready_again_settles_it(rapid: R
     (receipt,) = rapid.exchange()
     rapid.settle([told(receipt, "99")])
     resent(rapid)
-    assert rapid.settle([receipt]) == [Verdict.ACCEPTED]
+    assert rapid.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert rapid.heard()[-1] == "AKSEPTERT"
     assert rapid.put() == 0
 
@@ -59,11 +60,11 @@ def test_a_second_copy_that_the_rail_refuses_is_no_refusal_of_the_need(rapid: Ra
     resent(rapid)
     assert rapid.put() == 1
     rapid.told()
-    assert rapid.settle([told(receipt, "08", LINE_EXISTS)]) == [Verdict.UNCLEAR]
+    assert rapid.settle([told(receipt, "08", LINE_EXISTS)]) == [ReceiptOutcome.UNCLEAR]
     assert (rapid.heard(), rapid.order_states(CASE_ID)) == (["raw receipt"], ["unknown"])
     rapid.ask(need(saksbehandler="En annen"))
     assert (rapid.solution()["status"], rapid.order_states(CASE_ID)) == ("FEIL", ["unknown"])
-    assert rapid.settle([receipt]) == [Verdict.ACCEPTED]
+    assert rapid.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert rapid.heard()[-1] == "AKSEPTERT"
 
 
@@ -88,5 +89,5 @@ def test_what_may_be_at_the_rail_is_not_taken_back(stage: Stage) -> None:
     order_id = resent(stage)
     with pytest.raises(NotInThatState):
         Operate(stage.connection, stage.clock, PORTS).withdraw(order_id, GUARD)
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted"]

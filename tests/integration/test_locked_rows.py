@@ -25,12 +25,12 @@ from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.resume import Resume
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import status
 from kvitt.wire.thrift.interface import module
@@ -148,12 +148,12 @@ def test_a_receipt_of_a_locked_case_is_kept_and_the_others_are_settled(stage: St
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     receipts = stage.exchange()
     with locked(stage, CASE, "held"):
-        assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.DEFERRED]
+        assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.DEFERRED]
         assert (stage.said("a")[-1], stage.said("b")[-1]) == ("HOS_OPPDRAG", "OK")
-        assert stage.settle(receipts[:1]) in ([Verdict.DEFERRED], [Verdict.REPEAT])
+        assert stage.settle(receipts[:1]) in ([ReceiptOutcome.DEFERRED], [ReceiptOutcome.REPEAT])
     resumed(stage)
     assert (stage.said("a")[-1], stage.said("b")[-1]) == ("OK", "OK")
-    assert stage.settle(receipts) == [Verdict.REPEAT] * 2
+    assert stage.settle(receipts) == [ReceiptOutcome.REPEAT] * 2
     assert stage.said("a").count("OK") == 1
     assert clean(stage)
 
@@ -163,7 +163,7 @@ def test_a_locked_order_or_payment_holds_up_only_its_own_case(stage: Stage, row:
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     receipts = stage.exchange()
     with locked(stage, f"SELECT 1 FROM {row} AS r JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF r", "held"):
-        assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.DEFERRED]
+        assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.DEFERRED]
         assert resumed(stage) == 0
         assert stage.said("b")[-1] == "OK"
     assert resumed(stage) == 1

@@ -14,6 +14,7 @@ from kvitt.rail.emulator.receipts import echo
 from kvitt.rail.emulator.ruling import Book, Ruling, rule
 from kvitt.rail.emulator.schedule import pieces
 from kvitt.rules.needs import Need, NeedKind
+from kvitt.rules.values import Scheme
 from kvitt.wire.rapid.forwarded_xml import encode
 from kvitt.wire.rapid.need import read as need_of
 from kvitt.wire.receipt_xml import decode
@@ -156,4 +157,9 @@ def test_the_receipt_is_the_order_with_the_answer_in_front(answer: Answer) -> No
     body = echo(GOLDEN, answer)
     assert b"xmlns" not in body
     receipt = decode(body)
-    assert (receipt.area, receipt.case_id, receipt.grade.value, receipt.text) == ("SPREF", CASE_ID, answer.severity, answer.text)
+    assert (receipt.area, receipt.case, receipt.raw_severity, receipt.text) == (
+        "SPREF",
+        (Scheme.SYKEPENGER, CASE_ID),
+        answer.severity,
+        answer.text,
+    )

@@ -13,12 +13,11 @@ from kvitt.rail.emulator.answers import ACCEPTED
 from kvitt.rail.emulator.order import Order
 from kvitt.rail.emulator.reading import read as rail_reads
 from kvitt.rail.emulator.receipts import echo
-from kvitt.rules.answers import LineKey
 from kvitt.rules.needs import MAX_GRADE, MAX_RATE, RATE_OF, Need, NeedKind, NeedLine
-from kvitt.rules.values import LineChange
-from kvitt.wire.rapid.forwarded_xml import encode, line_keys, stamp
+from kvitt.rules.values import LineChange, Scheme
+from kvitt.wire.rapid.forwarded_xml import correlation_time, encode, line_keys
 from kvitt.wire.rapid.need import read
-from kvitt.wire.receipt_xml import decode
+from kvitt.wire.receipt_xml import LineKey, correlation_key, decode
 from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
 from wire_values import norwegian
 
@@ -119,11 +118,11 @@ def test_text_is_escaped_as_the_contract_says_and_comes_back_as_it_was(text: str
 @pytest.mark.parametrize(
     ("at", "told"), [("2024-03-04T12:00:00", "2024-03-04T12:00:00"), ("2024-03-04T12:00:00.5", "2024-03-04T12:00:00.5")]
 )
-def test_the_stamp_is_the_time_as_it_stands_in_the_order(at: str, told: str) -> None:
+def test_the_correlation_time_is_the_time_as_it_stands_in_the_order(at: str, told: str) -> None:
     asked = read(need_bytes())
     assert isinstance(asked, Need)
     moment = datetime.fromisoformat(at)
-    assert stamp(moment) == told
+    assert correlation_time(moment) == told
     assert f"<tidspktMelding>{told}</tidspktMelding>" in encode(forwarded_order(asked, 1, KEY, moment)).decode()
 
 
@@ -186,10 +185,10 @@ def test_the_rail_can_read_the_order_of_every_valid_need(asked: Need, key: int, 
 
 
 @given(needs, longs, times)
-def test_a_receipt_of_the_order_says_its_lines_its_case_and_its_stamp(asked: Need, key: int, at: datetime) -> None:
+def test_a_receipt_of_the_order_says_its_lines_its_case_and_its_time(asked: Need, key: int, at: datetime) -> None:
     receipt = decode(echo(encode(forwarded_order(asked, 1, key, at)), ACCEPTED))
-    assert (receipt.area, receipt.case_id, receipt.stamp) == (asked.area, asked.case_id, stamp(at))
-    assert receipt.lines == line_keys(forwarded_order(asked, 1, KEY, AT))
+    assert (receipt.area, receipt.case, receipt.correlation_time) == (asked.area, (Scheme.SYKEPENGER, asked.case_id), correlation_time(at))
+    assert receipt.correlation_key == correlation_key(line_keys(forwarded_order(asked, 1, KEY, AT)))
 
 
 def test_the_line_keys_of_the_example_and_of_a_cessation() -> None:

@@ -12,9 +12,9 @@ from lxml import etree
 from msgspec.structs import replace
 
 from kvitt.errors import InvalidOrderXml
-from kvitt.rules.answers import LineKey
 from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml
+from kvitt.wire.receipt_xml import LineKey
 from tried import tried
 from wire_values import norwegian, orders
 
@@ -155,11 +155,11 @@ def test_an_order_is_written_as_the_contract_shows_it() -> None:
     assert text_of(ORDER) == CONTRACT
 
 
-def test_the_same_order_gives_the_same_bytes_and_its_clock_is_the_stamp() -> None:
+def test_the_same_order_gives_the_same_bytes_and_its_clock_is_the_correlation_time() -> None:
     assert order_xml.encode(ORDER) == order_xml.encode(replace(ORDER))
-    assert order_xml.stamp(ORDER) == "2025-07-04-13.22.05.481516"
+    assert order_xml.correlation_time(ORDER) == "2025-07-04-13.22.05.481516"
     on_the_second = replace(ORDER, made_at=datetime(2025, 7, 4, 9, 0))  # noqa: DTZ001 - Oslo local time by definition
-    assert order_xml.stamp(on_the_second) == "2025-07-04-09.00.00.000000"
+    assert order_xml.correlation_time(on_the_second) == "2025-07-04-09.00.00.000000"
 
 
 def test_line_keys_are_what_a_receipt_will_carry() -> None:

@@ -69,7 +69,7 @@ class Hub:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
-        self.ports = ports_of(settings.rapid, hears_strays=settings.rapid.ours or "rapid" in roles)
+        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
         self.board = RoleBoard(utc_now, self._threads_of(roles))
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()

@@ -13,7 +13,7 @@ from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, Recei
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.ports import Ports
-from kvitt.hub.ruling import BY_HAND, Verdict
+from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked
@@ -24,15 +24,13 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
-from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.rules.people import name_of, reason_of, same_person
+from kvitt.rules.rail_port import Rail, ReceiptOutcome
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import MessageStep
-from kvitt.wire import receipt_xml
-from kvitt.wire.receipted import receipted
 
 _SQL, _ORDERS = load("operate", "kvitt.store"), load("orders", "kvitt.store")
 EVERYWHERE = "*"
@@ -134,7 +132,7 @@ def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFo
     outcome, closed_by, because = row
     if closed_by is not None:
         return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
-    if outcome == Verdict.CONTRADICTS:
+    if outcome == ReceiptOutcome.CONTRADICTS:
         return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
     return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
@@ -312,8 +310,10 @@ class Operate:
             scheme, case_id, _, xml = self._find(cursor, order_id)
             lock_cases(cursor, [(scheme, case_id)])
             self._refuse_to_decide(cursor, order_id)
-            booked = Settle(self._connection, self._clock, self._ports).within(cursor, _word(xml, accepted=accepted, operator=operator))
-            if booked.verdicts != [Verdict.ACCEPTED if accepted else Verdict.REJECTED]:
+            rail = self._ports.rails.of(scheme)
+            word = _word(rail, xml, accepted=accepted, operator=operator)
+            booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
+            if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
         booked.tell()
@@ -350,10 +350,7 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     return f"order {order_id} is {state}, and nothing holds it that could be released"
 
 
-def _word(xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+def _word(rail: Rail, message: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
     """An operator's word about an order, in the form of the rail's."""
-    echo = receipt_xml.decode(xml)
-    grade = Grade.OK if accepted else Grade.REJECTED
-    said = f"Avgjort av operatør: {operator.reason}"
-    receipt = Receipt(Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", said)
-    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", receipted(xml, receipt), by_hand=True)
+    words = rail.words_of_operator(message, accepted=accepted, text=f"Avgjort av operatør: {operator.reason}")
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", words, by_hand=True)

@@ -15,11 +15,10 @@ from psycopg.errors import UniqueViolation
 from kvitt.errors import NotInThatState, OrderNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
-from kvitt.hub.contract import Contracts
 from kvitt.hub.contradiction import said_of
 from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
-from kvitt.hub.ruling import Candidate, PaymentVersion, Settled, Verdict
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
@@ -30,12 +29,11 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
+from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import ORDER_TURNS, OrderState, What
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
 from kvitt.store import payment_document
-from kvitt.wire import receipt_xml
 
 _SQL, _ORDERS, _OPERATE = load("contradictions", "kvitt.store"), load("orders", "kvitt.store"), load("operate", "kvitt.store")
 
@@ -89,7 +87,7 @@ class Resolve:
     """Resolves contradictions on one connection. Not for sharing between threads."""
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
-        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
+        self._connection, self._clock, self._ports = connection, clock, ports
 
     def adopt(self, order_id: str, operator: Operator, *, dry_run: bool = False) -> Effect:
         """The rail's word about an order becomes ours; a dry run does all of it and takes it back.
@@ -122,10 +120,10 @@ class Resolve:
         key = Scheme(found[0]), str(found[1])
         case = load_cases(cursor, [key])[0]
         opened = _open_contradiction(cursor, order_id)
-        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), contracts=self._contracts)
+        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
         turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
         work.close(what, operator)
-        let_in(cursor, work.facts, {key: case}, work.now, self._contracts)
+        let_in(cursor, work.facts, {key: case}, work.now, self._ports.contracts)
         load_payments(cursor, [case])
         work.facts.cases = [case.step()]
         work.facts.write(cursor)
@@ -154,13 +152,12 @@ def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
 class _Resolving:
     """One act on a locked case inside its transaction."""
 
-    def __init__(
-        self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, contracts: Contracts
-    ) -> None:
-        self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, contracts
+    def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
+        self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
         self.facts = UnitOfWork()
-        self.receipt: Receipt = receipt_xml.decode(opened.body)
+        self._rail: Rail = ports.rails.of(case.scheme)
+        self.receipt: Observation = self._rail.read(opened.body)[0]
 
     def keep(self) -> _Turned:
         """What stands is the word of people from now on."""
@@ -185,8 +182,8 @@ class _Resolving:
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
             voice.with_rail()
-        verdict = Verdict(self.opened.rails.value)
-        settled = Settled(self.order, self.receipt, self.opened.receipt_no, verdict, self.opened.body)
+        outcome = ReceiptOutcome(self.opened.rails.value)
+        settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
         answer = voice.corrected(Correction(settled, turned.versions, turned.fallen, self._outcomes()))
         self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
@@ -246,14 +243,14 @@ class _Resolving:
         again = {row[0]: PaymentVersion(*row) for row in self._cursor.execute(_SQL.hold_again, arguments)}
         known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
         assert known is not None, "the answer is one row"
-        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.first, at_all=known[1])
+        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
         return _Turned(versions, fallen)
 
     def _outcomes(self) -> list[Outcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
-            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else receipt_xml.decode(bytes(body)))
+            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[0])
             for area, state, body in rows
         ]
 
@@ -294,7 +291,7 @@ class _Resolving:
         closed = self._cursor.execute(_SQL.resolve, arguments).fetchone()
         assert closed is not None, "the case is locked, and so is what contradicts it"
         self.case.contradictions -= 1
-        content = said_of(self.order.xml, self.receipt)
+        content = said_of(self.order.message, self.receipt)
         order_id, message_no = self.order.order_id, self.order.message_no
         self.case.note(self.facts, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
         if not self.case.contradictions:

@@ -6,17 +6,17 @@ from datetime import datetime
 from uuid import UUID
 
 from kvitt.hub.case import Case
-from kvitt.hub.ruling import Candidate, PaymentVersion
+from kvitt.hub.ruling import PaymentVersion
 from kvitt.hub.taken import Address
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.rules.answers import Answer, Details, Receipt, Status
+from kvitt.rules.answers import Answer, Details, Status
 from kvitt.rules.ids import event_id, named_uuid
+from kvitt.rules.rail_port import Candidate, Observation, Rail
 from kvitt.rules.values import CaseId, Order, OrderId, PaymentId
 from kvitt.store import payment_document
 from kvitt.store.rows import OutboxRow
-from kvitt.wire import cases, dry_run, order_xml, payment, status, topics
+from kvitt.wire import cases, dry_run, payment, status, topics
 from kvitt.wire.order_keys import further_key
-from kvitt.wire.receipted import receipted
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 
@@ -52,9 +52,8 @@ class Teller:
         """The key under which an order of a message is told; None: the sender's, which the first one has."""
         return None if order is orders[0] else further_key(self._key, order.area)
 
-    def simulation(self, order: Order, own_key: bytes | None) -> bytes:
+    def simulation(self, order: Order, value: bytes, own_key: bytes | None) -> bytes:
         """The request to simulate an order; gives its bytes."""
-        value = order_xml.encode_simulation(order)
         self._tell(topics.SIMULATIONS, own_key or self._key, value, self._plain, self._event(f"simulation {order.area}"))
         return value
 
@@ -95,10 +94,11 @@ class Teller:
     def receipt(
         self,
         order: Candidate,
-        receipt: Receipt,
+        receipt: Observation,
         versions: Sequence[PaymentVersion],
         mark: str = "",
         *,
+        rail: Rail,
         accepted: bool,
         again: str = "",
     ) -> None:
@@ -109,8 +109,8 @@ class Teller:
         """
         uids = ",".join(each.payment_id for each in versions)
         headers = topics.encode_headers([*self._carried, ("uids", uids)])
-        event = event_id(OrderId(order.order_id), f"receipt {receipt.grade_text}{mark}")
-        self._tell(topics.ORDERS, order.told_under or self._key, receipted(order.xml, receipt), headers, event)
+        event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
+        self._tell(topics.ORDERS, order.told_under or self._key, rail.with_acknowledgement(order.message, receipt), headers, event)
         for each in versions if accepted else ():
             self._payment(order, each.payment_id, each, again)
 

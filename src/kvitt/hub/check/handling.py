@@ -15,8 +15,7 @@ from kvitt.kernel.audit import AuditRow
 from kvitt.rules.answers import Status
 from kvitt.rules.claims import Claims
 from kvitt.rules.needs import Need
-from kvitt.rules.receipts import BASE
-from kvitt.rules.refusals import unchangeable
+from kvitt.rules.refusals import BASE, unchangeable
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import PaymentId, Refusal
 from kvitt.wire import status

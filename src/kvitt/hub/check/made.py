@@ -1,7 +1,8 @@
 """What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
-from kvitt.hub.ruling import PaymentVersion, Verdict
+from kvitt.hub.ruling import PaymentVersion
 from kvitt.kernel.audit import AuditRow
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState, PaymentState
 from kvitt.store.rows import OrderRow, PaymentRow
 
@@ -30,7 +31,7 @@ class MadeOrder:
         self.state = OrderState.READY
         self.settled_by: AuditRow | None = None
         self.by_hand = False
-        self.ruled: dict[int, Verdict] = {}
+        self.ruled: dict[int, ReceiptOutcome] = {}
         self.contradiction: MadeContradiction | None = None
         self.in_contradiction = False
         self.taken_back = False

@@ -21,21 +21,19 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionK
 from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
-from kvitt.hub.contract import Contracts
-from kvitt.hub.desk import lines_digest
 from kvitt.hub.imported import left_out_entry
-from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
+from kvitt.hub.ports import Ports
+from kvitt.hub.ruling import Settled, decide
 from kvitt.hub.tell import tell_case_list
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
-from kvitt.rules.answers import Receipt
+from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Action, Area, Scheme
 from kvitt.store.rows import LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
-from kvitt.wire import receipt_xml
 
-_VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
+_VERDICT = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
 
 
@@ -46,18 +44,19 @@ class Replay:
         self,
         stored: StoredCase,
         found: Findings,
-        contracts: Contracts,
+        ports: Ports,
         elsewhere: Elsewhere,
         *,
         released: frozenset[str],
         resent: Mapping[str, int],
     ) -> None:
-        self.stored, self.found, self._contracts, self._elsewhere = stored, found, contracts, elsewhere
+        self.stored, self.found, self._contracts, self._elsewhere = stored, found, ports.contracts, elsewhere
         self.released, self.resent = released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
-        self.forwards = contracts.forwards(Scheme(scheme))
+        self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
+        self.rail = ports.rails.of(self.case.scheme)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -69,7 +68,7 @@ class Replay:
         self._current: dict[str, Version] = {}
         self.told: list[OutboxRow] = []
         self.lists: dict[int, list[OutboxRow]] = {}
-        self.receipts: dict[int, Receipt] = {}
+        self.receipts: dict[int, Observation] = {}
         self.contradictions: list[MadeContradiction] = []
         self.last_handled = 0
 
@@ -104,7 +103,7 @@ class Replay:
     def _read_receipts(self) -> None:
         for receipt_no, stored in self.stored.receipts.items():
             try:
-                self.receipts[receipt_no] = receipt_xml.decode(stored.body)
+                self.receipts[receipt_no] = self.rail.read(stored.body)[0]
             except UnreadableReceipt:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
@@ -222,7 +221,7 @@ class Replay:
         early = stored is not None and stored.made.told_under is None and order.message_no in self.early
         return replace(order, told_under=None) if early else order
 
-    def _settled(self, entry: AuditRow, ruling: Verdict) -> None:
+    def _settled(self, entry: AuditRow, ruling: ReceiptOutcome) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
@@ -264,36 +263,35 @@ class Replay:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         self.stand(course)
 
-    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Receipt, ruling: Verdict) -> None:
-        content = digest(order.made.xml, receipt.grade_text.encode(), receipt.text.encode())
+    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, ruling: ReceiptOutcome) -> None:
+        content = digest(order.made.xml, receipt.raw_severity.encode(), receipt.text.encode())
         if (content, order.made.message_no) != (entry.digest, entry.message_no):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
-        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, lines_digest(receipt.lines)), ())]
-        answered = match(receipt, same_lines, {}) if receipt.case_id == self.case.case_id else None
+        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, receipt.correlation_key), ())]
+        answered = self.rail.match(receipt, same_lines) if receipt.case == self.case.key else None
         if answered is None or answered.order_id != order.made.order_id:
             self.differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
-        own = not self.forwards
-        states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
-        possible = {verdict(receipt, state, in_doubt, own_lines=own, by_hand=by_hand) for state, in_doubt in states}
+        states = (OrderState.SENT, OrderState.UNKNOWN)
+        possible = {decide(self.rail, receipt, replace(_candidate_of(order), state=state), by_hand=by_hand) for state in states}
         if ruling not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 
-    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
+    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Observation | None, ruling: ReceiptOutcome) -> None:
         versions = self.as_ordered(order.made)
         answered = order.settled_by is not None
         order.settled_by = entry
         said = self.stored.receipts.get(entry.receipt_no or 0)
         order.by_hand = said is not None and said.by_hand
-        if ruling is Verdict.UNCLEAR:
+        if ruling is ReceiptOutcome.UNCLEAR:
             order.state = OrderState.UNKNOWN
         else:
             order.state = OrderState(ruling.value)
             course.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
-            self.accept(order.made, entry) if ruling is Verdict.ACCEPTED else self.drop(order.made)
-        final = ruling is not Verdict.UNCLEAR and not course.open_orders
+            self.accept(order.made, entry) if ruling is ReceiptOutcome.ACCEPTED else self.drop(order.made)
+        final = ruling is not ReceiptOutcome.UNCLEAR and not course.open_orders
         if final:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         if receipt is not None and course.trusted:
@@ -306,7 +304,7 @@ class Replay:
         facts = UnitOfWork()
         voice = self.voice(course, facts, entry)
         voice.receipt(settled, versions)
-        if settled.verdict is Verdict.UNCLEAR:
+        if settled.outcome is ReceiptOutcome.UNCLEAR:
             course.answer = voice.unclear(settled) or course.answer
         else:
             course.answer = voice.settled(settled, course.answer or b"")

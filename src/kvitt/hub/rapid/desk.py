@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Final
 
 from kvitt.hub.case import Case
-from kvitt.hub.desk import lines_digest
 from kvitt.hub.keep import keep
 from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
@@ -17,10 +16,11 @@ from kvitt.kernel.clock import oslo
 from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import encode_all
 from kvitt.rules.needs import Need, digest_of, reconciliation_key
+from kvitt.rules.rail_port import Rails
 from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import OrderId, OrderLine, Refusal
 from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow
-from kvitt.wire.rapid import forwarded_xml, solutions
+from kvitt.wire.rapid import solutions
 from kvitt.wire.rapid.need import InvalidNeed
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
 
@@ -34,8 +34,8 @@ _OUR_FAULT = 500
 class NeedDesk:
     """Handles needs of locked cases one by one at one moment, as `Desk` does messages of the other dialect."""
 
-    def __init__(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool = True) -> None:
-        self._facts, self._now, self._answer_invalid = facts, now, answer_invalid
+    def __init__(self, facts: UnitOfWork, now: datetime, rails: Rails, *, answer_invalid: bool = True) -> None:
+        self._facts, self._now, self._rails, self._answer_invalid = facts, now, rails, answer_invalid
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a need that has just come in, answers its repeat, or queues it behind what its case is busy with."""
@@ -86,7 +86,7 @@ class NeedDesk:
         key = reconciliation_key(self._now, message.message_no)
         made = forwarded_order(need, number, key, at)
         order = made.order_id
-        xml = forwarded_xml.encode(made)
+        encoded = self._rails.of(made.scheme).encode(made)
         told = solutions.encode(Solution(SolutionStatus.RECEIVED, TEXTS[SolutionStatus.RECEIVED], key=key))
         teller = self._teller(message)
         teller.answer(told, teller.event("received"))
@@ -99,9 +99,9 @@ class NeedDesk:
                 need.area,
                 need.person,
                 message.message_no,
-                xml,
-                forwarded_xml.stamp(at),
-                lines_digest(forwarded_xml.line_keys(made)),
+                encoded.message,
+                encoded.correlation_time,
+                encoded.correlation_key,
                 made.first,
                 self._now,
                 encode_all(reasons_to_hold((made,), case.state())[0]),
@@ -113,7 +113,7 @@ class NeedDesk:
         if record is not None:
             self._let_in(case, message, need, MessageState.DERIVED, told)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=told)
-        case.note(self._facts, self._now, What.ORDERED, digest(message.body, xml), message_no=message.message_no)
+        case.note(self._facts, self._now, What.ORDERED, digest(message.body, encoded.message), message_no=message.message_no)
         case.orders_made += 1
         case.open_orders += 1
         return MessageState.DERIVED

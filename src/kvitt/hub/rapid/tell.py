@@ -7,9 +7,9 @@ from uuid import UUID
 from kvitt.hub.taken import Address
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import oslo
-from kvitt.rules.answers import Receipt
 from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.needs import Need, NeedKind
+from kvitt.rules.rail_port import Observation
 from kvitt.rules.values import OrderId
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import topics
@@ -62,9 +62,9 @@ class NeedTeller:
         self._tell(self._address.key, value, event)
         return Trace(event, packet.default_text(self._at), events.ORDER_EVENT)
 
-    def transaction_status(self, need: Need, key: int, receipt: Receipt, body: bytes, *, order_id: OrderId, mark: str) -> Trace:
+    def transaction_status(self, need: Need, key: int, receipt: Observation, body: bytes, *, order_id: OrderId, mark: str) -> Trace:
         """What the rail said, under the person's key; gives how the answer names this as its cause."""
-        event = event_id(order_id, f"status {receipt.grade_text}{mark}")
+        event = event_id(order_id, f"status {receipt.raw_severity}{mark}")
         value = events.transaction_status(need, key, receipt, original=normalised(body), event_id=event, at=self._at)
         self._tell(need.person.encode(), value, event)
         return Trace(event, mapper_text(self._at), events.STATUS_EVENT)

@@ -6,9 +6,9 @@ The root has no namespace, because the rail fails on one; the order of elements 
 from datetime import date, datetime
 from typing import Final
 
-from kvitt.rules.answers import LineKey
 from kvitt.rules.catalogue import RAIL_RATE
 from kvitt.rules.values import ForwardedLine, ForwardedOrder, Order, OrderLine
+from kvitt.wire.receipt_xml import LineKey
 from kvitt.wire.times import mapper_text
 
 EMPLOYER_AREA: Final = "SPREF"
@@ -35,7 +35,7 @@ def encode(order: Order) -> bytes:
         + _tree(
             "avstemming-115",
             _leaf("nokkelAvstemming", order.reconciliation_key)
-            + _leaf("tidspktMelding", stamp(order.made_at))
+            + _leaf("tidspktMelding", correlation_time(order.made_at))
             + _leaf("kodeKomponent", COMPONENT),
         )
         + _tree("oppdrags-enhet-120", _leaf("enhet", OFFICE) + _leaf("typeEnhet", "BOS") + _leaf("datoEnhetFom", BEGINNING))
@@ -54,7 +54,7 @@ def _given_line(line: OrderLine) -> ForwardedLine:
     return line.forwarded
 
 
-def stamp(at: datetime) -> str:
+def correlation_time(at: datetime) -> str:
     """`tidspktMelding`: when the order was made, as it stands in the XML and comes back in the receipt."""
     return mapper_text(at)
 

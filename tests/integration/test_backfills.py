@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 
 from case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
-from hub_messages import payment_uid
-from hub_stage import staged
+from hub_messages import payment_uid, tp
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel import backfill
@@ -22,6 +21,8 @@ from kvitt.rules.values import Payment, Scheme
 from kvitt.store import payment_document
 from kvitt.wire import payment
 from older_database import Connection, contents, make_older, module_of, put_back
+from rapid_messages import PERSON, line, need
+from rapid_stage import other_case, rapid_on
 from state_records import case_list, period, run, utbetaling
 from state_records import payment as payment_record
 from wire_values import payments
@@ -35,9 +36,13 @@ class CutOff(Exception):
 
 def live(conninfo: str) -> None:
     """A hub's life: cases that grow and cease, one that is rejected, one that was taken over, one that is still open."""
-    with staged(conninfo) as stage:
+    with rapid_on(conninfo) as stage:
         uid = payment_uid("OLD")
         run(stage, payment_record(utbetaling("OLD", uid, period(1, 5), period(8, 12, 600))), case_list("OLD", uid))
+        stage.hand_in(Scheme.TILTAKSPENGER, ("TP", tp("TP1")))
+        lines = [line(grad=100), line(delytelseId=2, fom="2024-03-25", tom="2024-03-29")]
+        stage.ask(need(), other_case(1, fagområde="SP", mottaker=PERSON, linjer=lines))
+        stage.finish()
     hub = Hub(conninfo)
     for spans in HISTORY:
         hub.take(Scheme.AAP, aap("A1", spans))

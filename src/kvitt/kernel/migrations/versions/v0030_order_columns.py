@@ -17,7 +17,7 @@ down_revision = "0029"
 _SQL = load("order_columns", "kvitt.kernel.migrations")
 _RATES = {"DAG7": "day", "DAG": "weekday", "MND": "month", "ENG": "one_off"}
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-Line = tuple[str, int, str, date | None, str, str, str, str, int | None]
+Line = tuple[str, int, str, date | None, str, str, str, str | None, int | None]
 """Order id and position; rate type, day of the decision, caseworker, approver, recipient, office and grade."""
 
 
@@ -29,12 +29,13 @@ def upgrade() -> None:
 def lines_of(order_id: str, message: bytes) -> list[Line]:
     """What the bytes of an order say of its lines, of either dialect."""
     root = etree.fromstring(message, _PARSER)
-    offices = root.findall(".//{*}oppdrags-enhet-120")
-    paying = [_leaf(each, "enhet") for each in offices if _leaf(each, "typeEnhet") == "BOS"]
-    return [_line(order_id, place, line, paying[0]) for place, line in enumerate(root.findall(".//{*}oppdrags-linje-150"))]
+    offices = {_leaf(each, "typeEnhet"): _leaf(each, "enhet") for each in root.findall(".//{*}oppdrags-enhet-120")}
+    # Where another office than the rail's usual one pays, the usual one is named beside it.
+    office = offices["BOS"] if "BEH" in offices else None
+    return [_line(order_id, place, line, office) for place, line in enumerate(root.findall(".//{*}oppdrags-linje-150"))]
 
 
-def _line(order_id: str, place: int, line: etree._Element, office: str) -> Line:
+def _line(order_id: str, place: int, line: etree._Element, office: str | None) -> Line:
     decided_on, grade = _leaf(line, "vedtakId"), _leaf(line, "grad-170/{*}grad")
     return (
         order_id,
@@ -43,7 +44,7 @@ def _line(order_id: str, place: int, line: etree._Element, office: str) -> Line:
         date.fromisoformat(decided_on) if decided_on else None,
         _leaf(line, "saksbehId"),
         _leaf(line, "attestant-180/{*}attestantId"),
-        _leaf(line, "refusjonsinfo-156/{*}refunderesId") or _leaf(line, "utbetalesTilId"),
+        _leaf(line, "refusjonsinfo-156/{*}refunderesId").removeprefix("00") or _leaf(line, "utbetalesTilId"),
         office,
         int(grade) if grade else None,
     )

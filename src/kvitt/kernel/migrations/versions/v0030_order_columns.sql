@@ -10,9 +10,9 @@ ALTER TABLE order_lines ADD COLUMN rate_type text CHECK (rate_type IN ('day', 'w
     ADD COLUMN caseworker text, ADD COLUMN approver text, ADD COLUMN recipient text, ADD COLUMN office text, ADD COLUMN grade smallint;
 COMMENT ON COLUMN order_lines.rate_type IS 'What the amount is paid per.';
 COMMENT ON COLUMN order_lines.decided_on IS 'The day of the decision; NULL where the sender does not tell the rail.';
-COMMENT ON COLUMN order_lines.recipient IS 'Who is paid, as the rail is told: the person, or the organisation that gets a refund.';
-COMMENT ON COLUMN order_lines.office IS 'The office that pays.';
+COMMENT ON COLUMN order_lines.recipient IS 'Who is paid: the person, or the organisation that gets a refund.';
+COMMENT ON COLUMN order_lines.office IS 'The office that pays; NULL: the rail''s usual one.';
 COMMENT ON COLUMN order_lines.grade IS 'A percentage; NULL where the sender tells none.';
 ALTER TABLE order_lines ADD CONSTRAINT order_lines_complete CHECK (
-    rate_type IS NOT NULL AND caseworker IS NOT NULL AND approver IS NOT NULL AND recipient IS NOT NULL AND office IS NOT NULL
+    rate_type IS NOT NULL AND caseworker IS NOT NULL AND approver IS NOT NULL AND recipient IS NOT NULL
 ) NOT VALID;

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from hub_messages import ts, ts_payment
-from hub_stage import Stage, staged
 from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
-from payout_stage import payout_stage, wanted
+from support.hub_messages import ts, ts_payment
+from support.hub_stage import Stage, staged
+from support.payout_stage import payout_stage, wanted
 
 KARI = Operator("kari", "two children, two grants", "ola")
 TRANSFER = (

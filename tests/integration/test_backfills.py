@@ -6,10 +6,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hub_messages import tp
 from hypothesis import given
+from rapid_messages import PERSON, line, need
+from rapid_stage import other_case, rapid_on
 
-from case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
-from hub_messages import payment_uid, tp
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel import backfill
@@ -20,12 +21,12 @@ from kvitt.rules.holds import decode_all
 from kvitt.rules.values import Payment, Scheme
 from kvitt.store import payment_document
 from kvitt.wire import payment
-from older_database import Connection, contents, make_older, module_of, put_back
-from rapid_messages import PERSON, line, need
-from rapid_stage import other_case, rapid_on
-from state_records import case_list, period, run, utbetaling
-from state_records import payment as payment_record
-from wire_values import payments
+from support.case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
+from support.hub_messages import payment_uid
+from support.older_database import Connection, contents, make_older, module_of, put_back
+from support.state_records import case_list, period, run, utbetaling
+from support.state_records import payment as payment_record
+from support.wire_values import payments
 
 HISTORY = [("2026-06-01", "2026-06-12", 500)], [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)], []
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.history import history
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
+from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from emulator_orders import Line
-from hub_messages import Json, aap, payment_uid, ts, ts_payment
-from hub_stage import Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rules.values import Scheme
-from state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
+from support.emulator_orders import Line
+from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged, told
+from support.state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
 
 OLD = "200001343#0"
 CHILD_CARE = {"stønad": "TILSYN_BARN_AAP", "fagsystem": "TILLSTPB"}

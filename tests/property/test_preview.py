@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hub_messages import OTHER_PERSON, body_of
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.preview import Preview, preview
 from kvitt.hub.submit import Outcome
@@ -24,8 +22,10 @@ from kvitt.rules.messages import Message
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import order_xml, status, topics
-from property.strategies import messages_of
-from tried import tried
+from support.hub_messages import OTHER_PERSON, body_of
+from support.hub_stage import Stage, staged
+from support.strategies import messages_of
+from support.tried import tried
 
 SCHEMES = [scheme for scheme in Scheme if scheme is not Scheme.SYKEPENGER]
 _numbers = count()

@@ -6,12 +6,12 @@ from random import Random
 
 from confluent_kafka import KafkaError, Producer
 
-from acceptance.kill_harness import Watch
-from acceptance.kill_harness_load import Fed, Script, settled
-from kafka_stage import header, read
 from kvitt.rules.answers import Answer
 from kvitt.wire import status
 from kvitt.wire.topics import PARTITIONS, STATUSES, primary_input
+from support.kafka_stage import header, read
+from support.kill_harness import Watch
+from support.kill_harness_load import Fed, Script, settled
 
 _FLUSH_SECONDS = 0.2
 

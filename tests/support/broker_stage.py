@@ -6,8 +6,6 @@ from uuid import uuid4
 
 from confluent_kafka import Message
 
-from hub_stage import Stage, Ticking
-from kafka_stage import header, read
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
@@ -15,8 +13,10 @@ from kvitt.hub.operate import Operate
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.stomp_queue import StompQueue
-from patience import until
 from property.test_whole_system import GUARD, Play
+from support.hub_stage import Stage, Ticking
+from support.kafka_stage import header, read
+from support.patience import until
 
 _LOOK_SECONDS = 0.01
 _OUTBOX = """

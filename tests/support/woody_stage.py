@@ -21,7 +21,7 @@ from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.wire.thrift.interface import module
-from patience import PATIENCE_SECONDS
+from support.patience import PATIENCE_SECONDS
 
 TRACE = {"woody.trace-id": "77", "woody.span-id": "78", "woody.parent-id": "undefined"}
 THRIFT = {"content-type": "application/x-thrift"}

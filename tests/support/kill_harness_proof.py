@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import psycopg
 
-from acceptance.kill_harness_load import Amounts, Fed
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
@@ -13,7 +12,8 @@ from kvitt.rail.emulator import duplicates, received, spans
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
 from kvitt.wire import status, topics
-from property.desired import days_between
+from support.desired import days_between
+from support.kill_harness_load import Amounts, Fed
 
 AREAS = {Scheme.DAGPENGER: "DP", Scheme.AAP: "AAP", Scheme.TILLEGGSSTONADER: "TILLSTPB"}
 _SATURDAY = 5

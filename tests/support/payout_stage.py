@@ -21,7 +21,7 @@ from kvitt.rules.payouts import AccountType, CashFlowPosting
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
 from kvitt.wire.topics import PAYOUT_EVENTS
-from ledger_stage import clock, commit, hold, made, moved
+from support.ledger_stage import clock, commit, hold, made, moved
 
 SETTLEMENT, PAYOUT, SYSTEM = AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT, AccountType.SYSTEM_SETTLEMENT
 FEE, FIXED_FEE = 5, 20

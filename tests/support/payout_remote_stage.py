@@ -16,8 +16,8 @@ from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerU
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState
-from ledger_stage import clock, commit, hold, made, moved
-from payout_stage import FixedTerms
+from support.ledger_stage import clock, commit, hold, made, moved
+from support.payout_stage import FixedTerms
 
 
 class Fault(StrEnum):

@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from hub_messages import payment_uid
 from kvitt.rules.messages import AapMessage, DpKind, DpMessage, HistoriskMessage, Message, Span, TpMessage, TsMessage, ValpMessage
 from kvitt.rules.values import RateType
+from support.hub_messages import payment_uid
 
 CLASS_CODES = {
     DpKind.DAGPENGER: "DAGPENGER",

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import click
 
-from console_script import EXAMPLES
 from kvitt.cli import main
+from support.console_script import EXAMPLES
 
 UNUSABLE: Final = {
     "empty": "",

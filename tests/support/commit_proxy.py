@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from patience import PATIENCE_SECONDS
+from support.patience import PATIENCE_SECONDS
 
 _CHUNK = 65_536
 _ANSWERED = (b"Q", b"S")

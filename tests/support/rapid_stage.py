@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hub_stage import Stage
 from kvitt.app.ports import ports_of
 from kvitt.config import OpsSettings, RapidSettings
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
 from kvitt.wire.topics import RAPID
-from rapid_messages import PERSON, line, need
+from support.hub_stage import Stage
+from support.rapid_messages import PERSON, line, need
 
 Message = dict[str, Any]
 

@@ -4,13 +4,14 @@ import time
 
 import psycopg
 
-from acceptance.broker_site import Site
 from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
-from patience import stretched
+from kvitt.kernel.operators import Operator
+from support.broker_site import Site
+from support.patience import stretched
 
 OPERATOR = Operator("vakt", "the rail never had it", approved_by="sjef")
 _LOOK_SECONDS, _QUIET_SECONDS = 0.2, 3.0

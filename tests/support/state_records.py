@@ -4,15 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from emulator_orders import Line, order_xml
-from hub_messages import PERSON, Json
-from hub_stage import REPLIES, Stage
 from kvitt.hub.importing import Importing, ImportReport, StateRecord
-from kvitt.hub.operate import Operator
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import LineId
 from kvitt.wire import topics
 from kvitt.wire.order_xml import encode_line_id
+from support.emulator_orders import Line, order_xml
+from support.hub_messages import PERSON, Json
+from support.hub_stage import REPLIES, Stage
 
 OPERATOR = Operator("kari", "kvitt takes over", "ola")
 LINE = "850a4857-fa4e-4d0d-934a-240f7c76c8a4"

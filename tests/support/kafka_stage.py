@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from kafka_process import Roles
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
-from patience import PATIENCE_SECONDS, until
+from support.kafka_process import Roles
+from support.patience import PATIENCE_SECONDS, until
 
 _BEING_MADE = frozenset(
     {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}

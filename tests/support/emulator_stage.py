@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from emulator_orders import Line, order_xml
 from kvitt.kernel.database import connect
 from kvitt.rail.emulator import Emulator, received, spans
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
+from support.emulator_orders import Line, order_xml
 
 JUNE = "2026-06-"
 FIRST = Line("L1", "2026-06-01", "2026-06-12", 640)

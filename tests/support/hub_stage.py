@@ -11,7 +11,6 @@ from itertools import count
 import msgspec
 import psycopg
 
-from hub_messages import Json, text
 from kvitt.app.ports import PORTS
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
@@ -26,6 +25,7 @@ from kvitt.rules.answers import Answer, Status
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import status, topics
+from support.hub_messages import Json, text
 
 REQUESTS, REPLIES = "test.requests", "test.replies"
 FIRST_MOMENT = datetime(2026, 7, 1, 8, 0, tzinfo=UTC)

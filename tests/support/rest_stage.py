@@ -23,9 +23,9 @@ from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect, pool
 from kvitt.rules.ledger import Batch, Operation, Posting
-from patience import PATIENCE_SECONDS
+from support.patience import PATIENCE_SECONDS
 
-EXAMPLE = (Path(__file__).parents[1] / "examples/parties.toml").read_text("utf-8")
+EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
 AUDIENCE = "kvitt"
 FUNDS = 10_000_000
 ALL = tuple(Permission)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from kafka_stage import ends, read
 from kvitt.config import KafkaSettings
 from kvitt.rules.answers import Status
 from kvitt.wire import status, topics
-from patience import PATIENCE_SECONDS, until
+from support.kafka_stage import ends, read
+from support.patience import PATIENCE_SECONDS, until
 
 KVITT = "from kvitt.cli import main; main()"
 FINAL = (Status.OK, Status.FAILED)

@@ -6,16 +6,17 @@ from datetime import date, timedelta
 
 import msgspec
 
-from hub_stage import Stage, told
 from kvitt.app.ports import PORTS
 from kvitt.hub.check.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
 from kvitt.hub.settle import RawReceipt
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import schedule
 from kvitt.rules.catalogue import RAIL_RATE
 from kvitt.store import payment_document
 from kvitt.wire import topics
+from support.hub_stage import Stage, told
 
 BOTH = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")
 Paid = dict[tuple[str, date], int]

@@ -10,13 +10,13 @@ from pathlib import Path
 from brokers.artemis import Artemis
 from brokers.kafka import Kafka
 
-from acceptance.kill_harness import Process, Watch
-from broker_fixtures import running_artemis, running_kafka
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
 from kvitt.testing.scratch import scratch_directory
+from support.broker_fixtures import running_artemis, running_kafka
+from support.kill_harness import Process, Watch
 
 RAIL = "rail"
 _LEASE_SECONDS = 2.0

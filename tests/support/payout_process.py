@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from kvitt.errors import PayoutAlreadyExists, PayoutInOtherState
 from kvitt.hub.payouts.payouts import Payouts
-from ledger_stage import clock
-from payout_remote_stage import OtherLedger
-from payout_stage import FixedTerms, wanted
+from support.ledger_stage import clock
+from support.payout_remote_stage import OtherLedger
+from support.payout_stage import FixedTerms, wanted
 
 
 def main(conninfo: str, settlement: str, payout: str, system: str, other: str | None = None) -> None:

@@ -9,8 +9,8 @@ from multiprocessing.synchronize import Barrier
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
-from ledger_stage import clock
-from patience import PATIENCE_SECONDS
+from support.ledger_stage import clock
+from support.patience import PATIENCE_SECONDS
 
 PROCESSES, THREADS = 2, 4
 CALLERS = PROCESSES * THREADS

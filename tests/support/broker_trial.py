@@ -9,16 +9,16 @@ from random import Random
 
 import pytest
 
-from acceptance.broker_duty import Duty
-from acceptance.broker_load import Heard, KafkaLog, Unruly
-from acceptance.broker_site import RAIL, Marks, Site
-from acceptance.kill_harness import Watch
-from acceptance.kill_harness_load import Fed, Feeder
-from acceptance.kill_harness_proof import prove
 from kvitt.kernel.database import connect
 from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.rail.emulator import Faults, set_faults
-from patience import PATIENCE_SECONDS, stretched, until
+from support.broker_duty import Duty
+from support.broker_load import Heard, KafkaLog, Unruly
+from support.broker_site import RAIL, Marks, Site
+from support.kill_harness import Watch
+from support.kill_harness_load import Fed, Feeder
+from support.kill_harness_proof import prove
+from support.patience import PATIENCE_SECONDS, stretched, until
 
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""

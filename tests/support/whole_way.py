@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import psycopg
 
-from hub_messages import PLAIN, Json, text
 from kvitt.app import Hub
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
@@ -20,7 +19,8 @@ from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import status, topics
 from kvitt.wire.partitions import partition_of
-from patience import until
+from support.hub_messages import PLAIN, Json, text
+from support.patience import until
 
 SETTINGS = Settings(lease_seconds=2.0)
 Row = tuple[object, ...]

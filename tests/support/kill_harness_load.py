@@ -14,8 +14,6 @@ from typing import Protocol
 import psycopg
 from msgspec import Struct
 
-from acceptance.kill_harness import Watch
-from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
@@ -23,6 +21,8 @@ from kvitt.rail.emulator import Chance, DamageForm, Faults
 from kvitt.rules.values import Scheme
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.topics import primary_input
+from support.hub_messages import aap, dp, payment_uid, text, ts, ts_payment
+from support.kill_harness import Watch
 
 CASES = 60
 PER_APPEND = 10

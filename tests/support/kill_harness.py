@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
-from patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, until
 
 KVITT = "from kvitt.cli import main; main()"
 Row = tuple[object, ...]

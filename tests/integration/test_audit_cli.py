@@ -49,7 +49,7 @@ def released(stage: Stage) -> str:
         stage.hand_in(Scheme.TILLEGGSSTONADER, (f"k{number}", ts("S", ts_payment(f"00000000-0000-0000-0000-{number:012}"))))
         if number == 1:
             stage.finish()
-    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     return str(row[0])
 

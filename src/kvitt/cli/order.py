@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import click
+from msgspec import to_builtins
 
 from kvitt.cli.calendar import draw, schedule_of
 from kvitt.cli.ids import order_of
@@ -211,7 +212,7 @@ def _resolve(
 _HELD_FOR: Final = Column(
     "held_for",
     kind=Kind.TEXT,
-    of=lambda order: [{"kind": reason.kind, "text": reason.text} for reason in order.held_for],
+    of=lambda order: to_builtins(order.held_for),
     show=lambda order: "; ".join(reason.text for reason in order.held_for),
 )
 ORDERS: Final = (

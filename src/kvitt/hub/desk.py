@@ -13,20 +13,16 @@ from kvitt.hub.case import Case
 from kvitt.hub.contract import Contract, WhenBusy
 from kvitt.hub.events import Event, Ordered, Queued, Refused, Repeated, Reply, Simulated, Unchanged
 from kvitt.hub.publish import publish
+from kvitt.hub.store_order import store_order
 from kvitt.hub.taken import IdempotencyRecord, InboxMessage
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
-from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.holds import HoldReason, joined
-from kvitt.rules.rail_port import Encoded, Rails
+from kvitt.rules.holds import HoldReason
+from kvitt.rules.rail_port import Rails
 from kvitt.rules.states import MessageState, What
-from kvitt.rules.values import Action, InvalidForm, Order, Payment, Refusal
-from kvitt.store import payment_document
-from kvitt.store.rows import LineRow, MessageRow, MessageStep, NeedRow, OrderRow, PaymentRow
-
-LISTED_PER_ORDER = 100_000
-"""Room for the payments of one order in the numbers that keep the case list in order."""
+from kvitt.rules.values import InvalidForm, Order, Refusal
+from kvitt.store.rows import MessageRow, MessageStep, NeedRow
 
 
 class Handler:
@@ -144,59 +140,12 @@ class Handler:
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
-            self._store_order(case, message, order, leaves, held_for=joined(reasons), own_key=own_key)
+            store_order(self._facts, case, order, leaves, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
         self._store_message(case, message, record, MessageState.DERIVED, reply)
         case.note(self._facts, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
-
-    def _store_order(
-        self, case: Case, message: InboxMessage, order: Order, leaves: Encoded, *, held_for: str, own_key: bytes | None
-    ) -> None:
-        self._facts.orders.append(
-            OrderRow(
-                order_id=order.order_id,
-                case_no=case.case_no,
-                number=order.number,
-                area=order.area,
-                person=order.person,
-                message_no=message.message_no,
-                xml=leaves.message,
-                stamp=leaves.correlation_time,
-                lines_digest=leaves.correlation_key,
-                first=order.first,
-                made_at=self._now,
-                held_for=held_for,
-                priority=order.priority,
-                reconciliation_key=order.reconciliation_key,
-                told_under=own_key,
-            )
-        )
-        self._store_lines(order)
-        for index, payment in enumerate(order.payments):
-            self._facts.payments.append(_payment_row(case, order, payment, index))
-
-    def _store_lines(self, order: Order) -> None:
-        forwarded = order.forwarded is not None
-        for position, line in enumerate(order.lines):
-            self._facts.lines.append(
-                LineRow(
-                    order_id=order.order_id,
-                    position=position,
-                    line_id=line.line_id,
-                    refers_to=line.refers_to,
-                    payment_id=line.payment_id,
-                    class_code=line.class_code,
-                    start_on=line.start,
-                    end_on=line.end,
-                    amount=line.amount,
-                    decided_rate=line.decided_rate,
-                    ceased_from=line.ceased_from,
-                    decision_id=line.decision_id,
-                    forwarded=forwarded,
-                )
-            )
 
     def _store_message(
         self,
@@ -221,23 +170,3 @@ class Handler:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
             self._facts.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))
-
-
-def _payment_row(case: Case, order: Order, payment: Payment, index: int) -> PaymentRow:
-    listed = case.listed.get(payment.payment_id)
-    if listed is None or payment.action is Action.CREATE:
-        listed = order.number * LISTED_PER_ORDER + index
-    return PaymentRow(
-        case_no=case.case_no,
-        payment_id=payment.payment_id,
-        version=order.number,
-        order_id=order.order_id,
-        area=order.area,
-        action=payment.action.value,
-        client_chose=SCHEMES[order.scheme].sender_chooses_ids,
-        listed=listed,
-        last_line=payment.last_line,
-        document=payment_document.encode(payment),
-        position=index,
-        currency=payment.currency,
-    )

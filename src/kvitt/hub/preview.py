@@ -14,7 +14,7 @@ from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
-from kvitt.rules.holds import HoldReason, separated
+from kvitt.rules.holds import HoldReason, decode_all
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
 
 _SQL = load("preview", "kvitt.store")
@@ -67,7 +67,7 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
         answer=Answer(Status.OK) if answer is None else ports.contracts.of(message.source).in_short(answer),
         reason=parsed.dead,
         orders=orders if facts.orders else (),
-        held=tuple(separated(row.held_for) for row in facts.orders),
+        held=tuple(decode_all(row.held_for) for row in facts.orders),
         before=before,
         after=_after(before, orders) if facts.orders else before,
         waits=waits,

@@ -77,7 +77,7 @@ def list_letters(settings: Settings, *, everything: bool, limit: int, as_json: b
     """List the dead letters that are open, newest first."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now, PORTS).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
+        letters = DeadLetters(connection, utc_now, wiring().ports).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
     nothing = "there are no dead letters" if everything else "there are no open dead letters"
     print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
 
@@ -91,7 +91,7 @@ def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
     """Show dead letter NUMBER with the bytes that could not be read."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letter = DeadLetters(connection, utc_now, PORTS).find(number)
+        letter = DeadLetters(connection, utc_now, wiring().ports).find(number)
     if raw:
         sys.stdout.buffer.write(letter.body)
     elif as_json:
@@ -138,7 +138,7 @@ def replay(
             else:
                 append(connection, fresh, record.at)
 
-        letters = DeadLetters(connection, utc_now, PORTS, put)
+        letters = DeadLetters(connection, utc_now, wiring().ports, put)
         if dry_run:
             record = letters.as_replayed(number, body=content, key=new_key)
             if record.key is None or record.topic == RAPID:
@@ -160,5 +160,5 @@ def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
 
     operator = Operator(by, reason)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        DeadLetters(connection, utc_now, PORTS).close(number, operator)
+        DeadLetters(connection, utc_now, wiring().ports).close(number, operator)
     click.echo(f"dead letter {number} is closed")

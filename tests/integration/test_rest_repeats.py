@@ -24,7 +24,7 @@ from kvitt.doors.rest.problems import answer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.hub.actor import Actor
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun
 from patience import PATIENCE_SECONDS, until

@@ -27,8 +27,8 @@ from kvitt.cli.shell import connected, example, located, opened
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.ledger.calls import State
-    from kvitt.hub.ledger.read import Entry, Plan
+    from kvitt.hub.ledger.calls import AccountState
+    from kvitt.hub.ledger.read import AccountEntry, Plan
     from kvitt.rules.ledger import Posting
 
 _PAGE: Final = 1000
@@ -63,14 +63,14 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
     """Make an account and print its id."""
     from kvitt.app import database, utc_now
     from kvitt.hub.ledger.calls import Account, NewAccount
-    from kvitt.hub.ledger.post import Post
+    from kvitt.hub.ledger.post import LedgerWriter
     from kvitt.rules.identifiers import wrong_id
     from kvitt.rules.ledger import InvalidRequest
 
     if key is not None and (wrong := wrong_id(key)):
         raise click.BadParameter(wrong, param_hint="--key")
     with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
-        (made,) = Post(connection, utc_now).execute([NewAccount(currency, description, None, key)])
+        (made,) = LedgerWriter(connection, utc_now).execute([NewAccount(currency, description, None, key)])
     if isinstance(made, InvalidRequest):
         raise click.UsageError(made.error)
     if not isinstance(made, Account):
@@ -88,13 +88,13 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
     from msgspec.structs import replace
 
     from kvitt.app import utc_now
-    from kvitt.hub.ledger.read import Ledger
+    from kvitt.hub.ledger.read import LedgerReader
 
     moment = _moment(at) if at else None
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).account(account_id)
+        found = LedgerReader(connection).account(account_id)
         if moment:
-            found = replace(found, totals=Ledger(connection).totals_before(account_id, moment, utc_now()))
+            found = replace(found, totals=LedgerReader(connection).totals_before(account_id, moment, utc_now()))
     _print_account(found, as_json=as_json)
 
 
@@ -105,10 +105,10 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
 @located
 def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool) -> None:
     """List accounts by id."""
-    from kvitt.hub.ledger.read import Ledger
+    from kvitt.hub.ledger.read import LedgerReader
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).accounts(after, limit + LOOK_FURTHER)
+        found = LedgerReader(connection).accounts(after, limit + LOOK_FURTHER)
     print_list(_ACCOUNT, found, limit=limit, as_json=as_json, nothing="there are no such accounts")
 
 
@@ -123,10 +123,10 @@ def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool
 @located
 def history(settings: "Settings", *, account_id: int, after: int, limit: int, whole: bool, as_json: bool) -> None:
     """Print what happened to an account, oldest first, with the totals after each step."""
-    from kvitt.hub.ledger.read import Ledger
+    from kvitt.hub.ledger.read import LedgerReader
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        ledger = Ledger(connection)
+        ledger = LedgerReader(connection)
         columns = _entry_columns(ledger.account(account_id).account.currency)
         if not whole:
             found = ledger.history(account_id, after, limit + LOOK_FURTHER)
@@ -143,10 +143,10 @@ def history(settings: "Settings", *, account_id: int, after: int, limit: int, wh
 @located
 def plan(settings: "Settings", *, plan_id: str, as_json: bool) -> None:
     """Print a plan: whether it is held, committed or rolled back, and its postings as they were held."""
-    from kvitt.hub.ledger.read import Ledger
+    from kvitt.hub.ledger.read import LedgerReader
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).plan(plan_of(connection, plan_id))
+        found = LedgerReader(connection).plan(plan_of(connection, plan_id))
     if as_json:
         print_json(_PLAN, [found])
     else:
@@ -214,14 +214,14 @@ def _postings(plan: "Plan") -> "list[tuple[int, Posting]]":
     return [(batch.batch_id, posting) for batch in plan.batches for posting in batch.postings]
 
 
-def _print_account(found: "State", *, as_json: bool) -> None:
+def _print_account(found: "AccountState", *, as_json: bool) -> None:
     if as_json:
         print_json(_ACCOUNT, [found])
     else:
         print_table(_ACCOUNT, [found])
 
 
-def _print_entries(entries: "Iterable[Entry]", columns: Sequence[Column]) -> None:
+def _print_entries(entries: "Iterable[AccountEntry]", columns: Sequence[Column]) -> None:
     """Page by page, so that memory holds one; the heading stands above the first."""
     headed, left = True, iter(entries)
     while page := list(islice(left, _PAGE)):

@@ -18,9 +18,8 @@ from kvitt.money import Minor
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.payouts.payouts import Payouts
-    from kvitt.hub.payouts.preview import Preview
-    from kvitt.hub.payouts.values import Payout
+    from kvitt.hub.payouts.model import Payout
+    from kvitt.hub.payouts.service import PayoutPreview, PayoutService
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _CREATE = "kvitt payout create --party party-1 --shop shop-1 --amount 100000 --currency RUB"
@@ -45,7 +44,7 @@ def payout() -> None:
 
 
 @contextmanager
-def paying(settings: "Settings") -> Iterator["Payouts"]:
+def paying(settings: "Settings") -> Iterator["PayoutService"]:
     """Payouts on the database that is there, with the parties and the ledger that are set."""
     from kvitt.app.payouts import payouts_of
 
@@ -54,7 +53,7 @@ def paying(settings: "Settings") -> Iterator["Payouts"]:
 
 
 @contextmanager
-def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str]]:
+def acting_on(settings: "Settings", named: str) -> Iterator[tuple["PayoutService", str]]:
     """Payouts as `paying`, and the whole id of the one that is named."""
     from kvitt.app.payouts import payouts_of
 
@@ -96,7 +95,7 @@ def create(
 ) -> None:
     """Make a payout: its amount is held, and nothing has moved yet."""
     from kvitt.hub.actor import CLI, UNNAMED, Actor
-    from kvitt.hub.payouts.values import Cash, NewPayout
+    from kvitt.hub.payouts.model import Cash, NewPayout
     from kvitt.rules.people import name_of
 
     actor = Actor(CLI, UNNAMED if by is None else name_of("by", by))
@@ -226,7 +225,7 @@ def _print_done(done: "Payout", *, as_json: bool) -> None:
         click.echo(shown(f"payout {done.payout_id} is {done.status.value}: {amount} {done.currency}, fee {fee}"))
 
 
-def _print_preview(preview: "Preview", *, as_json: bool) -> None:
+def _print_preview(preview: "PayoutPreview", *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
     from msgspec import json
 

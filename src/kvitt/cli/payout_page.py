@@ -8,8 +8,8 @@ from kvitt.cli.listing import Column, Kind, prose, table, terminal_width
 from kvitt.cli.money import minor
 from kvitt.cli.text import moment, shown
 from kvitt.hub.acts import AuditedAct
-from kvitt.hub.payouts.preview import AccountPreview, Preview
-from kvitt.hub.payouts.values import Payout, PayoutEvent
+from kvitt.hub.payouts.model import Payout, PayoutEvent
+from kvitt.hub.payouts.service import AccountPreview, PayoutPreview
 from kvitt.rules.payouts import KIND_OF, CashFlowPosting
 
 
@@ -24,7 +24,7 @@ def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[Au
     yield from table(ACTS, acts, terminal_width())
 
 
-def preview_page(preview: Preview) -> Iterator[str]:
+def preview_page(preview: PayoutPreview) -> Iterator[str]:
     """What would move, and what the accounts would have."""
     payout = preview.payout
     if not preview.changes:
@@ -62,7 +62,7 @@ _ACCOUNTS: Final = (
 """What accounts have before and after, each in its own currency."""
 
 
-def told(preview: Preview) -> dict[str, object]:
+def told(preview: PayoutPreview) -> dict[str, object]:
     """What would be, for `--json`."""
     accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
     return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}

@@ -86,6 +86,7 @@ def transfer(
     """Move an amount from one account to another, under the name PLAN: the same transfer again moves nothing."""
     from kvitt.app import database, utc_now
     from kvitt.hub.ledger import transfer as ledger
+    from kvitt.hub.payouts.repository import reserved_plans
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     wanted = ledger.Transfer(plan_id, source, target, Minor(amount), currency, description)
@@ -93,7 +94,7 @@ def transfer(
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt transfer") as connection,
     ):
-        done = ledger.transfer(connection, utc_now, wanted, operator)
+        done = ledger.transfer(connection, utc_now, wanted, operator, reserved_plans)
     lines = _lines(done, dry_run=dry_run)
     if as_json:
         print_json(_LINES, lines)

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo demo-kafka test check format bench trips soak brokers lock clean
+.PHONY: help setup demo demo-kafka test quick check format bench trips soak brokers lock clean
 
 help: ## print these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
@@ -23,8 +23,14 @@ demo: $(READY) ## run the whole hub on made-up cases and print what happened
 demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs Java 17 and, once, Maven)
 	$(BIN)/python -m brokers demo
 
-test: $(READY) ## run all tests, file by file in two processes
-	$(BIN)/python -m pytest -q -rs --durations=15 -n 2 --dist loadfile tests
+# Tests wait for other processes now and then, so more run at a time than a small machine has processors; the files that take longest begin first.
+PYTEST := $(BIN)/python -m pytest -q -rs -n $${KVITT_TEST_PROCESSES:-4} --dist loadfile --no-loadscope-reorder
+
+test: $(READY) ## run all tests, file by file in several processes
+	$(PYTEST) --durations=15 tests/acceptance tests/integration tests/property tests/unit
+
+quick: $(READY) ## run what tells most within a minute: units, properties with few examples, and one message all the way
+	KVITT_EXAMPLES=$${KVITT_EXAMPLES:-5} $(PYTEST) tests/acceptance/test_cli.py::test_submit_starts_a_hub_for_the_while tests/property tests/unit
 
 check: $(READY) ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
@@ -45,8 +51,9 @@ bench: $(READY) ## run the benchmarks and print their ratios
 trips: $(READY) ## count the rooms and files that a message, a receipt, a payout and a hold pass through
 	$(BIN)/python -m bench.trips
 
+soak: export KVITT_TEST_DIRECTORY ?= /tmp
 soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded, over brokers and in the ledger, and count what was lost
-	KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py
+	KVITT_SOAK_RESUMES_SECONDS=$${KVITT_SOAK_RESUMES_SECONDS:-5} KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py
 	KVITT_BROKER_KILLS=$${KVITT_BROKER_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} \
 	KVITT_BROKER_DOWN_SECONDS=$${KVITT_BROKER_DOWN_SECONDS:-60} KVITT_BROKER_BEHIND=$${KVITT_BROKER_BEHIND:-100000} KVITT_BROKER_EXAMPLES=$${KVITT_BROKER_EXAMPLES:-100} \
 		$(BIN)/python -m pytest -q -s tests/acceptance/test_survives_brokers.py tests/acceptance/test_survives_brokers_histories.py

@@ -13,25 +13,22 @@ from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import connect
-from kvitt.rules.answers import Grade, Receipt
-from kvitt.rules.values import Area
-from kvitt.wire.receipted import receipted
+from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
 
 MOST_MS = 20
 _CASE = "large-case"
 _TIMES = 15
-_GOOD = Receipt(Area(""), "", "", (), Grade.OK, Grade.OK.value, "", "")
+_GOOD = Observation(None, "", b"", "", Severity.OK, "00")
 _SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, xml"
 
 
 def receipts_of_ready(connection: psycopg.Connection[Any]) -> list[RawReceipt]:
     """Sends every ready order, and gives the rail's receipts: it took them all."""
     sent = connection.execute(_SEND, binary=True).fetchall()
-    return [RawReceipt(order_id, receipted(bytes(xml), _GOOD)) for order_id, xml in sent]
+    return [RawReceipt(order_id, PORTS.rails.default.with_acknowledgement(bytes(xml), _GOOD)) for order_id, xml in sent]
 
 
 def accept_ready(connection: psycopg.Connection[Any]) -> float:
@@ -40,7 +37,7 @@ def accept_ready(connection: psycopg.Connection[Any]) -> float:
     started = time.perf_counter()
     verdicts = Settle(connection, utc_now, PORTS).execute(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)
-    assert set(verdicts) == {Verdict.ACCEPTED}, "the rail took every order"
+    assert set(verdicts) == {ReceiptOutcome.ACCEPTED}, "the rail took every order"
     return milliseconds
 
 

@@ -36,9 +36,9 @@ WHERE t.case_no = %(template)s AND o.case_no <> %(template)s;
 
 -- name: copy_payments
 -- The template's payments for every other case, under ids of their own.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, superseded, client_chose, listed, last_line, document)
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, superseded, client_chose, listed, last_line, document, currency)
 SELECT o.case_no, md5('payment ' || o.case_no || ' ' || p.listed)::uuid, p.version, o.order_id, p.area, p.action, p.state, p.superseded,
-       p.client_chose, p.listed, p.last_line, p.document
+       p.client_chose, p.listed, p.last_line, p.document, p.currency
 FROM payments AS p CROSS JOIN orders AS o
 WHERE p.case_no = %(template)s AND o.case_no <> %(template)s;
 

@@ -368,5 +368,12 @@ class BadSettings(Failed, who="operator"):
     """The settings can not be used; the message names the file, the setting and the rule."""
 
 
+class UnknownRail(Failed, who="operator"):
+    """No rail of this name is plugged in: the store has orders for one that this process does not know."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no rail is called {name} here")
+
+
 class PayoutsFailed(Failed):
     """A service behind the payouts refused or can not be reached; what was begun is finished or undone by itself."""

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
-from rest_stage import ALL, Site, earn, rest_site
+from support.rest_stage import ALL, Site, earn, rest_site
+from support.tried import tried
 
 OPERATIONS = 16
 TOO_LONG = 413
@@ -40,10 +41,7 @@ def test_every_answer_is_one_that_the_description_has(site: Site, mode: Generati
 
 
 def _holds(strategy: st.SearchStrategy[Case], headers: dict[str, str]) -> None:
-    @settings(
-        max_examples=25,
-        phases=[Phase.generate],
-    )
+    @settings(tried(25), phases=[Phase.generate])
     @given(strategy)
     def holds(case: Case) -> None:
         response = case.call(headers=headers)

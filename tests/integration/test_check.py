@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.history import history
-from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.ruling import Verdict
+from kvitt.hub.operate import Operate
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
+from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]
@@ -82,8 +83,8 @@ def test_rejections_warnings_and_repeats_are_clean(hub: Hub, database: str) -> N
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A2", JUNE, payment=OTHER_PAYMENT))
     one, two = hub.send()
     rejected, warned = answered(one, "08", "Oppdraget finnes fra før"), answered(two, "04", "Merknad")
-    assert hub.answer(rejected, warned) == [Verdict.REJECTED, Verdict.ACCEPTED]
-    assert hub.answer(answered(two)) == [Verdict.REPEAT]
+    assert hub.answer(rejected, warned) == [ReceiptOutcome.REJECTED, ReceiptOutcome.ACCEPTED]
+    assert hub.answer(answered(two)) == [ReceiptOutcome.REPEAT]
     hub.take(Scheme.AAP, aap("A1", LONGER), aap("A2", LONGER, payment=OTHER_PAYMENT))
     hub.accept()
     assert_clean(database)
@@ -92,9 +93,9 @@ def test_rejections_warnings_and_repeats_are_clean(hub: Hub, database: str) -> N
 def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
-    assert hub.answer(answered(xml, "")) == [Verdict.UNCLEAR]
+    assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
     assert_clean(database)
-    assert hub.answer(answered(xml, "08", EXISTS_ALREADY)) == [Verdict.ACCEPTED]
+    assert hub.answer(answered(xml, "08", EXISTS_ALREADY)) == [ReceiptOutcome.ACCEPTED]
     assert_clean(database)
 
 
@@ -135,15 +136,15 @@ def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: Hub, datab
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     hub.connection.execute("UPDATE orders SET state = 'unknown'")
-    assert hub.answer(answered(xml, "08", "Oppdraget finnes fra før")) == [Verdict.UNCLEAR]
-    assert hub.answer(answered(xml, "08", "Noe annet")) == [Verdict.REJECTED]
+    assert hub.answer(answered(xml, "08", "Oppdraget finnes fra før")) == [ReceiptOutcome.UNCLEAR]
+    assert hub.answer(answered(xml, "08", "Noe annet")) == [ReceiptOutcome.REJECTED]
     assert_clean(database)
 
 
 def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (order,) = hub._send.claim(10)
-    assert hub.answer(answered(order.xml, "")) == [Verdict.UNCLEAR]
+    assert hub.answer(answered(order.xml, "")) == [ReceiptOutcome.UNCLEAR]
     hub._send.sent([(order.order_id, order.message_no)])
     assert_clean(database)
 
@@ -175,7 +176,7 @@ def test_a_payment_that_another_case_has_or_had_is_refused_and_clean(hub: Hub, d
 def test_receipts_of_nothing_are_clean(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
-    assert hub.answer(xml.replace(b"A1", b"A9"), b"what?") == [Verdict.UNMATCHED, Verdict.UNREADABLE]
+    assert hub.answer(xml.replace(b"A1", b"A9"), b"what?") == [ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE]
     assert assert_clean(database).counts.receipts == 2
 
 
@@ -199,7 +200,7 @@ def test_what_operators_do_with_orders_is_clean(hub: Hub, database: str) -> None
 def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
-    assert hub.answer(answered(xml, "")) == [Verdict.UNCLEAR]
+    assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
     Operate(hub.connection, hub.clock, PORTS).resend(order_ids(database, "A1")[0], Operator("Kari", "never arrived", "Ola"))
     assert_clean(database)
     assert hub.send() == [xml]

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from emulator_orders import Line
-from hub_messages import Json, aap, payment_uid, ts, ts_payment
-from hub_stage import Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rules.values import Scheme
-from state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
+from support.emulator_orders import Line
+from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged, told
+from support.state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
 
 OLD = "200001343#0"
 CHILD_CARE = {"stønad": "TILSYN_BARN_AAP", "fagsystem": "TILLSTPB"}
@@ -232,8 +233,9 @@ def test_a_version_0_that_no_import_explains_is_found(stage: Stage) -> None:
     stage.finish()
     assert_proved(stage)
     stage.connection.execute(
-        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, state,
-        superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, listed, last_line, document, state, true
+        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, currency,
+        state, superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, listed, last_line, document,
+        'NOK', state, true
         FROM payments"""
     )
     assert check(stage.conninfo, PORTS).by_kind == {Kind.ORPHAN: 1, Kind.PAYMENT: 1, Kind.CASE: 1}

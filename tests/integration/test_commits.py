@@ -10,9 +10,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from commit_proxy import Cut, Proxy, proxied
-from hub_messages import dp
-from hub_stage import REPLIES, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.doors.embedded_log import make_topics
@@ -22,7 +19,6 @@ from kvitt.errors import ResultUnknown
 from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.service import PayoutService
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.send import Send
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -30,13 +26,17 @@ from kvitt.kernel import commits
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from ledger_stage import clock, sums_are_zero
-from payout_stage import PayoutStage, payout_stage, wanted
-from rest_stage import earn, rest_site
-from woody_stage import ledger_door, post, serving
+from support.commit_proxy import Cut, Proxy, proxied
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, staged
+from support.ledger_stage import clock, sums_are_zero
+from support.payout_stage import PayoutStage, payout_stage, wanted
+from support.rest_stage import earn, rest_site
+from support.woody_stage import ledger_door, post, serving
 
 TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
 PAYOUTS, ACCOUNTER = Service("payouts", "PayoutManagement"), Service("accounter", "Accounter")
@@ -146,7 +146,7 @@ def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None
         assert connection.execute("SELECT number FROM commit_markers").fetchall() == [(1,)]
 
 
-# PayoutService and the ledger, cut at each message
+# Payouts and the ledger, cut at each message
 
 
 @pytest.mark.parametrize("cut", Cut)
@@ -391,7 +391,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         assert stage.new_sender().put_in_doubt() == []
         receipts = stage.rail()
         unseen(lambda connection: Settle(connection, stage.clock, PORTS).execute(receipts))
-        assert stage.settle(receipts) == [Verdict.REPEAT]
+        assert stage.settle(receipts) == [ReceiptOutcome.REPEAT]
         assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
         held = stage.keeper.take(stage.connection, "relay")
         assert held

@@ -8,20 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from console_script import KVITT, PATIENCE_SECONDS
-from contradiction_stage import BOTH, Contradicted, contradicted
-from hub_messages import dp
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
-from kvitt.hub.ruling import Verdict
+from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
 from kvitt.ops.figures import read_figures
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
-from rapid_messages import need
-from rapid_stage import Rapid, following_need, in_short, rapid_on
+from support.console_script import KVITT, PATIENCE_SECONDS
+from support.contradiction_stage import BOTH, Contradicted, contradicted
+from support.hub_messages import dp
+from support.rapid_messages import need
+from support.rapid_stage import Rapid, following_need, in_short, rapid_on
 
 DP = Scheme.DAGPENGER
 WHO = ("--by", "Kari Nordmann", "--approved-by", "Ola Hansen", "--reason", "the bank said so by phone")
@@ -52,7 +53,7 @@ def rejected_by_hand(stage: Contradicted) -> str:
     (receipt,) = stage.exchange()
     order_id = stage.orders("A")[0]
     stage.operate.decide(order_id, accepted=False, operator=BOTH)
-    assert stage.settle([receipt]) == [Verdict.CONTRADICTS]
+    assert stage.settle([receipt]) == [ReceiptOutcome.CONTRADICTS]
     stage.hand_in(DP, ("k2", dp("A", 600)))
     return order_id
 
@@ -174,7 +175,7 @@ def test_a_need_is_answered_anew_when_the_rails_word_about_its_order_is_adopted(
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=False, operator=BOTH)
     rapid.told()
-    assert rapid.settle([receipt]) == [Verdict.CONTRADICTS]
+    assert rapid.settle([receipt]) == [ReceiptOutcome.CONTRADICTS]
     assert rapid.heard() == ["raw receipt"]
     effect = Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
     told = [message for _, message in rapid.told()]
@@ -197,7 +198,7 @@ def test_needs_of_a_contradicted_case_wait_and_go_on_from_what_was_adopted(rapid
     assert rapid.put() == 0
     effect = Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
     assert len(effect.derived) == 1
-    assert rapid.finish() == [Verdict.ACCEPTED]
+    assert rapid.finish() == [ReceiptOutcome.ACCEPTED]
     assert check(rapid.conninfo, PORTS).differences == ()
 
 
@@ -207,9 +208,9 @@ def test_an_accepted_need_that_the_rail_rejects_after_all_is_refused_anew(rapid:
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     rapid.settle([receipt])
     rapid.told()
-    from hub_stage import told as with_words
+    from support.hub_stage import told as with_words
 
-    assert rapid.settle([with_words(receipt, "08", "Ugyldig")]) == [Verdict.CONTRADICTS]
+    assert rapid.settle([with_words(receipt, "08", "Ugyldig")]) == [ReceiptOutcome.CONTRADICTS]
     Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
     assert rapid.heard() == ["raw receipt", "rail AVVIST", "AVVIST"]
     # Said no for good: the need may come again, and is handled as new.

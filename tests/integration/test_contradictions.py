@@ -4,18 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
-from hub_messages import aap, dp, payment_uid, ts, ts_payment
-from hub_stage import told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
-from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.voice import CORRECTED
+from kvitt.kernel.operators import Operator
 from kvitt.rules.holds import HoldKind
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
+from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from support.contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
+from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import told
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 
@@ -31,7 +32,7 @@ def rejected_by_hand(stage: Contradicted, case: str = "A") -> str:
     (receipt,) = stage.exchange()
     order_id = stage.orders(case)[-1]
     stage.operate.decide(order_id, accepted=False, operator=BOTH)
-    assert stage.settle([receipt]) == [Verdict.CONTRADICTS]
+    assert stage.settle([receipt]) == [ReceiptOutcome.CONTRADICTS]
     return order_id
 
 
@@ -59,7 +60,7 @@ def test_a_change_that_waited_is_derived_against_what_was_adopted(stage: Contrad
     stage.hand_in(DP, ("k2", dp("A", 600)))
     (derived,) = stage.resolve.adopt(order_id, BOTH).derived
     assert derived.lines == 1
-    assert stage.finish() == [Verdict.ACCEPTED]
+    assert stage.finish() == [ReceiptOutcome.ACCEPTED]
     assert stage.accepted("A") == stage.at_the_rail("A", "DP")
     assert set(stage.at_the_rail("A", "DP").values()) == {600}
     stage.assert_clean()
@@ -72,7 +73,7 @@ def test_the_first_order_of_a_case_can_be_adopted_and_the_case_goes_on(stage: Co
     stage.resolve.adopt(order_id, BOTH)
     assert stage.one("SELECT areas FROM cases") == ["DP"]
     stage.hand_in(DP, ("k2", dp("A", days=(1, 2, 3, 4))))
-    assert stage.finish() == [Verdict.ACCEPTED]
+    assert stage.finish() == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k2")[-1] == "OK"
     stage.assert_clean()
 
@@ -98,7 +99,7 @@ def test_an_order_that_waits_to_be_sent_is_held_and_derived_anew(stage: Contradi
     assert effect.taken_back == (third,)
     assert stage.order_states("A") == ["accepted", "accepted", "withdrawn", "ready"]
     stage.assert_clean()
-    assert stage.finish() == [Verdict.ACCEPTED]
+    assert stage.finish() == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k3") == ["MOTTATT", "MOTTATT", "HOS_OPPDRAG", "OK"]
     assert stage.accepted("A") == stage.at_the_rail("A", "DP")
     assert set(stage.at_the_rail("A", "DP").values()) == {600}
@@ -137,7 +138,7 @@ def test_keeping_what_stands_lets_the_case_go_on_as_it_was(stage: Contradicted) 
     assert stage.put() == 1
     stage.assert_clean()
     # The same word once more has been heard; it opens nothing.
-    assert stage.settle([told(receipt, "00", message_id="another")]) == [Verdict.REPEAT]
+    assert stage.settle([told(receipt, "00", message_id="another")]) == [ReceiptOutcome.REPEAT]
     with pytest.raises(NotInThatState, match="kept by Kari Nordmann"):
         stage.resolve.adopt(order_id, BOTH)
 
@@ -148,7 +149,7 @@ def test_a_rejection_after_the_acceptance_can_be_adopted(stage: Contradicted) ->
     stage.hand_in(DP, ("k2", dp("A", 600)))
     (receipt,) = stage.exchange()
     stage.settle([receipt])
-    assert stage.settle([as_rejected(receipt)]) == [Verdict.CONTRADICTS]
+    assert stage.settle([as_rejected(receipt)]) == [ReceiptOutcome.CONTRADICTS]
     stage.hand_in(DP, ("k3", dp("A", 700)))
     assert stage.put() == 0
     effect = stage.resolve.adopt(stage.orders("A")[1], BOTH)
@@ -188,7 +189,7 @@ def test_the_rail_may_change_its_mind_more_than_once(stage: Contradicted) -> Non
     stage.settle([receipt])
     for turn in range(3):
         again = as_rejected(receipt) if turn % 2 == 0 else as_accepted(receipt)
-        assert stage.settle([told(again, "08" if turn % 2 == 0 else "00", "x", message_id=f"turn {turn}")]) == [Verdict.CONTRADICTS]
+        assert stage.settle([told(again, "08" if turn % 2 == 0 else "00", "x", message_id=f"turn {turn}")]) == [ReceiptOutcome.CONTRADICTS]
         stage.assert_clean()
         stage.resolve.adopt(order_id, BOTH)
         stage.assert_clean()
@@ -200,7 +201,10 @@ def test_that_a_line_exists_contradicts_what_was_rejected_by_hand_and_not_what_w
     first, second = stage.exchange()
     stage.operate.decide(stage.orders("A")[0], accepted=False, operator=BOTH)
     stage.settle([second])
-    assert stage.settle([told(first, "08", LINE_EXISTS), told(second, "08", LINE_EXISTS)]) == [Verdict.CONTRADICTS, Verdict.REPEAT]
+    assert stage.settle([told(first, "08", LINE_EXISTS), told(second, "08", LINE_EXISTS)]) == [
+        ReceiptOutcome.CONTRADICTS,
+        ReceiptOutcome.REPEAT,
+    ]
     stage.resolve.adopt(stage.orders("A")[0], BOTH)
     assert stage.statuses_with_reasons("k1")[-1] == ("OK", CORRECTED)
     stage.assert_clean()
@@ -214,8 +218,8 @@ def test_that_an_order_exists_contradicts_what_was_accepted_by_hand_unless_copie
     stage.put()
     for each in (order_id, resent):
         stage.operate.decide(each, accepted=True, operator=BOTH)
-    assert stage.settle([told(copied, "08", ORDER_EXISTS)]) == [Verdict.REPEAT]
-    assert stage.settle([told(first, "08", ORDER_EXISTS)]) == [Verdict.CONTRADICTS]
+    assert stage.settle([told(copied, "08", ORDER_EXISTS)]) == [ReceiptOutcome.REPEAT]
+    assert stage.settle([told(first, "08", ORDER_EXISTS)]) == [ReceiptOutcome.CONTRADICTS]
     assert stage.resolve.adopt(order_id, BOTH).state is OrderState.REJECTED
     assert stage.accepted("A") == {}
     stage.assert_clean()
@@ -227,12 +231,12 @@ def test_what_an_operator_took_back_and_the_rail_accepts_contradicts(stage: Cont
     xml = stage.one("SELECT xml FROM orders")
     stage.operate.withdraw(order_id, BOTH)
     # A queue that said it had not got the order had got it after all.
-    from hub_stage import REPLIES
     from kvitt.rail.queue import Outgoing
+    from support.hub_stage import REPLIES
 
     assert isinstance(xml, bytes)
     stage.requests.put([Outgoing(order_id, xml, REPLIES)])
-    assert stage.settle(stage.rail()) == [Verdict.CONTRADICTS]
+    assert stage.settle(stage.rail()) == [ReceiptOutcome.CONTRADICTS]
     stage.assert_clean()
     stage.resolve.adopt(order_id, BOTH)
     assert stage.accepted("A") == stage.at_the_rail("A", "DP")
@@ -289,8 +293,8 @@ def test_a_message_of_which_one_order_has_left_is_not_derived_again_by_halves(st
     areas = (ts_payment(payment_uid("A", 1)), ts_payment(payment_uid("A", 2), benefit="LÆREMIDLER_AAP"))
     stage.hand_in(TS, ("k1", ts("A", *areas)))
     (order, *_) = stage.sender.claim(1)
-    from hub_stage import REPLIES
     from kvitt.rail.queue import Outgoing
+    from support.hub_stage import REPLIES
 
     stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES)])
     stage.sender.sent([(order.order_id, order.message_no)])
@@ -339,7 +343,7 @@ def rejected_by_hand_of_two(stage: Contradicted) -> str:
     receipts = stage.exchange()
     order_id = stage.orders("A")[0]
     stage.operate.decide(order_id, accepted=False, operator=BOTH)
-    assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.CONTRADICTS]
+    assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.CONTRADICTS]
     return order_id
 
 

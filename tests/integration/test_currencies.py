@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.app.ports import PORTS
@@ -23,10 +23,11 @@ from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
 from kvitt.rules.payouts import CashFlowPosting
 from kvitt.testing import TestServer
-from ledger_stage import clock, made
-from payout_remote_stage import OtherLedger
-from payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
-from rest_stage import EXAMPLE
+from support.ledger_stage import clock, made
+from support.payout_remote_stage import OtherLedger
+from support.payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
+from support.rest_stage import EXAMPLE
+from support.tried import tried
 
 CURRENCIES = ("RUB", "USD", "NOK")
 _ids = count()
@@ -91,7 +92,7 @@ any_currency = st.sampled_from(("RUB", *CURRENCIES, "RUB"))
     solvent=any_currency,
     shop=st.one_of(st.none(), any_currency),
 )
-@settings(max_examples=60)
+@tried(60)
 def test_a_payout_of_which_anything_is_in_another_currency_is_refused_and_names_both(
     making: Making, *, asked: str, flow: tuple[str, str], held: tuple[str, str, str], solvent: str, shop: str | None
 ) -> None:

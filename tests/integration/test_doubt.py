@@ -4,18 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import dp
-from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.ruling import LINE_EXISTS, Verdict
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from rapid_messages import CASE_ID, need
-from rapid_stage import Rapid, rapid_on
+from kvitt.wire.receipt_xml import LINE_EXISTS
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, Stage, staged, told
+from support.rapid_messages import CASE_ID, need
+from support.rapid_stage import Rapid, rapid_on
 
 GUARD = Operator("vakt", "prøvd", approved_by="sjef")
 
@@ -47,7 +49,7 @@ def test_a_receipt_that_comes_while_the_order_is_ready_again_settles_it(rapid: R
     (receipt,) = rapid.exchange()
     rapid.settle([told(receipt, "99")])
     resent(rapid)
-    assert rapid.settle([receipt]) == [Verdict.ACCEPTED]
+    assert rapid.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert rapid.heard()[-1] == "AKSEPTERT"
     assert rapid.put() == 0
 
@@ -59,11 +61,11 @@ def test_a_second_copy_that_the_rail_refuses_is_no_refusal_of_the_need(rapid: Ra
     resent(rapid)
     assert rapid.put() == 1
     rapid.told()
-    assert rapid.settle([told(receipt, "08", LINE_EXISTS)]) == [Verdict.UNCLEAR]
+    assert rapid.settle([told(receipt, "08", LINE_EXISTS)]) == [ReceiptOutcome.UNCLEAR]
     assert (rapid.heard(), rapid.order_states(CASE_ID)) == (["raw receipt"], ["unknown"])
     rapid.ask(need(saksbehandler="En annen"))
     assert (rapid.solution()["status"], rapid.order_states(CASE_ID)) == ("FEIL", ["unknown"])
-    assert rapid.settle([receipt]) == [Verdict.ACCEPTED]
+    assert rapid.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert rapid.heard()[-1] == "AKSEPTERT"
 
 
@@ -88,5 +90,5 @@ def test_what_may_be_at_the_rail_is_not_taken_back(stage: Stage) -> None:
     order_id = resent(stage)
     with pytest.raises(NotInThatState):
         Operate(stage.connection, stage.clock, PORTS).withdraw(order_id, GUARD)
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from kvitt.errors import LeaseLost
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect, is_connection_lost, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, ReconnectingWriter, resume
+from support.tried import tried
 
 TABLES = """
 CREATE TABLE done (number bigint PRIMARY KEY, row text NOT NULL);
@@ -167,7 +168,7 @@ COMMANDS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tried(40)
 @given(batches=st.lists(COMMANDS, min_size=1, max_size=3), taken=st.sets(st.integers(0, 4), max_size=2), skips=st.booleans())
 def test_any_batches_are_done_once_each_as_if_each_command_were_alone(
     conninfo: str, batches: list[list[tuple[int, type[Exception] | None]]], taken: set[int], skips: bool

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from kvitt.doors.http_limits import Limits, network_of
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.kernel.metrics import METRICS, Counted
-from patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, stretched, until
 
 Message = MutableMapping[str, Any]
 HEAD = b"POST / HTTP/1.1\r\nhost: kvitt\r\n"
@@ -197,7 +197,7 @@ def test_whoever_says_a_byte_now_and_then_gains_no_time() -> None:
 
 
 def test_a_connection_serves_many_requests_and_is_closed_when_it_rests() -> None:
-    with serving(Limits(idle_seconds=SHORT)) as site:
+    with serving(Limits(idle_seconds=stretched(1.0))) as site:
         connection = http.client.HTTPConnection(site.url.netloc, timeout=PATIENCE_SECONDS)
         for number in range(20):
             connection.request("POST", "/", body=b"a" * number)

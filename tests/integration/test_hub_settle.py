@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import pytest
 
-from hub_messages import aap, dp, payment_uid, ts, ts_payment
-from hub_stage import REPLIES, Stage, again, staged, told
-from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Chance, Faults, set_faults, spans
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.answers import Status
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
+from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import REPLIES, Stage, again, staged, told
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 
@@ -31,35 +32,35 @@ def ordered(stage: Stage, key: str = "k", case: str = "S") -> RawReceipt:
 
 
 def test_an_accepted_order_is_answered_in_three_steps(stage: Stage) -> None:
-    assert stage.settle([ordered(stage)]) == [Verdict.ACCEPTED]
+    assert stage.settle([ordered(stage)]) == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
 def test_the_same_receipt_handed_out_again_changes_nothing(stage: Stage) -> None:
     receipt = ordered(stage)
-    assert stage.settle([receipt, receipt]) == [Verdict.ACCEPTED, Verdict.REPEAT]
-    assert stage.settle([receipt]) == [Verdict.REPEAT]
+    assert stage.settle([receipt, receipt]) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
+    assert stage.settle([receipt]) == [ReceiptOutcome.REPEAT]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
     assert stage.one("SELECT count(*) FROM receipts") == 1
 
 
 def test_a_doubled_receipt_is_kept_as_a_repeat(stage: Stage) -> None:
     receipt = ordered(stage)
-    assert stage.settle([receipt, *again([receipt])]) == [Verdict.ACCEPTED, Verdict.REPEAT]
+    assert stage.settle([receipt, *again([receipt])]) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
 AFTER_AN_ACCEPTANCE = [
-    ("08", Verdict.CONTRADICTS),
-    ("12", Verdict.CONTRADICTS),
-    ("04", Verdict.REPEAT),
-    ("99", Verdict.REPEAT),
-    ("", Verdict.REPEAT),
+    ("08", ReceiptOutcome.CONTRADICTS),
+    ("12", ReceiptOutcome.CONTRADICTS),
+    ("04", ReceiptOutcome.REPEAT),
+    ("99", ReceiptOutcome.REPEAT),
+    ("", ReceiptOutcome.REPEAT),
 ]
 
 
 @pytest.mark.parametrize(("severity", "ruled"), AFTER_AN_ACCEPTANCE)
-def test_whatever_comes_after_an_acceptance_changes_nothing_by_itself(stage: Stage, severity: str, ruled: Verdict) -> None:
+def test_whatever_comes_after_an_acceptance_changes_nothing_by_itself(stage: Stage, severity: str, ruled: ReceiptOutcome) -> None:
     receipt = ordered(stage)
     stage.settle([receipt])
     assert stage.settle([told(receipt, severity, "for sent")]) == [ruled]
@@ -67,8 +68,10 @@ def test_whatever_comes_after_an_acceptance_changes_nothing_by_itself(stage: Sta
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
-@pytest.mark.parametrize(("severity", "ruled"), [("00", Verdict.CONTRADICTS), ("04", Verdict.CONTRADICTS), ("12", Verdict.REPEAT)])
-def test_whatever_comes_after_a_rejection_changes_nothing(stage: Stage, severity: str, ruled: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("severity", "ruled"), [("00", ReceiptOutcome.CONTRADICTS), ("04", ReceiptOutcome.CONTRADICTS), ("12", ReceiptOutcome.REPEAT)]
+)
+def test_whatever_comes_after_a_rejection_changes_nothing(stage: Stage, severity: str, ruled: ReceiptOutcome) -> None:
     receipt = ordered(stage)
     stage.settle([told(receipt, "08", "avvist")])
     assert stage.settle([told(receipt, severity)]) == [ruled]
@@ -82,7 +85,7 @@ def test_of_an_acceptance_and_a_later_rejection_the_first_counts(stage: Stage, t
     receipt = ordered(stage)
     both = [receipt, told(receipt, "08", ORDER_EXISTS)]
     verdicts = stage.settle(both) if together else [*stage.settle(both[:1]), *stage.settle(both[1:])]
-    assert verdicts == [Verdict.ACCEPTED, Verdict.REPEAT]
+    assert verdicts == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
     assert stage.final("k").status is Status.OK
 
 
@@ -122,24 +125,24 @@ def test_a_receipt_answers_as_the_contract_says(stage: Stage, case: Case) -> Non
 @pytest.mark.parametrize("severity", ["", "99", "0", "OK"])
 def test_an_unknown_severity_leaves_the_order_unknown_until_a_clear_receipt(stage: Stage, severity: str) -> None:
     receipt = ordered(stage)
-    assert stage.settle([told(receipt, severity, "uklart")]) == [Verdict.UNCLEAR]
+    assert stage.settle([told(receipt, severity, "uklart")]) == [ReceiptOutcome.UNCLEAR]
     assert stage.order_states("S") == ["unknown"]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET"]
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted"]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET", "OK"]
 
 
 def test_an_unclear_and_a_clear_receipt_in_one_batch_settle_the_order(stage: Stage) -> None:
     receipt = ordered(stage)
-    assert stage.settle([told(receipt, "99"), receipt]) == [Verdict.UNCLEAR, Verdict.ACCEPTED]
+    assert stage.settle([told(receipt, "99"), receipt]) == [ReceiptOutcome.UNCLEAR, ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted"]
     assert stage.said("k")[-1] == "OK"
 
 
 def test_a_line_of_ours_that_exists_was_accepted_before(stage: Stage) -> None:
     receipt = told(ordered(stage), "08", LINE_EXISTS)
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.final("k").status is Status.OK
     assert stage.final("k").error is None
     assert stage.order_states("S") == ["accepted"]
@@ -157,10 +160,10 @@ def in_doubt(stage: Stage) -> RawReceipt:
 
 def test_that_an_order_exists_proves_nothing_while_a_copy_may_be_on_its_way(stage: Stage) -> None:
     receipt = in_doubt(stage)
-    assert stage.settle([told(receipt, "08", ORDER_EXISTS)]) == [Verdict.UNCLEAR]
+    assert stage.settle([told(receipt, "08", ORDER_EXISTS)]) == [ReceiptOutcome.UNCLEAR]
     assert stage.order_states("S") == ["unknown"]
     assert stage.said("k") == ["MOTTATT"]
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
@@ -176,7 +179,7 @@ def test_a_receipt_that_overtakes_the_note_that_it_was_sent_tells_both(stage: St
 def test_a_receipt_for_an_order_that_never_left_is_kept_unmatched(stage: Stage) -> None:
     receipt = ordered(stage)
     stage.connection.execute("UPDATE orders SET state = 'ready', sent_at = NULL")
-    assert stage.settle([receipt]) == [Verdict.UNMATCHED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.UNMATCHED]
     assert stage.order_states("S") == ["ready"]
 
 
@@ -184,7 +187,10 @@ def test_receipts_settle_their_own_orders_in_any_order(stage: Stage) -> None:
     stage.hand_in(DP, *((f"k{n}", dp(f"S{n}")) for n in range(5)))
     receipts = stage.exchange()
     rejected = told(receipts[3], "08", "avvist")
-    assert set(stage.settle([receipts[4], receipts[0], rejected, receipts[2], receipts[1]])) == {Verdict.ACCEPTED, Verdict.REJECTED}
+    assert set(stage.settle([receipts[4], receipts[0], rejected, receipts[2], receipts[1]])) == {
+        ReceiptOutcome.ACCEPTED,
+        ReceiptOutcome.REJECTED,
+    }
     assert [stage.final(f"k{n}").status.value for n in range(5)] == ["OK", "OK", "OK", "FEILET", "OK"]
 
 
@@ -197,7 +203,7 @@ def test_of_two_orders_with_the_same_lines_each_gets_its_own_receipt(stage: Stag
     stage.settle([told(first, "08", "avvist")])
     stage.hand_in(TS, ("k3", ts("S", ts_payment(uid, spans=[(1, 5)]))))
     receipts = stage.exchange()
-    assert stage.settle([*again([first]), *receipts]) == [Verdict.CONTRADICTS, Verdict.ACCEPTED]
+    assert stage.settle([*again([first]), *receipts]) == [ReceiptOutcome.CONTRADICTS, ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted", "rejected", "accepted"]
 
 
@@ -260,9 +266,9 @@ def test_a_message_in_two_areas_is_with_the_rail_when_both_orders_are(stage: Sta
 def test_a_rejected_first_order_leaves_the_case_new_to_the_rail(stage: Stage) -> None:
     set_faults(stage.connection, Faults(refuse=Chance(next=1)))
     stage.hand_in(AAP, ("k1", aap("S")))
-    assert stage.finish() == [Verdict.REJECTED]
+    assert stage.finish() == [ReceiptOutcome.REJECTED]
     stage.hand_in(AAP, ("k2", aap("S")))
-    assert stage.finish() == [Verdict.ACCEPTED]
+    assert stage.finish() == [ReceiptOutcome.ACCEPTED]
     assert stage.rows("SELECT first, state FROM orders ORDER BY number") == [(True, "rejected"), (True, "accepted")]
     (span,) = spans(stage.connection, "AAP", "S")
     assert (str(span.start), str(span.end), span.amount) == ("2026-06-01", "2026-06-12", 500)

@@ -7,12 +7,13 @@ import pytest
 from brokers.kafka import Kafka
 from confluent_kafka import Producer
 
-from hub_messages import dp, text
-from kafka_stage import Neighbour, ends, joined, neighbours, send, until
 from kvitt.config import KafkaSettings
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
+from support.hub_messages import dp, text
+from support.kafka_stage import Neighbour, ends, joined, neighbours, send, until
+from support.patience import PATIENCE_SECONDS
 
 DP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -95,7 +96,7 @@ def test_a_killed_broker_only_delays(database: str, own_kafka: Kafka) -> None:
                 until(lambda: count(connection) > 50)
                 own_kafka.kill()
         own_kafka.restart()
-        assert producer.flush(60) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
         until(lambda: count(connection) == 2000)
         until(lambda: count(connection, "SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0)
         assert count(connection, "SELECT count(*) FROM cases") == 2000

@@ -8,17 +8,17 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from broker_fixtures import running_kafka
-from hub_messages import PLAIN, text
-from kafka_stage import ends, hint, send
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import until
-from rapid_messages import need
-from run_stage import Place, running
+from support.broker_fixtures import running_kafka
+from support.hub_messages import PLAIN, text
+from support.kafka_stage import ends, hint, send
+from support.patience import PATIENCE_SECONDS, until
+from support.rapid_messages import need
+from support.run_stage import Place, running
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTSIDE = "another.rapid.v1"
@@ -54,7 +54,7 @@ def make_anew(kafka: str, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})
     for future in admin.delete_topics([topic]).values():
         future.result()
-    until(lambda: topic not in admin.list_topics(timeout=10).topics)
+    until(lambda: topic not in admin.list_topics(timeout=PATIENCE_SECONDS).topics)
     for future in admin.create_topics([NewTopic(topic, topics.PARTITIONS, 1)]).values():
         future.result()
     ends(kafka, [topic])

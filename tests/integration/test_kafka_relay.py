@@ -9,9 +9,6 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
-from hub_messages import dp
-from hub_stage import Stage, staged
-from kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
 from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
@@ -19,8 +16,13 @@ from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
 from kvitt.errors import LeaseLost
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.store import payment_document
+from kvitt.wire import payment, topics
 from kvitt.wire.partitions import partition_of
+from support.hub_messages import dp
+from support.hub_stage import Stage, staged
+from support.kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
+from support.patience import PATIENCE_SECONDS
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTPUTS = [topics.STATUSES, topics.ORDERS, topics.PENDING_PAYMENTS, topics.PAYMENTS, topics.CASES]
@@ -70,8 +72,7 @@ def test_everything_is_told_in_order_with_its_bytes_ids_and_stamps(stage: Stage,
     relay.close()
     records = read(settings.bootstrap, start)
     assert len(records) == told == stage.one("SELECT count(*) FROM outbox")
-    query = """SELECT o.topic, o.key, coalesce(o.value, p.document, d.xml), o.event_id::text, o.partition, o.position FROM outbox AS o
-               LEFT JOIN payments AS p ON (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
+    query = """SELECT o.topic, o.key, coalesce(o.value, d.xml), o.event_id::text, o.partition, o.position FROM outbox AS o
                LEFT JOIN orders AS d ON d.order_id = o.order_id ORDER BY outbox_no"""
     expected: dict[tuple[object, object], list[bytes]] = {}
     for topic, key, value, *_ in stage.rows(query):
@@ -101,7 +102,10 @@ def test_the_state_topics_hold_what_is_accepted_and_nothing_else(stage: Stage, s
     newest = {(each.topic(), each.key()): each.value() for each in read(settings.bootstrap, start)}
     payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == topics.PAYMENTS}
     stored = stage.rows("SELECT payment_id::text, document FROM payments WHERE state = 'accepted' AND NOT superseded")
-    assert payments == {str(payment_id).encode(): bytes(document) for payment_id, document in stored}  # type: ignore[call-overload]
+    assert payments == {
+        str(payment_id).encode(): payment.encode(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
+        for payment_id, document in stored
+    }
     assert [value for (topic, _), value in newest.items() if topic == topics.CASES] == [b"[]"] * 5
 
 
@@ -191,11 +195,11 @@ def test_topics_are_made_as_the_contract_says_and_checked_afterwards(own_kafka: 
     )
     for future in admin.delete_topics([topics.STATUSES, topics.CASES]).values():
         future.result()
-    until(lambda: not {topics.STATUSES, topics.CASES} & set(admin.list_topics(timeout=10).topics))
+    until(lambda: not {topics.STATUSES, topics.CASES} & set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
     wrong = [NewTopic(topics.STATUSES, 4, 1, config={"cleanup.policy": "compact,delete"}), NewTopic(topics.CASES, 3, 1)]
     for future in admin.create_topics(wrong).values():
         future.result()
-    until(lambda: {topics.STATUSES, topics.CASES} <= set(admin.list_topics(timeout=10).topics))
+    until(lambda: {topics.STATUSES, topics.CASES} <= set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
     with pytest.raises(TopicsDiffer, match=r"status\.v1 has 4 partitions, not 3; helved\.saker\.v1 has cleanup delete, not compact"):
         ensure_topics(settings)
 

@@ -5,15 +5,16 @@ from itertools import count
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting
-from ledger_model import Answer, Model, told
-from ledger_stage import clock, made, sums_are_zero
+from support.ledger_model import Answer, Model, told
+from support.ledger_stage import clock, made, sums_are_zero
+from support.tried import tried
 
 _runs = count()
 
@@ -46,7 +47,7 @@ def answer_of(result: object) -> Answer:
     return told({posting: [text] for posting, text in result.wrong})
 
 
-@settings(max_examples=120)
+@tried(120)
 @given(data=st.data())
 def test_the_ledger_answers_and_counts_as_the_model_does(connection: psycopg.Connection[tuple[object, ...]], data: st.DataObject) -> None:
     post, run = LedgerWriter(connection, clock).execute, next(_runs)

@@ -11,9 +11,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-import ledger_stage
-from hub_messages import dp
-from hub_stage import REPLIES, REQUESTS, Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.cli.text import moment
@@ -25,19 +22,22 @@ from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.resume import Resume
-from kvitt.hub.ruling import Verdict
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Outgoing
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire import status
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from kvitt.wire.topics import STATUSES
-from payout_stage import payout_stage
-from woody_stage import post, serving
+from support import ledger_stage
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, REQUESTS, Stage, staged
+from support.payout_stage import payout_stage
+from support.woody_stage import post, serving
 
 DP = Scheme.DAGPENGER
 TYPES, MONEY = module("payouts"), module("money")
@@ -71,8 +71,8 @@ def resuming(stage: Stage) -> Iterator[Any]:
         yield step
 
 
-class _Impatient(Bell):
-    def wait(self, seconds: float) -> None:
+class _Impatient(WakeUp):
+    def sleep(self, seconds: float) -> None:
         """Not at all."""
 
 
@@ -148,12 +148,12 @@ def test_a_receipt_of_a_locked_case_is_kept_and_the_others_are_settled(stage: St
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     receipts = stage.exchange()
     with locked(stage, CASE, "held"):
-        assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.DEFERRED]
+        assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.DEFERRED]
         assert (stage.said("a")[-1], stage.said("b")[-1]) == ("HOS_OPPDRAG", "OK")
-        assert stage.settle(receipts[:1]) in ([Verdict.DEFERRED], [Verdict.REPEAT])
+        assert stage.settle(receipts[:1]) in ([ReceiptOutcome.DEFERRED], [ReceiptOutcome.REPEAT])
     resumed(stage)
     assert (stage.said("a")[-1], stage.said("b")[-1]) == ("OK", "OK")
-    assert stage.settle(receipts) == [Verdict.REPEAT] * 2
+    assert stage.settle(receipts) == [ReceiptOutcome.REPEAT] * 2
     assert stage.said("a").count("OK") == 1
     assert clean(stage)
 
@@ -163,7 +163,7 @@ def test_a_locked_order_or_payment_holds_up_only_its_own_case(stage: Stage, row:
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     receipts = stage.exchange()
     with locked(stage, f"SELECT 1 FROM {row} AS r JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF r", "held"):
-        assert sorted(stage.settle(receipts)) == [Verdict.ACCEPTED, Verdict.DEFERRED]
+        assert sorted(stage.settle(receipts)) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.DEFERRED]
         assert resumed(stage) == 0
         assert stage.said("b")[-1] == "OK"
     assert resumed(stage) == 1
@@ -209,7 +209,7 @@ def test_an_order_whose_row_is_locked_is_noted_as_sent_later_and_the_others_go_o
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     sender = Sender(
-        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, bell=_Impatient(), reply_to=REPLIES
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, wake_up=_Impatient(), reply_to=REPLIES
     )
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     message = "SELECT 1 FROM messages WHERE key = %s FOR UPDATE"
@@ -236,7 +236,7 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     sender = Sender(
-        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, bell=_Impatient(), reply_to=REPLIES
+        stage.conninfo, keeper, lambda: TableQueue(stage.conninfo, REQUESTS), stage.clock, PORTS, wake_up=_Impatient(), reply_to=REPLIES
     )
     orders = "SELECT 1 FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s FOR UPDATE OF o"
     with contextlib.ExitStack() as opened:
@@ -268,7 +268,7 @@ def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stag
         lambda: TableQueue(stage.conninfo, REQUESTS),
         stage.clock,
         PORTS,
-        bell=_Impatient(),
+        wake_up=_Impatient(),
         reply_to=REPLIES,
         max_batch=2,
     )

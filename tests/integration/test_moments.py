@@ -9,24 +9,26 @@ from random import Random
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_messages import dp, ts, ts_payment
-from hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
-from ledger_stage import clock, commit, hold, made, moved, rollback
-from payout_stage import payout_stage, wanted
+from support.hub_messages import dp, ts, ts_payment
+from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
+from support.ledger_stage import clock, commit, hold, made, moved, rollback
+from support.payout_stage import payout_stage, wanted
+from support.tried import tried
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 BACK = timedelta(minutes=-10)
@@ -58,7 +60,7 @@ def at(moment: datetime) -> Callable[[], datetime]:
     looks=st.lists(st.integers(-600, 1200), min_size=6, max_size=6),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=15)
+@tried(15)
 def test_a_balance_of_the_past_that_was_answered_stays_so_for_ever(
     ledger_database: str, jumps: list[list[int]], looks: list[int], seed: int
 ) -> None:

@@ -11,16 +11,17 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
-from kvitt.hub.ruling import Verdict
+from kvitt.hub.operate import EVERYWHERE, Operate, areas_of
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
+from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldKind
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import primary_input
@@ -70,7 +71,7 @@ class Bench:
         self.send.sent([(order.order_id, order.message_no) for order in orders])
         return [order.order_id for order in orders]
 
-    def receipt(self, order_id: str, grade: str = "00") -> Verdict:
+    def receipt(self, order_id: str, grade: str = "00") -> ReceiptOutcome:
         row = self.connection.execute("SELECT xml FROM orders WHERE order_id = %s", (order_id,)).fetchone()
         assert row is not None
         mmel = f"<mmel><alvorlighetsgrad>{grade}</alvorlighetsgrad></mmel><oppdrag-110>".encode()
@@ -120,7 +121,7 @@ def test_a_withdrawn_order_answers_its_message_and_lets_the_next_one_in(bench: B
     assert bench.state(first.order_id) == "withdrawn"
     assert bench.statuses() == ["MOTTATT", "MOTTATT", "FEILET", "MOTTATT"]
     [second] = bench.send_all()
-    assert bench.receipt(second) is Verdict.ACCEPTED
+    assert bench.receipt(second) is ReceiptOutcome.ACCEPTED
     assert bench.statuses()[-1] == "OK"
     with pytest.raises(NotInThatState):
         bench.operate.withdraw(first.order_id, KARI)
@@ -137,7 +138,7 @@ def test_an_order_that_has_left_can_not_be_withdrawn(bench: Bench) -> None:
 
 def test_an_equal_line_under_a_new_id_is_held_until_two_people_release_it(bench: Bench) -> None:
     bench.pay("A", 100)
-    assert bench.receipt(bench.send_all()[0]) is Verdict.ACCEPTED
+    assert bench.receipt(bench.send_all()[0]) is ReceiptOutcome.ACCEPTED
     bench.pay("A", 100)
     assert bench.send_all() == []
     [held] = bench.operate.orders([OrderState.READY], held_only=True)
@@ -195,8 +196,8 @@ def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: 
 def test_a_receipt_that_changed_nothing_is_there_for_a_person(bench: Bench) -> None:
     bench.pay("A", 100)
     [order_id] = bench.send_all()
-    assert bench.receipt(order_id, "08") is Verdict.REJECTED
-    assert bench.receipt(order_id) is Verdict.CONTRADICTS
+    assert bench.receipt(order_id, "08") is ReceiptOutcome.REJECTED
+    assert bench.receipt(order_id) is ReceiptOutcome.CONTRADICTS
     bench.settle([RawReceipt("r", b"garbage")])
     garbage, contradiction = bench.operate.odd_receipts()
     assert (garbage.outcome, garbage.size, garbage.order_id) == ("unreadable", 7, None)

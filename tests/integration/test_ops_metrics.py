@@ -9,16 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from hub_messages import PLAIN, aap, dp, text
-from hub_stage import FIRST_MOMENT, Stage, staged
 from integration.test_ops_server import Samples, scrape
 from kvitt.app import Hub, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
 from kvitt.kernel.metrics import Counters
+from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
@@ -26,7 +25,9 @@ from kvitt.ops.server import OpsServer, Remembered
 from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import topics
-from patience import until
+from support.hub_messages import PLAIN, aap, dp, text
+from support.hub_stage import FIRST_MOMENT, Stage, staged
+from support.patience import PATIENCE_SECONDS, until
 
 SETTINGS = Settings(lease_seconds=2.0, ops=OpsSettings(port=0))
 
@@ -133,10 +134,10 @@ def test_ten_who_ask_at_once_cost_one_look() -> None:
         looks.append(1)
         return len(looks)
 
-    shared = Remembered(make, seconds=3600, wait_seconds=60)
+    shared = Remembered(make, seconds=3600, wait_seconds=PATIENCE_SECONDS)
     with ThreadPoolExecutor(10) as together:
         answers = [together.submit(shared) for _ in range(10)]
-        assert asked.wait(60)
+        assert asked.wait(PATIENCE_SECONDS)
         go_on.set()
         assert [answer.result() for answer in answers] == [1] * 10
     assert shared() == 1
@@ -151,7 +152,7 @@ def test_a_value_is_made_anew_when_it_is_old_and_a_failure_is_not_for_ever() -> 
             raise result
         return result
 
-    shared = Remembered(make, seconds=0, wait_seconds=60)
+    shared = Remembered(make, seconds=0, wait_seconds=PATIENCE_SECONDS)
     with pytest.raises(OSError, match="down"):
         shared()
     assert shared() == 2

@@ -24,7 +24,7 @@ from kvitt.ops.http import MOST_CONNECTIONS, PageServer
 from kvitt.ops.readiness import Readiness
 from kvitt.ops.roles import Condition, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
-from patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, until
 
 ANY_PORT = OpsSettings(port=0)
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -201,7 +201,7 @@ def test_a_role_that_hangs_or_has_not_begun_is_a_reason(database: str) -> None:
         yield step
 
     with serving(database, board.states) as process, role_running(board, "receiver", steps):
-        assert hangs.wait(60)
+        assert hangs.wait(PATIENCE_SECONDS)
         assert codes(process) == ["role_begins"]
         moments.pop(0)
         assert codes(process) == ["role_begins"]

@@ -13,7 +13,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.cli import main
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
@@ -25,6 +24,7 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire.topics import primary_input
+from support.console_script import KVITT, PATIENCE_SECONDS
 
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")
 ESCAPE = b"\x1b[2Jkey\x07"

@@ -22,9 +22,9 @@ from kvitt.hub.check import check
 from kvitt.kernel.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
-from patience import until
-from rest_stage import ALL, AUDIENCE, EXAMPLE, earn
-from woody_stage import thriftpy_client
+from support.patience import PATIENCE_SECONDS, until
+from support.rest_stage import ALL, AUDIENCE, EXAMPLE, earn
+from support.woody_stage import thriftpy_client
 
 TYPES: Any = module("payouts")
 MONEY: Any = module("money")
@@ -60,7 +60,7 @@ def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[
         until(lambda: _answers(rest), what="the doors do not open")
         yield f"http://127.0.0.1:{woody}", f"http://127.0.0.1:{rest}"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(40) == 0, (directory / "log").read_text("utf-8")[-2000:]
+        assert process.wait(PATIENCE_SECONDS) == 0, (directory / "log").read_text("utf-8")[-2000:]
     finally:
         process.kill()
         process.wait()

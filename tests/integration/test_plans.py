@@ -44,10 +44,11 @@ FILL = (
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
               '2025-06-15', 553, 'B1'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line, document)
+    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
+                             document, currency)
        SELECT n, md5('payment ' || n)::uuid, 1, md5('order ' || n)::uuid, 'DP', 'CREATE',
               CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '',
-              convert_to(repeat(md5(n::text), 15), 'UTF8')
+              convert_to(repeat(md5(n::text), 15), 'UTF8'), 'NOK'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO receipts (message_id, digest, body, received_at, order_id, outcome)
        SELECT md5('receipt ' || n), sha256('x'), convert_to(repeat(md5(n::text), 60), 'UTF8'), %(now)s, md5('order ' || n)::uuid, 'accepted'

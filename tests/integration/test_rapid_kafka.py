@@ -18,9 +18,9 @@ from kvitt.cli import main
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
-from patience import until
-from rapid_messages import PERSON
-from rapid_stage import in_short, other_case
+from support.patience import PATIENCE_SECONDS, until
+from support.rapid_messages import PERSON
+from support.rapid_stage import in_short, other_case
 
 ROLES = ("rapid", "relay", "sender", "receiver", "emulator")
 
@@ -41,7 +41,7 @@ class Bus:
         """Appends messages, as the domain does, keyed by the person."""
         for message in messages:
             self._producer.produce(self.topic, json.dumps(message, ensure_ascii=False).encode(), PERSON.encode())
-        assert self._producer.flush(15) == 0
+        assert self._producer.flush(PATIENCE_SECONDS) == 0
 
     def hear(self, case: str) -> list[str]:
         """What was told of a case so far, in few words; the questions themselves left out."""

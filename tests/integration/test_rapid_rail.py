@@ -4,19 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_stage import REPLIES, again
-from hub_stage import told as receipt_with
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.ruling import LINE_EXISTS
+from kvitt.hub.operate import Operate
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing, Queue
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue
-from rapid_messages import CASE_ID, line, need
-from rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
+from kvitt.wire.receipt_xml import LINE_EXISTS
+from support.hub_stage import REPLIES, again
+from support.hub_stage import told as receipt_with
+from support.rapid_messages import CASE_ID, line, need
+from support.rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
 
 BOTH = Operator("kari", "avklart med banken", "ola")
 
@@ -46,7 +47,7 @@ def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapi
     rapid.told()
     rapid.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
     broker, keeper = Broker(rapid.conninfo), LeaseKeeper(rapid.conninfo, seconds=600.0)
-    sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, PORTS, bell=Bell(), reply_to=REPLIES)
+    sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, PORTS, wake_up=WakeUp(), reply_to=REPLIES)
     for _ in range(3):
         with pytest.raises(ConnectionError), sender.steps():
             raise AssertionError("there is no queue to step on")

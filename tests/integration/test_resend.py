@@ -4,23 +4,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import dp
-from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.ruling import LINE_EXISTS, ORDER_EXISTS, Verdict
+from kvitt.hub.operate import Operate
 from kvitt.hub.settle import RawReceipt
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import Chance, Faults, all_spans, received, set_faults
 from kvitt.rail.queue import NotPut, Outgoing
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
-from rapid_messages import CASE_ID, need
-from rapid_stage import rapid_on
+from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, Stage, staged, told
+from support.rapid_messages import CASE_ID, need
+from support.rapid_stage import rapid_on
 
 GUARD = Operator("vakt", "ingen kvittering", approved_by="sjef")
 JUNE = "2025-06-02"
@@ -72,7 +74,7 @@ def test_a_late_order_is_sent_again_and_the_rails_refusal_of_its_lines_settles_i
     assert state(stage) == ("ready", True, 1)
     (receipt,) = stage.exchange()
     assert LINE_EXISTS.encode() in receipt.body
-    assert stage.settle([receipt]) == [Verdict.ACCEPTED]
+    assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert (stage.said("k2"), state(stage)) == (["MOTTATT", "HOS_OPPDRAG", "OK"], ("accepted", True, 1))
     order_id = str(stage.one("SELECT order_id::text FROM orders WHERE number = 2"))
     assert names(stage)[1:] == [order_id, f"{order_id}/1"]
@@ -85,7 +87,7 @@ def test_an_order_that_never_came_to_the_rail_is_accepted_when_it_is_sent_again(
     stage.requests.acknowledge()
     assert lost.body
     resend(stage)
-    assert stage.finish() == [Verdict.ACCEPTED]
+    assert stage.finish() == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
@@ -97,7 +99,7 @@ def test_a_first_order_that_the_rail_has_stays_in_doubt_untold_and_can_be_sent_a
         resend(stage)
         (receipt,) = stage.exchange()
         assert ORDER_EXISTS.encode() in receipt.body
-        assert stage.settle([receipt]) == [Verdict.UNCLEAR]
+        assert stage.settle([receipt]) == [ReceiptOutcome.UNCLEAR]
         assert (stage.said("k"), state(stage)) == (["MOTTATT", "HOS_OPPDRAG"], ("unknown", True, count))
     assert len(list(received(stage.emulator._connected()))) == 3
     Operate(stage.connection, stage.clock, PORTS).decide(str(stage.one("SELECT order_id::text FROM orders")), accepted=True, operator=GUARD)
@@ -120,18 +122,18 @@ def test_the_first_copys_receipt_counts_whenever_it_comes(stage: Stage, when: st
     (first,) = stage.exchange()
     resend(stage)
     if when == "ready again":
-        assert stage.settle([first]) == [Verdict.ACCEPTED]
+        assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
         assert stage.put() == 0
     elif when == "under way":
         (order,) = stage.sender.claim(10)
-        assert stage.settle([first]) == [Verdict.ACCEPTED]
+        assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
         stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority, order.resend)])
         assert stage.sender.sent([(order.order_id, order.message_no)]) == 0
-        assert stage.settle(stage.rail()) == [Verdict.REPEAT]
+        assert stage.settle(stage.rail()) == [ReceiptOutcome.REPEAT]
     else:
         (copys,) = stage.exchange()
         receipts = [first, copys] if when == "sent again" else [copys, first]
-        assert stage.settle(receipts) == [Verdict.ACCEPTED, Verdict.REPEAT]
+        assert stage.settle(receipts) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
     assert stage.said("k2") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
     assert days(stage) == 1
 
@@ -141,7 +143,7 @@ def test_a_refusal_of_the_first_copy_that_comes_while_it_is_ready_again_ends_it_
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (refused,) = stage.exchange()
     resend(stage)
-    assert stage.settle([refused]) == [Verdict.REJECTED]
+    assert stage.settle([refused]) == [ReceiptOutcome.REJECTED]
     assert (stage.put(), stage.said("k")[-1]) == (0, "FEILET")
 
 
@@ -151,9 +153,9 @@ def test_a_forwarded_order_sent_again_stays_in_doubt_until_its_own_receipt_comes
         (first,) = rapid.exchange()
         resend(rapid)
         (copys,) = rapid.exchange()
-        assert rapid.settle([copys]) == [Verdict.UNCLEAR]
+        assert rapid.settle([copys]) == [ReceiptOutcome.UNCLEAR]
         assert rapid.order_states(CASE_ID) == ["unknown"]
-        assert rapid.settle([first]) == [Verdict.ACCEPTED]
+        assert rapid.settle([first]) == [ReceiptOutcome.ACCEPTED]
         assert rapid.heard()[-1] == "AKSEPTERT"
         assert check(database, PORTS).differences == ()
 
@@ -182,7 +184,7 @@ def test_a_resend_whose_put_breaks_off_is_put_once_by_the_sender_itself(stage: S
     resend(stage)
     queue, keeper = Breaking(stage.conninfo, [fate]), LeaseKeeper(stage.conninfo, seconds=600.0)
     stage.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
-    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, bell=Bell(), reply_to=REPLIES)
+    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, wake_up=WakeUp(), reply_to=REPLIES)
     for _ in range(2):
         try:
             with sender.steps() as step:
@@ -193,7 +195,7 @@ def test_a_resend_whose_put_breaks_off_is_put_once_by_the_sender_itself(stage: S
     keeper.close()
     order_id = str(stage.one("SELECT order_id::text FROM orders WHERE number = 2"))
     assert (names(stage)[1:], state(stage)) == ([order_id, f"{order_id}/1"], ("sent", True, 1))
-    assert stage.settle(stage.rail()) == [Verdict.ACCEPTED]
+    assert stage.settle(stage.rail()) == [ReceiptOutcome.ACCEPTED]
 
 
 def test_it_is_found_when_an_order_was_sent_again_and_nobody_has_noted_it(database: str) -> None:
@@ -213,7 +215,7 @@ def test_an_order_put_anew_at_the_rail_is_answered_anew(stage: Stage) -> None:
     stage.requests.put([Outgoing(str(stage.one("SELECT order_id::text FROM orders")), xml, REPLIES)])
     (anew,) = stage.rail()
     assert anew == RawReceipt(f"{receipt.message_id}/1", receipt.body)
-    assert stage.settle([anew, receipt]) == [Verdict.ACCEPTED, Verdict.REPEAT]
+    assert stage.settle([anew, receipt]) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
 
 
 def test_a_message_that_comes_back_after_its_dead_letter_was_taken_is_a_dead_letter_again(database: str) -> None:
@@ -236,7 +238,7 @@ def test_a_resent_orders_late_receipt_of_an_unheard_of_severity_is_told(stage: S
     (first,) = stage.exchange()
     resend(stage)
     stage.put()
-    assert stage.settle([told(first, "77")]) == [Verdict.UNCLEAR]
+    assert stage.settle([told(first, "77")]) == [ReceiptOutcome.UNCLEAR]
     assert (stage.said("k")[-1], state(stage)) == ("FEILET", ("unknown", True, 1))
-    assert stage.settle([first]) == [Verdict.ACCEPTED]
+    assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k")[-1] == "OK"

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from hub_messages import dp, text
 from kvitt.app import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
@@ -24,7 +23,8 @@ from kvitt.hub.check import check
 from kvitt.hub.source import claim_database
 from kvitt.kernel.database import connect
 from kvitt.wire.topics import SCHEME_OF_INPUT, STATUSES
-from patience import PATIENCE_SECONDS, until
+from support.hub_messages import dp, text
+from support.patience import PATIENCE_SECONDS, until
 
 DP = "teamdagpenger.utbetaling.v1"
 Row = tuple[object, ...]
@@ -70,7 +70,7 @@ def send(kafka: str, run: str, numbers: range) -> None:
     producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random"})
     for number in numbers:
         producer.produce(DP, text(dp(f"{run}-{number}", 500)), f"{run}/{number}".encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
 
 
 def answered(connection: psycopg.Connection[Row], run: str) -> int:
@@ -93,7 +93,7 @@ def test_three_processes_share_the_roles_and_end_when_told_with_nothing_lost(
             until(lambda: answered(connection, run) > 80, what="no progress under load")
             for each in (one, two, three):
                 each.send_signal(signal.SIGTERM)
-            assert [each.wait(40) for each in (one, two, three)] == [0, 0, 0], log.read_text()[-2000:]
+            assert [each.wait(PATIENCE_SECONDS) for each in (one, two, three)] == [0, 0, 0], log.read_text()[-2000:]
         with process(config, log, "intake,relay,sender,receiver,emulator"):
             until(lambda: answered(connection, run) == 300, what="what was left was not answered")
             untold = "SELECT count(*) FROM outbox WHERE relayed_at IS NULL"

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from brokers.kafka import Kafka
 
-from hub_messages import aap, dp, text
-from kafka_stage import joined, send
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.database import connect
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import until
-from run_stage import Place, running
+from support.hub_messages import aap, dp, text
+from support.kafka_stage import joined, send
+from support.patience import PATIENCE_SECONDS, until
+from support.run_stage import Place, running
 
 DP, AAP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER], topics.EXTERNAL_INPUTS[Scheme.AAP]
 ALL = "intake,relay,sender,receiver,emulator"
@@ -74,7 +74,7 @@ def test_the_log_is_json_lines(place: Place) -> None:
     with running(place, "relay") as (runner,):
         until(lambda: any("health" in line for line in runner.lines))
         runner.process.send_signal(signal.SIGINT)
-        assert runner.process.wait(60) == 0
+        assert runner.process.wait(PATIENCE_SECONDS) == 0
     told = [json.loads(line) for line in runner.lines if line.startswith("{")]
     assert told
     assert {"event", "level", "timestamp"} <= told[0].keys()

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from hub_messages import aap
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell
+from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Delivery, NotPut, Outgoing
 from kvitt.rail.sender import Sender
 from kvitt.rules.values import Scheme
+from support.hub_messages import aap
+from support.hub_stage import Stage, staged
 
 
 class Weak:
@@ -65,7 +65,7 @@ def send_once(stage: Stage, queue: Weak, attempts: int) -> None:
     """What the role does: one attempt after the other, each from its beginning."""
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     stage.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
-    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, bell=Bell(), reply_to="replies")
+    sender = Sender(stage.conninfo, keeper, lambda: queue, stage.clock, PORTS, wake_up=WakeUp(), reply_to="replies")
     for _ in range(attempts):
         try:
             with sender.steps() as step:

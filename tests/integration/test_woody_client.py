@@ -15,7 +15,8 @@ from kvitt.doors.woody.server import CallRefused, Endpoint
 from kvitt.doors.woody.trace import CallTrace, current
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from woody_stage import serving
+from support.patience import PATIENCE_SECONDS
+from support.woody_stage import serving
 
 ACCOUNTER = Service("accounter", "Accounter")
 TYPES: Any = module("accounter")
@@ -60,7 +61,7 @@ def service() -> Answering:
 @pytest.fixture
 def client(service: Answering) -> Iterator[ThriftClient]:
     with serving({"/accounter": Endpoint(ACCOUNTER, {"GetAccountByID": service.look})}) as url:
-        made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=20)
+        made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=PATIENCE_SECONDS)
         yield made
         made.close()
 
@@ -167,12 +168,12 @@ def test_a_call_begins_a_chain_with_a_deadline(service: Answering, client: Thrif
     assert one.parent_id == "undefined" or one.parent_id != one.span_id
     assert len({one.trace_id, one.span_id, two.trace_id, two.span_id}) == 4
     assert one.deadline is not None
-    assert before < one.deadline <= before + timedelta(seconds=40)
+    assert before < one.deadline <= datetime.now(UTC) + timedelta(seconds=PATIENCE_SECONDS)
 
 
 def test_a_call_in_a_chain_passes_on_trace_deadline_and_baggage(service: Answering, client: ThriftClient) -> None:
     service.does = found
-    deadline = datetime.now(UTC).replace(microsecond=123000) + timedelta(seconds=30)
+    deadline = datetime.now(UTC).replace(microsecond=123000) + timedelta(seconds=PATIENCE_SECONDS)
     inbound = CallTrace("7", "8", "9", deadline, None, (("user-identity.id", "kari"),))
     token = current.set(inbound)
     try:

@@ -9,13 +9,14 @@ from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
 from kvitt.hub.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from kvitt.rules.ledger import Batch, Posting
 from kvitt.wire.thrift.interface import module
-from woody_stage import ledger_door
+from support.patience import PATIENCE_SECONDS
+from support.woody_stage import ledger_door
 
 
 @pytest.fixture(scope="module")
 def client(ledger_database: str) -> Iterator[ThriftClient]:
     with ledger_door(ledger_database) as url:
-        made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=20)
+        made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=PATIENCE_SECONDS)
         yield made
         made.close()
 

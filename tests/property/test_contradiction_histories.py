@@ -4,26 +4,25 @@ What the rail pays is read from the emulator's journal by its own rule, which sh
 read from the stored payments.
 """
 
-import os
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from contradiction_stage import BOTH, Contradicted, contradicted
-from hub_messages import dp
-from hub_stage import again
 from kvitt.errors import NotInThatState
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Chance, Faults, set_faults
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
+from support.contradiction_stage import BOTH, Contradicted, contradicted
+from support.hub_messages import dp
+from support.hub_stage import again
+from support.tried import tried
 
-EXAMPLES = int(os.environ.get("KVITT_EXAMPLES", "30"))
 _numbers = count()
 
 
@@ -134,7 +133,7 @@ def stage(kvitt_server: TestServer) -> Iterator[Contradicted]:
         yield made
 
 
-@settings(max_examples=EXAMPLES)
+@tried(30)
 @given(rounds)
 def test_what_is_adopted_is_paid_on_both_sides_alike(stage: Contradicted, history: list[Round]) -> None:
     play = Play(stage, f"H{next(_numbers)}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise, product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.app.ports import PORTS
@@ -13,9 +13,10 @@ from kvitt.hub.check import check
 from kvitt.hub.payouts.model import Payout
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus
 from kvitt.testing import TestServer
-from ledger_stage import sums_are_zero
-from payout_remote_stage import Fault, RemoteStage, remote_stage
-from payout_stage import statuses, told, wanted
+from support.ledger_stage import sums_are_zero
+from support.payout_remote_stage import Fault, RemoteStage, remote_stage
+from support.payout_stage import statuses, told, wanted
+from support.tried import tried
 
 EARNED = 3000
 Act = tuple[str, str, list[Fault], bool]
@@ -82,7 +83,7 @@ class Line:
             return None
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(begin=st.sampled_from([[], ["create"], ["create", "confirm"]]), history=acts())
 def test_in_the_end_the_ledger_holds_what_the_payouts_say(databases: tuple[str, str], begin: list[str], history: list[Act]) -> None:
     with remote_stage(*databases, EARNED) as stage:
@@ -122,7 +123,7 @@ def _ends_well(line: Line) -> None:
         assert all(PayoutStatus(later) in PAYOUT_ARCS[PayoutStatus(earlier)] for (_, earlier), (_, later) in pairwise(heard))
 
 
-@settings(max_examples=50)
+@tried(50)
 @given(faults=st.lists(st.lists(st.sampled_from(list(Fault)), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_a_caller_that_goes_on_asking_gets_its_payout_once(databases: tuple[str, str], faults: list[list[Fault]]) -> None:
     with remote_stage(*databases, EARNED) as stage:

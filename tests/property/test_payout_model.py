@@ -6,21 +6,22 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.model import CancelPayout, Command, ConfirmPayout, CreatePayout, MarkPaid, Payout, RepublishEvents
 from kvitt.hub.payouts.service import PayoutService
 from kvitt.hub.payouts.writer import PayoutWriter
 from kvitt.kernel.database import connect
-from ledger_stage import clock, sums_are_zero
-from payout_model import Model
-from payout_stage import PayoutStage, statuses, wanted
+from kvitt.kernel.operators import Operator
+from support.ledger_stage import clock, sums_are_zero
+from support.payout_model import Model
+from support.payout_stage import PayoutStage, statuses, wanted
+from support.tried import tried
 
 KARI = Operator("kari", "a test", "ola")
 Asked = tuple[str, str, Any]
@@ -95,7 +96,7 @@ def _renamed(draft: Any, payout_id: str) -> Any:
     return replace(draft, payout=replace(draft.payout, payout_id=payout_id))
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(batches=asked())
 def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)
@@ -113,7 +114,7 @@ def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[lis
     run.close()
 
 
-@settings(max_examples=60)
+@tried(60)
 @given(batches=asked())
 def test_calls_are_answered_as_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)

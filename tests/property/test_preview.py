@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hub_messages import OTHER_PERSON, body_of
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.preview import Preview, preview
 from kvitt.hub.submit import Outcome
@@ -24,10 +22,12 @@ from kvitt.rules.messages import Message
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import order_xml, status, topics
-from property.strategies import messages_of
+from support.hub_messages import OTHER_PERSON, body_of
+from support.hub_stage import Stage, staged
+from support.strategies import messages_of
+from support.tried import tried
 
 SCHEMES = [scheme for scheme in Scheme if scheme is not Scheme.SYKEPENGER]
-EXAMPLES = 12
 _numbers = count()
 
 
@@ -87,7 +87,7 @@ def stage(kvitt_server: TestServer) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Scheme) -> None:
-    @settings(max_examples=EXAMPLES)
+    @tried(12)
     @given(steps_of(scheme))
     def holds(steps: list[Step]) -> None:
         number = next(_numbers)

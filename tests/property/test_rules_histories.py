@@ -13,7 +13,7 @@ from itertools import takewhile
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.rules.claims import Claim, Claims, PaymentClaim
@@ -23,7 +23,8 @@ from kvitt.rules.messages import AapMessage, DpKind, DpMessage, HistoriskMessage
 from kvitt.rules.periods import merge
 from kvitt.rules.values import Action, Area, Order, OrderLine, Payment, PaymentId, Period, RateType, Refusal, Scheme
 from kvitt.wire import order_xml
-from property.strategies import DECISION, MADE_AT, PAYMENT, messages_of, paying, periods
+from support.strategies import DECISION, MADE_AT, PAYMENT, messages_of, paying, periods
+from support.tried import tried
 
 CLOCK = re.compile(rb"<(nokkelAvstemming|tidspktMelding)>[^<]*<")
 
@@ -247,7 +248,7 @@ receipts = st.lists(st.sampled_from([True, True, True, False]), min_size=3, max_
 
 @pytest.mark.parametrize("scheme", DERIVED)
 @given(data=st.data())
-@settings(max_examples=60)
+@tried(60)
 def test_after_every_accepted_order_the_rail_pays_what_the_messages_want(scheme: Scheme, data: st.DataObject) -> None:
     hub = Hub()
     for message in data.draw(messages_of(scheme)):
@@ -264,7 +265,7 @@ steps = st.tuples(st.sampled_from([Claim.PAY] * 5 + [Claim.CEASE, Claim.CEASE_ST
 
 
 @given(st.sampled_from(RateType), st.lists(steps, min_size=1, max_size=8))
-@settings(max_examples=400)
+@tried(400)
 def test_one_payment_is_paid_as_last_claimed_whatever_its_history(
     rate_type: RateType, history: list[tuple[Claim, tuple[Period, ...], bool]]
 ) -> None:
@@ -288,7 +289,7 @@ def tidy(given: tuple[Period, ...]) -> tuple[Period, ...]:
 
 
 @given(history=st.lists(periods(smallest=1).map(tidy), min_size=2, max_size=5))
-@settings(max_examples=150)
+@tried(150)
 def test_no_fewer_of_the_wanted_periods_would_do(history: list[tuple[Period, ...]]) -> None:
     """Tries at the rail every shorter tail of the new lines with every cut: none of them gives what is wanted."""
     hub = Hub()
@@ -307,7 +308,7 @@ def test_no_fewer_of_the_wanted_periods_would_do(history: list[tuple[Period, ...
 
 @pytest.mark.parametrize("scheme", DERIVED)
 @given(data=st.data())
-@settings(max_examples=30)
+@tried(30)
 def test_equal_input_gives_equal_bytes_but_for_the_clock(scheme: Scheme, data: st.DataObject) -> None:
     message = data.draw(messages_of(scheme, largest=1))[0]
     state = CaseState({}, None, frozenset(), 4)
@@ -322,7 +323,7 @@ def test_equal_input_gives_equal_bytes_but_for_the_clock(scheme: Scheme, data: s
 
 @pytest.mark.parametrize("scheme", DERIVED)
 @given(data=st.data())
-@settings(max_examples=30)
+@tried(30)
 def test_the_same_message_again_changes_nothing(scheme: Scheme, data: st.DataObject) -> None:
     hub = Hub()
     message = data.draw(messages_of(scheme, largest=1))[0]
@@ -332,7 +333,7 @@ def test_the_same_message_again_changes_nothing(scheme: Scheme, data: st.DataObj
 
 
 @given(st.lists(periods(smallest=1), min_size=1, max_size=3))
-@settings(max_examples=100)
+@tried(100)
 def test_a_ceased_payment_pays_nothing_and_the_next_claim_revives_it(history: list[tuple[Period, ...]]) -> None:
     hub = Hub()
     for wanted in history:

@@ -5,7 +5,6 @@ histories of each scheme are tried.
 """
 
 import base64
-import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -18,13 +17,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from hub_messages import body_of
-from hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.send import OrderToSend
 from kvitt.hub.settle import RawReceipt
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import Chance, DamageForm, Faults, duplicates, set_faults, spans
 from kvitt.rail.emulator.damage import damage
 from kvitt.rail.emulator.order import Answer as RailAnswer
@@ -35,10 +33,12 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import topics
-from property.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
-from property.strategies import messages_of
+from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
+from support.hub_messages import body_of
+from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
+from support.strategies import messages_of
+from support.tried import tried
 
-EXAMPLES = int(os.environ.get("KVITT_EXAMPLES", "30"))
 AREAS = {
     Scheme.DAGPENGER: ("DP",),
     Scheme.AAP: ("AAP",),
@@ -287,11 +287,7 @@ def stages(kvitt_server: TestServer) -> Iterator[list[Stage]]:
 
 @pytest.mark.parametrize("scheme", list(AREAS))
 def test_what_is_paid_is_what_was_accepted_and_equal_inputs_give_equal_bytes(stages: list[Stage], scheme: Scheme) -> None:
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize="KVITT_EXAMPLES" not in os.environ,
-        phases=(Phase.generate, Phase.shrink),
-    )
+    @settings(tried(30), phases=(Phase.generate, Phase.shrink))
     @given(histories(scheme))
     def holds(history: History) -> None:
         number = next(_numbers)

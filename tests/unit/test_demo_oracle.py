@@ -5,10 +5,10 @@ from datetime import date, datetime
 
 import pytest
 
-from kvitt.cli.demo_cases import WEEKDAY, Days, Life, Pay, Step, lives
-from kvitt.cli.demo_forms import body_of
-from kvitt.cli.demo_oracle import differences, judge
 from kvitt.cli.schemes import SHORT
+from kvitt.demo.cases import WEEKDAY, Days, Life, Pay, Step, lives
+from kvitt.demo.forms import body_of
+from kvitt.demo.oracle import differences, judge
 from kvitt.errors import Undecodable
 from kvitt.rail.emulator import Span
 from kvitt.rules.answers import Answer, Status

@@ -9,8 +9,8 @@ import pytest
 
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.chain import extend
+from kvitt.rules.forwarded import HOLIDAY_PAY_CODES
 from kvitt.rules.ids import derived_payment_id
-from kvitt.rules.needs import HOLIDAY_PAY_CODES
 from kvitt.rules.payouts import KIND_OF
 from kvitt.rules.values import CaseId, LineId, Period, Scheme
 from kvitt.wire import topics

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.rail.emulator import answers
 from kvitt.rail.emulator.order import Answer, Change, Entry, Order
 from kvitt.rail.emulator.reading import Garbled, Invalid, read
@@ -13,10 +14,11 @@ from kvitt.rail.emulator.receipts import echo
 from kvitt.rail.emulator.ruling import Book, Ruling, rule
 from kvitt.rail.emulator.schedule import pieces
 from kvitt.rules.needs import Need, NeedKind
+from kvitt.rules.values import Scheme
 from kvitt.wire.rapid.forwarded_xml import encode
 from kvitt.wire.rapid.need import read as need_of
 from kvitt.wire.receipt_xml import decode
-from rapid_messages import CASE_ID, GOLDEN_XML, KEY, PERSON, cessation, line, need_bytes
+from support.rapid_messages import CASE_ID, GOLDEN_XML, KEY, PERSON, cessation, line, need_bytes
 
 GOLDEN = GOLDEN_XML.encode()
 NAMESPACE = b"http://www.trygdeetaten.no/skjema/oppdrag"
@@ -26,7 +28,7 @@ AT = datetime.fromisoformat("2024-03-04T12:00:00.5")
 def order_of(kind: NeedKind = NeedKind.PAYMENT, **changes: Any) -> Order:
     asked = need_of(need_bytes(kind, **changes))
     assert isinstance(asked, Need), asked
-    order = read(encode(asked, KEY, AT))
+    order = read(encode(forwarded_order(asked, 1, KEY, AT)))
     assert isinstance(order, Order), order
     return order
 
@@ -155,4 +157,9 @@ def test_the_receipt_is_the_order_with_the_answer_in_front(answer: Answer) -> No
     body = echo(GOLDEN, answer)
     assert b"xmlns" not in body
     receipt = decode(body)
-    assert (receipt.area, receipt.case_id, receipt.grade.value, receipt.text) == ("SPREF", CASE_ID, answer.severity, answer.text)
+    assert (receipt.area, receipt.case, receipt.raw_severity, receipt.text) == (
+        "SPREF",
+        (Scheme.SYKEPENGER, CASE_ID),
+        answer.severity,
+        answer.text,
+    )

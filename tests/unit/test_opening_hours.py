@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.opening_hours import OpeningHours, is_open, open_time, open_time_ago
+from kvitt.rules.opening_hours import OpeningHours
 
 OSLO = ZoneInfo("Europe/Oslo")
 WEEKDAYS = OpeningHours()
@@ -36,7 +36,7 @@ def oslo(month: int, day: int, hour: int, minute: int = 0) -> datetime:
     ],
 )
 def test_the_rail_is_open_on_working_days_from_six_to_nine(moment: datetime, is_it: bool) -> None:
-    assert is_open(WEEKDAYS, moment) is is_it
+    assert WEEKDAYS.is_open(moment) is is_it
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_rail_is_open_on_working_days_from_six_to_nine(moment: datetime, is_
     ],
 )
 def test_only_open_time_counts(since: datetime, until: datetime, passed: timedelta) -> None:
-    assert open_time(WEEKDAYS, since, until) == passed
+    assert WEEKDAYS.open_time(since, until) == passed
 
 
 @pytest.mark.parametrize(
@@ -66,19 +66,19 @@ def test_only_open_time_counts(since: datetime, until: datetime, passed: timedel
     ],
 )
 def test_how_long_ago_an_amount_of_open_time_began(now: datetime, amount: timedelta, since: datetime) -> None:
-    assert open_time_ago(WEEKDAYS, now, amount) == since
+    assert WEEKDAYS.open_time_ago(now, amount) == since
 
 
 def test_a_rail_that_never_closes_counts_the_days_on_which_clocks_change_as_they_are() -> None:
-    assert open_time(ALWAYS, oslo(3, 29, 0), oslo(3, 30, 0)) == 23 * HOUR
-    assert open_time(ALWAYS, oslo(10, 25, 0), oslo(10, 26, 0)) == 25 * HOUR
-    assert is_open(ALWAYS, oslo(12, 25, 3))
+    assert ALWAYS.open_time(oslo(3, 29, 0), oslo(3, 30, 0)) == 23 * HOUR
+    assert ALWAYS.open_time(oslo(10, 25, 0), oslo(10, 26, 0)) == 25 * HOUR
+    assert ALWAYS.is_open(oslo(12, 25, 3))
 
 
 def test_a_rail_that_never_opens_is_asked_for_no_longer_than_ten_years() -> None:
     never = OpeningHours(time(6), time(6))
-    assert open_time_ago(never, oslo(6, 5, 12), HOUR) == oslo(6, 5, 12) - timedelta(days=3660)
-    assert not is_open(never, oslo(6, 5, 12))
+    assert never.open_time_ago(oslo(6, 5, 12), HOUR) == oslo(6, 5, 12) - timedelta(days=3660)
+    assert not never.is_open(oslo(6, 5, 12))
 
 
 MOMENTS = st.datetimes(datetime(2025, 12, 1), datetime(2027, 1, 31), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are given without
@@ -87,12 +87,12 @@ HOURS = st.sampled_from([WEEKDAYS, ALWAYS, OpeningHours(time(8), time(15, 45)), 
 
 @given(HOURS, MOMENTS, st.timedeltas(MINUTE, 200 * HOUR))
 def test_looking_back_and_counting_agree(hours: OpeningHours, now: datetime, amount: timedelta) -> None:
-    since = open_time_ago(hours, now, amount)
-    assert open_time(hours, since, now) == amount
-    assert open_time(hours, since + timedelta(microseconds=1), now) < amount
+    since = hours.open_time_ago(now, amount)
+    assert hours.open_time(since, now) == amount
+    assert hours.open_time(since + timedelta(microseconds=1), now) < amount
 
 
 @given(HOURS, MOMENTS, MOMENTS, MOMENTS)
 def test_open_time_adds_up(hours: OpeningHours, first: datetime, second: datetime, third: datetime) -> None:
     since, between, until = sorted([first, second, third])
-    assert open_time(hours, since, between) + open_time(hours, between, until) == open_time(hours, since, until)
+    assert hours.open_time(since, between) + hours.open_time(between, until) == hours.open_time(since, until)

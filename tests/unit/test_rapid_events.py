@@ -5,14 +5,15 @@ from datetime import date, datetime
 
 import pytest
 
-from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.needs import Need, NeedKind
-from kvitt.rules.values import Area
+from kvitt.rules.rail_port import Observation, Severity
+from kvitt.rules.values import Scheme
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.need import read
 from kvitt.wire.rapid.packet import Trace
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus, code_of, decode, encode, of_receipt
-from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
+from kvitt.wire.receipt_xml import SEVERITIES
+from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
 
 MADE_AT = datetime.fromisoformat("2024-03-04T12:00:00.123400")
 TOLD_AT = datetime.fromisoformat("2024-03-04T12:03:11.500000")
@@ -54,9 +55,9 @@ def asked(body: bytes = EXAMPLE.encode()) -> Need:
     return found
 
 
-def receipt(grade: Grade, text: str = "", *, code: str = "", grade_text: str | None = None) -> Receipt:
-    said = grade.value if grade_text is None else grade_text
-    return Receipt(Area("SPREF"), CASE_ID, "", (), grade, said, code, text)
+def receipt(raw: str, text: str = "", *, code: str = "") -> Observation:
+    severity = SEVERITIES.get(raw, Severity.UNKNOWN)
+    return Observation((Scheme.SYKEPENGER, CASE_ID), "SPREF", b"", "", severity, raw, code, text)
 
 
 def test_the_contracts_order_event() -> None:
@@ -131,7 +132,7 @@ def test_the_order_event_comes_again_when_the_order_is_on_the_queue() -> None:
 
 
 def test_the_contracts_status_event() -> None:
-    noted = receipt(Grade.WARNING, "Skatteopplysninger ikke funnet", code="B110008W")
+    noted = receipt("04", "Skatteopplysninger ikke funnet", code="B110008W")
     told = json.loads(events.transaction_status(asked(), KEY, noted, original="<oppdrag/>", event_id=ECHO_EVENT, at=TOLD_AT))
     assert told == {
         "@event_name": "transaksjon_status",
@@ -153,7 +154,7 @@ def test_the_contracts_status_event() -> None:
 
 
 def test_words_that_the_rail_did_not_say_are_left_out() -> None:
-    told = json.loads(events.transaction_status(asked(), KEY, receipt(Grade.OK), original="", event_id=ECHO_EVENT, at=TOLD_AT))
+    told = json.loads(events.transaction_status(asked(), KEY, receipt("00"), original="", event_id=ECHO_EVENT, at=TOLD_AT))
     assert {"kodemelding", "beskrivendemelding"} & set(told) == set()
     assert (told["status"], told["beskrivelse"]) == ("AKSEPTERT", "Oppdraget ble akseptert uten feil")
 
@@ -176,20 +177,20 @@ TECHNICAL = "Teknisk feil fra oppdrag, OS har angivelig forsøkt et par ganger o
 @pytest.mark.parametrize(
     ("said", "code", "status", "text"),
     [
-        (receipt(Grade.OK), "00", "AKSEPTERT", "Oppdraget ble akseptert uten feil"),
-        (receipt(Grade.OK, "Alt vel"), "00", "AKSEPTERT", "Alt vel"),
-        (receipt(Grade.WARNING), "04", "AKSEPTERT_MED_FEIL", "Oppdraget ble akseptert, men noe er feil"),
-        (receipt(Grade.WARNING, "Skatt"), "04", "AKSEPTERT_MED_FEIL", "Skatt"),
-        (receipt(Grade.REJECTED), "08", "AVVIST", "Oppdraget ble avvist"),
-        (receipt(Grade.REJECTED, "Finnes fra før"), "08", "AVVIST", "Finnes fra før"),
-        (receipt(Grade.TECHNICAL), "12", "FEIL", TECHNICAL),
-        (receipt(Grade.TECHNICAL, "Registeret svarer ikke"), "12", "FEIL", TECHNICAL),
-        (receipt(Grade.UNKNOWN, grade_text=""), "??", "FEIL", f"{UNHEARD_OF} UKJENT"),
-        (receipt(Grade.UNKNOWN, grade_text="16"), "??", "FEIL", f"{UNHEARD_OF} 16"),
-        (receipt(Grade.UNKNOWN, "Noe", grade_text="4"), "??", "FEIL", f"{UNHEARD_OF} 4. Noe"),
+        (receipt("00"), "00", "AKSEPTERT", "Oppdraget ble akseptert uten feil"),
+        (receipt("00", "Alt vel"), "00", "AKSEPTERT", "Alt vel"),
+        (receipt("04"), "04", "AKSEPTERT_MED_FEIL", "Oppdraget ble akseptert, men noe er feil"),
+        (receipt("04", "Skatt"), "04", "AKSEPTERT_MED_FEIL", "Skatt"),
+        (receipt("08"), "08", "AVVIST", "Oppdraget ble avvist"),
+        (receipt("08", "Finnes fra før"), "08", "AVVIST", "Finnes fra før"),
+        (receipt("12"), "12", "FEIL", TECHNICAL),
+        (receipt("12", "Registeret svarer ikke"), "12", "FEIL", TECHNICAL),
+        (receipt(""), "??", "FEIL", f"{UNHEARD_OF} UKJENT"),
+        (receipt("16"), "??", "FEIL", f"{UNHEARD_OF} 16"),
+        (receipt("4", "Noe"), "??", "FEIL", f"{UNHEARD_OF} 4. Noe"),
     ],
 )
-def test_a_severity_is_an_answer(said: Receipt, code: str, status: str, text: str) -> None:
+def test_a_severity_is_an_answer(said: Observation, code: str, status: str, text: str) -> None:
     assert code_of(said) == code
     assert of_receipt(said, KEY, TOLD_AT) == Solution(SolutionStatus(status), text, sent_at="2024-03-04T12:03:11.5", key=KEY)
 

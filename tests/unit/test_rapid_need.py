@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.errors import Undecodable
-from kvitt.rules.needs import MAX_NEED_LINES, Change, Need, NeedKind, NeedLine, digest_of, priority, reconciliation_key, total
+from kvitt.rules.needs import MAX_NEED_LINES, Need, NeedKind, NeedLine, digest_of, priority, reconciliation_key, total
+from kvitt.rules.values import LineChange
 from kvitt.wire.rapid.need import InvalidNeed, read
-from rapid_messages import CASE_ID, EXAMPLE, LEFT_OUT, PERSON, line, need, need_bytes
+from support.rapid_messages import CASE_ID, EXAMPLE, LEFT_OUT, PERSON, line, need, need_bytes
 
 PAYMENT, HOLIDAY_PAY = NeedKind.PAYMENT, NeedKind.HOLIDAY_PAY
 
 LINE = NeedLine(
     start=date(2024, 3, 4),
     end=date(2024, 3, 22),
-    change=Change.NEW,
+    change=LineChange.NEW,
     amount=1450,
     rate="DAG",
     line_id=1,
@@ -54,7 +55,7 @@ def test_the_contracts_example_is_read() -> None:
         payment_id="6f6bd6a7-0ab4-4d1e-9d69-5a3f62b6e1c1",
         case_id="KV5R2WQ7NZEXDJTLMBY4HGASCU",
         area="SPREF",
-        change=Change.NEW,
+        change=LineChange.NEW,
         caseworker="Kari Utbetaler",
         recipient="987654321",
         last_day=date(2024, 12, 13),
@@ -78,7 +79,12 @@ def test_the_case_id_is_stripped_and_the_payment_id_is_lower_case() -> None:
 def test_all_that_a_line_may_say_is_read() -> None:
     full = line(endringskode="ENDR", statuskode="OPPH", datoStatusFom="2024-03-10", datoKlassifikFom="2024-03-01", refDelytelseId=2)
     asked = valid(need_bytes(linjer=[full | {"refFagsystemId": f"{CASE_ID}\r\n", "sats": -1450}])).lines[0]
-    assert (asked.change, asked.ceased, asked.ceased_from, asked.class_from) == (Change.CHANGE, True, date(2024, 3, 10), date(2024, 3, 1))
+    assert (asked.change, asked.ceased, asked.ceased_from, asked.class_from) == (
+        LineChange.CHANGE,
+        True,
+        date(2024, 3, 10),
+        date(2024, 3, 1),
+    )
     assert (asked.ref_line, asked.ref_case, asked.amount) == (2, f"{CASE_ID}\r\n", -1450)
 
 

@@ -8,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.rail.emulator.answers import ACCEPTED
 from kvitt.rail.emulator.order import Order
 from kvitt.rail.emulator.reading import read as rail_reads
 from kvitt.rail.emulator.receipts import echo
-from kvitt.rules.answers import LineKey
-from kvitt.rules.needs import MAX_GRADE, MAX_RATE, RATE_OF, Change, Need, NeedKind, NeedLine
-from kvitt.wire.rapid.forwarded_xml import encode, line_keys, stamp
+from kvitt.rules.needs import MAX_GRADE, MAX_RATE, RATE_OF, Need, NeedKind, NeedLine
+from kvitt.rules.values import LineChange, Scheme
+from kvitt.wire.rapid.forwarded_xml import correlation_time, encode, line_keys
 from kvitt.wire.rapid.need import read
-from kvitt.wire.receipt_xml import decode
-from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
-from wire_values import norwegian
+from kvitt.wire.receipt_xml import LineKey, correlation_key, decode
+from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
+from support.wire_values import norwegian
 
 AT = datetime.fromisoformat("2024-03-04T12:00:00.512345")
 
@@ -26,7 +27,7 @@ AT = datetime.fromisoformat("2024-03-04T12:00:00.512345")
 def xml_of(body: bytes) -> str:
     asked = read(body)
     assert isinstance(asked, Need), asked
-    return encode(asked, KEY, AT).decode()
+    return encode(forwarded_order(asked, 1, KEY, AT)).decode()
 
 
 def only_line(body: bytes) -> list[str]:
@@ -117,12 +118,12 @@ def test_text_is_escaped_as_the_contract_says_and_comes_back_as_it_was(text: str
 @pytest.mark.parametrize(
     ("at", "told"), [("2024-03-04T12:00:00", "2024-03-04T12:00:00"), ("2024-03-04T12:00:00.5", "2024-03-04T12:00:00.5")]
 )
-def test_the_stamp_is_the_time_as_it_stands_in_the_order(at: str, told: str) -> None:
+def test_the_correlation_time_is_the_time_as_it_stands_in_the_order(at: str, told: str) -> None:
     asked = read(need_bytes())
     assert isinstance(asked, Need)
     moment = datetime.fromisoformat(at)
-    assert stamp(moment) == told
-    assert f"<tidspktMelding>{told}</tidspktMelding>" in encode(asked, KEY, moment).decode()
+    assert correlation_time(moment) == told
+    assert f"<tidspktMelding>{told}</tidspktMelding>" in encode(forwarded_order(asked, 1, KEY, moment)).decode()
 
 
 days = st.dates(date(1900, 1, 1), date(2199, 12, 31))
@@ -137,7 +138,7 @@ def lines(kind: NeedKind) -> st.SearchStrategy[NeedLine]:
         NeedLine,
         start=days,
         end=days,
-        change=st.sampled_from(Change),
+        change=st.sampled_from(LineChange),
         amount=st.integers(-MAX_RATE, MAX_RATE),
         rate=st.just(RATE_OF[kind]),
         line_id=longs,
@@ -161,7 +162,7 @@ def needs_of(kind: NeedKind) -> st.SearchStrategy[Need]:
         payment_id=st.uuids().map(str),
         case_id=texts,
         area=st.sampled_from(["SPREF", "SP"]),
-        change=st.sampled_from(Change),
+        change=st.sampled_from(LineChange),
         caseworker=norwegian(1, 50),
         recipient=digits[0] | digits[1],
         last_day=st.none() | days if kind is NeedKind.PAYMENT else st.none(),
@@ -175,7 +176,7 @@ times = st.datetimes(datetime.fromisoformat("2000-01-01"), datetime.fromisoforma
 
 @given(needs, longs, times)
 def test_the_rail_can_read_the_order_of_every_valid_need(asked: Need, key: int, at: datetime) -> None:
-    order = rail_reads(encode(asked, key, at))
+    order = rail_reads(encode(forwarded_order(asked, 1, key, at)))
     assert isinstance(order, Order), order
     assert (order.case, order.person, order.change.value) == ((asked.area, asked.case_id), asked.person, asked.change.value)
     assert [(each.line_id, each.amount, each.starts) for each in order.lines] == [
@@ -184,16 +185,16 @@ def test_the_rail_can_read_the_order_of_every_valid_need(asked: Need, key: int, 
 
 
 @given(needs, longs, times)
-def test_a_receipt_of_the_order_says_its_lines_its_case_and_its_stamp(asked: Need, key: int, at: datetime) -> None:
-    receipt = decode(echo(encode(asked, key, at), ACCEPTED))
-    assert (receipt.area, receipt.case_id, receipt.stamp) == (asked.area, asked.case_id, stamp(at))
-    assert receipt.lines == line_keys(asked)
+def test_a_receipt_of_the_order_says_its_lines_its_case_and_its_time(asked: Need, key: int, at: datetime) -> None:
+    receipt = decode(echo(encode(forwarded_order(asked, 1, key, at)), ACCEPTED))
+    assert (receipt.area, receipt.case, receipt.correlation_time) == (asked.area, (Scheme.SYKEPENGER, asked.case_id), correlation_time(at))
+    assert receipt.correlation_key == correlation_key(line_keys(forwarded_order(asked, 1, KEY, AT)))
 
 
 def test_the_line_keys_of_the_example_and_of_a_cessation() -> None:
     asked = read(need_bytes(linjer=[line(), cessation("2024-03-10", delytelseId=2)]))
     assert isinstance(asked, Need)
-    assert line_keys(asked) == (LineKey("1", None), LineKey("2", "2024-03-10"))
+    assert line_keys(forwarded_order(asked, 1, KEY, AT)) == (LineKey("1", None), LineKey("2", "2024-03-10"))
 
 
 def test_the_order_of_a_need_is_the_same_every_time() -> None:

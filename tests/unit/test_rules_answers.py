@@ -2,12 +2,14 @@
 
 import pytest
 
-from kvitt.rules.answers import Answer, DetailLine, Details, Grade, Receipt, Status, details_of
+from kvitt.rules.answers import Answer, DetailLine, Details, Status, details_of
 from kvitt.rules.claims import Claims, PaymentClaim
 from kvitt.rules.derive import NEW_CASE, CaseState, derive
+from kvitt.rules.rail_port import Observation, Severity
 from kvitt.rules.receipts import answer_to
-from kvitt.rules.values import Area, Order, Refusal
-from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
+from kvitt.rules.values import Area, Order, Refusal, Scheme
+from kvitt.wire.receipt_xml import reasons_in
+from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no"
 
@@ -54,28 +56,28 @@ NO_WORDS = "Oppdragssystemet (OS) oppga ingen årsak"
 
 
 @pytest.mark.parametrize(
-    ("grade", "raw", "text", "status", "error"),
+    ("severity", "raw", "text", "status", "error"),
     [
-        (Grade.OK, "00", "", Status.OK, None),
-        (Grade.OK, "00", "whatever it says", Status.OK, None),
-        (Grade.WARNING, "04", "Utbetales senere", Status.OK, Refusal(200, "Utbetales senere", D, "OSUR")),
-        (Grade.WARNING, "04", "", Status.OK, Refusal(200, NO_WORDS, D, "OSUR")),
-        (Grade.REJECTED, "08", "Overlappende avvent-perioder", Status.FAILED, Refusal(400, "Overlappende avvent-perioder", D, "OSUR")),
-        (Grade.REJECTED, "08", "", Status.FAILED, Refusal(400, NO_WORDS, D, "OSUR")),
-        (Grade.TECHNICAL, "12", "Prøv igjen", Status.FAILED, Refusal(500, "Prøv igjen", D, "OSUR")),
-        (Grade.REJECTED, "08", "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", Status.FAILED, MISSING),
-        (Grade.REJECTED, "08", "B1: OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før.", Status.FAILED, MISSING),
-        (Grade.REJECTED, "08", "Oppdraget finnes fra før", Status.FAILED, EXISTS),
-        (Grade.TECHNICAL, "12", "Oppdraget finnes fra før", Status.FAILED, EXISTS),
+        (Severity.OK, "00", "", Status.OK, None),
+        (Severity.OK, "00", "whatever it says", Status.OK, None),
+        (Severity.WARNING, "04", "Utbetales senere", Status.OK, Refusal(200, "Utbetales senere", D, "OSUR")),
+        (Severity.WARNING, "04", "", Status.OK, Refusal(200, NO_WORDS, D, "OSUR")),
+        (Severity.REJECTED, "08", "Overlappende avvent-perioder", Status.FAILED, Refusal(400, "Overlappende avvent-perioder", D, "OSUR")),
+        (Severity.REJECTED, "08", "", Status.FAILED, Refusal(400, NO_WORDS, D, "OSUR")),
+        (Severity.TECHNICAL, "12", "Prøv igjen", Status.FAILED, Refusal(500, "Prøv igjen", D, "OSUR")),
+        (Severity.REJECTED, "08", "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", Status.FAILED, MISSING),
+        (Severity.REJECTED, "08", "B1: OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før.", Status.FAILED, MISSING),
+        (Severity.REJECTED, "08", "Oppdraget finnes fra før", Status.FAILED, EXISTS),
+        (Severity.TECHNICAL, "12", "Oppdraget finnes fra før", Status.FAILED, EXISTS),
         (
-            Grade.UNKNOWN,
+            Severity.UNKNOWN,
             "16",
             "Noe nytt",
             Status.FAILED,
             Refusal(500, "Kvittering fra oppdragssystemet (OS) har ukjent alvorlighetsgrad '16': Noe nytt", D, "HELVED"),
         ),
         (
-            Grade.UNKNOWN,
+            Severity.UNKNOWN,
             "",
             "",
             Status.FAILED,
@@ -83,11 +85,11 @@ NO_WORDS = "Oppdragssystemet (OS) oppga ingen årsak"
         ),
     ],
 )
-def test_a_receipt_is_told_by_its_severity(grade: Grade, raw: str, text: str, status: Status, error: Refusal | None) -> None:
-    receipt = Receipt(Area("AAP"), "SAK-1", "2026-07-01-13.22.05.481516", (), grade, raw, "B110008F", text)
+def test_a_receipt_is_told_by_its_severity(severity: Severity, raw: str, text: str, status: Status, error: Refusal | None) -> None:
+    receipt = Observation((Scheme.AAP, "SAK-1"), "AAP", b"", "", severity, raw, "B110008F", text, reasons_in(text))
     assert answer_to(receipt, DETAILS) == Answer(status, DETAILS, error, dry_run=False)
 
 
 def test_every_severity_has_an_answer() -> None:
-    for grade in Grade:
-        assert answer_to(Receipt(Area("AAP"), "SAK-1", "", (), grade, grade.value, "", ""), DETAILS).details == DETAILS
+    for severity in Severity:
+        assert answer_to(Observation(None, "AAP", b"", "", severity, ""), DETAILS).details == DETAILS

@@ -8,7 +8,7 @@ from datetime import date
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.errors import Undecodable
@@ -30,6 +30,7 @@ from kvitt.rules.messages import (
 from kvitt.rules.values import HoldBack, RateType, Scheme
 from kvitt.wire import forms
 from kvitt.wire.json_reading import MAX_BYTES
+from support.tried import tried
 
 DP = """{"sakId":"AZ111","behandlingId":"AZ222","ident":"01020312345","vedtakstidspunktet":"2025-07-04T09:15:30.305852",
  "utbetalinger":[{"meldeperiode":"132460001","dato":"2025-06-02","sats":1077,"utbetaltBeløp":553,"utbetalingstype":"Dagpenger"}]}"""
@@ -223,7 +224,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@tried(200)
 @given(st.sampled_from(sorted(TEXTS)), st.data())
 def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Scheme, data: st.DataObject) -> None:
     document = json.loads(TEXTS[scheme])
@@ -233,7 +234,7 @@ def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Sch
         forms.decode(scheme, json.dumps(document).encode())
 
 
-@settings(max_examples=200)
+@tried(200)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int) -> None:
     body = DP.encode()

@@ -7,15 +7,16 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from lxml import etree
 from msgspec.structs import replace
 
 from kvitt.errors import InvalidOrderXml
-from kvitt.rules.answers import LineKey
 from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml
-from wire_values import norwegian, orders
+from kvitt.wire.receipt_xml import LineKey
+from support.tried import tried
+from support.wire_values import norwegian, orders
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "schemas" / "oppdragskjema-1.xsd"
 
@@ -154,11 +155,11 @@ def test_an_order_is_written_as_the_contract_shows_it() -> None:
     assert text_of(ORDER) == CONTRACT
 
 
-def test_the_same_order_gives_the_same_bytes_and_its_clock_is_the_stamp() -> None:
+def test_the_same_order_gives_the_same_bytes_and_its_clock_is_the_correlation_time() -> None:
     assert order_xml.encode(ORDER) == order_xml.encode(replace(ORDER))
-    assert order_xml.stamp(ORDER) == "2025-07-04-13.22.05.481516"
+    assert order_xml.correlation_time(ORDER) == "2025-07-04-13.22.05.481516"
     on_the_second = replace(ORDER, made_at=datetime(2025, 7, 4, 9, 0))  # noqa: DTZ001 - Oslo local time by definition
-    assert order_xml.stamp(on_the_second) == "2025-07-04-09.00.00.000000"
+    assert order_xml.correlation_time(on_the_second) == "2025-07-04-09.00.00.000000"
 
 
 def test_line_keys_are_what_a_receipt_will_carry() -> None:
@@ -242,14 +243,14 @@ def test_marks_and_line_ends_in_texts_arrive_as_they_were() -> None:
     assert etree.fromstring(xml).findtext("oppdrag-110/fagsystemId") == wanted
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(orders)
 def test_any_order_is_valid_by_our_schema(order: Order) -> None:
     order_xml.validate(order_xml.encode(order))
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published schema is not beside the project")
-@settings(max_examples=100)
+@tried(100)
 @given(orders)
 def test_any_order_is_valid_by_the_published_schema(order: Order) -> None:
     known_rates = order_xml.encode(order).replace(b"<typeSats>DAG7<", b"<typeSats>DAG<")
@@ -262,7 +263,7 @@ def published_schema(loaded: list[etree.XMLSchema] = []) -> etree.XMLSchema:  # 
     return loaded[0]
 
 
-@settings(max_examples=100)
+@tried(100)
 @given(orders)
 def test_any_order_says_what_it_was_made_of(order: Order) -> None:
     root = etree.fromstring(order_xml.encode(order))
@@ -332,7 +333,7 @@ def test_a_simulated_cessation_has_its_date_and_a_simulated_successor_its_refere
     assert re.findall(r"<typeEnhet>(\w+)</typeEnhet><enhet>(\d+)<", text) == [("BOS", "0220"), ("BEH", "8020")]
 
 
-@settings(max_examples=50)
+@tried(50)
 @given(orders, norwegian(1, 30))
 def test_any_order_gives_a_well_formed_simulation(order: Order, case_id: str) -> None:
     root = etree.fromstring(order_xml.encode_simulation(replace(order, case_id=CaseId(case_id))))

@@ -4,7 +4,7 @@ import json
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.errors import Undecodable
@@ -12,7 +12,8 @@ from kvitt.rules.answers import Answer, DetailLine, Details, Status
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Action, Area, CaseId, DecisionId, LineId, Payment, PaymentId, Period, RateType, Refusal, Scheme
 from kvitt.wire import cases, payment, status
-from wire_values import amounts, carried_texts, days, payments
+from support.tried import tried
+from support.wire_values import amounts, carried_texts, days, payments
 
 UTBETALING = (
     '{"dryrun":false,"originalKey":"0197…","fagsystem":"DAGPENGER","uid":"26c8ad95-1731-e800-abd5-ba92ec6aad86","action":"CREATE",'
@@ -59,7 +60,7 @@ def test_a_payment_is_written_as_the_contract_shows_it() -> None:
     assert payment.decode(UTBETALING.encode()) == PAYMENT
 
 
-@settings(max_examples=200)
+@tried(200)
 @given(payments)
 def test_any_payment_comes_back_as_it_was(value: Payment) -> None:
     assert payment.decode(payment.encode(value)) == value
@@ -126,7 +127,7 @@ answers = st.builds(
 )
 
 
-@settings(max_examples=200)
+@tried(200)
 @given(answers)
 def test_any_answer_comes_back_as_it_was(answer: Answer) -> None:
     assert status.decode(status.encode(answer)) == answer

@@ -5,16 +5,19 @@ from contextlib import suppress
 from datetime import date, datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.errors import UnreadableReceipt
-from kvitt.rules.answers import Grade, LineKey, Receipt
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.rail_port import Observation, Reason, Severity
 from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
-from kvitt.wire import order_xml, receipt_xml, receipted
-from wire_values import norwegian, orders
+from kvitt.wire import order_xml, receipt_xml
+from kvitt.wire.receipt_xml import SEVERITIES, LineKey, correlation_key, reasons_in
+from support.tried import tried
+from support.wire_values import norwegian, orders
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
 LINE = OrderLine(
@@ -54,15 +57,16 @@ MMEL = (
     "<beskrMelding>Oppdraget finnes fra før</beskrMelding>"
     "<programId>K231BB10</programId><sectionNavn>CA10-INPUTKONTROLL</sectionNavn></mmel>"
 )
-RECEIPT = Receipt(
-    Area("AAP"),
-    "4NAAA1",
+RECEIPT = Observation(
+    (Scheme.AAP, "4NAAA1"),
+    "AAP",
+    correlation_key([LineKey("hQpIV/pOTQ2TSiQPfHbIpA==", "2025-06-02")]),
     "2025-07-04-13.22.05.481516",
-    (LineKey("hQpIV/pOTQ2TSiQPfHbIpA==", "2025-06-02"),),
-    Grade.REJECTED,
+    Severity.REJECTED,
     "08",
     "B110008F",
     "Oppdraget finnes fra før",
+    frozenset({Reason.ORDER_EXISTS}),
     (("systemId", "231-OPPD"), ("programId", "K231BB10"), ("sectionNavn", "CA10-INPUTKONTROLL")),
 )
 
@@ -76,8 +80,8 @@ def receipt_text(order: Order, mmel: str = MMEL) -> str:
 
 def test_a_receipt_is_read_with_all_that_tells_which_order_it_answers() -> None:
     assert receipt_xml.decode(receipt_text(ORDER).encode()) == RECEIPT
-    assert RECEIPT.lines == order_xml.line_keys(ORDER)
-    assert RECEIPT.stamp == order_xml.stamp(ORDER)
+    assert RECEIPT.correlation_key == correlation_key(order_xml.line_keys(ORDER))
+    assert RECEIPT.correlation_time == order_xml.correlation_time(ORDER)
 
 
 class Damage(Struct, frozen=True):
@@ -149,40 +153,50 @@ def start_tag(damage: Damage) -> str:
     return f"<{damage.root}{ {'declared': own, 'missing': '', 'default': DEFAULT}[damage.xmlns] }>"
 
 
-@settings(max_examples=400)
+@tried(400)
 @given(orders, damages, norwegian(0, 60), st.sampled_from(["00", "04", "08", "12"]))
 @example(ORDER, Damage("oppdrag", "default", "other case", "", "", "utf-8", "", one_line=True), "Skatteopplysninger ikke funnet", "04")
 @example(ORDER, Damage("ns2:Oppdrag", "declared", "missing", " \x00", "", "utf-8", "  ", one_line=False), "", "00")
 def test_damage_does_not_change_what_a_receipt_says(order: Order, damage: Damage, words: str, severity: str) -> None:
     escaped = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     mmel = f"<mmel><alvorlighetsgrad>{severity}</alvorlighetsgrad><beskrMelding>{escaped}</beskrMelding></mmel>"
-    whole = Receipt(order.area, order.case_id, order_xml.stamp(order), order_xml.line_keys(order), Grade(severity), severity, "", words)
+    whole = Observation(
+        (AREAS[order.area].scheme, order.case_id) if order.area in AREAS else None,
+        order.area,
+        correlation_key(order_xml.line_keys(order)),
+        order_xml.correlation_time(order),
+        SEVERITIES[severity],
+        severity,
+        "",
+        words,
+        reasons_in(words),
+    )
     assert receipt_xml.decode(damaged(receipt_text(order, mmel), damage)) == whole
 
 
 @pytest.mark.parametrize(
-    ("mmel", "grade", "severity", "text"),
+    ("mmel", "severity", "raw", "text"),
     [
-        ("", Grade.UNKNOWN, "", ""),
-        ("<mmel/>", Grade.UNKNOWN, "", ""),
-        ("<mmel><alvorlighetsgrad/></mmel>", Grade.UNKNOWN, "", ""),
-        ("<mmel><alvorlighetsgrad>5</alvorlighetsgrad><beskrMelding>x</beskrMelding></mmel>", Grade.UNKNOWN, "5", "x"),
-        ("<mmel><alvorlighetsgrad>?</alvorlighetsgrad></mmel>", Grade.UNKNOWN, "?", ""),
-        ("<mmel><alvorlighetsgrad>00 </alvorlighetsgrad></mmel>", Grade.OK, "00", ""),
-        ("<mmel><alvorlighetsgrad>08</alvorlighetsgrad></mmel>", Grade.REJECTED, "08", ""),
+        ("", Severity.UNKNOWN, "", ""),
+        ("<mmel/>", Severity.UNKNOWN, "", ""),
+        ("<mmel><alvorlighetsgrad/></mmel>", Severity.UNKNOWN, "", ""),
+        ("<mmel><alvorlighetsgrad>5</alvorlighetsgrad><beskrMelding>x</beskrMelding></mmel>", Severity.UNKNOWN, "5", "x"),
+        ("<mmel><alvorlighetsgrad>?</alvorlighetsgrad></mmel>", Severity.UNKNOWN, "?", ""),
+        ("<mmel><alvorlighetsgrad>00 </alvorlighetsgrad></mmel>", Severity.OK, "00", ""),
+        ("<mmel><alvorlighetsgrad>08</alvorlighetsgrad></mmel>", Severity.REJECTED, "08", ""),
     ],
 )
-def test_a_missing_or_odd_severity_is_unknown_and_kept_as_it_came(mmel: str, grade: Grade, severity: str, text: str) -> None:
+def test_a_missing_or_odd_severity_is_unknown_and_kept_as_it_came(mmel: str, severity: Severity, raw: str, text: str) -> None:
     receipt = receipt_xml.decode(receipt_text(ORDER, mmel).encode())
-    assert (receipt.grade, receipt.grade_text, receipt.text) == (grade, severity, text)
-    assert receipt.lines == RECEIPT.lines
+    assert (receipt.severity, receipt.raw_severity, receipt.text) == (severity, raw, text)
+    assert receipt.correlation_key == RECEIPT.correlation_key
 
 
 def test_an_order_with_its_receipt_says_what_the_rail_said_in_the_order_of_the_contract() -> None:
-    others = tuple((name, f"{name} <&> ø") for name in reversed(receipted.LEAVES) if name not in WORDS)
-    said = replace(RECEIPT, text="a < b", others=others)
-    told = receipted.receipted(order_xml.encode(ORDER), said)
-    assert re.findall(r"<(\w+)>", told.decode().partition("</mmel>")[0]) == ["mmel", *receipted.LEAVES]
+    others = tuple((name, f"{name} <&> ø") for name in reversed(receipt_xml.LEAVES) if name not in WORDS)
+    said = replace(RECEIPT, text="a < b", reasons=frozenset(), others=others)
+    told = receipt_xml.with_acknowledgement(order_xml.encode(ORDER), said)
+    assert re.findall(r"<(\w+)>", told.decode().partition("</mmel>")[0]) == ["mmel", *receipt_xml.LEAVES]
     assert receipt_xml.decode(told) == replace(said, others=others[::-1])
 
 
@@ -190,7 +204,7 @@ def test_of_what_the_rail_said_only_what_says_something_is_told_and_without_its_
     mmel = "<mmel><sqlKode> -803   </sqlKode><sqlState>   </sqlState><alvorlighetsgrad>12</alvorlighetsgrad><sqlMelding/></mmel>"
     receipt = receipt_xml.decode(receipt_text(ORDER, mmel).encode())
     assert receipt.others == (("sqlKode", " -803"),)
-    told = receipted.receipted(order_xml.encode(ORDER), receipt).decode()
+    told = receipt_xml.with_acknowledgement(order_xml.encode(ORDER), receipt).decode()
     assert re.findall(r"<(\w+)>(.*)</", told.partition("</mmel>")[0]) == [("alvorlighetsgrad", "12"), ("sqlKode", " -803")]
 
 
@@ -204,7 +218,7 @@ def test_the_answer_to_xml_that_the_rail_could_not_read_names_no_case() -> None:
     mmel = "<mmel><kodeMelding>B606002F</kodeMelding><alvorlighetsgrad>08</alvorlighetsgrad></mmel>"
     text = f"<oppdrag{DEFAULT}>{mmel}<oppdrag-110></oppdrag-110>"
     receipt = receipt_xml.decode(text.encode())
-    assert (receipt.area, receipt.case_id, receipt.lines, receipt.grade, receipt.code) == ("", "", (), Grade.REJECTED, "B606002F")
+    assert (receipt.area, receipt.case, receipt.severity, receipt.code) == ("", None, Severity.REJECTED, "B606002F")
 
 
 def test_a_receipt_cut_off_inside_is_refused_at_every_place_and_one_cut_off_in_its_last_tag_is_read() -> None:
@@ -247,7 +261,7 @@ def test_what_can_not_be_read_at_all_is_refused_with_a_reason(body: bytes, reaso
     assert refused.value.reason == reason
 
 
-@settings(max_examples=200)
+@tried(200)
 @given(st.binary(max_size=60), st.integers(0, 2500), st.integers(0, 60))
 def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int, lost: int) -> None:
     body = receipt_text(ORDER).encode()

@@ -25,7 +25,7 @@ from kvitt.hub.payouts.repository import reserved_plans
 from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, pool
-from kvitt.kernel.loop import Bell, Step, run_loop
+from kvitt.kernel.loop import Step, WakeUp, run_loop
 
 if TYPE_CHECKING:
     from kvitt.doors.rest.gate import Gate
@@ -109,14 +109,14 @@ class Doors:
 @contextmanager
 def _sweeping(remote: RemotePayouts) -> Iterator[threading.Thread]:
     """A thread that finishes or undoes what payouts have begun at another's ledger."""
-    stop, bell = threading.Event(), Bell()
-    thread = threading.Thread(target=run_loop, args=("sweeper", SagaSweeper(remote, bell).steps, stop), name="sweeper", daemon=True)
+    stop, wake_up = threading.Event(), WakeUp()
+    thread = threading.Thread(target=run_loop, args=("sweeper", SagaSweeper(remote, wake_up).steps, stop), name="sweeper", daemon=True)
     thread.start()
     try:
         yield thread
     finally:
         stop.set()
-        bell.ring()
+        wake_up.notify()
         thread.join()
 
 

@@ -17,7 +17,7 @@ from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
-from kvitt.kernel.loop import Bell, MakeStep, Step
+from kvitt.kernel.loop import MakeStep, Step, WakeUp
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.rail.queue import Queue
 from kvitt.rail.table_queue import TableQueue
@@ -160,8 +160,8 @@ def edge_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> LogEdge:
 class RelayRole:
     """The relay as a role: one at a time, by lease, woken when there is something to tell."""
 
-    def __init__(self, conninfo: str, keeper: LeaseKeeper, edge: LogEdge, bell: Bell) -> None:
-        self._conninfo, self._keeper, self._edge, self._bell = conninfo, keeper, edge, bell
+    def __init__(self, conninfo: str, keeper: LeaseKeeper, edge: LogEdge, wake_up: WakeUp) -> None:
+        self._conninfo, self._keeper, self._edge, self._wake_up = conninfo, keeper, edge, wake_up
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -175,11 +175,11 @@ class RelayRole:
                 yield lambda: step() or self._nothing_to_tell()
 
     def _nothing_to_tell(self) -> int:
-        self._bell.wait(_LOOK_SECONDS)
+        self._wake_up.sleep(_LOOK_SECONDS)
         return 0
 
 
-def rest(stop: threading.Event, seconds: float) -> int:
+def sleep(stop: threading.Event, seconds: float) -> int:
     """Waits a moment, or until stopped; nothing was done."""
     stop.wait(seconds)
     return 0

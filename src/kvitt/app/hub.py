@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kvitt.app.clock import utc_now
-from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, rest
+from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, sleep
 from kvitt.app.ports import ports_of
 from kvitt.config import Settings
 from kvitt.hub.ports import Ports
@@ -19,9 +19,9 @@ from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import (
-    Bell,
     MakeStep,
     Step,
+    WakeUp,
     run_loop,
 )
 from kvitt.ops.roles import RoleBoard
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kvitt.app.doors import Doors
     from kvitt.ops.server import OpsServer
 
-_REST_SECONDS = 0.02
+_SLEEP_SECONDS = 0.02
 _ROOM_PER_INTAKE = 2048
 LISTENERS = ("payouts", "ledger")
 """The roles that answer calls."""
@@ -69,12 +69,12 @@ class Hub:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
-        self.ports = ports_of(settings.rapid, hears_strays=settings.rapid.ours or "rapid" in roles)
+        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
         self.board = RoleBoard(utc_now, self._threads_of(roles))
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._told, self._kept = Bell(), Bell(), Bell()
+        self._orders, self._told, self._kept = WakeUp(), WakeUp(), WakeUp()
         self.edge.prepare()
         self.doors = self._take_addresses() if set(roles) & set(LISTENERS) else None
 
@@ -91,7 +91,7 @@ class Hub:
         settings = self._settings
         self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
-            lambda _: lane_writer(self.conninfo, self.ports, self._ring_on),
+            lambda _: lane_writer(self.conninfo, self.ports, self._notify_work),
             lanes=settings.lanes,
             max_batch=settings.max_batch,
             # An intake must never wait for room: it has a group to keep in touch with.
@@ -115,7 +115,7 @@ class Hub:
         Gives the names of the parts that did not end within `seconds`; what they hold runs out by itself.
         """
         self._stop.set()
-        self._ring()
+        self._notify_all()
         deadline = None if seconds is None else time.monotonic() + seconds
         if hanging := _not_ended(self._threads, deadline):
             return hanging
@@ -129,14 +129,14 @@ class Hub:
         if self.doors:
             self.doors.close()
 
-    def _ring(self) -> None:
-        self._ring_on()
-        self._kept.ring()
+    def _notify_all(self) -> None:
+        self._notify_work()
+        self._kept.notify()
 
-    def _ring_on(self) -> None:
+    def _notify_work(self) -> None:
         """There are orders to send, and something to tell."""
-        self._orders.ring()
-        self._told.ring()
+        self._orders.notify()
+        self._told.notify()
 
     def _maker(self, role: str) -> MakeStep:
         settings = self._settings
@@ -148,15 +148,15 @@ class Hub:
         if role == "relay":
             return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
         if role == _RESUME:
-            return Resume(self.conninfo, utc_now, self.ports, self._ring_on, self._kept).steps
+            return Resume(self.conninfo, utc_now, self.ports, self._notify_work, self._kept).steps
         if role == "sender":
             requests = self._queue(settings.request_queue)
             return Sender(
-                self.conninfo, self._keeper, requests, utc_now, self.ports, bell=self._orders, reply_to=settings.reply_queue
+                self.conninfo, self._keeper, requests, utc_now, self.ports, wake_up=self._orders, reply_to=settings.reply_queue
             ).steps
         if role == "receiver":
-            replies, bell = self._queue(settings.reply_queue), _Both(self._orders, self._told)
-            return Receiver(self.conninfo, replies, utc_now, self.ports, bell).steps
+            replies, wake_up = self._queue(settings.reply_queue), _WakeUps(self._orders, self._told)
+            return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up).steps
         return self._emulator_steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:
@@ -172,7 +172,7 @@ class Hub:
         )
         try:
             # A rail that is closed does not look into its queue, so it does not wait there either.
-            yield lambda: emulator.step() or rest(self._stop, _REST_SECONDS)
+            yield lambda: emulator.step() or sleep(self._stop, _SLEEP_SECONDS)
         finally:
             emulator.close()
 
@@ -198,13 +198,13 @@ def operations(hub: Hub, settings: Settings) -> Iterator["OpsServer"]:
         server.stop()
 
 
-class _Both(Bell):
-    """A bell that rings several."""
+class _WakeUps(WakeUp):
+    """Wakes several loops."""
 
-    def __init__(self, *bells: Bell) -> None:
+    def __init__(self, *wake_ups: WakeUp) -> None:
         super().__init__()
-        self._bells = bells
+        self._wake_ups = wake_ups
 
-    def ring(self) -> None:
-        for bell in self._bells:
-            bell.ring()
+    def notify(self) -> None:
+        for wake_up in self._wake_ups:
+            wake_up.notify()

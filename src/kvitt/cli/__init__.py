@@ -9,7 +9,6 @@ from kvitt.cli.check import check
 from kvitt.cli.completion import completion
 from kvitt.cli.db import db
 from kvitt.cli.dead import dead
-from kvitt.cli.demo import demo
 from kvitt.cli.emulator import emulator
 from kvitt.cli.import_ import import_
 from kvitt.cli.kafka import kafka
@@ -26,6 +25,7 @@ from kvitt.cli.token import token
 from kvitt.cli.topic import topic
 from kvitt.cli.transfer import transfer
 from kvitt.cli.up import up
+from kvitt.demo.command import demo
 
 main = Commands(
     "kvitt",

@@ -8,6 +8,7 @@ import click
 from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
+from kvitt.money import Kroner
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
@@ -102,7 +103,7 @@ def schedule(settings: "Settings", *, area: str, case_id: str, as_json: bool) ->
         print_json(_PIECES, pieces)
         return
     days, beyond = days_of(pieces)
-    dues = [Due(day.date, day.amount, day.class_code) for day in days]
+    dues = [Due(day.date, Kroner(day.amount), day.class_code) for day in days]
     print_page(draw(dues, f"{area.upper()} {case_id} at the rail", Beyond(*beyond) if beyond else None))
 
 

@@ -48,7 +48,7 @@ def sending() -> None:
 @located
 def stop(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", everywhere: bool, by: str, reason: str) -> None:
     """Send nothing more to these areas until resumed."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     named = _areas(areas, schemes, everywhere=everywhere)
     with operating(settings) as operate:
@@ -62,7 +62,7 @@ def stop(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme
 @located
 def resume(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", everywhere: bool, by: str, reason: str) -> None:
     """Let sending go on."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         resumed = operate.resume(_areas(areas, schemes, everywhere=everywhere), Operator(by, reason))

@@ -19,7 +19,7 @@ from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_clients import names_of, new_producer
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -129,8 +129,8 @@ class KafkaRelay:
             }
             cursor.execute(statement, arguments, binary=True)
             noted = [row[0] for row in cursor.fetchall()] if cursor.description else []
-            reached("relay.before_commit")
-        reached("relay.after_commit")
+            fault_point("relay.before_commit")
+        fault_point("relay.after_commit")
         return noted
 
 

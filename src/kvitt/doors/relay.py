@@ -9,7 +9,7 @@ from psycopg.errors import LockNotAvailable
 from kvitt.doors.embedded_log import CHANNEL, reserve
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -61,6 +61,6 @@ class LogRelay:
             cursor.execute(_LOG.relay_to_log, arguments, binary=True)
             cursor.execute(_LOG.mark_relayed, arguments, binary=True)
             cursor.execute(f"NOTIFY {CHANNEL}")
-            reached("relay.before_commit")
-        reached("relay.after_commit")
+            fault_point("relay.before_commit")
+        fault_point("relay.after_commit")
         return len(rows)

@@ -8,21 +8,29 @@ import psycopg
 
 from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
-from kvitt.hub.ruling import Candidate, Settled, Verdict
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.unit_of_work import Facts
-from kvitt.hub.voice import Asked, Forwarded, Voice
+from kvitt.hub.unit_of_work import UnitOfWork
+from kvitt.hub.voice import Asked, Forwarded, Versions, Voice
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Grade
+from kvitt.rules.rail_port import Candidate, ReceiptOutcome, Severity
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area
 from kvitt.store.rows import MessageStep
 
 _SQL, _RAPID = load("orders", "kvitt.store"), load("rapid", "kvitt.store")
-_WHAT = {Verdict.ACCEPTED: What.ACCEPTED, Verdict.REJECTED: What.REJECTED, Verdict.UNCLEAR: What.UNCLEAR}
-_PAYMENTS = {Verdict.ACCEPTED: _SQL.accept_payments, Verdict.REJECTED: _SQL.drop_payments, Verdict.UNCLEAR: _SQL.pending_payments}
-_STATE = {Verdict.ACCEPTED: OrderState.ACCEPTED, Verdict.REJECTED: OrderState.REJECTED, Verdict.UNCLEAR: OrderState.UNKNOWN}
+_WHAT = {ReceiptOutcome.ACCEPTED: What.ACCEPTED, ReceiptOutcome.REJECTED: What.REJECTED, ReceiptOutcome.UNCLEAR: What.UNCLEAR}
+_PAYMENTS = {
+    ReceiptOutcome.ACCEPTED: _SQL.accept_payments,
+    ReceiptOutcome.REJECTED: _SQL.drop_payments,
+    ReceiptOutcome.UNCLEAR: _SQL.pending_payments,
+}
+_STATE = {
+    ReceiptOutcome.ACCEPTED: OrderState.ACCEPTED,
+    ReceiptOutcome.REJECTED: OrderState.REJECTED,
+    ReceiptOutcome.UNCLEAR: OrderState.UNKNOWN,
+}
 
 
 def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, Asked]:
@@ -37,7 +45,7 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], c
 
 def _proves_nothing(settled: Settled) -> bool:
     """A refusal of a copy, because the rail has something of the order already: no word on what became of the order itself."""
-    return settled.verdict is Verdict.UNCLEAR and settled.receipt.grade is not Grade.UNKNOWN
+    return settled.outcome is ReceiptOutcome.UNCLEAR and settled.receipt.severity is not Severity.UNKNOWN
 
 
 class Books:
@@ -47,7 +55,9 @@ class Books:
     told of its messages by a sender, whose clock may be another one.
     """
 
-    def __init__(self, cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], now: datetime, contracts: Contracts) -> None:
+    def __init__(
+        self, cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], now: datetime, contracts: Contracts
+    ) -> None:
         self._cursor, self._facts, self._cases, self._now, self._contracts = cursor, facts, cases, now, contracts
         self._moments: dict[int, datetime] = {}
 
@@ -88,27 +98,27 @@ class Books:
             settled = [each for each in settled if not _proves_nothing(each)]
         columns = [
             [each.order.order_id for each in settled],
-            [_STATE[each.verdict].value for each in settled],
+            [_STATE[each.outcome].value for each in settled],
             [each.receipt_no for each in settled],
             [self._moments[each.order.case_no] for each in settled],
             [each.by_hand for each in settled],
         ]
         return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
 
-    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[tuple[str, int]]], dict[int, Candidate]]:
+    def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[PaymentVersion]], dict[int, Candidate]]:
         """The versions of each order as they stand in it, and the cases of which payments became true, with the last order that did it."""
-        orders: dict[Verdict, list[str]] = {}
+        orders: dict[ReceiptOutcome, list[str]] = {}
         for each in settled:
-            orders.setdefault(each.verdict, []).append(each.order.order_id)
-        if accepted := orders.get(Verdict.ACCEPTED):
+            orders.setdefault(each.outcome, []).append(each.order.order_id)
+        if accepted := orders.get(ReceiptOutcome.ACCEPTED):
             self._cursor.execute(_SQL.supersede_payments, [accepted], binary=True)
-        versions: dict[str, list[tuple[str, int]]] = {}
-        for verdict, statement in _PAYMENTS.items():
-            if settled_so := orders.get(verdict):
+        versions: dict[str, list[PaymentVersion]] = {}
+        for outcome, statement in _PAYMENTS.items():
+            if settled_so := orders.get(outcome):
                 rows = self._cursor.execute(statement, [settled_so], binary=True).fetchall()
-                for order_id, _, payment_id, version in sorted(rows):
-                    versions.setdefault(order_id, []).append((payment_id, version))
-        true = [each.order for each in settled if each.verdict is Verdict.ACCEPTED and each.order.order_id in versions]
+                for order_id, _, payment_id, version, document in sorted(rows):
+                    versions.setdefault(order_id, []).append(PaymentVersion(payment_id, version, document))
+        true = [each.order for each in settled if each.outcome is ReceiptOutcome.ACCEPTED and each.order.order_id in versions]
         return versions, {order.case_no: order for order in true}
 
     def _progress(self, message_numbers: Sequence[int]) -> dict[int, tuple[int, bool]]:
@@ -117,29 +127,29 @@ class Books:
         return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
-        self, asked: Asked, voice: Voice, group: Sequence[Settled], versions: Mapping[str, Sequence[tuple[str, int]]], still_open: int
+        self, asked: Asked, voice: Voice, group: Sequence[Settled], versions: Mapping[str, Versions], still_open: int
     ) -> None:
         answer, kept = asked.answer, False
         for each in group:
             self._book_order(each, voice, versions.get(each.order.order_id, ()), asked.address.message_no)
-            if each.verdict is not Verdict.UNCLEAR:
+            if each.outcome is not ReceiptOutcome.UNCLEAR:
                 answer, kept = voice.settled(each, answer), True
             elif told := voice.unclear(each):
                 answer, kept = told, True
         if not kept:
             return
-        settles = any(each.verdict is not Verdict.UNCLEAR for each in group)
+        settles = any(each.outcome is not ReceiptOutcome.UNCLEAR for each in group)
         state = MessageState.DERIVED if still_open or not settles else MessageState.ANSWERED
         if state is MessageState.ANSWERED:
             voice.final(answer, group[-1].order.order_id)
         answered_at = self._moments[group[0].order.case_no] if state is MessageState.ANSWERED else None
         self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, answer))
 
-    def _book_order(self, each: Settled, voice: Voice, versions: Sequence[tuple[str, int]], message_no: int) -> None:
+    def _book_order(self, each: Settled, voice: Voice, versions: Versions, message_no: int) -> None:
         order, case = each.order, self._cases[each.order.case_no]
         voice.receipt(each, versions)
-        content = digest(order.xml, each.receipt.grade_text.encode(), each.receipt.text.encode())
-        what = _WHAT[each.verdict]
+        content = digest(order.message, each.receipt.raw_severity.encode(), each.receipt.text.encode())
+        what = _WHAT[each.outcome]
         case.note(
             self._facts,
             self._moments[case.case_no],
@@ -149,11 +159,11 @@ class Books:
             order_id=order.order_id,
             receipt_no=each.receipt_no,
         )
-        if each.verdict is not Verdict.UNCLEAR:
+        if each.outcome is not ReceiptOutcome.UNCLEAR:
             case.open_orders -= 1
-        if each.verdict is Verdict.ACCEPTED:
+        if each.outcome is ReceiptOutcome.ACCEPTED:
             case.known_to_rail(Area(order.area), order.person)
-            case.learnt(payment_id for payment_id, _ in versions)
+            case.learnt(version.payment_id for version in versions)
 
     def _tell_case_lists(self, relisted: Mapping[int, Candidate]) -> None:
         """The payments of each case of which some became true, changed list or not, on the topic that other readers follow."""

@@ -10,17 +10,16 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import AtRail, CaseState
-from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import What
-from kvitt.rules.values import Area, Payment, PaymentId, Scheme
+from kvitt.rules.values import Area, LineAtRail, Payment, PaymentId, Scheme
+from kvitt.store import payment_document
 from kvitt.store.rows import CaseStep
-from kvitt.wire import payment
 
 _SQL, _DEFERRED = load("cases", "kvitt.store"), load("deferred", "kvitt.store")
 CaseKey = tuple[Scheme, str]
@@ -50,7 +49,7 @@ class Case:
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
         self.standings: dict[Identity, Standing] = {}
-        self.forwarded: list[ForwardedLine] = []
+        self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
         self.changed = False
         self.deferred = False
@@ -63,7 +62,7 @@ class Case:
 
     def accepted(self, document: bytes, listed: int) -> None:
         """Takes in an accepted payment as it is stored."""
-        stored = payment.decode_stored(document)
+        stored = payment_document.decode(document)
         self.payments[stored.payment_id] = stored
         self.listed[stored.payment_id] = listed
 
@@ -94,6 +93,7 @@ class Case:
             unknown,
             left_out=ALL in self.unknown,
             at_rail=tuple(self.at_rail),
+            lines=tuple(self.forwarded),
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -131,7 +131,7 @@ class Case:
 
     def note(
         self,
-        facts: Facts,
+        facts: UnitOfWork,
         at: datetime,
         what: What,
         content: bytes,
@@ -214,7 +214,7 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
         if number is None:
             by_number[case_no].accepted(document, listed)
         else:
-            by_number[case_no].at_rail.append(AtRail(number, payment.decode_stored(document), continues))
+            by_number[case_no].at_rail.append(AtRail(number, payment_document.decode(document), continues))
 
 
 def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:

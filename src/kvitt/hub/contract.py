@@ -11,7 +11,7 @@ from typing import Protocol
 from kvitt.errors import UnknownSource
 from kvitt.hub.case import Case
 from kvitt.hub.taken import Taken
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked, Voice
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import Refusal, Scheme
@@ -52,10 +52,10 @@ class Contract(Protocol):
     @property
     def hears_strays(self) -> bool: ...
 
-    def desk(self, facts: Facts, now: datetime, *, answer_invalid: bool | None = None) -> AnyDesk:
+    def desk(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool | None = None) -> AnyDesk:
         """Who handles its messages; `answer_invalid` overrides what is set about needs that break the rules of their form."""
 
-    def voice(self, asked: Asked, facts: Facts, now: datetime) -> Voice:
+    def voice(self, asked: Asked, facts: UnitOfWork, now: datetime) -> Voice:
         """Who tells of one of its messages."""
 
 

@@ -12,18 +12,18 @@ import psycopg
 
 from kvitt.hub.case import Case
 from kvitt.hub.ruling import Contradicted
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
+from kvitt.rules.rail_port import Observation
 from kvitt.rules.states import What
 
 _SQL = load("contradictions", "kvitt.store")
 
 
 def open_contradictions(
-    cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
+    cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
 ) -> None:
     """Opens a contradiction for each order that a receipt contradicts, and holds the open orders of their locked cases.
 
@@ -42,13 +42,13 @@ def open_contradictions(
     cursor.execute(_SQL.open_contradictions, columns, binary=True)
     for each in found:
         case, order = cases[each.order.case_no], each.order
-        content = said_of(order.xml, each.receipt)
+        content = said_of(order.message, each.receipt)
         case.contradictions += 1
         at, message_no = case.moment(now), order.message_no
         case.note(facts, at, What.CONTRADICTED, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
     cursor.execute(_SQL.hold_orders, [[each.order.case_no for each in found], IN_CONTRADICTION.encode()], binary=True)
 
 
-def said_of(xml: bytes, receipt: Receipt) -> bytes:
+def said_of(message: bytes, receipt: Observation) -> bytes:
     """The digest of an order and of what a receipt says of it, as entries of a case's chain have it."""
-    return digest(xml, receipt.grade_text.encode(), receipt.text.encode())
+    return digest(message, receipt.raw_severity.encode(), receipt.text.encode())

@@ -1,6 +1,5 @@
 """The desk: what a message does to its case, handled at one moment, under the case's lock (design §4 steps 3-5)."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,35 +7,31 @@ from kvitt.hub.case import Case
 from kvitt.hub.keep import keep
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
-from kvitt.rules.answers import Answer, LineKey, Status, details_of
+from kvitt.rules.answers import Answer, Status, details_of
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import joined
 from kvitt.rules.ids import event_id
+from kvitt.rules.rail_port import Encoded, Rails
 from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import Action, Order, Refusal
+from kvitt.store import payment_document
 from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
-from kvitt.wire import order_xml, payment
 
 LISTED_PER_ORDER = 100_000
 """Room for the payments of one order in the numbers that keep the case list in order."""
 
 
-def lines_digest(keys: Sequence[LineKey]) -> bytes:
-    """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
-    return hashlib.sha256("\n".join(f"{key.line_id} {key.ceased_from or ''}" for key in keys).encode()).digest()
-
-
 class Desk:
     """Handles messages of locked cases one by one at one moment; what each one causes goes to `facts` only when all of it is sound."""
 
-    def __init__(self, facts: Facts, now: datetime) -> None:
-        self._facts, self._now, self._made_at = facts, now, oslo(now)
+    def __init__(self, facts: UnitOfWork, now: datetime, rails: Rails) -> None:
+        self._facts, self._now, self._made_at, self._rails = facts, now, oslo(now), rails
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, or queues it behind what its case is busy with; gives its new state."""
@@ -98,31 +93,32 @@ class Desk:
 
     def _simulated(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
         teller = Teller(self._facts, message, self._now)
-        requests = [teller.simulation(order, teller.own_key(orders, order)) for order in orders]
+        rail = self._rails.of(message.scheme)
+        requests = [teller.simulation(order, rail.encode_simulation(order), teller.own_key(orders, order)) for order in orders]
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
         case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
 
     def _ordered(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        documents = [order_xml.encode(order) for order in orders]
-        for xml in documents:
-            order_xml.validate(xml)
+        rail = self._rails.of(message.scheme)
+        encoded = [rail.encode(order) for order in orders]
         teller = Teller(self._facts, message, self._now)
         value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))
         held = reasons_to_hold(orders, case.state())
-        for order, xml, reasons in zip(orders, documents, held, strict=True):
+        for order, each, reasons in zip(orders, encoded, held, strict=True):
             own_key = teller.own_key(orders, order)
-            self._store(case, message, order, xml, held_for=joined(reasons), own_key=own_key)
-            teller.order(order, xml, case, own_key)
+            self._store(case, message, order, each, held_for=joined(reasons), own_key=own_key)
+            teller.order(order, each.message, case, own_key)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
-        case.note(self._facts, self._now, What.ORDERED, digest(message.body, *documents), message_no=message.message_no)
+        case.note(
+            self._facts, self._now, What.ORDERED, digest(message.body, *(each.message for each in encoded)), message_no=message.message_no
+        )
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
 
-    def _store(self, case: Case, message: Taken, order: Order, xml: bytes, *, held_for: str, own_key: bytes | None) -> None:
+    def _store(self, case: Case, message: Taken, order: Order, encoded: Encoded, *, held_for: str, own_key: bytes | None) -> None:
         facts, order_id = self._facts, order.order_id
-        keys = lines_digest(order_xml.line_keys(order))
         facts.orders.append(
             OrderRow(
                 order_id,
@@ -131,9 +127,9 @@ class Desk:
                 order.area,
                 order.person,
                 message.message_no,
-                xml,
-                order_xml.stamp(order),
-                keys,
+                encoded.message,
+                encoded.correlation_time,
+                encoded.correlation_key,
                 order.first,
                 self._now,
                 held_for,
@@ -171,7 +167,8 @@ class Desk:
                     SCHEMES[order.scheme].sender_chooses_ids,
                     listed,
                     each.last_line,
-                    payment.encode(each),
+                    payment_document.encode(each),
                     index,
+                    each.currency,
                 )
             )

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from kvitt.hub.desk import Desk
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked, StatusVoice
+from kvitt.rules.rail_port import Rails
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 
@@ -17,10 +18,14 @@ class Helved:
     forwards = False
     hears_strays = False
 
-    def desk(self, facts: Facts, now: datetime, *, answer_invalid: bool | None = None) -> Desk:  # noqa: ARG002 - all are answered
-        """Who handles its messages."""
-        return Desk(facts, now)
+    def __init__(self, rails: Rails) -> None:
+        """`rails` are those on which orders leave."""
+        self._rails = rails
 
-    def voice(self, asked: Asked, facts: Facts, now: datetime) -> StatusVoice:
+    def desk(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool | None = None) -> Desk:  # noqa: ARG002 - all are answered
+        """Who handles its messages."""
+        return Desk(facts, now, self._rails)
+
+    def voice(self, asked: Asked, facts: UnitOfWork, now: datetime) -> StatusVoice:
         """Who tells of one of its messages."""
-        return StatusVoice(facts, asked.address, asked.answer, now)
+        return StatusVoice(facts, asked.address, asked.answer, now, self._rails.of(asked.address.scheme))

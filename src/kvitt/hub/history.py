@@ -18,8 +18,9 @@ from kvitt.rules.holds import HoldReason, separated
 from kvitt.rules.schedule import Owed, expand
 from kvitt.rules.states import What
 from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
+from kvitt.store import payment_document
 from kvitt.store.rows import LineRow
-from kvitt.wire import payment, status, topics
+from kvitt.wire import status, topics
 from kvitt.wire.rapid import solutions
 
 _SQL = load("history", "kvitt.store")
@@ -222,7 +223,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str, *, forwarde
     contradictions = tuple(ContradictionOfCase(*row) for row in rows(_SQL.contradictions))
     answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)
     told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
-    payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment.decode(row[4]))) for row in rows(_SQL.payments)]
+    payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment_document.decode(row[4]))) for row in rows(_SQL.payments)]
     audit = rows(_SQL.audit)
     happened = (
         *_noted(audit),

@@ -14,14 +14,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.identifiers import flaw_of
 from kvitt.rules.catalogue import AREAS, BENEFITS, SCHEMES
-from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.ids import order_id
 from kvitt.rules.states import What
 from kvitt.rules.validation import broken_case_id
 from kvitt.rules.values import Action, Area, CaseId, Payment, PaymentId, Scheme
+from kvitt.store import payment_document
 from kvitt.store.rows import PaymentRow
-from kvitt.wire import payment as documents
+from kvitt.wire import payment as wire_payment
 
 _UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -182,19 +183,21 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
             chosen,
             listed,
             each.last_line,
-            documents.encode(each),
+            payment_document.encode(each),
             listed,
+            each.currency,
         )
         for listed, each in enumerate(case.payments)
     ]
 
 
-def first_entry(case_no: int, at: datetime, made: Sequence[PaymentRow], unknown: Sequence[PaymentId]) -> AuditRow:
-    """The first entry in the audit chain of the case, not linked yet; its digest is over the documents, as they are listed.
+def first_entry(case_no: int, at: datetime, case: ImportedCase) -> AuditRow:
+    """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the form of the topics, as listed.
 
     It also tells, and covers, what is listed and unknown.
     """
-    content = digest(*(each.document for each in made), *(each.encode() for each in unknown))
+    unknown = case.unknown
+    content = digest(*(wire_payment.encode(each) for each in case.payments), *(each.encode() for each in unknown))
     said = _UNKNOWN + ",".join(unknown) if unknown else None
     return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, content, said, b"")
 

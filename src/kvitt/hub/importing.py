@@ -15,11 +15,11 @@ from msgspec import Struct
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.hub.case import ALL
 from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, left_out_entry, take_over, versions
-from kvitt.hub.operate import Operator, note
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import columns, write
 from kvitt.rules.catalogue import AREAS
@@ -231,7 +231,7 @@ class _Import:
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, rows, case.unknown))
+            entry = link(b"", first_entry(case_no, self._now, case))
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)

@@ -4,13 +4,13 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow, MessageStep
 
 
 def keep(
-    facts: Facts,
+    facts: UnitOfWork,
     now: datetime,
     message_no: int,
     record: MessageRow | None,

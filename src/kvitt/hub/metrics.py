@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import structlog
 
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Area
@@ -21,7 +21,7 @@ NO_SCHEME = "none"
 """Stands for the scheme where there is none to be known."""
 
 
-def taken(facts: Facts, outcomes: Sequence[StrEnum]) -> None:
+def taken(facts: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
     """A batch of records was committed with these outcomes."""
     kinds = Counter(outcome.value for outcome in outcomes)
     stored = Counter((message.scheme, message.state) for message in facts.messages)
@@ -44,7 +44,7 @@ def sent(order_ids: Sequence[str]) -> None:
         _say("orders sent", orders=len(order_ids), order_ids=list(order_ids[:_NAMED]))
 
 
-def settled(verdicts: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], facts: Facts) -> None:
+def settled(verdicts: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], facts: UnitOfWork) -> None:
     """A batch of receipts was committed: with these verdicts, of which these moved orders (id, area, verdict)."""
     kinds = Counter(verdict.value for verdict in verdicts)
     for verdict, times in kinds.items():
@@ -76,11 +76,11 @@ def scheme_of(area: str) -> str:
     return AREAS[Area(area)].scheme.value if Area(area) in AREAS else NO_SCHEME
 
 
-def _count_made(facts: Facts) -> None:
+def _count_made(facts: UnitOfWork) -> None:
     for order in facts.orders:
         METRICS.add(Counted.ORDERS, scheme_of(order.area), "made")
 
 
-def _made(facts: Facts) -> dict[str, object]:
+def _made(facts: UnitOfWork) -> dict[str, object]:
     """The new orders of a transaction as fields of a line; none when there are none."""
     return {"orders": len(facts.orders), "order_ids": [order.order_id for order in facts.orders[:_NAMED]]} if facts.orders else {}

@@ -6,65 +6,32 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from msgspec import Struct, json
-from msgspec.structs import force_setattr
+from msgspec import Struct
 
-from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
+from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.ports import Ports
-from kvitt.hub.ruling import BY_HAND, Verdict
+from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
-from kvitt.kernel.audit import AuditRow, digest, link
+from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.kernel.rows import write
-from kvitt.rules.answers import Grade, Receipt
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.holds import RELEASABLE, HoldReason, separated
-from kvitt.rules.people import name_of, reason_of, same_person
+from kvitt.rules.rail_port import Rail, ReceiptOutcome
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import MessageStep
-from kvitt.wire import receipt_xml
-from kvitt.wire.receipted import receipted
 
 _SQL, _ORDERS = load("operate", "kvitt.store"), load("orders", "kvitt.store")
 EVERYWHERE = "*"
-
-
-class Signature(Struct, frozen=True):
-    """Who acted, why, and who had approved it, as it is stored; what was signed once stays readable whatever is asked of names later."""
-
-    name: str
-    reason: str
-    approved_by: str | None = None
-
-
-class Operator(Signature, frozen=True):
-    """Who acts, why, and who has approved it, cleaned; acts that move money need an approver who is somebody else.
-
-    Can not be made with a name or a reason that is none: raises BadOperator.
-    """
-
-    def __post_init__(self) -> None:
-        """Cleans and judges what was given."""
-        force_setattr(self, "name", name_of("by", self.name))
-        force_setattr(self, "reason", reason_of("reason", self.reason))
-        if self.approved_by is not None:
-            force_setattr(self, "approved_by", name_of("approved_by", self.approved_by))
-
-    def need_second_person(self, why: str = "this moves money") -> None:
-        """Raises NeedsSecondPerson unless somebody else than the one who acts has approved it."""
-        if self.approved_by is None:
-            raise NeedsSecondPerson(f"{why}: name another person who approves it")
-        if same_person(self.name, self.approved_by):
-            raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 
 
 class Stop(Struct, frozen=True):
@@ -118,15 +85,6 @@ class OddReceipt(Struct, frozen=True):
     is_open: bool
 
 
-def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
-    """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
-    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
-    told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
-    write(cursor, [entry])
-    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
-
-
 def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
     """Why a receipt can not be closed, from its outcome and who closed it."""
     if row is None:
@@ -134,7 +92,7 @@ def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFo
     outcome, closed_by, because = row
     if closed_by is not None:
         return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
-    if outcome == Verdict.CONTRADICTS:
+    if outcome == ReceiptOutcome.CONTRADICTS:
         return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
     return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
@@ -264,7 +222,7 @@ class Operate:
             if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
-            facts = Facts()
+            facts = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
             self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
             let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports.contracts)
@@ -272,7 +230,7 @@ class Operate:
             facts.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
-    def _withdrawn(self, facts: Facts, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
+    def _withdrawn(self, facts: UnitOfWork, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
         message_no, (order_id, area) = asked.address.message_no, order
         voice = self._ports.contracts.of(asked.address.source).voice(asked, facts, now)
         value = voice.withdrawn(order_id, area, last=last)
@@ -291,7 +249,7 @@ class Operate:
             case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
             if case is None or payment_id not in case.unknown:
                 raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
-            now, facts = case.moment(self._clock()), Facts()
+            now, facts = case.moment(self._clock()), UnitOfWork()
             case.learnt([payment_id])
             case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
             facts.cases = [case.step()]
@@ -312,8 +270,10 @@ class Operate:
             scheme, case_id, _, xml = self._find(cursor, order_id)
             lock_cases(cursor, [(scheme, case_id)])
             self._refuse_to_decide(cursor, order_id)
-            booked = Settle(self._connection, self._clock, self._ports).within(cursor, _word(xml, accepted=accepted, operator=operator))
-            if booked.verdicts != [Verdict.ACCEPTED if accepted else Verdict.REJECTED]:
+            rail = self._ports.rails.of(scheme)
+            word = _word(rail, xml, accepted=accepted, operator=operator)
+            booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
+            if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
         booked.tell()
@@ -350,10 +310,7 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     return f"order {order_id} is {state}, and nothing holds it that could be released"
 
 
-def _word(xml: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+def _word(rail: Rail, message: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
     """An operator's word about an order, in the form of the rail's."""
-    echo = receipt_xml.decode(xml)
-    grade = Grade.OK if accepted else Grade.REJECTED
-    said = f"Avgjort av operatør: {operator.reason}"
-    receipt = Receipt(Area(echo.area), echo.case_id, echo.stamp, echo.lines, grade, grade.value, "KVITT", said)
-    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", receipted(xml, receipt), by_hand=True)
+    words = rail.words_of_operator(message, accepted=accepted, text=f"Avgjort av operatør: {operator.reason}")
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", words, by_hand=True)

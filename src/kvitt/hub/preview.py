@@ -10,7 +10,7 @@ from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.contract import Contract
 from kvitt.hub.ports import Ports
 from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
@@ -79,9 +79,9 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     )
 
 
-def _decided(reading: Reading, case: Case | None, now: datetime, contract: Contract) -> Facts:
+def _decided(reading: Reading, case: Case | None, now: datetime, contract: Contract) -> UnitOfWork:
     """What the desk would store and tell, were the case free; a failure of ours is answered as the real one is."""
-    message, facts = replace(numbered(reading, 0), dry_run=False), Facts()
+    message, facts = replace(numbered(reading, 0), dry_run=False), UnitOfWork()
     try:
         desk = contract.desk(facts, now)
         if isinstance(reading.claims, Refusal):
@@ -89,7 +89,7 @@ def _decided(reading: Reading, case: Case | None, now: datetime, contract: Contr
         else:
             desk.handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
-        facts = Facts()
+        facts = UnitOfWork()
         contract.desk(facts, now).refuse(case, message, None, failure(reading.incoming, error))
     return facts
 

@@ -15,26 +15,25 @@ from psycopg.errors import UniqueViolation
 from kvitt.errors import NotInThatState, OrderNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
-from kvitt.hub.contract import Contracts
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
-from kvitt.hub.ruling import Candidate, Settled, Verdict
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Receipt
 from kvitt.rules.holds import IN_CONTRADICTION
+from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import ORDER_TURNS, OrderState, What
 from kvitt.rules.values import Area, Payment, PaymentId, Scheme
-from kvitt.wire import payment, receipt_xml
+from kvitt.store import payment_document
 
 _SQL, _ORDERS, _OPERATE = load("contradictions", "kvitt.store"), load("orders", "kvitt.store"), load("operate", "kvitt.store")
 
@@ -80,15 +79,15 @@ class _Open(Struct, frozen=True):
 class _Turned(Struct, frozen=True):
     """What adopting did to the payments of an order: its versions, as they stand in it, and what holds in their place if they fell."""
 
-    versions: tuple[tuple[str, int], ...] = ()
-    fallen: tuple[tuple[str, int | None], ...] = ()
+    versions: tuple[PaymentVersion, ...] = ()
+    fallen: tuple[tuple[str, PaymentVersion | None], ...] = ()
 
 
 class Resolve:
     """Resolves contradictions on one connection. Not for sharing between threads."""
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
-        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
+        self._connection, self._clock, self._ports = connection, clock, ports
 
     def adopt(self, order_id: str, operator: Operator, *, dry_run: bool = False) -> Effect:
         """The rail's word about an order becomes ours; a dry run does all of it and takes it back.
@@ -109,9 +108,9 @@ class Resolve:
             effect = self._act(cursor, order_id, operator, what)
             if dry_run:
                 raise psycopg.Rollback(outer)
-            reached("resolve.before_commit")
+            fault_point("resolve.before_commit")
         if not dry_run:
-            reached("resolve.after_commit")
+            fault_point("resolve.after_commit")
         return effect
 
     def _act(self, cursor: psycopg.Cursor[Any], order_id: str, operator: Operator, what: What) -> Effect:
@@ -121,10 +120,10 @@ class Resolve:
         key = Scheme(found[0]), str(found[1])
         case = load_cases(cursor, [key])[0]
         opened = _open_contradiction(cursor, order_id)
-        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), contracts=self._contracts)
+        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
         turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
         work.close(what, operator)
-        let_in(cursor, work.facts, {key: case}, work.now, self._contracts)
+        let_in(cursor, work.facts, {key: case}, work.now, self._ports.contracts)
         load_payments(cursor, [case])
         work.facts.cases = [case.step()]
         work.facts.write(cursor)
@@ -153,13 +152,12 @@ def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
 class _Resolving:
     """One act on a locked case inside its transaction."""
 
-    def __init__(
-        self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, contracts: Contracts
-    ) -> None:
-        self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, contracts
+    def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
+        self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
-        self.facts = Facts()
-        self.receipt: Receipt = receipt_xml.decode(opened.body)
+        self.facts = UnitOfWork()
+        self._rail: Rail = ports.rails.of(case.scheme)
+        self.receipt: Observation = self._rail.read(opened.body)[0]
 
     def keep(self) -> _Turned:
         """What stands is the word of people from now on."""
@@ -184,8 +182,8 @@ class _Resolving:
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
             voice.with_rail()
-        verdict = Verdict(self.opened.rails.value)
-        settled = Settled(self.order, self.receipt, self.opened.receipt_no, verdict, self.opened.body)
+        outcome = ReceiptOutcome(self.opened.rails.value)
+        settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
         answer = voice.corrected(Correction(settled, turned.versions, turned.fallen, self._outcomes()))
         self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
@@ -234,25 +232,25 @@ class _Resolving:
         except UniqueViolation as error:
             raise NotInThatState(f"a payment of order {order_id} is another case's by now; settle that case first") from error
         self.case.known_to_rail(Area(self.order.area), self.order.person)
-        versions = tuple((payment_id, version) for _, payment_id, version in sorted(rows))
-        self.case.learnt(payment_id for payment_id, _ in versions)
+        versions = _in_order(rows)
+        self.case.learnt(each.payment_id for each in versions)
         return _Turned(versions)
 
     def _reject(self) -> _Turned:
-        rows = sorted(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
-        payment_ids = [payment_id for _, payment_id, _ in rows]
+        versions = _in_order(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
+        payment_ids = [each.payment_id for each in versions]
         arguments = {"case_no": self.order.case_no, "payment_ids": payment_ids}
-        again: dict[str, int] = dict(self._cursor.execute(_SQL.hold_again, arguments).fetchall())
+        again = {row[0]: PaymentVersion(*row) for row in self._cursor.execute(_SQL.hold_again, arguments)}
         known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
         assert known is not None, "the answer is one row"
-        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.first, at_all=known[1])
+        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
-        return _Turned(tuple((payment_id, version) for _, payment_id, version in rows), fallen)
+        return _Turned(versions, fallen)
 
     def _outcomes(self) -> list[Outcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
-            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else receipt_xml.decode(bytes(body)))
+            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[0])
             for area, state, body in rows
         ]
 
@@ -293,19 +291,23 @@ class _Resolving:
         closed = self._cursor.execute(_SQL.resolve, arguments).fetchone()
         assert closed is not None, "the case is locked, and so is what contradicts it"
         self.case.contradictions -= 1
-        content = said_of(self.order.xml, self.receipt)
+        content = said_of(self.order.message, self.receipt)
         order_id, message_no = self.order.order_id, self.order.message_no
         self.case.note(self.facts, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
         if not self.case.contradictions:
             self._cursor.execute(_SQL.free_orders, {"case_no": self.case.case_no, "reason": IN_CONTRADICTION.encode()})
 
 
+def _in_order(rows: Sequence[tuple[Any, ...]]) -> tuple[PaymentVersion, ...]:
+    return tuple(PaymentVersion(*version) for _, *version in sorted(rows))
+
+
 def _effect(work: _Resolving, what: What, turned: _Turned, taken_back: tuple[str, ...]) -> Effect:
     case, facts = work.case, work.facts
     then: dict[PaymentId, Payment] = dict(case.payments)
-    then.update({PaymentId(row.payment_id): payment.decode(row.document) for row in facts.payments})
+    then.update({PaymentId(row.payment_id): payment_document.decode(row.document) for row in facts.payments})
     lines = [line.order_id for line in facts.lines]
-    payments = tuple(payment_id for payment_id, _ in turned.versions)
+    payments = tuple(each.payment_id for each in turned.versions)
     state = work.opened.rails if what is What.ADOPTED else work.opened.ours
     return Effect(
         order_id=work.order.order_id,

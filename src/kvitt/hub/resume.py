@@ -22,7 +22,7 @@ from kvitt.kernel.database import (
     connect,
     is_connection_lost,
 )
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.loop import Step, WakeUp
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.rules.values import Scheme
@@ -40,9 +40,9 @@ _AT_ONCE: Final = 200
 class Resume:
     """The loop that looks whether cases have become free."""
 
-    def __init__(self, conninfo: str, clock: Clock, ports: Ports, after: Callable[[], None], bell: Bell) -> None:
-        """`after` is told when something was handled; `bell` ends a rest early."""
-        self._conninfo, self._clock, self._ports, self._after, self._bell = conninfo, clock, ports, after, bell
+    def __init__(self, conninfo: str, clock: Clock, ports: Ports, after: Callable[[], None], wake_up: WakeUp) -> None:
+        """`after` is told when something was handled; `wake_up` ends a sleep early."""
+        self._conninfo, self._clock, self._ports, self._after, self._wake_up = conninfo, clock, ports, after, wake_up
         self._states = StateLog(_log)
         self._after_case: tuple[str, str] = _FIRST
 
@@ -66,7 +66,7 @@ class Resume:
         if done:
             self._after()
         elif self._after_case == _FIRST:
-            self._bell.wait(_LOOK_SECONDS)
+            self._wake_up.sleep(_LOOK_SECONDS)
         return done
 
     def _case(self, key: CaseKey, submit: Submit, settle: Settle) -> int:

@@ -8,10 +8,10 @@ from kvitt.errors import LeaseLost
 from kvitt.hub import metrics
 from kvitt.hub.books import lock_messages
 from kvitt.hub.ports import Ports
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rules.states import MessageState
@@ -59,8 +59,8 @@ class Send:
             self._hold()
             arguments = {"sender": self._sender, "now": self._clock(), "limit": limit}
             rows = self._connection.execute(_SQL.claim_ready, arguments, binary=True).fetchall()
-            reached("send.before_claim_commit")
-        reached("send.after_claim_commit")
+            fault_point("send.before_claim_commit")
+        fault_point("send.after_claim_commit")
         return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))
 
     def sent(self, orders: Sequence[tuple[str, int]], *, hurried: bool = False) -> int:
@@ -83,13 +83,13 @@ class Send:
             moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
             first_time = sorted({message_no for _, message_no, first in moved if first})
             complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
-            facts = Facts()
+            facts = UnitOfWork()
             for message_no in first_time:
                 contract = self._contracts.of(asked[message_no].address.source)
                 told = contract.voice(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
                 facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
             facts.write(cursor)
-        reached("send.after_sent_commit")
+        fault_point("send.after_sent_commit")
         metrics.sent([order_id for order_id, *_ in moved])
         return len(moved)
 

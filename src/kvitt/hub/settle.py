@@ -8,34 +8,33 @@ from typing import Any
 import psycopg
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import UnreadableReceipt
 from kvitt.hub import metrics
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
-from kvitt.hub.contract import Contracts
 from kvitt.hub.contradiction import open_contradictions
-from kvitt.hub.desk import lines_digest
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.tell import tell_raw_receipt
-from kvitt.hub.ruling import Candidate, Contradicted, Settled, Verdict, match, verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.ruling import Contradicted, Settled, decide
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Receipt
-from kvitt.rules.catalogue import AREAS
+from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeferredRow
-from kvitt.wire import receipt_xml
 
 _SQL, _DEFERRED = load("orders", "kvitt.store"), load("deferred", "kvitt.store")
 _log = structlog.get_logger(__name__)
+_MOVES = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED, ReceiptOutcome.UNCLEAR})
+"""With these an order gets another state."""
 
 
 class RawReceipt(Struct, frozen=True):
@@ -51,18 +50,18 @@ class _Read(Struct, frozen=True):
 
     raw: RawReceipt
     digest: bytes
-    receipt: Receipt | None
+    receipt: Observation | None
     reason: str
 
     @property
     def case_key(self) -> tuple[Scheme, str] | None:
-        return (AREAS[self.receipt.area].scheme, self.receipt.case_id) if self.receipt and self.receipt.area in AREAS else None
+        return self.receipt.case if self.receipt else None
 
 
-def _read(raw: RawReceipt) -> _Read:
+def _read(rail: Rail, raw: RawReceipt) -> _Read:
     hashed = hashlib.sha256(raw.body).digest()
     try:
-        return _Read(raw, hashed, receipt_xml.decode(raw.body), "")
+        return _Read(raw, hashed, rail.read(raw.body)[0], "")
     except UnreadableReceipt as error:
         return _Read(raw, hashed, None, str(error))
 
@@ -70,25 +69,27 @@ def _read(raw: RawReceipt) -> _Read:
 class Settle:
     """Executes batches of receipts on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, rail: str | None = None) -> None:
+        """`rail` is whose receipts they are, None: of the default one. Raises UnknownRail."""
         self._connection, self._clock, self._contracts = connection, clock, ports.contracts
+        self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._executor = BatchExecutor(self)
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
-    def execute(self, batch: Sequence[RawReceipt]) -> list[Verdict]:
+    def execute(self, batch: Sequence[RawReceipt]) -> list[ReceiptOutcome]:
         """One verdict per receipt, all of them durable on return; a receipt handed in before is a REPEAT and changes nothing.
 
         A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator. One whose case a
         stranger holds is DEFERRED: kept, behind what was kept of that case before, for `Resume` to settle when the case is free.
         """
-        return self._executor.execute([_read(raw) for raw in batch])
+        return self._executor.execute([_read(self._rail, raw) for raw in batch])
 
-    def run(self, batch: Sequence[_Read], locks: Locks) -> list[Verdict]:
+    def run(self, batch: Sequence[_Read], locks: Locks) -> list[ReceiptOutcome]:
         """Settles receipts in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
         return self._transact(batch, wait=locks is Locks.WAIT)
 
-    def failed(self, command: _Read, error: Exception) -> Verdict:
+    def failed(self, command: _Read, error: Exception) -> ReceiptOutcome:
         """Keeps a receipt that fails alone, without effect. Raises what may pass: then it comes again from the queue."""
         if isinstance(error, LockNotAvailable) and command.case_key:
             return self._transact([command], wait=None)[0]
@@ -104,18 +105,18 @@ class Settle:
         """
         return resume(lambda most, failure_of: self._resume(key, most, failure_of), limit)
 
-    def _transact(self, batch: Sequence[_Read], *, wait: bool | None = True) -> list[Verdict]:
+    def _transact(self, batch: Sequence[_Read], *, wait: bool | None = True) -> list[ReceiptOutcome]:
         """`wait` for cases that somebody else holds; False: settle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
             keys = {key for each in batch if (key := each.case_key)}
             cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
             kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
             booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
-            reached("settle.before_commit")
-        reached("settle.after_commit")
+            fault_point("settle.before_commit")
+        fault_point("settle.after_commit")
         booked.tell()
         rest = iter(booked.verdicts)
-        return [Verdict.DEFERRED if each in kept else next(rest) for each in batch]
+        return [ReceiptOutcome.DEFERRED if each in kept else next(rest) for each in batch]
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -124,7 +125,7 @@ class Settle:
             rows = [] if held else cursor.execute(_DEFERRED.deferred_receipts, (key[0].value, key[1], limit), binary=True).fetchall()
             if not rows:
                 return 0
-            read = [_read(RawReceipt(row[1], bytes(row[2]))) for row in rows]
+            read = [_read(self._rail, RawReceipt(row[1], bytes(row[2]))) for row in rows]
             if failure_of:
                 _log.error("receipt kept without effect", error=type(failure_of).__name__)
                 read = [_without_effect(each, failure_of) for each in read]
@@ -135,7 +136,7 @@ class Settle:
 
     def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
         """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
-        one = _read(raw)
+        one = _read(self._rail, raw)
         cases = lock_cases(cursor, [one.case_key]) if one.case_key else []
         return self._book(cursor, [one], {case.key: case for case in cases}, ())
 
@@ -157,10 +158,10 @@ class Settle:
         now = self._clock()
         numbers = _store_raw(cursor, batch, now) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
-        facts = Facts()
+        facts = UnitOfWork()
         facts.deferred = [_deferred(each, now) for each in kept]
         self._copy(facts, batch, numbers, now)
-        ruled = _rule(cursor, batch, numbers, self._contracts)
+        ruled = _rule(cursor, self._rail, batch, numbers)
         Books(cursor, facts, by_number, now, self._contracts).settle(ruled.settled)
         open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
@@ -170,7 +171,7 @@ class Settle:
             facts.write(cursor)
         return Booked(ruled.verdicts, ruled.settled, facts, now)
 
-    def _copy(self, facts: Facts, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
+    def _copy(self, facts: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """The rapid hears every receipt of its own as it came, before anything is made of it."""
         strays = any(contract.hears_strays for contract in self._contracts)
         for each, number in zip(batch, numbers, strict=True):
@@ -204,18 +205,18 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
 class Booked(Struct, frozen=True):
     """What receipts have done in a transaction that may still be open; `tell` it once that has committed."""
 
-    verdicts: list[Verdict]
+    verdicts: list[ReceiptOutcome]
     settled: list[Settled]
-    facts: Facts
+    facts: UnitOfWork
     at: datetime
 
     def tell(self) -> None:
         """Writes it to the log and counts it."""
-        metrics.settled(self.verdicts, [(each.order.order_id, each.order.area, each.verdict) for each in self.settled], self.facts)
+        metrics.settled(self.verdicts, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
 
 
 class _Ruled(Struct):
-    verdicts: list[Verdict]
+    verdicts: list[ReceiptOutcome]
     settled: list[Settled]
     contradicted: list[Contradicted]
     closed: list[tuple[int, str | None, str | None, str, str]]
@@ -223,7 +224,7 @@ class _Ruled(Struct):
 
 def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
     asked = [
-        (index, each.case_key[0].value, each.case_key[1], each.receipt.area, lines_digest(each.receipt.lines))
+        (index, each.case_key[0].value, each.case_key[1], each.receipt.area, each.receipt.correlation_key)
         for index, each in enumerate(batch)
         if each.case_key and each.receipt
     ]
@@ -235,28 +236,28 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     return found
 
 
-def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None], contracts: Contracts) -> _Ruled:
+def _rule(cursor: psycopg.Cursor[Any], rail: Rail, batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     candidates = _candidates(cursor, batch)
-    ruling = _Ruling(contracts)
+    ruling = _Ruling(rail)
     ruled = _Ruled([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
-            ruled.verdicts.append(Verdict.REPEAT)
+            ruled.verdicts.append(ReceiptOutcome.REPEAT)
             continue
         if each.receipt is None:
             _log.error("receipt could not be read", receipt_no=number)
-            ruled.verdicts.append(Verdict.UNREADABLE)
-            ruled.closed.append((number, None, None, Verdict.UNREADABLE.value, each.reason))
+            ruled.verdicts.append(ReceiptOutcome.UNREADABLE)
+            ruled.closed.append((number, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
             continue
-        order = match(each.receipt, candidates.get(index, ()), ruling.states)
-        decided = ruling.decide(each.raw, each.receipt, number, order) if order else Verdict.UNMATCHED
-        if decided in (Verdict.UNMATCHED, Verdict.UNCLEAR, Verdict.CONTRADICTS):
+        order = rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
+        decided = ruling.decide(each.raw, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
+        if decided in (ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNCLEAR, ReceiptOutcome.CONTRADICTS):
             about = {"order_id": order.order_id, "area": order.area} if order else {}
-            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, grade=each.receipt.grade.name, **about)
+            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, severity=each.receipt.severity.value, **about)
         ruled.verdicts.append(decided)
-        grade = each.receipt.grade_text
-        ruled.closed.append((number, order.order_id if order else None, grade, decided.value, each.receipt.text))
+        severity = each.receipt.raw_severity
+        ruled.closed.append((number, order.order_id if order else None, severity, decided.value, each.receipt.text))
     ruled.settled, ruled.contradicted = list(ruling.settled.values()), ruling.contradicted
     return ruled
 
@@ -264,33 +265,36 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
 class _Ruling:
     """What the receipts of one batch have decided so far."""
 
-    def __init__(self, contracts: Contracts) -> None:
-        self._contracts = contracts
-        self.states: dict[str, OrderState] = {}
+    def __init__(self, rail: Rail) -> None:
+        self._rail = rail
         self.settled: dict[str, Settled] = {}
         self.contradicted: list[Contradicted] = []
+        self._states: dict[str, OrderState] = {}
         self._words: dict[str, str] = {}
 
-    def decide(self, raw: RawReceipt, receipt: Receipt, number: int, order: Candidate) -> Verdict:
+    def as_they_are(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The candidates as this batch has left them so far."""
+        if not self._states and not self._words:
+            return candidates
+        return [
+            replace(
+                each,
+                state=self._states.get(each.order_id, each.state),
+                contradicted=self._words.get(each.order_id, each.contradicted),
+            )
+            for each in candidates
+        ]
+
+    def decide(self, raw: RawReceipt, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
         """What a receipt makes of the order that it answers, after those before it."""
-        state = self.states.get(order.order_id, order.state)
-        decided = verdict(
-            receipt,
-            state,
-            in_doubt=order.doubtful or state is OrderState.UNKNOWN,
-            own_lines=not self._contracts.forwards(AREAS[receipt.area].scheme),
-            by_hand=raw.by_hand,
-            stamped=order.stamp == receipt.stamp,
-            contradicted=self._words.get(order.order_id, order.contradicted),
-            decided_by_hand=order.decided_by_hand,
-        )
-        if decided in (Verdict.ACCEPTED, Verdict.REJECTED, Verdict.UNCLEAR):
-            self.states[order.order_id] = OrderState.UNKNOWN if decided is Verdict.UNCLEAR else OrderState(decided.value)
+        decided = decide(self._rail, receipt, order, by_hand=raw.by_hand)
+        if decided in _MOVES:
+            self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)
             self.settled[order.order_id] = Settled(order, receipt, number, decided, raw.body, raw.by_hand)
-        elif decided is Verdict.CONTRADICTS:
-            rails = OrderState.REJECTED if state is OrderState.ACCEPTED else OrderState.ACCEPTED
+        elif decided is ReceiptOutcome.CONTRADICTS:
+            rails = OrderState.REJECTED if order.state is OrderState.ACCEPTED else OrderState.ACCEPTED
             self._words[order.order_id] = rails.value
-            self.contradicted.append(Contradicted(order, receipt, number, state, rails))
+            self.contradicted.append(Contradicted(order, receipt, number, order.state, rails))
         return decided
 
 

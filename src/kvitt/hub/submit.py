@@ -16,11 +16,11 @@ from kvitt.hub.contract import Contracts
 from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.standing import find_standings
 from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.store.rows import DeadLetterRow, DeferredRow, MessageRow
@@ -99,8 +99,8 @@ class Submit:
             sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, Reading)])
             outcomes = [sorting.sort(each) for each in readings]
             sorting.write(cursor)
-            reached("submit.before_commit")
-        reached("submit.after_commit")
+            fault_point("submit.before_commit")
+        fault_point("submit.after_commit")
         metrics.taken(sorting.facts, outcomes)
         return outcomes
 
@@ -150,7 +150,7 @@ class Submit:
             find_elsewhere(cursor, cases, now)
             find_standings(cursor, cases, now)
             numbers = [row[0] for row in cursor.execute(_CASES.next_message_numbers, [len(now)], binary=True).fetchall()]
-        return _Sorting(Facts(), cases, iter(numbers), self._clock(), self._contracts)
+        return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._contracts)
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
@@ -187,7 +187,7 @@ def _with_failure(reading: Reading, error: Exception) -> Reading:
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(self, facts: Facts, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, contracts: Contracts) -> None:
+    def __init__(self, facts: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, contracts: Contracts) -> None:
         self.facts, self._cases, self._numbers, self._now, self._contracts = facts, cases, numbers, now, contracts
 
     def sort(self, reading: Reading | Aside) -> Outcome:
@@ -249,20 +249,22 @@ class _Sorting:
         self.facts.add(facts)
         return outcome
 
-    def _decide(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None, now: datetime) -> tuple[Outcome, Facts]:
-        facts = Facts()
+    def _decide(
+        self, case: Case | None, message: Taken, record: MessageRow, reason: str | None, now: datetime
+    ) -> tuple[Outcome, UnitOfWork]:
+        facts = UnitOfWork()
         desk = self._contracts.of(message.source).desk(facts, now)
         return Outcome(desk.take(case, message, record, reason).value), facts
 
-    def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception, now: datetime) -> tuple[Outcome, Facts]:
+    def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception, now: datetime) -> tuple[Outcome, UnitOfWork]:
         """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
-        facts, reason = Facts(), f"{type(error).__name__}: {error}"
+        facts, reason = UnitOfWork(), f"{type(error).__name__}: {error}"
         try:
             self._contracts.of(message.source).desk(facts, now).refuse(None, message, record, failure(reading.incoming, error))
         except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
             _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
             self._bury(reading.incoming, reason, None)
-            return Outcome.DEAD, Facts()
+            return Outcome.DEAD, UnitOfWork()
         self._bury(reading.incoming, reason, message.message_no)
         return Outcome.ANSWERED, facts
 

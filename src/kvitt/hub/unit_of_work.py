@@ -21,7 +21,7 @@ from kvitt.store.rows import (
 )
 
 
-class Facts:
+class UnitOfWork:
     """The rows of a transaction by kind. Rows of one kind keep the order in which they were added."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Facts:
             self.deferred,
         )
 
-    def add(self, other: "Facts") -> None:
+    def add(self, other: "UnitOfWork") -> None:
         """Takes over the rows of one message once all of them are known to be sound."""
         for mine, theirs in zip(self.kinds(), other.kinds(), strict=True):
             mine.extend(theirs)  # type: ignore[attr-defined]

@@ -14,13 +14,14 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.hub.ruling import Settled, Verdict
+from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.taken import Address
 from kvitt.hub.tell import Teller
-from kvitt.hub.unit_of_work import Facts
-from kvitt.rules.answers import Answer, Details, Grade, Receipt, Status, with_outcome, without_outcomes
+from kvitt.hub.unit_of_work import UnitOfWork
+from kvitt.rules.answers import Answer, Details, Status, with_outcome, without_outcomes
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.ids import event_id
+from kvitt.rules.rail_port import Observation, Rail, ReceiptOutcome, Severity
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.values import Area, OrderId, Scheme
@@ -28,8 +29,8 @@ from kvitt.wire import status
 
 CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
 """Stands with an answer that replaces an earlier one."""
-Versions = Sequence[tuple[str, int]]
-"""The payments of an order as they stand in it, as (payment id, version); true once it is accepted."""
+Versions = Sequence[PaymentVersion]
+"""The payments of an order as they stand in it; true once it is accepted."""
 
 
 class Forwarded(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Outcome(Struct, frozen=True):
 
     area: Area
     accepted: bool
-    receipt: Receipt | None
+    receipt: Observation | None
 
 
 class Correction(Struct, frozen=True):
@@ -73,7 +74,7 @@ class Correction(Struct, frozen=True):
 
     settled: Settled
     versions: Versions
-    fallen: Sequence[tuple[str, int | None]]
+    fallen: Sequence[tuple[str, PaymentVersion | None]]
     outcomes: Sequence[Outcome]
 
     @property
@@ -111,9 +112,9 @@ _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
 _SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 
 
-def answer_for(accepted: bool, receipt: Receipt, details: Details) -> Answer:
+def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:
     """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
-    if accepted and receipt.grade not in (Grade.OK, Grade.WARNING):
+    if accepted and receipt.severity not in (Severity.OK, Severity.WARNING):
         return Answer(Status.OK, details)
     return answer_to(receipt, details)
 
@@ -128,7 +129,8 @@ def worse(one: Answer, other: Answer) -> Answer:
 class StatusVoice:
     """The dialect of the case streams: one status topic, orders and payments on topics of their own (helved §1, §3.6)."""
 
-    def __init__(self, facts: Facts, address: Address, answer: bytes, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, address: Address, answer: bytes, now: datetime, rail: Rail) -> None:
+        self._rail = rail
         self._teller = Teller(facts, address, now)
         self._so_far = status.decode(answer)
 
@@ -143,8 +145,8 @@ class StatusVoice:
 
     def receipt(self, settled: Settled, versions: Versions) -> None:
         """The order with its receipt, and the payments that it made true."""
-        accepted = settled.verdict is Verdict.ACCEPTED
-        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, accepted=accepted)
+        accepted = settled.outcome is ReceiptOutcome.ACCEPTED
+        self._teller.receipt(settled.order, settled.receipt, versions, settled.mark, rail=self._rail, accepted=accepted)
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:
         """The worse one of both answers; of several areas it says which are paid."""
@@ -177,8 +179,8 @@ class StatusVoice:
     def corrected(self, correction: Correction) -> bytes:
         """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
         settled, mark = correction.settled, correction.mark
-        accepted = settled.verdict is Verdict.ACCEPTED
-        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, accepted=accepted, again=mark)
+        accepted = settled.outcome is ReceiptOutcome.ACCEPTED
+        self._teller.receipt(settled.order, settled.receipt, correction.versions, mark, rail=self._rail, accepted=accepted, again=mark)
         self._teller.fallen(settled.order, correction.fallen, mark)
         answers = [(each.area, self._outcome(each)) for each in correction.outcomes]
         details = reduce(lambda so_far, one: with_outcome(so_far, one[0], one[1].status), answers, self._details)
@@ -186,7 +188,7 @@ class StatusVoice:
         return self._teller.status(answer, event_id(OrderId(settled.order.order_id), f"answer{mark}"), CORRECTED)
 
     def _answer(self, settled: Settled) -> Answer:
-        return answer_for(settled.verdict is Verdict.ACCEPTED, settled.receipt, self._details)
+        return answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, self._details)
 
     def _outcome(self, outcome: Outcome) -> Answer:
         if outcome.receipt is None:

@@ -11,7 +11,7 @@ from kvitt.hub.case import Case, find_elsewhere, load_payments
 from kvitt.hub.contract import Contracts
 from kvitt.hub.rapid.standing import load_lines
 from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.queries import load
 from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme
@@ -30,7 +30,7 @@ class _Queued(NamedTuple):
 
 
 def let_in(
-    cursor: psycopg.Cursor[Any], facts: Facts, cases: Mapping[tuple[Scheme, str], Case], now: datetime, contracts: Contracts
+    cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[tuple[Scheme, str], Case], now: datetime, contracts: Contracts
 ) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
 
@@ -55,16 +55,16 @@ def let_in(
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_Queued", facts: Facts, now: datetime, contracts: Contracts) -> None:
+def _handle(case: Case, queued: "_Queued", facts: UnitOfWork, now: datetime, contracts: Contracts) -> None:
     incoming = queued.reading.incoming
     message = numbered(queued.reading, queued.message_no, queued.received_at)
-    gathered, contract = Facts(), contracts.of(incoming.source)
+    gathered, contract = UnitOfWork(), contracts.of(incoming.source)
     case.waiting -= 1
     try:
         contract.desk(gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
         _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
-        gathered = Facts()
+        gathered = UnitOfWork()
         contract.desk(gathered, now).refuse(case, message, None, failure(incoming, error))
     facts.add(gathered)
 

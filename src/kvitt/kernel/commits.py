@@ -28,7 +28,7 @@ _SQL = load("commits", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 12.0
 """How long it is tried to find out: longer than the server keeps a transaction whose client it has not heard of (PAUSED_MS)."""
-_REST_SECONDS: Final = 0.05
+_SLEEP_SECONDS: Final = 0.05
 
 
 class _Marker:
@@ -114,7 +114,7 @@ def _ask(marker: _Marker, number: int, deadline: float, found: "Future[bool]") -
                 row: Any = connection.execute(_SQL.marked, (marker.key,)).fetchone()
         except psycopg.Error as error:
             _log.info("not known yet whether a commit was done", error=type(error).__name__)
-            time.sleep(min(_REST_SECONDS, max(0.0, left)))
+            time.sleep(min(_SLEEP_SECONDS, max(0.0, left)))
             continue
         found.set_result(row[0] >= number)
         return

@@ -8,7 +8,7 @@ import os
 import signal
 from collections import Counter
 
-PLACES = (
+FAULT_POINTS = (
     "submit.before_commit",
     "submit.after_commit",
     "send.before_claim_commit",
@@ -26,7 +26,7 @@ _die_at_visit = int(_times or 1)
 _visits: Counter[str] = Counter()
 
 
-def reached(place: str) -> None:
+def fault_point(place: str) -> None:
     """Dies here if the environment says so; costs one comparison otherwise."""
     if place != _place:
         return

@@ -20,18 +20,18 @@ MakeStep = Callable[[], AbstractContextManager[Step]]
 """Opens what a role needs (connections, leases) and closes it again."""
 
 
-class Bell:
+class WakeUp:
     """Wakes a loop of the same process when there is work; a loop that hears nothing looks by itself now and then."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """There is work."""
         self._event.set()
 
-    def wait(self, seconds: float) -> None:
-        """Until rung, or until `seconds` have passed."""
+    def sleep(self, seconds: float) -> None:
+        """Waits until notified, or until `seconds` have passed."""
         self._event.wait(seconds)
         self._event.clear()
 

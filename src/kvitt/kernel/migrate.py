@@ -3,12 +3,14 @@
 A migration and the mark that it was applied commit together, so a killed process leaves neither half behind (design §1).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from kvitt.errors import MigrationFailed
+from kvitt.kernel.backfill import Filled, fill_in, unfilled
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load
 
@@ -18,14 +20,15 @@ VERSIONS = _MIGRATIONS / "versions"
 
 
 def pending(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
-    """Names of the migrations that are not applied yet, in the order in which they will be; changes nothing."""
+    """Names of the migrations that are not applied yet, and of what is to be filled in behind those that are, in order; changes nothing."""
     with connect(conninfo, application="kvitt migrate") as connection:
-        return _pending(connection, versions)
+        return [*_pending(connection, versions), *unfilled(connection)]
 
 
-def upgrade(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
-    """Applies what is pending and gives the names applied by this call; when several processes start at once, they take turns.
+def upgrade(conninfo: str, *, versions: Path = VERSIONS, progress: Callable[[Filled], None] = lambda _: None) -> list[str]:
+    """Applies what is pending, fills in what is to be filled in behind it, and returns the names of the migrations applied by this call.
 
+    When several processes start at once, they take turns. `progress` hears of each batch that was filled in.
     Raises MigrationFailed when PostgreSQL refuses a migration, or somebody else has locked what it changes: those before it stand, of
     the refused one nothing remains. Whoever waits for the lock of a table stops all that come after: so it is not waited for without end.
     """
@@ -34,7 +37,23 @@ def upgrade(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
         names = _pending(connection, versions)
         if names:
             _run(conninfo, versions)
+        _fill_in(conninfo, versions, progress)
         return names
+
+
+def _fill_in(conninfo: str, versions: Path, progress: Callable[[Filled], None]) -> None:
+    with connect(conninfo, application="kvitt migrate", lock_timeout_ms=PATIENCE_MS) as connection:
+        try:
+            for filled in fill_in(connection, versions):
+                progress(filled)
+        except psycopg.Error as error:
+            raise _failed(error) from error
+
+
+def _failed(error: Exception) -> MigrationFailed:
+    if isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+        return MigrationFailed("somebody else has locked a table that a migration changes; see who (docs/operations.md), and try again")
+    return MigrationFailed(str(error))
 
 
 def _connection(conninfo: str) -> psycopg.Connection[Any]:
@@ -65,8 +84,4 @@ def _run(conninfo: str, versions: Path) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (psycopg.Error, exc.DBAPIError) as error:
-        if isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
-            raise MigrationFailed(
-                "somebody else has locked a table that a migration changes; see who (docs/operations.md), and try again"
-            ) from error
-        raise MigrationFailed(str(error)) from error
+        raise _failed(error) from error

@@ -17,7 +17,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.loop import Step
 from kvitt.kernel.queries import load
-from kvitt.rules.opening_hours import OpeningHours, is_open, open_time_ago
+from kvitt.rules.rail_port import Schedule
 
 _SQL = load("ops", "kvitt.store")
 _log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ _TOLD_ALONE = 100
 class ReceiptDeadline(Struct, frozen=True):
     """How much of the time in which the rail is open an order may wait for its receipt."""
 
-    hours: OpeningHours
+    hours: Schedule
     waits: timedelta
 
 
@@ -68,8 +68,8 @@ def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDead
     """
     cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
     raised: list[Alarm] = []
-    if is_open(deadline.hours, now):
-        arguments = {"now": now, "before": open_time_ago(deadline.hours, now, deadline.waits), "limit": _AT_ONCE}
+    if deadline.hours.is_open(now):
+        arguments = {"now": now, "before": deadline.hours.open_time_ago(now, deadline.waits), "limit": _AT_ONCE}
         while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
             raised += found
     return raised, cleared

@@ -16,17 +16,22 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from kvitt.hub.metrics import scheme_of
-from kvitt.hub.ruling import Verdict
 from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.roles import Condition, RoleState
 from kvitt.rules.catalogue import AREAS
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER
 from kvitt.rules.values import Scheme
 
 _log = structlog.get_logger(__name__)
-_ODD: Final = (Verdict.UNREADABLE.value, Verdict.UNMATCHED.value, Verdict.UNCLEAR.value, Verdict.CONTRADICTS.value)
+_ODD: Final = (
+    ReceiptOutcome.UNREADABLE.value,
+    ReceiptOutcome.UNMATCHED.value,
+    ReceiptOutcome.UNCLEAR.value,
+    ReceiptOutcome.CONTRADICTS.value,
+)
 COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.MESSAGES: ("kvitt_messages", "Records taken in by this process, by what became of them at once", ("scheme", "outcome")),
     Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),

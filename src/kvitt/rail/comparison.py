@@ -15,7 +15,7 @@ from msgspec import Struct
 from kvitt.kernel.queries import load
 from kvitt.rail.emulator import Span, all_spans
 from kvitt.rules.catalogue import RAIL_RATE
-from kvitt.wire import payment
+from kvitt.store import payment_document
 from kvitt.wire.order_xml import encode_line_id
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -139,7 +139,7 @@ def _side_by_side(
 def _accepted(row: Sequence[object]) -> _Accepted:
     document = row[3]
     assert isinstance(document, bytes), "documents are bytea"
-    stored = payment.decode(document)
+    stored = payment_document.decode(document)
     rate = RAIL_RATE[stored.rate_type]
     pieces = (Stretch(period.start, period.end, period.amount) for period in stored.wanted)
     return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)

@@ -15,8 +15,8 @@ from kvitt.kernel.database import (
     connect,
     is_connection_lost,
 )
-from kvitt.kernel.fault_points import reached
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.loop import Step, WakeUp
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import Queue
 
@@ -33,13 +33,13 @@ class Receiver:
         open_queue: Callable[[], Queue],
         clock: Clock,
         ports: Ports,
-        bell: Bell,
+        wake_up: WakeUp,
         *,
         max_batch: int = 128,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         """A step waits `look_seconds` for the first receipt."""
-        self._conninfo, self._open_queue, self._clock, self._ports, self._bell = conninfo, open_queue, clock, ports, bell
+        self._conninfo, self._open_queue, self._clock, self._ports, self._wake_up = conninfo, open_queue, clock, ports, wake_up
         self._max_batch, self._look_seconds = max_batch, look_seconds
         self._states = StateLog(_log)
 
@@ -70,6 +70,6 @@ class Receiver:
             raise
         self._states.leaves("receipts", "receipts are settled again")
         queue.acknowledge()
-        reached("receive.after_acknowledge")
-        self._bell.ring()
+        fault_point("receive.after_acknowledge")
+        self._wake_up.notify()
         return len(deliveries)

@@ -11,9 +11,9 @@ from kvitt.hub.ports import Ports
 from kvitt.hub.send import OrderToSend, Send
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.loop import Step, WakeUp
 from kvitt.kernel.state_log import StateLog
 from kvitt.rail.queue import NotPut, Outgoing, Queue, queue_id
 
@@ -36,12 +36,12 @@ class Sender:
         clock: Clock,
         ports: Ports,
         *,
-        bell: Bell,
+        wake_up: WakeUp,
         reply_to: str,
         max_batch: int = 256,
     ) -> None:
         self._conninfo, self._keeper, self._open_queue, self._clock = conninfo, keeper, open_queue, clock
-        self._ports, self._bell, self._reply_to, self._max_batch = ports, bell, reply_to, max_batch
+        self._ports, self._wake_up, self._reply_to, self._max_batch = ports, wake_up, reply_to, max_batch
         self._term = 0
         self._unnoted: dict[str, int] = {}
         """Orders (with their messages) that the queue has, and that could not be noted as sent: somebody else has locked their rows."""
@@ -75,7 +75,7 @@ class Sender:
             self._clear_doubt(send, queue, again=True)
         orders = send.claim(self._max_batch)
         if not orders:
-            self._bell.wait(_LOOK_SECONDS)
+            self._wake_up.sleep(_LOOK_SECONDS)
             return 0
         self._put(send, queue, orders)
         return len(orders)
@@ -86,7 +86,7 @@ class Sender:
         except NotPut:
             send.give_back([order.order_id for order in orders])
             raise
-        reached("send.after_put")
+        fault_point("send.after_put")
         self._sent(send, [(order.order_id, order.message_no) for order in orders])
 
     def _sent(self, send: Send, orders: Sequence[tuple[str, int]]) -> None:

@@ -8,6 +8,7 @@ from operator import attrgetter
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.money import Kroner
 from kvitt.rules.values import Area, DecisionId, Order, OrderLine, Refusal
 
 
@@ -29,8 +30,8 @@ class DetailLine(Struct, frozen=True):
     decision_id: DecisionId
     start: date
     end: date
-    decided_rate: int | None
-    amount: int
+    decided_rate: Kroner | None
+    amount: Kroner
     class_code: str
     area: Area | None = None
     status: Status | None = None
@@ -44,7 +45,7 @@ class Details(Struct, frozen=True):
 
 
 def _detail(line: OrderLine, area: Area | None) -> DetailLine:
-    amount = line.amount if line.ceased_from is None else 0
+    amount = line.amount if line.ceased_from is None else Kroner(0)
     return DetailLine(line.decision_id, line.start, line.end, line.decided_rate, amount, line.class_code, area)
 
 
@@ -72,37 +73,3 @@ class Answer(Struct, frozen=True):
     details: Details | None = None
     error: Refusal | None = None
     dry_run: bool = False
-
-
-class Grade(StrEnum):
-    """Severity of a receipt; UNKNOWN stands for a missing or unheard-of one (design §12)."""
-
-    OK = "00"
-    WARNING = "04"
-    REJECTED = "08"
-    TECHNICAL = "12"
-    UNKNOWN = "?"
-
-
-class LineKey(Struct, frozen=True):
-    """What a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
-
-    line_id: str
-    ceased_from: str | None
-
-
-class Receipt(Struct, frozen=True):
-    """The rail's answer, by business ids. `grade_text` is the severity as it came, `text` the rail's words (may be empty).
-
-    `others` is what else the rail said about its answer, as (name, text): which system, program and database error it came from.
-    """
-
-    area: Area
-    case_id: str
-    stamp: str
-    lines: tuple[LineKey, ...]
-    grade: Grade
-    grade_text: str
-    code: str
-    text: str
-    others: tuple[tuple[str, str], ...] = ()

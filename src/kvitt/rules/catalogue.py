@@ -11,14 +11,15 @@ from kvitt.rules.values import Area, Benefit, RateType, Scheme
 
 
 class SchemeTerms(Struct, frozen=True):
-    """What is the same for all cases of a scheme. `whole_case`: a message holds the whole case, so what it omits ceases.
+    """What is the same for all cases of a scheme. Its orders leave on `rail`; `frequency` is how often that pays.
 
-    `sender_chooses_ids`: payment ids come with the message, so one of another case is a mistake; derived ones may collide. `paid_twice`:
-    what of one class code on one day holds an order.
+    `whole_case`: a message holds the whole case, so what it omits ceases. `sender_chooses_ids`: payment ids come with the message, so one
+    of another case is a mistake; derived ones may collide. `paid_twice`: what of one class code on one day holds an order.
     """
 
     default_caseworker: str
     default_approver: str
+    rail: str
     frequency: str
     whole_case: bool
     sender_chooses_ids: bool

@@ -4,7 +4,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from kvitt.rules.values import Benefit, CaseId, DecisionId, HoldBack, PaymentId, Period, RateType, Scheme
+from kvitt.rules.values import Benefit, CaseId, DecisionId, HoldBack, Instruction, PaymentId, Period, RateType, Scheme
 
 
 class Claim(Enum):
@@ -41,7 +41,7 @@ class PaymentClaim(Struct, frozen=True):
     periods: tuple[Period, ...]
 
 
-class Claims(Struct, frozen=True):
+class Claims(Instruction, frozen=True):
     """One message as a decision and its claims, in the order in which the sender names them."""
 
     decision: Decision

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.money import Kroner
 from kvitt.rules import refusals
 from kvitt.rules.catalogue import BENEFITS, SCHEMES
 from kvitt.rules.chain import ORDER_BEGINS, extend, extend_unknown
@@ -18,6 +19,7 @@ from kvitt.rules.validation import broken_claim, broken_decision, changed_for_li
 from kvitt.rules.values import (
     Action,
     Area,
+    LineAtRail,
     LineId,
     Order,
     OrderId,
@@ -48,7 +50,7 @@ class CaseState(Struct, frozen=True):
 
     `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
     us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
-    rail may have besides.
+    rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -59,6 +61,7 @@ class CaseState(Struct, frozen=True):
     unknown: tuple[PaymentId, ...] = ()
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
+    lines: tuple[LineAtRail, ...] = ()
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
@@ -253,7 +256,7 @@ def _last_sent(payment: Payment) -> Period:
     """
     if payment.last_sent is not None:
         return payment.last_sent
-    return payment.periods[-1] if payment.periods else Period(*_NOT_KNOWN, amount=1)
+    return payment.periods[-1] if payment.periods else Period(*_NOT_KNOWN, amount=Kroner(1))
 
 
 def _office(payments: Iterable[Payment]) -> str | None:

@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.calendar import DAYS_OF_WEEK, SATURDAY
 from kvitt.rules.values import RateType
 
@@ -44,7 +45,7 @@ class Paid(Struct, frozen=True, gc=False):
     class_code: str
     start: int
     end: int
-    amount: int
+    amount: Kroner
     rate: RateType
 
 
@@ -56,8 +57,8 @@ class Twice(Struct, frozen=True, order=True):
     class_code: str
     one: str
     other: str
-    one_amount: int
-    other_amount: int
+    one_amount: Kroner
+    other_amount: Kroner
 
     def __str__(self) -> str:
         first, last = date.fromordinal(self.start), date.fromordinal(self.end)

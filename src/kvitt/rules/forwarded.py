@@ -1,68 +1,34 @@
 """Lines that their sender made, and what of them pays again what the case already pays (design §7, §8; rapid §2.1)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
-
-from msgspec import Struct
+from typing import Final
 
 from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.duplicates import Paid, Twice, paid_twice
-from kvitt.rules.needs import HOLIDAY_PAY_CODES, Change, Need, NeedLine
-from kvitt.rules.values import RateType, Scheme
+from kvitt.rules.values import LineAtRail, LineChange, Order, OrderLine, RateType
+
+HOLIDAY_PAY_CODES: Final = frozenset({"SPATFER", "SPREFAGFER-IOP"})
+"""Class codes that are paid once, come in bulk, and may not block ordinary payments on their way to the rail (rapid §3.2)."""
 
 
-class ForwardedLine(Struct, frozen=True):
-    """A line of an order that the rail has, or may have, as its sender made it; `ceased_from` says that it cuts its chain from that day.
-
-    Not `certain`: the order counts as rejected, by an operator's word or by the answer to one of its copies.
-    """
-
-    line_id: str
-    refers_to: str | None
-    class_code: str
-    start: date
-    end: date
-    amount: int
-    ceased_from: date | None
-    certain: bool = True
-
-
-def line_name(case_id: str, line_id: int) -> str:
-    """The name of a forwarded line over all cases: senders count their lines anew in each case."""
-    return f"{case_id}#{line_id}"
-
-
-def reference_name(need: Need, line: NeedLine) -> str | None:
-    """The name of the line that a line of a need goes on from."""
-    return None if line.ref_line is None else line_name((line.ref_case or need.case_id).strip(), line.ref_line)
-
-
-def repeated_days(need: Need, lines: Sequence[ForwardedLine]) -> tuple[Twice, ...]:
-    """The days on which a need has one chain of the case pay what another pays, and which were not so before it; `lines` oldest first.
+def repeated_days(order: Order, lines: Sequence[LineAtRail]) -> tuple[Twice, ...]:
+    """The days on which an order has one chain of the case pay what another pays, and which were not so before it; `lines` oldest first.
 
     A line that refers to another overwrites its chain, so it pays nothing twice by that. A line that the rail may have is refused there
     when it comes again under its id.
     """
-    own = [_line(need, line) for line in need.lines if line.change is not Change.NONE]
+    own = [_line(line) for line in order.lines if line.forwarded is None or line.forwarded.change is not LineChange.NONE]
     made = {line.line_id for line in own if line.ceased_from is None}
     before = _Chains()
     before.add(line for line in lines if line.certain or line.line_id not in made)
     after = before.copy()
     after.add(own)
     pays = [paid for chain in after.chains.values() for paid in chain]
-    return paid_twice(pays, lambda: before.chains, after.changed, SCHEMES[Scheme.SYKEPENGER].paid_twice)
+    return paid_twice(pays, lambda: before.chains, after.changed, SCHEMES[order.scheme].paid_twice)
 
 
-def _line(need: Need, line: NeedLine) -> ForwardedLine:
-    return ForwardedLine(
-        line_name(need.case_id, line.line_id),
-        reference_name(need, line),
-        line.class_code,
-        line.start,
-        line.end,
-        line.amount,
-        line.ceased_from if line.ceased else None,
-    )
+def _line(line: OrderLine) -> LineAtRail:
+    return LineAtRail(line.line_id, line.refers_to, line.class_code, line.start, line.end, line.amount, line.ceased_from)
 
 
 class _Chains:
@@ -80,7 +46,7 @@ class _Chains:
         copied._chain_of = dict(self._chain_of)
         return copied
 
-    def add(self, lines: Iterable[ForwardedLine]) -> None:
+    def add(self, lines: Iterable[LineAtRail]) -> None:
         """Takes lines in, in the order in which the rail gets them; a line that is there already changes nothing."""
         for line in lines:
             repeated = line.line_id in self._chain_of

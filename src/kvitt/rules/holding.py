@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kvitt.rules.catalogue import BENEFITS, SCHEMES
 from kvitt.rules.derive import AtRail, CaseState
 from kvitt.rules.duplicates import Paid, PaidTwice, Twice, paid_twice
+from kvitt.rules.forwarded import repeated_days
 from kvitt.rules.holds import HoldKind, HoldReason
 from kvitt.rules.values import Action, Order, Payment, PaymentId, Period
 
@@ -19,6 +20,8 @@ def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[Ho
 
     All orders together: two areas of a case may pay the same day.
     """
+    if any(order.forwarded for order in orders):
+        return tuple(paid_twice_reasons(repeated_days(order, state.lines)) for order in orders)
     found = _paid_twice(orders, state)
     return tuple((*paid_twice_reasons(_of(order, found)), *_unknown_payments(order, state)) for order in orders)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.values import HoldBack, RateType
 
 
@@ -36,8 +37,8 @@ class DpDay(Struct, frozen=True, gc=False):
 
     reporting_period: str
     day: date
-    decided_rate: int
-    amount: int
+    decided_rate: Kroner
+    amount: Kroner
     kind: DpKind
 
 
@@ -54,8 +55,8 @@ class AapEntry(Struct, frozen=True):
     payment_id: UUID
     start: date
     end: date
-    decided_rate: int
-    amount: int
+    decided_rate: Kroner
+    amount: Kroner
 
 
 class AapMessage(Struct, frozen=True):
@@ -71,7 +72,7 @@ class Span(Struct, frozen=True):
 
     start: date
     end: date
-    amount: int
+    amount: Kroner
     office: str | None = None
 
 
@@ -98,7 +99,7 @@ class TpEntry(Struct, frozen=True):
     reporting_period: str
     start: date
     end: date
-    amount: int
+    amount: Kroner
     office: str | None
     with_children: bool
     benefit: str

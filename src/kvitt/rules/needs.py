@@ -12,16 +12,16 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.derive import MAX_LINES
-from kvitt.rules.values import Area, CaseId, PaymentId
+from kvitt.rules.forwarded import HOLIDAY_PAY_CODES
+from kvitt.rules.values import Area, CaseId, Instruction, LineChange, PaymentId, RateType
 
 Rate = Literal["DAG", "ENG"]
 """What a line's amount is paid per, as on the wire and at the rail: the day, or once."""
 
 BULK_PRIORITY: Final = 3
 ORDINARY_PRIORITY: Final = 4
-HOLIDAY_PAY_CODES: Final = frozenset({"SPATFER", "SPREFAGFER-IOP"})
-"""Class codes that come in bulk and may not block ordinary payments on their way to the rail (rapid §3.2)."""
 
 MAX_NEED_LINES: Final = MAX_LINES
 MAX_RATE: Final = 99_999_999_999
@@ -39,14 +39,7 @@ class NeedKind(StrEnum):
 
 RATE_OF: Final[Mapping[NeedKind, Rate]] = {NeedKind.PAYMENT: "DAG", NeedKind.HOLIDAY_PAY: "ENG"}
 """The only rate that the lines of a need may have (rapid §2.1, §2.2)."""
-
-
-class Change(StrEnum):
-    """What an order or a line says that it does at the rail."""
-
-    NEW = "NY"
-    CHANGE = "ENDR"
-    NONE = "UEND"
+RATE_TYPES: Final[Mapping[Rate, RateType]] = {"DAG": RateType.WEEKDAY, "ENG": RateType.ONE_OFF}
 
 
 class NeedLine(Struct, frozen=True):
@@ -57,8 +50,8 @@ class NeedLine(Struct, frozen=True):
 
     start: date
     end: date
-    change: Change
-    amount: int
+    change: LineChange
+    amount: Kroner
     rate: Rate
     line_id: int
     ref_line: int | None
@@ -70,7 +63,7 @@ class NeedLine(Struct, frozen=True):
     grade: int | None
 
 
-class Need(Struct, frozen=True):
+class Need(Instruction, frozen=True):
     """A need that keeps all rules of its form. `case_id` is the trimmed fagsystemId, `payment_id` the utbetalingId in lower case.
 
     `recipient` is an organisation for the area SPREF and a person for SP; `last_day` is maksdato. No lines means: nothing to do.
@@ -82,7 +75,7 @@ class Need(Struct, frozen=True):
     payment_id: PaymentId
     case_id: CaseId
     area: Area
-    change: Change
+    change: LineChange
     caseworker: str
     recipient: str
     last_day: date | None

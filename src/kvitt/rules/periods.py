@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from operator import itemgetter
 
+from kvitt.money import Kroner
 from kvitt.rules.values import Period, RateType
 
-Given = tuple[date, date, int, str | None, int | None]
+Given = tuple[date, date, Kroner, str | None, Kroner | None]
 """First day, last day, amount, office and decided rate, as a sender gives them; a tuple, for a case may have thousands."""
 
 _by_days = itemgetter(0, 1)
 _FRIDAY, _SATURDAY = 4, 5
+_NONE_YET = Kroner(-1)
 Follows = Callable[[date, date], bool]
 
 
@@ -48,7 +50,7 @@ def merge(given: Iterable[Given], rate_type: RateType, *, office_of_last: bool =
     """
     follows = _FOLLOWS[rate_type]
     merged: list[Period] = []
-    start, end, amount, office, rate, forward = date.min, date.min, -1, None, None, False
+    start, end, amount, office, rate, forward = date.min, date.min, _NONE_YET, None, None, False
     for first, last, each_amount, each_office, each_rate in sorted(given, key=_by_days):
         if forward and each_amount == amount and each_rate == rate and first <= last and follows(end, first):
             end = last

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from kvitt.money import Kroner
 from kvitt.rules.calendar import SATURDAY
 from kvitt.rules.values import RateType
 
@@ -23,7 +24,7 @@ class Owed(NamedTuple):
 
     start: date
     end: date
-    amount: int
+    amount: Kroner
     rate_type: RateType
     name: str = ""
 
@@ -32,7 +33,7 @@ class Due(Struct, frozen=True):
     """Whole kroner due on a day for something that has a name."""
 
     day: date
-    amount: int
+    amount: Kroner
     name: str
 
 

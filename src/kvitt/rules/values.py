@@ -1,13 +1,15 @@
 """The words of the rules as frozen values: what a payment, a period, an order and its lines are.
 
-Design §2 names them; the wire's words are mapped in `wire/`. Money is whole kroner, dates are calendar days.
+Design §2 names them; the wire's words are mapped in `wire/`. Dates are calendar days.
 """
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from kvitt.money import Kroner
 
 CaseId = NewType("CaseId", str)
 DecisionId = NewType("DecisionId", str)
@@ -18,6 +20,7 @@ LineId = NewType("LineId", str)
 OrderId = NewType("OrderId", str)
 Area = NewType("Area", str)
 """The rail's posting area, e.g. `DP` or `TILLSTPB`."""
+NORWEGIAN_KRONER: Final = "NOK"
 
 
 class Scheme(StrEnum):
@@ -36,12 +39,12 @@ class Scheme(StrEnum):
 
 
 class RateType(StrEnum):
-    """What an amount is paid per; the value is its name on the wire."""
+    """What an amount is paid per; the value is how the store has it."""
 
-    DAY = "DAG"
-    WEEKDAY = "UKEDAG"
-    MONTH = "MND"
-    ONE_OFF = "EN_GANG"
+    DAY = "day"
+    WEEKDAY = "weekday"
+    MONTH = "month"
+    ONE_OFF = "one_off"
 
 
 class Action(StrEnum):
@@ -62,17 +65,17 @@ class Benefit(Struct, frozen=True):
     may_use_umbrella_area: bool
 
 
-class Period(Struct, frozen=True, gc=False):
+class Period(Struct, frozen=True, gc=False, omit_defaults=True):
     """One amount from `start` to `end`, both included; `decided_rate` is the full rate of the decision."""
 
     start: date
     end: date
-    amount: int
+    amount: Kroner = field(name="amount_kroner")
     office: str | None = None
-    decided_rate: int | None = None
+    decided_rate: Kroner | None = field(default=None, name="decided_rate_kroner")
 
 
-class HoldBack(Struct, frozen=True):
+class HoldBack(Struct, frozen=True, omit_defaults=True):
     """Money of these days that the rail shall keep until `transferred_on` or a release (helved §2.4)."""
 
     start: date
@@ -107,6 +110,7 @@ class Payment(Struct, frozen=True):
     rate_type: RateType
     hold_back: HoldBack | None
     periods: tuple[Period, ...]
+    currency: str = NORWEGIAN_KRONER
 
     @property
     def wanted(self) -> tuple[Period, ...]:
@@ -119,6 +123,58 @@ class Payment(Struct, frozen=True):
         return self.action is not Action.DELETE and not self.periods
 
 
+class LineChange(StrEnum):
+    """What an order or a line says that it does at the rail, where its sender says so."""
+
+    NEW = "NY"
+    CHANGE = "ENDR"
+    NONE = "UEND"
+
+
+class ForwardedLine(Struct, frozen=True):
+    """What the sender of a line that it made itself says of it besides what every line has, to the letter.
+
+    `number` counts from 1 in every case, `ref_case` is as received, with its blanks. `ceased` says that the line carries the status OPPH,
+    `ceased_from` from which day that holds; either may stand alone. `grade` is a percentage.
+    """
+
+    number: int
+    ref_number: int | None
+    ref_case: str | None
+    change: LineChange
+    class_from: date | None
+    ceased: bool
+    ceased_from: date | None
+    grade: int | None
+
+
+class ForwardedOrder(Struct, frozen=True):
+    """What the sender of lines of its own says of their order.
+
+    `recipient` is an organisation or a person, `last_day` the last that may be paid.
+    """
+
+    change: LineChange
+    recipient: str
+    last_day: date | None
+
+
+class LineAtRail(Struct, frozen=True):
+    """A line of an order that the rail has, or may have, as its sender made it; `ceased_from` says that it cuts its chain from that day.
+
+    Not `certain`: the order counts as rejected, by an operator's word or by the answer to one of its copies.
+    """
+
+    line_id: str
+    refers_to: str | None
+    class_code: str
+    start: date
+    end: date
+    amount: Kroner
+    ceased_from: date | None
+    certain: bool = True
+
+
 class OrderLine(Struct, frozen=True):
     """A line of an order: a NEW one (`ceased_from` is None) or a cessation of the last line of a chain, as that was sent."""
 
@@ -128,18 +184,23 @@ class OrderLine(Struct, frozen=True):
     class_code: str
     start: date
     end: date
-    amount: int
-    decided_rate: int | None
+    amount: Kroner
+    decided_rate: Kroner | None
     rate_type: RateType
     ceased_from: date | None
     decided_on: str
     caseworker: str
     approver: str
     decision_id: DecisionId
+    forwarded: ForwardedLine | None = None
 
 
 class Order(Struct, frozen=True):
-    """What the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content."""
+    """What the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content.
+
+    `forwarded` is given where the sender made the lines, and then there are no payments. Of a lower `priority` is what may not hold up the
+    rest on the queue.
+    """
 
     order_id: OrderId
     scheme: Scheme
@@ -155,6 +216,9 @@ class Order(Struct, frozen=True):
     made_at: datetime
     lines: tuple[OrderLine, ...]
     payments: tuple[Payment, ...]
+    priority: int = 4
+    reconciliation_key: int | None = None
+    forwarded: ForwardedOrder | None = None
 
 
 class Refusal(Struct, frozen=True):
@@ -164,3 +228,7 @@ class Refusal(Struct, frozen=True):
     text: str
     doc: str
     system: str = "HELVED"
+
+
+class Instruction(Struct, frozen=True):
+    """What one message asks of one case, in the values of its contract, before it is compared with what is accepted."""

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row
+from kvitt.money import Kroner
 
 _WRITE = load("write", "kvitt.store")
 
@@ -79,8 +80,8 @@ class LineRow(Row, frozen=True):
     class_code: str
     start_on: date
     end_on: date
-    amount: int
-    decided_rate: int | None
+    amount: Kroner
+    decided_rate: Kroner | None
     ceased_from: date | None
     decision_id: str
     forwarded: bool = False
@@ -101,6 +102,7 @@ class PaymentRow(Row, frozen=True):
     last_line: str
     document: bytes
     position: int
+    currency: str
 
 
 class OutboxRow(Row, frozen=True):

@@ -92,7 +92,7 @@ class Hub:
 
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
         """On a migrated database; see `kvitt.testing.hub` for the rest."""
-        self.ports = ports or ports_of(settings.rapid, hears_strays=True)
+        self.ports = ports or ports_of(settings.rapid, settings.ops, hears_strays=True)
         self.conninfo, self.clock = conninfo, Clock(start)
         self._opened = ExitStack()
         self._own_data = settings.data == Settings().data

@@ -16,7 +16,7 @@ from kvitt.hub.taken import Incoming
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Bell, MakeStep, Step
+from kvitt.kernel.loop import MakeStep, Step, WakeUp
 from kvitt.rail.emulator import Emulator
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.receiver import Receiver
@@ -89,7 +89,7 @@ class Roles:
             return RequestQueue(self._conninfo, self._settings.request_queue, self._taken)
 
         reply_to = self._settings.reply_queue
-        return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, bell=_Awake(), reply_to=reply_to).steps()
+        return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, wake_up=_Awake(), reply_to=reply_to).steps()
 
     @contextmanager
     def _emulator(self) -> Iterator[Step]:
@@ -122,8 +122,8 @@ class Roles:
         return TableQueue(self._conninfo, name)
 
 
-class _Awake(Bell):
-    """A bell that nobody sleeps by: who finds nothing to do says so at once."""
+class _Awake(WakeUp):
+    """A wake_up that nobody sleeps by: who finds nothing to do says so at once."""
 
     def wait(self, seconds: float) -> None:
         """Returns at once."""

@@ -63,9 +63,14 @@ def scratch_directory(prefix: str = "") -> Iterator[Path]:
 def _place() -> Path:
     if given := os.environ.get("KVITT_TEST_DIRECTORY"):
         return Path(given)
-    if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM_BYTES:
-        return IN_MEMORY
-    return Path(tempfile.gettempdir())
+    return IN_MEMORY if _will_do(IN_MEMORY) else Path(tempfile.gettempdir())
+
+
+def _will_do(place: Path) -> bool:
+    """Whether there is room, and programs may be run from there."""
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        return False
+    return shutil.disk_usage(place).free >= ROOM_BYTES and not os.statvfs(place).f_flag & os.ST_NOEXEC
 
 
 def _lock_of(directory: Path) -> Path:

@@ -74,7 +74,7 @@ def _ts(body: bytes) -> TsMessage:
         )
         for payment in shape.payments
     ]
-    return TsMessage(_head(shape, "vedtakstidspunkt"), shape.rate_type, tuple(payments))
+    return TsMessage(_head(shape, "vedtakstidspunkt"), shape.rate_name.rate_type, tuple(payments))
 
 
 def _tp(body: bytes) -> TpMessage:
@@ -92,7 +92,7 @@ def _historisk(body: bytes) -> HistoriskMessage:
     shape = read(_historisk_decoder, body)
     _refuse_unknown(shape.benefit, Scheme.HISTORISK, "stønad")
     spans = tuple([Span(span.start, span.end, span.amount) for span in shape.spans])
-    return HistoriskMessage(_head(shape, "vedtakstidspunkt"), shape.payment_id, shape.benefit, shape.rate_type, spans)
+    return HistoriskMessage(_head(shape, "vedtakstidspunkt"), shape.payment_id, shape.benefit, shape.rate_name.rate_type, spans)
 
 
 def _valp(body: bytes) -> ValpMessage:

@@ -12,9 +12,9 @@ from typing import Final
 from lxml import etree
 
 from kvitt.errors import InvalidOrderXml
-from kvitt.rules.answers import LineKey
 from kvitt.rules.catalogue import RAIL_RATE
 from kvitt.rules.values import HoldBack, LineId, Order, OrderLine
+from kvitt.wire.receipt_xml import LineKey
 from kvitt.wire.shapes import HoldBackCause
 from kvitt.wire.times import date_with_offset
 from kvitt.wire.xml_reading import parse
@@ -51,13 +51,13 @@ def encode(order: Order) -> bytes:
         <avstemming-115>
             <kodeKomponent>{area}</kodeKomponent>
             <nokkelAvstemming>{order.made_at.date().isoformat()}-10.10.00.000000</nokkelAvstemming>
-            <tidspktMelding>{stamp(order)}</tidspktMelding>
+            <tidspktMelding>{correlation_time(order)}</tidspktMelding>
         </avstemming-115>
 {_held(order.hold_back) if order.hold_back else ""}{_offices(order.office)}{lines}    </oppdrag-110>
 </ns2:oppdrag>""".encode()
 
 
-def stamp(order: Order) -> str:
+def correlation_time(order: Order) -> str:
     """`tidspktMelding`: when the order was made, to the microsecond; the rail echoes it in the receipt."""
     made = order.made_at.isoformat(timespec="microseconds")
     return f"{made[:10]}-{made[11:13]}.{made[14:16]}.{made[17:26]}"

@@ -9,9 +9,9 @@ from msgspec.json import Decoder, Encoder
 
 from kvitt.errors import Undecodable
 from kvitt.rules.catalogue import AREA_OF_NAME, AREAS
-from kvitt.rules.values import Action, CaseId, DecisionId, LineId, Payment, PaymentId, Period, RateType
+from kvitt.rules.values import Action, CaseId, DecisionId, LineId, Payment, PaymentId, Period
 from kvitt.wire.json_reading import read
-from kvitt.wire.shapes import HoldBackShape, Kroner
+from kvitt.wire.shapes import RATE_NAMES, Amount, HoldBackShape, RateName
 from kvitt.wire.times import local_text
 
 Word = TypeVar("Word")
@@ -23,9 +23,9 @@ _ACTIONS = {"CREATE": Action.CREATE, "UPDATE": Action.UPDATE, "DELETE": Action.D
 class _PeriodShape(Struct):
     start: date = field(name="fom")
     end: date = field(name="tom")
-    amount: Kroner = field(name="beløp")
+    amount: Amount = field(name="beløp")
     office: str | None = field(name="betalendeEnhet", default=None)
-    decided_rate: Kroner | None = field(name="vedtakssats", default=None)
+    decided_rate: Amount | None = field(name="vedtakssats", default=None)
 
 
 class _PaymentShape(Struct, kw_only=True):
@@ -46,7 +46,7 @@ class _PaymentShape(Struct, kw_only=True):
     benefit: str = field(name="stønad")
     approver: str = field(name="beslutterId")
     caseworker: str = field(name="saksbehandlerId")
-    rate_type: RateType = field(name="periodetype")
+    rate_name: RateName = field(name="periodetype")
     hold_back: HoldBackShape | None = field(name="avvent", default=None)
     periods: list[_PeriodShape] = field(name="perioder")
 
@@ -72,7 +72,7 @@ def encode(payment: Payment) -> bytes:
         benefit=payment.benefit,
         approver=payment.approver,
         caseworker=payment.caseworker,
-        rate_type=payment.rate_type,
+        rate_name=RATE_NAMES[payment.rate_type],
         hold_back=HoldBackShape.of(payment.hold_back) if payment.hold_back else None,
         periods=[_period_shape(period) for period in payment.periods],
     )
@@ -81,15 +81,7 @@ def encode(payment: Payment) -> bytes:
 
 def decode(body: bytes) -> Payment:
     """The payment that the JSON describes; unknown fields and missing optional ones are tolerated. Raises Undecodable."""
-    return _payment(read(_decoder, body))
-
-
-def decode_stored(document: bytes) -> Payment:
-    """The payment in a document that `encode` made: without the guards that bytes from outside need, since a case may have hundreds."""
-    return _payment(_decoder.decode(document))
-
-
-def _payment(shape: _PaymentShape) -> Payment:
+    shape = read(_decoder, body)
     return Payment(
         original_key=shape.original_key,
         area=_known(AREA_OF_NAME, shape.scheme, "fagsystem"),
@@ -105,7 +97,7 @@ def _payment(shape: _PaymentShape) -> Payment:
         benefit=shape.benefit,
         approver=shape.approver,
         caseworker=shape.caseworker,
-        rate_type=shape.rate_type,
+        rate_type=shape.rate_name.rate_type,
         hold_back=shape.hold_back.value() if shape.hold_back else None,
         periods=tuple([_period(period) for period in shape.periods]),
     )

@@ -4,18 +4,43 @@ A receipt is the order's XML with an `mmel` in front. What arrives may lack its 
 in capitals, or claim an encoding it does not have; all that is put right here, and only what has lost content is refused.
 """
 
+import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from typing import Final
+from xml.sax.saxutils import escape
 
 from lxml import etree
+from msgspec import Struct
 
 from kvitt.errors import UnreadableReceipt
-from kvitt.rules.answers import Grade, LineKey, Receipt
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.rail_port import Observation, Reason, Severity
 from kvitt.rules.values import Area
-from kvitt.wire.receipted import LEAVES
 from kvitt.wire.xml_reading import parse
 
 MAX_BYTES: Final = 8 * 1024 * 1024
+LEAVES: Final = (
+    *("systemId", "kodeMelding", "alvorlighetsgrad", "beskrMelding", "sqlKode", "sqlState", "sqlMelding"),
+    *("mqCompletionKode", "mqReasonKode", "programId", "sectionNavn"),
+)
+"""Everything that an `mmel` may hold, in the order in which it stands there; all of it optional."""
+SEVERITIES: Final[Mapping[str, Severity]] = {
+    "00": Severity.OK,
+    "04": Severity.WARNING,
+    "08": Severity.REJECTED,
+    "12": Severity.TECHNICAL,
+}
+ORDER_EXISTS: Final = "Oppdraget finnes fra før"
+LINE_EXISTS: Final = "DELYTELSE-ID finnes i oppdragsbasen fra før"
+_SENTENCES: Final[Mapping[Reason, str]] = {
+    Reason.NOTHING_TO_CHANGE: "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før",
+    Reason.ORDER_EXISTS: ORDER_EXISTS,
+    Reason.LINE_EXISTS: LINE_EXISTS,
+}
+"""By which words the rail says so, somewhere in its text."""
+FORWARDED_ROOT: Final = b"<Oppdrag>"
+"""The root of an order whose lines its sender made, because the rail fails on one with a namespace there (rapid §3.1)."""
 
 _PADDING = "\ufeff\x00 \t\r\n"
 _DECLARATION = re.compile(r"<\?xml\b[^>]{0,200}\?>", re.IGNORECASE)
@@ -24,31 +49,61 @@ _LATIN = {"iso-8859-15": "iso-8859-15", "latin-9": "iso-8859-15", "windows-1252"
 _ROOT = re.compile(r"<((?:([A-Za-z_][\w.-]*):)?oppdrag)(?=[\s>])([^>]*)>", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?oppdrag\s*>\Z", re.IGNORECASE)
 _OTHERS = tuple([name for name in LEAVES if name not in ("kodeMelding", "alvorlighetsgrad", "beskrMelding")])
-_GRADES = {grade.value: grade for grade in Grade if grade is not Grade.UNKNOWN}
+_END_OF_ROOT_TAG = b'oppdrag">'
+_NO_REASONS: frozenset[Reason] = frozenset()
 
 
-def decode(body: bytes) -> Receipt:
-    """The receipt, its texts trimmed and its dates without offset; raises UnreadableReceipt.
+class LineKey(Struct, frozen=True):
+    """What a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
 
-    A missing or unheard-of severity gives grade UNKNOWN. The rail's answer to XML that it could not read has an empty order: it
-    gives a receipt that names no case.
+    line_id: str
+    ceased_from: str | None
+
+
+def correlation_key(lines: Iterable[LineKey]) -> bytes:
+    """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
+    return hashlib.sha256("\n".join([f"{key.line_id} {key.ceased_from or ''}" for key in lines]).encode()).digest()
+
+
+def decode(body: bytes) -> Observation:
+    """What a receipt says, its texts trimmed and its dates without offset; raises UnreadableReceipt.
+
+    A missing or unheard-of severity is UNKNOWN. The rail's answer to XML that it could not read has an empty order: it names no case.
     """
     root = _root(body)
     order = root.find("{*}oppdrag-110")
     if order is None:
         raise UnreadableReceipt("has no oppdrag-110")
-    severity = _leaf(root, "{*}mmel/{*}alvorlighetsgrad")
-    return Receipt(
-        area=Area(_leaf(order, "{*}kodeFagomraade")),
-        case_id=_leaf(order, "{*}fagsystemId"),
-        stamp=_leaf(order, "{*}avstemming-115/{*}tidspktMelding"),
-        lines=tuple([_line(line) for line in order.iterchildren("{*}oppdrags-linje-150")]),
-        grade=_GRADES.get(severity, Grade.UNKNOWN),
-        grade_text=severity,
+    area, severity = Area(_leaf(order, "{*}kodeFagomraade")), _leaf(root, "{*}mmel/{*}alvorlighetsgrad")
+    text = _leaf(root, "{*}mmel/{*}beskrMelding")
+    return Observation(
+        case=(AREAS[area].scheme, _leaf(order, "{*}fagsystemId")) if area in AREAS else None,
+        area=area,
+        correlation_key=correlation_key([_line(line) for line in order.iterchildren("{*}oppdrags-linje-150")]),
+        correlation_time=_leaf(order, "{*}avstemming-115/{*}tidspktMelding"),
+        severity=SEVERITIES.get(severity, Severity.UNKNOWN),
+        raw_severity=severity,
         code=_leaf(root, "{*}mmel/{*}kodeMelding"),
-        text=_leaf(root, "{*}mmel/{*}beskrMelding"),
+        text=text,
+        reasons=reasons_in(text) if text else _NO_REASONS,
         others=_others(root),
     )
+
+
+def reasons_in(text: str) -> frozenset[Reason]:
+    """What the rail's words mean for the core."""
+    return frozenset([reason for reason, sentence in _SENTENCES.items() if sentence in text])
+
+
+def with_acknowledgement(xml: bytes, said: Observation) -> bytes:
+    """An order's own bytes with the rail's answer first (helved §1.2, §5.1); well-formed however damaged the echo was."""
+    texts = dict(said.others) | {"kodeMelding": said.code, "alvorlighetsgrad": said.raw_severity, "beskrMelding": said.text}
+    leaves = "".join(f"\n        <{name}>{escape(texts[name])}</{name}>" for name in LEAVES if texts.get(name))
+    mmel = f"\n    <mmel>{leaves}\n    </mmel>".encode()
+    head, separator, rest = xml.partition(FORWARDED_ROOT)
+    if not separator:
+        head, separator, rest = xml.partition(_END_OF_ROOT_TAG)
+    return head + separator + mmel + rest
 
 
 def _others(root: etree._Element) -> tuple[tuple[str, str], ...]:

@@ -10,10 +10,35 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
+from kvitt.money import Kroner
 from kvitt.rules.messages import DpKind
 from kvitt.rules.values import HoldBack, RateType
 
-Kroner = Annotated[int, Meta(ge=0, le=4_294_967_295)]
+Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
+"""An amount as the stream contract lets it be."""
+
+
+class RateName(StrEnum):
+    """`periodetype`."""
+
+    DAG = "DAG"
+    UKEDAG = "UKEDAG"
+    MND = "MND"
+    EN_GANG = "EN_GANG"
+
+    @property
+    def rate_type(self) -> RateType:
+        """The rate that the name stands for."""
+        return _RATES[self]
+
+
+_RATES = {
+    RateName.DAG: RateType.DAY,
+    RateName.UKEDAG: RateType.WEEKDAY,
+    RateName.MND: RateType.MONTH,
+    RateName.EN_GANG: RateType.ONE_OFF,
+}
+RATE_NAMES = {rate_type: name for name, rate_type in _RATES.items()}
 
 
 class HoldBackCause(StrEnum):
@@ -48,8 +73,8 @@ class DpDayShape(Struct, gc=False):
 
     reporting_period: str = field(name="meldeperiode")
     day: date = field(name="dato")
-    decided_rate: Kroner = field(name="sats")
-    amount: Kroner = field(name="utbetaltBeløp")
+    decided_rate: Amount = field(name="sats")
+    amount: Amount = field(name="utbetaltBeløp")
     kind: DpKind = field(name="utbetalingstype")
 
 
@@ -72,8 +97,8 @@ class AapEntryShape(Struct):
     payment_id: UUID = field(name="id")
     start: date = field(name="fom")
     end: date = field(name="tom")
-    decided_rate: Kroner = field(name="sats")
-    amount: Kroner = field(name="utbetaltBeløp")
+    decided_rate: Amount = field(name="sats")
+    amount: Amount = field(name="utbetaltBeløp")
 
 
 class AapShape(Struct):
@@ -95,7 +120,7 @@ class SpanShape(Struct):
 
     start: date = field(name="fom")
     end: date = field(name="tom")
-    amount: Kroner = field(name="beløp")
+    amount: Amount = field(name="beløp")
     office: str | None = field(name="betalendeEnhet", default=None)
 
 
@@ -115,7 +140,7 @@ class TsShape(Struct):
     decision_id: str = field(name="behandlingId")
     person: str = field(name="personident")
     decided_at: str = field(name="vedtakstidspunkt")
-    rate_type: RateType = field(name="periodetype")
+    rate_name: RateName = field(name="periodetype")
     payments: list[TsPaymentShape] = field(name="utbetalinger")
     dry_run: bool = field(name="dryrun", default=False)
     caseworker: str | None = field(name="saksbehandler", default=None)
@@ -128,7 +153,7 @@ class TpEntryShape(Struct):
     reporting_period: str = field(name="meldeperiode")
     start: date = field(name="fom")
     end: date = field(name="tom")
-    amount: Kroner = field(name="beløp")
+    amount: Amount = field(name="beløp")
     benefit: str = field(name="stønad")
     office: str | None = field(name="betalendeEnhet", default=None)
     with_children: bool = field(name="barnetillegg", default=False)
@@ -152,7 +177,7 @@ class PlainSpanShape(Struct):
 
     start: date = field(name="fom")
     end: date = field(name="tom")
-    amount: Kroner = field(name="beløp")
+    amount: Amount = field(name="beløp")
 
 
 class HistoriskShape(Struct):
@@ -164,7 +189,7 @@ class HistoriskShape(Struct):
     person: str = field(name="personident")
     benefit: str = field(name="stønad")
     decided_at: str = field(name="vedtakstidspunkt")
-    rate_type: RateType = field(name="periodetype")
+    rate_name: RateName = field(name="periodetype")
     spans: list[PlainSpanShape] = field(name="perioder")
     dry_run: bool = field(name="dryrun", default=False)
     caseworker: str | None = field(name="saksbehandler", default=None)
@@ -186,7 +211,7 @@ class ValpShape(Struct):
     decision_id: str = field(name="behandlingId")
     person: str = field(name="personIdent")
     days: DaysShape = field(name="periode")
-    amount: Kroner = field(name="belop")
+    amount: Amount = field(name="belop")
     grant_kind: str = field(name="tilskuddstype")
     measure: str = field(name="tiltakskode")
     caseworker: str = field(name="saksbehandler")

@@ -14,15 +14,15 @@ from kvitt.rules.answers import Answer, DetailLine, Details, Status
 from kvitt.rules.catalogue import AREA_OF_NAME, AREAS
 from kvitt.rules.values import Area, DecisionId, Refusal, Scheme
 from kvitt.wire.json_reading import read
-from kvitt.wire.shapes import Kroner
+from kvitt.wire.shapes import Amount
 
 
 class _LineShape(Struct, kw_only=True):
     decision_id: str = field(name="behandlingId")
     start: date = field(name="fom")
     end: date = field(name="tom")
-    decided_rate: Kroner | None = field(name="vedtakssats", default=None)
-    amount: Kroner = field(name="beløp")
+    decided_rate: Amount | None = field(name="vedtakssats", default=None)
+    amount: Amount = field(name="beløp")
     class_code: str = field(name="klassekode")
     scheme: str | UnsetType = field(name="ytelse", default=UNSET)
     status: Status | UnsetType = UNSET

@@ -75,3 +75,10 @@ def _shortest(whole: str, fraction: str | None) -> str:
     if not digits:
         return whole.removesuffix(":00")
     return f"{whole}.{digits.ljust(-(-len(digits) // 3) * 3, '0')}"
+
+
+def mapper_text(at: datetime) -> str:
+    """A local time as the JSON and XML mappers write it: seconds always, their fraction without zeros at its end (rapid §1.2)."""
+    assert at.tzinfo is None, "times on the rapid are local times"
+    whole = at.isoformat(timespec="seconds")
+    return f"{whole}.{at.microsecond:06d}".rstrip("0") if at.microsecond else whole

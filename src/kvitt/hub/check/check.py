@@ -78,7 +78,7 @@ def check(conninfo: str, ports: Ports, *, progress: Progress | None = None) -> R
 
 class _Check:
     def __init__(self, cursor: psycopg.Cursor[Any], ports: Ports, progress: Progress | None) -> None:
-        self._cursor, self._contracts, self._progress = cursor, ports.contracts, progress
+        self._cursor, self._ports, self._progress = cursor, ports, progress
         self._found = Findings()
         self._reader = Reader(cursor, self._found)
         self._released, self._resent = released_orders(self._reader), resent_orders(self._reader)
@@ -92,8 +92,8 @@ class _Check:
                 self._check_case(span.popleft())
             if self._progress:
                 self._progress(done, total)
-        check_messages(self._reader, self._found, self._contracts)
-        check_receipts(self._reader, self._found)
+        check_messages(self._reader, self._found, self._ports.contracts)
+        check_receipts(self._reader, self._found, self._ports.rails)
         check_copies(self._reader, self._found)
         check_operators(self._reader, self._found)
         check_payouts(self._reader, self._found)
@@ -102,7 +102,7 @@ class _Check:
 
     def _check_case(self, stored: StoredCase) -> None:
         try:
-            replay = Replay(stored, self._found, self._contracts, self._elsewhere, released=self._released, resent=self._resent)
+            replay = Replay(stored, self._found, self._ports, self._elsewhere, released=self._released, resent=self._resent)
             replay.run()
             # What was told goes first: how far an order has come is part of what a need was told last.
             compare_told(replay)

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.ruling import Settled, Verdict, verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.ruling import PaymentVersion, Settled, decide
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Correction, Outcome
 from kvitt.kernel.audit import AuditRow, digest
-from kvitt.rules.answers import Receipt
+from kvitt.rules.rail_port import Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Area, PaymentId
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from kvitt.hub.check.replay import Replay
 
 
-def _named(replay: "Replay", entry: AuditRow) -> tuple[MadeOrder, Receipt] | None:
+def _named(replay: "Replay", entry: AuditRow) -> tuple[MadeOrder, Observation] | None:
     """The order and the receipt that an entry names, if it is an entry about them."""
     order, receipt = replay.orders.get(entry.order_id or ""), replay.receipts.get(entry.receipt_no or 0)
     if order is None or receipt is None:
@@ -36,11 +38,9 @@ def _contradicted(replay: "Replay", entry: AuditRow) -> None:
     if named is None:
         return
     order, receipt = named
-    own, stamped = not replay.forwards, receipt.stamp == order.made.stamp
-    possible = {
-        verdict(receipt, order.state, in_doubt, own_lines=own, stamped=stamped, decided_by_hand=order.by_hand) for in_doubt in (False, True)
-    }
-    if Verdict.CONTRADICTS not in possible or order.contradiction is not None:
+    stood = replace(replay.candidate(order), decided_by_hand=order.by_hand)
+    possible = {decide(replay.rail, receipt, replace(stood, was_unknown=was_unknown)) for was_unknown in (False, True)}
+    if ReceiptOutcome.CONTRADICTS not in possible or order.contradiction is not None:
         replay.differs(Kind.RECEIPT, entry.receipt_no, "was ruled to contradict what stood, which its words do not say")
     rails = OrderState.REJECTED if order.state is OrderState.ACCEPTED else OrderState.ACCEPTED
     order.contradiction = MadeContradiction(order, entry, rails)
@@ -71,11 +71,11 @@ def _resolved(replay: "Replay", entry: AuditRow) -> None:
             each.in_contradiction = False
 
 
-def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Receipt, rails: OrderState) -> None:
+def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Observation, rails: OrderState) -> None:
     order.state, order.settled_by, order.by_hand = rails, entry, False
     again = f"\0{entry.receipt_no}"
     versions = replay.as_ordered(order.made)
-    fallen: list[tuple[str, int | None]] = []
+    fallen: list[tuple[str, PaymentVersion | None]] = []
     if rails is OrderState.ACCEPTED:
         replay.accept(order.made, entry, again=again)
     else:
@@ -83,9 +83,9 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Recei
     course = replay.courses[order.made.message_no]
     if not course.trusted:
         return
-    facts = Facts()
+    facts = UnitOfWork()
     body = replay.stored.receipts[entry.receipt_no or 0].body
-    settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, Verdict(rails.value), body)
+    settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
     correction = Correction(settled, versions, fallen, _outcomes(replay, course))
     course.answer = replay.voice(course, facts, entry).corrected(correction)
     replay.told.extend(facts.outbox)
@@ -101,15 +101,15 @@ def _outcomes(replay: "Replay", course: Course) -> list[Outcome]:
     return outcomes
 
 
-def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> list[tuple[str, int | None]]:
+def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> list[tuple[str, PaymentVersion | None]]:
     """The versions of an order are true no more; those that hold in their place hold again."""
     made, case = order.made, replay.case
     fell = sorted(replay.by_order.get(made.order_id, ()), key=lambda each: each.made.position)
-    fallen: list[tuple[str, int | None]] = []
+    fallen: list[tuple[str, PaymentVersion | None]] = []
     for version in fell:
         version.state, version.superseded = PaymentState.DROPPED, False
         before = _newest(replay, version.made.payment_id)
-        fallen.append((version.made.payment_id, before.made.version if before else None))
+        fallen.append((version.made.payment_id, before.as_made if before else None))
         replay.hold(version.made.payment_id, before)
         if before is None:
             case.payments.pop(PaymentId(version.made.payment_id), None)

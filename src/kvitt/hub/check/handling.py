@@ -10,13 +10,12 @@ from kvitt.hub.check.course import Course
 from kvitt.hub.contract import Contracts
 from kvitt.hub.rapid.desk import TECHNICAL
 from kvitt.hub.rapid.standing import identity_of
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow
 from kvitt.rules.answers import Status
 from kvitt.rules.claims import Claims
 from kvitt.rules.needs import Need
-from kvitt.rules.receipts import BASE
-from kvitt.rules.refusals import unchangeable
+from kvitt.rules.refusals import BASE, unchangeable
 from kvitt.rules.states import MessageState
 from kvitt.rules.values import PaymentId, Refusal
 from kvitt.wire import status
@@ -28,7 +27,7 @@ Elsewhere = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 _FAILURE = "Feil ved prosessering av melding fra "
 
 
-def repeated(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere, contracts: Contracts) -> Facts | None:
+def repeated(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere, contracts: Contracts) -> UnitOfWork | None:
     """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
     before = (case.orders_made, case.open_orders, case.audit_seq, case.audit_hash)
     for attempt in _attempts(case, course, entry, elsewhere, contracts):
@@ -57,7 +56,7 @@ def is_failure(course: Course, contracts: Contracts) -> Refusal | None:
     return answer.error if failed else None
 
 
-def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere, contracts: Contracts) -> Iterator[Facts | None]:
+def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere, contracts: Contracts) -> Iterator[UnitOfWork | None]:
     """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
     case.elsewhere = frozenset()
     yield _handled(case, course, entry, contracts)
@@ -69,12 +68,12 @@ def _attempts(case: Case, course: Course, entry: AuditRow, elsewhere: Elsewhere,
         case.elsewhere = elsewhere(case.case_no, [claim.payment_id for claim in claims.payments])
         yield _handled(case, course, entry, contracts)
     if failure := is_failure(course, contracts):
-        facts = Facts()
+        facts = UnitOfWork()
         contracts.of(course.taken.source).desk(facts, entry.at).refuse(case, course.taken, None, replace(failure))
         yield facts
 
 
-def _repeats(case: Case, course: Course, entry: AuditRow, contracts: Contracts) -> Iterator[Facts | None]:
+def _repeats(case: Case, course: Course, entry: AuditRow, contracts: Contracts) -> Iterator[UnitOfWork | None]:
     """A repeat hears what was told last; that an order was sent is no entry of the chain, and yet may be what it heard."""
     need = course.reading.claims
     standing = case.standings.get(identity_of(need)) if isinstance(need, Need) else None
@@ -86,9 +85,9 @@ def _repeats(case: Case, course: Course, entry: AuditRow, contracts: Contracts) 
         standing.told = before
 
 
-def _handled(case: Case, course: Course, entry: AuditRow, contracts: Contracts) -> Facts | None:
+def _handled(case: Case, course: Course, entry: AuditRow, contracts: Contracts) -> UnitOfWork | None:
     """What the desk does; None when it fails, as it then has failed before."""
-    facts = Facts()
+    facts = UnitOfWork()
     contract = contracts.of(course.taken.source)
     desk = contract.desk(facts, entry.at)
     try:

@@ -10,8 +10,8 @@ from kvitt.hub.check.stored import StoredCase
 from kvitt.hub.imported import ImportedCase, first_entry, known_areas, unknown_in, versions
 from kvitt.kernel.audit import AuditRow
 from kvitt.rules.values import Area, CaseId, PaymentId, Scheme
+from kvitt.store import payment_document
 from kvitt.store.rows import PaymentRow
-from kvitt.wire import payment
 
 
 class TakenOver(Struct, frozen=True):
@@ -26,13 +26,12 @@ class TakenOver(Struct, frozen=True):
 
 def taken_over(stored: StoredCase, entry: AuditRow) -> TakenOver:
     """The import of a case, repeated from the stored versions 0 in the order in which they are listed, and from what its entry says was
-    unknown, which its digest covers. Raises Undecodable.
+    unknown, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents that are none.
     """
     case_no, scheme, case_id = stored.case_no, Scheme(stored.head[1]), CaseId(stored.head[2])
     found = sorted((each.made for each in stored.payments if each.made.version == 0), key=lambda row: (row.listed, row.payment_id))
-    payments = tuple(payment.decode(row.document) for row in found)
+    payments = tuple(payment_document.decode(row.document) for row in found)
     person = payments[0].person if payments else None
     unknown = unknown_in(entry)
     case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments, unknown)
-    made = tuple(versions(case, case_no))
-    return TakenOver(case.person, case.areas, unknown, made, first_entry(case_no, entry.at, made, unknown))
+    return TakenOver(case.person, case.areas, unknown, tuple(versions(case, case_no)), first_entry(case_no, entry.at, case))

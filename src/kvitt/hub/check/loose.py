@@ -16,18 +16,17 @@ from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold, taken_told
 from kvitt.hub.check.told import match_told
 from kvitt.hub.contract import Contracts
-from kvitt.hub.ruling import Verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import oslo
+from kvitt.rules.rail_port import Rails, ReceiptOutcome
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow
-from kvitt.wire import receipt_xml
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.receipt_text import normalised
 
 _SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
-_WITHOUT_ORDER = frozenset({Verdict.UNMATCHED, Verdict.UNREADABLE})
+_WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE})
 
 
 def check_messages(reader: Reader, found: Findings, contracts: Contracts) -> None:
@@ -51,7 +50,7 @@ def check_messages(reader: Reader, found: Findings, contracts: Contracts) -> Non
 def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, contracts: Contracts) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
-    course, facts = Course(stored), Facts()
+    course, facts = Course(stored), UnitOfWork()
     if course.reading.case_key and not is_failure(course, contracts):
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return
@@ -71,29 +70,29 @@ def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, 
     match_told(found, None, facts.outbox, told)
 
 
-def check_receipts(reader: Reader, found: Findings) -> None:
+def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:
     """Reads again every receipt that answers no order."""
     after = 0
     while rows := reader.rows(SQL.receipts_without_order, after=after, limit=SPAN):
         found.looked_at("receipts", len(rows))
         for row in rows:
-            _check_receipt(StoredReceipt(*row[1:]), found)
+            _check_receipt(StoredReceipt(*row[1:]), found, rails)
         after = rows[-1][1]
 
 
-def _check_receipt(stored: StoredReceipt, found: Findings) -> None:
+def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "has another body than came in")
     if stored.outcome not in _WITHOUT_ORDER:
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = receipt_xml.decode(stored.body)
+        receipt = rails.default.read(stored.body)[0]
     except UnreadableReceipt as error:
-        if (stored.outcome, stored.note) != (Verdict.UNREADABLE, str(error)):
+        if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
-    if stored.outcome == Verdict.UNMATCHED and (receipt.grade_text, receipt.text) != (stored.grade, stored.note):
+    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.grade, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 

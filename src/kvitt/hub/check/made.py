@@ -1,7 +1,8 @@
 """What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
-from kvitt.hub.ruling import Verdict
+from kvitt.hub.ruling import PaymentVersion
 from kvitt.kernel.audit import AuditRow
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState, PaymentState
 from kvitt.store.rows import OrderRow, PaymentRow
 
@@ -16,6 +17,11 @@ class Version:
         self.state = PaymentState.PENDING
         self.superseded = False
 
+    @property
+    def as_made(self) -> PaymentVersion:
+        """As its order made it."""
+        return PaymentVersion(self.made.payment_id, self.made.version, self.made.document)
+
 
 class MadeOrder:
     """An order of the replay. `state` is ready until an entry settles it or leaves it in doubt; sending is no entry of the chain."""
@@ -25,7 +31,7 @@ class MadeOrder:
         self.state = OrderState.READY
         self.settled_by: AuditRow | None = None
         self.by_hand = False
-        self.ruled: dict[int, Verdict] = {}
+        self.ruled: dict[int, ReceiptOutcome] = {}
         self.contradiction: MadeContradiction | None = None
         self.in_contradiction = False
         self.taken_back = False

@@ -12,13 +12,13 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredOrder, StoredReceipt
-from kvitt.hub.ruling import Verdict
 from kvitt.rules.holding import GUARD
 from kvitt.rules.holds import IN_CONTRADICTION, joined, separated, without_releasable
+from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState
 from kvitt.store.rows import LineRow, OrderRow
 
-_SETTLING = frozenset({Verdict.ACCEPTED, Verdict.REJECTED})
+_SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
 _OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting", "contradictions")
 
 
@@ -182,7 +182,7 @@ class _Outcome:
             if hashlib.sha256(stored.body).digest() != stored.digest:
                 self._differs(Kind.RECEIPT, number, "has another body than came in")
             receipt = self._replay.receipts.get(number)
-            if receipt is not None and (receipt.grade_text, receipt.text) != (stored.grade, stored.note):
+            if receipt is not None and (receipt.raw_severity, receipt.text) != (stored.grade, stored.note):
                 self._differs(Kind.RECEIPT, number, "is noted with other words than it has")
             self._outcome(number, stored)
 
@@ -192,11 +192,11 @@ class _Outcome:
         contradicts = any(each.receipt_no == number for each in self._replay.contradictions)
         if stored.outcome in _SETTLING and ruled != stored.outcome:
             self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and its order was not settled by it")
-        elif stored.outcome not in (*_SETTLING, Verdict.UNCLEAR) and ruled is not None:
+        elif stored.outcome not in (*_SETTLING, ReceiptOutcome.UNCLEAR) and ruled is not None:
             self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and its order was settled by it")
-        elif contradicts != (stored.outcome == Verdict.CONTRADICTS):
+        elif contradicts != (stored.outcome == ReceiptOutcome.CONTRADICTS):
             self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and {'contradicts' if contradicts else 'no entry says'} what stood")
-        elif stored.outcome == Verdict.REPEAT and (order is None or order.state in OPEN_ORDER):
+        elif stored.outcome == ReceiptOutcome.REPEAT and (order is None or order.state in OPEN_ORDER):
             self._differs(Kind.RECEIPT, number, "repeats what never was answered")
 
     def contradictions(self) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from kvitt.hub.check.made import MadeOrder
 from kvitt.rules.derive import AtRail
-from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.states import OrderState
+from kvitt.rules.values import LineAtRail
+from kvitt.store import payment_document
 from kvitt.store.rows import LineRow
-from kvitt.wire.payment import decode_stored
 
 if TYPE_CHECKING:
     from kvitt.hub.check.replay import Replay
@@ -43,14 +43,14 @@ def _by_order(replay: "Replay") -> _Lines:
     return {order_id: list(lines) for order_id, lines in groupby(replay.lines, key=lambda line: line.order_id)}
 
 
-def _forwarded(order: MadeOrder, lines: _Lines) -> Iterator[ForwardedLine]:
+def _forwarded(order: MadeOrder, lines: _Lines) -> Iterator[LineAtRail]:
     for line in lines.get(order.made.order_id, ()):
         about = line.line_id, line.refers_to, line.class_code, line.start_on, line.end_on, line.amount, line.ceased_from
-        yield ForwardedLine(*about, certain=order.state is OrderState.ACCEPTED)
+        yield LineAtRail(*about, certain=order.state is OrderState.ACCEPTED)
 
 
 def _wanted(replay: "Replay", order: MadeOrder, lines: _Lines) -> Iterator[AtRail]:
     for version in replay.by_order.get(order.made.order_id, ()):
         first = next(line for line in lines[order.made.order_id] if line.payment_id == version.made.payment_id)
         continues = first.refers_to is not None or first.ceased_from is not None
-        yield AtRail(order.made.number, decode_stored(version.made.document), continues)
+        yield AtRail(order.made.number, payment_document.decode(version.made.document), continues)

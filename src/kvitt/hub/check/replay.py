@@ -6,9 +6,10 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
-from kvitt.errors import Undecodable, UnreadableReceipt
+from kvitt.errors import UnreadableReceipt
 from kvitt.hub.case import ALL, Case
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
@@ -20,21 +21,19 @@ from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionK
 from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
-from kvitt.hub.contract import Contracts
-from kvitt.hub.desk import lines_digest
 from kvitt.hub.imported import left_out_entry
-from kvitt.hub.ruling import Candidate, Settled, Verdict, match, verdict
+from kvitt.hub.ports import Ports
+from kvitt.hub.ruling import Settled, decide
 from kvitt.hub.tell import tell_case_list
-from kvitt.hub.unit_of_work import Facts
-from kvitt.hub.voice import Forwarded, Voice
+from kvitt.hub.unit_of_work import UnitOfWork
+from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
-from kvitt.rules.answers import Receipt
+from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.rules.values import Action, Area, Scheme
 from kvitt.store.rows import LineRow, MessageStep, NeedRow, OrderRow, OutboxRow, PaymentRow
-from kvitt.wire import receipt_xml
 
-_VERDICT = {What.ACCEPTED: Verdict.ACCEPTED, What.REJECTED: Verdict.REJECTED, What.UNCLEAR: Verdict.UNCLEAR}
+_VERDICT = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
 
 
@@ -45,18 +44,19 @@ class Replay:
         self,
         stored: StoredCase,
         found: Findings,
-        contracts: Contracts,
+        ports: Ports,
         elsewhere: Elsewhere,
         *,
         released: frozenset[str],
         resent: Mapping[str, int],
     ) -> None:
-        self.stored, self.found, self._contracts, self._elsewhere = stored, found, contracts, elsewhere
+        self.stored, self.found, self._contracts, self._elsewhere = stored, found, ports.contracts, elsewhere
         self.released, self.resent = released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
-        self.forwards = contracts.forwards(Scheme(scheme))
+        self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
+        self.rail = ports.rails.of(self.case.scheme)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -68,7 +68,7 @@ class Replay:
         self._current: dict[str, Version] = {}
         self.told: list[OutboxRow] = []
         self.lists: dict[int, list[OutboxRow]] = {}
-        self.receipts: dict[int, Receipt] = {}
+        self.receipts: dict[int, Observation] = {}
         self.contradictions: list[MadeContradiction] = []
         self.last_handled = 0
 
@@ -103,7 +103,7 @@ class Replay:
     def _read_receipts(self) -> None:
         for receipt_no, stored in self.stored.receipts.items():
             try:
-                self.receipts[receipt_no] = receipt_xml.decode(stored.body)
+                self.receipts[receipt_no] = self.rail.read(stored.body)[0]
             except UnreadableReceipt:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
@@ -114,7 +114,7 @@ class Replay:
             return
         try:
             again = taken_over(self.stored, entry)
-        except Undecodable:
+        except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
         if not agrees(again.entry, entry):
@@ -155,7 +155,7 @@ class Replay:
     def _waiting(self, entry: AuditRow, course: Course) -> None:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
-        facts = Facts()
+        facts = UnitOfWork()
         self._contracts.of(course.stored.source).desk(facts, entry.at).wait(self.case, course.taken, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
@@ -221,7 +221,7 @@ class Replay:
         early = stored is not None and stored.made.told_under is None and order.message_no in self.early
         return replace(order, told_under=None) if early else order
 
-    def _settled(self, entry: AuditRow, ruling: Verdict) -> None:
+    def _settled(self, entry: AuditRow, ruling: ReceiptOutcome) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
@@ -249,7 +249,7 @@ class Replay:
         self.case.open_orders -= 1
         self.drop(order.made)
         if course.trusted:
-            facts = Facts()
+            facts = UnitOfWork()
             course.answer = self.voice(course, facts, entry).withdrawn(
                 order.made.order_id, Area(order.made.area), last=not course.open_orders
             )
@@ -263,36 +263,35 @@ class Replay:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         self.stand(course)
 
-    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Receipt, ruling: Verdict) -> None:
-        content = digest(order.made.xml, receipt.grade_text.encode(), receipt.text.encode())
+    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, ruling: ReceiptOutcome) -> None:
+        content = digest(order.made.xml, receipt.raw_severity.encode(), receipt.text.encode())
         if (content, order.made.message_no) != (entry.digest, entry.message_no):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
-        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, lines_digest(receipt.lines)), ())]
-        answered = match(receipt, same_lines, {}) if receipt.case_id == self.case.case_id else None
+        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, receipt.correlation_key), ())]
+        answered = self.rail.match(receipt, same_lines) if receipt.case == self.case.key else None
         if answered is None or answered.order_id != order.made.order_id:
             self.differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
-        own = not self.forwards
-        states = ((OrderState.SENT, False), (OrderState.UNKNOWN, True))
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
-        possible = {verdict(receipt, state, in_doubt, own_lines=own, by_hand=by_hand) for state, in_doubt in states}
+        states = (OrderState.SENT, OrderState.UNKNOWN)
+        possible = {decide(self.rail, receipt, replace(_candidate_of(order), state=state), by_hand=by_hand) for state in states}
         if ruling not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
 
-    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Receipt | None, ruling: Verdict) -> None:
+    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Observation | None, ruling: ReceiptOutcome) -> None:
         versions = self.as_ordered(order.made)
         answered = order.settled_by is not None
         order.settled_by = entry
         said = self.stored.receipts.get(entry.receipt_no or 0)
         order.by_hand = said is not None and said.by_hand
-        if ruling is Verdict.UNCLEAR:
+        if ruling is ReceiptOutcome.UNCLEAR:
             order.state = OrderState.UNKNOWN
         else:
             order.state = OrderState(ruling.value)
             course.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
-            self.accept(order.made, entry) if ruling is Verdict.ACCEPTED else self.drop(order.made)
-        final = ruling is not Verdict.UNCLEAR and not course.open_orders
+            self.accept(order.made, entry) if ruling is ReceiptOutcome.ACCEPTED else self.drop(order.made)
+        final = ruling is not ReceiptOutcome.UNCLEAR and not course.open_orders
         if final:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         if receipt is not None and course.trusted:
@@ -301,11 +300,11 @@ class Replay:
             self._tell_again(entry, course, settled, versions, final=final)
         self.stand(course)
 
-    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: list[VersionKey], *, final: bool) -> None:
-        facts = Facts()
+    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Versions, *, final: bool) -> None:
+        facts = UnitOfWork()
         voice = self.voice(course, facts, entry)
         voice.receipt(settled, versions)
-        if settled.verdict is Verdict.UNCLEAR:
+        if settled.outcome is ReceiptOutcome.UNCLEAR:
             course.answer = voice.unclear(settled) or course.answer
         else:
             course.answer = voice.settled(settled, course.answer or b"")
@@ -313,11 +312,11 @@ class Replay:
             voice.final(course.answer or b"", settled.order.order_id)
         self.told.extend(facts.outbox)
 
-    def voice(self, course: Course, facts: Facts, entry: AuditRow) -> Voice:
+    def voice(self, course: Course, facts: UnitOfWork, entry: AuditRow) -> Voice:
         """Who tells of a message at an entry."""
         return self.voice_at(course, facts, entry.at)
 
-    def voice_at(self, course: Course, facts: Facts, at: datetime) -> Voice:
+    def voice_at(self, course: Course, facts: UnitOfWork, at: datetime) -> Voice:
         """Who tells of a message at a moment."""
         return self._contracts.of(course.stored.source).voice(course.asked(self.forwarded(course)), facts, at)
 
@@ -328,10 +327,10 @@ class Replay:
             return None
         return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
 
-    def as_ordered(self, order: OrderRow) -> list[VersionKey]:
+    def as_ordered(self, order: OrderRow) -> Versions:
         """The versions of an order as they stand in it."""
-        made = sorted((each.made for each in self.by_order.get(order.order_id, ())), key=lambda row: row.position)
-        return [(row.payment_id, row.version) for row in made]
+        made = sorted(self.by_order.get(order.order_id, ()), key=lambda each: each.made.position)
+        return [each.as_made for each in made]
 
     def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """The versions of an order become the truth."""
@@ -370,7 +369,7 @@ class Replay:
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""
-        facts = Facts()
+        facts = UnitOfWork()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
         tell_case_list(facts, self.case, living, order.message_no, entry.at, by=f"{order.order_id}{again}")
         self.lists.setdefault(order.message_no, []).extend(facts.outbox)
@@ -381,7 +380,7 @@ class Replay:
             version.state = PaymentState.DROPPED
 
 
-def step_of(facts: Facts) -> MessageStep:
+def step_of(facts: UnitOfWork) -> MessageStep:
     """What handling did to the message, whether it was stored before or came in with it."""
     if facts.steps:
         return facts.steps[0]

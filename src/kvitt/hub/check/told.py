@@ -9,7 +9,7 @@ from kvitt.hub.check.outcome import unequal
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredTold
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import topics
 
@@ -52,7 +52,7 @@ def match_told(found: Findings, case_no: int | None, made: Sequence[OutboxRow], 
 
 def _with_rail(replay: Replay) -> list[OutboxRow]:
     """That all orders of a message are with the rail, of those messages where it is so; it is told when the last of them was sent."""
-    facts = Facts()
+    facts = UnitOfWork()
     for course in replay.courses.values():
         orders = [replay.stored.orders.get(order_id) for order_id in course.order_ids]
         sent = [order.sent_at for order in orders if order and order.sent_at]

@@ -7,19 +7,19 @@ from typing import Any, Final
 import psycopg
 
 from kvitt.errors import ResultUnknown
-from kvitt.hub.actor import encode
 from kvitt.hub.ledger import repository
 from kvitt.hub.ledger.calls import Account, AccountState, Call, CallResult, Command, Done, Insolvent, NewAccount, Result, StepKey
 from kvitt.hub.ledger.repository import AccountStep, EntryRow, LockedAccountRow, PlanRow, PlanStep, PostingRow, StepRow, text_array
+from kvitt.kernel.actor import encode
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 from kvitt.money import NOTHING, Minor
-from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import (
     MAX_CURRENCY,
     MAX_DESCRIPTION,
@@ -305,10 +305,10 @@ class LedgerWriter:
                 if locks is Locks.FREE:
                     cursor.execute(_DEFERRED.wait_shortly)
                 self._do(cursor, batch, results)
-                reached("ledger.before_commit")
+                fault_point("ledger.before_commit")
         except ResultUnknown as unknown:
             return [_unknown(command, results[place], unknown) for place, command in enumerate(batch)]
-        reached("ledger.after_commit")
+        fault_point("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
 
     def failed(self, command: Command, error: Exception) -> Result | Exception:  # noqa: ARG002 - its caller knows what it asked for

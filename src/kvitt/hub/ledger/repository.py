@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, AccountState, Done, NewAccount, StepKey
+from kvitt.kernel.actor import encode
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load

@@ -19,7 +19,7 @@ from kvitt.hub.payouts.model import (
     RepublishEvents,
 )
 from kvitt.hub.payouts.ports import LedgerRefused, Parties, Party, Shop
-from kvitt.rules.identifiers import wrong_id
+from kvitt.kernel.identifiers import wrong_id
 from kvitt.rules.ledger import Batch, InvalidPostings, Operation, Refusal, malformed
 from kvitt.rules.payouts import (
     PAYOUT_ARCS,

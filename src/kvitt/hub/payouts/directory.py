@@ -18,7 +18,6 @@ from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFo
 from kvitt.hub.ledger.calls import Account, NewAccount
 from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.ledger.repository import accounts_by_key, states_of
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.payouts.directory_file import (
     Accounts,
     ContractEntry,
@@ -35,6 +34,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import TOO_MUCH, AccountType, CashFlowPosting

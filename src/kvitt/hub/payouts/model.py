@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from kvitt.hub.actor import CLI, Actor
-from kvitt.hub.operate import Operator
+from kvitt.kernel.actor import CLI, Actor
+from kvitt.kernel.operators import Operator
 from kvitt.money import Minor
 from kvitt.rules.payouts import Payout, PayoutStatus
 

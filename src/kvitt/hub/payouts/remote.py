@@ -13,8 +13,8 @@ from kvitt.hub.payouts.model import CancelPayout, ConfirmPayout, CreatePayout, K
 from kvitt.hub.payouts.repository import lock, records
 from kvitt.hub.payouts.saga import NAME_OF, CallBudget, SagaContext, SagaRunner
 from kvitt.hub.payouts.saga_steps import SagaAction, SagaContent, SagaStep, SagaSteps
-from kvitt.kernel.fault_points import reached
-from kvitt.kernel.loop import Bell, Step
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.loop import Step, WakeUp
 from kvitt.kernel.state_log import StateLog
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class RemotePayouts:
         budget = CallBudget(_TRIES, deadline)
         while True:
             step, mine = self._begin_create(command)
-            reached("payouts.saga_step_stored")
+            fault_point("payouts.saga_step_stored")
             if mine:
                 return self._runner.create(step, command.draft, budget)
             self._runner.run(step, budget)
@@ -72,14 +72,14 @@ class RemotePayouts:
         give_up_at = deadline or now() + timedelta(seconds=self._context.busy_seconds)
         while True:
             begun = self._begin_end(command)
-            reached("payouts.saga_step_stored")
+            fault_point("payouts.saga_step_stored")
             if isinstance(begun, bool):
                 return begun
             step, mine = begun
             if step is None:
                 if now() >= give_up_at:
                     raise _in_progress(command.payout_id)
-                self._context.rest(_LOOK_SECONDS)
+                self._context.sleep(_LOOK_SECONDS)
                 continue
             try:
                 self._runner.run(step, budget)
@@ -148,9 +148,9 @@ def _to_do(decided: PayoutChange | Payout | KvittError) -> PayoutChange:
 class SagaSweeper:
     """Finishes or compensates, as a role, what was begun and left; any number may run, for each saga step has one owner at a time."""
 
-    def __init__(self, remote: RemotePayouts, bell: Bell) -> None:
-        """`bell` ends the wait of a sweeper that has nothing to do."""
-        self._remote, self._bell = remote, bell
+    def __init__(self, remote: RemotePayouts, wake_up: WakeUp) -> None:
+        """`wake_up` ends the wait of a sweeper that has nothing to do."""
+        self._remote, self._wake_up = remote, wake_up
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
@@ -158,5 +158,5 @@ class SagaSweeper:
         yield lambda: self._remote.sweep() or self._nothing_due()
 
     def _nothing_due(self) -> int:
-        self._bell.wait(_SWEEP_SECONDS)
+        self._wake_up.sleep(_SWEEP_SECONDS)
         return 0

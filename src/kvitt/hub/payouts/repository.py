@@ -13,8 +13,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import PayoutNotFound
-from kvitt.hub.actor import Actor, encode
 from kvitt.hub.payouts.model import Keeper, Payout, PayoutCursor, PayoutEvent, PayoutRecord
+from kvitt.kernel.actor import Actor, encode
 from kvitt.kernel.audit import digest
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch

@@ -17,7 +17,6 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.errors import InsufficientFunds, InvalidPayout
-from kvitt.hub.operate import note
 from kvitt.hub.payouts.decide import failed, held_batch, reversal_batch
 from kvitt.hub.payouts.model import Draft, Keeper, Payout
 from kvitt.hub.payouts.ports import LedgerCallFailed, LedgerRefused, LedgerUnavailable, RemoteLedger
@@ -25,7 +24,8 @@ from kvitt.hub.payouts.repository import PayoutUnitOfWork, lock, records
 from kvitt.hub.payouts.saga_steps import SagaAction, SagaState, SagaStep, SagaStepLost, SagaSteps
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import note
 from kvitt.kernel.state_log import StateLog
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
@@ -50,7 +50,7 @@ class CallBudget(Struct, frozen=True):
 class SagaContext(Struct, frozen=True):
     """Where saga steps are stored and carried out.
 
-    An owner that was not heard of for `busy_seconds` has lost its step; a call of the ledger must take less. `rest` waits so many
+    An owner that was not heard of for `busy_seconds` has lost its step; a call of the ledger must take less. `sleep` waits so many
     seconds between two tries.
     """
 
@@ -58,7 +58,7 @@ class SagaContext(Struct, frozen=True):
     clock: Clock
     ledger: RemoteLedger
     busy_seconds: float = 90.0
-    rest: Callable[[float], object] = threading.Event().wait
+    sleep: Callable[[float], object] = threading.Event().wait
 
     @contextmanager
     def steps(self) -> Iterator[SagaSteps]:
@@ -84,7 +84,7 @@ class SagaRunner:
         with self._failing(step):
             self._compare_currencies(step, draft, budget)
             available = self._hold_once(step, batch, budget)
-            reached("payouts.after_hold")
+            fault_point("payouts.after_hold")
             if available.get(draft.settlement, -1) >= 0:
                 return self._created(step, draft.payout)
         # The rest is for whoever comes next, if it fails: what the caller hears is known.
@@ -109,7 +109,7 @@ class SagaRunner:
             except LedgerRefused as refused:
                 self._give_up(step, batch, budget, refused)
                 raise failed(NAME_OF[step.action], step.payout_id, str(refused)) from refused
-            reached("payouts.after_end")
+            fault_point("payouts.after_end")
             self._ended(step)
 
     def _compare_currencies(self, step: SagaStep, draft: Draft, budget: CallBudget) -> None:
@@ -145,7 +145,7 @@ class SagaRunner:
             return
         if step.action is SagaAction.REVERSE and not step.held:
             self._hold(step, batch, budget)
-            reached("payouts.after_hold")
+            fault_point("payouts.after_hold")
             # What has been committed can not be held again: who comes after the commit must know not to ask for it.
             with self._context.steps() as steps:
                 steps.note_held(step)
@@ -170,7 +170,7 @@ class SagaRunner:
             self._hold(step, batch, budget)
         except LedgerRefused as error:
             refused = error
-        reached("payouts.after_hold")
+        fault_point("payouts.after_hold")
         try:
             self._rollback(step, batch, budget)
         except LedgerRefused:
@@ -203,7 +203,7 @@ class SagaRunner:
             else:
                 self._states.leaves("ledger", "the ledger answers again")
                 return given
-            self._context.rest(wait)
+            self._context.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
         raise AssertionError("the last try returns or raises")
 
@@ -241,8 +241,8 @@ class SagaRunner:
             steps.close(step, SagaState.DONE, now)
             yield steps.cursor, work, now
             work.write(steps.cursor)
-            reached("payouts.before_commit")
-        reached("payouts.after_commit")
+            fault_point("payouts.before_commit")
+        fault_point("payouts.after_commit")
 
     def _close(self, step: SagaStep, state: SagaState, reason: str, *, held: bool) -> None:
         with self._context.steps() as steps:

@@ -7,10 +7,10 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct, json
 
-from kvitt.hub.actor import Actor
-from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.model import Draft
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.operators import Signature
 from kvitt.kernel.queries import load
 
 _SQL = load("payout_saga", "kvitt.store")

@@ -9,11 +9,9 @@ from uuid import uuid4
 from msgspec import Struct
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
-from kvitt.hub.actor import Actor
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.ledger.calls import AccountState
 from kvitt.hub.ledger.repository import states_of
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.decide import Decision, PayoutChange, decide, draft, to_create
 from kvitt.hub.payouts.model import (
     CancelPayout,
@@ -34,12 +32,14 @@ from kvitt.hub.payouts.remote import RemotePayouts
 from kvitt.hub.payouts.repository import PayoutReader
 from kvitt.hub.payouts.saga import SagaContext
 from kvitt.hub.payouts.writer import PayoutWriter, Result
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.identifiers import wrong_id, wrong_text
+from kvitt.kernel.operators import Operator
 from kvitt.money import NOTHING, Minor
-from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import INT64_MAX, Operation, Totals, after_final, after_hold, net_by_account
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id, other_currencies
 
@@ -84,9 +84,9 @@ class PayoutService:
         ledger: RemoteLedger | None = None,
         *,
         busy_seconds: float = 90.0,
-        rest: Callable[[float], object] | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """`ledger` None: plans are in our own. Who is at work at another's is left alone for `busy_seconds`; `rest` waits between tries."""
+        """`ledger` None: plans are in our own. Who is at work at another's is left alone `busy_seconds`; `sleep` waits between tries."""
         self._clock, self._parties = clock, parties
         self._writer: ReconnectingWriter[Command, Result] = ReconnectingWriter(
             conninfo, "kvitt payouts", lambda connection: PayoutWriter(connection, clock).execute
@@ -97,7 +97,7 @@ class PayoutService:
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: RemotePayouts | None = None
         if ledger is not None:
-            self.remote = RemotePayouts(SagaContext(self._pool, clock, ledger, busy_seconds, rest or Event().wait))
+            self.remote = RemotePayouts(SagaContext(self._pool, clock, ledger, busy_seconds, sleep or Event().wait))
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""

@@ -8,11 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
-from kvitt.hub.actor import Actor
 from kvitt.hub.ledger.calls import CallResult, Done, Insolvent
 from kvitt.hub.ledger.post import post
 from kvitt.hub.ledger.repository import states_of
-from kvitt.hub.operate import note
 from kvitt.hub.payouts.decide import Decision, PayoutChange, decide, failed, reason_of, to_create
 from kvitt.hub.payouts.model import (
     CancelPayout,
@@ -27,12 +25,14 @@ from kvitt.hub.payouts.model import (
     actor_of,
 )
 from kvitt.hub.payouts.repository import SQL, PayoutUnitOfWork, events, lock, records
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
-from kvitt.kernel.fault_points import reached
+from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.operators import note
 from kvitt.kernel.queries import load
 from kvitt.rules.ledger import Overflow, PlanState, Refusal
 from kvitt.rules.payouts import TOO_MUCH, PayoutStatus, other_currencies, plan_id_of, reversal_plan_id_of
@@ -82,10 +82,10 @@ class PayoutWriter:
                 if locks is Locks.FREE:
                     cursor.execute(_DEFERRED.wait_shortly)
                 results = self._do(cursor, batch)
-                reached("payouts.before_commit")
+                fault_point("payouts.before_commit")
         except ResultUnknown:
             return [ResultUnknown("payout", command.payout_id) for command in batch]
-        reached("payouts.after_commit")
+        fault_point("payouts.after_commit")
         return results
 
     def failed(self, command: Command, error: Exception) -> Result:  # noqa: ARG002 - its caller knows what it asked for

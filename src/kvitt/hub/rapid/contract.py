@@ -5,8 +5,9 @@ from datetime import datetime
 
 from kvitt.hub.rapid.desk import NeedDesk
 from kvitt.hub.rapid.voice import NeedVoice
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked
+from kvitt.rules.rail_port import Rails
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 
@@ -17,17 +18,18 @@ class Rapid:
     sources: Mapping[str, Scheme] = {topics.RAPID: Scheme.SYKEPENGER}
     forwards = True
 
-    def __init__(self, *, answer_invalid: bool = True, hears_strays: bool = False) -> None:
-        """`answer_invalid` False: needs that break rules are stored and hear nothing, as of old (design §12).
+    def __init__(self, rails: Rails, *, answer_invalid: bool = True, hears_strays: bool = False) -> None:
+        """`rails` are those on which orders leave.
 
-        `hears_strays`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are.
+        `answer_invalid` False: needs that break rules are stored and hear nothing, as of old (design §12). `hears_strays`: the rapid is
+        ours, so it also hears of receipts of which nobody can say whose they are.
         """
-        self._answer_invalid, self.hears_strays = answer_invalid, hears_strays
+        self._rails, self._answer_invalid, self.hears_strays = rails, answer_invalid, hears_strays
 
-    def desk(self, facts: Facts, now: datetime, *, answer_invalid: bool | None = None) -> NeedDesk:
+    def desk(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool | None = None) -> NeedDesk:
         """Who handles its messages."""
-        return NeedDesk(facts, now, answer_invalid=self._answer_invalid if answer_invalid is None else answer_invalid)
+        return NeedDesk(facts, now, self._rails, answer_invalid=self._answer_invalid if answer_invalid is None else answer_invalid)
 
-    def voice(self, asked: Asked, facts: Facts, now: datetime) -> NeedVoice:
+    def voice(self, asked: Asked, facts: UnitOfWork, now: datetime) -> NeedVoice:
         """Who tells of one of its messages."""
         return NeedVoice(facts, asked, now)

@@ -4,24 +4,23 @@ from datetime import datetime
 from typing import Final
 
 from kvitt.hub.case import Case
-from kvitt.hub.desk import lines_digest
 from kvitt.hub.keep import keep
+from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
 from kvitt.hub.taken import Taken
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
-from kvitt.rules.forwarded import line_name, reference_name, repeated_days
-from kvitt.rules.holding import paid_twice_reasons
+from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import joined
-from kvitt.rules.ids import order_id
-from kvitt.rules.needs import Change, Need, NeedLine, digest_of, priority, reconciliation_key
+from kvitt.rules.needs import Need, digest_of, reconciliation_key
+from kvitt.rules.rail_port import Rails
 from kvitt.rules.states import MessageState, What
-from kvitt.rules.values import OrderId, Refusal, Scheme
+from kvitt.rules.values import OrderId, OrderLine, Refusal
 from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow
-from kvitt.wire.rapid import forwarded_xml, solutions
+from kvitt.wire.rapid import solutions
 from kvitt.wire.rapid.need import InvalidNeed
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
 
@@ -35,8 +34,8 @@ _OUR_FAULT = 500
 class NeedDesk:
     """Handles needs of locked cases one by one at one moment, as `Desk` does messages of the other dialect."""
 
-    def __init__(self, facts: Facts, now: datetime, *, answer_invalid: bool = True) -> None:
-        self._facts, self._now, self._answer_invalid = facts, now, answer_invalid
+    def __init__(self, facts: UnitOfWork, now: datetime, rails: Rails, *, answer_invalid: bool = True) -> None:
+        self._facts, self._now, self._rails, self._answer_invalid = facts, now, rails, answer_invalid
 
     def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a need that has just come in, answers its repeat, or queues it behind what its case is busy with."""
@@ -85,8 +84,9 @@ class NeedDesk:
         assert case is not None, "a need that can be read has a case"
         at, number = oslo(self._now), case.orders_made + 1
         key = reconciliation_key(self._now, message.message_no)
-        order = order_id(Scheme.SYKEPENGER, need.area, need.case_id, number)
-        xml = forwarded_xml.encode(need, key, at)
+        made = forwarded_order(need, number, key, at)
+        order = made.order_id
+        encoded = self._rails.of(made.scheme).encode(made)
         told = solutions.encode(Solution(SolutionStatus.RECEIVED, TEXTS[SolutionStatus.RECEIVED], key=key))
         teller = self._teller(message)
         teller.answer(told, teller.event("received"))
@@ -99,21 +99,21 @@ class NeedDesk:
                 need.area,
                 need.person,
                 message.message_no,
-                xml,
-                forwarded_xml.stamp(at),
-                lines_digest(forwarded_xml.line_keys(need)),
-                need.change is Change.NEW,
+                encoded.message,
+                encoded.correlation_time,
+                encoded.correlation_key,
+                made.first,
                 self._now,
-                joined(paid_twice_reasons(repeated_days(need, case.forwarded))),
-                priority(need),
+                joined(reasons_to_hold((made,), case.state())[0]),
+                made.priority,
                 key,
             )
         )
-        self._facts.lines += [_row(order, place, line, need) for place, line in enumerate(need.lines)]
+        self._facts.lines += [_row(order, place, line) for place, line in enumerate(made.lines)]
         if record is not None:
             self._let_in(case, message, need, MessageState.DERIVED, told)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=told)
-        case.note(self._facts, self._now, What.ORDERED, digest(message.body, xml), message_no=message.message_no)
+        case.note(self._facts, self._now, What.ORDERED, digest(message.body, encoded.message), message_no=message.message_no)
         case.orders_made += 1
         case.open_orders += 1
         return MessageState.DERIVED
@@ -170,19 +170,19 @@ class NeedDesk:
         return MessageState.ANSWERED
 
 
-def _row(order: OrderId, place: int, line: NeedLine, need: Need) -> LineRow:
+def _row(order: OrderId, place: int, line: OrderLine) -> LineRow:
     return LineRow(
         order,
         place,
-        line_name(need.case_id, line.line_id),
-        reference_name(need, line),
-        need.payment_id,
+        line.line_id,
+        line.refers_to,
+        line.payment_id,
         line.class_code,
         line.start,
         line.end,
         line.amount,
         None,
-        line.ceased_from if line.ceased else None,
-        need.payment_id,
+        line.ceased_from,
+        line.decision_id,
         forwarded=True,
     )

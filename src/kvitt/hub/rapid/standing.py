@@ -9,10 +9,9 @@ from kvitt.hub.case import Case
 from kvitt.hub.rapid.values import Identity, Standing
 from kvitt.hub.taken import Reading
 from kvitt.kernel.queries import load
-from kvitt.rules.forwarded import ForwardedLine
 from kvitt.rules.needs import Need
 from kvitt.rules.states import MessageState
-from kvitt.rules.values import Scheme
+from kvitt.rules.values import LineAtRail, Scheme
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus, encode
 
 _SQL = load("rapid", "kvitt.store")
@@ -53,7 +52,7 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
     for case in by_number.values():
         case.forwarded.clear()
     for case_no, *line in cursor.execute(_SQL.accepted_lines, [list(by_number)], binary=True):
-        by_number[case_no].forwarded.append(ForwardedLine(*line))
+        by_number[case_no].forwarded.append(LineAtRail(*line))
 
 
 def _case(reading: Reading, cases: Mapping[tuple[Scheme, str], Case]) -> Case | None:

@@ -5,17 +5,18 @@ from datetime import datetime
 from uuid import UUID
 
 from kvitt.hub.taken import Address
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import oslo
-from kvitt.rules.answers import Receipt
 from kvitt.rules.ids import event_id, named_uuid
 from kvitt.rules.needs import Need, NeedKind
+from kvitt.rules.rail_port import Observation
 from kvitt.rules.values import OrderId
 from kvitt.store.rows import OutboxRow
 from kvitt.wire import topics
 from kvitt.wire.rapid import events, packet
 from kvitt.wire.rapid.packet import Trace
 from kvitt.wire.rapid.receipt_text import normalised
+from kvitt.wire.times import mapper_text
 
 _EVENTS = UUID("5e1ac1b0-1d8c-5a3f-9c64-2f7e0d5b9a37").bytes
 _PLAIN = topics.encode_headers(())
@@ -24,7 +25,7 @@ _PLAIN = topics.encode_headers(())
 class NeedTeller:
     """Writes records of the rapid about one need; `read_at` is when it came in, `now` is when this is told."""
 
-    def __init__(self, facts: Facts, address: Address, body: bytes, read_at: datetime, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, address: Address, body: bytes, read_at: datetime, now: datetime) -> None:
         self._facts, self._address, self._now, self._at = facts, address, now, oslo(now)
         self._packet = packet.parse(body, oslo(read_at))
         self.need_trace = packet.trace_of(self._packet)
@@ -61,15 +62,15 @@ class NeedTeller:
         self._tell(self._address.key, value, event)
         return Trace(event, packet.default_text(self._at), events.ORDER_EVENT)
 
-    def transaction_status(self, need: Need, key: int, receipt: Receipt, body: bytes, *, order_id: OrderId, mark: str) -> Trace:
+    def transaction_status(self, need: Need, key: int, receipt: Observation, body: bytes, *, order_id: OrderId, mark: str) -> Trace:
         """What the rail said, under the person's key; gives how the answer names this as its cause."""
-        event = event_id(order_id, f"status {receipt.grade_text}{mark}")
+        event = event_id(order_id, f"status {receipt.raw_severity}{mark}")
         value = events.transaction_status(need, key, receipt, original=normalised(body), event_id=event, at=self._at)
         self._tell(need.person.encode(), value, event)
-        return Trace(event, packet.mapper_text(self._at), events.STATUS_EVENT)
+        return Trace(event, mapper_text(self._at), events.STATUS_EVENT)
 
 
-def tell_raw_receipt(facts: Facts, message_id: str, digest: bytes, body: bytes, now: datetime) -> None:
+def tell_raw_receipt(facts: UnitOfWork, message_id: str, digest: bytes, body: bytes, now: datetime) -> None:
     """A copy of a receipt as it came, before anything is made of it; it has no key and belongs to no need (rapid §3.3 step 2)."""
     event = raw_receipt_event(message_id, digest)
     value = events.raw_receipt(normalised(body), event, oslo(now))

@@ -5,12 +5,12 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from kvitt.hub.rapid.tell import NeedTeller
-from kvitt.hub.ruling import Settled, Verdict
-from kvitt.hub.unit_of_work import Facts
+from kvitt.hub.ruling import Settled
+from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import CORRECTED, Asked, Correction, Versions, named_withdrawal
-from kvitt.rules.answers import Grade
 from kvitt.rules.ids import event_id
 from kvitt.rules.needs import Need
+from kvitt.rules.rail_port import ReceiptOutcome, Severity
 from kvitt.rules.refusals import WITHDRAWN
 from kvitt.rules.values import Area, OrderId
 from kvitt.wire.rapid import need as needs
@@ -22,7 +22,7 @@ from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
 class NeedVoice:
     """Speaks about one need that has an order."""
 
-    def __init__(self, facts: Facts, asked: Asked, now: datetime) -> None:
+    def __init__(self, facts: UnitOfWork, asked: Asked, now: datetime) -> None:
         assert asked.order is not None, "a need that is told of has an order"
         order = asked.order
         self._teller = NeedTeller(facts, asked.address, asked.body, asked.received_at, now)
@@ -54,14 +54,14 @@ class NeedVoice:
 
     def settled(self, settled: Settled, so_far: bytes) -> bytes:  # noqa: ARG002 - a need has one order, so there is nothing to weigh
         """The solution by the receipt's severity."""
-        accepted_before = settled.verdict is Verdict.ACCEPTED and settled.receipt.grade not in (Grade.OK, Grade.WARNING)
+        accepted_before = settled.outcome is ReceiptOutcome.ACCEPTED and settled.receipt.severity not in (Severity.OK, Severity.WARNING)
         assert not accepted_before, "what the rail refuses of a sender's own lines proves nothing"
         return solutions.encode(solutions.of_receipt(settled.receipt, self._order.key, self._teller.at))
 
     def unclear(self, settled: Settled) -> bytes | None:
         """FEIL with the rail's raw words; a later receipt may settle the order after all."""
         solution = solutions.of_receipt(settled.receipt, self._order.key, self._teller.at)
-        if settled.receipt.grade is not Grade.UNKNOWN:
+        if settled.receipt.severity is not Severity.UNKNOWN:
             # A rejection that may be about a second copy is no rejection of the need.
             solution = replace(solution, status=SolutionStatus.FAILED, text=f"{TEXTS[SolutionStatus.FAILED]}. {solution.text}")
         told = solutions.encode(solution)

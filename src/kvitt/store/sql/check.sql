@@ -49,8 +49,8 @@ FROM needs WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, messag
 
 -- name: payments
 -- The payment versions of a span of cases: what was stored when they were made, then what became of them.
-SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, position, state,
-       superseded
+SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, position, currency,
+       state, superseded
 FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, listed;
 
 -- name: receipts
@@ -249,11 +249,10 @@ JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partit
 CROSS JOIN LATERAL (
     SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM r.at) * 1000)::bigint
 ) AS t (made_ms, told_ms)
-LEFT JOIN payments AS p ON o.value IS NULL AND (p.case_no, p.payment_id, p.version) = (o.case_no, o.payment_id, o.version)
 LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
 WHERE o.relayed_at IS NOT NULL
   AND (r.key, r.value, r.headers) IS DISTINCT FROM (
-      o.key, coalesce(o.value, p.document, d.xml),
+      o.key, coalesce(o.value, d.xml),
       substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
           CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
           || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')

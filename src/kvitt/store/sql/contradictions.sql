@@ -92,12 +92,12 @@ WHERE new.order_id = %s AND new.state = 'dropped' AND old.case_no = new.case_no 
 -- name: accept_dropped
 -- The dropped versions of an order become the truth; gives them, with their places in it.
 UPDATE payments SET state = 'accepted' WHERE order_id = %s AND state = 'dropped'
-RETURNING position, payment_id::text, version;
+RETURNING position, payment_id::text, version, document;
 
 -- name: drop_accepted
 -- The accepted versions of an order are no longer the truth; gives them, with their places in it.
 UPDATE payments SET state = 'dropped', superseded = false WHERE order_id = %s AND state = 'accepted'
-RETURNING position, payment_id::text, version;
+RETURNING position, payment_id::text, version, document;
 
 -- name: hold_again
 -- The newest accepted versions of payments of which none holds now hold again; gives them.
@@ -108,7 +108,7 @@ FROM (
     GROUP BY q.payment_id
 ) AS n
 WHERE p.case_no = %(case_no)s AND p.payment_id = n.payment_id AND p.version = n.version
-RETURNING p.payment_id::text, p.version;
+RETURNING p.payment_id::text, p.version, p.document;
 
 -- name: known_otherwise
 -- Whether the rail knows a case in an area, and whether it knows it at all, by other accepted orders or by what was taken over.

@@ -5,10 +5,8 @@ SELECT outbox_no, topic, key, value, headers, event_id, made_at
 FROM (
     SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.outbox_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
     FROM (
-        SELECT o.outbox_no, o.topic, o.key, coalesce(o.value, p.document, d.xml) AS value, o.headers, o.event_id::text, o.made_at
+        SELECT o.outbox_no, o.topic, o.key, coalesce(o.value, d.xml) AS value, o.headers, o.event_id::text, o.made_at
         FROM (SELECT * FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b) AS o
-        LEFT JOIN payments AS p
-               ON o.value IS NULL AND p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
         LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
     ) AS n
 ) AS r

@@ -79,7 +79,7 @@ ORDER BY n.outbox_no;
 -- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
 -- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
-SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, p.document, d.xml),
+SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.xml),
        substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
            CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
            || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
@@ -88,7 +88,6 @@ JOIN outbox AS o ON o.outbox_no = w.outbox_no
 CROSS JOIN LATERAL (
     SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM %(now)s::timestamptz) * 1000)::bigint
 ) AS t (made_ms, told_ms)
-LEFT JOIN payments AS p ON p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
 LEFT JOIN orders AS d ON d.order_id = o.order_id
 ORDER BY o.outbox_no;
 

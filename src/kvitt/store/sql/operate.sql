@@ -73,14 +73,6 @@ UPDATE orders SET state = 'ready', sender = NULL, doubtful = true, resends = res
 WHERE order_id = %s AND state IN ('unknown', 'sent')
 RETURNING resends;
 
--- name: head_of_operators
--- Locks the head of the operators' audit chain.
-SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
-
--- name: step_operators
--- Writes back the head of the operators' audit chain.
-UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;
-
 -- name: odd_receipts
 -- Receipts that changed nothing and that a person should look at or has looked at, newest first.
 SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because,

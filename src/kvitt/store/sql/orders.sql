@@ -156,16 +156,16 @@ WHERE old.case_no = held.case_no AND old.payment_id = held.payment_id AND old.ve
 -- name: accept_payments
 -- The pending versions of accepted orders become the truth; gives them, with their places in their orders.
 UPDATE payments SET state = 'accepted' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
-RETURNING order_id::text, position, payment_id::text, version;
+RETURNING order_id::text, position, payment_id::text, version, document;
 
 -- name: drop_payments
 -- The pending versions of rejected orders will never be; gives them, with their places in their orders.
 UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
-RETURNING order_id::text, position, payment_id::text, version;
+RETURNING order_id::text, position, payment_id::text, version, document;
 
 -- name: pending_payments
 -- The pending versions of orders of which a receipt says nothing certain, with their places in their orders.
-SELECT order_id::text, position, payment_id::text, version FROM payments WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
+SELECT order_id::text, position, payment_id::text, version, document FROM payments WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
 
 -- name: case_lists
 -- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.

@@ -52,10 +52,10 @@ SELECT * FROM unnest(%b::uuid[], %b::smallint[], %b::text[], %b::text[], %b::uui
 
 -- name: add_payments
 -- Stores new versions of payments in state pending.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, position, state)
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, position, currency, state)
 SELECT p.*, 'pending'
 FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
-            %b::bytea[], %b::integer[]) AS p;
+            %b::bytea[], %b::integer[], %b::text[]) AS p;
 
 -- name: add_outbox
 -- Stores what shall be told; the identity column keeps the order in which one case tells it.

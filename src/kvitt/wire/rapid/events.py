@@ -9,10 +9,11 @@ from typing import Final
 
 import msgspec
 
-from kvitt.rules.answers import Receipt
 from kvitt.rules.needs import Need, NeedLine, total
-from kvitt.wire.rapid.packet import Participant, Trace, default_text, mapper_text, trace_fields
+from kvitt.rules.rail_port import Observation
+from kvitt.wire.rapid.packet import Participant, Trace, default_text, trace_fields
 from kvitt.wire.rapid.solutions import SolutionStatus, code_of, of_receipt
+from kvitt.wire.times import mapper_text
 
 ORDER_EVENT: Final = "oppdrag_utbetaling"
 STATUS_EVENT: Final = "transaksjon_status"
@@ -46,7 +47,7 @@ def transferred(need: Need, key: int, xml: bytes, *, event_id: str, at: datetime
     return _encoder.encode({**head, **read, "kvittering": proof})
 
 
-def transaction_status(need: Need, key: int, receipt: Receipt, *, original: str, event_id: str, at: datetime) -> bytes:
+def transaction_status(need: Need, key: int, receipt: Observation, *, original: str, event_id: str, at: datetime) -> bytes:
     """`transaksjon_status`: what the rail said of our order; `original` is the normalised receipt. Source: rapid §3.3 step 6.
 
     Who and what is meant is told from our own facts, never from the echo.

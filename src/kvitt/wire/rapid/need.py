@@ -10,18 +10,19 @@ import msgspec
 from msgspec import Struct
 
 from kvitt.errors import Undecodable
+from kvitt.kernel.identifiers import flaw_of
+from kvitt.money import Kroner
 from kvitt.rules.editions import CURRENT, Edition
-from kvitt.rules.identifiers import flaw_of
-from kvitt.rules.needs import MAX_GRADE, MAX_NEED_LINES, MAX_RATE, RATE_OF, Change, Need, NeedKind, NeedLine
+from kvitt.rules.needs import MAX_GRADE, MAX_NEED_LINES, MAX_RATE, RATE_OF, Need, NeedKind, NeedLine
 from kvitt.rules.refusals import rule_of
-from kvitt.rules.values import Area, CaseId, PaymentId
+from kvitt.rules.values import Area, CaseId, LineChange, PaymentId
 from kvitt.wire.json_members import refuse_repeated
 from kvitt.wire.rapid.fields import Fields, Fractional, Problems
 
 AREAS: Final = ("SPREF", "SP")
 MAX_BYTES: Final = 16 * 1024 * 1024
 
-_CHANGES: Final = tuple(change.value for change in Change)
+_CHANGES: Final = tuple(change.value for change in LineChange)
 _NAMES: Final = tuple(kind.value.encode() for kind in NeedKind)
 _LEAST_LONG, _GREATEST_LONG = -(2**63), 2**63 - 1
 _ONE_NEED_ONLY: Final = "@behov: kan bare nevne ett av behovene Utbetaling og Feriepengeutbetaling"
@@ -119,7 +120,7 @@ def _need(kind: NeedKind, top: Fields) -> Need:
         payment_id=PaymentId(top.uuid("utbetalingId")),
         case_id=CaseId(section.trimmed("fagsystemId", most=30)),
         area=Area(area),
-        change=Change(section.word("endringskode", _CHANGES)),
+        change=LineChange(section.word("endringskode", _CHANGES)),
         caseworker=section.text("saksbehandler", most=50),
         recipient=section.digits("mottaker", (9, 11)),
         last_day=section.optional_day("maksdato") if kind is NeedKind.PAYMENT else None,
@@ -137,8 +138,8 @@ def _line(kind: NeedKind, line: Fields) -> NeedLine:
     return NeedLine(
         start=line.day("fom"),
         end=line.day("tom"),
-        change=Change(line.word("endringskode", _CHANGES)),
-        amount=line.whole("sats", -MAX_RATE, MAX_RATE),
+        change=LineChange(line.word("endringskode", _CHANGES)),
+        amount=Kroner(line.whole("sats", -MAX_RATE, MAX_RATE)),
         rate=RATE_OF[kind],
         line_id=line.whole("delytelseId", _LEAST_LONG, _GREATEST_LONG),
         ref_line=line.optional_whole("refDelytelseId", _LEAST_LONG, _GREATEST_LONG),

@@ -107,13 +107,6 @@ def default_text(at: datetime) -> str:
     return at.isoformat(timespec="seconds" if at.second else "minutes")
 
 
-def mapper_text(at: datetime) -> str:
-    """A local time as the JSON and XML mappers write it: seconds always, their fraction without zeros at its end (rapid §1.2)."""
-    assert at.tzinfo is None, "times on the rapid are local times"
-    whole = at.isoformat(timespec="seconds")
-    return f"{whole}.{at.microsecond:06d}".rstrip("0") if at.microsecond else whole
-
-
 def _raw(value: object) -> Raw:
     return Raw(_encoder.encode(value))
 

@@ -8,10 +8,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from kvitt.rules.answers import Answer, Grade, Receipt, Status
-from kvitt.rules.receipts import BASE
+from kvitt.rules.answers import Answer, Status
+from kvitt.rules.rail_port import Observation, Severity
+from kvitt.rules.refusals import BASE
 from kvitt.rules.values import Refusal
-from kvitt.wire.rapid.packet import mapper_text
+from kvitt.wire.times import mapper_text
 
 
 class SolutionStatus(StrEnum):
@@ -45,12 +46,12 @@ TEXTS: Final[Mapping[SolutionStatus, str]] = {
 """What a status says where nobody has said anything better."""
 
 _TECHNICAL: Final = "Teknisk feil fra oppdrag, OS har angivelig forsøkt et par ganger og til slutt avvist. Forsøk på nytt"
-_STATUS_OF: Final[Mapping[Grade, SolutionStatus]] = {
-    Grade.OK: SolutionStatus.ACCEPTED,
-    Grade.WARNING: SolutionStatus.ACCEPTED_WITH_NOTE,
-    Grade.REJECTED: SolutionStatus.REJECTED,
-    Grade.TECHNICAL: SolutionStatus.FAILED,
-    Grade.UNKNOWN: SolutionStatus.FAILED,
+_STATUS_OF: Final[Mapping[Severity, SolutionStatus]] = {
+    Severity.OK: SolutionStatus.ACCEPTED,
+    Severity.WARNING: SolutionStatus.ACCEPTED_WITH_NOTE,
+    Severity.REJECTED: SolutionStatus.REJECTED,
+    Severity.TECHNICAL: SolutionStatus.FAILED,
+    Severity.UNKNOWN: SolutionStatus.FAILED,
 }
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Solution)
@@ -66,9 +67,9 @@ def decode(stored: bytes) -> Solution:
     return _decoder.decode(stored)
 
 
-def of_receipt(receipt: Receipt, key: int | None, at: datetime) -> Solution:
+def of_receipt(receipt: Observation, key: int | None, at: datetime) -> Solution:
     """The answer that a receipt gives, told `at` that Oslo time. Source: rapid §3.3, table of severities."""
-    return Solution(_STATUS_OF[receipt.grade], _words(receipt), sent_at=mapper_text(at), key=key)
+    return Solution(_STATUS_OF[receipt.severity], _words(receipt), sent_at=mapper_text(at), key=key)
 
 
 class _Told(Struct):
@@ -104,15 +105,15 @@ def in_short(solution: Solution) -> Answer:
     return Answer(_STATUS_IN_SHORT[solution.status], None, error)
 
 
-def code_of(receipt: Receipt) -> str:
+def code_of(receipt: Observation) -> str:
     """`feilkode_oppdrag`: the severity, or `??` for a missing or unheard-of one."""
-    return "??" if receipt.grade is Grade.UNKNOWN else receipt.grade.value
+    return "??" if receipt.severity is Severity.UNKNOWN else receipt.raw_severity
 
 
-def _words(receipt: Receipt) -> str:
-    if receipt.grade is Grade.TECHNICAL:
+def _words(receipt: Observation) -> str:
+    if receipt.severity is Severity.TECHNICAL:
         return _TECHNICAL
-    if receipt.grade is Grade.UNKNOWN:
-        unheard = f"{TEXTS[SolutionStatus.FAILED]}. Fikk ukjent kode: {receipt.grade_text or 'UKJENT'}"
+    if receipt.severity is Severity.UNKNOWN:
+        unheard = f"{TEXTS[SolutionStatus.FAILED]}. Fikk ukjent kode: {receipt.raw_severity or 'UKJENT'}"
         return f"{unheard}. {receipt.text}" if receipt.text else unheard
-    return receipt.text or TEXTS[_STATUS_OF[receipt.grade]]
+    return receipt.text or TEXTS[_STATUS_OF[receipt.severity]]

@@ -1,0 +1,99 @@
+"""Fills in what a migration leaves to be filled in behind it: batch by batch, each committed together with how far it came.
+
+No batch holds its locks for long, a process that is killed loses one batch at most, and the next one goes on where it stopped.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+from psycopg.rows import class_row
+
+from kvitt.kernel.queries import load
+
+_SQL = load("migrate", "kvitt.kernel")
+BATCH: Final = 1_000
+"""How many rows a batch looks at."""
+
+
+class Step(Struct, frozen=True):
+    """What one batch did: the place up to which all is filled in, and how many rows it changed."""
+
+    after: str
+    rows: int
+
+
+class Backfill(Struct, frozen=True):
+    """Something to be filled in behind a migration; `step` fills in a batch after a place ('' at first), and returns None at the end."""
+
+    name: str
+    step: Callable[[psycopg.Cursor[Any], str], Step | None]
+
+
+class Filled(Struct, frozen=True):
+    """How far a back-fill has come: the rows changed so far, and whether that is all."""
+
+    name: str
+    rows: int
+    done: bool
+
+
+def plan(connection: psycopg.Connection[Any], migration: str, fills: Sequence[Backfill]) -> None:
+    """Notes, within a migration, what is left to be filled in behind it, in this order."""
+    for fill in fills:
+        connection.execute(_SQL.plan_backfill, (f"{migration} {fill.name}", migration))
+
+
+def unfilled(connection: psycopg.Connection[Any]) -> list[str]:
+    """The names of the back-fills that are not done, in order."""
+    if connection.execute(_SQL.find_backfills).fetchone() == (None,):
+        return []
+    return [str(name) for name, _ in connection.execute(_SQL.unfilled)]
+
+
+def fill_in(connection: psycopg.Connection[Any], versions: Path) -> Iterator[Filled]:
+    """Does all that is left to be filled in, and tells after every batch how far it has come."""
+    if not unfilled(connection):
+        return
+    for name, migration in connection.execute(_SQL.unfilled).fetchall():
+        fill = _declared(versions / f"v{migration}.py", name.removeprefix(f"{migration} "))
+        done = False
+        while not done:
+            filled = _batch(connection, name, fill)
+            done = filled.done
+            yield filled
+
+
+def _batch(connection: psycopg.Connection[Any], name: str, fill: Backfill) -> Filled:
+    with connection.transaction(), connection.cursor(row_factory=class_row(Step)) as place, connection.cursor() as cursor:
+        before = place.execute(_SQL.filled_up_to, (name,)).fetchone()
+        assert before is not None, "back-fills are never forgotten"
+        step = fill.step(cursor, before.after)
+        if step is None:
+            cursor.execute(_SQL.end_backfill, (name,))
+            return Filled(name, before.rows, done=True)
+        cursor.execute(_SQL.move_backfill, (step.after, step.rows, name))
+        return Filled(name, before.rows + step.rows, done=False)
+
+
+def by_statement(statement: str) -> Callable[[psycopg.Cursor[Any], str], Step | None]:
+    """A batch that one statement does: after `%(after)s` it looks at `%(batch)s` rows, and gives the last place and what it changed."""
+
+    def step(cursor: psycopg.Cursor[Any], after: str) -> Step | None:
+        last, rows = cursor.execute(statement, {"after": after or None, "batch": BATCH}).fetchone()  # type: ignore[misc]
+        return None if last is None else Step(last, rows)
+
+    return step
+
+
+def _declared(path: Path, name: str) -> Backfill:
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None, "a migration that was applied has a file"
+    assert spec.loader is not None, "its file is Python"
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    fills: Sequence[Backfill] = module.BACKFILLS
+    return next(fill for fill in fills if fill.name == name)

@@ -1,0 +1,90 @@
+"""The state rail: chains of lines as XML over a queue, one order to a message, each with its receipt (helved §4.4, §5.1; rapid §3.1)."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.rules.opening_hours import OpeningHours
+from kvitt.rules.rail_port import Candidate, Capabilities, Encoded, Observation, Reason, ReceiptOutcome, Severity
+from kvitt.rules.values import Order
+from kvitt.wire import order_xml, receipt_xml
+from kvitt.wire.rapid import forwarded_xml
+
+_ACCEPTED, _REJECTED = "00", "08"
+_CODE_OF_OPERATORS = "KVITT"
+
+
+class Oppdrag(Struct, frozen=True):
+    """The rail, as it keeps open; `schedule` are its hours unless set otherwise."""
+
+    schedule: OpeningHours = OpeningHours()
+
+    @property
+    def name(self) -> str:
+        """As in the store."""
+        return "oppdrag"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It keeps chains, and refuses a line or a new order that it has already."""
+        return Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
+
+    def encode(self, order: Order) -> Encoded:
+        """Its XML, which the schema takes, or that of the older dialect where the sender made the lines.
+
+        Raises InvalidOrderXml, and ValueError when a line id is too long.
+        """
+        if order.forwarded:
+            key, time = receipt_xml.correlation_key(forwarded_xml.line_keys(order)), forwarded_xml.correlation_time(order.made_at)
+            return Encoded(forwarded_xml.encode(order), key, time)
+        message = order_xml.encode(order)
+        order_xml.validate(message)
+        return Encoded(message, receipt_xml.correlation_key(order_xml.line_keys(order)), order_xml.correlation_time(order))
+
+    def encode_simulation(self, order: Order) -> bytes:
+        """The order as a simulation request. Raises ValueError when a line id is too long."""
+        return order_xml.encode_simulation(order)
+
+    def read(self, answer: bytes) -> Sequence[Observation]:
+        """The one thing that a receipt says. Raises UnreadableReceipt."""
+        return (receipt_xml.decode(answer),)
+
+    def match(self, observation: Observation, candidates: Sequence[Candidate]) -> Candidate | None:
+        """The order with its time, else the open one, else the newest; None without candidates.
+
+        Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not tell.
+        """
+        of_that_time = [each for each in candidates if each.correlation_time == observation.correlation_time]
+        still_open = [each for each in candidates if not each.is_settled]
+        found = of_that_time or still_open or candidates
+        return found[-1] if found else None
+
+    def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
+        """What a receipt says of an order by itself.
+
+        A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. A sender's
+        own ids prove nothing, and neither does it that the order exists, when a copy may be on its way.
+        """
+        if observation.severity in (Severity.OK, Severity.WARNING):
+            return ReceiptOutcome.ACCEPTED
+        if observation.severity is Severity.UNKNOWN:
+            return ReceiptOutcome.UNCLEAR
+        if Reason.LINE_EXISTS in observation.reasons and not _is_forwarded(order.message):
+            return ReceiptOutcome.ACCEPTED
+        return ReceiptOutcome.UNCLEAR if order.may_have_copies and observation.answers_copy else ReceiptOutcome.REJECTED
+
+    def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
+        """The order's own XML with the rail's answer first."""
+        return receipt_xml.with_acknowledgement(message, observation)
+
+    def words_of_operator(self, message: bytes, *, accepted: bool, text: str) -> bytes:
+        """A receipt with severity 00 or 08, and a code that the rail has not."""
+        echo = receipt_xml.decode(message)
+        raw_severity = _ACCEPTED if accepted else _REJECTED
+        return receipt_xml.with_acknowledgement(message, replace(echo, raw_severity=raw_severity, code=_CODE_OF_OPERATORS, text=text))
+
+
+def _is_forwarded(message: bytes) -> bool:
+    """Whether the lines of an order are its sender's own."""
+    return receipt_xml.FORWARDED_ROOT in message[:100]

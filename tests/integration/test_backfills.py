@@ -1,0 +1,128 @@
+"""What migrations leave to be filled in is filled in batch by batch, goes on where it was cut off, and gives what is written today."""
+
+from pathlib import Path
+from types import ModuleType
+
+import psycopg
+import pytest
+from hypothesis import given
+
+from kvitt.app.ports import PORTS
+from kvitt.hub.check import check
+from kvitt.kernel import backfill
+from kvitt.kernel.backfill import Filled
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import pending, upgrade
+from kvitt.rules.values import Payment, Scheme
+from kvitt.store import payment_document
+from kvitt.wire import payment
+from support.case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
+from support.hub_messages import payment_uid
+from support.hub_stage import staged
+from support.older_database import Connection, contents, make_older, module_of, put_back
+from support.state_records import case_list, period, run, utbetaling
+from support.state_records import payment as payment_record
+from support.wire_values import payments
+
+HISTORY = [("2026-06-01", "2026-06-12", 500)], [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)], []
+
+
+class CutOff(Exception):
+    """The process is killed after a batch."""
+
+
+def live(conninfo: str) -> None:
+    """A hub's life: cases that grow and cease, one that is rejected, one that was taken over, one that is still open."""
+    with staged(conninfo) as stage:
+        uid = payment_uid("OLD")
+        run(stage, payment_record(utbetaling("OLD", uid, period(1, 5), period(8, 12, 600))), case_list("OLD", uid))
+    hub = Hub(conninfo)
+    for spans in HISTORY:
+        hub.take(Scheme.AAP, aap("A1", spans))
+        hub.accept()
+    hub.take(Scheme.TILLEGGSSTONADER, ts("T1", ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")))
+    hub.accept()
+    hub.take(Scheme.AAP, aap("A2", HISTORY[0], payment=OTHER_PAYMENT))
+    hub.answer(*(answered(xml, "08", "nei") for xml in hub.send()))
+    hub.take(Scheme.DAGPENGER, dp("D1", [500] * 28))
+    hub.close()
+
+
+def to_wire_documents(connection: Connection) -> None:
+    """Payments as they were kept once: in the form of the topics, their bytes told by reference."""
+    for ctid, document in connection.execute("SELECT ctid::text, document FROM payments").fetchall():
+        assert isinstance(document, bytes)
+        old = payment.encode(payment_document.decode(document))
+        connection.execute("UPDATE payments SET document = %s WHERE ctid = %s::tid", (old, ctid))
+    connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")
+
+
+def own_payments() -> ModuleType:
+    """The migration that gave payments a form of their own."""
+    return module_of("own_payments")
+
+
+def rows_of(conninfo: str, table: str) -> list[tuple[object, ...]]:
+    """The rows of a table."""
+    with connect(conninfo) as connection:
+        return connection.execute(f"SELECT 1 FROM {table}".encode()).fetchall()
+
+
+@pytest.fixture
+def before(database: str, empty_database: str, tmp_path: Path) -> str:
+    """A database of before payments had a form of their own, in which a hub has lived; `database` is the same as it is today."""
+    live(database)
+    make_older(empty_database, before="own_payments", folder=tmp_path)
+    put_back(database, empty_database, [to_wire_documents])
+    return empty_database
+
+
+def test_what_is_filled_in_is_what_is_written_today(before: str, database: str) -> None:
+    told: list[Filled] = []
+    upgrade(before, progress=told.append)
+    assert contents(before) == contents(database)
+    report = check(before, PORTS)
+    assert [f"{each.kind.value}: {each.subject} {each.text}" for each in report.differences] == []
+    assert {each.name.partition("_")[2]: each.rows for each in told if each.done}.items() >= {
+        ("own_payments bytes of the outbox", len(rows_of(before, "outbox WHERE payment_id IS NOT NULL"))),
+        ("own_payments documents of payments", len(rows_of(before, "payments"))),
+    }
+
+
+def test_a_back_fill_that_is_cut_off_goes_on_from_its_last_batch_and_until_then_the_database_is_not_up_to_date(
+    before: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "BATCH", 2)
+    monkeypatch.setattr(own_payments(), "BATCH", 2)
+    told: list[Filled] = []
+
+    def cut_off(filled: Filled) -> None:
+        told.append(filled)
+        raise CutOff
+
+    runs = 0
+    while pending(before):
+        runs += 1
+        with pytest.raises(CutOff):
+            upgrade(before, progress=cut_off)
+    assert runs == len(told) > len(rows_of(before, "payments")) / 2
+    assert upgrade(before) == []
+    assert contents(before) == contents(database)
+
+
+def test_a_process_of_before_can_not_write_payments_of_before(before: str) -> None:
+    upgrade(before)
+    with connect(before) as connection:
+        with pytest.raises(psycopg.errors.NotNullViolation, match="currency"):
+            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed,
+                                                        last_line, document, position, state)
+                                  VALUES (1, gen_random_uuid(), 1, gen_random_uuid(), 'AAP', 'CREATE', true, 1, '', '', 0, 'pending')""")
+        with pytest.raises(psycopg.errors.CheckViolation, match="outbox_payments_by_value"):
+            connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")
+
+
+@given(payments)
+def test_a_document_is_filled_in_byte_for_byte_as_it_is_written(paid: Payment) -> None:
+    made = own_payments().own_document(payment.encode(paid), paid.area, paid.action.value)
+    assert made == payment_document.encode(paid)
+    assert payment_document.decode(made) == paid

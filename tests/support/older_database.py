@@ -1,0 +1,77 @@
+"""A database as an older version left it: made from one of today, whose rows go back into the older schema."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import psycopg
+from psycopg import sql
+
+from kvitt.kernel.database import connect
+from kvitt.kernel.migrate import VERSIONS, upgrade
+
+Connection = psycopg.Connection[tuple[object, ...]]
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('migrations', 'early_moments')
+ORDER BY table_name, ordinal_position
+"""
+
+
+def module_of(migration: str) -> ModuleType:
+    """A migration by its name, as Python."""
+    return import_module(f"kvitt.kernel.migrations.versions.v{number_of(migration)}_{migration}")
+
+
+def number_of(migration: str) -> str:
+    """The number of a migration by its name."""
+    (path,) = VERSIONS.glob(f"v*_{migration}.py")
+    return path.name[1:5]
+
+
+def make_older(conninfo: str, *, before: str, folder: Path) -> None:
+    """Brings an empty database to the schema that stood before a migration."""
+    for path in VERSIONS.glob("v*"):
+        if path.suffix in (".py", ".sql") and path.name[1:5] < number_of(before):
+            shutil.copy(path, folder)
+    upgrade(conninfo, versions=folder)
+
+
+def columns_of(connection: Connection) -> dict[str, list[str]]:
+    """The columns of every table of the hub."""
+    columns: dict[str, list[str]] = {}
+    for table, column in connection.execute(_COLUMNS.encode()):
+        columns.setdefault(str(table), []).append(str(column))
+    return columns
+
+
+def put_back(today: str, older: str, changes: Sequence[Callable[[Connection], None]]) -> None:
+    """Copies all rows of the hub into the older schema, as far as it has their columns; then makes the changes, in order."""
+    with connect(today) as source, connect(older) as target:
+        there = columns_of(source)
+        for table, columns in columns_of(target).items():
+            names = sql.SQL(", ").join(sql.Identifier(each) for each in columns if each in there[table])
+            named = {"table": sql.Identifier(table), "names": names}
+            target.execute(sql.SQL("DELETE FROM {table}").format(**named))
+            with (
+                source.cursor().copy(sql.SQL("COPY (SELECT {names} FROM {table}) TO STDOUT").format(**named)) as rows,
+                target.cursor().copy(sql.SQL("COPY {table} ({names}) FROM STDIN").format(**named)) as taken,
+            ):
+                for part in rows:
+                    taken.write(part)
+        for change in changes:
+            change(target)
+
+
+def contents(conninfo: str) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the hub, column by column in the order of their names, those of the migrations' own tables left out."""
+    with connect(conninfo) as connection:
+        found = {}
+        for table, columns in columns_of(connection).items():
+            if table != "backfills":
+                names = sql.SQL(", ").join(sql.Identifier(each) for each in sorted(columns))
+                query = sql.SQL("SELECT {names} FROM {table}").format(table=sql.Identifier(table), names=names)
+                found[table] = sorted(connection.execute(query).fetchall(), key=repr)
+        return found

@@ -40,7 +40,7 @@ def released(stage: Stage) -> str:
     stage.hand_in(TS, ("k1", ts("S", ts_payment(uid(1)))))
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(uid(2)))))
-    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     Operate(stage.connection, stage.clock, PORTS).stop(["TILLST"], PER)
     stage.hand_in(TS, ("k3", ts("T", ts_payment(uid(3)))))

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from kvitt.app.clock import utc_now
 from kvitt.config import PayoutsSettings
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.ports import Parties, RemoteLedger
 from kvitt.hub.payouts.service import PayoutService
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.clock import Clock, utc_now
 
 if TYPE_CHECKING:
     from kvitt.doors.woody.client import ThriftClient

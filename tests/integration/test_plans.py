@@ -111,10 +111,13 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "payments_elsewhere": [ZEROS, IDS, SCHEMES, CASES],
         "waiting_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
+        "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
+        "accepted_lines": [NUMBERS],
     },
     (HUB, "orders"): {
         "claim_ready": {"sender": "sender:1:1", "now": NOW, "limit": 256},
-        "lock_messages": [NUMBERS],
+        "lock_messages": [["topic"], NUMBERS],
+        "orders_of_messages": [NUMBERS],
         "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},
         "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
@@ -150,7 +153,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "count_delivery": {"queue": "requests", "limit": 200},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
-        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},
     },
@@ -174,14 +177,8 @@ HOT[HUB, "deferred"] = {
     "deferred_receipts": ["DAGPENGER", "case-1", 200],
     "take_deferred": [NOW, NUMBERS],
 }
-HOT[HUB, "rapid"] = {
-    "standings": [ZEROS, NUMBERS, TEXTS, IDS],
-    "accepted_lines": [NUMBERS],
-    "orders_of_needs": [NUMBERS],
-}
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
-    "plans_of_strangers": [TEXTS, TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],
@@ -203,7 +200,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "waiting_for_cases",  # for a figure: as much as waits
     },
     (HUB, "orders"): set(),
-    (HUB, "rapid"): set(),
     (HUB, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (HUB, "log"): {
         *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert

@@ -211,7 +211,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_lines",
         "add_payments",
         "add_outbox",
-        "add_audit",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts

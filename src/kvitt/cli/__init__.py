@@ -3,6 +3,7 @@
 import click
 
 from kvitt.cli.alarm import alarm
+from kvitt.cli.approve import approve
 from kvitt.cli.audit import audit
 from kvitt.cli.case import case
 from kvitt.cli.check import check
@@ -44,6 +45,7 @@ for _command in (
     receipt,
     order,
     alarm,
+    approve,
     audit,
     sending,
     emulator,

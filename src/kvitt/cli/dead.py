@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kvitt.app.ports import PORTS
+from kvitt.cli.approve import ask as ask_for
+from kvitt.cli.approve import ask_option
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.order import reasoned
@@ -114,35 +116,38 @@ def show(settings: "Settings", *, number: int, raw: bool, as_json: bool) -> None
 @click.option("--body", type=existing_file(), help="The mended message; the old bytes otherwise.")
 @click.option("--key", help="For a letter that came without a usable key.")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
+@ask_option
 @located
 def replay(
-    settings: "Settings", *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
+    settings: "Settings",
+    *,
+    number: int,
+    by: str,
+    reason: str,
+    approved_by: str | None,
+    body: Path | None,
+    key: str | None,
+    dry_run: bool,
+    ask: bool,
 ) -> None:
     """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once.
 
     With another body or key it is no longer what its sender wrote, and needs --approved-by.
     """
     from kvitt.app import utc_now
-    from kvitt.doors.embedded_log import NewRecord, append
-    from kvitt.hub.dead import DeadLetters, Replayed
+    from kvitt.app.approvals import put_of
+    from kvitt.hub.approvable import LetterReplayed
+    from kvitt.hub.dead import DeadLetters
     from kvitt.kernel.operators import Operator
     from kvitt.wire.topics import RAPID
 
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-
-        def put(record: Replayed) -> None:
-            fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
-            if settings.kafka:
-                from kvitt.doors import kafka_plain
-
-                # Before the letter is closed: should closing fail, a second replay is the same message again, and changes nothing.
-                kafka_plain.put(settings.kafka, fresh)
-            else:
-                append(connection, fresh, record.at)
-
-        letters = DeadLetters(connection, utc_now, put)
+        letters = DeadLetters(connection, utc_now, put_of(settings, connection))
+        if ask and not dry_run:
+            ask_for(settings, connection, "dead replay", LetterReplayed(number, content, new_key), operator)
+            return
         if dry_run:
             from kvitt.cli.preview_page import print_preview
             from kvitt.hub.preview import preview

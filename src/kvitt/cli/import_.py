@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kvitt.cli.approve import ask as ask_for
+from kvitt.cli.approve import ask_option
 from kvitt.cli.arguments import existing_file
 from kvitt.cli.ids import case_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
@@ -43,6 +45,7 @@ def import_() -> None:
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@ask_option
 @located
 def helved(
     settings: "Settings",
@@ -54,6 +57,7 @@ def helved(
     by: str | None,
     reason: str | None,
     approved_by: str | None,
+    ask: bool,
 ) -> None:
     """Take over accepted payments, case lists and last line ids from the state topics. Exit status 1 when something is wrong with them.
 
@@ -65,12 +69,19 @@ def helved(
     from msgspec.structs import replace
 
     from kvitt.app import utc_now
+    from kvitt.app.approvals import ImportAsked
     from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_plain import read_state
     from kvitt.hub.importing import Importing
     from kvitt.wire.topics import CASES, PAYMENTS
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
+    if operator and ask:
+        if kafka or client:
+            raise click.UsageError("--ask reads the brokers that are set: leave --kafka and --client out")
+        with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
+            ask_for(settings, connection, "import helved", ImportAsked(leave_out), operator)
+        return
     if kafka is None and settings.kafka is None:
         raise click.UsageError("name the brokers: --kafka, or [kafka] bootstrap in kvitt.toml")
     brokers = settings.kafka if settings.kafka and kafka is None else KafkaSettings(bootstrap=kafka or "")
@@ -111,12 +122,19 @@ def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
 @click.argument("payment_id", metavar="PAYMENT")
 @approved
 @located
-def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def forget(
+    settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None, ask: bool
+) -> None:
     """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
+    from kvitt.hub.approvable import PaymentForgotten
     from kvitt.kernel.operators import Operator
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         named = case_of(connection, scheme, case_id)
+        if ask:
+            asked = PaymentForgotten(scheme, named, payment_id)
+            ask_for(settings, connection, "import forget", asked, Operator(by, reason, approved_by))
+            return
     with operating(settings) as operate:
         operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))
     click.echo(f"{payment_id} of case {named} is forgotten")

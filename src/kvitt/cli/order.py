@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from kvitt.app.ports import PORTS
+from kvitt.cli.approve import ask as ask_for
+from kvitt.cli.approve import ask_option
 from kvitt.cli.ids import order_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
@@ -38,8 +40,8 @@ def reasoned(command: Command) -> Command:
 
 
 def approved(command: Command) -> Command:
-    """Acts that move money name a second person."""
-    return click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command))
+    """Acts that move money name a second person, or ask for one to confirm them."""
+    return ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command)))
 
 
 def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
@@ -122,12 +124,16 @@ def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) 
 @click.argument("order_id", metavar="ORDER")
 @approved
 @located
-def release(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def release(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None, ask: bool) -> None:
     """Let a held ORDER be sent, where an operator may say so."""
+    from kvitt.hub.approvable import OrderNamed
     from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if ask:
+            ask_for(settings, operate.connection, "order release", OrderNamed(order_id), Operator(by, reason, approved_by))
+            return
         left = operate.release(order_id, Operator(by, reason, approved_by))
     still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
     click.echo(f"order {order_id} {still}")
@@ -151,12 +157,16 @@ def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> No
 @click.argument("order_id", metavar="ORDER")
 @approved
 @located
-def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None, ask: bool) -> None:
     """Send an ORDER in doubt, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
+    from kvitt.hub.approvable import OrderNamed
     from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if ask:
+            ask_for(settings, operate.connection, "order resend", OrderNamed(order_id), Operator(by, reason, approved_by))
+            return
         operate.resend(order_id, Operator(by, reason, approved_by))
     click.echo(f"order {order_id} will be sent once more")
 
@@ -166,12 +176,17 @@ def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approve
 @click.option("--accepted/--rejected", required=True, help="What the rail would have said.")
 @approved
 @located
-def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reason: str, approved_by: str | None) -> None:
+def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reason: str, approved_by: str | None, ask: bool) -> None:
     """Settle an open ORDER whose receipt never came."""
+    from kvitt.hub.approvable import OrderDecided
     from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if ask:
+            asked = OrderDecided(order_id, accepted)
+            ask_for(settings, operate.connection, "order decide", asked, Operator(by, reason, approved_by))
+            return
         operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
     click.echo(f"order {order_id} is {'accepted' if accepted else 'rejected'} by an operator's word")
 
@@ -179,7 +194,7 @@ def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reas
 def _resolving(command: Command) -> Command:
     """Options of acts that resolve a contradiction: who, unless it is a dry run."""
     command = click.option("--dry-run", is_flag=True, help="Show the effect; change nothing. Needs no names.")(command)
-    command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
+    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return json_option(click.option("--by", metavar="NAME", help="Who does it.")(command))
 
@@ -193,14 +208,22 @@ def _resolving(command: Command) -> Command:
 @_resolving
 @located
 def adopt(
-    settings: "Settings", *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
+    settings: "Settings",
+    *,
+    order_id: str,
+    by: str | None,
+    reason: str | None,
+    approved_by: str | None,
+    dry_run: bool,
+    as_json: bool,
+    ask: bool,
 ) -> None:
     """Make the rail's word about a contradicted ORDER ours.
 
     The order and its payments become what the rail says, and its sender is told anew. Orders of the case that have not left are taken
     back, and their messages derived again.
     """
-    _resolve(settings, "adopt", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json)
+    _resolve(settings, "adopt", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json, ask=ask)
 
 
 @order.command(
@@ -212,23 +235,42 @@ def adopt(
 @_resolving
 @located
 def keep(
-    settings: "Settings", *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
+    settings: "Settings",
+    *,
+    order_id: str,
+    by: str | None,
+    reason: str | None,
+    approved_by: str | None,
+    dry_run: bool,
+    as_json: bool,
+    ask: bool,
 ) -> None:
     """Keep what stands of a contradicted ORDER, whatever the rail says; its case goes on."""
-    _resolve(settings, "keep", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json)
+    _resolve(settings, "keep", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json, ask=ask)
 
 
 def _resolve(
-    settings: "Settings", act: str, order_id: str, who: tuple[str | None, str | None, str | None], *, dry_run: bool, as_json: bool
+    settings: "Settings",
+    act: str,
+    order_id: str,
+    who: tuple[str | None, str | None, str | None],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    ask: bool,
 ) -> None:
     from kvitt.app import utc_now
     from kvitt.cli.resolve_page import EFFECT, page
+    from kvitt.hub.approvable import OrderNamed
     from kvitt.hub.resolve import Resolve
     from kvitt.kernel.operators import Operator
 
     operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if ask and not dry_run:
+            ask_for(settings, operate.connection, f"order {act}", OrderNamed(order_id), operator)
+            return
         resolve = Resolve(operate.connection, utc_now, PORTS)
         effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
     if as_json:

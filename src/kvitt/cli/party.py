@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kvitt.cli.approve import ask as ask_for
+from kvitt.cli.approve import ask_option
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
 from kvitt.cli.shell import connected, example, located, opened
@@ -27,8 +29,11 @@ def party() -> None:
 @click.option("--by", metavar="NAME", help="Who loads it.")
 @click.option("--reason", metavar="TEXT", help="Why.")
 @click.option("--approved-by", metavar="NAME", help="Another person who approves it.")
+@ask_option
 @located
-def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None) -> None:
+def load_file(
+    settings: "Settings", *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None, ask: bool
+) -> None:
     """Load a file of parties; accounts that it does not name are made in the ledger, once.
 
     All of the file is checked before any of it is used. Loading the same file again changes nothing. It decides where fees go: on a
@@ -36,6 +41,7 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
     """
     from kvitt.app import database, utc_now
     from kvitt.errors import BadDirectory
+    from kvitt.hub.payouts.approvable import PartiesLoaded
     from kvitt.hub.payouts.directory import load_directory
     from kvitt.hub.payouts.directory_file import read_directory
 
@@ -49,6 +55,9 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt party") as connection,
     ):
+        if ask and operator:
+            ask_for(settings, connection, "party load", PartiesLoaded(text), operator)
+            return
         own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from kvitt.cli.approve import ask as ask_for
+from kvitt.cli.approve import ask_option
 from kvitt.cli.arguments import ANY_NUMBER
 from kvitt.cli.ids import payout_of
 from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
@@ -17,10 +19,13 @@ from kvitt.cli.text import shown, shown_json
 from kvitt.money import Minor
 
 if TYPE_CHECKING:
+    from msgspec import Struct
+
     from kvitt.config import Settings
     from kvitt.hub.payouts.payouts import Payouts
     from kvitt.hub.payouts.preview import Preview
     from kvitt.hub.payouts.values import Payout
+    from kvitt.kernel.operators import Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _CREATE = "kvitt payout create --party party-1 --shop shop-1 --amount 100000 --currency RUB"
@@ -34,7 +39,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would move an
 
 def _acting(command: Command) -> Command:
     """Who does it, why, and who approves it; a dry run needs none of them."""
-    command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
+    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return click.option("--by", metavar="NAME", help="Who does it.")(command)
 
@@ -132,12 +137,19 @@ def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
 @_as_json
 @_acting
 @located
-def confirm(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
+def confirm(
+    settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool, ask: bool
+) -> None:
     """Let the money of a PAYOUT move. Once it is confirmed, only a reversal brings it back."""
+    from kvitt.hub.payouts.approvable import PayoutNamed
+
     operator = None if dry_run else operator_of(by, reason, approved_by)
     with acting_on(settings, payout_id) as (payouts, named):
         if operator is None:
             _print_preview(payouts.preview_confirm(named), as_json=as_json)
+            return
+        if ask:
+            _ask(settings, "payout confirm", PayoutNamed(named), operator)
             return
         payouts.confirm(named, operator=operator)
         _print_done(payouts.get(named), as_json=as_json)
@@ -160,12 +172,18 @@ def cancel(
     approved_by: str | None,
     dry_run: bool,
     as_json: bool,
+    ask: bool,
 ) -> None:
     """Let go of what a PAYOUT holds; if its money has moved, move it back."""
+    from kvitt.hub.payouts.approvable import PayoutCancelled
+
     operator = None if dry_run else operator_of(by, reason, approved_by)
     with acting_on(settings, payout_id) as (payouts, named):
         if operator is None:
             _print_preview(payouts.preview_cancel(named, details), as_json=as_json)
+            return
+        if ask:
+            _ask(settings, "payout cancel", PayoutCancelled(named, details), operator)
             return
         payouts.cancel(named, details, operator=operator)
         _print_done(payouts.get(named), as_json=as_json)
@@ -176,9 +194,14 @@ def cancel(
 @_as_json
 @approved
 @located
-def paid(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
+def paid(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, as_json: bool, ask: bool) -> None:
     """Note that the bank has taken the order of a PAYOUT. Nothing moves yet."""
+    from kvitt.hub.payouts.approvable import PayoutNamed
+
     with acting_on(settings, payout_id) as (payouts, named):
+        if ask:
+            _ask(settings, "payout paid", PayoutNamed(named), operator_of(by, reason, approved_by))
+            return
         payouts.paid(named, by, reason, approved_by)
         _print_done(payouts.get(named), as_json=as_json)
 
@@ -210,6 +233,11 @@ def list_payouts(settings: "Settings", *, party_id: str | None, shop_id: str | N
     with paying(settings) as payouts:
         found = payouts.page(None, limit + LOOK_FURTHER, party_id=party_id, shop_id=shop_id, status=wanted)
     print_list(PAYOUTS, found, limit=limit, as_json=as_json, nothing="there are no such payouts")
+
+
+def _ask(settings: "Settings", act: str, arguments: "Struct", operator: "Operator") -> None:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt payout") as connection:
+        ask_for(settings, connection, act, arguments, operator)
 
 
 def _print_json(payout: "Payout") -> None:

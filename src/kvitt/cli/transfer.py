@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from kvitt.cli.approve import ask as ask_for
+from kvitt.cli.approve import ask_option
 from kvitt.cli.arguments import NUMBER, Whole
 from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
 from kvitt.cli.money import minor
@@ -65,6 +67,7 @@ _LINES: Sequence[Column] = (
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@ask_option
 @click.option("--dry-run", is_flag=True, help="Show what both accounts would have; do nothing.")
 @json_option
 @located
@@ -82,6 +85,7 @@ def transfer(
     reason: str | None,
     dry_run: bool,
     as_json: bool,
+    ask: bool,
 ) -> None:
     """Move an amount from one account to another, under the name PLAN: the same transfer again moves nothing."""
     from kvitt.app import database, utc_now
@@ -93,6 +97,9 @@ def transfer(
         database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt transfer") as connection,
     ):
+        if ask and operator:
+            ask_for(settings, connection, "ledger transfer", wanted, operator)
+            return
         done = ledger.transfer(connection, utc_now, wanted, operator)
     lines = _lines(done, dry_run=dry_run)
     if as_json:

@@ -260,8 +260,10 @@ class Operate:
         """What imports found and did not learn, case by case."""
         return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator, told: bool = True) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+
+        It is logged and counted if `told`.
 
         Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
         """
@@ -276,7 +278,8 @@ class Operate:
             if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
-        booked.tell()
+        if told:
+            booked.tell()
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""

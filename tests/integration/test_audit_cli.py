@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from kvitt.app.clock import utc_now
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.operate import Operate
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from support.hub_messages import ts, ts_payment
@@ -49,7 +49,7 @@ def released(stage: Stage) -> str:
         stage.hand_in(Scheme.TILLEGGSSTONADER, (f"k{number}", ts("S", ts_payment(f"00000000-0000-0000-0000-{number:012}"))))
         if number == 1:
             stage.finish()
-    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     return str(row[0])
 

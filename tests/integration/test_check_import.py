@@ -150,7 +150,7 @@ def test_a_payment_equal_to_an_imported_one_of_its_case_is_held_back_until_an_op
     assert stage.said("same") == ["OK"]
     assert stage.finish() == []
     assert found(check(stage.conninfo, PORTS)) == []
-    order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(order_id), Operator("Kari", "two children", "Ola"))
     stage.finish()
     assert stage.final("twice").status.value == "OK"

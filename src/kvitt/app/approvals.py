@@ -5,27 +5,19 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from msgspec import Struct
-
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.errors import BadSettings, NotInThatState
-from kvitt.hub.approvable import forget_act, letter_act, order_acts
+from kvitt.hub.approvable import ImportAsked, forget_act, letter_act, order_acts
 from kvitt.hub.dead import Put, Replayed
 from kvitt.hub.importing import Importing, ImportReport
 from kvitt.hub.payouts.approvable import party_act, payout_acts, transfer_act
 from kvitt.kernel.approvals import ApprovableAct, Approvals, ShownEffect
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
 from kvitt.wire.topics import CASES, PAYMENTS
-
-
-class ImportAsked(Struct, frozen=True):
-    """An import from the state topics of the brokers that are set."""
-
-    leave_out: bool = False
 
 
 def acts_of(settings: Settings) -> Sequence[ApprovableAct[Any]]:

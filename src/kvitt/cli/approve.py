@@ -1,7 +1,6 @@
 """`kvitt approve`: acts that one person has asked for, looked at and confirmed, or refused, by another one."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
@@ -9,16 +8,10 @@ from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import moment, shown, shown_lines
-
-if TYPE_CHECKING:
-    from msgspec import Struct
-
-    from kvitt.config import Settings
-    from kvitt.kernel.approvals import Approval
-    from kvitt.kernel.database import Connection
-    from kvitt.kernel.operators import Operator
-
-Command = TypeVar("Command", bound=Callable[..., object])
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.errors import KvittError
+from kvitt.kernel.approvals import Approval, ApprovalState
 
 
 def _state(approval: Any) -> str:
@@ -53,23 +46,6 @@ _SHOWN: Final = (
 )
 
 
-def ask_option(command: Command) -> Command:
-    """Acts for two people can be asked for by one, and confirmed later by another."""
-    return click.option("--ask", is_flag=True, help="Ask for it: another person confirms it with kvitt approve yes.")(command)
-
-
-def ask(settings: "Settings", connection: "Connection", act: str, arguments: "Struct", operator: "Operator") -> None:
-    """Asks for an act, and says what it would do and who has to confirm it. Raises click.UsageError, and what its preview raises."""
-    from kvitt.app.approvals import approvals_of
-
-    if operator.approved_by is not None:
-        raise click.UsageError("--ask leaves it to another person to confirm: leave --approved-by out")
-    approval = approvals_of(settings, connection).ask(act, arguments, operator)
-    click.echo(shown_lines(approval.effect))
-    click.echo(f"approval {approval.approval_no} is asked for, and lapses at {moment(approval.lapses_at)} UTC")
-    click.echo(f"another person confirms it: kvitt approve yes {approval.approval_no} --by NAME")
-
-
 @click.group(epilog=example("kvitt approve list", "kvitt approve show 12", "kvitt approve yes 12 --by ola"))
 def approve() -> None:
     """Look at acts that somebody has asked for with --ask, and confirm or refuse them."""
@@ -80,14 +56,11 @@ def approve() -> None:
 @limit_option
 @json_option
 @located
-def list_approvals(settings: "Settings", *, everything: bool, limit: int, as_json: bool) -> None:
+def list_approvals(settings: Settings, *, everything: bool, limit: int, as_json: bool) -> None:
     """List what waits for a second person, newest first."""
-    from kvitt.app.approvals import approvals_of
-    from kvitt.kernel.approvals import ApprovalState
-
     states = None if everything else (ApprovalState.ASKED,)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        found = approvals_of(settings, connection).listed(states, limit + LOOK_FURTHER)
+        found = wiring().approvals(connection, settings).listed(states, limit + LOOK_FURTHER)
     print_list(_LISTED, found, limit=limit, as_json=as_json, nothing="nobody has asked for anything")
 
 
@@ -95,13 +68,10 @@ def list_approvals(settings: "Settings", *, everything: bool, limit: int, as_jso
 @click.argument("number", type=NUMBER)
 @json_option
 @located
-def show(settings: "Settings", *, number: int, as_json: bool) -> None:
+def show(settings: Settings, *, number: int, as_json: bool) -> None:
     """Show approval NUMBER: who asked for what and why, what it was shown to do, and what it would do now where that differs."""
-    from kvitt.app.approvals import approvals_of
-    from kvitt.errors import KvittError
-
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        approvals = approvals_of(settings, connection)
+        approvals = wiring().approvals(connection, settings)
         approval = approvals.find(number)
         if as_json:
             print_json(_SHOWN, [approval])
@@ -123,15 +93,14 @@ def show(settings: "Settings", *, number: int, as_json: bool) -> None:
 @click.option("--by", required=True, metavar="NAME", help="Who confirms it: another person than the one who asked.")
 @click.option("--seen", metavar="CODE", help="The effect that you saw, as kvitt approve show names it.")
 @located
-def yes(settings: "Settings", *, number: int, by: str, seen: str | None) -> None:
+def yes(settings: Settings, *, number: int, by: str, seen: str | None) -> None:
     """Confirm approval NUMBER, which does what was asked for, at once.
 
     Where it would do something else by now than what was shown, nothing is done: look at it with kvitt approve show, and confirm anew.
     """
-    from kvitt.app.approvals import approvals_of
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        done = approvals_of(settings, connection).confirm(number, by, seen=seen)
+        done = wiring().approvals(connection, settings).confirm(number, by, seen=seen)
     _tell(done)
 
 
@@ -140,16 +109,15 @@ def yes(settings: "Settings", *, number: int, by: str, seen: str | None) -> None
 @click.option("--by", required=True, metavar="NAME", help="Who refuses it; whoever asked may, too.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the audit chain.")
 @located
-def no(settings: "Settings", *, number: int, by: str, reason: str) -> None:
+def no(settings: Settings, *, number: int, by: str, reason: str) -> None:
     """Refuse approval NUMBER. Nothing is done."""
-    from kvitt.app.approvals import approvals_of
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        approvals_of(settings, connection).refuse(number, by, reason)
+        wiring().approvals(connection, settings).refuse(number, by, reason)
     click.echo(f"approval {number} is refused")
 
 
-def _tell(done: "Approval") -> None:
+def _tell(done: Approval) -> None:
     """What came of it; the status of the command tells whether it was done."""
     if done.state == "failed":
         click.echo(shown(f"approval {done.approval_no} could not be done any more: {done.outcome}"))

@@ -48,6 +48,12 @@ class LetterReplayed(Struct, frozen=True):
     key: bytes | None = None
 
 
+class ImportAsked(Struct, frozen=True):
+    """An import from the state topics of the brokers that are set."""
+
+    leave_out: bool = False
+
+
 class PaymentForgotten(Struct, frozen=True):
     """A payment that an import found and did not learn; `*` is the whole case."""
 

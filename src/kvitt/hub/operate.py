@@ -24,7 +24,7 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import AREAS
-from kvitt.rules.holds import RELEASABLE, HoldReason, separated
+from kvitt.rules.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.rules.rail_port import Rail, ReceiptOutcome
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
@@ -152,7 +152,7 @@ class Operate:
 
     def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
         rows = self._connection.execute(statement, arguments)
-        return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
+        return [OpenOrder(*(*row[:5], decode_all(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
@@ -185,7 +185,7 @@ class Operate:
         """
         operator.need_second_person()
         arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
-        return separated(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
+        return decode_all(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
@@ -305,7 +305,7 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     """Why an order can not be released or sent again, and what can be done."""
     row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
     assert row is not None, "orders are never deleted"
-    state, held_for = row[4], separated(row[5])
+    state, held_for = row[4], decode_all(row[5])
     if what == "resend":
         return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
     if state == OrderState.READY and held_for:

@@ -1,4 +1,4 @@
-"""Acts that are asked for and confirmed. The statements are in the SQL file beside."""
+"""The reasons why orders are held are values. The statement is in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

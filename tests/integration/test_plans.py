@@ -150,7 +150,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "count_delivery": {"queue": "requests", "limit": 200},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
-        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},
     },
@@ -215,7 +215,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_lines",
         "add_payments",
         "add_outbox",
-        "add_audit",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts

@@ -1,4 +1,4 @@
-"""Approvals: an act is asked for by one person, shown with its effect, and done when another one confirms it (design §11, §17).
+"""Approvals: an act is asked for by one person, shown with its effect, and done when another one confirms it (design §11).
 
 Confirming does the act in the transaction in which the approval is confirmed. What it would do is worked out anew before: where it is not
 what was shown, nothing is done until it has been looked at, and confirmed, once more.

@@ -94,13 +94,13 @@ def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str |
 
 
 @order.command(
-    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --xml > order.xml")
+    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --message > order.xml")
 )
 @click.argument("order_id", metavar="ORDER")
-@click.option("--xml", "only_xml", is_flag=True, help="Only the bytes that the rail gets.")
+@click.option("--message", "only_message", is_flag=True, help="Only the bytes that the rail gets.")
 @json_option
 @located
-def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) -> None:
+def show(settings: "Settings", *, order_id: str, only_message: bool, as_json: bool) -> None:
     """Show everything about an ORDER: its case, its lines, how far it came and when, its receipts, and what people did to it."""
     from kvitt.cli.order_page import SHOWN, page
     from kvitt.hub.order_page import order_page
@@ -109,8 +109,8 @@ def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) 
         with connected(conninfo, application="kvitt order") as connection:
             named = order_of(connection, order_id)
         found = order_page(conninfo, named)
-    if only_xml:
-        sys.stdout.buffer.write(found.xml)
+    if only_message:
+        sys.stdout.buffer.write(found.message)
     elif as_json:
         print_json(SHOWN, [found])
     else:

@@ -38,7 +38,7 @@ _LINES: Final = (
 _RECEIPTS: Final = (
     Column("receipt_no", "receipt"),
     Column("received_at", "came"),
-    Column("grade", "severity"),
+    Column("severity"),
     Column("outcome", "what"),
     Column("note", "why", Kind.TEXT),
 )
@@ -70,7 +70,7 @@ def _where(order: OrderShown) -> str:
 
 
 def _state(order: OrderShown) -> str:
-    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.doubtful else ''}"
+    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.was_unknown else ''}"
 
 
 SHOWN: Final = (
@@ -78,8 +78,8 @@ SHOWN: Final = (
     Column("scheme", kind=Kind.HIDDEN),
     Column("case_id", "case", show=lambda order: f"{order.scheme} {order.case_id}"),
     Column("area"),
-    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.first else ''}"),
-    Column("first", kind=Kind.HIDDEN),
+    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.is_first_order else ''}"),
+    Column("is_first_order", kind=Kind.HIDDEN),
     Column("message_no", "message", Kind.TEXT, show=_where),
     Column("source", kind=Kind.HIDDEN),
     Column("partition", kind=Kind.HIDDEN),
@@ -88,7 +88,7 @@ SHOWN: Final = (
     Column("state", show=_state),
     Column("decided_by_hand", kind=Kind.HIDDEN),
     Column("rail_says", "the rail says"),
-    Column("doubtful", kind=Kind.HIDDEN),
+    Column("was_unknown", kind=Kind.HIDDEN),
     Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
     _HELD_FOR,
     Column("made_at", "made"),
@@ -96,8 +96,8 @@ SHOWN: Final = (
     Column("sent_at", "sent"),
     Column("settled_at", "settled"),
     Column("receipt_no", "settled by receipt"),
-    Column("stamp"),
-    Column("xml", kind=Kind.HIDDEN, of=lambda order: order.xml.decode(errors="backslashreplace")),
+    Column("correlation_time"),
+    Column("message", kind=Kind.HIDDEN, of=lambda order: order.message.decode(errors="backslashreplace")),
     Column("lines", kind=Kind.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
     Column("receipts", kind=Kind.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
     Column("alarms", kind=Kind.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
@@ -108,7 +108,7 @@ SHOWN: Final = (
 
 
 def page(order: OrderShown) -> Iterator[str]:
-    """The parts of the page, top to bottom. It names no person that is paid; --json and --xml have the whole order."""
+    """The parts of the page, top to bottom. It names no person that is paid; --json and --message have the whole order."""
     width = terminal_width()
     yield from described(SHOWN, order, width)
     yield from _part("lines", _LINES, order.lines, width)

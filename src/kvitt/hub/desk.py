@@ -121,18 +121,20 @@ class Desk:
         facts, order_id = self._facts, order.order_id
         facts.orders.append(
             OrderRow(
-                order_id,
-                case.case_no,
-                order.number,
-                order.area,
-                order.person,
-                message.message_no,
-                encoded.message,
-                encoded.correlation_time,
-                encoded.correlation_key,
-                order.first,
-                self._now,
-                held_for,
+                order_id=order_id,
+                case_no=case.case_no,
+                number=order.number,
+                area=order.area,
+                person=order.person,
+                message_no=message.message_no,
+                rail=self._rails.of(order.scheme).name,
+                message=encoded.message,
+                correlation_time=encoded.correlation_time,
+                correlation_key=encoded.correlation_key,
+                rail_document=encoded.document,
+                is_first_order=order.is_first_order,
+                made_at=self._now,
+                held_for=held_for,
                 told_under=own_key,
             )
         )

@@ -86,27 +86,30 @@ class NeedDesk:
         key = reconciliation_key(self._now, message.message_no)
         made = forwarded_order(need, number, key, at)
         order = made.order_id
-        encoded = self._rails.of(made.scheme).encode(made)
+        rail = self._rails.of(made.scheme)
+        encoded = rail.encode(made)
         told = solutions.encode(Solution(SolutionStatus.RECEIVED, TEXTS[SolutionStatus.RECEIVED], key=key))
         teller = self._teller(message)
         teller.answer(told, teller.event("received"))
         teller.payment_order(need, key, order)
         self._facts.orders.append(
             OrderRow(
-                order,
-                case.case_no,
-                number,
-                need.area,
-                need.person,
-                message.message_no,
-                encoded.message,
-                encoded.correlation_time,
-                encoded.correlation_key,
-                made.first,
-                self._now,
-                joined(reasons_to_hold((made,), case.state())[0]),
-                made.priority,
-                key,
+                order_id=order,
+                case_no=case.case_no,
+                number=number,
+                area=need.area,
+                person=need.person,
+                message_no=message.message_no,
+                rail=rail.name,
+                message=encoded.message,
+                correlation_time=encoded.correlation_time,
+                correlation_key=encoded.correlation_key,
+                rail_document=encoded.document,
+                is_first_order=made.is_first_order,
+                made_at=self._now,
+                held_for=joined(reasons_to_hold((made,), case.state())[0]),
+                priority=made.priority,
+                reconciliation_key=key,
             )
         )
         self._facts.lines += [_row(order, place, line) for place, line in enumerate(made.lines)]

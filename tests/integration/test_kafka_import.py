@@ -36,7 +36,8 @@ def stage(database: str) -> Iterator[Stage]:
 
 def lines_of(stage: Stage, case: str) -> list[tuple[object, ...]]:
     query = """SELECT l.line_id, l.refers_to, l.ceased_from IS NOT NULL, o.is_first_order
-               FROM order_lines AS l JOIN orders AS o USING (order_id) JOIN cases AS c USING (case_no) WHERE c.case_id = %s ORDER BY o.number, l.position"""
+               FROM order_lines AS l JOIN orders AS o USING (order_id)
+               JOIN cases AS c USING (case_no) WHERE c.case_id = %s ORDER BY o.number, l.position"""
     return stage.rows(query, case)
 
 

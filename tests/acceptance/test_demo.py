@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from console_script import kvitt
 from kvitt.demo.cases import lives
 from kvitt.demo.examples import examples
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import EmbeddedServer
+from support.console_script import kvitt
 
 KEYS = ["messages", "orders", "accepted", "rejected", "unanswered", "doubled", "schedule_differences", "check_differences", "seconds"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from brokers.java import BrokerUnavailable, class_path, java
 
-from patience import PATIENCE_SECONDS
+from support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 

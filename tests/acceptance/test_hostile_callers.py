@@ -13,15 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub_messages import dp, text
 from kvitt.app.clock import utc_now
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import PATIENCE_SECONDS, until
+from support.hub_messages import dp, text
+from support.patience import PATIENCE_SECONDS, until
 
-CALLERS = Path(__file__).parents[1] / "hostile_callers.py"
+CALLERS = Path(__file__).parents[1] / "support/hostile_callers.py"
 HOSTILE, PROCESSES = 10_000, 4
 FLAT_BYTES = 96 << 20
 """What the memory of the process may grow by, whoever calls."""

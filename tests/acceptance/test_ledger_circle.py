@@ -17,14 +17,14 @@ from random import Random
 
 import pytest
 
-import ledger_circle_server
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres.leftovers import end_leftovers
 from kvitt.kernel.postgres.places import Places
-from ledger_stage import clock, made
+from support import ledger_circle_server
+from support.ledger_stage import clock, made
 
 ACCOUNTS = int(os.environ.get("KVITT_CIRCLE", "300"))
 KILLS = int(os.environ.get("KVITT_CIRCLE_KILLS", "8"))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
-from rest_stage import ALL, Site, earn, rest_site
-from tried import tried
+from support.rest_stage import ALL, Site, earn, rest_site
+from support.tried import tried
 
 OPERATIONS = 16
 TOO_LONG = 413

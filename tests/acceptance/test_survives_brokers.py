@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.broker_site import RAIL, running_site
-from acceptance.broker_trial import Killer, Trial
-from acceptance.kill_harness_load import TROUBLE
 from kvitt.app import utc_now
 from kvitt.rail.emulator import Faults
 from kvitt.rules.answers import Status
+from support.broker_site import RAIL, running_site
+from support.broker_trial import Killer, Trial
+from support.kill_harness_load import TROUBLE
 
 KILLS = int(os.environ.get("KVITT_BROKER_KILLS", "10"))
 DOWN_SECONDS = float(os.environ.get("KVITT_BROKER_DOWN_SECONDS", "4"))

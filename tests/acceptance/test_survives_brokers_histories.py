@@ -12,13 +12,13 @@ from itertools import count
 import pytest
 from hypothesis import Phase, given, settings
 
-from acceptance.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
-from kafka_stage import joined
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from property.test_whole_system import AREAS, History, histories, judge, traces
+from support.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
+from support.kafka_stage import joined
 
 EXAMPLES = int(os.environ.get("KVITT_BROKER_EXAMPLES", "3"))
 _numbers = count()

@@ -16,16 +16,16 @@ from statistics import median
 
 import pytest
 
-from acceptance.kill_harness import Child, Resumed, Watch, watching
-from acceptance.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
-from acceptance.kill_harness_proof import prove, told_in_log
 from kvitt.kernel.database import connect
 from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.kernel.postgres import running_server
 from kvitt.kernel.postgres.leftovers import end_leftovers
 from kvitt.kernel.postgres.places import Places
 from kvitt.rail.emulator import set_faults
-from patience import until
+from support.kill_harness import Child, Resumed, Watch, watching
+from support.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
+from support.kill_harness_proof import prove, told_in_log
+from support.patience import until
 
 OTHER_WAYS = ("any moment", "any moment", "database", "any moment", "both")
 PLACES_IN_TURN, TURNS = 4, 3

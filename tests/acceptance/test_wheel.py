@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from console_script import wait_for
 from kvitt.testing.scratch import scratch_directory
-from patience import PATIENCE_SECONDS
+from support.console_script import wait_for
+from support.patience import PATIENCE_SECONDS
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -11,20 +11,20 @@ from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.hub.actor import Actor, decode
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.actor import Actor, decode
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from payout_remote_stage import remote_stage
-from payout_stage import wanted
-from rest_stage import Site, earn, rest_site
-from woody_stage import post, serving
+from support.payout_remote_stage import remote_stage
+from support.payout_stage import wanted
+from support.rest_stage import Site, earn, rest_site
+from support.woody_stage import post, serving
 
 MONEY: Any = module("money")
 TYPES: Any = module("payouts")

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from console_script import KVITT
 from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
@@ -24,10 +23,11 @@ from kvitt.kernel.database import connect
 from kvitt.rules.payouts import TOO_MUCH
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from ledger_stage import commit, hold, made, moved
-from patience import PATIENCE_SECONDS
-from rest_stage import earn, rest_site
-from woody_stage import post, serving, thriftpy_client
+from support.console_script import KVITT
+from support.ledger_stage import commit, hold, made, moved
+from support.patience import PATIENCE_SECONDS
+from support.rest_stage import earn, rest_site
+from support.woody_stage import post, serving, thriftpy_client
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 ACCOUNTER = Service("accounter", "Accounter")

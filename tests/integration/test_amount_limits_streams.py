@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from hub_messages import aap, dp, historisk, tp, ts, ts_payment, valp
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.taken import Incoming
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from rapid_messages import line, need
+from support.hub_messages import aap, dp, historisk, tp, ts, ts_payment, valp
+from support.hub_stage import Stage, staged
+from support.rapid_messages import line, need
 
 KRONER = 4_294_967_295
 BEYOND = (-(2**63) - 1, -(2**63), -1, KRONER + 1, 2**63 - 1, 2**63, 2**64, 10**30)

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from hub_messages import ts, ts_payment
-from hub_stage import Stage, staged
 from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
-from payout_stage import payout_stage, wanted
+from support.hub_messages import ts, ts_payment
+from support.hub_stage import Stage, staged
+from support.payout_stage import payout_stage, wanted
 
 KARI = Operator("kari", "two children, two grants", "ola")
 TRANSFER = (
@@ -48,7 +49,7 @@ def released(stage: Stage) -> str:
         stage.hand_in(Scheme.TILLEGGSSTONADER, (f"k{number}", ts("S", ts_payment(f"00000000-0000-0000-0000-{number:012}"))))
         if number == 1:
             stage.finish()
-    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     return str(row[0])
 

@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from hub_messages import DECIDED, FORTNIGHT, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import topics
-from whole_way import Way, whole_way
+from support.hub_messages import DECIDED, FORTNIGHT, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
+from support.whole_way import Way, whole_way
 
 DP, AAP, TS, TP, HIST, VALP = (
     Scheme.DAGPENGER,

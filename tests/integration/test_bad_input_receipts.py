@@ -5,15 +5,15 @@ from uuid import uuid4
 
 import pytest
 
-from hub_messages import dp, text
 from kvitt.rail.emulator import Chance, DamageForm, Faults, received, set_faults
 from kvitt.rail.emulator.damage import damage
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
-from patience import until
-from whole_way import Way, whole_way
+from support.hub_messages import dp, text
+from support.patience import until
+from support.whole_way import Way, whole_way
 
 DP = Scheme.DAGPENGER
 

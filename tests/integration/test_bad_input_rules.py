@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from hub_messages import FORTNIGHT, OTHER_PERSON, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
-from whole_way import Way, whole_way
+from support.hub_messages import FORTNIGHT, OTHER_PERSON, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
+from support.whole_way import Way, whole_way
 
 DP, AAP, TS, TP, HIST, VALP = (
     Scheme.DAGPENGER,

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from emulator_orders import Line
-from hub_messages import Json, aap, payment_uid, ts, ts_payment
-from hub_stage import Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rules.values import Scheme
-from state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
+from support.emulator_orders import Line
+from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged, told
+from support.state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
 
 OLD = "200001343#0"
 CHILD_CARE = {"stønad": "TILSYN_BARN_AAP", "fagsystem": "TILLSTPB"}
@@ -149,7 +150,7 @@ def test_a_payment_equal_to_an_imported_one_of_its_case_is_held_back_until_an_op
     assert stage.said("same") == ["OK"]
     assert stage.finish() == []
     assert found(check(stage.conninfo, PORTS)) == []
-    order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(order_id), Operator("Kari", "two children", "Ola"))
     stage.finish()
     assert stage.final("twice").status.value == "OK"

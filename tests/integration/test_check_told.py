@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from lxml import etree
 
-from case_histories import Hub, aap, answered, ts
 from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.doors.relay import LogRelay
@@ -19,6 +18,7 @@ from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.receipt_xml import LEAVES
+from support.case_histories import Hub, aap, answered, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 

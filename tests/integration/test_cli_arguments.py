@@ -11,8 +11,6 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
-from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import Bench, clock
 from kvitt.app.payouts import payouts_of
 from kvitt.cli import main
@@ -25,7 +23,9 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire.topics import primary_input
-from rest_stage import earn
+from support.cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
+from support.console_script import KVITT, PATIENCE_SECONDS
+from support.rest_stage import earn
 
 LEAVES = dict(commands())
 NOWHERE = "host=/nowhere dbname=nothing"

@@ -10,9 +10,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from commit_proxy import Cut, Proxy, proxied
-from hub_messages import dp
-from hub_stage import REPLIES, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.doors.embedded_log import make_topics
@@ -33,10 +30,13 @@ from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from ledger_stage import clock, sums_are_zero
-from payout_stage import PayoutStage, payout_stage, wanted
-from rest_stage import earn, rest_site
-from woody_stage import ledger_door, post, serving
+from support.commit_proxy import Cut, Proxy, proxied
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, staged
+from support.ledger_stage import clock, sums_are_zero
+from support.payout_stage import PayoutStage, payout_stage, wanted
+from support.rest_stage import earn, rest_site
+from support.woody_stage import ledger_door, post, serving
 
 TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
 PAYOUTS, ACCOUNTER = Service("payouts", "PayoutManagement"), Service("accounter", "Accounter")

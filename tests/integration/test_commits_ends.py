@@ -7,8 +7,8 @@ from typing import Final
 import httpx
 import pytest
 
-from commit_proxy import Cut, Proxy, proxied
 from integration.test_commits import AMOUNT, FUNDS, LEDGER, MONEY, TAKEN, TYPES, UNKNOWN, Doors, soon_given_up
+from support.commit_proxy import Cut, Proxy, proxied
 
 PLAN, PAYOUT = "plan-1", "payout-1"
 Ask = Callable[[Doors], httpx.Response]

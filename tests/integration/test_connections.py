@@ -5,8 +5,8 @@ import socket
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from commit_proxy import proxied
 from kvitt.kernel.database import NETWORK, connect, pool
+from support.commit_proxy import proxied
 
 OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

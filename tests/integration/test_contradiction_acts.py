@@ -8,20 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from console_script import KVITT, PATIENCE_SECONDS
-from contradiction_stage import BOTH, Contradicted, contradicted
-from hub_messages import dp
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
+from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
 from kvitt.ops.figures import read_figures
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
-from rapid_messages import need
-from rapid_stage import Rapid, following_need, in_short, rapid_on
+from support.console_script import KVITT, PATIENCE_SECONDS
+from support.contradiction_stage import BOTH, Contradicted, contradicted
+from support.hub_messages import dp
+from support.rapid_messages import need
+from support.rapid_stage import Rapid, following_need, in_short, rapid_on
 
 DP = Scheme.DAGPENGER
 WHO = ("--by", "Kari Nordmann", "--approved-by", "Ola Hansen", "--reason", "the bank said so by phone")
@@ -207,7 +208,7 @@ def test_an_accepted_need_that_the_rail_rejects_after_all_is_refused_anew(rapid:
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     rapid.settle([receipt])
     rapid.told()
-    from hub_stage import told as with_words
+    from support.hub_stage import told as with_words
 
     assert rapid.settle([with_words(receipt, "08", "Ugyldig")]) == [ReceiptOutcome.CONTRADICTS]
     Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)

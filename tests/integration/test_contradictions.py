@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
-from hub_messages import aap, dp, payment_uid, ts, ts_payment
-from hub_stage import told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
 from kvitt.hub.voice import CORRECTED
+from kvitt.kernel.operators import Operator
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from support.contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
+from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import told
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 
@@ -231,8 +231,8 @@ def test_what_an_operator_took_back_and_the_rail_accepts_contradicts(stage: Cont
     xml = stage.one("SELECT message FROM orders")
     stage.operate.withdraw(order_id, BOTH)
     # A queue that said it had not got the order had got it after all.
-    from hub_stage import REPLIES
     from kvitt.rail.queue import Outgoing
+    from support.hub_stage import REPLIES
 
     assert isinstance(xml, bytes)
     stage.requests.put([Outgoing(order_id, xml, REPLIES)])
@@ -293,8 +293,8 @@ def test_a_message_of_which_one_order_has_left_is_not_derived_again_by_halves(st
     areas = (ts_payment(payment_uid("A", 1)), ts_payment(payment_uid("A", 2), benefit="LÆREMIDLER_AAP"))
     stage.hand_in(TS, ("k1", ts("A", *areas)))
     (order, *_) = stage.sender.claim(1)
-    from hub_stage import REPLIES
     from kvitt.rail.queue import Outgoing
+    from support.hub_stage import REPLIES
 
     stage.requests.put([Outgoing(order.order_id, order.message, REPLIES)])
     stage.sender.sent([(order.order_id, order.message_no)])

@@ -23,11 +23,11 @@ from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
 from kvitt.rules.payouts import CashFlowPosting
 from kvitt.testing import TestServer
-from ledger_stage import clock, made
-from payout_remote_stage import OtherLedger
-from payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
-from rest_stage import EXAMPLE
-from tried import tried
+from support.ledger_stage import clock, made
+from support.payout_remote_stage import OtherLedger
+from support.payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
+from support.rest_stage import EXAMPLE
+from support.tried import tried
 
 CURRENCIES = ("RUB", "USD", "NOK")
 _ids = count()

@@ -11,19 +11,20 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from hub_messages import aap
-from hub_stage import staged
 from kvitt.app import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
-from patience import PATIENCE_SECONDS, until
-from rest_stage import ALL, AUDIENCE, earn
+from support.hub_messages import aap
+from support.hub_stage import staged
+from support.patience import PATIENCE_SECONDS, until
+from support.rest_stage import ALL, AUDIENCE, earn
 
 GRANTS = (Path(__file__).parents[2] / "examples/deploy/grants.sql").read_text("utf-8")
 

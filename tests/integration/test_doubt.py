@@ -4,19 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import dp
-from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.wire.receipt_xml import LINE_EXISTS
-from rapid_messages import CASE_ID, need
-from rapid_stage import Rapid, rapid_on
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, Stage, staged, told
+from support.rapid_messages import CASE_ID, need
+from support.rapid_stage import Rapid, rapid_on
 
 GUARD = Operator("vakt", "prøvd", approved_by="sjef")
 

@@ -22,7 +22,7 @@ from kvitt.kernel.postgres import (
     leftovers,
     running_server,
 )
-from patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, until
 
 OWNER = """
 import sys, threading

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator_orders import Line, hold_back_xml, order_xml
-from emulator_stage import FIRST, NEXT, Rail, change, said, staged
 from kvitt.rail.emulator import received, spans
 from kvitt.rail.table_queue import TableQueue
+from support.emulator_orders import Line, hold_back_xml, order_xml
+from support.emulator_stage import FIRST, NEXT, Rail, change, said, staged
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from emulator_orders import Line, order_xml
-from emulator_stage import FIRST, Rail, change, day, staged
 from kvitt.rail.emulator import all_spans, schedule, spans
+from support.emulator_orders import Line, order_xml
+from support.emulator_stage import FIRST, Rail, change, day, staged
 
 Piece = tuple[int, int, int]
 """First day, last day, amount."""

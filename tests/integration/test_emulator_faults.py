@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from emulator_orders import Line, order_xml
-from emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 from kvitt.rail.emulator import Chance, DamageForm, Faults, get_faults, received, set_faults
 from kvitt.rail.emulator.order import Answer
+from support.emulator_orders import Line, order_xml
+from support.emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 
 NOW = Chance(next=1)
 

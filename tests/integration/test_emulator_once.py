@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from emulator_orders import Line, order_xml
-from emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 from kvitt.kernel.database import connect
 from kvitt.rail.emulator import Emulator, all_spans, duplicates, received
 from kvitt.rail.table_queue import TableQueue
+from support.emulator_orders import Line, order_xml
+from support.emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from datetime import date
 
 import pytest
 
-from case_histories import AAP_PAYMENT, Hub, aap, answered, dp, ts
 from kvitt.app.ports import PORTS
 from kvitt.errors import CaseNotFound
 from kvitt.hub.history import AmountOfDay, Happening, history
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
+from support.case_histories import AAP_PAYMENT, Hub, aap, answered, dp, ts
 
 JUNE = [("2026-06-04", "2026-06-09", 500)]
 LONGER = [*JUNE, ("2026-06-15", "2026-06-15", 700)]

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from kvitt.doors.http_limits import Limits, network_of
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.kernel.metrics import METRICS, Counted
-from patience import PATIENCE_SECONDS, stretched, until
+from support.patience import PATIENCE_SECONDS, stretched, until
 
 Message = MutableMapping[str, Any]
 HEAD = b"POST / HTTP/1.1\r\nhost: kvitt\r\n"

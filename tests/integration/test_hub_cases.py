@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import pytest
 
-from hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
-from hub_stage import Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -16,6 +14,8 @@ from kvitt.rail.emulator import spans
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
+from support.hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
+from support.hub_stage import Stage, staged, told
 
 DP, AAP, TS, TP = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER
 

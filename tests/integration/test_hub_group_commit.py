@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from kvitt.kernel.group_commit import Closed, GroupCommit
-from patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, until
 
 Execute = Callable[[Sequence[int]], Sequence[int]]
 

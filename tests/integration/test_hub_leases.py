@@ -7,8 +7,6 @@ from functools import partial
 import psycopg
 import pytest
 
-from hub_messages import dp, text
-from hub_stage import Stage, staged
 from kvitt.app import Hub, utc_now
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
@@ -22,7 +20,9 @@ from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of
-from patience import until
+from support.hub_messages import dp, text
+from support.hub_stage import Stage, staged
+from support.patience import until
 
 TOPIC = topics.primary_input(Scheme.DAGPENGER)
 LEASE = f"intake:{TOPIC}:0"

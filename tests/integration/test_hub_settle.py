@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import pytest
 
-from hub_messages import aap, dp, payment_uid, ts, ts_payment
-from hub_stage import REPLIES, Stage, again, staged, told
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Chance, Faults, set_faults, spans
 from kvitt.rail.queue import Outgoing
@@ -14,6 +12,8 @@ from kvitt.rules.answers import Status
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import REPLIES, Stage, again, staged, told
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 

@@ -12,9 +12,6 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from console_script import KVITT, PATIENCE_SECONDS
-from hub_messages import Json, aap, dp, text, tp
-from hub_stage import Stage
 from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory
@@ -22,16 +19,20 @@ from kvitt.hub.check import check
 from kvitt.hub.history import history
 from kvitt.hub.ledger.calls import Call
 from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.submit import Outcome
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.rules.editions import Edition
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.rules.values import Scheme
-from rapid_messages import line, need
-from rapid_stage import Rapid, rapid_on
-from rest_stage import EXAMPLE, Site, earn, rest_site
+from support.console_script import KVITT, PATIENCE_SECONDS
+from support.hub_messages import Json, aap, dp, text, tp
+from support.hub_stage import Stage
+from support.rapid_messages import line, need
+from support.rapid_stage import Rapid, rapid_on
+from support.rest_stage import EXAMPLE, Site, earn, rest_site
 
 DP, AAP, TP = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILTAKSPENGER
 HIDDEN = "kan ikke ha kontrolltegn eller tegn som ikke vises"

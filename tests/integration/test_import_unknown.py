@@ -6,21 +6,22 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from emulator_orders import Line
-from hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli.import_ import import_
 from kvitt.errors import NeedsSecondPerson, NotInThatState
 from kvitt.hub.check import Kind, check
 from kvitt.hub.imported import Oddity
-from kvitt.hub.operate import Operate, Operator, UnknownPayment
+from kvitt.hub.operate import Operate, UnknownPayment
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from state_records import LINE, case_list, payment, period, run, sent_before, utbetaling
+from support.emulator_orders import Line
+from support.hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged
+from support.state_records import LINE, case_list, payment, period, run, sent_before, utbetaling
 
 OLD = "200001343#0"
 TWO = Operator("Kari", "the rail pays nothing", "Ola")

@@ -7,16 +7,16 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
-from hub_messages import payment_uid, ts, ts_payment
-from hub_stage import Stage, staged, told
-from kafka_stage import header, joined, read
 from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import topics
 from kvitt.wire.order_keys import further_key
-from patience import PATIENCE_SECONDS, until
+from support.hub_messages import payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged, told
+from support.kafka_stage import header, joined, read
+from support.patience import PATIENCE_SECONDS, until
 
 TS = Scheme.TILLEGGSSTONADER
 BENEFITS = {"BOUTGIFTER_AAP": "TILLSTBO", "TILSYN_BARN_AAP": "TILLSTPB"}

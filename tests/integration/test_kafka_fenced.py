@@ -5,15 +5,15 @@ from uuid import uuid4
 from confluent_kafka import Consumer
 from msgspec.structs import replace
 
-from hub_messages import dp, text
-from kafka_stage import joined, send
 from kvitt.app import Hub
 from kvitt.config import Settings
 from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
-from patience import until
+from support.hub_messages import dp, text
+from support.kafka_stage import joined, send
+from support.patience import until
 
 DP = EXTERNAL_INPUTS[Scheme.DAGPENGER]
 

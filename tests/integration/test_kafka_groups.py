@@ -7,13 +7,13 @@ import pytest
 from brokers.kafka import Kafka
 from confluent_kafka import Producer
 
-from hub_messages import dp, text
-from kafka_stage import Neighbour, ends, joined, neighbours, send, until
 from kvitt.config import KafkaSettings
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import PATIENCE_SECONDS
+from support.hub_messages import dp, text
+from support.kafka_stage import Neighbour, ends, joined, neighbours, send, until
+from support.patience import PATIENCE_SECONDS
 
 DP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
 Connection = psycopg.Connection[tuple[object, ...]]

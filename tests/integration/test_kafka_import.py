@@ -9,9 +9,6 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-from hub_messages import aap, dp, payment_uid, ts, ts_payment
-from hub_stage import Stage, staged, told
-from kafka_stage import ends, joined, read
 from kvitt.app import utc_now
 from kvitt.cli.import_ import import_
 from kvitt.config import KafkaSettings, read_client_file
@@ -24,8 +21,11 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.rules.values import Scheme
 from kvitt.wire import order_xml, topics
-from patience import until
-from state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling
+from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
+from support.hub_stage import Stage, staged, told
+from support.kafka_stage import ends, joined, read
+from support.patience import until
+from support.state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling
 
 
 @pytest.fixture

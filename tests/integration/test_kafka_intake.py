@@ -5,8 +5,6 @@ import threading
 import psycopg
 import pytest
 
-from hub_messages import PLAIN, dp, text
-from kafka_stage import ends, hint, joined, roles, send, until
 from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
@@ -20,6 +18,8 @@ from kvitt.kernel.loop import run_loop
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
 from kvitt.wire.partitions import partition_of
+from support.hub_messages import PLAIN, dp, text
+from support.kafka_stage import ends, hint, joined, roles, send, until
 
 DP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
 DP_TWIN = topics.INTERNAL_INPUTS[Scheme.DAGPENGER]

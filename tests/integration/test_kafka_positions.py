@@ -8,17 +8,17 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from broker_fixtures import running_kafka
-from hub_messages import PLAIN, text
-from kafka_stage import ends, hint, send
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import PATIENCE_SECONDS, until
-from rapid_messages import need
-from run_stage import Place, running
+from support.broker_fixtures import running_kafka
+from support.hub_messages import PLAIN, text
+from support.kafka_stage import ends, hint, send
+from support.patience import PATIENCE_SECONDS, until
+from support.rapid_messages import need
+from support.run_stage import Place, running
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTSIDE = "another.rapid.v1"

@@ -9,9 +9,6 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
-from hub_messages import dp
-from hub_stage import Stage, staged
-from kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
 from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
@@ -22,7 +19,10 @@ from kvitt.rules.values import Scheme
 from kvitt.store import payment_document
 from kvitt.wire import payment, topics
 from kvitt.wire.partitions import partition_of
-from patience import PATIENCE_SECONDS
+from support.hub_messages import dp
+from support.hub_stage import Stage, staged
+from support.kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
+from support.patience import PATIENCE_SECONDS
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTPUTS = [topics.STATUSES, topics.ORDERS, topics.PENDING_PAYMENTS, topics.PAYMENTS, topics.CASES]

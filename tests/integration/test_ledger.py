@@ -11,7 +11,7 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, InvalidRequest, Operation, Overflow, PlanState, Totals
-from ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
+from support.ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from kvitt.hub.check.report import Kind
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
-from ledger_stage import clock, commit, hold, made, moved, rollback
+from support.ledger_stage import clock, commit, hold, made, moved, rollback
 
 
 def filled(conninfo: str) -> None:

@@ -11,8 +11,8 @@ from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import InvalidRequest
-from ledger_crowd import CALLERS, Crowd, crowd
-from ledger_stage import clock, commit, hold, made, moved, rollback, sums_are_zero, totals
+from support.ledger_crowd import CALLERS, Crowd, crowd
+from support.ledger_stage import clock, commit, hold, made, moved, rollback, sums_are_zero, totals
 
 ROUNDS = 60
 PLANS_EACH = 150

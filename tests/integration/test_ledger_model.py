@@ -12,9 +12,9 @@ from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Post
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting
-from ledger_model import Answer, Model, told
-from ledger_stage import clock, made, sums_are_zero
-from tried import tried
+from support.ledger_model import Answer, Model, told
+from support.ledger_stage import clock, made, sums_are_zero
+from support.tried import tried
 
 _runs = count()
 

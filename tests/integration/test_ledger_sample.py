@@ -14,9 +14,20 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import InvalidRequest, Operation
-from ledger_model import Model
-from ledger_sample import COMMITTED, CURRENCIES, HELD, HELD_COMMITTED, HELD_ROLLED_BACK, MOST_MOVED, ROLLED_BACK, SamplePlan, calls, sample
-from ledger_stage import clock, sums_are_zero
+from support.ledger_model import Model
+from support.ledger_sample import (
+    COMMITTED,
+    CURRENCIES,
+    HELD,
+    HELD_COMMITTED,
+    HELD_ROLLED_BACK,
+    MOST_MOVED,
+    ROLLED_BACK,
+    SamplePlan,
+    calls,
+    sample,
+)
+from support.ledger_stage import clock, sums_are_zero
 
 THREADS = 8
 Way = Callable[[Sequence[Call]], list[object]]

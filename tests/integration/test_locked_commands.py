@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from console_script import EXAMPLES
 from integration.test_operate import Bench, clock
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
@@ -24,6 +23,7 @@ from kvitt.kernel import database as store
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import EXTERNAL_INPUTS, primary_input
+from support.console_script import EXAMPLES
 
 KARI = ("--by", "kari", "--reason", "a reason")
 KARI_AND_OLA = (*KARI, "--approved-by", "ola")

@@ -11,9 +11,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-import ledger_stage
-from hub_messages import dp
-from hub_stage import REPLIES, REQUESTS, Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.cli.text import moment
@@ -36,8 +33,11 @@ from kvitt.wire import status
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
 from kvitt.wire.topics import STATUSES
-from payout_stage import payout_stage
-from woody_stage import post, serving
+from support import ledger_stage
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, REQUESTS, Stage, staged
+from support.payout_stage import payout_stage
+from support.woody_stage import post, serving
 
 DP = Scheme.DAGPENGER
 TYPES, MONEY = module("payouts"), module("money")

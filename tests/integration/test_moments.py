@@ -12,22 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_messages import dp, ts, ts_payment
-from hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Done
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
-from ledger_stage import clock, commit, hold, made, moved, rollback
-from payout_stage import payout_stage, wanted
-from tried import tried
+from support.hub_messages import dp, ts, ts_payment
+from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
+from support.ledger_stage import clock, commit, hold, made, moved, rollback
+from support.payout_stage import payout_stage, wanted
+from support.tried import tried
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 BACK = timedelta(minutes=-10)

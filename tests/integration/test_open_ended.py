@@ -13,7 +13,7 @@ from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
-from whole_way import Way, whole_way
+from support.whole_way import Way, whole_way
 
 
 @pytest.fixture(scope="module")

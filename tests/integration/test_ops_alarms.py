@@ -10,13 +10,13 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from hub_messages import dp
-from hub_stage import FIRST_MOMENT, Stage, staged, told
 from kvitt.cli import main
 from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clear
 from kvitt.rules.opening_hours import OpeningHours
 from kvitt.rules.values import Scheme
+from support.hub_messages import dp
+from support.hub_stage import FIRST_MOMENT, Stage, staged, told
 
 DEADLINE = ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 import structlog
 
-from hub_messages import PLAIN, aap, dp, historisk, text
 from kvitt import logs
 from kvitt.app import Hub, operations
 from kvitt.config import OpsSettings, Settings
@@ -28,7 +27,8 @@ from kvitt.rail.queue import Outgoing
 from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import until
+from support.hub_messages import PLAIN, aap, dp, historisk, text
+from support.patience import until
 
 PERSON, CASE, KEY, DECISION, NAME = "27127799381", "SAK-MARKED", "key-marked", "BEH-MARKED", "Kari Marked"
 MARKS = (PERSON, CASE, KEY, DECISION, NAME, "MARKED", "Marked", "marked")

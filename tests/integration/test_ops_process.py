@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from console_script import KVITT, wait_for
-from patience import PATIENCE_SECONDS, until
+from support.console_script import KVITT, wait_for
+from support.patience import PATIENCE_SECONDS, until
 
 
 def status(url: str) -> int:

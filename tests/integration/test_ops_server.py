@@ -24,7 +24,7 @@ from kvitt.ops.http import MOST_CONNECTIONS, PageServer
 from kvitt.ops.readiness import Readiness
 from kvitt.ops.roles import Condition, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
-from patience import PATIENCE_SECONDS, until
+from support.patience import PATIENCE_SECONDS, until
 
 ANY_PORT = OpsSettings(port=0)
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -13,7 +13,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from console_script import KVITT, PATIENCE_SECONDS
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.cli import main
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
@@ -25,6 +24,7 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire.topics import primary_input
+from support.console_script import KVITT, PATIENCE_SECONDS
 
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")
 ESCAPE = b"\x1b[2Jkey\x07"
@@ -104,7 +104,7 @@ def test_an_order_is_shown_with_everything_about_it(site: Site) -> None:
     assert "contradictions" in page
     assert (told["order_id"], told["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
     assert [act["what"] for act in told["acts"]] == ["resend", "decide accepted"]
-    assert site.kvitt("order", "show", site.settled, "--xml") == told["xml"]
+    assert site.kvitt("order", "show", site.settled, "--message") == told["message"]
     assert line["line_id"] in page
 
 
@@ -169,8 +169,9 @@ def test_pages_hold_the_width_of_a_terminal(site: Site, width: int, arguments: t
 def test_a_beginning_is_looked_up_in_the_key(site: Site) -> None:
     site.bench.connection.execute(
         """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
-                                is_first_order, made_at)
-           SELECT md5(n::text)::uuid, 10 + n, 1, 'DP', '', n, 'accepted', '', '', '', true, now() FROM generate_series(1, 5000) AS n"""
+                               is_first_order, made_at, day, sum_kroner)
+           SELECT md5(n::text)::uuid, 10 + n, 1, 'DP', '', n, 'accepted', '', '', '', true, now(), current_date, 0
+           FROM generate_series(1, 5000) AS n"""
     )
     site.bench.connection.execute("ANALYZE orders")
     arguments = {"first": "5f2c" + "0" * 28, "last": "5f2c" + "f" * 28, "limit": 6}

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
-from hub_stage import Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import OpenOrder, Operate, Operator
+from kvitt.hub.operate import OpenOrder, Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from rapid_messages import CASE_ID, line, need
-from rapid_stage import Rapid, rapid_on
+from support.hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
+from support.hub_stage import Stage, staged, told
+from support.rapid_messages import CASE_ID, line, need
+from support.rapid_stage import Rapid, rapid_on
 
 TWO = Operator("Kari", "looked at it", "Ola")
 NEXT_FORTNIGHT = "2026-06-15/2026-06-28"
@@ -281,7 +282,7 @@ def test_a_forwarded_order_that_somebody_called_rejected_holds_what_pays_its_day
 def test_an_order_that_was_judged_by_older_rules_is_not_judged_again(database: str) -> None:
     with staged(database) as stage:
         stage.hand_in(DP, ("k", dp("S", utbetalinger=[day(2, 500), day(2, 500, NEXT_FORTNIGHT)])))
-        stage.connection.execute("UPDATE orders SET held_for = '{}'")
+        stage.connection.execute("UPDATE orders SET held_for = '[]'")
         assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
         stage.connection.execute("UPDATE orders SET guard = 1")
         assert check(database, PORTS).differences == ()

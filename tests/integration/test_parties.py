@@ -19,9 +19,9 @@ from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.values import Cash
 from kvitt.kernel.database import connect
 from kvitt.rules.payouts import AccountType, worth_of
-from party_records import TYPES, a_cash_flow, a_party
-from patience import PATIENCE_SECONDS
-from woody_stage import serving
+from support.party_records import TYPES, a_cash_flow, a_party
+from support.patience import PATIENCE_SECONDS
+from support.woody_stage import serving
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
 MOMENT = datetime(2026, 7, 1, 12, 0, 0, 123000, UTC)

@@ -9,8 +9,8 @@ from kvitt.errors import PayoutsFailed
 from kvitt.hub.check import Kind, check
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
-from payout_remote_stage import Fault, RemoteStage, remote_stage
-from payout_stage import payout_stage, wanted
+from support.payout_remote_stage import Fault, RemoteStage, remote_stage
+from support.payout_stage import payout_stage, wanted
 
 APPEND_ONLY = ("payouts.cash_flow", "payouts.events", "ledger.postings")
 

@@ -13,8 +13,8 @@ from kvitt.hub.payouts.commands import Cancel, Confirm, Create
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.kernel.database import connect
 from kvitt.rules.payouts import Payout, PayoutStatus
-from ledger_stage import clock, sums_are_zero
-from payout_stage import PayoutStage, payout_stage, statuses, wanted
+from support.ledger_stage import clock, sums_are_zero
+from support.payout_stage import PayoutStage, payout_stage, statuses, wanted
 
 CROWD = 8
 

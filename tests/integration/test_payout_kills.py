@@ -12,11 +12,11 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.testing import TestServer
-from patience import PATIENCE_SECONDS
-from payout_remote_stage import remote_stage
-from payout_stage import payout_stage, statuses, told
+from support.patience import PATIENCE_SECONDS
+from support.payout_remote_stage import remote_stage
+from support.payout_stage import payout_stage, statuses, told
 
-PROGRAM = Path(__file__).parents[1] / "payout_process.py"
+PROGRAM = Path(__file__).parents[1] / "support/payout_process.py"
 STORY = [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")]
 FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))
 OWN = [f"payouts.{place}_commit:{visit}" for place in ("before", "after") for visit in (1, 2, 3)]
@@ -36,7 +36,7 @@ def other(kvitt_server: TestServer) -> Iterator[str]:
 
 def run(*arguments: object, die_at: str = "") -> int:
     command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    path = os.pathsep.join([str(PROGRAM.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "KVITT_DIE_AT": die_at, "PYTHONPATH": path}
     return subprocess.run(command, env=environment, check=False, timeout=PATIENCE_SECONDS).returncode
 

@@ -19,18 +19,18 @@ from kvitt.errors import (
     PayoutsFailed,
 )
 from kvitt.hub.ledger.calls import Done
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.operators import Operator
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
 from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from ledger_stage import clock, commit, hold, rollback, sums_are_zero
-from patience import PATIENCE_SECONDS
-from payout_remote_stage import Fault, RemoteStage, remote_stage
-from payout_stage import payout_stage, statuses, told, wanted
-from woody_stage import post, serving
+from support.ledger_stage import clock, commit, hold, rollback, sums_are_zero
+from support.patience import PATIENCE_SECONDS
+from support.payout_remote_stage import Fault, RemoteStage, remote_stage
+from support.payout_stage import payout_stage, statuses, told, wanted
+from support.woody_stage import post, serving
 
 FINE, AWAY, LOST, SILENT, LATE = Fault
 FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))

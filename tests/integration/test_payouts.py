@@ -27,8 +27,8 @@ from kvitt.hub.payouts.values import Cash, NewPayout, PayoutCursor
 from kvitt.rules.ledger import InvalidRequest, PlanState
 from kvitt.rules.payouts import TOO_MUCH, PayoutStatus, ledger_postings, plan_id_of, reversal_plan_id_of
 from kvitt.wire.payout_event import payout_struct
-from ledger_stage import clock, commit, hold, moved, rollback, sums_are_zero
-from payout_stage import PayoutStage, payout_stage, statuses, wanted
+from support.ledger_stage import clock, commit, hold, moved, rollback, sums_are_zero
+from support.payout_stage import PayoutStage, payout_stage, statuses, wanted
 
 PAID = {"by": "kari", "reason": "the bank has it", "approved_by": "ola"}
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from kafka_stage import read
 from kvitt.app import Hub
 from kvitt.app.clock import utc_now
 from kvitt.config import KafkaSettings, Settings
@@ -14,8 +13,9 @@ from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
-from patience import until
-from rest_stage import earn
+from support.kafka_stage import read
+from support.patience import until
+from support.rest_stage import earn
 
 TOPIC = "pm-events-payout"
 TYPES: Any = module("payouts")

@@ -22,9 +22,9 @@ from kvitt.hub.check import check
 from kvitt.kernel.database import connect
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
-from patience import PATIENCE_SECONDS, until
-from rest_stage import ALL, AUDIENCE, EXAMPLE, earn
-from woody_stage import thriftpy_client
+from support.patience import PATIENCE_SECONDS, until
+from support.rest_stage import ALL, AUDIENCE, EXAMPLE, earn
+from support.woody_stage import thriftpy_client
 
 TYPES: Any = module("payouts")
 MONEY: Any = module("money")

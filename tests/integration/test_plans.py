@@ -34,15 +34,17 @@ FILL = (
               CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
-                           is_first_order, made_at, sender, sent_at)
+                           is_first_order, made_at, sender, sent_at, day, sum_kroner)
        SELECT md5('order ' || n)::uuid, n, 1, 'DP', '01020312345', n,
               CASE WHEN n > %(rows)s - 200 THEN 'ready' WHEN n > %(rows)s - 300 THEN 'sending' WHEN n > %(rows)s - 500 THEN 'sent'
                    WHEN n %% 2000 = 0 THEN 'unknown' ELSE 'accepted' END,
-              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s
+              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s,
+              current_date, 0
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id)
+    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id,
+                                rate_type, caseworker, approver, recipient)
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
-              '2025-06-15', 553, 'B1'
+              '2025-06-15', 553, 'B1', 'weekday', 'k', 'k', '01020312345'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
                              document, currency)
@@ -122,6 +124,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "unknown_to_sending": SENDING,
         "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
         "orders_by_id": [IDS],
+        "share_files": [IDS, IDS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],
         "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
@@ -149,7 +152,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "count_delivery": {"queue": "requests", "limit": 200},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
-        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},
     },
@@ -214,7 +217,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_lines",
         "add_payments",
         "add_outbox",
-        "add_audit",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts

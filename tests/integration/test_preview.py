@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hub_messages import aap, dp, payment_uid, text, ts, ts_payment
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.preview import Preview, preview
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.refusals import unchangeable
 from kvitt.rules.values import Scheme
+from support.hub_messages import aap, dp, payment_uid, text, ts, ts_payment
+from support.hub_stage import Stage, staged
 
 AAP, TS, DP = Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER
 

@@ -11,7 +11,7 @@ import pytest
 from kvitt.rail.queue import Delivery, Outgoing, Queue, queue_id
 from kvitt.rail.stomp_queue import StompQueue
 from kvitt.rail.table_queue import TableQueue
-from patience import until
+from support.patience import until
 
 LONG = 10.0
 """Seconds to wait for a message that must come; returns as soon as it is there."""

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from hub_stage import again
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.rapid import tell
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.submit import Outcome
 from kvitt.wire.rapid.packet import Packet, Trace
-from rapid_messages import LEFT_OUT, line, need
-from rapid_stage import Rapid, other_case, rapid_on
+from support.hub_stage import again
+from support.rapid_messages import LEFT_OUT, line, need
+from support.rapid_stage import Rapid, other_case, rapid_on
 
 
 @pytest.fixture

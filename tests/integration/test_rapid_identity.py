@@ -5,18 +5,19 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from hub_stage import again
-from hub_stage import told as receipt_with
 from kvitt.app.ports import PORTS
 from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.hub.history import history
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from rapid_messages import CASE_ID, EXAMPLE, line, need
-from rapid_stage import Rapid, other_case, rapid_on
+from support.hub_stage import again
+from support.hub_stage import told as receipt_with
+from support.rapid_messages import CASE_ID, EXAMPLE, line, need
+from support.rapid_stage import Rapid, other_case, rapid_on
 
 OTHER_PAYMENT = "00000000-0000-4000-8000-000000000001"
 

@@ -18,9 +18,9 @@ from kvitt.cli import main
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
-from patience import PATIENCE_SECONDS, until
-from rapid_messages import PERSON
-from rapid_stage import in_short, other_case
+from support.patience import PATIENCE_SECONDS, until
+from support.rapid_messages import PERSON
+from support.rapid_stage import in_short, other_case
 
 ROLES = ("rapid", "relay", "sender", "receiver", "emulator")
 

@@ -5,14 +5,14 @@ from uuid import UUID
 
 import pytest
 
-from hub_stage import told as receipt_with
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.submit import Outcome
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.needs import NeedKind
-from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, ORGANISATION, PAYMENT_ID, PERSON, cessation, line, need
-from rapid_stage import Rapid, other_case, rapid_on
+from support.hub_stage import told as receipt_with
+from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, ORGANISATION, PAYMENT_ID, PERSON, cessation, line, need
+from support.rapid_stage import Rapid, other_case, rapid_on
 
 
 @pytest.fixture

@@ -4,19 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_stage import REPLIES, again
-from hub_stage import told as receipt_with
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing, Queue
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue
 from kvitt.wire.receipt_xml import LINE_EXISTS
-from rapid_messages import CASE_ID, line, need
-from rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
+from support.hub_stage import REPLIES, again
+from support.hub_stage import told as receipt_with
+from support.rapid_messages import CASE_ID, line, need
+from support.rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
 
 BOTH = Operator("kari", "avklart med banken", "ola")
 

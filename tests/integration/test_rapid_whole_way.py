@@ -12,10 +12,10 @@ from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check import check
 from kvitt.testing import TestServer
 from kvitt.wire.topics import RAPID
-from patience import until
-from rapid_messages import PERSON
-from rapid_stage import Message, following_need, in_short, other_case
-from whole_way import Way, whole_way
+from support.patience import until
+from support.rapid_messages import PERSON
+from support.rapid_stage import Message, following_need, in_short, other_case
+from support.whole_way import Way, whole_way
 
 QUESTION = b'{"@event_name": "behov"'
 """How the questions of these tests begin, and nothing that kvitt writes: it has no blanks between name and value."""

@@ -5,21 +5,21 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from hub_messages import Json, dp, text
-from hub_stage import Stage
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotReplayable
 from kvitt.hub.check import check
 from kvitt.hub.dead import DeadLetters
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.answers import Answer
 from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from rapid_messages import need
-from rapid_stage import Rapid, rapid_on
+from support.hub_messages import Json, dp, text
+from support.hub_stage import Stage
+from support.rapid_messages import need
+from support.rapid_stage import Rapid, rapid_on
 
 DP = Scheme.DAGPENGER
 UNREADABLE = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.primary_input(DP)}"

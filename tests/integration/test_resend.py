@@ -4,15 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub_messages import dp
-from hub_stage import REPLIES, Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.settle import RawReceipt
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import Chance, Faults, all_spans, received, set_faults
 from kvitt.rail.queue import NotPut, Outgoing
 from kvitt.rail.sender import Sender
@@ -20,8 +19,10 @@ from kvitt.rail.table_queue import TableQueue
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
-from rapid_messages import CASE_ID, need
-from rapid_stage import rapid_on
+from support.hub_messages import dp
+from support.hub_stage import REPLIES, Stage, staged, told
+from support.rapid_messages import CASE_ID, need
+from support.rapid_stage import rapid_on
 
 GUARD = Operator("vakt", "ingen kvittering", approved_by="sjef")
 JUNE = "2025-06-02"

@@ -14,7 +14,7 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.doors.rest.tokens import Permission
 from kvitt.hub.check import check
-from rest_stage import Site, earn, rest_site
+from support.rest_stage import Site, earn, rest_site
 
 Json = dict[str, Any]
 

@@ -25,8 +25,8 @@ from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun, begin
-from patience import until
-from rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
+from support.patience import until
+from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
 HOUR = timedelta(hours=1)
 

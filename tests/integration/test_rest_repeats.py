@@ -23,12 +23,12 @@ from kvitt.doors.rest.payouts import _create
 from kvitt.doors.rest.problems import answer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
-from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun
-from patience import PATIENCE_SECONDS, until
-from rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
+from support.patience import PATIENCE_SECONDS, until
+from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
 RUB = {"currency": "RUB"}
 

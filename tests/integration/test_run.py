@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from hub_messages import dp, text
 from kvitt.app import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
@@ -24,7 +23,8 @@ from kvitt.hub.check import check
 from kvitt.hub.source import claim_database
 from kvitt.kernel.database import connect
 from kvitt.wire.topics import SCHEME_OF_INPUT, STATUSES
-from patience import PATIENCE_SECONDS, until
+from support.hub_messages import dp, text
+from support.patience import PATIENCE_SECONDS, until
 
 DP = "teamdagpenger.utbetaling.v1"
 Row = tuple[object, ...]

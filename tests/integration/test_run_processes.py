@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from brokers.kafka import Kafka
 
-from hub_messages import aap, dp, text
-from kafka_stage import joined, send
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.database import connect
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
-from patience import PATIENCE_SECONDS, until
-from run_stage import Place, running
+from support.hub_messages import aap, dp, text
+from support.kafka_stage import joined, send
+from support.patience import PATIENCE_SECONDS, until
+from support.run_stage import Place, running
 
 DP, AAP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER], topics.EXTERNAL_INPUTS[Scheme.AAP]
 ALL = "intake,relay,sender,receiver,emulator"

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from hub_messages import aap
-from hub_stage import Stage, staged
 from kvitt.app.ports import PORTS
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.rail.queue import Delivery, NotPut, Outgoing
 from kvitt.rail.sender import Sender
 from kvitt.rules.values import Scheme
+from support.hub_messages import aap
+from support.hub_stage import Stage, staged
 
 
 class Weak:

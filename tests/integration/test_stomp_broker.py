@@ -15,7 +15,7 @@ from kvitt.rail import stomp_connection
 from kvitt.rail.queue import Outgoing
 from kvitt.rail.stomp_connection import StompTls
 from kvitt.rail.stomp_queue import StompQueue
-from patience import until
+from support.patience import until
 
 LONG = 10.0
 SHORT = 1.0

@@ -7,21 +7,22 @@ from importlib.resources import files
 
 import pytest
 
-from hub_messages import dp, payment_uid, text, ts, ts_payment
-from hub_stage import Stage, staged, told
 from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import make_topics, read
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.operators import Operator
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import status, topics
 from kvitt.wire.order_keys import further_key
 from kvitt.wire.partitions import partition_of
+from support.hub_messages import dp, payment_uid, text, ts, ts_payment
+from support.hub_stage import Stage, staged, told
 
 TS, DP = Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER
 BOARDING, CHILDREN, MATERIAL = "BOUTGIFTER_AAP", "TILSYN_BARN_AAP", "LÆREMIDLER_AAP"

@@ -7,7 +7,6 @@ from threading import Barrier
 import psycopg
 import pytest
 
-from commit_proxy import Cut, proxied
 from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
@@ -17,9 +16,10 @@ from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
-from kvitt.hub.operate import Operator
 from kvitt.kernel import commits
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
+from support.commit_proxy import Cut, proxied
 
 TWO = Operator("kari", "the acquirer's file", "ola")
 

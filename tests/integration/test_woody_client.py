@@ -15,8 +15,8 @@ from kvitt.doors.woody.server import CallRefused, Endpoint
 from kvitt.doors.woody.trace import CallTrace, current
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
-from patience import PATIENCE_SECONDS
-from woody_stage import serving
+from support.patience import PATIENCE_SECONDS
+from support.woody_stage import serving
 
 ACCOUNTER = Service("accounter", "Accounter")
 TYPES: Any = module("accounter")

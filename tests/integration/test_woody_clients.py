@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kvitt.wire.thrift.interface import module
-from woody_stage import apache_client, ledger_door, thriftpy_client
+from support.woody_stage import apache_client, ledger_door, thriftpy_client
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service, decode_event
-from woody_stage import apache_client, post, serving, thriftpy_client
+from support.woody_stage import apache_client, post, serving, thriftpy_client
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
 PATH = woody_payouts.PATH

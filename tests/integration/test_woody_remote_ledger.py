@@ -9,8 +9,8 @@ from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
 from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from kvitt.rules.ledger import Batch, Posting
 from kvitt.wire.thrift.interface import module
-from patience import PATIENCE_SECONDS
-from woody_stage import ledger_door
+from support.patience import PATIENCE_SECONDS
+from support.woody_stage import ledger_door
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from kvitt.wire.instants import instant_text
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
+from support.woody_stage import THRIFT, TRACE, ledger_door, post
 from unit.test_thrift_guard import HOSTILE
-from woody_stage import THRIFT, TRACE, ledger_door, post
 
 ACCOUNTER = Service("accounter", "Accounter")
 LOOK = ACCOUNTER.call("GetAccountByID", 5, [2**62])

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from contradiction_stage import BOTH, Contradicted, contradicted
-from hub_messages import dp
-from hub_stage import again
 from kvitt.errors import NotInThatState
 from kvitt.hub.settle import RawReceipt
 from kvitt.rail.emulator import Chance, Faults, set_faults
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
-from tried import tried
+from support.contradiction_stage import BOTH, Contradicted, contradicted
+from support.hub_messages import dp
+from support.hub_stage import again
+from support.tried import tried
 
 _numbers = count()
 

@@ -18,7 +18,7 @@ from kvitt.rules.forms import claims_of
 from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.messages import Message
 from kvitt.rules.values import Payment, PaymentId, RateType, Refusal, Scheme
-from property.strategies import MADE_AT, messages_of
+from support.strategies import MADE_AT, messages_of
 
 FIRST = date(2026, 6, 1)
 RATES = {"a": RateType.WEEKDAY, "b": RateType.WEEKDAY, "c": RateType.DAY, "d": RateType.ONE_OFF}

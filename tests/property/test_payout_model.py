@@ -13,16 +13,16 @@ from msgspec.structs import replace
 from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Payout
 from kvitt.kernel.database import connect
-from ledger_stage import clock, sums_are_zero
-from payout_model import Model
-from payout_stage import PayoutStage, statuses, wanted
-from tried import tried
+from kvitt.kernel.operators import Operator
+from support.ledger_stage import clock, sums_are_zero
+from support.payout_model import Model
+from support.payout_stage import PayoutStage, statuses, wanted
+from support.tried import tried
 
 KARI = Operator("kari", "a test", "ola")
 Asked = tuple[str, str, Any]

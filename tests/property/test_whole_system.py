@@ -17,13 +17,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from hub_messages import body_of
-from hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.send import OrderToSend
 from kvitt.hub.settle import RawReceipt
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import Chance, DamageForm, Faults, duplicates, set_faults, spans
 from kvitt.rail.emulator.damage import damage
 from kvitt.rail.emulator.order import Answer as RailAnswer
@@ -34,9 +33,11 @@ from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
 from kvitt.wire import topics
-from property.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
-from property.strategies import messages_of
-from tried import tried
+from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
+from support.hub_messages import body_of
+from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
+from support.strategies import messages_of
+from support.tried import tried
 
 AREAS = {
     Scheme.DAGPENGER: ("DP",),

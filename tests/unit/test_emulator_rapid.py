@@ -18,7 +18,7 @@ from kvitt.rules.values import Scheme
 from kvitt.wire.rapid.forwarded_xml import encode
 from kvitt.wire.rapid.need import read as need_of
 from kvitt.wire.receipt_xml import decode
-from rapid_messages import CASE_ID, GOLDEN_XML, KEY, PERSON, cessation, line, need_bytes
+from support.rapid_messages import CASE_ID, GOLDEN_XML, KEY, PERSON, cessation, line, need_bytes
 
 GOLDEN = GOLDEN_XML.encode()
 NAMESPACE = b"http://www.trygdeetaten.no/skjema/oppdrag"

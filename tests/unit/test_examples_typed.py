@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from cli_values import commands
 from kvitt.cli import main
+from support.cli_values import commands
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))

@@ -9,7 +9,7 @@ import pytest
 from kvitt.errors import QueueClientMissing
 from kvitt.rail.mq_queue import MqQueue, MqServer, ReplyTo, mq_id, reply_to
 from kvitt.rail.queue import Outgoing
-from mq_stand_in import QueueManager, ibmmq_on_a_stand_in
+from support.mq_stand_in import QueueManager, ibmmq_on_a_stand_in
 
 SERVER = MqServer("mq.example", 1414, "QM1", "KVITT.SVRCONN", "kvitt", "secret", "TLS_AES_256_GCM_SHA384", "/keys/kvitt")
 ORDER_ID = "0e8b3c1e-5d0a-5f43-9d7b-0c9a4f6d2b11"

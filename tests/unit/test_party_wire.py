@@ -8,7 +8,7 @@ import pytest
 from kvitt.errors import BadThrift
 from kvitt.wire.thrift.messages import REPLY, Service, decode_event, encode
 from kvitt.wire.thrift.payouts import cash_flow_from_wire
-from party_records import TYPES, a_cash_flow, a_party, as_a_newer_peer_tells
+from support.party_records import TYPES, a_cash_flow, a_party, as_a_newer_peer_tells
 
 SERVICE = Service("parties", "PartyManagement")
 

@@ -13,7 +13,7 @@ from kvitt.wire.rapid.need import read
 from kvitt.wire.rapid.packet import Trace
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus, code_of, decode, encode, of_receipt
 from kvitt.wire.receipt_xml import SEVERITIES
-from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
+from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
 
 MADE_AT = datetime.fromisoformat("2024-03-04T12:00:00.123400")
 TOLD_AT = datetime.fromisoformat("2024-03-04T12:03:11.500000")

@@ -18,8 +18,8 @@ from kvitt.rules.values import LineChange, Scheme
 from kvitt.wire.rapid.forwarded_xml import correlation_time, encode, line_keys
 from kvitt.wire.rapid.need import read
 from kvitt.wire.receipt_xml import LineKey, correlation_key, decode
-from rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
-from wire_values import norwegian
+from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
+from support.wire_values import norwegian
 
 AT = datetime.fromisoformat("2024-03-04T12:00:00.512345")
 

@@ -12,7 +12,7 @@ from kvitt.rules.needs import NeedKind
 from kvitt.wire.rapid.packet import Trace, answered, default_text, parse, trace_of
 from kvitt.wire.rapid.solutions import Solution, SolutionStatus, encode
 from kvitt.wire.times import mapper_text
-from rapid_messages import EXAMPLE, need_bytes
+from support.rapid_messages import EXAMPLE, need_bytes
 
 READ_AT = datetime.fromisoformat("2024-03-04T12:00:00")
 MADE_AT = datetime.fromisoformat("2024-03-04T12:03:11.500000")

@@ -11,7 +11,7 @@ from kvitt.rail.emulator.damage import damage
 from kvitt.rail.emulator.order import Answer
 from kvitt.rail.emulator.receipts import echo, unechoed
 from kvitt.wire.rapid.receipt_text import normalised
-from rapid_messages import GOLDEN_XML
+from support.rapid_messages import GOLDEN_XML
 
 NAMESPACE = 'xmlns="http://www.trygdeetaten.no/skjema/oppdrag"'
 WELL_FORMED = set(DamageForm) - {DamageForm.TRUNCATED}

@@ -9,7 +9,7 @@ from kvitt.rules.rail_port import Observation, Severity
 from kvitt.rules.receipts import answer_to
 from kvitt.rules.values import Area, Order, Refusal, Scheme
 from kvitt.wire.receipt_xml import reasons_in
-from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
+from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no"
 

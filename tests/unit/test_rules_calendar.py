@@ -17,7 +17,7 @@ from kvitt.rules.calendar import (
 )
 from kvitt.rules.periods import in_order, merge
 from kvitt.rules.values import Period, RateType
-from property.strategies import june
+from support.strategies import june
 
 THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY, TUESDAY = (date(2026, 6, day) for day in range(4, 10))
 

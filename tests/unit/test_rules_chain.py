@@ -12,7 +12,7 @@ from kvitt.rules.claims import Claim, Claims, PaymentClaim
 from kvitt.rules.derive import NEW_CASE, CaseState, derive
 from kvitt.rules.ids import line_id
 from kvitt.rules.values import Action, Order, Payment, Period, RateType, Refusal
-from property.strategies import DECISION, MADE_AT, PAYMENT, ceasing, june, paying
+from support.strategies import DECISION, MADE_AT, PAYMENT, ceasing, june, paying
 
 # id: accepted; wanted; first day of the cessation or None; new lines. Periods are "first-last@amount".
 EXAMPLES = """

@@ -13,7 +13,7 @@ from kvitt.rules.derive import NEW_CASE, AtRail, CaseState, derive
 from kvitt.rules.holding import reasons_to_hold
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.values import Action, HoldBack, Order, PaymentId, Period, RateType, Refusal, Scheme
-from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
+from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
 
 THIRD_PAYMENT = PaymentId("99999999-aaaa-4bbb-8ccc-dddddddddddd")
 LATER = replace(DECISION, decision_id="BEH-2", key="key-2", caseworker="Z900003", approver="Z900004", decided_at="2026-07-15T10:00")

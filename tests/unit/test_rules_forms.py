@@ -27,7 +27,7 @@ from kvitt.rules.messages import (
 )
 from kvitt.rules.refusals import REPEATED_PAYMENT
 from kvitt.rules.values import CaseId, HoldBack, RateType, Refusal, Scheme
-from property.strategies import HEAD, MADE_AT, june
+from support.strategies import HEAD, MADE_AT, june
 
 ONE, OTHER = UUID("11111111-2222-4333-8444-555555555555"), UUID("66666666-7777-4888-8999-000000000000")
 DAGPENGER, HOLIDAY = DpKind.DAGPENGER, DpKind.HOLIDAY_SUPPLEMENT

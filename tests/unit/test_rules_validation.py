@@ -11,7 +11,7 @@ from kvitt.rules.claims import Claim, Claims, Decision, PaymentClaim
 from kvitt.rules.derive import NEW_CASE, derive
 from kvitt.rules.validation import broken_case_id, broken_claim, broken_decision, repeated_payment
 from kvitt.rules.values import HoldBack, Order, Period, RateType, Refusal
-from property.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
+from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no/async/kom_i_gang/"
 DAY, WEEKDAY, MONTH, ONE_OFF = RateType.DAY, RateType.WEEKDAY, RateType.MONTH, RateType.ONE_OFF

@@ -125,7 +125,7 @@ def replay(
     from kvitt.app import utc_now
     from kvitt.doors.embedded_log import NewRecord, append
     from kvitt.hub.dead import DeadLetters, Replayed
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
     from kvitt.wire.topics import RAPID
 
     operator = Operator(by, reason, approved_by)
@@ -166,7 +166,7 @@ def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
     """Say that dead letter NUMBER has been dealt with, and is not to be replayed. Nothing is sent."""
     from kvitt.app import utc_now
     from kvitt.hub.dead import DeadLetters
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     operator = Operator(by, reason)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:

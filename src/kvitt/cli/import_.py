@@ -113,7 +113,7 @@ def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
 @located
 def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         named = case_of(connection, scheme, case_id)

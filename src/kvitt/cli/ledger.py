@@ -64,7 +64,7 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
     from kvitt.app import database, utc_now
     from kvitt.hub.ledger.calls import Account, NewAccount
     from kvitt.hub.ledger.post import Post
-    from kvitt.rules.identifiers import wrong_id
+    from kvitt.kernel.identifiers import wrong_id
     from kvitt.rules.ledger import InvalidRequest
 
     if key is not None and (wrong := wrong_id(key)):

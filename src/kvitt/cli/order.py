@@ -14,7 +14,8 @@ from kvitt.cli.shell import connected, example, located, opened, print_page
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operate, Operator
+    from kvitt.hub.operate import Operate
+    from kvitt.kernel.operators import Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
@@ -43,7 +44,7 @@ def approved(command: Command) -> Command:
 
 def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
     """Who acts, where options that a dry run does not need were left to be asked for. Raises click.UsageError, BadOperator."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     if by is None or reason is None:
         raise click.UsageError("name who does it and why: --by NAME --reason TEXT (or look first: --dry-run)")
@@ -123,7 +124,7 @@ def show(settings: "Settings", *, order_id: str, only_message: bool, as_json: bo
 @located
 def release(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Let a held ORDER be sent, where an operator may say so."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -138,7 +139,7 @@ def release(settings: "Settings", *, order_id: str, by: str, reason: str, approv
 @located
 def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> None:
     """Take back an ORDER that has not left; its sender hears FEILET, and the case goes on."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -152,7 +153,7 @@ def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> No
 @located
 def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Send an ORDER in doubt, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -167,7 +168,7 @@ def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approve
 @located
 def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reason: str, approved_by: str | None) -> None:
     """Settle an open ORDER whose receipt never came."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -222,8 +223,8 @@ def _resolve(
 ) -> None:
     from kvitt.app import utc_now
     from kvitt.cli.resolve_page import EFFECT, page
-    from kvitt.hub.operate import Operator
     from kvitt.hub.resolve import Resolve
+    from kvitt.kernel.operators import Operator
 
     operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
     with operating(settings) as operate:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from kvitt.cli.listing import Column, Kind, described, table, terminal_width
 from kvitt.hub.order_page import OrderShown
 
 _HELD_FOR: Final = Column(
     "held_for",
     kind=Kind.TEXT,
-    of=lambda order: [{"kind": reason.kind, "text": reason.text} for reason in order.held_for],
+    of=lambda order: to_builtins(order.held_for),
     show=lambda order: "; ".join(reason.text for reason in order.held_for),
 )
 ORDERS: Final = (

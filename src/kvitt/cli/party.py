@@ -12,8 +12,8 @@ from kvitt.cli.text import shown, shown_json
 
 if TYPE_CHECKING:
     from kvitt.config import Settings
-    from kvitt.hub.operate import Operator
     from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry
+    from kvitt.kernel.operators import Operator
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))
@@ -64,7 +64,7 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
 
 def _operator(settings: "Settings", by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
     """Who answers for it. Whoever has the data directory of an embedded database is alone with it, and may leave all of it out."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     if settings.database_url is None:
         alone = "owner of the data directory" if by is None else by

@@ -95,9 +95,9 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a payout: its amount is held, and nothing has moved yet."""
-    from kvitt.hub.actor import CLI, UNNAMED, Actor
     from kvitt.hub.payouts.values import Cash, NewPayout
-    from kvitt.rules.people import name_of
+    from kvitt.kernel.actor import CLI, UNNAMED, Actor
+    from kvitt.kernel.people import name_of
 
     actor = Actor(CLI, UNNAMED if by is None else name_of("by", by))
     new = NewPayout(party, shop, Cash(Minor(amount), currency), payout_id, tool)

@@ -58,7 +58,7 @@ def show(settings: "Settings", *, number: int, as_json: bool) -> None:
 @located
 def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
     """Say that receipt NUMBER, which settled nothing, has been dealt with. It changes no order: see `kvitt order decide`."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     operator = Operator(by, reason)
     with operating(settings) as operate:

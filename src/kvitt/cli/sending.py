@@ -61,7 +61,7 @@ def stop(
     settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", rail: str | None, everywhere: bool, by: str, reason: str
 ) -> None:
     """Send nothing more to these areas until resumed."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     named, on = _where(areas, schemes, rail, everywhere=everywhere)
     with operating(settings) as operate:
@@ -77,7 +77,7 @@ def resume(
     settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", rail: str | None, everywhere: bool, by: str, reason: str
 ) -> None:
     """Let sending go on."""
-    from kvitt.hub.operate import Operator
+    from kvitt.kernel.operators import Operator
 
     named, on = _where(areas, schemes, rail, everywhere=everywhere)
     with operating(settings) as operate:

@@ -67,11 +67,11 @@ class Oppdrag(Struct, frozen=True):
         """
         if order.forwarded:
             key, time = receipt_xml.correlation_key(forwarded_xml.line_keys(order)), forwarded_xml.correlation_time(order.made_at)
-            return Encoded(forwarded_xml.encode(order), key, time, _document(order))
+            return Encoded(self.name, forwarded_xml.encode(order), key, time, _document(order))
         message = order_xml.encode(order)
         order_xml.validate(message)
         key, time = receipt_xml.correlation_key(order_xml.line_keys(order)), order_xml.correlation_time(order)
-        return Encoded(message, key, time, _document(order))
+        return Encoded(self.name, message, key, time, _document(order))
 
     def encode_simulation(self, order: Order) -> bytes:
         """The order as a simulation request. Raises ValueError when a line id is too long."""

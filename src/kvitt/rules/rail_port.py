@@ -78,12 +78,13 @@ class ReceiptOutcome(StrEnum):
 
 
 class Encoded(Struct, frozen=True):
-    """An order as it leaves. `message` are its bytes for ever.
+    """An order as it leaves over a rail. `message` are its bytes for ever.
 
     The rail's answer carries what `correlation_key` (a digest) and `correlation_time` are made of, so that it finds the order. `document`
     is JSON: what the rail wants to know of the order later without reading the message again.
     """
 
+    rail: str
     message: bytes
     correlation_key: bytes
     correlation_time: str

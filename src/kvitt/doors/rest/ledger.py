@@ -49,7 +49,7 @@ from kvitt.errors import AccountNotFound, BadRequest, PlanNotFound, PlanRefused,
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
+from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.ledger import InvalidPostings, InvalidRequest, Operation, Totals, unfit
 from kvitt.rules.payouts import can_be_stored
 

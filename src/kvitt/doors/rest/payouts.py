@@ -26,12 +26,12 @@ from kvitt.doors.rest.routes import (
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
 from kvitt.errors import BadRequest, PayoutAlreadyExists
-from kvitt.hub.actor import Actor
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.kernel.requests import Begun
 from kvitt.money import Minor
-from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.payouts import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.wire.instants import instant_text, parse_instant
 

@@ -19,8 +19,8 @@ from litestar.params import Parameter
 from kvitt.doors.rest.problems import PROBLEM, Problem
 from kvitt.doors.rest.tokens import Permission
 from kvitt.errors import BadRequest, NotPermitted
-from kvitt.hub.actor import REST, Actor
 from kvitt.hub.ledger.calls import Account, Answer
+from kvitt.kernel.actor import REST, Actor
 from kvitt.wire.json_members import REPEATED
 
 Found = TypeVar("Found")

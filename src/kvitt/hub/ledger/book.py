@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from kvitt.hub.actor import encode
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, Insolvent, State
+from kvitt.kernel.actor import encode
 from kvitt.money import NOTHING, Minor
 from kvitt.rules.ledger import (
     INT64_MAX,

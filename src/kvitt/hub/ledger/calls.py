@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kvitt.hub.actor import Actor
+from kvitt.kernel.actor import Actor
 from kvitt.rules.ledger import Batch, Operation, Refusal, Totals
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import psycopg
 
 from kvitt.errors import ResultUnknown
-from kvitt.hub.actor import encode
 from kvitt.hub.ledger.book import Book, HeldAccount, HeldPlan, Repeated, StepKey, step_key
 from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
+from kvitt.kernel.actor import encode
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.queries import load
-from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, Batch, InvalidRequest, PlanState, Posting, Totals, malformed
 from kvitt.rules.payouts import payout_of_plan
 from kvitt.store.ledger_rows import write

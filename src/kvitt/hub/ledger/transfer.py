@@ -9,14 +9,14 @@ from msgspec import Struct
 from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from kvitt.errors import PlanRefused
-from kvitt.hub.actor import CLI, Actor
 from kvitt.hub.ledger.calls import Account, Call, Done, Insolvent, State
 from kvitt.hub.ledger.post import post, reserved
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.operate import Operator, note
+from kvitt.kernel.actor import CLI, Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState, Posting, Refusal, Totals, malformed, unfit

@@ -7,20 +7,20 @@ import psycopg
 from msgspec.structs import replace
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
-from kvitt.hub.actor import Actor
 from kvitt.hub.ledger.calls import Answer, Done, Insolvent
 from kvitt.hub.ledger.post import post
 from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import PayoutUnitOfWork
 from kvitt.hub.payouts.commands import Cancel, Command, Create, Republish, actor_of
 from kvitt.hub.payouts.decide import Decision, Todo, decide, failed, to_create, why
 from kvitt.hub.payouts.stored import Keeper, Standing, events, load, lock
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import note
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.ledger import Overflow, PlanState, Refusal
 from kvitt.rules.payouts import (

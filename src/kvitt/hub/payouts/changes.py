@@ -8,9 +8,9 @@ from uuid import UUID
 
 import psycopg
 
-from kvitt.hub.actor import Actor, encode
 from kvitt.hub.payouts.stored import Keeper, Standing
 from kvitt.hub.payouts.values import PayoutEvent
+from kvitt.kernel.actor import Actor, encode
 from kvitt.kernel.audit import digest
 from kvitt.kernel.rows import write
 from kvitt.rules.payouts import Payout

@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from kvitt.hub.actor import CLI, Actor
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.draft import Draft
+from kvitt.kernel.actor import CLI, Actor
+from kvitt.kernel.operators import Operator
 
 
 class Create(Struct, frozen=True):

@@ -11,7 +11,6 @@ from msgspec.json import Decoder
 from msgspec.json import encode as to_json
 
 from kvitt.errors import InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.payouts.directory_accounts import by_type, find_accounts, make_accounts, slots_of, with_accounts, with_house_accounts
 from kvitt.hub.payouts.directory_file import ContractEntry, Directory, HouseAccounts, PartyEntry, ShopEntry, decode_party, encode_party
 from kvitt.hub.payouts.parties import Party, Shop, params_text
@@ -19,6 +18,7 @@ from kvitt.hub.payouts.values import Cash
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, pool
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.fees import TermsDoNotFit, cash_flow_of
 from kvitt.rules.payouts import TOO_MUCH, CashFlowPosting

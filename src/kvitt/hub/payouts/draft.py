@@ -7,7 +7,7 @@ from msgspec import Struct
 from kvitt.errors import InsufficientFunds, InvalidPayout, PayoutNotFound
 from kvitt.hub.payouts.parties import Parties, Party, Shop
 from kvitt.hub.payouts.values import NewPayout
-from kvitt.rules.identifiers import wrong_id
+from kvitt.kernel.identifiers import wrong_id
 from kvitt.rules.payouts import TOO_MUCH, Payout, PayoutStatus, has_room, other_currencies, worth_of
 
 

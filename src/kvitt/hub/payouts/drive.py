@@ -17,7 +17,6 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.errors import InsufficientFunds, InvalidPayout
-from kvitt.hub.operate import note
 from kvitt.hub.payouts.changes import PayoutUnitOfWork
 from kvitt.hub.payouts.decide import failed, held_batch, reversal_batch
 from kvitt.hub.payouts.draft import Draft
@@ -27,6 +26,7 @@ from kvitt.hub.payouts.stored import Keeper, load, lock
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import note
 from kvitt.kernel.state_log import StateLog
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch

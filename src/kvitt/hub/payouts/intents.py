@@ -8,9 +8,9 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct, json
 
-from kvitt.hub.actor import Actor
-from kvitt.hub.operate import Signature
 from kvitt.hub.payouts.draft import Draft
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.operators import Signature
 from kvitt.kernel.queries import load
 
 _SQL = load("payout_saga", "kvitt.store")

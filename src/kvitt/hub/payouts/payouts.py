@@ -7,9 +7,7 @@ from threading import Event
 from uuid import uuid4
 
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
-from kvitt.hub.actor import Actor
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.act import Act, Result
 from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
 from kvitt.hub.payouts.decide import Decision, Todo, decide, to_create
@@ -22,11 +20,13 @@ from kvitt.hub.payouts.read import Reading
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.stored import Keeper
 from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
-from kvitt.rules.identifiers import wrong_id, wrong_text
+from kvitt.kernel.identifiers import wrong_id, wrong_text
+from kvitt.kernel.operators import Operator
 from kvitt.rules.ledger import INT64_MAX
 from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
 

@@ -4,7 +4,7 @@
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '{}'
+    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
     ORDER BY message_no, number
     LIMIT %(limit)s
@@ -74,7 +74,7 @@ SELECT EXISTS (SELECT FROM orders WHERE rail = %(rail)s AND state = 'sending' AN
 -- Orders of a rail in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest
 -- first; held ones stay in doubt, and some are left out. With the id of the transport message that they left in.
 SELECT order_id::text, message_no, resends, coalesce(file_id, order_id)::text FROM orders
-WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' AND order_id <> ALL (%(but)s::uuid[])
+WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%(but)s::uuid[])
 ORDER BY message_no LIMIT %(limit)s;
 
 -- name: unknown_to_sending
@@ -86,11 +86,11 @@ WITH free AS MATERIALIZED (
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM free AS f
-WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
+WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '[]'
   AND (o.file_id IS NULL OR NOT EXISTS (
       SELECT FROM orders AS m
       WHERE m.file_id = o.file_id
-        AND (m.state <> 'unknown' OR m.sender IS NULL OR m.held_for <> '{}' OR m.order_id NOT IN (SELECT order_id FROM free))
+        AND (m.state <> 'unknown' OR m.sender IS NULL OR m.held_for <> '[]' OR m.order_id NOT IN (SELECT order_id FROM free))
   ))
 RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
 

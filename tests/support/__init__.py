@@ -1,0 +1,1 @@
+"""What tests share: messages as senders write them, models to compare with, stages, and processes to kill."""

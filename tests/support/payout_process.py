@@ -1,0 +1,29 @@
+"""A process that makes a payout, confirms it and takes it back, and goes on where one before it was killed:
+
+payout_process.py CONNINFO SETTLEMENT PAYOUT SYSTEM [CONNINFO of another ledger]
+"""
+
+import sys
+from contextlib import suppress
+
+from kvitt.errors import PayoutAlreadyExists, PayoutInOtherState
+from kvitt.hub.payouts.payouts import Payouts
+from support.ledger_stage import clock
+from support.payout_remote_stage import OtherLedger
+from support.payout_stage import FixedTerms, wanted
+
+
+def main(conninfo: str, settlement: str, payout: str, system: str, other: str | None = None) -> None:
+    """The three acts, each of which may have been done before."""
+    terms = FixedTerms(int(settlement), int(payout), int(system))
+    payouts = Payouts(conninfo, clock, terms, OtherLedger(other) if other else None)
+    with suppress(PayoutAlreadyExists):
+        payouts.create(wanted())
+    with suppress(PayoutInOtherState):
+        payouts.confirm("p-1")
+    payouts.cancel("p-1", "no")
+    payouts.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

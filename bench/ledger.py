@@ -8,8 +8,8 @@ from bench.ledger_shapes import Transfer, circle, close_to_real, distinct, make_
 from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import utc_now
 from kvitt.hub.ledger.post import Post
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 
 LEAST_PER_SECOND = 5000

@@ -11,9 +11,9 @@ from statistics import quantiles
 from msgspec import Struct
 
 from bench.ledger_shapes import Transfer
-from kvitt.app import utc_now
 from kvitt.hub.ledger.calls import Call, Done
 from kvitt.hub.ledger.post import Command, Post, Result
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 

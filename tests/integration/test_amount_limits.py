@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
@@ -19,6 +18,7 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.payouts import TOO_MUCH
 from kvitt.wire.thrift.interface import module

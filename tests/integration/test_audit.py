@@ -7,12 +7,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFound
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
 from kvitt.hub.operate import Operate
 from kvitt.hub.verify import Group, verify
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme

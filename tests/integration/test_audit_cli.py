@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from kvitt.app.clock import utc_now
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.operate import Operate
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from support.hub_messages import ts, ts_payment

@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer

@@ -12,7 +12,6 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory
 from kvitt.hub.check import check
@@ -22,6 +21,7 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.rules.editions import Edition

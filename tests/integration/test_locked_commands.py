@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integration.test_operate import Bench, clock
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.config import KafkaSettings
 from kvitt.doors import kafka_plain
 from kvitt.doors.embedded_log import make_topics

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.cli.text import moment
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from integration.test_ops_server import Samples, scrape
-from kvitt.app import Hub, operations
+from kvitt.app.hub import Hub, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics

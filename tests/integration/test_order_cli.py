@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from integration.test_operate import KARI_AND_OLA, Bench, clock
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming

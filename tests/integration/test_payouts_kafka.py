@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from kvitt.app import Hub
-from kvitt.app.clock import utc_now
+from kvitt.app.hub import Hub
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.clock import utc_now
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event

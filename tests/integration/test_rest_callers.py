@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from msgspec import to_builtins
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun, begin
 from support.patience import until

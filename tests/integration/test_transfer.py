@@ -7,7 +7,6 @@ from threading import Barrier
 import psycopg
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
 from kvitt.hub.acts import Acts, Wanted
@@ -17,6 +16,7 @@ from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
 from kvitt.kernel import commits
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from support.commit_proxy import Cut, proxied

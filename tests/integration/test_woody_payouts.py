@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
@@ -18,6 +17,7 @@ from kvitt.hub.ledger.read import Ledger
 from kvitt.hub.payouts.directory import LocalParties, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.wire.thrift.interface import module

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.rest.app import make_app
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
@@ -21,6 +20,7 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.directory import LocalParties, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect, pool
 from kvitt.rules.ledger import Batch, Operation, Posting
 from support.patience import PATIENCE_SECONDS

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import psycopg
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.kernel.database import connect

@@ -15,11 +15,11 @@ from thriftpy2.http import THttpClient
 from thriftpy2.protocol.binary import TBinaryProtocol
 from thriftpy2.thrift import TClient
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.hub.ledger.service import LedgerService
+from kvitt.kernel.clock import utc_now
 from kvitt.wire.thrift.interface import module
 from support.patience import PATIENCE_SECONDS
 

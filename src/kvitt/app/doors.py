@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kvitt.app.clock import utc_now
 from kvitt.app.descriptors import limits_of, raise_limit
 from kvitt.app.payouts import payouts_of
 from kvitt.config import RestSettings, Settings, ThriftSettings
@@ -23,7 +22,7 @@ from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.remote import Remote
 from kvitt.hub.payouts.sweeper import Sweeper
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import Step, WakeUp, run_loop
 

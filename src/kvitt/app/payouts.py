@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from kvitt.app.clock import utc_now
 from kvitt.config import PayoutsSettings
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.ledger import RemoteLedger
 from kvitt.hub.payouts.parties import Parties
 from kvitt.hub.payouts.payouts import Payouts
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.clock import Clock, utc_now
 
 if TYPE_CHECKING:
     from kvitt.doors.woody.client import ThriftClient

@@ -2,18 +2,20 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 
+from kvitt.app.ports import PORTS
+from kvitt.cli.ids import SchemeName
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
-from kvitt.cli.order import operating, reasoned
-from kvitt.cli.schemes import SchemeName
+from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.rules.values import Scheme
+from kvitt.config import Settings
+from kvitt.hub.operate import EVERYWHERE, areas_of
+from kvitt.kernel.operators import Operator
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.values import Scheme
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _STOPS: Final = (
@@ -32,11 +34,8 @@ def _somewhere(command: Command) -> Command:
     return click.option("--all", "everywhere", is_flag=True, help="Everything, whatever its rail.")(command)
 
 
-def _where(areas: Sequence[str], schemes: "Sequence[Scheme]", rail: str | None, *, everywhere: bool) -> tuple[list[str], str]:
+def _where(areas: Sequence[str], schemes: Sequence[Scheme], rail: str | None, *, everywhere: bool) -> tuple[list[str], str]:
     """The areas and the rail that are meant. Raises UsageError for one that there is not."""
-    from kvitt.app.ports import PORTS
-    from kvitt.hub.operate import EVERYWHERE, areas_of
-    from kvitt.rules.catalogue import AREAS
 
     if unknown := [area for area in areas if area not in AREAS]:
         raise click.UsageError(f"no area is called {', '.join(unknown)}; there are {', '.join(AREAS)}")
@@ -58,10 +57,9 @@ def sending() -> None:
 @reasoned
 @located
 def stop(
-    settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", rail: str | None, everywhere: bool, by: str, reason: str
+    settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], rail: str | None, everywhere: bool, by: str, reason: str
 ) -> None:
     """Send nothing more to these areas until resumed."""
-    from kvitt.kernel.operators import Operator
 
     named, on = _where(areas, schemes, rail, everywhere=everywhere)
     with operating(settings) as operate:
@@ -74,10 +72,9 @@ def stop(
 @reasoned
 @located
 def resume(
-    settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", rail: str | None, everywhere: bool, by: str, reason: str
+    settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], rail: str | None, everywhere: bool, by: str, reason: str
 ) -> None:
     """Let sending go on."""
-    from kvitt.kernel.operators import Operator
 
     named, on = _where(areas, schemes, rail, everywhere=everywhere)
     with operating(settings) as operate:
@@ -91,7 +88,7 @@ def resume(
 @sending.command("list", epilog=example("kvitt sending list", "kvitt sending list --json"))
 @json_option
 @located
-def list_stops(settings: "Settings", *, as_json: bool) -> None:
+def list_stops(settings: Settings, *, as_json: bool) -> None:
     """List what is stopped, by whom, since when, and why."""
     with operating(settings) as operate:
         stops = operate.stopped()

@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.app.clock import utc_now
-from kvitt.cli.money import minor
+from kvitt.cli.text import minor
+from kvitt.cli.wiring import wiring
 from kvitt.config import PayoutsSettings
-from kvitt.demo.examples import parties_example
+from kvitt.demo.feed import parties_example
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
 from kvitt.hub.ledger.post import Post
 from kvitt.hub.ledger.read import Ledger
@@ -16,6 +16,7 @@ from kvitt.hub.payouts.directory import known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.payouts.payouts import Payouts
 from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, Posting, Totals
@@ -71,10 +72,9 @@ def pay_out(conninfo: str, connection: Connection, settings: PayoutsSettings, ru
     """Plays the story on the example's party; None where parties or the ledger are another service's."""
     if settings.parties_url or settings.ledger_url:
         return None
-    from kvitt.app.payouts import payouts_of
 
     load_directory(connection, utc_now, read_directory(parties_example()))
-    with payouts_of(conninfo, settings) as payouts:
+    with wiring().payouts(conninfo, settings) as payouts:
         story = _Story(connection, payouts)
         return _told(story, payouts, run_id)
 

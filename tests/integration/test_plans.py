@@ -183,7 +183,6 @@ HOT[HUB, "rapid"] = {
 }
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
-    "plans_of_strangers": [TEXTS, TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],

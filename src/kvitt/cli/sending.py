@@ -6,7 +6,6 @@ from typing import Final, TypeVar
 
 import click
 
-from kvitt.app.ports import PORTS
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
 from kvitt.cli.operator import operating, reasoned
@@ -35,12 +34,10 @@ def _somewhere(command: Command) -> Command:
 
 
 def _where(areas: Sequence[str], schemes: Sequence[Scheme], rail: str | None, *, everywhere: bool) -> tuple[list[str], str]:
-    """The areas and the rail that are meant. Raises UsageError for one that there is not."""
+    """The areas and the rail that are meant. Raises UsageError for an area that there is not."""
 
     if unknown := [area for area in areas if area not in AREAS]:
         raise click.UsageError(f"no area is called {', '.join(unknown)}; there are {', '.join(AREAS)}")
-    if rail and rail not in (rails := [each.name for each in PORTS.rails]):
-        raise click.UsageError(f"no rail is called {rail}; there are {', '.join(rails)}")
     named = [*areas, *(area for scheme in schemes for area in areas_of(scheme)), *([EVERYWHERE] if everywhere else [])]
     if not named and not rail:
         raise click.UsageError("say where: --area, --scheme, --rail or --all")

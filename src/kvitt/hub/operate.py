@@ -120,7 +120,12 @@ class Operate:
         return self._connection
 
     def stop(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> None:
-        """Nothing ready is sent over a rail to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
+        """Nothing ready is sent over a rail to these areas (`*` = any) until resumed; messages are taken in and derived all the same.
+
+        Raises UnknownRail.
+        """
+        if rail != EVERYWHERE:
+            self._ports.rails.named(rail)
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
             arguments = {"rail": rail, "areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now}

@@ -17,7 +17,7 @@ from kvitt.app.main import main
 from kvitt.app.payouts import payouts_of
 from kvitt.config import PayoutsSettings, Settings
 from kvitt.hub.payouts.approvable import PayoutNamed
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect

@@ -78,21 +78,21 @@ def list_orders(settings: Settings, *, states: tuple[str, ...], case_id: str | N
 
 
 @order.command(
-    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --xml > order.xml")
+    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --message > order.xml")
 )
 @click.argument("order_id", metavar="ORDER")
-@click.option("--xml", "only_xml", is_flag=True, help="Only the bytes that the rail gets.")
+@click.option("--message", "only_message", is_flag=True, help="Only the bytes that the rail gets.")
 @json_option
 @located
-def show(settings: Settings, *, order_id: str, only_xml: bool, as_json: bool) -> None:
+def show(settings: Settings, *, order_id: str, only_message: bool, as_json: bool) -> None:
     """Show everything about an ORDER: its case, its lines, how far it came and when, its receipts, and what people did to it."""
 
     with opened(settings) as conninfo:
         with connected(conninfo, application="kvitt order") as connection:
             named = order_of(connection, order_id)
         found = order_page(conninfo, named)
-    if only_xml:
-        sys.stdout.buffer.write(found.xml)
+    if only_message:
+        sys.stdout.buffer.write(found.message)
     elif as_json:
         print_json(SHOWN, [found])
     else:
@@ -254,7 +254,7 @@ _LINES: Final = (
 _RECEIPTS: Final = (
     Column("receipt_no", "receipt"),
     Column("received_at", "came"),
-    Column("grade", "severity"),
+    Column("severity"),
     Column("outcome", "what"),
     Column("note", "why", Kind.TEXT),
 )
@@ -286,7 +286,7 @@ def _where(order: OrderShown) -> str:
 
 
 def _state(order: OrderShown) -> str:
-    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.doubtful else ''}"
+    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.was_unknown else ''}"
 
 
 SHOWN: Final = (
@@ -294,8 +294,8 @@ SHOWN: Final = (
     Column("scheme", kind=Kind.HIDDEN),
     Column("case_id", "case", show=lambda order: f"{order.scheme} {order.case_id}"),
     Column("area"),
-    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.first else ''}"),
-    Column("first", kind=Kind.HIDDEN),
+    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.is_first_order else ''}"),
+    Column("is_first_order", kind=Kind.HIDDEN),
     Column("message_no", "message", Kind.TEXT, show=_where),
     Column("source", kind=Kind.HIDDEN),
     Column("partition", kind=Kind.HIDDEN),
@@ -304,7 +304,7 @@ SHOWN: Final = (
     Column("state", show=_state),
     Column("decided_by_hand", kind=Kind.HIDDEN),
     Column("rail_says", "the rail says"),
-    Column("doubtful", kind=Kind.HIDDEN),
+    Column("was_unknown", kind=Kind.HIDDEN),
     Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
     _HELD_FOR,
     Column("made_at", "made"),
@@ -312,8 +312,8 @@ SHOWN: Final = (
     Column("sent_at", "sent"),
     Column("settled_at", "settled"),
     Column("receipt_no", "settled by receipt"),
-    Column("stamp"),
-    Column("xml", kind=Kind.HIDDEN, of=lambda order: order.xml.decode(errors="backslashreplace")),
+    Column("correlation_time"),
+    Column("message", kind=Kind.HIDDEN, of=lambda order: order.message.decode(errors="backslashreplace")),
     Column("lines", kind=Kind.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
     Column("receipts", kind=Kind.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
     Column("alarms", kind=Kind.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
@@ -324,7 +324,7 @@ SHOWN: Final = (
 
 
 def order_lines(order: OrderShown) -> Iterator[str]:
-    """The parts of the page, top to bottom. It names no person that is paid; --json and --xml have the whole order."""
+    """The parts of the page, top to bottom. It names no person that is paid; --json and --message have the whole order."""
     width = terminal_width()
     yield from described(SHOWN, order, width)
     yield from _part("lines", _LINES, order.lines, width)

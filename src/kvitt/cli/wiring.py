@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
     from kvitt.hub.dead import Put
-    from kvitt.hub.payouts.payouts import Payouts
+    from kvitt.hub.payouts.service import PayoutService
     from kvitt.hub.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
@@ -27,7 +27,7 @@ class Wiring(Protocol):
     def hub(self, conninfo: str, settings: "Settings") -> AbstractContextManager[None]:
         """Every role that the settings allow, at work in this process while the block runs."""
 
-    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> AbstractContextManager["Payouts"]:
+    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> AbstractContextManager["PayoutService"]:
         """Payouts with the parties and the ledger that are set, until the block ends."""
 
     def approvals(self, connection: "Connection", settings: "Settings") -> "Approvals":

@@ -90,12 +90,12 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = rails.default.read(stored.body)[0]
+        receipt = rails.named(stored.rail).read(stored.body)[stored.place]
     except UnreadableReceipt as error:
         if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
-    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.grade, stored.note):
+    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 

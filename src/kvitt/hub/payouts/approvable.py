@@ -6,16 +6,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from kvitt.errors import InsufficientFunds, KvittError, NotInThatState
+from kvitt.errors import InsufficientFunds, NotInThatState
 from kvitt.hub.ledger.transfer import Transfer, transfer
-from kvitt.hub.payouts.act import Act
-from kvitt.hub.payouts.commands import Cancel, Confirm, Paid
-from kvitt.hub.payouts.decide import Decision, decide
 from kvitt.hub.payouts.directory import load_directory
 from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.preview import preview_of
-from kvitt.hub.payouts.read import Reading
-from kvitt.hub.payouts.stored import Keeper
+from kvitt.hub.payouts.model import Command, ConfirmPayout, Keeper, MarkPaid
+from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.hub.payouts.service import cancellation, previewed
+from kvitt.hub.payouts.writer import PayoutWriter
 from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -40,9 +38,6 @@ class PartiesLoaded(Struct, frozen=True):
     file: str
 
 
-Command = Confirm | Cancel | Paid
-
-
 def payout_acts(clock: Clock) -> Sequence[ApprovableAct[Any]]:
     """What two people can do with a payout whose plan is in our own ledger."""
 
@@ -51,15 +46,15 @@ def payout_acts(clock: Clock) -> Sequence[ApprovableAct[Any]]:
             return _effect_on_payout(connection, command(asked, LOOKING))
 
         def run(connection: Connection, asked: PayoutNamed, operator: Operator) -> str:
-            payout = Act(connection, clock).within(command(asked, operator))
+            payout = PayoutWriter(connection, clock).within(command(asked, operator))
             return f"payout {payout.payout_id} is {payout.status.value}"
 
         return ApprovableAct(name, arguments, lambda asked: asked.payout_id, preview, run)
 
     return [
-        made("payout confirm", PayoutNamed, lambda asked, operator: Confirm(asked.payout_id, operator)),
-        made("payout cancel", PayoutCancelled, lambda asked, operator: Cancel(asked.payout_id, asked.details, operator)),
-        made("payout paid", PayoutNamed, lambda asked, operator: Paid(asked.payout_id, operator)),
+        made("payout confirm", PayoutNamed, lambda asked, operator: ConfirmPayout(asked.payout_id, operator)),
+        made("payout cancel", PayoutCancelled, lambda asked, operator: cancellation(asked.payout_id, asked.details, operator)),
+        made("payout paid", PayoutNamed, lambda asked, operator: MarkPaid(asked.payout_id, operator)),
     ]
 
 
@@ -67,7 +62,7 @@ def transfer_act(clock: Clock) -> ApprovableAct[Transfer]:
     """A transfer between two accounts."""
 
     def preview(connection: Connection, asked: Transfer) -> ShownEffect:
-        done = transfer(connection, clock, asked, None)
+        done = transfer(connection, clock, asked, None, reserved_plans)
         if not done.changed:
             raise NotInThatState(f"plan {asked.plan_id} was done before under this name; nothing would move")
         lines = [
@@ -78,7 +73,7 @@ def transfer_act(clock: Clock) -> ApprovableAct[Transfer]:
         return ShownEffect.of("\n".join(lines), asked)
 
     def run(connection: Connection, asked: Transfer, operator: Operator) -> str:
-        done = transfer(connection, clock, asked, operator)
+        done = transfer(connection, clock, asked, operator, reserved_plans)
         return f"{asked.amount} {asked.currency} moved" if done.changed else "it was done before under this name; nothing moved"
 
     return ApprovableAct("ledger transfer", Transfer, lambda asked: asked.plan_id, preview, run)
@@ -104,14 +99,10 @@ def party_act(clock: Clock, *, own_ledger: bool) -> ApprovableAct[PartiesLoaded]
 
 
 def _effect_on_payout(connection: Connection, command: Command) -> ShownEffect:
-    standing = Reading(connection).standing(command.payout_id)
-    if standing.keeper is not Keeper.OWN:
-        raise NotInThatState(f"the plan of payout {command.payout_id} is in another ledger: name the second person with --approved-by")
-    decided: Decision = decide(command, standing)
-    if isinstance(decided, KvittError):
-        raise decided
-    preview = preview_of(decided, connection, own=True)
+    record, preview = previewed(connection, command)
     payout = preview.payout
+    if record.keeper is not Keeper.OWN:
+        raise NotInThatState(f"the plan of payout {command.payout_id} is in another ledger: name the second person with --approved-by")
     if not preview.changes:
         raise NotInThatState(f"payout {payout.payout_id} is {payout.status.value} already; nothing would be done")
     if not preview.solvent:
@@ -122,4 +113,4 @@ def _effect_on_payout(connection: Connection, command: Command) -> ShownEffect:
         f"account {each.account_id} has {each.before.posted} {each.currency} and would have {each.after.posted}"
         for each in preview.accounts or ()
     ]
-    return ShownEffect.of("\n".join(lines), standing.payout.status.value, standing.payout.sequence, payout, bytes(standing.head).hex())
+    return ShownEffect.of("\n".join(lines), record.payout, payout, bytes(record.head).hex())

@@ -75,6 +75,7 @@ class _Open(Struct, frozen=True):
     ours: OrderState
     rails: OrderState
     body: bytes
+    place: int
 
 
 class _Turned(Struct, frozen=True):
@@ -136,12 +137,12 @@ def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Open:
     row = cursor.execute(_SQL.contradiction_of_order, (order_id,), binary=True).fetchone()
     if row is None:
         raise NotInThatState(f"no receipt contradicts what stands of order {order_id}")
-    contradiction_no, receipt_no, ours, rails, resolved_at, resolution, by, body = row
+    contradiction_no, receipt_no, ours, rails, resolved_at, resolution, by, body, place = row
     if resolved_at is not None:
         raise NotInThatState(
             f"the contradiction about order {order_id} was resolved before: {resolution} by {by} at {resolved_at:%Y-%m-%d %H:%M:%S}"
         )
-    return _Open(contradiction_no, receipt_no, OrderState(ours), OrderState(rails), bytes(body))
+    return _Open(contradiction_no, receipt_no, OrderState(ours), OrderState(rails), bytes(body), place)
 
 
 def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
@@ -158,7 +159,7 @@ class _Resolving:
         self.now = case.moment(now)
         self.facts = UnitOfWork()
         self._rail: Rail = ports.rails.of(case.scheme)
-        self.receipt: Observation = self._rail.read(opened.body)[0]
+        self.receipt: Observation = self._rail.read(opened.body)[opened.place]
 
     def keep(self) -> _Turned:
         """What stands is the word of people from now on."""
@@ -253,9 +254,9 @@ class _Resolving:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
             AreaOutcome(
-                Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[0]
+                Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[place]
             )
-            for area, state, body in rows
+            for area, state, body, place in rows
         ]
 
     def _announce_case_list(self, contract: Contract) -> None:

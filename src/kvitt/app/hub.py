@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, sleep
 from kvitt.app.ports import ports_of
+from kvitt.app.transports import INPUTS, RelayRole, edge_of, queue_named, sleep
 from kvitt.config import Settings
 from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
@@ -31,7 +31,7 @@ from kvitt.rail.receiver import Receiver
 from kvitt.rail.sender import Sender
 
 if TYPE_CHECKING:
-    from kvitt.app.doors import Doors
+    from kvitt.app.apis import Doors
     from kvitt.ops.server import OpsServer
 
 _SLEEP_SECONDS = 0.02
@@ -80,7 +80,7 @@ class Hub:
 
     def _take_addresses(self) -> "Doors":
         # Imported here: a process that listens for no calls need not wait for it.
-        from kvitt.app.doors import Doors
+        from kvitt.app.apis import Doors
 
         return Doors(self.conninfo, self._settings, self.roles, self._stop)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from kvitt.app.doors import Doors
+from kvitt.app.apis import Doors
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.doors.rest.tokens import Permission

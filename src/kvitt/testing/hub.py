@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.rows import dict_row
 
-from kvitt.app.edges import EmbeddedEdge
 from kvitt.app.ports import ports_of
+from kvitt.app.transports import EmbeddedEdge
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check.check import check

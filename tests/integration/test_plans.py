@@ -150,7 +150,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "count_delivery": {"queue": "requests", "limit": 200},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
-        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},
     },
@@ -181,7 +181,6 @@ HOT[HUB, "rapid"] = {
 }
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
-    "plans_of_strangers": [TEXTS, TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],

@@ -22,7 +22,7 @@ from kvitt.doors.rest.payouts import _create
 from kvitt.doors.rest.problems import answer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect

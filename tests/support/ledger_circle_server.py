@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Result
+from kvitt.hub.ledger.calls import Call, Done, Result
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.migrate import upgrade

@@ -11,7 +11,7 @@ from kvitt.cli.shell import Commands, Listed
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
-    from kvitt.hub.payouts.payouts import Payouts
+    from kvitt.hub.payouts.service import PayoutService
     from kvitt.hub.ports import Ports
 
 
@@ -34,7 +34,7 @@ class _Wired:
 
         return hub_at_work(conninfo, settings)
 
-    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> "AbstractContextManager[Payouts]":
+    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> "AbstractContextManager[PayoutService]":
         from kvitt.app.payouts import payouts_of
 
         return payouts_of(conninfo, settings)

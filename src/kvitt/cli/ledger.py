@@ -30,10 +30,11 @@ from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.hub.ledger import transfer as transfers
-from kvitt.hub.ledger.calls import Account, NewAccount, State
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Entry, Ledger, Plan
+from kvitt.hub.ledger.calls import Account, AccountState, NewAccount
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import AccountEntry, LedgerReader, Plan
 from kvitt.hub.ledger.transfer import Transferred
+from kvitt.hub.payouts.repository import reserved_plans
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.identifiers import wrong_id
 from kvitt.money import Minor
@@ -74,7 +75,7 @@ def create(settings: Settings, *, currency: str, description: str | None, key: s
     if key is not None and (wrong := wrong_id(key)):
         raise click.BadParameter(wrong, param_hint="--key")
     with wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
-        (made,) = Post(connection, utc_now).execute([NewAccount(currency, description, None, key)])
+        (made,) = LedgerWriter(connection, utc_now).execute([NewAccount(currency, description, None, key)])
     if isinstance(made, InvalidRequest):
         raise click.UsageError(made.error)
     if not isinstance(made, Account):
@@ -88,13 +89,13 @@ def create(settings: Settings, *, currency: str, description: str | None, key: s
 @json_option
 @located
 def show(settings: Settings, *, account_id: int, at: str | None, as_json: bool) -> None:
-    """Print an account: its own amount, and what it has at least and at most when open plans end either way."""
+    """Print an account: what is posted, and what is available at least and at most as open plans may end."""
 
     moment = _moment(at) if at else None
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).account(account_id)
+        found = LedgerReader(connection).account(account_id)
         if moment:
-            found = replace(found, totals=Ledger(connection).totals_before(account_id, moment, utc_now()))
+            found = replace(found, totals=LedgerReader(connection).totals_before(account_id, moment, utc_now()))
     _print_account(found, as_json=as_json)
 
 
@@ -107,7 +108,7 @@ def list_accounts(settings: Settings, *, after: int, limit: int, as_json: bool) 
     """List accounts by id."""
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).accounts(after, limit + LOOK_FURTHER)
+        found = LedgerReader(connection).accounts(after, limit + LOOK_FURTHER)
     print_list(_ACCOUNT, found, limit=limit, as_json=as_json, nothing="there are no such accounts")
 
 
@@ -124,7 +125,7 @@ def history(settings: Settings, *, account_id: int, after: int, limit: int, whol
     """Print what happened to an account, oldest first, with the totals after each step."""
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        ledger = Ledger(connection)
+        ledger = LedgerReader(connection)
         columns = _entry_columns(ledger.account(account_id).account.currency)
         if not whole:
             found = ledger.history(account_id, after, limit + LOOK_FURTHER)
@@ -143,7 +144,7 @@ def plan(settings: Settings, *, plan_id: str, as_json: bool) -> None:
     """Print a plan: whether it is held, committed or rolled back, and its postings as they were held."""
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).plan(plan_of(connection, plan_id))
+        found = LedgerReader(connection).plan(plan_of(connection, plan_id))
     if as_json:
         print_json(_PLAN, [found])
     else:
@@ -210,14 +211,14 @@ def _postings(plan: Plan) -> list[tuple[int, Posting]]:
     return [(batch.batch_id, posting) for batch in plan.batches for posting in batch.postings]
 
 
-def _print_account(found: State, *, as_json: bool) -> None:
+def _print_account(found: AccountState, *, as_json: bool) -> None:
     if as_json:
         print_json(_ACCOUNT, [found])
     else:
         print_table(_ACCOUNT, [found])
 
 
-def _print_entries(entries: Iterable[Entry], columns: Sequence[Column]) -> None:
+def _print_entries(entries: Iterable[AccountEntry], columns: Sequence[Column]) -> None:
     """Page by page, so that memory holds one; the heading stands above the first."""
     headed, left = True, iter(entries)
     while page := list(islice(left, _PAGE)):
@@ -306,7 +307,7 @@ def transfer(
         wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt transfer") as connection,
     ):
-        done = transfers.transfer(connection, utc_now, wanted, operator)
+        done = transfers.transfer(connection, utc_now, wanted, operator, reserved_plans)
     lines = _lines(done, dry_run=dry_run)
     if as_json:
         print_json(_LINES, lines)

@@ -18,9 +18,8 @@ from kvitt.cli.text import minor, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.hub.acts import AuditedAct
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.preview import AccountPreview, Preview
-from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutEvent
+from kvitt.hub.payouts.model import Cash, NewPayout, Payout, PayoutEvent
+from kvitt.hub.payouts.service import AccountPreview, PayoutPreview, PayoutService
 from kvitt.kernel.actor import CLI, UNNAMED, Actor
 from kvitt.kernel.people import name_of
 from kvitt.money import Minor
@@ -49,7 +48,7 @@ def payout() -> None:
 
 
 @contextmanager
-def paying(settings: Settings) -> Iterator[Payouts]:
+def paying(settings: Settings) -> Iterator[PayoutService]:
     """Payouts on the database that is there, with the parties and the ledger that are set."""
 
     with opened(settings) as conninfo, wiring().payouts(conninfo, settings.payouts) as payouts:
@@ -57,7 +56,7 @@ def paying(settings: Settings) -> Iterator[Payouts]:
 
 
 @contextmanager
-def acting_on(settings: Settings, named: str) -> Iterator[tuple[Payouts, str]]:
+def acting_on(settings: Settings, named: str) -> Iterator[tuple[PayoutService, str]]:
     """Payouts as `paying`, and the whole id of the one that is named."""
 
     with opened(settings) as conninfo, wiring().payouts(conninfo, settings.payouts) as payouts:
@@ -219,7 +218,7 @@ def _print_done(done: Payout, *, as_json: bool) -> None:
         click.echo(shown(f"payout {done.payout_id} is {done.status.value}: {amount} {done.currency}, fee {fee}"))
 
 
-def _print_preview(preview: Preview, *, as_json: bool) -> None:
+def _print_preview(preview: PayoutPreview, *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
 
     if as_json:
@@ -241,7 +240,7 @@ def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[Au
     yield from table(ACTS, acts, terminal_width())
 
 
-def preview_page(preview: Preview) -> Iterator[str]:
+def preview_page(preview: PayoutPreview) -> Iterator[str]:
     """What would move, and what the accounts would have."""
     payout = preview.payout
     if not preview.changes:
@@ -279,7 +278,7 @@ _ACCOUNTS: Final = (
 """What accounts have before and after, each in its own currency."""
 
 
-def told(preview: Preview) -> dict[str, object]:
+def told(preview: PayoutPreview) -> dict[str, object]:
     """What would be, for `--json`."""
     accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
     return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}

@@ -7,7 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
-    from kvitt.hub.payouts.payouts import Payouts
+    from kvitt.hub.payouts.service import PayoutService
     from kvitt.hub.ports import Ports
 
 
@@ -24,7 +24,7 @@ class Wiring(Protocol):
     def hub(self, conninfo: str, settings: "Settings") -> AbstractContextManager[None]:
         """Every role that the settings allow, at work in this process while the block runs."""
 
-    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> AbstractContextManager["Payouts"]:
+    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> AbstractContextManager["PayoutService"]:
         """Payouts with the parties and the ledger that are set, until the block ends."""
 
 

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from kvitt.app.ports import ports_of
-from kvitt.app.transports import INPUTS, RelayRole, log_of, queue_named, sleep
+from kvitt.app.transports import INPUTS, QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.config import Settings
 from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
@@ -54,6 +55,8 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 
 `resume` handles what came in while its case was locked: it runs wherever messages or receipts come in. Roles that answer calls share one.
 """
+_ON_RAILS: Final = ("sender", "receiver")
+"""The loops that each rail has for itself."""
 LISTENERS: Final = tuple(role for role, loops in ROLES.items() if _APIS in loops)
 """The roles that answer calls."""
 
@@ -87,13 +90,13 @@ class HubProcess:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
         self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
-        self.board = RoleBoard(utc_now, _loops_of(roles))
+        self.board = RoleBoard(utc_now, self._loops())
         self.log = log_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._orders, self._outbox, self._deferred = WakeUp(), WakeUp(), WakeUp()
         self.log.prepare()
-        self.apis = self._take_addresses() if _APIS in _loops_of(roles) else None
+        self.apis = self._take_addresses() if _APIS in self._loops() else None
 
     def _take_addresses(self) -> "Apis":
         # Imported here: a process that listens for no calls need not wait for it.
@@ -115,7 +118,7 @@ class HubProcess:
             max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
         )
         makers = self._makers()
-        for loop in _loops_of(self.roles):
+        for loop in self._loops():
             watched = self.board.watched(loop, makers[loop]())
             thread = threading.Thread(target=run_loop, args=(loop, watched, self._stop), name=loop, daemon=True)
             thread.start()
@@ -156,12 +159,27 @@ class HubProcess:
             "intake": lambda: self._intake_loop("intake"),
             "rapid": lambda: self._intake_loop("rapid"),
             "relay": self._relay_loop,
-            "sender": self._sender_loop,
-            "receiver": self._receiver_loop,
             "emulator": lambda: self._emulator_steps,
             _RESUME: self._resume_loop,
             _APIS: self._api_loop,
+            **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
+            **{self._on_rail("receiver", rail.name): partial(self._receiver_loop, rail.name) for rail in self.ports.rails},
         }
+
+    def _loops(self) -> list[str]:
+        """What runs for the roles of this process, each in a thread of its own."""
+        loops = (loop for role in self.roles for loop in ROLES[role])
+        return list(dict.fromkeys(name for loop in loops for name in self._names(loop)))
+
+    def _names(self, loop: str) -> list[str]:
+        return [self._on_rail(loop, rail.name) for rail in self.ports.rails] if loop in _ON_RAILS else [loop]
+
+    def _on_rail(self, loop: str, rail: str) -> str:
+        """What the loop of a rail is called; that of the default rail by its role alone."""
+        return loop if rail == self.ports.rails.default.name else f"{loop} {rail}"
+
+    def _queues_of(self, rail: str) -> QueuePair:
+        return queues_of(self._settings, rail, default=self.ports.rails.default.name)
 
     def _api_loop(self) -> MakeStep:
         assert self.apis is not None, "addresses are taken where a role answers calls"
@@ -176,13 +194,15 @@ class HubProcess:
     def _resume_loop(self) -> MakeStep:
         return Resume(self.conninfo, utc_now, self.ports, self._notify_work, self._deferred).steps
 
-    def _sender_loop(self) -> MakeStep:
-        requests, reply_to = self._queue(self._settings.request_queue), self._settings.reply_queue
-        return Sender(self.conninfo, self._keeper, requests, utc_now, self.ports, wake_up=self._orders, reply_to=reply_to).steps
+    def _sender_loop(self, rail: str) -> MakeStep:
+        queues = self._queues_of(rail)
+        requests, wake_up = self._queue(queues.requests), self._orders
+        sender = Sender(self.conninfo, self._keeper, requests, utc_now, self.ports, rail=rail, wake_up=wake_up, reply_to=queues.replies)
+        return sender.steps
 
-    def _receiver_loop(self) -> MakeStep:
-        replies, wake_up = self._queue(self._settings.reply_queue), _WakeUps(self._orders, self._outbox)
-        return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up).steps
+    def _receiver_loop(self, rail: str) -> MakeStep:
+        replies, wake_up = self._queue(self._queues_of(rail).replies), _WakeUps(self._orders, self._outbox)
+        return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up, rail=rail).steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:
         return lambda: queue_named(self.conninfo, self._settings.queue, name)
@@ -202,10 +222,6 @@ class HubProcess:
             emulator.close()
 
 
-def _loops_of(roles: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(loop for role in roles for loop in ROLES[role]))
-
-
 def _not_ended(threads: Sequence[threading.Thread], deadline: float | None) -> list[str]:
     """The names of those that have not ended by then."""
     for thread in threads:
@@ -219,7 +235,8 @@ def operations(hub: HubProcess, settings: Settings) -> Iterator["OpsServer"]:
     # Imported here: a process that shows nothing need not wait for it.
     from kvitt.ops.server import OpsServer
 
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.log.read_lag)
+    schedules = {rail.name: rail.schedule for rail in hub.ports.rails}
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, schedules=schedules, broker_lag=hub.log.read_lag)
     server.start()
     try:
         yield server

@@ -11,10 +11,10 @@ from bench.messages import DP_TOPIC, TS_TOPIC, Feed, dp, ts
 from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
 
@@ -22,7 +22,7 @@ MOST_MS = 20
 _CASE = "large-case"
 _TIMES = 15
 _GOOD = Observation(None, "", b"", "", Severity.OK, "00")
-_SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, xml"
+_SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, message"
 
 
 def receipts_of_ready(connection: psycopg.Connection[Any]) -> list[RawReceipt]:

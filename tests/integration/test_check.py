@@ -102,7 +102,7 @@ def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: 
 def test_a_receipt_that_overtakes_the_sender_is_clean(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     orders = hub._send.claim(10)
-    hub.answer(answered(orders[0].xml))
+    hub.answer(answered(orders[0].message))
     assert hub._send.sent([(orders[0].order_id, orders[0].message_no)]) == 0
     assert_clean(database)
 
@@ -144,7 +144,7 @@ def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: Hub, datab
 def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (order,) = hub._send.claim(10)
-    assert hub.answer(answered(order.xml, "")) == [ReceiptOutcome.UNCLEAR]
+    assert hub.answer(answered(order.message, "")) == [ReceiptOutcome.UNCLEAR]
     hub._send.sent([(order.order_id, order.message_no)])
     assert_clean(database)
 
@@ -213,7 +213,7 @@ def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hu
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     (order,) = hub._send.claim(1)
     hub._send.sent([(order.order_id, order.message_no)])
-    hub.answer(answered(order.xml))
+    hub.answer(answered(order.message))
     (rest,) = {each.order_id for each in history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1").orders} - {order.order_id}
     Operate(hub.connection, hub.clock, PORTS).withdraw(rest, Operator("Kari", "sent twice", "Ola"))
     assert_clean(database)
@@ -223,7 +223,7 @@ def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> 
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, also=[OTHER_PAYMENT]))
-    hub.connection.execute("UPDATE orders SET held_for = '{}'")
+    hub.connection.execute("UPDATE orders SET held_for = '[]'")
     assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
 
 
@@ -256,7 +256,7 @@ TAMPERED = {
     "a message's time": (Kind.MESSAGE, "UPDATE messages SET answered_at = answered_at + interval '1 second'"),
     "a message, stuck": (Kind.STUCK, "UPDATE messages SET state = 'derived', answered_at = NULL WHERE message_no = 1"),
     "a message, gone": (Kind.ORPHAN, "DELETE FROM messages WHERE message_no = 1"),
-    "an order's bytes": (Kind.ORDER, "UPDATE orders SET xml = replace(convert_from(xml, 'UTF8'), '<sats>500', '<sats>900')::bytea"),
+    "an order's bytes": (Kind.ORDER, "UPDATE orders SET message = replace(convert_from(message, 'UTF8'), '<sats>500', '<sats>900')::bytea"),
     "an order's number": (Kind.ORDER, "UPDATE orders SET number = number + 10"),
     "an order's state": (Kind.ORDER, "UPDATE orders SET state = 'rejected' WHERE state = 'accepted'"),
     "an order's receipt": (Kind.ORPHAN, "UPDATE orders SET receipt_no = 99 WHERE state = 'accepted'"),
@@ -267,13 +267,13 @@ TAMPERED = {
     "all lines, gone": (Kind.ORPHAN, "DELETE FROM order_lines"),
     "a line too many": (
         Kind.LINE,
-        """INSERT INTO order_lines SELECT order_id, 99, 'x', refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate,
-        ceased_from, decision_id FROM order_lines WHERE ceased_from IS NULL LIMIT 1""",
+        """INSERT INTO order_lines
+        SELECT (jsonb_populate_record(l, '{"position": 99, "line_id": "x"}')).* FROM order_lines AS l WHERE ceased_from IS NULL LIMIT 1""",
     ),
     "a line made twice": (
         Kind.DOUBLE,
-        """DROP INDEX order_lines_new; INSERT INTO order_lines SELECT gen_random_uuid(), 0, line_id, refers_to, payment_id, class_code,
-        start_on, end_on, amount, decided_rate, ceased_from, decision_id FROM order_lines LIMIT 1""",
+        """DROP INDEX order_lines_new; INSERT INTO order_lines
+        SELECT (jsonb_populate_record(l, jsonb_build_object('order_id', gen_random_uuid()))).* FROM order_lines AS l LIMIT 1""",
     ),
     "a payment's bytes": (Kind.PAYMENT, "UPDATE payments SET document = replace(convert_from(document, 'UTF8'), '500', '900')::bytea"),
     "a payment's state": (Kind.PAYMENT, "UPDATE payments SET state = 'dropped' WHERE state = 'accepted'"),

@@ -7,7 +7,7 @@ from functools import partial
 import psycopg
 import pytest
 
-from kvitt.app import Hub, utc_now
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
@@ -15,6 +15,7 @@ from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.send import OrderInDoubt, Send
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
 from kvitt.rules.values import Scheme
@@ -136,7 +137,7 @@ def test_a_lease_that_is_locked_for_a_while_is_prolonged_as_soon_as_it_is_free(s
 
 
 def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_once_it_is_free(database: str) -> None:
-    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
     keys = {partition_of(f"{n}".encode()): f"{n}".encode() for n in range(99)}
     with connect(database) as connection, psycopg.connect(database) as stranger:
 
@@ -222,13 +223,13 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
     for forbidden in (
         lambda: stage.sender.claim(1),
         lambda: stage.sender.sent([(order.order_id, order.message_no)]),
-        stage.sender.put_in_doubt,
+        stage.sender.mark_unknown,
         lambda: stage.sender.put_again([order.order_id]),
     ):
         with pytest.raises(LeaseLost):
             forbidden()
     assert stage.order_states("S") == ["sending"]
-    assert len(successor.put_in_doubt()) == 2
+    assert len(successor.mark_unknown()) == 2
     assert stage.order_states("S") == ["unknown"]
 
 
@@ -237,15 +238,15 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     (order,) = stage.sender.claim(10)
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
-    successor.put_in_doubt()
-    assert successor.in_doubt(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
+    successor.mark_unknown()
+    assert successor.unknown_orders(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
     assert successor.put_again([order.order_id]) == [order]
     assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]
 
 
 def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKeeper) -> None:
-    Hub(stage.conninfo, Settings(), ())
+    HubProcess(stage.conninfo, Settings(), ())
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     relay = LogRelay(stage.connection, stage.clock, lease_of(stage, stage.keeper, "relay"))
     run_out(stage, "relay")
@@ -256,7 +257,7 @@ def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKee
 
 
 def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:
-    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
     key = next(f"{n}".encode() for n in range(99) if partition_of(f"{n}".encode()) == 0)
     with connect(database) as connection:
         for part in range(10):

@@ -8,7 +8,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
 from support.console_script import EXAMPLES, command
@@ -28,7 +28,7 @@ def shop(kvitt_server: TestServer) -> Iterator[str]:
                 "SELECT account_id FROM ledger.accounts WHERE request_key LIKE 'party/party-1/shop-1/settlement%'"
             ).fetchone()
             assert row is not None
-            post = Post(connection, clock).execute
+            post = LedgerWriter(connection, clock).execute
             (bank,) = made(post, 1)
             earned = moved(bank, int(str(row[0])), 1_000_000)
             post([hold("earned", earned), commit("earned", earned)])

@@ -33,16 +33,18 @@ FILL = (
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
               CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sender,
-                           sent_at)
+    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
+                           is_first_order, made_at, sender, sent_at, day, sum_kroner)
        SELECT md5('order ' || n)::uuid, n, 1, 'DP', '01020312345', n,
               CASE WHEN n > %(rows)s - 200 THEN 'ready' WHEN n > %(rows)s - 300 THEN 'sending' WHEN n > %(rows)s - 500 THEN 'sent'
                    WHEN n %% 2000 = 0 THEN 'unknown' ELSE 'accepted' END,
-              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s
+              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s,
+              current_date, 0
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id)
+    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id,
+                                rate_type, caseworker, approver, recipient)
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
-              '2025-06-15', 553, 'B1'
+              '2025-06-15', 553, 'B1', 'weekday', 'k', 'k', '01020312345'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
                              document, currency)
@@ -88,7 +90,7 @@ FILL = (
 )
 
 NUMBERS = [1 + n * (ROWS // BATCH) for n in range(BATCH)]
-ZEROS, AREAS = [0] * BATCH, ["DP"] * BATCH
+ZEROS, AREAS, RAILS = [0] * BATCH, ["DP"] * BATCH, ["oppdrag"] * BATCH
 SCHEMES, CASES = ["DAGPENGER"] * BATCH, [f"case-{number}" for number in NUMBERS]
 NAMED_CASES = [SCHEMES, CASES]
 IDS = [str(UUID(int=number << 64)) for number in NUMBERS]
@@ -109,20 +111,25 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "payments_elsewhere": [ZEROS, IDS, SCHEMES, CASES],
         "waiting_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
+        "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
+        "accepted_lines": [NUMBERS],
     },
     (HUB, "orders"): {
-        "claim_ready": {"sender": "sender:1:1", "now": NOW, "limit": 256},
-        "lock_messages": [NUMBERS],
+        "claim_ready": {"rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
+        "lock_messages": [["topic"], NUMBERS],
+        "orders_of_messages": [NUMBERS],
         "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},
         "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
-        "orphans_to_unknown": ["sender:1:2"],
-        "has_orphans": ["sender:1:2"],
-        "unknown_unsent": [[], BATCH],
+        "orphans_to_unknown": {"rail": "oppdrag", "sender": "sender:1:2"},
+        "has_orphans": {"rail": "oppdrag", "sender": "sender:1:2"},
+        "unknown_unsent": {"rail": "oppdrag", "but": [], "limit": BATCH},
         "unknown_to_sending": SENDING,
-        "add_receipts": [TEXTS, BYTES, BYTES, MOMENTS],
+        "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
+        "orders_by_id": [IDS],
+        "share_files": [IDS, IDS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
-        "orders_for_receipts": [ZEROS, SCHEMES, CASES, AREAS, BYTES],
+        "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],
         "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
         "sent_to_unknown": [IDS],
         "progress_of_messages": [NUMBERS],
@@ -148,7 +155,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "count_delivery": {"queue": "requests", "limit": 200},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
-        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},
     },
@@ -172,14 +179,8 @@ HOT[HUB, "deferred"] = {
     "deferred_receipts": ["DAGPENGER", "case-1", 200],
     "take_deferred": [NOW, NUMBERS],
 }
-HOT[HUB, "rapid"] = {
-    "standings": [ZEROS, NUMBERS, TEXTS, IDS],
-    "accepted_lines": [NUMBERS],
-    "orders_of_needs": [NUMBERS],
-}
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
-    "plans_of_strangers": [TEXTS, TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],
@@ -201,7 +202,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "waiting_for_cases",  # for a figure: as much as waits
     },
     (HUB, "orders"): set(),
-    (HUB, "rapid"): set(),
     (HUB, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (HUB, "log"): {
         *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert
@@ -213,7 +213,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_lines",
         "add_payments",
         "add_outbox",
-        "add_audit",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts

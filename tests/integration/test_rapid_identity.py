@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.hub.history import history
 from kvitt.hub.operate import Operate

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError, PayoutNotFound
 from kvitt.hub.check import check
-from kvitt.hub.payouts.values import Payout
+from kvitt.hub.payouts.model import Payout
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus
 from kvitt.testing import TestServer
 from support.ledger_stage import sums_are_zero

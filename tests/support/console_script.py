@@ -11,7 +11,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from kvitt.cli import main
+from kvitt.app.main import main
 from support.patience import PATIENCE_SECONDS
 
 KVITT = Path(sys.executable).with_name("kvitt")

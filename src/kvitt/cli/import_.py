@@ -2,22 +2,25 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from kvitt.cli.arguments import existing_file
-from kvitt.cli.ids import case_of
+from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
-from kvitt.cli.order import approved, operating, operator_of
-from kvitt.cli.schemes import SchemeName
+from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.importing import ImportReport
-    from kvitt.rules.values import Scheme
+from kvitt.config import KafkaSettings, Settings, read_client_file
+from kvitt.hub.approvable import ImportAsked, PaymentForgotten
+from kvitt.hub.importing import Importing, ImportReport
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
+from kvitt.rules.values import Scheme
+from kvitt.wire.topics import CASES, PAYMENTS
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
@@ -43,9 +46,10 @@ def import_() -> None:
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@ask_option
 @located
 def helved(
-    settings: "Settings",
+    settings: Settings,
     *,
     kafka: str | None,
     client: Path | None,
@@ -59,18 +63,18 @@ def helved(
 
     The other hub must be at rest: what it has sent and not got a receipt for is not in these topics.
     """
-    from itertools import chain
 
     from confluent_kafka import KafkaException
-    from msgspec.structs import replace
 
-    from kvitt.app import utc_now
-    from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_plain import read_state
-    from kvitt.hub.importing import Importing
-    from kvitt.wire.topics import CASES, PAYMENTS
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
+    if operator and is_asked_for():
+        if kafka or client:
+            raise click.UsageError("--ask reads the brokers that are set: leave --kafka and --client out")
+        with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
+            ask(settings, connection, "import helved", ImportAsked(leave_out), operator)
+        return
     if kafka is None and settings.kafka is None:
         raise click.UsageError("name the brokers: --kafka, or [kafka] bootstrap in kvitt.toml")
     brokers = settings.kafka if settings.kafka and kafka is None else KafkaSettings(bootstrap=kafka or "")
@@ -93,7 +97,7 @@ def helved(
 @limit_option
 @json_option
 @located
-def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
+def list_unknown(settings: Settings, *, limit: int, as_json: bool) -> None:
     """List the payments, and whole cases (*), that an import found and learnt nothing of: what would cease them is refused."""
     with operating(settings) as operate:
         unknown = operate.unknown(limit + LOOK_FURTHER)
@@ -111,18 +115,21 @@ def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
 @click.argument("payment_id", metavar="PAYMENT")
 @approved
 @located
-def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def forget(settings: Settings, *, scheme: Scheme, case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
-    from kvitt.kernel.operators import Operator
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         named = case_of(connection, scheme, case_id)
+        if is_asked_for():
+            asked = PaymentForgotten(scheme, named, payment_id)
+            ask(settings, connection, "import forget", asked, Operator(by, reason, approved_by))
+            return
     with operating(settings) as operate:
         operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))
     click.echo(f"{payment_id} of case {named} is forgotten")
 
 
-def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
+def _page(report: ImportReport, *, dry_run: bool) -> Iterator[str]:
     done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
     yield f"{report.records} records read"
     yield f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}"
@@ -134,7 +141,7 @@ def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
         yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
 
 
-def _such_as(oddity: object, report: "ImportReport") -> str:
+def _such_as(oddity: object, report: ImportReport) -> str:
     return ", ".join(finding.subject for finding in report.findings if finding.oddity is oddity)
 
 

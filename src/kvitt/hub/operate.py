@@ -11,11 +11,12 @@ from msgspec import Struct
 from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
+from kvitt.hub.events import MessageInProgress, OrderWithdrawn
 from kvitt.hub.ports import Ports
+from kvitt.hub.publish import OutboxWriter
 from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
@@ -24,7 +25,7 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.catalogue import AREAS
-from kvitt.rules.holds import RELEASABLE, HoldReason, separated
+from kvitt.rules.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.rules.rail_port import Rail, ReceiptOutcome
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
@@ -35,8 +36,9 @@ EVERYWHERE = "*"
 
 
 class Stop(Struct, frozen=True):
-    """A standing order not to send to an area (`*` = any)."""
+    """A standing order not to send over a rail to an area (`*` = any of either)."""
 
+    rail: str
     area: str
     stopped_by: str
     stopped_at: datetime
@@ -75,7 +77,7 @@ class OddReceipt(Struct, frozen=True):
     receipt_no: int
     received_at: datetime
     outcome: str
-    grade: str | None
+    severity: str | None
     order_id: str | None
     size: int
     note: str
@@ -97,6 +99,11 @@ def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFo
     return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
 
+def _where(rail: str, areas: Sequence[str]) -> str:
+    """What was stopped, as the operators' chain names it."""
+    return ",".join(areas) if rail == EVERYWHERE else f"{rail}: {','.join(areas)}"
+
+
 def areas_of(scheme: Scheme) -> list[str]:
     """All areas of a scheme, for stopping the whole of it."""
     return [area for area, terms in AREAS.items() if terms.scheme is scheme]
@@ -113,19 +120,25 @@ class Operate:
         """The connection, for looking something up on it between two acts."""
         return self._connection
 
-    def stop(self, areas: Sequence[str], operator: Operator) -> None:
-        """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
+    def stop(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> None:
+        """Nothing ready is sent over a rail to these areas (`*` = any) until resumed; messages are taken in and derived all the same.
+
+        Raises UnknownRail.
+        """
+        if rail != EVERYWHERE:
+            self._ports.rails.named(rail)
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
-            cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
-            note(cursor, now, "stop", operator, ",".join(areas))
+            arguments = {"rail": rail, "areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now}
+            cursor.execute(_SQL.stop_sending, arguments)
+            note(cursor, now, "stop", operator, _where(rail, areas))
 
-    def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
+    def resume(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
-            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"rail": rail, "areas": list(areas)}))
             if resumed:
-                note(cursor, self._clock(), "resume", operator, ",".join(resumed))
+                note(cursor, self._clock(), "resume", operator, _where(rail, resumed))
             return resumed
 
     def stopped(self) -> list[Stop]:
@@ -152,7 +165,7 @@ class Operate:
 
     def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
         rows = self._connection.execute(statement, arguments)
-        return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
+        return [OpenOrder(*(*row[:5], decode_all(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
@@ -185,7 +198,7 @@ class Operate:
         """
         operator.need_second_person()
         arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
-        return separated(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
+        return decode_all(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
@@ -225,19 +238,20 @@ class Operate:
             facts = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
             self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
-            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports.contracts)
+            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports)
             facts.cases = [case.step()]
             facts.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
-    def _withdrawn(self, facts: UnitOfWork, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
-        message_no, (order_id, area) = asked.address.message_no, order
-        voice = self._ports.contracts.of(asked.address.source).voice(asked, facts, now)
-        value = voice.withdrawn(order_id, area, last=last)
+    def _withdrawn(
+        self, facts: UnitOfWork, case: Case, asked: MessageInProgress, order: tuple[str, Area], now: datetime, *, last: bool
+    ) -> None:
+        message_no, (order_id, area) = asked.message_no, order
+        value = OutboxWriter(self._ports.contracts, facts).publish(OrderWithdrawn(order_id, area, last), asked, now)
         state = MessageState.ANSWERED if last else MessageState.DERIVED
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1
-        case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
+        case.note(facts, now, What.WITHDRAWN, digest(value or b""), message_no=message_no, order_id=order_id)
 
     def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
         """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.
@@ -260,8 +274,10 @@ class Operate:
         """What imports found and did not learn, case by case."""
         return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator, told: bool = True) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+
+        It is logged and counted if `told`.
 
         Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
         """
@@ -276,7 +292,8 @@ class Operate:
             if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
-        booked.tell()
+        if told:
+            booked.tell()
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
@@ -302,7 +319,7 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     """Why an order can not be released or sent again, and what can be done."""
     row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
     assert row is not None, "orders are never deleted"
-    state, held_for = row[4], separated(row[5])
+    state, held_for = row[4], decode_all(row[5])
     if what == "resend":
         return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
     if state == OrderState.READY and held_for:

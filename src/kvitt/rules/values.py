@@ -207,7 +207,7 @@ class Order(Struct, frozen=True):
     area: Area
     case_id: CaseId
     number: int
-    first: bool
+    is_first_order: bool
     frequency: str
     person: str
     caseworker: str
@@ -228,6 +228,10 @@ class Refusal(Struct, frozen=True):
     text: str
     doc: str
     system: str = "HELVED"
+
+
+class InvalidForm(Refusal, frozen=True):
+    """A refusal of what breaks rules of its form; a contract may be set to leave such a message unanswered."""
 
 
 class Instruction(Struct, frozen=True):

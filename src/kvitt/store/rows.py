@@ -45,9 +45,10 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, sent unless it is held; `held_for` has a line per reason. Only forwarded ones have a key for reconciliation.
+    """A new order, sent over its rail unless it is held; `held_for` are its reasons as JSON.
 
-    `told_under` is the key of its records on the order topic; None: its sender's.
+    Only forwarded ones have a key for reconciliation. `told_under` is the key of its records on the order topic; None: its sender's. `day`
+    is Oslo's, `sum_kroner` sums up its lines.
     """
 
     statement = _WRITE.add_orders
@@ -57,19 +58,23 @@ class OrderRow(Row, frozen=True):
     area: str
     person: str
     message_no: int
-    xml: bytes
-    stamp: str
-    lines_digest: bytes
-    first: bool
+    rail: str
+    message: bytes
+    correlation_time: str
+    correlation_key: bytes
+    rail_document: str
+    is_first_order: bool
     made_at: datetime
     held_for: str
-    priority: int = 4
-    reconciliation_key: int | None = None
-    told_under: bytes | None = None
+    day: date
+    sum_kroner: Kroner
+    priority: int
+    reconciliation_key: int | None
+    told_under: bytes | None
 
 
 class LineRow(Row, frozen=True):
-    """One line of a new order."""
+    """One line of a new order; `office` None: the rail's usual one pays it. `grade` is a percentage."""
 
     statement = _WRITE.add_lines
     order_id: str
@@ -84,7 +89,14 @@ class LineRow(Row, frozen=True):
     decided_rate: Kroner | None
     ceased_from: date | None
     decision_id: str
-    forwarded: bool = False
+    forwarded: bool
+    rate_type: str
+    decided_on: date | None
+    caseworker: str
+    approver: str
+    recipient: str
+    office: str | None
+    grade: int | None
 
 
 class PaymentRow(Row, frozen=True):
@@ -106,7 +118,7 @@ class PaymentRow(Row, frozen=True):
 
 
 class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the payment version named by the last three, else of the order."""
+    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
 
     statement = _WRITE.add_outbox
     topic: str
@@ -151,7 +163,7 @@ class CaseStep(Row, frozen=True):
 
 
 class DeferredRow(Row, frozen=True):
-    """A message (with its place on its topic) or a receipt (with its message id) that came in for a case that somebody else holds."""
+    """A message (with its place on its topic) or a receipt (with message id and rail) that came for a case that somebody else holds."""
 
     statement = _WRITE.add_deferred
     scheme: str
@@ -164,6 +176,7 @@ class DeferredRow(Row, frozen=True):
     message_id: str | None
     body: bytes
     came_at: datetime
+    rail: str | None = None
 
 
 class DeadLetterRow(Row, frozen=True):

@@ -9,9 +9,8 @@ from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
+from kvitt.hub.events import AreaOutcome, Corrected
 from kvitt.hub.ruling import PaymentVersion, Settled, decide
-from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Correction, Outcome
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
@@ -27,7 +26,7 @@ def _named(replay: "Replay", entry: AuditRow) -> tuple[MadeOrder, Observation] |
     if order is None or receipt is None:
         replay.differs(Kind.ENTRY, entry.seq, f"names order {entry.order_id} and receipt {entry.receipt_no}, which the case does not have")
         return None
-    if (said_of(order.made.xml, receipt), order.made.message_no) != (entry.digest, entry.message_no):
+    if (said_of(order.made.message, receipt), order.made.message_no) != (entry.digest, entry.message_no):
         replay.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
     return order, receipt
 
@@ -83,21 +82,18 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     course = replay.courses[order.made.message_no]
     if not course.trusted:
         return
-    facts = UnitOfWork()
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
-    correction = Correction(settled, versions, fallen, _outcomes(replay, course))
-    course.answer = replay.voice(course, facts, entry).corrected(correction)
-    replay.told.extend(facts.outbox)
+    replay.publish(course, Corrected(settled, versions, fallen, _outcomes(replay, course)), entry.at)
     replay.stand(course)
 
 
-def _outcomes(replay: "Replay", course: Course) -> list[Outcome]:
+def _outcomes(replay: "Replay", course: Course) -> list[AreaOutcome]:
     outcomes = []
     for order in (replay.orders[order_id] for order_id in course.order_ids):
         number = order.settled_by.receipt_no if order.settled_by else None
         receipt = replay.receipts.get(number or 0) if order.state is not OrderState.WITHDRAWN else None
-        outcomes.append(Outcome(Area(order.made.area), order.state is OrderState.ACCEPTED, receipt))
+        outcomes.append(AreaOutcome(Area(order.made.area), order.state is OrderState.ACCEPTED, receipt))
     return outcomes
 
 
@@ -114,7 +110,7 @@ def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> li
         if before is None:
             case.payments.pop(PaymentId(version.made.payment_id), None)
     accepted = [each.made for each in replay.orders.values() if each.state is OrderState.ACCEPTED]
-    in_area = not made.first or any(each.area == made.area for each in accepted)
+    in_area = not made.is_first_order or any(each.area == made.area for each in accepted)
     taken_over = any(version == 0 for _, version in replay.versions)
     case.unknown_to_rail(Area(made.area), in_area=in_area, at_all=bool(accepted) or taken_over)
     replay.settle_in(made, fell, entry, again=again)
@@ -133,7 +129,7 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
     if course is None or not orders or any(each.state is not OrderState.READY for each in orders) or not replay.case.contradictions:
         replay.differs(Kind.ENTRY, entry.seq, f"takes message {entry.message_no} back, which has no orders to take back")
         return
-    if digest(*(each.made.xml for each in orders)) != entry.digest:
+    if digest(*(each.made.message for each in orders)) != entry.digest:
         replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message gives")
     for order in orders:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True

@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.hub.check.report import Findings
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.queries import load
+from kvitt.rules.holds import decode_all, encode_all
 from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 SQL = load("check", "kvitt.store")
@@ -42,13 +44,15 @@ class StoredPayment(Struct, frozen=True):
 
 
 class StoredReceipt(Struct, frozen=True):
-    """A receipt as it came, and what it was taken for."""
+    """One thing that a receipt says: the receipt as it came, the place in it, and what it was taken for."""
 
     receipt_no: int
+    rail: str
     digest: bytes
+    place: int
     body: bytes
     order_id: str | None
-    grade: str | None
+    severity: str | None
     outcome: str
     note: str
     by_hand: bool
@@ -118,10 +122,10 @@ class Reader:
         """The rows of one statement."""
         return self.cursor.execute(statement, arguments, binary=True).fetchall()
 
-    def walk(self, statement: str) -> Iterator[Any]:
+    def walk(self, statement: str, **arguments: object) -> Iterator[Any]:
         """The rows of one statement through a cursor of the server, however many they are."""
         with self.cursor.connection.cursor("walk") as walk:
-            yield from walk.execute(statement, binary=True)
+            yield from walk.execute(statement, arguments, binary=True)
 
     def _span(self, cases: dict[int, StoredCase], first: int, last: int) -> list[StoredCase]:
         """Rows between the numbers whose case is not there are left to the search for orphans."""
@@ -139,7 +143,10 @@ def _take_message(case: StoredCase, row: Sequence[Any]) -> None:
 
 
 def _take_order(case: StoredCase, row: Sequence[Any]) -> None:
-    case.orders[row[0]] = StoredOrder(OrderRow(*row[:_MADE]), *row[_MADE:])
+    made = OrderRow(*row[:_MADE])
+    # The store writes JSON in a form of its own.
+    made = replace(made, held_for=encode_all(decode_all(made.held_for)))
+    case.orders[made.order_id] = StoredOrder(made, *row[_MADE:])
 
 
 def _take_line(case: StoredCase, row: Sequence[Any]) -> None:

@@ -24,8 +24,9 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
-SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-       array_to_string(held_for, E'\n'), priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+SELECT order_id::text, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key,
+       rail_document::text, is_first_order, made_at,
+       held_for::text, day, sum_kroner, priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
        resends, taken_back, guard
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
@@ -35,7 +36,8 @@ SELECT o.case_no, l.*
 FROM orders AS o
 CROSS JOIN LATERAL (
     SELECT q.order_id::text, q.position, q.line_id, q.refers_to, q.payment_id::text, q.class_code, q.start_on, q.end_on, q.amount,
-           q.decided_rate, q.ceased_from, q.decision_id, q.forwarded
+           q.decided_rate, q.ceased_from, q.decision_id, q.forwarded, q.rate_type, q.decided_on, q.caseworker, q.approver, q.recipient,
+           q.office, q.grade
     FROM order_lines AS q WHERE q.order_id = o.order_id
     ORDER BY q.position
 ) AS l
@@ -55,9 +57,11 @@ FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, ver
 
 -- name: receipts
 -- The receipts that answer orders of a span of cases.
-SELECT o.case_no, r.receipt_no, r.digest, r.body, r.order_id::text, r.grade, r.outcome, r.note, r.message_id LIKE 'operator-%%'
+SELECT o.case_no, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%'
 FROM orders AS o
 CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
+JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE o.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY o.case_no, r.receipt_no;
 
@@ -83,8 +87,10 @@ WHERE o.order_id IS NULL
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.
-SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note, message_id LIKE 'operator-%%'
-FROM receipts WHERE order_id IS NULL AND receipt_no > %(after)s ORDER BY receipt_no LIMIT %(limit)s;
+SELECT 0::bigint, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%'
+FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
+WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;
 
 -- name: told
 -- What is told of the messages of a span of cases, and whether it was told in an earlier form.
@@ -213,7 +219,7 @@ FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orde
 SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
 FROM outbox AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
-  AND NOT (o.message_no IS NULL AND o.topic IN ('tbd.rapid.v1', 'pm-events-payout'));
+  AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]));
 
 -- name: audit_of_no_case
 -- Audit entries of cases that are not there.
@@ -252,7 +258,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
 WHERE o.relayed_at IS NOT NULL
   AND (r.key, r.value, r.headers) IS DISTINCT FROM (
-      o.key, coalesce(o.value, d.xml),
+      o.key, coalesce(o.value, d.message),
       substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
           CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
           || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
@@ -279,25 +285,26 @@ SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not
 FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
 
 -- name: copies_of_receipts
--- The copies of receipts that the rapid heard, with the receipts.
-SELECT o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
+-- The copies of receipts that contracts published, with the receipts.
+SELECT o.topic, o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
 FROM outbox AS o
-JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1';
+JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id AND r.place = 0
+WHERE o.message_no IS NULL AND o.topic = ANY (%(topics)s::text[]);
 
 -- name: copies_of_no_receipt
 -- Copies of receipts that never came.
 SELECT NULL::bigint, o.outbox_no::text, 'copies a receipt that is not there'
 FROM outbox AS o
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1'
+WHERE o.message_no IS NULL AND o.topic = ANY (%(copies)s::text[])
   AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id);
 
 -- name: receipts_without_copy
--- Receipts of forwarded orders that the rapid has not heard.
-SELECT o.case_no, r.receipt_no::text, 'was not copied to the rapid'
+-- Receipts whose contract copies them, and that were not copied.
+SELECT o.case_no, r.receipt_no::text, 'was not copied as it came'
 FROM orders AS o
+JOIN messages AS m ON m.message_no = o.message_no
 JOIN receipts AS r ON r.order_id = o.order_id
-WHERE o.reconciliation_key IS NOT NULL
+WHERE m.source = ANY (%(copied)s::text[])
   AND NOT EXISTS (
       SELECT FROM outbox AS q WHERE q.message_no IS NULL AND q.event_id = md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid
   );

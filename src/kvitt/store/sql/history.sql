@@ -16,20 +16,21 @@ FROM deferred WHERE scheme = %(scheme)s AND case_id = %(case_id)s AND taken_at I
 
 -- name: orders
 -- The orders of a case by number.
-SELECT order_id::text, number, area, message_no, state, first, array_to_string(held_for, E'\n'), made_at, sending_at, sent_at, settled_at, receipt_no, xml
+SELECT order_id::text, number, area, message_no, state, is_first_order, held_for::text, made_at, sending_at, sent_at, settled_at, receipt_no, message
 FROM orders WHERE case_no = %(case_no)s ORDER BY number;
 
 -- name: lines
 -- The lines of the orders of a case.
 SELECT l.order_id::text, l.position, l.line_id, l.refers_to, l.payment_id::text, l.class_code, l.start_on, l.end_on, l.amount,
-       l.decided_rate, l.ceased_from, l.decision_id, l.forwarded
+       l.decided_rate, l.ceased_from, l.decision_id, l.forwarded, l.rate_type, l.decided_on, l.caseworker, l.approver, l.recipient,
+       l.office, l.grade
 FROM orders AS o JOIN order_lines AS l ON l.order_id = o.order_id
 WHERE o.case_no = %(case_no)s ORDER BY o.number, l.position;
 
 -- name: receipts
 -- The receipts that answer orders of a case, as they came in.
-SELECT r.receipt_no, r.order_id::text, r.received_at, r.grade, r.outcome, r.note, r.body
-FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id
+SELECT r.receipt_no, r.order_id::text, r.received_at, r.severity, r.outcome, r.note, a.body
+FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE o.case_no = %(case_no)s ORDER BY r.receipt_no;
 
 -- name: contradictions
@@ -39,10 +40,10 @@ FROM contradictions AS k
 WHERE k.case_no = %(case_no)s ORDER BY k.contradiction_no;
 
 -- name: told
--- What senders were told of the messages of a case on one topic, in the order of telling.
-SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value
+-- What was published of the messages of a case on the topics of answers, in order.
+SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value, o.topic
 FROM messages AS m JOIN outbox AS o ON o.message_no = m.message_no
-WHERE m.case_no = %(case_no)s AND o.topic = %(topic)s ORDER BY o.outbox_no;
+WHERE m.case_no = %(case_no)s AND o.topic = ANY (%(topics)s::text[]) ORDER BY o.outbox_no;
 
 -- name: audit
 -- The audit chain of a case.

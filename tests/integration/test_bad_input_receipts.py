@@ -29,7 +29,7 @@ def waiting_for_receipt(way: Way) -> tuple[bytes, str, bytes]:
     case, key = way.case(), str(uuid4()).encode()
     set_faults(way.connection, Faults(swallow=Chance(next=1)))
     way.send(DP, (key, text(dp(case))))
-    query = "SELECT o.xml FROM orders AS o JOIN cases USING (case_no) WHERE case_id = %s AND o.state = 'sent'"
+    query = "SELECT o.message FROM orders AS o JOIN cases USING (case_no) WHERE case_id = %s AND o.state = 'sent'"
     until(lambda: way.connection.execute(query, (case,)).fetchone())
     until(lambda: any(each.case_id == case for each in received(way.connection)))
     (xml,) = way.connection.execute(query, (case,)).fetchone() or (b"",)

@@ -6,7 +6,15 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders, resent_orders
+from kvitt.hub.check.loose import (
+    check_approvals,
+    check_copies,
+    check_messages,
+    check_operators,
+    check_receipts,
+    released_orders,
+    resent_orders,
+)
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
@@ -21,6 +29,7 @@ from kvitt.wire import topics
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
+_APPROVALS = load_queries("approvals", "kvitt.kernel")
 _CLOSINGS, _MOMENTS = load_queries("closings_check", "kvitt.store"), load_queries("moments_check", "kvitt.store")
 _SEED_BITS = 62
 _OVER_ALL = (
@@ -43,6 +52,7 @@ _OVER_ALL = (
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),
     (Kind.DOUBLE, SQL.doubled_places),
+    (Kind.APPROVAL, _APPROVALS.not_as_noted),
     (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
     (Kind.CHAIN, _MOMENTS.chains_going_back),
@@ -87,6 +97,7 @@ class _Check:
         check_receipts(self._reader, self._found, self._ports.rails)
         check_copies(self._reader, self._found)
         check_operators(self._reader, self._found)
+        check_approvals(self._reader, self._found)
         for each in self._ports.checks:
             each.walk(self._reader, self._found)
         self._check_over_all()

@@ -22,7 +22,7 @@ def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = Fal
     return Ports(
         contracts=Contracts(
             Helved(rails),
-            Rapid(rails, answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+            Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
         ),
         rails=rails,
         checks=(SubjectCheck(ledger_check.STATEMENTS), SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts)),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, queues_of, sleep
+from kvitt.app.jobs import jobs_of
 from kvitt.app.ports import ports_of
 from kvitt.config import Settings
 from kvitt.hub.ports import Ports
@@ -17,6 +18,7 @@ from kvitt.hub.taken import Incoming
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.jobs import Scheduler
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import (
     MakeStep,
@@ -44,7 +46,7 @@ _RESUME = "resume"
 """What the thread is called that handles what came in while its case was locked: wherever messages or receipts come in."""
 _ON_RAILS = ("sender", "receiver")
 """The roles that each rail has for itself."""
-ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
+ROLES = ("intake", "rapid", "relay", "sender", "receiver", "scheduler", "emulator", *LISTENERS)
 
 
 def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
@@ -77,7 +79,7 @@ class Hub:
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._told, self._kept = WakeUp(), WakeUp(), WakeUp()
+        self._orders, self._told, self._kept, self._jobs = WakeUp(), WakeUp(), WakeUp(), WakeUp()
         self.edge.prepare()
         self.doors = self._take_addresses() if set(roles) & set(LISTENERS) else None
 
@@ -141,6 +143,7 @@ class Hub:
     def _notify_all(self) -> None:
         self._notify_work()
         self._kept.notify()
+        self._jobs.notify()
 
     def _notify_work(self) -> None:
         """There are orders to send, and something to tell."""
@@ -159,6 +162,8 @@ class Hub:
             return Resume(self.conninfo, utc_now, self.ports, self._notify_work, self._kept).steps
         if role == "emulator":
             return self._emulator_steps
+        if role == "scheduler":
+            return Scheduler(self.conninfo, self._keeper, jobs_of(self._settings, self.ports), utc_now, self._jobs).steps
         return self._rail_role(*self._on_rails[role])
 
     def _rail_role(self, role: str, rail: str) -> MakeStep:
@@ -211,8 +216,7 @@ def operations(hub: Hub, settings: Settings) -> Iterator["OpsServer"]:
     # Imported here: a process that shows nothing need not wait for it.
     from kvitt.ops.server import OpsServer
 
-    schedules = {rail.name: rail.schedule for rail in hub.ports.rails}
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, schedules=schedules, broker_lag=hub.edge.read_lag)
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.edge.read_lag)
     server.start()
     try:
         yield server

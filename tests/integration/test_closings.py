@@ -8,15 +8,15 @@ import pytest
 
 from integration.test_operate import KARI, KARI_AND_OLA, Bench, clock
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.dead import DeadLetters
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import DeadLetterNotFound, NotInThatState, ReceiptNotFound
-from kvitt.hub.check import check
-from kvitt.hub.dead import DeadLetters
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.ops.figures import read_figures
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import primary_input
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_an_unclear_receipt_waits_until_its_order_is_settled(bench: Bench) -> No
 def test_a_dead_letter_is_closed_once_and_then_not_replayed(bench: Bench, database: str) -> None:
     topic = primary_input(Scheme.TILLEGGSSTONADER)
     bench.submit([Incoming(topic, 0, 900, str(uuid4()).encode(), b"{")])
-    dead = DeadLetters(bench.connection, clock, pytest.fail)
+    dead = DeadLetters(bench.connection, clock, PORTS, pytest.fail)
     [letter] = dead.listed()
     assert letters(bench) == 1
     dead.close(letter.number, KARI)
@@ -98,7 +98,7 @@ def test_a_dead_letter_is_closed_once_and_then_not_replayed(bench: Bench, databa
 def test_a_closing_that_is_not_as_noted_is_a_difference(bench: Bench, database: str, change: str) -> None:
     bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, b"key", b"{")])
     bench.settle([RawReceipt("r", b"garbage")])
-    DeadLetters(bench.connection, clock).close(1, KARI)
+    DeadLetters(bench.connection, clock, PORTS).close(1, KARI)
     bench.operate.close_receipt(1, KARI)
     assert check(database, PORTS).differences == ()
     bench.connection.execute(change.encode())

@@ -11,16 +11,16 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from kvitt.app.hub import Hub
+from kvitt.api.rest.local_issuer import LocalIssuer
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.doors.rest.local_issuer import LocalIssuer
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.ops.roles import Condition
-from kvitt.rules.values import Scheme
 from support.hub_messages import aap
 from support.hub_stage import staged
 from support.patience import PATIENCE_SECONDS, until
@@ -48,7 +48,7 @@ def limited(database: str) -> Iterator[str]:
 
 
 def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> None:
-    hub = Hub(limited, Settings(data=tmp_path))
+    hub = HubProcess(limited, Settings(data=tmp_path))
     hub.start()
     try:
         until(lambda: all(state.condition is Condition.WORKS for state in hub.board.states()), what="a role lacks a right")

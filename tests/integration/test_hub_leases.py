@@ -7,20 +7,20 @@ from functools import partial
 import psycopg
 import pytest
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.doors.relay import LogRelay
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.send import Send, UnknownOrder
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.hub.send import OrderInDoubt, Send
-from kvitt.hub.taken import Incoming
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.log.embedded_log import NewRecord, append
+from kvitt.transports.log.relay import LogRelay
 from support.hub_messages import dp, text
 from support.hub_stage import Stage, staged
 from support.patience import until
@@ -137,7 +137,7 @@ def test_a_lease_that_is_locked_for_a_while_is_prolonged_as_soon_as_it_is_free(s
 
 
 def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_once_it_is_free(database: str) -> None:
-    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
     keys = {partition_of(f"{n}".encode()): f"{n}".encode() for n in range(99)}
     with connect(database) as connection, psycopg.connect(database) as stranger:
 
@@ -239,14 +239,14 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     successor.mark_unknown()
-    assert successor.unknown_orders(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
+    assert successor.unknown_orders(10) == [UnknownOrder(order.order_id, order.message_no, 0, order.order_id)]
     assert successor.put_again([order.order_id]) == [order]
     assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]
 
 
 def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKeeper) -> None:
-    Hub(stage.conninfo, Settings(), ())
+    HubProcess(stage.conninfo, Settings(), ())
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     relay = LogRelay(stage.connection, stage.clock, lease_of(stage, stage.keeper, "relay"))
     run_out(stage, "relay")
@@ -257,7 +257,7 @@ def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKee
 
 
 def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:
-    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
     key = next(f"{n}".encode() for n in range(99) if partition_of(f"{n}".encode()) == 0)
     with connect(database) as connection:
         for part in range(10):

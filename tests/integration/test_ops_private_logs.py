@@ -13,20 +13,25 @@ import pytest
 import structlog
 
 from kvitt import logs
-from kvitt.app.hub import Hub, operations
+from kvitt.app.hub import HubProcess, operations
 from kvitt.config import OpsSettings, Settings
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
+from kvitt.kernel.queue import Outgoing
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.roles import Condition
-from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    set_faults,
+)
+from kvitt.transports.log.embedded_log import NewRecord, append
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import PLAIN, aap, dp, historisk, text
 from support.patience import until
 
@@ -71,7 +76,7 @@ def restricted(tmp_path: Path) -> str:
 @contextmanager
 def at_work(conninfo: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A hub with all its roles, its health, and its watch; gives a connection to look at it."""
-    hub = Hub(conninfo, SETTINGS)
+    hub = HubProcess(conninfo, SETTINGS)
     with operations(hub, SETTINGS), connect(conninfo) as connection:
         hub.start()
         try:
@@ -205,7 +210,7 @@ def test_a_role_tells_what_changes_and_not_each_round(lines: Lines) -> None:
 
 
 def test_a_process_that_stands_by_says_so_once_and_that_it_took_over(lines: Lines, database: str) -> None:
-    owner, hub = LeaseKeeper(database, seconds=600.0), Hub(database, SETTINGS, ("relay",))
+    owner, hub = LeaseKeeper(database, seconds=600.0), HubProcess(database, SETTINGS, ("relay",))
     rounds: set[datetime] = set()
 
     def relay() -> Condition:

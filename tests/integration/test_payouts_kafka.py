@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.config import KafkaSettings, Settings
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.formats.partitions import partition_of
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import decode_event
 from kvitt.kernel.clock import utc_now
-from kvitt.wire.partitions import partition_of
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import decode_event
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.service import PayoutService
 from support.kafka_stage import read
 from support.patience import until
 from support.rest_stage import earn
@@ -25,7 +25,7 @@ def test_every_event_is_on_the_topic_once_and_in_order_under_its_payout(database
     earn(database)
     names = [f"{uuid4().hex[:12]}-{number}" for number in range(6)]
     settings = Settings(data=tmp_path, kafka=KafkaSettings(bootstrap=kafka, group=f"payouts-{uuid4().hex[:8]}"))
-    hub = Hub(database, settings, ["relay", "payouts"])
+    hub = HubProcess(database, settings, ["relay", "payouts"])
     hub.start()
     parties = LocalParties(database)
     payouts = PayoutService(database, utc_now, parties)

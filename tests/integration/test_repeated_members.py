@@ -6,16 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.check import check
+from kvitt.disbursement.dead import DeadLetters
+from kvitt.disbursement.editions import Edition
+from kvitt.disbursement.preview import preview
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotReplayable
-from kvitt.hub.check import check
-from kvitt.hub.dead import DeadLetters
-from kvitt.hub.preview import preview
-from kvitt.hub.submit import Outcome
+from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
-from kvitt.rules.answers import Answer
-from kvitt.rules.editions import Edition
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
 from support.hub_messages import Json, dp, text
 from support.hub_stage import Stage
 from support.rapid_messages import need
@@ -95,7 +95,7 @@ def test_what_came_in_before_that_was_a_rule_is_replayed_as_it_was_read_then(sta
 
 def test_a_dead_letter_is_not_replayed_with_a_member_twice(stage: Stage) -> None:
     stage.hand_in(DP, ("torn", b"{"))
-    letters = DeadLetters(stage.connection, stage.clock, lambda _record: None)
+    letters = DeadLetters(stage.connection, stage.clock, PORTS, lambda _record: None)
     both = Operator("kari", "mended by hand", "ola")
     with pytest.raises(NotReplayable, match="utbetalinger is there more than once"):
         letters.replay(1, both, body=twice(dp("S"), b'"utbetalinger":[]'))

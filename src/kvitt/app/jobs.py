@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kvitt.config import Settings
-from kvitt.hub.ports import Ports
+from kvitt.disbursement.ports import Ports
 from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection

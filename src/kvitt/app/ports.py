@@ -3,13 +3,15 @@
 from typing import Final
 
 from kvitt.config import OpsSettings, RapidSettings
-from kvitt.hub.contract import Contracts
-from kvitt.hub.helved import Helved
-from kvitt.hub.ports import Ports
-from kvitt.hub.rapid.contract import Rapid
-from kvitt.rail.oppdrag import Oppdrag
-from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.rail_port import Rails
+from kvitt.contracts.helved.contract import Helved
+from kvitt.contracts.rapid.contract import Rapid
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.ports import Ports, SubjectCheck
+from kvitt.disbursement.rail import Rails
+from kvitt.ledger import check as ledger_check
+from kvitt.payouts import check as payout_check
+from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.rails.oppdrag.rail import Oppdrag
 
 
 def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = False) -> Ports:
@@ -20,9 +22,10 @@ def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = Fal
     return Ports(
         contracts=Contracts(
             Helved(rails),
-            Rapid(rails, answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+            Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
         ),
         rails=rails,
+        checks=(SubjectCheck(ledger_check.STATEMENTS), SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts)),
     )
 
 

@@ -1,0 +1,182 @@
+"""The doors that listen: Thrift over HTTP and JSON REST, as one role of a process, over the ledger and the payouts (design §9)."""
+
+import resource
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from kvitt.api.http_limits import Limits
+from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.thrift import ledger as thrift_ledger
+from kvitt.api.thrift import payouts as thrift_payouts
+from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
+from kvitt.api.thrift.server import Endpoint, ThriftApp
+from kvitt.app.payouts import payouts_of
+from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
+from kvitt.errors import BadSettings
+from kvitt.kernel.clock import Clock, utc_now
+from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.loop import Step, WakeUp, run_loop
+from kvitt.ledger.service import LedgerService
+from kvitt.payouts.remote import RemotePayouts, SagaSweeper
+from kvitt.payouts.repository import reserved_plans
+from kvitt.payouts.service import PayoutService
+
+if TYPE_CHECKING:
+    from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.tokens import Tokens
+
+_log = structlog.get_logger(__name__)
+_THRIFT_PORT, _REST_PORT = 8022, 8080
+_CONNECTIONS = 8
+_LOOK_SECONDS = 0.5
+_APIS = 2
+_RESERVED: Final = 256
+"""For PostgreSQL, brokers, queues, health and logs; half of all where there are few."""
+_ENOUGH: Final = 1_048_576
+_USUAL_CONNECTIONS: Final = 2048
+
+
+class ApiStopped(Exception):
+    """A server ended by itself."""
+
+
+class Apis:
+    """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
+
+    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, clock: Clock = utc_now) -> None:
+        """Raises ApiPortTaken, BadSettings."""
+        if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
+            raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
+        self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
+        self._descriptors = _raise_limit()
+        self._limits = _limits_of(settings.http, self._descriptors, _APIS)
+        self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
+        self.rest = HttpListener(_rest_address(settings.rest), "rest", self._limits)
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Answers from here on; the step looks whether the servers still do."""
+        with ExitStack() as opened:
+            ledger = LedgerService(self._conninfo, self._clock, None if self._settings.payouts.plans_of_others else reserved_plans)
+            opened.callback(ledger.close)
+            endpoints: dict[str, Endpoint] = {}
+            if "ledger" in self._roles:
+                endpoints |= thrift_ledger.endpoints(ledger)
+            payouts = None
+            if "payouts" in self._roles:
+                payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts, self._clock))
+                endpoints |= thrift_payouts.endpoints(payouts)
+            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
+            served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
+            threads = [opened.enter_context(door.serving(app, max_body)) for door, app, max_body in served]
+            if payouts and payouts.remote:
+                threads.append(opened.enter_context(_sweeping(payouts.remote)))
+            _log.info("doors", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
+            self._tell_of_fewer()
+            # The first look is at once: until then the process is not ready.
+            rounds = count()
+            yield lambda: self._look(threads, rest_first=next(rounds) > 0)
+
+    def close(self) -> None:
+        """Gives up the addresses."""
+        self.thrift.close()
+        self.rest.close()
+
+    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+        """The app, and how long a body it takes."""
+        # Imported here: it takes a while to load.
+        from kvitt.api.rest.app import THREADS, make_app
+        from kvitt.api.rest.gate import MAX_BODY
+
+        threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
+        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
+        return make_app(tokens_of(self._settings), requests, self._clock, threads, payouts=payouts, ledger=ledger), MAX_BODY
+
+    def _tell_of_fewer(self) -> None:
+        if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
+            _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
+
+    def _look(self, threads: Sequence[threading.Thread], *, rest_first: bool) -> int:
+        if rest_first:
+            self._stop.wait(_LOOK_SECONDS)
+        if ended := [thread.name for thread in threads if not thread.is_alive()]:
+            raise ApiStopped(", ".join(ended))
+        return 0
+
+
+@contextmanager
+def _sweeping(remote: RemotePayouts) -> Iterator[threading.Thread]:
+    """A thread that finishes or undoes what payouts have begun at another's ledger."""
+    stop, wake_up = threading.Event(), WakeUp()
+    thread = threading.Thread(target=run_loop, args=("sweeper", SagaSweeper(remote, wake_up).steps, stop), name="sweeper", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        wake_up.notify()
+        thread.join()
+
+
+def tokens_of(settings: Settings) -> "Tokens":
+    """Whose tokens let in: those of the issuer that is set, else those of the data directory's own."""
+    from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
+    from kvitt.api.rest.tokens import (
+        Grants,
+        Permission,
+        Tokens,
+        fetched_from,
+        read_from,
+    )
+
+    rest = settings.rest
+    if not rest.issuer:
+        return Tokens(ISSUER, rest.audience, LocalIssuer(settings.data).keys, Grants(by_scope=True))
+    applications, groups = (
+        {name: [Permission(each) for each in given] for name, given in table.items()} for table in (rest.applications, rest.groups)
+    )
+    fetch = read_from(rest.jwks_file) if rest.jwks_file else fetched_from(rest.jwks_url, rest.ca_file)
+    return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups))
+
+
+def _thrift_address(settings: ThriftSettings) -> ListenAddress:
+    return ListenAddress(settings.host, settings.port, _THRIFT_PORT, settings.certificate_file, settings.key_file, settings.client_ca_file)
+
+
+def _rest_address(settings: RestSettings) -> ListenAddress:
+    return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file)
+
+
+def _raise_limit() -> int:
+    """Raises the soft limit of descriptors to the hard one, where that is allowed; returns how many there may be now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return _ENOUGH if soft == resource.RLIM_INFINITY else soft
+
+
+def _limits_of(settings: HttpSettings, descriptors: int, doors: int) -> Limits:
+    """The limits of each of so many doors: what is set, but never more connections than descriptors are left for them."""
+    free = descriptors - min(_RESERVED, descriptors // 2)
+    connections = max(1, min(settings.connections or _USUAL_CONNECTIONS, free // doors))
+    return Limits(
+        connections=connections,
+        connections_per_address=min(connections, settings.connections_per_address or max(1, connections // 2)),
+        header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+        idle_seconds=settings.idle_seconds,
+        answer_seconds=settings.answer_seconds,
+        request_line_bytes=settings.request_line_bytes,
+        headers=settings.headers,
+        header_bytes=settings.header_bytes,
+        body_memory_bytes=settings.body_memory_bytes,
+    )

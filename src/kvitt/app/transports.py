@@ -1,0 +1,206 @@
+"""Which log and which queue: tables of our own database, or Kafka and a broker, as the settings say. The roles do not know."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+
+from msgspec import Struct
+
+from kvitt.config import KafkaSettings, QueueSettings, Settings
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.source import claim_database
+from kvitt.disbursement.submit import Outcome
+from kvitt.errors import LeaseLost
+from kvitt.formats.topics import (
+    ALL_TOPICS,
+    PAYOUT_EVENTS,
+    RAPID,
+    SCHEME_OF_INPUT,
+)
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
+from kvitt.kernel.leases import Lease, LeaseKeeper
+from kvitt.kernel.loop import MakeStep, Step, WakeUp
+from kvitt.kernel.queue import Queue
+from kvitt.ops.figures import ReadLag, TopicLag
+from kvitt.transports.log.embedded_log import make_topics
+from kvitt.transports.log.intake import Intake
+from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.queue.table_queue import TableQueue
+
+Hand = Callable[[Incoming, int], "Future[Outcome]"]
+INPUTS = {"intake": tuple(SCHEME_OF_INPUT), "rapid": (RAPID,)}
+"""The topics that each role of intake reads."""
+EMBEDDED = "embedded"
+_RELAY_LEASE, _LOOK_SECONDS = "relay", 0.2
+
+
+def queue_named(conninfo: str, settings: QueueSettings, name: str) -> Queue:
+    """A queue of the kind that is set. Raises QueueClientMissing, OSError for TLS files that are not there."""
+    if settings.kind == "stomp":
+        from kvitt.transports.queue.stomp_connection import StompTls
+        from kvitt.transports.queue.stomp_queue import StompQueue
+
+        tls = StompTls(settings.ca_file, settings.certificate_file, settings.key_file) if settings.tls else None
+        assert settings.port is not None, "settings are completed when they are loaded"
+        return StompQueue(
+            settings.host,
+            settings.port,
+            name,
+            user=settings.user,
+            password=settings.password,
+            max_redeliveries=settings.max_redeliveries,
+            tls=tls,
+        )
+    if settings.kind == "mq":
+        from kvitt.transports.queue.mq_queue import MqQueue, MqServer
+
+        assert settings.port is not None, "settings are completed when they are loaded"
+        server = MqServer(
+            settings.host,
+            settings.port,
+            settings.queue_manager,
+            settings.channel,
+            settings.user,
+            settings.password,
+            settings.cipher,
+            settings.key_repository,
+        )
+        return MqQueue(server, name, max_redeliveries=settings.max_redeliveries)
+    return TableQueue(conninfo, name)
+
+
+class QueuePair(Struct, frozen=True):
+    """The queues of a rail: orders go out on one, and its answers come in on the other."""
+
+    requests: str
+    replies: str
+
+
+def queues_of(settings: Settings, rail: str, *, default: str) -> QueuePair:
+    """The queues of a rail: of the `default` one those that are set, of others two that are called after them."""
+    if rail == default:
+        return QueuePair(settings.request_queue, settings.reply_queue)
+    return QueuePair(f"{rail}.request", f"{rail}.receipts")
+
+
+class EmbeddedLog:
+    """The log as tables."""
+
+    read_lag: ReadLag | None = None
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+
+    def prepare(self) -> None:
+        """Makes what is missing. Raises OtherLog when the database belongs to another log."""
+        with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
+            claim_database(connection, EMBEDDED)
+            make_topics(connection)
+
+    def require_start_offset(self) -> None:
+        """What was taken in and what comes next are tables of one database."""
+
+    def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
+        """Reads the topics of a role."""
+        return Intake(self._conninfo, keeper, hand, topics=INPUTS[role]).steps
+
+    @contextmanager
+    def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
+        """Publishes what the outbox holds."""
+        yield LogRelay(connection, utc_now, lease).step
+
+
+class KafkaLog:
+    """The log on Kafka brokers."""
+
+    def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str], others: Sequence[str] = ()) -> None:
+        """Reads `topics`; `others` are no matter of this process, and need not be there."""
+        self._conninfo, self._settings, self._topics, self._others = conninfo, settings, topics, others
+        self.read_lag: ReadLag | None = self._lag
+
+    def _lag(self) -> Sequence[TopicLag]:
+        """How far we lag behind on the topics of this process; raises KafkaException or psycopg errors when they can not be asked."""
+        from kvitt.transports.kafka.positions import positions
+
+        lags: Counter[str] = Counter()
+        with connect(self._conninfo, application="kvitt lag") as connection:
+            for each in positions(connection, self._settings, self._topics):
+                lags[each.topic] += each.lag
+        return [TopicLag(topic, records) for topic, records in lags.items()]
+
+    def prepare(self) -> None:
+        """Makes or checks topics. Raises OtherLog, TopicsDiffer, KafkaException when no broker answers."""
+        from kvitt.transports.kafka.topics import cluster_of, ensure_topics
+
+        with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
+            claim_database(connection, f"kafka {cluster_of(self._settings)}")
+            ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic not in self._others])
+
+    def require_start_offset(self) -> None:
+        """Looks whether it is known where to go on. Raises NotBegun, RecordsGone; KafkaException or TimeoutError when no broker answers."""
+        from kvitt.transports.kafka.positions import require_start_offset
+        from kvitt.transports.kafka.topics import TopicIds
+
+        with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
+            TopicIds(self._settings, self._topics).check(connection)
+            require_start_offset(connection, self._settings, self._topics)
+
+    def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
+        """Reads the topics of a role, as a consumer group of its own for each role."""
+        from kvitt.transports.kafka.intake import KafkaIntake
+
+        return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=INPUTS[role]).steps
+
+    @contextmanager
+    def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
+        """Publishes what the outbox holds; earlier relays are fenced."""
+        from kvitt.transports.kafka.relay import KafkaRelay
+
+        relay = KafkaRelay(connection, utc_now, lease, self._settings)
+        try:
+            yield relay.step
+        finally:
+            relay.close()
+
+
+Log = EmbeddedLog | KafkaLog
+
+
+def log_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> Log:
+    """The log that is set, for a process with these roles."""
+    if settings.kafka is None:
+        return EmbeddedLog(conninfo)
+    topics = [topic for role, names in INPUTS.items() if role in roles for topic in names]
+    others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
+    return KafkaLog(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
+
+
+class RelayRole:
+    """The relay as a role: one at a time, by lease, woken when there is something to publish."""
+
+    def __init__(self, conninfo: str, keeper: LeaseKeeper, log: Log, wake_up: WakeUp) -> None:
+        self._conninfo, self._keeper, self._log, self._wake_up = conninfo, keeper, log, wake_up
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Takes the lease and returns the step of the loop."""
+        with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
+            grant = self._keeper.take(connection, _RELAY_LEASE)
+            if grant is None:
+                raise LeaseLost(f"{_RELAY_LEASE} is held by another process")
+            opened: AbstractContextManager[Step] = self._log.relay(connection, grant.lease)
+            with opened as step:
+                yield lambda: step() or self._wait_for_records()
+
+    def _wait_for_records(self) -> int:
+        self._wake_up.sleep(_LOOK_SECONDS)
+        return 0
+
+
+def sleep(stop: threading.Event, seconds: float) -> int:
+    """Waits a moment, or until stopped; nothing was done."""
+    stop.wait(seconds)
+    return 0

@@ -1,0 +1,111 @@
+-- name: ensure_cases
+-- Makes the rows of cases that are not there yet, in sorted order so that two batches never wait for each other in a circle.
+INSERT INTO cases (scheme, case_id)
+SELECT w.scheme, w.case_id
+FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
+WHERE NOT EXISTS (SELECT FROM cases AS c WHERE c.scheme = w.scheme AND c.case_id = w.case_id)
+ORDER BY 1, 2
+ON CONFLICT (scheme, case_id) DO NOTHING;
+
+-- name: lock_cases
+-- Locks the named cases for this transaction, in sorted order, and gives what must be known of them, and whether something
+-- that came before waits for them to be free; unknown ones give no row.
+SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash, c.last_at,
+       c.unknown, c.contradictions,
+       (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
+FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
+JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+ORDER BY c.scheme, c.case_id
+FOR UPDATE OF c;
+
+-- name: current_payments
+-- The accepted payments of cases, ceased ones too, each with its place in the case list. Whoever asks sorts by it: numbers are sorted
+-- faster than documents. With an order's number: what that order, which counts as rejected or taken back, may have brought to the rail,
+-- and whether it went on from a line that the rail had.
+SELECT p.case_no, p.listed, p.document, p.number, p.continues
+FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
+JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+CROSS JOIN LATERAL (
+    (
+        SELECT q.case_no, q.listed, q.document, NULL::integer AS number, false AS continues
+        FROM payments AS q
+        WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded
+        OFFSET 0
+    )
+    UNION ALL
+    SELECT o.case_no, q.listed, q.document, o.number, (
+        SELECT l.refers_to IS NOT NULL OR l.ceased_from IS NOT NULL FROM order_lines AS l
+        WHERE l.order_id = o.order_id AND l.payment_id = q.payment_id ORDER BY l.position LIMIT 1
+    )
+    FROM (
+        SELECT r.case_no, r.number, r.order_id FROM orders AS r
+        WHERE r.case_no = c.case_no AND r.state IN ('rejected', 'withdrawn') AND (r.decided_by_hand OR r.resends > 0)
+        OFFSET 0
+    ) AS o
+    CROSS JOIN LATERAL (
+        SELECT d.listed, d.document, d.payment_id FROM payments AS d
+        WHERE d.case_no = o.case_no AND d.version = o.number AND d.state = 'dropped'
+        OFFSET 0
+    ) AS q
+) AS p;
+
+-- name: payments_elsewhere
+-- Which of these client-chosen payment ids a case other than the asking one has accepted or pending.
+-- OFFSET 0 keeps the lookup per id: as a join it would read all payments that somebody chose the id of.
+SELECT DISTINCT w.ordinal, w.payment_id::text
+FROM unnest(%b::integer[], %b::uuid[], %b::text[], %b::text[]) AS w (ordinal, payment_id, scheme, case_id)
+CROSS JOIN LATERAL (
+    SELECT q.case_no FROM payments AS q
+    WHERE q.payment_id = w.payment_id AND q.client_chose
+      AND (q.state = 'pending' OR (q.state = 'accepted' AND NOT q.superseded))
+    OFFSET 0
+) AS p
+JOIN cases AS c ON c.case_no = p.case_no
+WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id);
+
+-- name: next_message_numbers
+-- As many fresh message numbers as asked for, rising.
+SELECT nextval('message_numbers') FROM generate_series(1, %b::integer) ORDER BY 1;
+
+-- name: waiting_messages
+-- The longest waiting messages of cases after a given one, at most so many of each, all of them oldest first.
+SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at, m.edition
+FROM unnest(%b::bigint[], %b::bigint[]) AS c (case_no, after)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages AS q
+    WHERE q.case_no = c.case_no AND q.state = 'waiting' AND q.message_no > c.after
+    ORDER BY q.message_no
+    LIMIT %b
+) AS m
+ORDER BY m.message_no;
+
+-- name: answer_of_edge
+-- The message that came in under an edge identity, and its answer so far.
+SELECT message_no, digest, state, answer FROM messages WHERE source = %b AND partition = %b AND position = %b;
+
+-- name: idempotency_records
+-- The newest message of each identity, with how far it has come and the answer that its sender had last; it is locked, so that nothing
+-- else is published of it meanwhile.
+SELECT w.ordinal, n.message_no, n.digest, m.state, m.answer
+FROM unnest(%b::integer[], %b::bigint[], %b::text[], %b::uuid[]) AS w (ordinal, case_no, person, payment_id)
+CROSS JOIN LATERAL (
+    SELECT q.message_no, q.digest FROM needs AS q
+    WHERE q.case_no = w.case_no AND q.person = w.person AND q.payment_id = w.payment_id
+    ORDER BY q.message_no DESC LIMIT 1
+) AS n
+JOIN messages AS m ON m.message_no = n.message_no
+ORDER BY m.message_no
+FOR UPDATE OF m;
+
+-- name: accepted_lines
+-- The lines of the accepted orders of cases, as their senders made them, oldest first; and those of orders that count as rejected and that
+-- the rail may have, which are not certain.
+SELECT o.case_no, l.line_id, l.refers_to, l.class_code, l.start_on, l.end_on, l.amount, l.ceased_from, o.certain
+FROM unnest(%b::bigint[]) AS w (case_no)
+CROSS JOIN LATERAL (
+    SELECT q.case_no, q.order_id, q.number, q.state = 'accepted' AS certain FROM orders AS q
+    WHERE q.case_no = w.case_no AND (q.state = 'accepted' OR (q.state IN ('rejected', 'withdrawn') AND (q.decided_by_hand OR q.resends > 0)))
+    OFFSET 0
+) AS o
+JOIN order_lines AS l ON l.order_id = o.order_id
+ORDER BY o.case_no, o.number, l.position;

@@ -1,0 +1,210 @@
+-- name: claim_ready
+-- Takes up to so many ready orders of a rail for sending, oldest first, and gives their bytes; held ones, what is stopped, and rows that
+-- another sender holds are passed by.
+-- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
+WITH r AS MATERIALIZED (
+    SELECT order_id FROM orders
+    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
+      AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
+    ORDER BY message_no, number
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE orders AS o
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
+FROM r
+WHERE o.order_id = r.order_id AND o.state = 'ready'
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
+
+-- name: share_files
+-- Notes which orders leave in one transport message.
+UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) AS s (order_id, file_id) WHERE o.order_id = s.order_id;
+
+-- name: lock_messages
+-- Locks messages for this transaction, in sorted order, and gives what their replies are made from, and when something was published of
+-- them last; what was asked only where the replies of a source need it.
+SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
+       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END, m.received_at, m.answer,
+       greatest(m.received_at, m.derived_at, m.answered_at, m.told_at)
+FROM messages AS m
+JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
+ORDER BY m.message_no
+FOR UPDATE OF m;
+
+-- name: mark_sent
+-- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved, and whether for the
+-- first time. One that a receipt has put in doubt meanwhile stays in doubt. No sender has it under way any more.
+UPDATE orders AS o
+SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
+FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
+WHERE o.order_id = s.order_id
+  AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
+RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
+
+-- name: give_back
+-- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
+UPDATE orders AS o SET state = 'ready', sender = NULL, sending_at = NULL, file_id = NULL
+FROM unnest(%b::uuid[]) AS s (order_id)
+WHERE o.order_id = s.order_id AND o.state = 'sending' AND o.sender = %b
+RETURNING o.order_id::text;
+
+-- name: all_with_rail
+-- Those of these messages of which no order is left that has not been with the rail.
+SELECT w.message_no
+FROM unnest(%b::bigint[]) AS w (message_no)
+CROSS JOIN LATERAL (
+    SELECT bool_and(q.sent_at IS NOT NULL) AS with_rail FROM orders AS q WHERE q.message_no = w.message_no AND NOT q.taken_back
+) AS o
+WHERE o.with_rail;
+
+-- name: orphans_to_unknown
+-- Orders of a rail that a sender which is no more had begun to send: they may have reached the rail or not. Those that somebody else has
+-- locked are left for another look.
+WITH free AS MATERIALIZED (
+    SELECT order_id FROM orders WHERE rail = %(rail)s AND state = 'sending' AND sender <> %(sender)s FOR UPDATE SKIP LOCKED
+)
+UPDATE orders AS o SET state = 'unknown', was_unknown = true FROM free AS f WHERE o.order_id = f.order_id AND o.state = 'sending'
+RETURNING o.order_id::text;
+
+-- name: has_orphans
+-- Whether a sender which is no more had begun to send an order of a rail that is not in doubt yet.
+SELECT EXISTS (SELECT FROM orders WHERE rail = %(rail)s AND state = 'sending' AND sender <> %(sender)s);
+
+-- name: unknown_unsent
+-- Orders of a rail in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest
+-- first; held ones stay in doubt, and some are left out. With the id of the transport message that they left in.
+SELECT order_id::text, message_no, resends, coalesce(file_id, order_id)::text FROM orders
+WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%(but)s::uuid[])
+ORDER BY message_no LIMIT %(limit)s;
+
+-- name: unknown_to_sending
+-- Takes orders in doubt that a sender had under way, to put the same copy of them again; those that somebody else has locked stay. Orders
+-- that left in one transport message are taken all or none: of those that were answered the message has arrived.
+WITH free AS MATERIALIZED (
+    SELECT o.order_id FROM orders AS o JOIN unnest(%(order_ids)b::uuid[]) AS s (order_id) ON o.order_id = s.order_id FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE orders AS o
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
+FROM free AS f
+WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '[]'
+  AND (o.file_id IS NULL OR NOT EXISTS (
+      SELECT FROM orders AS m
+      WHERE m.file_id = o.file_id
+        AND (m.state <> 'unknown' OR m.sender IS NULL OR m.held_for <> '[]' OR m.order_id NOT IN (SELECT order_id FROM free))
+  ))
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
+
+-- name: add_receipts
+-- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and gives no row. The outcome is
+-- written when it is known.
+INSERT INTO receipts (rail, message_id, digest, place, body, received_at, outcome)
+SELECT r.rail, r.message_id, r.digest, r.place, r.body, r.received_at, 'unmatched'
+FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::integer[], %b::bytea[], %b::timestamptz[])
+     WITH ORDINALITY AS r (rail, message_id, digest, place, body, received_at, ordinal)
+ORDER BY r.ordinal
+ON CONFLICT (message_id, digest, place) DO NOTHING
+RETURNING receipt_no, message_id, digest, place;
+
+-- name: orders_by_id
+-- The case, area and correlation key of orders that an answer names by their own ids.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.correlation_key
+FROM unnest(%b::uuid[]) AS w (order_id) JOIN orders AS o ON o.order_id = w.order_id JOIN cases AS c ON c.case_no = o.case_no;
+
+-- name: close_receipts
+-- Writes what each receipt of this transaction turned out to be.
+UPDATE receipts AS r
+SET order_id = s.order_id, severity = s.severity, outcome = s.outcome, note = s.note
+FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, severity, outcome, note)
+WHERE r.receipt_no = s.receipt_no;
+
+-- name: orders_for_receipts
+-- The orders that receipts may answer: same case, rail, area and correlation key. Newest last. With what the rail said against an order last, unless
+-- that was adopted, and whether its state is an operator's word.
+SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.correlation_time, o.is_first_order, o.message, o.person,
+       o.was_unknown, o.receipt_no IS NOT NULL, o.told_under,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
+        ORDER BY k.contradiction_no DESC LIMIT 1), o.decided_by_hand
+FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+     AS w (ordinal, scheme, case_id, rail, area, correlation_key)
+JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+JOIN orders AS o ON o.case_no = c.case_no AND o.rail = w.rail AND o.area = w.area AND o.correlation_key = w.correlation_key
+ORDER BY w.ordinal, o.number;
+
+-- name: settle_orders
+-- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved, and whether they were known to be sent
+-- before. A receipt proves that the rail had them. One that was in doubt and is ready to be sent again may be answered all the same.
+UPDATE orders AS o
+SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), was_unknown = o.was_unknown OR s.state = 'unknown',
+    decided_by_hand = s.by_hand,
+    settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END, sender = NULL
+FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[], %b::boolean[]) AS s (order_id, state, receipt_no, now, by_hand)
+JOIN orders AS was ON was.order_id = s.order_id
+WHERE o.order_id = s.order_id
+  AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.was_unknown)
+       OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
+RETURNING o.order_id::text, was.sent_at IS NOT NULL;
+
+-- name: sent_to_unknown
+-- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are in doubt: a person may have to decide.
+UPDATE orders SET state = 'unknown', was_unknown = true WHERE order_id = ANY (%b::uuid[]) AND state = 'sent'
+RETURNING order_id::text;
+
+-- name: progress_of_messages
+-- Of these messages: how many of their orders are still open, and whether all have been with the rail.
+SELECT w.message_no, o.still_open, o.with_rail
+FROM unnest(%b::bigint[]) AS w (message_no)
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE q.state IN ('ready', 'sending', 'sent', 'unknown')) AS still_open, bool_and(q.sent_at IS NOT NULL) AS with_rail
+    FROM orders AS q
+    WHERE q.message_no = w.message_no AND NOT q.taken_back
+) AS o
+WHERE o.with_rail IS NOT NULL;
+
+-- name: supersede_payments
+-- The versions that hold until now of payments that these accepted orders change.
+-- OFFSET 0 keeps the lookup per payment: as a join it would read the index of all payments that hold.
+UPDATE payments AS old
+SET superseded = true
+FROM unnest(%b::uuid[]) AS w (order_id)
+CROSS JOIN LATERAL (SELECT n.case_no, n.payment_id FROM payments AS n WHERE n.order_id = w.order_id AND n.state = 'pending' OFFSET 0) AS new
+CROSS JOIN LATERAL (
+    SELECT h.case_no, h.payment_id, h.version FROM payments AS h
+    WHERE h.case_no = new.case_no AND h.payment_id = new.payment_id AND h.state = 'accepted' AND NOT h.superseded
+    OFFSET 0
+) AS held
+WHERE old.case_no = held.case_no AND old.payment_id = held.payment_id AND old.version = held.version;
+
+-- name: accept_payments
+-- The pending versions of accepted orders become the truth; gives them, with their places in their orders.
+UPDATE payments SET state = 'accepted' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
+RETURNING order_id::text, position, payment_id::text, version, document;
+
+-- name: drop_payments
+-- The pending versions of rejected orders will never be; gives them, with their places in their orders.
+UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
+RETURNING order_id::text, position, payment_id::text, version, document;
+
+-- name: pending_payments
+-- The pending versions of orders of which a receipt says nothing certain, with their places in their orders.
+SELECT order_id::text, position, payment_id::text, version, document FROM payments WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
+
+-- name: case_lists
+-- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.
+SELECT c.case_no, p.payment_ids
+FROM unnest(%b::bigint[]) AS c (case_no)
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
+    FROM payments AS q
+    WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
+) AS p
+ORDER BY c.case_no;
+
+-- name: orders_of_messages
+-- The orders of messages, for contracts whose answers are made from them.
+SELECT w.message_no, o.order_id::text, o.reconciliation_key, o.made_at, o.message
+FROM unnest(%b::bigint[]) AS w (message_no)
+CROSS JOIN LATERAL (
+    SELECT q.order_id, q.number, q.reconciliation_key, q.made_at, q.message FROM orders AS q
+    WHERE q.message_no = w.message_no AND NOT q.taken_back OFFSET 0
+) AS o
+ORDER BY w.message_no, o.number;

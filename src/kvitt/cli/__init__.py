@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "db": Lazy("kvitt.cli.installation:db", "Look after the database"),
     "kafka": Lazy("kvitt.cli.kafka:kafka", "Where kvitt stands in the input topics, and where it shall begin"),
     "import": Lazy("kvitt.cli.import_:import_", "Fill an empty kvitt with what another hub knows"),
-    "job": Lazy("kvitt.cli.job:job", "Look at scheduled jobs, and run one now"),
+    "job": Lazy("kvitt.cli.job:job", "Look at scheduled jobs, which the role `scheduler` runs, and run one now"),
     "ledger": Lazy("kvitt.cli.ledger:ledger", "Look at the double-entry ledger, and make accounts"),
     "party": Lazy("kvitt.cli.party:party", "Load and show parties: their shops, contracts, payout tools and fee terms"),
     "token": Lazy(

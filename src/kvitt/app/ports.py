@@ -1,5 +1,6 @@
 """What this hub is plugged together from: one line per rail, one line per contract."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kvitt.config import OpsSettings, RapidSettings
@@ -9,13 +10,26 @@ from kvitt.hub.ports import Ports
 from kvitt.hub.rapid.contract import Rapid
 from kvitt.rail.oppdrag import Oppdrag
 from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.rail_port import Rails
+from kvitt.rules.rail_port import Rail, Rails
+from kvitt.rules.values import Scheme
 
 
-def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = False) -> Ports:
-    """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place."""
+def ports_of(
+    rapid: RapidSettings,
+    ops: OpsSettings,
+    *,
+    hears_strays: bool = False,
+    further: Sequence[Rail] = (),
+    of_scheme: Mapping[Scheme, str] | None = None,
+) -> Ports:
+    """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
+
+    `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one.
+    """
     rails = Rails(
         Oppdrag(OpeningHours(ops.rail_opens, ops.rail_closes, ops.rail_every_day)),
+        *further,
+        of_scheme=of_scheme,
     )
     return Ports(
         contracts=Contracts(

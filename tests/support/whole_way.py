@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import psycopg
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.kernel.database import connect
@@ -103,7 +103,7 @@ class Way:
 def whole_way(kvitt_server: TestServer) -> Iterator[Way]:
     """A hub with all its roles on a database of its own, for as long as the block runs."""
     with kvitt_server.database() as conninfo:
-        hub = Hub(conninfo, SETTINGS)
+        hub = HubProcess(conninfo, SETTINGS)
         hub.start()
         way = Way(conninfo)
         try:

@@ -9,13 +9,13 @@ import click
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.calendar import print_preview
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.operator import reasoned
+from kvitt.cli.operator import ask, ask_option, is_asked_for, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.hub.dead import OPEN, DeadLetters, Replayed
+from kvitt.hub.approvable import LetterReplayed
+from kvitt.hub.dead import OPEN, DeadLetters
 from kvitt.hub.preview import preview
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
@@ -77,7 +77,7 @@ def list_letters(settings: Settings, *, everything: bool, limit: int, as_json: b
     """List the dead letters that are open, newest first."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
+        letters = DeadLetters(connection, utc_now, wiring().ports).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
     nothing = "there are no dead letters" if everything else "there are no open dead letters"
     print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
 
@@ -91,7 +91,7 @@ def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
     """Show dead letter NUMBER with the bytes that could not be read."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letter = DeadLetters(connection, utc_now).find(number)
+        letter = DeadLetters(connection, utc_now, wiring().ports).find(number)
     if raw:
         sys.stdout.buffer.write(letter.body)
     elif as_json:
@@ -115,6 +115,7 @@ def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
 @click.option("--body", type=existing_file(), help="The mended message; the old bytes otherwise.")
 @click.option("--key", help="For a letter that came without a usable key.")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
+@ask_option
 @located
 def replay(
     settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
@@ -127,18 +128,10 @@ def replay(
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-
-        def put(record: Replayed) -> None:
-            fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
-            if settings.kafka:
-                from kvitt.doors import kafka_plain
-
-                # Before the letter is closed: should closing fail, a second replay is the same message again, and changes nothing.
-                kafka_plain.put(settings.kafka, fresh)
-            else:
-                append(connection, fresh, record.at)
-
-        letters = DeadLetters(connection, utc_now, put)
+        letters = DeadLetters(connection, utc_now, wiring().ports, wiring().put(connection, settings))
+        if is_asked_for() and not dry_run:
+            ask(settings, connection, "dead replay", LetterReplayed(number, content, new_key), operator)
+            return
         if dry_run:
             record = letters.as_replayed(number, body=content, key=new_key)
             if record.key is None or record.topic == RAPID:
@@ -160,5 +153,5 @@ def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
 
     operator = Operator(by, reason)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        DeadLetters(connection, utc_now).close(number, operator)
+        DeadLetters(connection, utc_now, wiring().ports).close(number, operator)
     click.echo(f"dead letter {number} is closed")

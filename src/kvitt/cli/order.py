@@ -21,11 +21,12 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import Command, approved, operating, operator_of, reasoned
+from kvitt.cli.operator import Command, approved, ask, ask_option, is_asked_for, operating, operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
+from kvitt.hub.approvable import OrderDecided, OrderNamed
 from kvitt.hub.order_page import OrderShown, order_page
 from kvitt.hub.resolve import Effect, Resolve
 from kvitt.kernel.clock import utc_now
@@ -107,6 +108,9 @@ def release(settings: Settings, *, order_id: str, by: str, reason: str, approved
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for():
+            ask(settings, operate.connection, "order release", OrderNamed(order_id), Operator(by, reason, approved_by))
+            return
         left = operate.release(order_id, Operator(by, reason, approved_by))
     still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
     click.echo(f"order {order_id} {still}")
@@ -134,6 +138,9 @@ def resend(settings: Settings, *, order_id: str, by: str, reason: str, approved_
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for():
+            ask(settings, operate.connection, "order resend", OrderNamed(order_id), Operator(by, reason, approved_by))
+            return
         operate.resend(order_id, Operator(by, reason, approved_by))
     click.echo(f"order {order_id} will be sent once more")
 
@@ -148,6 +155,9 @@ def decide(settings: Settings, *, order_id: str, accepted: bool, by: str, reason
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for():
+            ask(settings, operate.connection, "order decide", OrderDecided(order_id, accepted), Operator(by, reason, approved_by))
+            return
         operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
     click.echo(f"order {order_id} is {'accepted' if accepted else 'rejected'} by an operator's word")
 
@@ -155,7 +165,7 @@ def decide(settings: Settings, *, order_id: str, accepted: bool, by: str, reason
 def _resolving(command: Command) -> Command:
     """Options of acts that resolve a contradiction: who, unless it is a dry run."""
     command = click.option("--dry-run", is_flag=True, help="Show the effect; change nothing. Needs no names.")(command)
-    command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
+    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return json_option(click.option("--by", metavar="NAME", help="Who does it.")(command))
 
@@ -201,6 +211,9 @@ def _resolve(
     operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for() and not dry_run:
+            ask(settings, operate.connection, f"order {act}", OrderNamed(order_id), operator)
+            return
         resolve = Resolve(operate.connection, utc_now, wiring().ports)
         effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
     if as_json:

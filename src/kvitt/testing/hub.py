@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.rows import dict_row
 
-from kvitt.app.edges import EmbeddedEdge
 from kvitt.app.ports import ports_of
+from kvitt.app.transports import EmbeddedLog
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.hub.check.check import check
@@ -123,7 +123,7 @@ class Hub:
     @cached_property
     def _log(self) -> psycopg.Connection[Any]:
         """The connection of whoever puts and reads records; the topics are there."""
-        EmbeddedEdge(self.conninfo).prepare()
+        EmbeddedLog(self.conninfo).prepare()
         return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
 
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:

@@ -6,11 +6,16 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders, resent_orders
-from kvitt.hub.check.moments import OVER_ALL as _OVER_ALL_MOMENTS
+from kvitt.hub.check.loose import (
+    check_approvals,
+    check_copies,
+    check_messages,
+    check_operators,
+    check_receipts,
+    released_orders,
+    resent_orders,
+)
 from kvitt.hub.check.outcome import compare
-from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
-from kvitt.hub.check.payouts import check_payouts
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
 from kvitt.hub.check.stored import SQL, Reader, StoredCase
@@ -19,12 +24,13 @@ from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.values import PaymentId
-from kvitt.wire import topics
+from kvitt.wire.topics import PAYOUT_EVENTS
 
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
-_CLOSINGS = load_queries("closings_check")
+_APPROVALS = load_queries("approvals", "kvitt.kernel")
+_CLOSINGS, _MOMENTS = load_queries("closings_check", "kvitt.store"), load_queries("moments_check", "kvitt.store")
 _SEED_BITS = 62
 _OVER_ALL = (
     (Kind.ORPHAN, SQL.messages_of_no_case),
@@ -46,17 +52,12 @@ _OVER_ALL = (
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),
     (Kind.DOUBLE, SQL.doubled_places),
-    (Kind.LEDGER, SQL.ledger_bounds_differ),
-    (Kind.LEDGER, SQL.ledger_currencies_differ),
-    (Kind.LEDGER, SQL.ledger_histories_differ),
-    (Kind.LEDGER, SQL.ledger_ends_differ),
-    (Kind.LEDGER, SQL.ledger_holds_differ),
-    (Kind.LEDGER, SQL.ledger_batches_differ),
-    (Kind.LEDGER, SQL.ledger_entries_differ),
-    *_OVER_ALL_PAYOUTS,
+    (Kind.APPROVAL, _APPROVALS.not_as_noted),
     (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
-    *_OVER_ALL_MOMENTS,
+    (Kind.CHAIN, _MOMENTS.chains_going_back),
+    (Kind.CHAIN, _MOMENTS.chains_behind),
+    (Kind.TOLD, _MOMENTS.told_going_back),
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
     (Kind.ORPHAN, load_queries("deferred").deferred_astray),
@@ -92,11 +93,13 @@ class _Check:
                 self._check_case(span.popleft())
             if self._progress:
                 self._progress(done, total)
-        check_messages(self._reader, self._found, self._ports.contracts)
+        check_messages(self._reader, self._found, self._ports)
         check_receipts(self._reader, self._found, self._ports.rails)
-        check_copies(self._reader, self._found)
+        check_copies(self._reader, self._found, self._ports.contracts)
         check_operators(self._reader, self._found)
-        check_payouts(self._reader, self._found)
+        check_approvals(self._reader, self._found)
+        for each in self._ports.checks:
+            each.walk(self._reader, self._found)
         self._check_over_all()
         return self._found.report()
 
@@ -121,8 +124,16 @@ class _Check:
 
         It is streamed and not fetched through a cursor of the server: for those PostgreSQL never uses more than one processor.
         """
-        arguments = {"outputs": list(topics.OUTPUTS), "seed": secrets.randbits(_SEED_BITS)}
+        copying = [contract for contract in self._ports.contracts if contract.copies_on]
+        arguments = {
+            "outputs": [*(topic for contract in self._ports.contracts for topic in contract.outputs), PAYOUT_EVENTS],
+            "of_no_message": [*(contract.copies_on for contract in copying), PAYOUT_EVENTS],
+            "copies": [contract.copies_on for contract in copying],
+            "copied": [source for contract in copying for source in contract.sources],
+            "seed": secrets.randbits(_SEED_BITS),
+        }
         self._cursor.execute(SQL.sort_in_memory)
-        for kind, statement in _OVER_ALL:
+        others = [(Kind(kind), statement) for each in self._ports.checks for kind, statement in each.statements]
+        for kind, statement in (*_OVER_ALL, *others):
             for case_no, subject, text in self._cursor.stream(statement, arguments):
                 self._found.differs(kind, case_no, subject, text)

@@ -219,7 +219,7 @@ FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orde
 SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
 FROM outbox AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
-  AND NOT (o.message_no IS NULL AND o.topic IN ('tbd.rapid.v1', 'pm-events-payout'));
+  AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]));
 
 -- name: audit_of_no_case
 -- Audit entries of cases that are not there.
@@ -285,25 +285,26 @@ SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not
 FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
 
 -- name: copies_of_receipts
--- The copies of receipts that the rapid heard, with the receipts.
-SELECT o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
+-- The copies of receipts that contracts published, with the receipts.
+SELECT o.topic, o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
 FROM outbox AS o
 JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id AND r.place = 0
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1';
+WHERE o.message_no IS NULL AND o.topic = ANY (%(topics)s::text[]);
 
 -- name: copies_of_no_receipt
 -- Copies of receipts that never came.
 SELECT NULL::bigint, o.outbox_no::text, 'copies a receipt that is not there'
 FROM outbox AS o
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1'
+WHERE o.message_no IS NULL AND o.topic = ANY (%(copies)s::text[])
   AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id);
 
 -- name: receipts_without_copy
--- Receipts of forwarded orders that the rapid has not heard.
-SELECT o.case_no, r.receipt_no::text, 'was not copied to the rapid'
+-- Receipts whose contract copies them, and that were not copied.
+SELECT o.case_no, r.receipt_no::text, 'was not copied as it came'
 FROM orders AS o
+JOIN messages AS m ON m.message_no = o.message_no
 JOIN receipts AS r ON r.order_id = o.order_id
-WHERE o.reconciliation_key IS NOT NULL
+WHERE m.source = ANY (%(copied)s::text[])
   AND NOT EXISTS (
       SELECT FROM outbox AS q WHERE q.message_no IS NULL AND q.event_id = md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid
   );
@@ -312,110 +313,3 @@ WHERE o.reconciliation_key IS NOT NULL
 -- Gives each sort and each join of this transaction more room than the server's usual 4 MB, before it goes to disk. Processes that work on
 -- one join have a table each: a shared one lies in the system's shared memory, of which containers have 64 MB unless told otherwise.
 SELECT set_config('work_mem', '32MB', true), set_config('enable_parallel_hash', 'off', true);
-
--- name: ledger_bounds_differ
--- Accounts whose bounds are not as far from what is posted on them as their open plans give, netted per plan.
-SELECT NULL::bigint, a.account_id::text, 'has other bounds than its open plans give'
-FROM ledger.accounts AS a
-LEFT JOIN (
-    SELECT n.account_id, sum(least(n.net, 0)) AS less, sum(greatest(n.net, 0)) AS more
-    FROM (
-        SELECT m.account_id, sum(m.amount) AS net
-        FROM ledger.plans AS p
-        JOIN ledger.postings AS q ON q.plan_id = p.plan_id
-        CROSS JOIN LATERAL (VALUES (q.source, -q.amount), (q.target, q.amount)) AS m (account_id, amount)
-        WHERE p.state = 'held'
-        GROUP BY p.plan_id, m.account_id
-    ) AS n
-    GROUP BY n.account_id
-) AS o ON o.account_id = a.account_id
-WHERE (a.available_min::numeric - a.posted, a.available_max::numeric - a.posted) IS DISTINCT FROM (coalesce(o.less, 0), coalesce(o.more, 0));
-
--- name: ledger_currencies_differ
--- Currencies whose accounts do not add up to zero.
-SELECT NULL::bigint, currency, 'adds up to ' || sum(posted) || ', not to zero'
-FROM ledger.accounts GROUP BY currency HAVING sum(posted::numeric) <> 0;
-
--- name: ledger_histories_differ
--- Accounts whose history does not end with their totals.
-SELECT NULL::bigint, a.account_id::text, 'has other totals than its last entry'
-FROM ledger.accounts AS a LEFT JOIN ledger.entries AS e ON e.account_id = a.account_id AND e.entry = a.entries
-WHERE (a.posted, a.available_min, a.available_max) IS DISTINCT FROM
-      (coalesce(e.posted, 0), coalesce(e.available_min, 0), coalesce(e.available_max, 0));
-
--- name: ledger_ends_differ
--- Plans whose state is not that of their last step, and last steps of no plan.
-SELECT NULL::bigint, plan_id, 'is ' || coalesce(p.state, 'not there') || ', and ' || coalesce(f.operation, 'nothing') || ' has ended it'
-FROM ledger.plans AS p
-FULL JOIN (SELECT plan_id, operation, batch_id FROM ledger.steps WHERE operation <> 'HOLD') AS f USING (plan_id)
-WHERE p.state IS DISTINCT FROM CASE f.operation WHEN 'COMMIT' THEN 'committed' WHEN 'ROLLBACK' THEN 'rolled back' ELSE 'held' END
-   OR f.batch_id <> 9223372036854775807;
-
--- name: ledger_holds_differ
--- Plans that were never held, and holds of no plan.
-SELECT NULL::bigint, plan_id, CASE WHEN p.state IS NULL THEN 'was held, and is not there' ELSE 'was never held' END
-FROM ledger.plans AS p FULL JOIN (SELECT plan_id, batch_id FROM ledger.steps WHERE operation = 'HOLD') AS h USING (plan_id)
-WHERE p.state IS NULL OR h.batch_id IS NULL;
-
--- name: ledger_batches_differ
--- Holds of batches that have no postings. Postings of no hold are found with the entries: if there are as many batches as holds, and none
--- without a hold, then no hold is without its batch either, and nothing has to be joined.
-SELECT NULL::bigint, s.plan_id, 'has no postings in batch ' || s.batch_id
-FROM ledger.steps AS s
-WHERE (SELECT count(*) FROM ledger.steps WHERE operation = 'HOLD') <> (SELECT count(*) FROM ledger.postings WHERE position = 0)
-  AND s.operation = 'HOLD' AND NOT EXISTS (SELECT FROM ledger.postings AS q WHERE q.plan_id = s.plan_id AND q.batch_id = s.batch_id);
-
--- name: ledger_entries_differ
--- Accounts whose entries have gaps, are not those that the steps have noted, or of which one moved the account by something else than the
--- postings of its step: a hold moves both bounds together by what its batch nets, a commit moves what is posted and the bounds by what the plan nets,
--- a rollback moves the bounds back. To join every entry with its postings would sort them all. Each entry is given a weight by chance
--- instead (by account, number and `seed`), and sums of weighted movements are compared: those that the totals show with those that the
--- postings ask for; what committed plans give in all is compared as it is. What differs, differs in the sums too, but for one seed in 2^29.
--- Totals are split at bit 31, so that products fit 64 bits.
-WITH told AS (
-    SELECT e.account_id, count(*) AS entries, min(e.entry) AS first, max(e.entry) AS newest, sum(t.who) AS who,
-           sum((e.posted >> 31) * t.by) * 2147483648 + sum((e.posted & 2147483647) * t.by) AS posted,
-           sum(((e.available_min >> 31) + (e.available_max >> 31)) * t.by) * 2147483648
-               + sum(((e.available_min & 2147483647) + (e.available_max & 2147483647)) * t.by) AS bounds
-    FROM ledger.entries AS e
-    CROSS JOIN LATERAL (SELECT hashint8extended(e.entry, %(seed)s::bigint # e.account_id) & 536870911 AS weight,
-                               hashint8extended(e.entry + 1, %(seed)s::bigint # e.account_id) & 536870911 AS next) AS w
-    CROSS JOIN LATERAL (SELECT w.weight - w.next AS by,
-                               w.weight * (hashtextextended(e.plan_id, %(seed)s::bigint # e.batch_id # ascii(e.operation)) & 536870911) AS who) AS t
-    GROUP BY e.account_id
-), noted AS (
-    SELECT t.account_id, count(*) AS entries, sum((hashint8extended(t.entry, %(seed)s::bigint # t.account_id) & 536870911) * t.step) AS who
-    FROM (SELECT unnest(s.accounts) AS account_id, unnest(s.entries) AS entry,
-                 hashtextextended(s.plan_id, %(seed)s::bigint # s.batch_id # ascii(s.operation)) & 536870911 AS step
-          FROM ledger.steps AS s) AS t
-    GROUP BY t.account_id
-), asked AS (
-    SELECT m.account_id, bool_or(m.held IS NULL OR (m.ended IS NULL AND d.way <> 0)) AS unnoted, sum(m.amount * greatest(d.way, 0)) AS committed,
-           sum((m.amount >> 31) * w.posted) * 2147483648 + sum((m.amount & 2147483647) * w.posted) AS posted,
-           sum((m.amount >> 31) * w.bounds) * 2147483648 + sum((m.amount & 2147483647) * w.bounds) AS bounds
-    FROM ledger.postings AS q
-    LEFT JOIN ledger.steps AS h ON h.plan_id = q.plan_id AND h.batch_id = q.batch_id AND h.operation = 'HOLD'
-    LEFT JOIN ledger.steps AS f ON f.plan_id = q.plan_id AND f.operation <> 'HOLD'
-    CROSS JOIN LATERAL (SELECT CASE f.operation WHEN 'COMMIT' THEN 1 WHEN 'ROLLBACK' THEN -1 ELSE 0 END AS way) AS d
-    CROSS JOIN LATERAL (
-        VALUES (q.source, -q.amount, h.entries[array_position(h.accounts, q.source)], f.entries[array_position(f.accounts, q.source)]),
-               (q.target, q.amount, h.entries[array_position(h.accounts, q.target)], f.entries[array_position(f.accounts, q.target)])
-    ) AS m (account_id, amount, held, ended)
-    CROSS JOIN LATERAL (
-        SELECT hashint8extended(m.held, %(seed)s::bigint # m.account_id) & 536870911 AS held,
-               d.way * coalesce(hashint8extended(m.ended, %(seed)s::bigint # m.account_id) & 536870911, 0) AS ended
-    ) AS x
-    CROSS JOIN LATERAL (SELECT greatest(x.ended, 0) AS posted, x.held + x.ended AS bounds) AS w
-    GROUP BY m.account_id
-), latest AS (
-    SELECT account_id, entries, posted AS committed, posted * weight AS posted, (available_min + available_max) * weight AS bounds
-    FROM (SELECT account_id, entries, posted::numeric, available_min::numeric, available_max::numeric,
-                 hashint8extended(entries + 1, %(seed)s::bigint # account_id) & 536870911 AS weight
-          FROM ledger.accounts) AS a
-)
-SELECT NULL::bigint, account_id::text, 'was moved by something else than its postings, or has entries of no step'
-FROM latest FULL JOIN told USING (account_id) FULL JOIN noted USING (account_id) FULL JOIN asked USING (account_id)
-WHERE latest.account_id IS NULL OR asked.unnoted OR latest.committed <> coalesce(asked.committed, 0)
-   OR (latest.entries, latest.entries, least(latest.entries, 1), latest.entries) IS DISTINCT FROM
-      (coalesce(told.entries, 0), coalesce(told.newest, 0), coalesce(told.first, 0), coalesce(noted.entries, 0))
-   OR (noted.who, asked.posted, asked.bounds) IS DISTINCT FROM (told.who, told.posted + latest.posted, told.bounds + latest.bounds);

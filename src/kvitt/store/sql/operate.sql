@@ -111,3 +111,24 @@ FROM cases AS c CROSS JOIN LATERAL unnest(c.unknown) WITH ORDINALITY AS u (payme
 WHERE c.unknown <> '{}'
 ORDER BY c.case_no, u.place
 LIMIT %s;
+
+-- name: case_in_short
+-- The case of an order, and where its audit chain ends: whatever happens to the case moves that.
+SELECT c.case_no, c.scheme, c.case_id, c.audit_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
+
+-- name: orders_in_short
+-- Each order of a case with its state, what holds it, and how many lines it has, oldest first.
+SELECT o.order_id::text, o.area, o.state, o.resends,
+       (SELECT coalesce(string_agg(r.reason ->> 'text', '; ' ORDER BY r.place), '')
+        FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)) AS held_for,
+       (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines
+FROM orders AS o
+WHERE o.case_no = %s
+ORDER BY o.number;
+
+-- name: payments_in_short
+-- The newest version of each payment of a case with its state.
+SELECT DISTINCT ON (p.payment_id) p.payment_id::text, p.version, p.state
+FROM payments AS p
+WHERE p.case_no = %s
+ORDER BY p.payment_id, p.version DESC;

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
-from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Submit
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.rail import ReceiptOutcome, Severity
+from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.submit import Submit
+from kvitt.disbursement.values import Area, Order, Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
-from kvitt.rail.receiver import Receiver
-from kvitt.rail.sender import Sender
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.rail_port import ReceiptOutcome, Severity
-from kvitt.rules.values import Area, Order, Scheme
-from kvitt.wire import topics
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import aap, dp, text
 from support.hub_stage import Ticking
 from support.rail_kits import SCHEME, OppdragKit, ToyKit
@@ -72,7 +72,7 @@ class Site:
 
     def ask(self, *cases: str, amount: int = 500) -> None:
         """Messages about cases, one batch."""
-        from kvitt.hub.taken import Incoming
+        from kvitt.disbursement.inbox import Incoming
 
         records = []
         for case in cases:
@@ -216,7 +216,7 @@ def test_one_answer_may_speak_of_many_orders(site: Site) -> None:
 
 
 def test_a_case_that_is_locked_gets_its_part_of_an_answer_when_it_is_free(site: Site) -> None:
-    from kvitt.hub.resume import Resume
+    from kvitt.disbursement.resume import Resume
 
     site.ask("A", "B")
     site.send()
@@ -302,7 +302,7 @@ def test_a_severity_that_nobody_has_heard_of_leaves_the_order_unknown_and_waits_
 
 
 def test_what_stands_is_contradicted_by_another_word_and_two_people_decide(site: Site) -> None:
-    from kvitt.hub.resolve import Resolve
+    from kvitt.disbursement.resolve import Resolve
 
     site.ask("A")
     site.send()
@@ -338,7 +338,7 @@ def test_an_acknowledged_order_says_what_the_rail_said(site: Site) -> None:
 
 
 def test_each_rail_sends_its_own_orders_and_is_stopped_alone(site: Site) -> None:
-    from kvitt.hub.taken import Incoming
+    from kvitt.disbursement.inbox import Incoming
 
     site.ask("A")
     site.submit([Incoming(topics.primary_input(Scheme.DAGPENGER), 0, 1, b"key D", text(dp("D")), b"[]")])

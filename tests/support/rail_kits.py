@@ -5,11 +5,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 from kvitt.app.ports import ports_of
 from kvitt.config import OpsSettings, RapidSettings
-from kvitt.rail.emulator import Emulator
-from kvitt.rail.queue import Delivery, Outgoing, Queue
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.rail_port import Rails
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.queue import Delivery, Outgoing, Queue
+from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.transports.queue.table_queue import TableQueue
 from support.toy_rail import ToyBank, ToyRail
 
 SCHEME = Scheme.AAP

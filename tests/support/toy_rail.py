@@ -8,8 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from kvitt.errors import UnreadableReceipt
-from kvitt.rules.rail_port import (
+from kvitt.disbursement.rail import (
     Candidate,
     Capabilities,
     Encoded,
@@ -20,7 +19,8 @@ from kvitt.rules.rail_port import (
     Severity,
     TransportFile,
 )
-from kvitt.rules.values import Order
+from kvitt.disbursement.values import Order
+from kvitt.errors import UnreadableReceipt
 
 _ANSWER: Final = re.compile(r"answer ([0-9a-f-]{36}) (\S+) (\S+)(?: (.*))?")
 _SEVERITIES: Final = {"TAKEN": Severity.OK, "PAID": Severity.OK, "NOTE": Severity.WARNING, "NO": Severity.REJECTED}

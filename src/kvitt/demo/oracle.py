@@ -1,6 +1,6 @@
 """The demo's own judge: replays each case with the answers it got, and compares what shall be paid with the rail's books, day by day.
 
-It knows what each message means from the making of it (`demo.cases`) and uses nothing of `kvitt.rules` to tell what is right.
+It knows what each message means from the making of it (`demo.cases`) and uses nothing of the derivation to tell what is right.
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.demo.cases import WHOLE_CASE, Life, Pay, Step
-from kvitt.rail.comparison import Stretch, stretches
-from kvitt.rail.emulator import Span
-from kvitt.rules.answers import Answer, Status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.rails.oppdrag.comparison import Stretch, stretches
+from kvitt.rails.oppdrag.emulator import Span
 
 _RAIL: Final = "OSUR"
 _BROKEN_DOWN: Final = 500

@@ -63,7 +63,7 @@ class PayoutWriter:
         """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
 
         Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
-        has the psycopg error as its result, and nothing was done of it; ResultUnknown names the payout of which that could not be found out.
+        has the psycopg error as its result, and nothing was done of it; ResultUnknown names the payout where that could not be found out.
         """
         results: dict[int, Result] = {}
         for places in _rounds(batch):

@@ -5,11 +5,17 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.rail.emulator import Chance, DamageForm, Faults, received, set_faults
-from kvitt.rail.emulator.damage import damage
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    received,
+    set_faults,
+)
+from kvitt.rails.oppdrag.emulator.damage import damage
 from kvitt.testing import TestServer
 from support.hub_messages import dp, text
 from support.patience import until

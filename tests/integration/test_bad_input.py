@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.testing import TestServer
-from kvitt.wire import topics
+from kvitt.transports.log.embedded_log import NewRecord, append
 from support.hub_messages import DECIDED, FORTNIGHT, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from support.whole_way import Way, whole_way
 

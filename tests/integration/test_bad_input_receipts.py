@@ -5,11 +5,17 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.rail.emulator import Chance, DamageForm, Faults, received, set_faults
-from kvitt.rail.emulator.damage import damage
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    received,
+    set_faults,
+)
+from kvitt.rails.oppdrag.emulator.damage import damage
 from kvitt.testing import TestServer
 from support.hub_messages import dp, text
 from support.patience import until
@@ -50,7 +56,7 @@ def deliver(way: Way, *bodies: bytes) -> None:
     way.receipts.put([Outgoing(str(uuid4()), body) for body in bodies])
 
 
-def verdict_on(way: Way, body: bytes) -> str:
+def outcome_on(way: Way, body: bytes) -> str:
     """What a receipt turned out to be, as soon as it is known."""
     query = "SELECT outcome FROM receipts WHERE body = %s"
     until(lambda: way.connection.execute(query, (body,)).fetchone())
@@ -102,7 +108,7 @@ def test_a_receipt_that_tells_nothing_is_kept_and_the_right_one_still_counts(
     key, case, xml = waiting_for_receipt(way)
     bad = broken(xml) + (b"" if outcome == "unclear" else f"<!-- {case} -->".encode())
     deliver(way, bad)
-    assert verdict_on(way, bad) == outcome
+    assert outcome_on(way, bad) == outcome
     state = "SELECT state FROM orders JOIN cases USING (case_no) WHERE case_id = %s"
     assert way.connection.execute(state, (case,)).fetchone() == ("unknown" if outcome == "unclear" else "sent",)
     deliver(way, receipt(xml, mmel()))

@@ -10,17 +10,17 @@ import pytest
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.doors.relay import LogRelay
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.send import Send, UnknownOrder
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.hub.send import OrderInDoubt, Send
-from kvitt.hub.taken import Incoming
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.log.embedded_log import NewRecord, append
+from kvitt.transports.log.relay import LogRelay
 from support.hub_messages import dp, text
 from support.hub_stage import Stage, staged
 from support.patience import until
@@ -233,13 +233,13 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
     assert stage.order_states("S") == ["unknown"]
 
 
-def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage: Stage, rival: LeaseKeeper) -> None:
+def test_unknown_orders_are_sent_again_only_when_the_queue_never_got_them(stage: Stage, rival: LeaseKeeper) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (order,) = stage.sender.claim(10)
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     successor.mark_unknown()
-    assert successor.unknown_orders(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
+    assert successor.unknown_orders(10) == [UnknownOrder(order.order_id, order.message_no, 0, order.order_id)]
     assert successor.put_again([order.order_id]) == [order]
     assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]

@@ -13,8 +13,9 @@ from integration.test_ops_server import Samples, scrape
 from kvitt.app.hub import HubProcess, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.operate import Operate
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Area, Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.metrics import Counters
 from kvitt.kernel.operators import Operator
@@ -22,9 +23,8 @@ from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.server import OpsServer, Remembered
-from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.values import Area, Scheme
-from kvitt.wire import topics
+from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.hub_messages import PLAIN, aap, dp, text
 from support.hub_stage import FIRST_MOMENT, Stage, staged
 from support.patience import PATIENCE_SECONDS, until
@@ -58,7 +58,7 @@ def test_a_hub_at_work_counts_what_it_does(database: str) -> None:
         append(connection, [*records, NewRecord(topics.primary_input(Scheme.AAP), None, b"no key")], datetime.now(UTC))
         # What a role counts is counted after its commit, so each is waited for.
         until(lambda: grown("kvitt_batch_size_sum", step="submit") == len(records) + 1)
-        until(lambda: grown("kvitt_receipts_total", verdict="accepted") == 5 * len(PLAIN))
+        until(lambda: grown("kvitt_receipts_total", outcome="accepted") == 5 * len(PLAIN))
         until(lambda: grown("kvitt_batch_size_sum", step="receiver") == 5 * len(PLAIN))
         assert grown("kvitt_messages_total", scheme="DAGPENGER", outcome="derived") == 5
         assert grown("kvitt_messages_total", scheme="AAP", outcome="answered") == 2

@@ -17,7 +17,7 @@ OPEN_WORK = {
     *("receipts_open", "contradictions_open"),
 }
 LOOKS: dict[str, dict[str, Any]] = {
-    "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000},
+    "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000, "rail": "oppdrag"},
     "clear_alarms": {"now": NOW},
     "standing_alarms": {},
     "open_orders": {"now": NOW, "ages": [60.0, 3600.0]},
@@ -59,7 +59,7 @@ def filled(kvitt_server: TestServer) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("name", LOOKS)
 def test_open_work_is_found_by_its_index(filled: Connection, name: str) -> None:
-    row = filled.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {getattr(load('ops'), name)}".encode(), LOOKS[name]).fetchone()
+    row = filled.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {getattr(load('ops', 'kvitt.ops'), name)}".encode(), LOOKS[name]).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]  # type: ignore[index]
     assert set(scanned(plan)) <= OPEN_WORK
@@ -67,7 +67,7 @@ def test_open_work_is_found_by_its_index(filled: Connection, name: str) -> None:
 
 
 def test_every_statement_of_operations_is_held_to_its_plan_or_said_not_to_need_it() -> None:
-    assert set(dir(load("ops", "kvitt.store"))) == set(LOOKS) | SMALL | BY_PEOPLE
+    assert set(dir(load("ops", "kvitt.ops"))) == set(LOOKS) | SMALL | BY_PEOPLE
 
 
 def _nodes(node: dict[str, Any]) -> list[str]:

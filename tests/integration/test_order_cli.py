@@ -15,15 +15,15 @@ from click.testing import CliRunner
 
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.app.main import main
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
-from kvitt.wire.topics import primary_input
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.console_script import KVITT, PATIENCE_SECONDS
 
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")
@@ -80,8 +80,8 @@ def test_a_beginning_of_several_orders_names_them_and_does_nothing(site: Site) -
     before = site.bench.acts()
     for verb in ("release", "resend", "withdraw", "decide"):
         approval = () if verb == "withdraw" else ("--approved-by", "ola")
-        verdict = ("--accepted",) if verb == "decide" else ()
-        said = site.kvitt("order", verb, "5f2c0d3", *verdict, "--by", "kari", *approval, "--reason", "a test", fails=2)
+        how = ("--accepted",) if verb == "decide" else ()
+        said = site.kvitt("order", verb, "5f2c0d3", *how, "--by", "kari", *approval, "--reason", "a test", fails=2)
         assert f"may be any of {TWINS[0]}, {TWINS[1]}" in said
     assert site.bench.acts() == before
 
@@ -175,7 +175,9 @@ def test_a_beginning_is_looked_up_in_the_key(site: Site) -> None:
     )
     site.bench.connection.execute("ANALYZE orders")
     arguments = {"first": "5f2c" + "0" * 28, "last": "5f2c" + "f" * 28, "limit": 6}
-    row = site.bench.connection.execute(f"EXPLAIN (FORMAT JSON) {load('lookup').orders_between}".encode(), arguments).fetchone()
+    row = site.bench.connection.execute(
+        f"EXPLAIN (FORMAT JSON) {load('lookup', 'kvitt.disbursement').orders_between}".encode(), arguments
+    ).fetchone()
     assert row is not None
     assert "orders_pkey" in json.dumps(row[0])
     assert "Seq Scan" not in json.dumps(row[0])

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
+from kvitt.ledger.post import LedgerWriter
 from kvitt.testing import TestServer
 from support.console_script import EXAMPLES, command
 from support.ledger_stage import clock, commit, hold, made, moved
@@ -84,7 +84,9 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
         ("3", "cancelled"),
     ]
     assert "is cancelled: sent back" in page
-    assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost")
+    assert "4 events of payout cli-1 will be published again" in payout(
+        shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost"
+    )
     assert check(shop, PORTS).differences == ()
 
 

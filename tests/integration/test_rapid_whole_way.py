@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
+from kvitt.formats.topics import RAPID
 from kvitt.testing import TestServer
-from kvitt.wire.topics import RAPID
+from kvitt.transports.log.embedded_log import NewRecord, append
 from support.patience import until
 from support.rapid_messages import PERSON
 from support.rapid_stage import Message, following_need, in_short, other_case

@@ -10,9 +10,9 @@ import pytest
 
 import kvitt.testing
 from kvitt.config import RapidSettings, Settings
+from kvitt.formats.topics import PAYOUT_EVENTS, RAPID, STATUSES
 from kvitt.kernel.database import connect
 from kvitt.testing import DamageForm, Hub
-from kvitt.wire.topics import PAYOUT_EVENTS, RAPID, STATUSES
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
 PARTIES = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")

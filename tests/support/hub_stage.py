@@ -12,19 +12,20 @@ import msgspec
 import psycopg
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.send import Send
-from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.send import Send
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.rail.emulator import Emulator
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
-from kvitt.wire import status, topics
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import Json, text
 
 REQUESTS, REPLIES = "test.requests", "test.replies"
@@ -108,10 +109,10 @@ class Stage:
 
     def finish(self) -> list[ReceiptOutcome]:
         """Sends and settles until nothing is left to send."""
-        verdicts: list[ReceiptOutcome] = []
+        outcomes: list[ReceiptOutcome] = []
         while receipts := self.exchange():
-            verdicts += self.settle(receipts)
-        return verdicts
+            outcomes += self.settle(receipts)
+        return outcomes
 
     def answers(self, key: str) -> list[Answer]:
         """What the sender of `key` was told, in order."""

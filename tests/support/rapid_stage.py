@@ -7,10 +7,10 @@ from typing import Any
 
 from kvitt.app.ports import ports_of
 from kvitt.config import OpsSettings, RapidSettings
-from kvitt.hub.settle import Settle
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
-from kvitt.wire.topics import RAPID
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import Settle
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.formats.topics import RAPID
 from support.hub_stage import Stage
 from support.rapid_messages import PERSON, line, need
 

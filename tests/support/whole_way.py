@@ -10,15 +10,16 @@ import psycopg
 
 from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.database import connect
-from kvitt.rail.emulator import spans
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.emulator import spans
 from kvitt.testing import TestServer
-from kvitt.wire import status, topics
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.log.embedded_log import NewRecord, append
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import PLAIN, Json, text
 from support.patience import until
 

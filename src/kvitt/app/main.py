@@ -1,5 +1,6 @@
 """The program: all commands, and the concrete parts that they are given."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -7,15 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from kvitt.cli import COMMANDS
-from kvitt.cli.shell import Commands, Listed
+from kvitt.cli.shell import Commands, Lazy
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
-    from kvitt.hub.dead import Put
-    from kvitt.hub.payouts.service import PayoutService
-    from kvitt.hub.ports import Ports
+    from kvitt.disbursement.dead import Put
+    from kvitt.disbursement.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
+    from kvitt.kernel.jobs import Job
+    from kvitt.payouts.service import PayoutService
 
 
 class _Wired:
@@ -47,6 +49,11 @@ class _Wired:
 
         return approvals_of(settings, connection)
 
+    def jobs(self, settings: "Settings") -> "Sequence[Job]":
+        from kvitt.app.jobs import jobs_of
+
+        return jobs_of(settings, self.ports)
+
     def put(self, connection: "Connection", settings: "Settings") -> "Put":
         from kvitt.app.approvals import put_of
 
@@ -54,11 +61,9 @@ class _Wired:
 
 
 _OWN = {
-    "demo": Listed("kvitt.demo.run:demo", "Run everything on the examples and on made-up cases, then prove the outcome"),
-    "up": Listed("kvitt.app.process:up", "Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM"),
-    "run": Listed(
-        "kvitt.app.process:run", "Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work"
-    ),
+    "demo": Lazy("kvitt.demo.run:demo", "Run everything on the examples and on made-up cases, then prove the outcome"),
+    "up": Lazy("kvitt.app.process:up", "Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM"),
+    "run": Lazy("kvitt.app.process:run", "Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work"),
 }
 main = Commands(
     "kvitt",

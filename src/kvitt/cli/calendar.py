@@ -7,13 +7,19 @@ from typing import Final
 
 import click
 
-from kvitt.cli.listing import Column, Kind, cell_width, table, terminal_width
+from kvitt.cli.listing import Column, Fit, cell_width, table, terminal_width
 from kvitt.cli.shell import print_page
 from kvitt.cli.text import kroner, shown
-from kvitt.hub.preview import Preview
-from kvitt.rules.catalogue import RAIL_RATE
-from kvitt.rules.schedule import Beyond, Due, Owed, Schedule, expand
-from kvitt.rules.values import Order, Payment
+from kvitt.disbursement.catalogue import RAIL_RATE
+from kvitt.disbursement.preview import Preview
+from kvitt.disbursement.schedule import (
+    Beyond,
+    Due,
+    Owed,
+    Schedule,
+    expand,
+)
+from kvitt.disbursement.values import Order, Payment
 
 _DAYS_OF_WEEK: Final = 7
 _FOLD_FROM: Final = 3
@@ -132,7 +138,7 @@ _LINES: Final = (
     Column("class_code", "class"),
     Column("start", "from"),
     Column("end", "to"),
-    Column("amount_kroner", "kroner", Kind.NUMBER, of=lambda line: line.amount),
+    Column("amount_kroner", "kroner", Fit.NUMBER, of=lambda line: line.amount),
     Column("rate", of=lambda line: RAIL_RATE[line.rate_type]),
     Column("ceased_from", "ceases from"),
     Column("payment_id", "payment"),

@@ -8,15 +8,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from kvitt.cli.listing import Column, Kind, table
+from kvitt.cli.listing import Column, Fit, table
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.check import Report
-from kvitt.hub.check import check as check_all
+from kvitt.disbursement.check import Report
+from kvitt.disbursement.check import check as check_all
 from kvitt.kernel.database import connect
-from kvitt.rail.comparison import Compared, compare
+from kvitt.rails.oppdrag.comparison import Compared, compare
 
 _SHOWN = 20
 
@@ -49,7 +49,7 @@ def compare_with_rail(conninfo: str) -> Compared:
 
 
 def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
-    """What was looked at, then the first `shown_most` differences of each kind of proof, then the verdict."""
+    """What was looked at, then the first `shown_most` differences of each kind of proof, then whether all is well."""
     counts = [(name.replace("_", " "), getattr(report.counts, name)) for name in report.counts.__struct_fields__]
     yield from table(_COUNTS, [*counts, ("payments compared with the rail", compared.payments)])
     for each in report.differences[:shown_most]:
@@ -63,4 +63,4 @@ def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
     yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
 
 
-_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Kind.NUMBER, of=lambda row: row[1]))
+_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Fit.NUMBER, of=lambda row: row[1]))

@@ -11,10 +11,17 @@ from typing import Any, Final
 import click
 
 from kvitt.cli.text import shown
+from kvitt.disbursement.lookup import (
+    CANDIDATES,
+    cases_beginning,
+    orders_beginning,
+    payout_exists,
+    payouts_beginning,
+    plans_beginning,
+)
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import OrderNotFound
-from kvitt.hub.lookup import CANDIDATES, cases_beginning, orders_beginning, payout_exists, payouts_beginning, plans_beginning
 from kvitt.kernel.database import Connection
-from kvitt.rules.values import Scheme
 
 LEAST: Final = 4
 """Fewer characters are a slip more often than an id."""
@@ -88,8 +95,8 @@ def _only(found: Sequence[str], named: str, argument: str) -> str:
 
     if len(found) == 1:
         return found[0]
-    told = ", ".join(map(shown, found[: CANDIDATES - 1])) + (", and more" if len(found) == CANDIDATES else "")
-    raise click.BadParameter(f"{shown(named)[:80]!r} may be any of {told}", param_hint=argument)
+    names = ", ".join(map(shown, found[: CANDIDATES - 1])) + (", and more" if len(found) == CANDIDATES else "")
+    raise click.BadParameter(f"{shown(named)[:80]!r} may be any of {names}", param_hint=argument)
 
 
 def _is_uuid(text: str) -> bool:

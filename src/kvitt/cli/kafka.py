@@ -6,13 +6,13 @@ from typing import Final
 
 import click
 
-from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list, print_table
+from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list, print_table
 from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.config import KafkaSettings, Settings
+from kvitt.formats.topics import RAPID, SCHEME_OF_SOURCE
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
-from kvitt.wire.topics import RAPID, SCHEME_OF_SOURCE
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
@@ -26,7 +26,7 @@ def kafka() -> None:
 @located
 def lag(settings: Settings, *, topic: str | None, as_json: bool) -> None:
     """Show each partition: where it begins and ends, how far it was taken in, how many records wait."""
-    from kvitt.doors.kafka_positions import positions
+    from kvitt.transports.kafka.positions import positions
 
     brokers = _kafka(settings)
     with _asking(settings) as connection:
@@ -69,7 +69,13 @@ def begin(
 
     Partitions that have begun are left as they are, unless --over. While a topic is read, nothing is changed.
     """
-    from kvitt.doors.kafka_positions import StartFrom, planned, positions, refuse_group_at_work, set_start_offset
+    from kvitt.transports.kafka.positions import (
+        StartFrom,
+        planned,
+        positions,
+        refuse_group_at_work,
+        set_start_offset,
+    )
 
     if sum(map(bool, (group, beginning, end))) != 1:
         raise click.UsageError("say one of --group, --beginning and --end")
@@ -122,17 +128,17 @@ def _topics(brokers: KafkaSettings, named: str | None) -> list[str]:
 _POSITIONS: Final = (
     Column("topic"),
     Column("partition"),
-    Column("first", kind=Kind.NUMBER),
-    Column("stored", kind=Kind.NUMBER, show=lambda at: "nothing" if at.stored is None else f"{at.stored:,}"),
-    Column("end", kind=Kind.NUMBER),
-    Column("waiting", kind=Kind.NUMBER, of=lambda at: at.lag),
+    Column("first", kind=Fit.NUMBER),
+    Column("stored", kind=Fit.NUMBER, show=lambda at: "nothing" if at.stored is None else f"{at.stored:,}"),
+    Column("end", kind=Fit.NUMBER),
+    Column("waiting", kind=Fit.NUMBER, of=lambda at: at.lag),
 )
 _STARTS: Final = (
     Column("topic", of=lambda each: each.position.topic),
     Column("partition", of=lambda each: each.position.partition),
-    Column("first", kind=Kind.NUMBER, of=lambda each: each.position.first),
-    Column("end", kind=Kind.NUMBER, of=lambda each: each.position.end),
-    Column("begins_at", kind=Kind.NUMBER, of=lambda each: each.offset),
-    Column("never_read", kind=Kind.NUMBER, of=lambda each: each.skipped),
-    Column("will_be_read", kind=Kind.NUMBER, of=lambda each: each.read),
+    Column("first", kind=Fit.NUMBER, of=lambda each: each.position.first),
+    Column("end", kind=Fit.NUMBER, of=lambda each: each.position.end),
+    Column("begins_at", kind=Fit.NUMBER, of=lambda each: each.offset),
+    Column("never_read", kind=Fit.NUMBER, of=lambda each: each.skipped),
+    Column("will_be_read", kind=Fit.NUMBER, of=lambda each: each.read),
 )

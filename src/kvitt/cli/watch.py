@@ -8,20 +8,26 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.config import KafkaSettings, Settings
-from kvitt.doors.embedded_log import CHANNEL, NewRecord, Record, append, read
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.formats.partitions import TopicPartition
+from kvitt.formats.topics import STATUSES, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Answer, Status
-from kvitt.wire import status
-from kvitt.wire.partitions import TopicPartition
-from kvitt.wire.topics import STATUSES, decode_headers
+from kvitt.transports.log.embedded_log import (
+    CHANNEL,
+    NewRecord,
+    Record,
+    append,
+    read,
+)
 
 FINAL = frozenset({Status.OK, Status.FAILED})
 _AT_ONCE = 2000
 
 
-class Told(Struct, frozen=True):
+class PublishedStatus(Struct, frozen=True):
     """A status as it stands on the status topic; `reason` is its header of that name, which explains a refusal further."""
 
     key: bytes
@@ -45,17 +51,17 @@ class Client:
         """Appends records in order; gives where each one stands."""
         return self._log.send(records)
 
-    def hear(self, seconds: float) -> list[Told]:
+    def hear(self, seconds: float) -> list[PublishedStatus]:
         """What has been told since the last look; waits up to `seconds` when that is nothing."""
         return [
-            Told(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
+            PublishedStatus(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
             for record in self._log.read(seconds)
             if record.key is not None and record.value is not None
         ]
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
         """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases", "kvitt.store").answer_of_edge, (topic, *place), binary=True).fetchone()
+        row = self._connection.execute(load("cases", "kvitt.disbursement").answer_of_edge, (topic, *place), binary=True).fetchone()
         return row is not None and row[2] == "answered" and row[3] is None
 
 
@@ -67,7 +73,7 @@ class _EmbeddedLog:
 
     def _ends(self) -> dict[TopicPartition, int]:
         """Where the status topic goes on."""
-        rows = self._connection.execute(load("cli").ends_of_topic, (STATUSES,)).fetchall()
+        rows = self._connection.execute(load("cli", "kvitt.cli").ends_of_topic, (STATUSES,)).fetchall()
         return {TopicPartition(STATUSES, partition): position for partition, position in rows}
 
     def close(self) -> None:
@@ -93,8 +99,8 @@ class _EmbeddedLog:
 
 class _KafkaLog:
     def __init__(self, settings: KafkaSettings) -> None:
-        from kvitt.doors.kafka_clients import new_plain_producer
-        from kvitt.doors.kafka_plain import TopicReader
+        from kvitt.transports.kafka.clients import new_plain_producer
+        from kvitt.transports.kafka.plain import TopicReader
 
         self._settings, self._producer, self._reader = settings, new_plain_producer(settings), TopicReader(settings, STATUSES)
         self._heard: set[str] = set()
@@ -103,7 +109,7 @@ class _KafkaLog:
         self._reader.close()
 
     def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
-        from kvitt.doors.kafka_plain import put
+        from kvitt.transports.kafka.plain import put
 
         return put(self._settings, records, self._producer)
 
@@ -118,12 +124,12 @@ class _KafkaLog:
         return found
 
 
-def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[Told]:
+def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[PublishedStatus]:
     """The statuses told under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not silent():
-        for told in client.hear(0.2):
-            if told.key == key:
-                yield told
-                if told.answer.status in FINAL:
+        for heard in client.hear(0.2):
+            if heard.key == key:
+                yield heard
+                if heard.answer.status in FINAL:
                     return

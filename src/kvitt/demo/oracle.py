@@ -1,6 +1,6 @@
 """The demo's own judge: replays each case with the answers it got, and compares what shall be paid with the rail's books, day by day.
 
-It knows what each message means from the making of it (`demo.cases`) and uses nothing of `kvitt.rules` to tell what is right.
+It knows what each message means from the making of it (`demo.cases`) and uses nothing of the derivation to tell what is right.
 """
 
 from collections import Counter
@@ -9,10 +9,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.demo.cases import WHOLE_CASE, Life, Pay, Step
-from kvitt.rail.comparison import Stretch, stretches
-from kvitt.rail.emulator import Span
-from kvitt.rules.answers import Answer, Status
+from kvitt.demo.cases import WHOLE_CASE, Life, MadeMessage, Pay
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.rails.oppdrag.comparison import Stretch, stretches
+from kvitt.rails.oppdrag.emulator import Span
 
 _RAIL: Final = "OSUR"
 _BROKEN_DOWN: Final = 500
@@ -45,7 +45,7 @@ def judge(life: Life, answers: Sequence[Answer | None]) -> Judged:
     return Judged(tuple(pay for pay in state.values() if pay.days), tuple(wrong))
 
 
-def _complaint(step: Step, answer: Answer, ever: set[str]) -> str:
+def _complaint(step: MadeMessage, answer: Answer, ever: set[str]) -> str:
     """Why this can't be the answer; empty when it can."""
     if step.spoilt:
         return "a mistake was accepted" if answer.status is Status.OK else ""
@@ -74,8 +74,8 @@ def differences(lives: Iterable[Life], judged: Iterable[Judged], books: Iterator
             continue
         paid, due = booked(spans), expected.pop((area, case_id), Counter())
         if paid != due:
-            found.append(f"{area} {case_id}: the rail pays {_told(paid - due)} and should pay {_told(due - paid)}")
-    found += [f"{area} {case_id}: the rail pays nothing and should pay {_told(due)}" for (area, case_id), due in expected.items()]
+            found.append(f"{area} {case_id}: the rail pays {_described(paid - due)} and should pay {_described(due - paid)}")
+    found += [f"{area} {case_id}: the rail pays nothing and should pay {_described(due)}" for (area, case_id), due in expected.items()]
     return found
 
 
@@ -96,5 +96,5 @@ def booked(spans: Sequence[Span]) -> Counter[Series]:
     return Counter(each for each in joined if each[2])
 
 
-def _told(series: Counter[Series]) -> str:
+def _described(series: Counter[Series]) -> str:
     return "; ".join(f"{code} {len(dues)} × from {dues[0].start} to {dues[-1].end}" for code, _, dues in series) or "nothing else"

@@ -1,0 +1,106 @@
+"""Makes problems of failures, in the form of RFC 9457, with the page that explains it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import psycopg
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, ResultUnknown
+from kvitt.kernel.database import may_pass
+from kvitt.kernel.group_commit import Closed
+
+_log = structlog.get_logger(__name__)
+PROBLEM = "application/problem+json"
+_RETRY_SECONDS = "1"
+_COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
+_MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
+
+
+class Wrong(Struct, frozen=True):
+    """One thing that is wrong: where, and which rule it breaks."""
+
+    field: str
+    rule: str
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """A problem. `type` is where it is explained; `code` does not change."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: Sequence[Wrong] = ()
+    look_at: str | None = None
+    """The path that shows whether it was done, when that is not known."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an exception is to the caller."""
+    if isinstance(error, KvittError):
+        return _known(error)
+    if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
+        return _problem(503, "database_unreachable", "the database is away; the request may be made again")
+    if isinstance(error, ValidationException):
+        return _problem(400, BadRequest.code, "the request breaks rules", _wrongs(error))
+    if isinstance(error, RecursionError):
+        return _problem(400, BadRequest.code, "the JSON is nested too deeply")
+    if isinstance(error, HTTPException):
+        return _problem(error.status_code, _code(error.status_code), error.detail or HTTPStatus(error.status_code).phrase)
+    _log.error("request failed", error=type(error).__name__)
+    return _problem(500, "kvitt_error", "kvitt failed on the request")
+
+
+def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """The answer to a request on which this was raised."""
+    problem = problem_of(error)
+    headers = {"retry-after": _RETRY_SECONDS} if problem.status == 503 or problem.code == "request_in_progress" else {}
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= dict(error.headers)
+    return Response(problem, status_code=problem.status, media_type=PROBLEM, headers=headers)
+
+
+def encoded(problem: Problem) -> bytes:
+    """A problem as bytes, for where there is no response yet."""
+    return msgspec.json.encode(problem)
+
+
+def _known(error: KvittError) -> Problem:
+    wrongs: Sequence[Wrong] = ()
+    if isinstance(error, InvalidPayout):
+        wrongs = [Wrong("", text) for text in error.errors]
+    if isinstance(error, PostingsRefused | BadRequest):
+        wrongs = [Wrong(field, rule) for field, rule in error.wrong]
+    problem = _problem(error.status, error.code, str(error), wrongs, doc=error.doc)
+    return replace(problem, look_at=_path(error)) if isinstance(error, ResultUnknown) else problem
+
+
+def _path(unknown: ResultUnknown) -> str | None:
+    """The path at which this API shows what an unknown result was about."""
+    return f"/{_COLLECTION[unknown.kind]}/{quote(unknown.identity, safe='')}" if unknown.kind in _COLLECTION else None
+
+
+def _wrongs(error: ValidationException) -> list[Wrong]:
+    if (missing := _MISSING.match(error.detail)) is not None:
+        return [Wrong(missing["name"], "is required")]
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [Wrong(str(each.get("key", "")), str(each.get("message", ""))) for each in extra if isinstance(each, Mapping)]
+
+
+def _code(status: int) -> str:
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
+def _problem(status: int, code: str, detail: str, wrongs: Sequence[Wrong] = (), *, doc: str | None = None) -> Problem:
+    page, _, anchor = (doc or f"errors#{code.replace('_', '-')}").partition("#")
+    return Problem(f"docs/{page}.md#{anchor}", HTTPStatus(status).phrase, status, detail, code, wrongs)

@@ -1,0 +1,315 @@
+-- The reads of `kvitt check`. All run in one read-only snapshot; those by case take a span of case numbers, so that memory stays
+-- flat, and each of them is one walk along an index.
+
+-- name: count_cases
+-- How many cases there are, for whoever watches the progress.
+SELECT count(*) FROM cases;
+
+-- name: cases_after
+-- The next cases by number.
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, contradictions, unknown
+FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
+
+-- name: messages
+-- The messages of a span of cases.
+SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
+       answered_at, answer, edition
+FROM messages WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
+
+-- name: messages_without_case
+-- The next messages that belong to no case, because they were refused before their case mattered.
+SELECT message_no, source, partition, position, key, digest, body, headers, scheme, case_no, dry_run, state, received_at, derived_at,
+       answered_at, answer, edition
+FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_no LIMIT %(limit)s;
+
+-- name: orders
+-- The orders of a span of cases: what was stored when they were made, then how far they have come.
+SELECT order_id::text, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key,
+       rail_document::text, is_first_order, made_at,
+       held_for::text, day, sum_kroner, priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+       resends, taken_back, guard
+FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
+
+-- name: lines
+-- The lines of the orders of a span of cases.
+SELECT o.case_no, l.*
+FROM orders AS o
+CROSS JOIN LATERAL (
+    SELECT q.order_id::text, q.position, q.line_id, q.refers_to, q.payment_id::text, q.class_code, q.start_on, q.end_on, q.amount,
+           q.decided_rate, q.ceased_from, q.decision_id, q.forwarded, q.rate_type, q.decided_on, q.caseworker, q.approver, q.recipient,
+           q.office, q.grade
+    FROM order_lines AS q WHERE q.order_id = o.order_id
+    ORDER BY q.position
+) AS l
+WHERE o.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY o.case_no, o.number, l.position;
+
+-- name: needs
+-- The needs of a span of cases.
+SELECT message_no, case_no, person, payment_id::text, digest
+FROM needs WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
+
+-- name: payments
+-- The payment versions of a span of cases: what was stored when they were made, then what became of them.
+SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, position, currency,
+       state, superseded
+FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, listed;
+
+-- name: receipts
+-- The receipts that answer orders of a span of cases.
+SELECT o.case_no, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%'
+FROM orders AS o
+CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
+JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
+WHERE o.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY o.case_no, r.receipt_no;
+
+-- name: contradictions
+-- The contradictions of a span of cases.
+SELECT case_no, order_id::text, receipt_no, ours, rails, found_at, resolution, resolved_at
+FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, contradiction_no;
+
+-- name: contradictions_not_as_noted
+-- Contradictions whose resolution is not what the operators' chain tells, and those that are about no order of their case.
+SELECT k.case_no, k.order_id::text,
+       CASE WHEN o.order_id IS NULL THEN 'is about an order that its case does not have'
+            ELSE 'was resolved otherwise than the operators have noted' END
+FROM contradictions AS k
+LEFT JOIN orders AS o ON o.order_id = k.order_id AND o.case_no = k.case_no
+WHERE o.order_id IS NULL
+   OR (k.resolved_at IS NOT NULL AND NOT EXISTS (
+          SELECT FROM audit AS a
+          WHERE a.chain = 0 AND a.at >= k.resolved_at AND a.what = CASE k.resolution WHEN 'adopted' THEN 'adopt' ELSE 'keep' END
+            AND (a.note::jsonb ->> 'subject', a.note::jsonb ->> 'by', a.note::jsonb ->> 'reason') = (k.order_id::text, k.resolved_by, k.reason)
+            AND a.note::jsonb ->> 'approved_by' IS NOT DISTINCT FROM k.approved_by
+      ));
+
+-- name: receipts_without_order
+-- The next receipts that answer no order.
+SELECT 0::bigint, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%'
+FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
+WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;
+
+-- name: told
+-- What is told of the messages of a span of cases, and whether it was told in an earlier form.
+SELECT m.case_no, o.*
+FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
+           q.payment_id::text, q.version, q.outbox_no < t.since AS early
+    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
+) AS o
+WHERE m.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY m.case_no, o.outbox_no;
+
+-- name: told_without_case
+-- What is told of messages that belong to no case.
+SELECT m.message_no, o.*
+FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
+           q.payment_id::text, q.version, q.outbox_no < t.since AS early
+    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
+) AS o
+WHERE m.case_no IS NULL AND m.message_no BETWEEN %(first)s AND %(last)s
+ORDER BY m.message_no, o.outbox_no;
+
+-- name: audit
+-- The audit chains of a span of cases.
+SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash
+FROM audit WHERE chain BETWEEN %(first)s AND %(last)s ORDER BY chain, seq;
+
+-- name: audit_of_operators
+-- The next entries of the operators' chain.
+SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash
+FROM audit WHERE chain = 0 AND seq > %(after)s ORDER BY seq LIMIT %(limit)s;
+
+-- name: releases
+-- What operators noted when they let orders go that were held.
+SELECT note FROM audit WHERE chain = 0 AND what = 'release' AND note IS NOT NULL;
+
+-- name: resends
+-- What operators noted when they had orders sent once more.
+SELECT note FROM audit WHERE chain = 0 AND what = 'resend' AND note IS NOT NULL;
+
+-- name: head_of_operators
+-- Where the operators' chain says that it ends.
+SELECT audit_seq, audit_hash FROM operators WHERE chain = 0;
+
+-- name: claimed_elsewhere
+-- Which of these payment ids, chosen by a sender, another case has accepted or pending.
+SELECT w.payment_id::text
+FROM unnest(%(payment_ids)s::uuid[]) AS w (payment_id)
+WHERE EXISTS (
+    SELECT FROM payments AS p
+    WHERE p.payment_id = w.payment_id AND p.client_chose AND p.case_no <> %(case_no)s
+      AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded))
+);
+
+-- name: dropped_elsewhere
+-- Which of these payment ids another case had pending until the rail rejected it; walks the whole table, and is asked rarely.
+SELECT DISTINCT payment_id::text FROM payments
+WHERE payment_id = ANY (%(payment_ids)s::uuid[]) AND client_chose AND case_no <> %(case_no)s AND state = 'dropped';
+
+-- name: messages_of_no_case
+-- Messages of cases that are not there.
+SELECT m.case_no, m.message_no::text, 'belongs to a case that is not there'
+FROM messages AS m WHERE m.case_no IS NOT NULL AND NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = m.case_no);
+
+-- name: orders_of_no_case
+-- Orders of cases that are not there.
+SELECT o.case_no, o.order_id::text, 'belongs to a case that is not there'
+FROM orders AS o WHERE NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = o.case_no);
+
+-- name: orders_of_no_message
+-- Orders of messages that are not there, or that belong to another case.
+SELECT o.case_no, o.order_id::text, 'was made by a message that its case does not have'
+FROM orders AS o
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no AND m.case_no = o.case_no);
+
+-- name: orders_without_lines
+-- Orders of which every line is gone.
+SELECT o.case_no, o.order_id::text, 'has no lines'
+FROM orders AS o WHERE NOT EXISTS (SELECT FROM order_lines AS l WHERE l.order_id = o.order_id);
+
+-- name: orders_without_receipt
+-- Orders settled by receipts that are not there.
+SELECT o.case_no, o.order_id::text, 'was settled by a receipt that is not there'
+FROM orders AS o
+WHERE o.receipt_no IS NOT NULL AND NOT EXISTS (SELECT FROM receipts AS r WHERE r.receipt_no = o.receipt_no AND r.order_id = o.order_id);
+
+-- name: lines_of_no_order
+-- Lines of orders that are not there.
+SELECT NULL::bigint, l.line_id, 'is a line of an order that is not there'
+FROM order_lines AS l WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = l.order_id);
+
+-- name: payments_of_no_order
+-- Payment versions of orders that are not there, or that belong to another case; the first ones of a case that was taken over are of
+-- an order before our time.
+SELECT p.case_no, p.payment_id || ' version ' || p.version, 'was made by an order that its case does not have'
+FROM payments AS p
+WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no)
+  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'));
+
+-- name: imports_not_as_noted
+-- How much imports took over, where it is not what is there: a case that nothing has happened to since is known by nothing else.
+SELECT NULL::bigint, 'imports',
+       format('took over %%s cases with %%s payments, where %%s cases with %%s are there', n.cases, n.payments, t.cases, t.payments)
+FROM (
+    SELECT coalesce(sum(w.noted[1]::bigint), 0) AS cases, coalesce(sum(w.noted[2]::bigint), 0) AS payments
+    FROM audit AS a
+    CROSS JOIN LATERAL regexp_match(a.note, '"subject":"(\d+) cases, (\d+) payments"') AS w (noted)
+    WHERE a.chain = 0 AND a.what = 'imported'
+) AS n
+CROSS JOIN (
+    SELECT (SELECT count(*) FROM audit WHERE chain <> 0 AND seq = 1 AND what = 'imported') AS cases,
+           (SELECT count(*) FROM payments WHERE version = 0) AS payments
+) AS t
+WHERE (n.cases, n.payments) <> (t.cases, t.payments);
+
+-- name: receipts_of_no_order
+-- Receipts of orders that are not there.
+SELECT NULL::bigint, r.receipt_no::text, 'answers an order that is not there'
+FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = r.order_id);
+
+-- name: told_of_no_message
+-- What is told of messages that are not there.
+SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
+FROM outbox AS o
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
+  AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]));
+
+-- name: audit_of_no_case
+-- Audit entries of cases that are not there.
+SELECT a.chain, a.seq::text, 'is an entry about a case that is not there'
+FROM audit AS a WHERE a.chain <> 0 AND NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = a.chain);
+
+-- name: dead_letters_of_no_message
+-- Dead letters whose message is not there, or came with other bytes or under another edge identity.
+SELECT NULL::bigint, d.dead_no::text, 'is not the message that it names'
+FROM dead_letters AS d
+WHERE d.message_no IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM messages AS m
+      WHERE m.message_no = d.message_no AND m.body = d.body AND (m.source, m.partition, m.position) = (d.source, d.partition, d.position)
+  );
+
+-- name: doubled_lines
+-- Line ids that were made more than once; the rail would take the second for the first.
+SELECT NULL::bigint, line_id, 'was made ' || count(*) || ' times'
+FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded GROUP BY line_id HAVING count(*) > 1;
+
+-- name: doubled_events
+-- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one tells.
+SELECT min(case_no), event_id::text, 'is told ' || count(*) || ' times'
+FROM outbox GROUP BY event_id HAVING count(*) > 1;
+
+-- name: log_differences
+-- Records of the embedded log that are not what the outbox told there; records that the log has let go are passed by. Behind the
+-- headers that were told stand exactly the four that the relay gives every record.
+SELECT o.case_no, o.outbox_no::text, 'is told otherwise in the log'
+FROM outbox AS o
+JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)
+CROSS JOIN LATERAL (
+    SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM r.at) * 1000)::bigint
+) AS t (made_ms, told_ms)
+LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
+WHERE o.relayed_at IS NOT NULL
+  AND (r.key, r.value, r.headers) IS DISTINCT FROM (
+      o.key, coalesce(o.value, d.message),
+      substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
+          CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
+          || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
+  );
+
+-- name: log_of_nothing
+-- Records of the embedded log on topics where only the hub tells, that no record of the outbox stands for.
+SELECT NULL::bigint, r.topic || '/' || r.partition || '/' || r.position, 'stands in the log, and nothing has told it'
+FROM log_records AS r
+WHERE r.topic = ANY (%(outputs)s::text[])
+  AND NOT EXISTS (
+      SELECT FROM outbox AS o
+      WHERE o.relayed_at IS NOT NULL AND (o.topic, o.partition, o.position) = (r.topic, r.partition, r.position)
+  );
+
+-- name: doubled_places
+-- Places in topics that more than one record of the outbox claims.
+SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place of ' || count(*) || ' records'
+FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;
+
+-- name: needs_of_no_message
+-- Needs whose message is not there, or is of another case.
+SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not have'
+FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
+
+-- name: copies_of_receipts
+-- The copies of receipts that contracts published, with the receipts.
+SELECT o.topic, o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
+FROM outbox AS o
+JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id AND r.place = 0
+WHERE o.message_no IS NULL AND o.topic = ANY (%(topics)s::text[]);
+
+-- name: copies_of_no_receipt
+-- Copies of receipts that never came.
+SELECT NULL::bigint, o.outbox_no::text, 'copies a receipt that is not there'
+FROM outbox AS o
+WHERE o.message_no IS NULL AND o.topic = ANY (%(copies)s::text[])
+  AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id);
+
+-- name: receipts_without_copy
+-- Receipts whose contract copies them, and that were not copied.
+SELECT o.case_no, r.receipt_no::text, 'was not copied as it came'
+FROM orders AS o
+JOIN messages AS m ON m.message_no = o.message_no
+JOIN receipts AS r ON r.order_id = o.order_id
+WHERE m.source = ANY (%(copied)s::text[])
+  AND NOT EXISTS (
+      SELECT FROM outbox AS q WHERE q.message_no IS NULL AND q.event_id = md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid
+  );
+
+-- name: sort_in_memory
+-- Gives each sort and each join of this transaction more room than the server's usual 4 MB, before it goes to disk. Processes that work on
+-- one join have a table each: a shared one lies in the system's shared memory, of which containers have 64 MB unless told otherwise.
+SELECT set_config('work_mem', '32MB', true), set_config('enable_parallel_hash', 'off', true);

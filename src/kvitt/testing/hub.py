@@ -34,7 +34,7 @@ from kvitt.wire.topics import Header, decode_headers, encode_headers
 
 _SQL = load("testing", package="kvitt.testing")
 _MOST_ROUNDS: Final = 10_000
-Headers = Mapping[str, str] | Iterable[Header]
+Headers = Mapping[str, str] | Iterable[Header] | bytes
 
 
 class Differs(AssertionError):
@@ -129,12 +129,13 @@ class Hub:
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
         """Puts a record on an input topic, as a sender does; the hub reads it when it runs.
 
-        A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON. Raises ValueError for a topic that nobody reads.
+        A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON; `headers` are names with values, or bytes in the
+        place of what the log keeps of them. Raises ValueError for a topic that nobody reads.
         """
         if topic not in INPUTS:
             raise ValueError(f"the hub does not read {topic}; it reads {', '.join(INPUTS)}")
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
-        ((partition, position),) = append(self._log, [NewRecord(topic, _key(key), _bytes(body), encode_headers(pairs))], self.clock())
+        record = NewRecord(topic, _key(key), _bytes(body), _headers(headers))
+        ((partition, position),) = append(self._log, [record], self.clock())
         return Place(topic, partition, position)
 
     def run(self, *roles: str) -> int:
@@ -205,3 +206,9 @@ def _bytes(body: object) -> bytes | None:
     if body is None or isinstance(body, bytes):
         return body
     return (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()
+
+
+def _headers(headers: Headers) -> bytes:
+    if isinstance(headers, bytes):
+        return headers
+    return encode_headers(headers.items() if isinstance(headers, Mapping) else headers)

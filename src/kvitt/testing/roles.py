@@ -123,9 +123,9 @@ class Roles:
 
 
 class _Awake(WakeUp):
-    """A wake_up that nobody sleeps by: who finds nothing to do says so at once."""
+    """Wakes nobody, since nobody sleeps: who finds nothing to do says so at once."""
 
-    def wait(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Returns at once."""
 
 

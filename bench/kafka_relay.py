@@ -10,10 +10,10 @@ from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import utc_now
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.relay import LogRelay
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 
@@ -64,7 +64,7 @@ def _start_up(place: Place, at: Site, directory: Path) -> float:
         )
         heard: list[float] = []
         started = time.perf_counter()
-        command = [sys.executable, "-c", "from kvitt.cli import main; main()", "run", "--config", str(file)]
+        command = [sys.executable, "-c", "from kvitt.app.main import main; main()", "run", "--config", str(file)]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             neighbour.hear(lambda: bool(heard), lambda _: heard.append(time.perf_counter()))

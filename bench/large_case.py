@@ -11,10 +11,10 @@ from bench.messages import DP_TOPIC, TS_TOPIC, Feed, dp, ts
 from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Outcome, Submit
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
 

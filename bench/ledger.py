@@ -8,8 +8,8 @@ from bench.ledger_shapes import Transfer, circle, close_to_real, distinct, make_
 from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import utc_now
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 
 LEAST_PER_SECOND = 5000
@@ -23,7 +23,7 @@ _WORKERS = 4
 
 def _make(conninfo: str, count: int) -> list[int]:
     with connect(conninfo, application="kvitt bench") as connection:
-        return make_accounts(Post(connection, utc_now).execute, count)
+        return make_accounts(LedgerWriter(connection, utc_now).execute, count)
 
 
 def _rounds(group: Writers, transfers: Sequence[list[Transfer]]) -> tuple[Taken, list[float]]:

@@ -11,9 +11,9 @@ from statistics import quantiles
 from msgspec import Struct
 
 from bench.ledger_shapes import Transfer
-from kvitt.app import utc_now
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Command, Post, Result
+from kvitt.hub.ledger.calls import Call, Command, Done, Result
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 
@@ -33,7 +33,7 @@ class Taken(Struct, frozen=True):
 def writers(conninfo: str) -> Iterator[Writers]:
     """One writer with a connection of its own, as a process that serves the ledger has it."""
     with connect(conninfo, application="kvitt bench") as connection:
-        group: Writers = GroupCommit(lambda _: Post(connection, utc_now).execute, max_batch=512, max_waiting=8192, name="ledger")
+        group: Writers = GroupCommit(lambda _: LedgerWriter(connection, utc_now).execute, max_batch=512, max_waiting=8192, name="ledger")
         try:
             yield group
         finally:

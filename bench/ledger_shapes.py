@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
-from kvitt.hub.ledger.calls import Account, Call, NewAccount
-from kvitt.hub.ledger.post import Command, Result
+from kvitt.hub.ledger.calls import Account, Call, Command, NewAccount, Result
 from kvitt.rules.ledger import Batch, Operation, Posting
 
 Execute = Callable[[Sequence[Command]], list[Result | Exception]]

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from kvitt.app import LISTENERS, ROLES, Hub
+from kvitt.app.hub import LISTENERS, ROLES, Hub
 from kvitt.config import Settings, load_settings
 
 _KIB_PER_MIB = 1024

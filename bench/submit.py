@@ -8,11 +8,11 @@ from bench.messages import Feed
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.config import load_settings
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 

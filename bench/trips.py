@@ -27,10 +27,10 @@ from bench.messages import Feed
 from bench.place import place
 from kvitt.app.ports import PORTS
 from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.payouts.parties import Party, Shop
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.hub.payouts.ports import Party, Shop
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Submit
 from kvitt.kernel.database import connect
@@ -118,7 +118,7 @@ def trips(conninfo: str) -> Iterator[Trip]:
         submit, settle, post = (
             Submit(connection, _clock, PORTS).execute,
             Settle(connection, _clock, PORTS).execute,
-            Post(connection, _clock).execute,
+            LedgerWriter(connection, _clock).execute,
         )
         submit(feed.new_cases(1))
         settle(receipts_of_ready(connection))
@@ -130,7 +130,7 @@ def trips(conninfo: str) -> Iterator[Trip]:
         earned = Call("earned", Operation.HOLD, (Batch(1, (Posting(paid, shop, 1000, "RUB", "earned"),)),))
         post([earned, replace(earned, operation=Operation.COMMIT)])
         with walk.follow():
-            payouts = Payouts(conninfo, _clock, _Terms(shop, paid, system))
+            payouts = PayoutService(conninfo, _clock, _Terms(shop, paid, system))
         payouts.create(_payout("payout-1"))
         yield walk.trip("payout", lambda: payouts.create(_payout("payout-2")))
         payouts.close()

@@ -37,5 +37,5 @@ def demo(arguments: Sequence[str]) -> int:
         host, port = artemis.start()
         settings = directory / "kvitt.toml"
         settings.write_text(_SETTINGS.format(directory=directory, kafka=bootstrap, host=host, port=port), encoding="utf-8")
-        command = [sys.executable, "-c", "from kvitt.cli import main; main()", "demo", "--config", str(settings), *arguments]
+        command = [sys.executable, "-c", "from kvitt.app.main import main; main()", "demo", "--config", str(settings), *arguments]
         return subprocess.run(command, check=False).returncode

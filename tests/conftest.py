@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from kvitt.testing import TestServer
 from kvitt.testing.scratch import scratch_directory
-from tried import tried
+from support.tried import tried
 
 pytest_plugins = ["support.broker_fixtures", "support.thrift_fixtures", "kvitt.testing_plugin"]
 

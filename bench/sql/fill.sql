@@ -18,19 +18,21 @@ WHERE m.case_no = %(template)s AND c.case_no <> %(template)s;
 
 -- name: copy_orders
 -- The template's order for every other case, under an id of its own.
-INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sent_at, settled_at)
+INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sent_at, settled_at,
+                    day, sum_kroner)
 SELECT md5('order ' || c.case_no)::uuid, c.case_no, o.number, o.area, o.person, -c.case_no, o.state, o.xml, o.stamp,
-       sha256(convert_to('lines ' || c.case_no, 'UTF8')), o.first, o.made_at, o.sent_at, o.settled_at
+       sha256(convert_to('lines ' || c.case_no, 'UTF8')), o.first, o.made_at, o.sent_at, o.settled_at,
+       o.day, o.sum_kroner
 FROM cases AS c CROSS JOIN orders AS o
 WHERE o.case_no = %(template)s AND c.case_no <> %(template)s;
 
 -- name: copy_lines
 -- The lines of the template's order for every other order, under ids of their own.
 INSERT INTO order_lines (order_id, position, line_id, refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate, ceased_from,
-                         decision_id)
+                         decision_id, rate_type, decided_on, caseworker, approver, recipient, office, grade)
 SELECT o.order_id, l.position, md5('line ' || o.case_no || ' ' || l.position)::uuid::text, l.refers_to,
        md5('payment ' || o.case_no || ' ' || l.position)::uuid, l.class_code, l.start_on, l.end_on, l.amount, l.decided_rate, l.ceased_from,
-       l.decision_id
+       l.decision_id, l.rate_type, l.decided_on, l.caseworker, l.approver, l.recipient, l.office, l.grade
 FROM orders AS t JOIN order_lines AS l USING (order_id) CROSS JOIN orders AS o
 WHERE t.case_no = %(template)s AND o.case_no <> %(template)s;
 

@@ -12,7 +12,7 @@ import pytest
 
 from kvitt.kernel.database import connect
 from kvitt.testing.scratch import scratch_directory
-from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, kvitt, running, wait_for
+from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS, command, kvitt, running, wait_for
 
 FIRST_DP = EXAMPLES / "dp" / "01-first-two-periods.json"
 
@@ -39,9 +39,9 @@ def test_every_command_shows_help_with_an_example() -> None:
     commands += ["receipt list", "receipt show", "alarm list"]
     commands += [f"sending {name}" for name in ("stop", "resume", "list")]
     commands += [f"emulator {name}" for name in ("run", "faults", "schedule", "received")]
-    for command in commands:
-        done = subprocess.run([str(KVITT), *command.split(), "--help"], capture_output=True, text=True, check=True)
-        assert "Examples:" in done.stdout, command
+    for each in commands:
+        assert "Examples:" in command(*each.split(), "--help").stdout, each
+    assert "Try it:" in subprocess.run([str(KVITT), "--help"], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_message_is_submitted_followed_and_found(hub: Path) -> None:
@@ -227,8 +227,8 @@ def test_an_empty_key_is_refused(tmp_path: Path) -> None:
 
 def test_looking_at_a_database_of_somebody_else_makes_no_tables(tmp_path: Path, empty_database: str) -> None:
     dry_run = ("submit", FIRST_DP, "--scheme", "dp", "--dry-run")
-    for command in (("check",), ("topic",), ("case", "dp", "X"), ("dead", "list"), dry_run):
-        done = kvitt(tmp_path, *command, "--database", empty_database)
+    for each in (("check",), ("topic",), ("case", "dp", "X"), ("dead", "list"), dry_run):
+        done = kvitt(tmp_path, *each, "--database", empty_database)
         assert (done.returncode, done.stderr.count("\n"), "(not_upgraded, see " in done.stderr) == (2, 1, True), done.stderr
     with connect(empty_database) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema)'").fetchone() == (0,)

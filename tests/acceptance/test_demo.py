@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from kvitt.demo.cases import lives
-from kvitt.demo.examples import examples
+from kvitt.demo.feed import examples
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import EmbeddedServer
 from support.console_script import kvitt

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics
@@ -52,7 +52,7 @@ class Process:
             f"[rest]\nport = {self.rest}",
         ]
         config.write_text("\n".join(lines), "utf-8")
-        command = [sys.executable, "-c", "from kvitt.cli import main; main()", "run", "--config", str(config), "--roles", ROLES]
+        command = [sys.executable, "-c", "from kvitt.app.main import main; main()", "run", "--config", str(config), "--roles", ROLES]
 
         if descriptors:
             command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]

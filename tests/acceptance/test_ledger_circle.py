@@ -19,7 +19,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres.leftovers import end_leftovers
 from kvitt.kernel.postgres.places import Places
@@ -154,7 +154,7 @@ def first_life(data: Path, log: Path) -> list[int]:
     try:
         assert server.conninfo, log.read_text()[-3000:]
         with connect(server.conninfo) as connection:
-            post = Post(connection, clock).execute
+            post = LedgerWriter(connection, clock).execute
             return [each for start in range(0, ACCOUNTS, MADE_AT_ONCE) for each in made(post, min(MADE_AT_ONCE, ACCOUNTS - start))]
     finally:
         server.bury()

@@ -11,7 +11,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from support.rest_stage import ALL, Site, earn, rest_site
-from tried import tried
+from support.tried import tried
 
 OPERATIONS = 16
 TOO_LONG = 413

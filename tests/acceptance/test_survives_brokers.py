@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kvitt.app import utc_now
+from kvitt.kernel.clock import utc_now
 from kvitt.rail.emulator import Faults
 from kvitt.rules.answers import Status
 from support.broker_site import RAIL, running_site

@@ -7,17 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.hub.actor import Actor, decode
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.operate import Operator
 from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.actor import Actor, decode
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.testing import TestServer
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import Service
@@ -82,7 +82,7 @@ def test_the_token_that_asked_over_rest_stands_with_accounts_and_plans(site: Sit
 def test_the_user_that_a_caller_over_thrift_acts_for_stands_with_what_was_done(database: str) -> None:
     earn(database)
     parties, ledger = LocalParties(database), LedgerService(database, utc_now)
-    payouts = Payouts(database, utc_now, parties)
+    payouts = PayoutService(database, utc_now, parties)
     cash = MONEY.Cash(amount=100_000, currency=MONEY.CurrencyRef(symbolic_code="RUB"))
     params = TYPES.PayoutParams(shop_params=TYPES.ShopParams(party_id="party-1", shop_id="shop-1"), cash=cash, payout_id="p-1")
     service = Service("payouts", "PayoutManagement")

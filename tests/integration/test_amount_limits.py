@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.payouts import TOO_MUCH
 from kvitt.wire.thrift.interface import module
@@ -46,7 +46,7 @@ def conninfo(ledger_database: str) -> str:
 @pytest.fixture(scope="module")
 def url(conninfo: str) -> Iterator[str]:
     parties, ledger = LocalParties(conninfo), LedgerService(conninfo, utc_now)
-    payouts = Payouts(conninfo, utc_now, parties)
+    payouts = PayoutService(conninfo, utc_now, parties)
     with serving(woody_payouts.endpoints(payouts) | woody_ledger.endpoints(ledger)) as address:
         yield address
     for each in (payouts, parties, ledger):
@@ -62,7 +62,7 @@ def rest(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ht
 @pytest.fixture(scope="module")
 def accounts(conninfo: str) -> list[int]:
     with connect(conninfo) as connection:
-        return made(Post(connection, utc_now).execute, 2)
+        return made(LedgerWriter(connection, utc_now).execute, 2)
 
 
 def params(amount: int) -> Any:
@@ -113,13 +113,13 @@ def test_thrift_refuses_a_sum_beyond_64_bits_by_the_account_and_the_limit(url: s
 
 def test_thrift_refuses_a_difference_that_no_number_of_64_bits_is(conninfo: str, url: str) -> None:
     with connect(conninfo) as connection:
-        ends = made(Post(connection, utc_now).execute, 2)
+        ends = made(LedgerWriter(connection, utc_now).execute, 2)
         a, b = ends
         moments = []
         for number, (source, target) in enumerate(((a, b), (b, a), (b, a))):
             plan, posting = f"swing-{number}", moved(source, target, MOST)
             for call in (hold, commit):
-                Post(connection, lambda day=number + 1: datetime(2026, 7, day, tzinfo=UTC)).execute([call(plan, posting)])
+                LedgerWriter(connection, lambda day=number + 1: datetime(2026, 7, day, tzinfo=UTC)).execute([call(plan, posting)])
             moments.append(f"2026-07-0{number + 1}T12:00:00Z")
     answer = post(f"{url}/accounter", ACCOUNTER.call("GetAccountBalanceDiff", 1, [b, moments[0], moments[2]]))
     assert (answer.status_code, answer.headers["woody.error-class"]) == (400, "Result Unexpected")

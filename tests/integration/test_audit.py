@@ -7,13 +7,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFound
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.verify import Group, verify
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from support.hub_messages import ts, ts_payment
 from support.hub_stage import Stage, staged
@@ -39,7 +40,7 @@ def released(stage: Stage) -> str:
     stage.hand_in(TS, ("k1", ts("S", ts_payment(uid(1)))))
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(uid(2)))))
-    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     Operate(stage.connection, stage.clock, PORTS).stop(["TILLST"], PER)
     stage.hand_in(TS, ("k3", ts("T", ts_payment(uid(3)))))

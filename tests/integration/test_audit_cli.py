@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from kvitt.app.clock import utc_now
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.ledger.calls import NewAccount
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.operate import Operate
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 from kvitt.rules.values import Scheme
 from support.hub_messages import ts, ts_payment
 from support.hub_stage import Stage, staged
@@ -48,7 +49,7 @@ def released(stage: Stage) -> str:
         stage.hand_in(Scheme.TILLEGGSSTONADER, (f"k{number}", ts("S", ts_payment(f"00000000-0000-0000-0000-{number:012}"))))
         if number == 1:
             stage.finish()
-    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    (row,) = stage.rows("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(row[0]), KARI)
     return str(row[0])
 
@@ -125,7 +126,7 @@ def test_a_payout_tells_who_confirmed_it_and_why(database: str) -> None:
 
 
 def test_a_transfer_is_looked_at_and_then_done_by_two(stage: Stage, database: str) -> None:
-    Post(stage.connection, utc_now).execute([NewAccount("RUB"), NewAccount("RUB")])
+    LedgerWriter(stage.connection, utc_now).execute([NewAccount("RUB"), NewAccount("RUB")])
     seen = kvitt(database, *TRANSFER, "--dry-run")
     assert seen.exit_code == 0
     assert "-2,480.00" in seen.stdout
@@ -140,7 +141,7 @@ def test_a_transfer_is_looked_at_and_then_done_by_two(stage: Stage, database: st
     [((), "--by"), (TWO[:2] + TWO[4:], "another person"), (("--amount", "1e3", *TWO), "--amount"), (("--to", "1", *TWO), "")],
 )
 def test_a_transfer_that_can_not_be_is_refused(stage: Stage, database: str, more: tuple[str, ...], told: str) -> None:
-    Post(stage.connection, utc_now).execute([NewAccount("RUB"), NewAccount("RUB")])
+    LedgerWriter(stage.connection, utc_now).execute([NewAccount("RUB"), NewAccount("RUB")])
     result = kvitt(database, *TRANSFER, *more)
     assert result.exit_code == 2
     assert told in result.stderr

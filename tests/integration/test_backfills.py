@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import ModuleType
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,13 +14,15 @@ from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import pending, upgrade
+from kvitt.rules.holds import decode_all
 from kvitt.rules.values import Payment, Scheme
 from kvitt.store import payment_document
 from kvitt.wire import payment
 from support.case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
-from support.hub_messages import payment_uid
-from support.hub_stage import staged
+from support.hub_messages import payment_uid, tp
 from support.older_database import Connection, contents, make_older, module_of, put_back
+from support.rapid_messages import PERSON, line, need
+from support.rapid_stage import other_case, rapid_on
 from support.state_records import case_list, period, run, utbetaling
 from support.state_records import payment as payment_record
 from support.wire_values import payments
@@ -33,9 +36,13 @@ class CutOff(Exception):
 
 def live(conninfo: str) -> None:
     """A hub's life: cases that grow and cease, one that is rejected, one that was taken over, one that is still open."""
-    with staged(conninfo) as stage:
+    with rapid_on(conninfo) as stage:
         uid = payment_uid("OLD")
         run(stage, payment_record(utbetaling("OLD", uid, period(1, 5), period(8, 12, 600))), case_list("OLD", uid))
+        stage.hand_in(Scheme.TILTAKSPENGER, ("TP", tp("TP1")))
+        lines = [line(grad=100), line(delytelseId=2, fom="2024-03-25", tom="2024-03-29")]
+        stage.ask(need(), other_case(1, fagområde="SP", mottaker=PERSON, linjer=lines))
+        stage.finish()
     hub = Hub(conninfo)
     for spans in HISTORY:
         hub.take(Scheme.AAP, aap("A1", spans))
@@ -44,11 +51,19 @@ def live(conninfo: str) -> None:
     hub.accept()
     hub.take(Scheme.AAP, aap("A2", HISTORY[0], payment=OTHER_PAYMENT))
     hub.answer(*(answered(xml, "08", "nei") for xml in hub.send()))
+    hub.take(Scheme.AAP, aap("A3", HISTORY[0], payment=UUID(int=3, version=4), also=[UUID(int=each, version=4) for each in range(4, 8)]))
     hub.take(Scheme.DAGPENGER, dp("D1", [500] * 28))
     hub.close()
 
 
-def to_wire_documents(connection: Connection) -> None:
+def to_worded_reasons(today: Connection, older: Connection) -> None:
+    """What holds orders as it was kept once: in words only."""
+    for order_id, held_for in today.execute("SELECT order_id, held_for::text FROM orders WHERE held_for <> '[]'").fetchall():
+        words = [f"{each.kind.value}: {each.text}" for each in decode_all(str(held_for))]
+        older.execute("UPDATE orders SET held_for = %s WHERE order_id = %s", (words, order_id))
+
+
+def to_wire_documents(_today: Connection, connection: Connection) -> None:
     """Payments as they were kept once: in the form of the topics, their bytes told by reference."""
     for ctid, document in connection.execute("SELECT ctid::text, document FROM payments").fetchall():
         assert isinstance(document, bytes)
@@ -73,7 +88,7 @@ def before(database: str, empty_database: str, tmp_path: Path) -> str:
     """A database of before payments had a form of their own, in which a hub has lived; `database` is the same as it is today."""
     live(database)
     make_older(empty_database, before="own_payments", folder=tmp_path)
-    put_back(database, empty_database, [to_wire_documents])
+    put_back(database, empty_database, [to_wire_documents, to_worded_reasons])
     return empty_database
 
 

@@ -7,8 +7,9 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.history import history
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.values import Scheme
 from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
@@ -222,7 +223,7 @@ def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> 
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, also=[OTHER_PAYMENT]))
-    hub.connection.execute("UPDATE orders SET held_for = '{}'")
+    hub.connection.execute("UPDATE orders SET held_for = '[]'")
     assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
 
 
@@ -266,13 +267,13 @@ TAMPERED = {
     "all lines, gone": (Kind.ORPHAN, "DELETE FROM order_lines"),
     "a line too many": (
         Kind.LINE,
-        """INSERT INTO order_lines SELECT order_id, 99, 'x', refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate,
-        ceased_from, decision_id FROM order_lines WHERE ceased_from IS NULL LIMIT 1""",
+        """INSERT INTO order_lines
+        SELECT (jsonb_populate_record(l, '{"position": 99, "line_id": "x"}')).* FROM order_lines AS l WHERE ceased_from IS NULL LIMIT 1""",
     ),
     "a line made twice": (
         Kind.DOUBLE,
-        """DROP INDEX order_lines_new; INSERT INTO order_lines SELECT gen_random_uuid(), 0, line_id, refers_to, payment_id, class_code,
-        start_on, end_on, amount, decided_rate, ceased_from, decision_id FROM order_lines LIMIT 1""",
+        """DROP INDEX order_lines_new; INSERT INTO order_lines
+        SELECT (jsonb_populate_record(l, jsonb_build_object('order_id', gen_random_uuid()))).* FROM order_lines AS l LIMIT 1""",
     ),
     "a payment's bytes": (Kind.PAYMENT, "UPDATE payments SET document = replace(convert_from(document, 'UTF8'), '500', '900')::bytea"),
     "a payment's state": (Kind.PAYMENT, "UPDATE payments SET state = 'dropped' WHERE state = 'accepted'"),

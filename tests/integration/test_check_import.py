@@ -14,7 +14,8 @@ from kvitt.errors import NotInThatState
 from kvitt.hub.check import Kind, Report, check
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.comparison import compare
 from kvitt.rules.values import Scheme
 from support.emulator_orders import Line
@@ -41,7 +42,7 @@ def assert_proved(stage: Stage) -> Report:
     """The check finds nothing, and the rail pays what the store has."""
     report = check(stage.conninfo, PORTS)
     assert found(report) == []
-    compared = compare(stage.connection)
+    compared = compare(stage.connection, PORTS.contracts)
     assert compared.differences == ()
     return report
 
@@ -149,7 +150,7 @@ def test_a_payment_equal_to_an_imported_one_of_its_case_is_held_back_until_an_op
     assert stage.said("same") == ["OK"]
     assert stage.finish() == []
     assert found(check(stage.conninfo, PORTS)) == []
-    order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '{}'")
+    order_id = stage.one("SELECT order_id::text FROM orders WHERE held_for <> '[]'")
     Operate(stage.connection, stage.clock, PORTS).release(str(order_id), Operator("Kari", "two children", "Ola"))
     stage.finish()
     assert stage.final("twice").status.value == "OK"

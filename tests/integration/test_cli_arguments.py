@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integration.test_operate import Bench, clock
+from kvitt.app.main import main
 from kvitt.app.payouts import payouts_of
-from kvitt.cli import main
 from kvitt.config import PayoutsSettings
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect

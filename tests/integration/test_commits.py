@@ -10,15 +10,15 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.errors import ResultUnknown
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.hub.send import Send
 from kvitt.hub.settle import Settle
 from kvitt.hub.submit import Outcome, Submit
@@ -58,9 +58,9 @@ def way(database: str) -> Iterator[tuple[Proxy, str]]:
 
 
 @pytest.fixture
-def behind(stage: PayoutStage, way: tuple[Proxy, str]) -> Iterator[Payouts]:
+def behind(stage: PayoutStage, way: tuple[Proxy, str]) -> Iterator[PayoutService]:
     """Payouts that reach the server through the proxy."""
-    payouts = Payouts(way[1], clock, stage.terms)
+    payouts = PayoutService(way[1], clock, stage.terms)
     yield payouts
     payouts.close()
 
@@ -151,7 +151,7 @@ def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None
 
 @pytest.mark.parametrize("cut", Cut)
 def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
-    stage: PayoutStage, way: tuple[Proxy, str], behind: Payouts, cut: Cut
+    stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
     told: set[str] = set()
@@ -175,7 +175,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
 
 @pytest.mark.parametrize("cut", Cut)
 def test_a_caller_that_repeats_what_was_told_as_not_done_holds_once(
-    stage: PayoutStage, way: tuple[Proxy, str], behind: Payouts, cut: Cut
+    stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
     behind.create(wanted(None, 100))
@@ -191,7 +191,7 @@ def test_a_caller_that_repeats_what_was_told_as_not_done_holds_once(
 
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("act", ["confirm", "cancel"])
-def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, str], behind: Payouts, cut: Cut, act: str) -> None:
+def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut, act: str) -> None:
     proxy, made = way[0], behind.create(wanted(None, AMOUNT))
     proxy.cut(cut)
     for _ in range(2):
@@ -222,7 +222,7 @@ class Doors:
             self.rest = opened.enter_context(site.client())
             parties = LocalParties(conninfo)
             opened.callback(parties.close)
-            payouts = Payouts(conninfo, clock, parties)
+            payouts = PayoutService(conninfo, clock, parties)
             opened.callback(payouts.close)
             self._payouts = opened.enter_context(serving(woody_payouts.endpoints(payouts)))
             self._ledger = opened.enter_context(ledger_door(conninfo))
@@ -230,7 +230,7 @@ class Doors:
 
     def least(self) -> int:
         with connect(self._direct) as connection:
-            return Ledger(connection).account(self.settlement).totals.available_min
+            return LedgerReader(connection).account(self.settlement).totals.available_min
 
     def count(self, table: str) -> int:
         with connect(self._direct) as connection:

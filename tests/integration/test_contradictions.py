@@ -6,9 +6,9 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
 from kvitt.hub.voice import CORRECTED
+from kvitt.kernel.operators import Operator
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OrderState

@@ -13,12 +13,12 @@ from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory, InvalidPayout, PayoutNotFound
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.payouts.directory import LocalParties, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.parties import Party, Shop
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.hub.payouts.ports import Party, Shop
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
 from kvitt.rules.payouts import CashFlowPosting
@@ -27,7 +27,7 @@ from support.ledger_stage import clock, made
 from support.payout_remote_stage import OtherLedger
 from support.payout_stage import PAYOUT, SETTLEMENT, SYSTEM, payout_stage, wanted
 from support.rest_stage import EXAMPLE
-from tried import tried
+from support.tried import tried
 
 CURRENCIES = ("RUB", "USD", "NOK")
 _ids = count()
@@ -51,14 +51,14 @@ class AnyTerms:
         return self.flow
 
 
-Making = tuple[Payouts, AnyTerms, dict[str, list[int]]]
+Making = tuple[PayoutService, AnyTerms, dict[str, list[int]]]
 
 
 @contextmanager
 def accounts_in(conninfo: str) -> Iterator[dict[str, list[int]]]:
     """Four accounts in each currency; the first of each has money."""
     with connect(conninfo) as connection:
-        post, accounts = Post(connection, clock).execute, {}
+        post, accounts = LedgerWriter(connection, clock).execute, {}
         for currency in CURRENCIES:
             accounts[currency] = made(post, 4, currency)
             rich, bank, *_ = accounts[currency]
@@ -73,7 +73,7 @@ def making(request: pytest.FixtureRequest, kvitt_server: TestServer) -> Iterator
     terms = AnyTerms()
     with kvitt_server.database() as ours, kvitt_server.database() as theirs:
         remote = OtherLedger(theirs) if request.param == "another's ledger" else None
-        payouts = Payouts(ours, clock, terms, remote)
+        payouts = PayoutService(ours, clock, terms, remote)
         with accounts_in(theirs if remote else ours) as accounts:
             yield payouts, terms, accounts
         payouts.close()
@@ -121,7 +121,7 @@ def test_a_payout_of_which_anything_is_in_another_currency_is_refused_and_names_
 
 def test_what_must_stay_solvent_is_compared_in_its_own_currency(ledger_database: str) -> None:
     with connect(ledger_database) as connection:
-        post = Post(connection, clock).execute
+        post = LedgerWriter(connection, clock).execute
         (a, b), (dollars,) = made(post, 2), made(post, 1, "USD")
         call = Call(f"s-{a}", Operation.HOLD, (Batch(1, (Posting(a, b, 5, "RUB", "x"),)),), solvent=dollars)
         assert post([call]) == [InvalidRequest(f"Account ({dollars}) currency code is not equal: expected: USD, actual: RUB")]

@@ -11,13 +11,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.ops.roles import Condition
 from kvitt.rules.values import Scheme
 from support.hub_messages import aap

@@ -14,7 +14,7 @@ from kvitt.errors import LeaseLost
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect, is_connection_lost, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, ReconnectingWriter, resume
-from tried import tried
+from support.tried import tried
 
 TABLES = """
 CREATE TABLE done (number bigint PRIMARY KEY, row text NOT NULL);

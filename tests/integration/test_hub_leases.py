@@ -7,7 +7,7 @@ from functools import partial
 import psycopg
 import pytest
 
-from kvitt.app import Hub, utc_now
+from kvitt.app.hub import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
@@ -15,6 +15,7 @@ from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.send import OrderInDoubt, Send
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
 from kvitt.rules.values import Scheme

@@ -12,17 +12,18 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import BadDirectory
 from kvitt.hub.check import check
 from kvitt.hub.history import history
 from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.operate import Operate
 from kvitt.hub.payouts.directory_file import read_directory
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.rules.editions import Edition
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.rules.values import Scheme
@@ -185,7 +186,7 @@ def test_a_plan_that_was_held_under_such_an_id_can_be_ended(site: Site, client: 
     one, two = (client.post("/accounts", json={"currency": "RUB"}).json()["account_id"] for _ in range(2))
     batch = Batch(1, (Posting(one, two, 1, "RUB", "a\x1bb"),))
     with connect(site.conninfo) as connection:
-        Post(connection, utc_now).execute([Call("odd ", Operation.HOLD, (batch,))])
+        LedgerWriter(connection, utc_now).execute([Call("odd ", Operation.HOLD, (batch,))])
     posting = {"source": one, "target": two, "amount": 1, "currency": "RUB", "description": "a\x1bb"}
     committed = client.post("/plans/odd%20/commit", json={"batches": [{"batch_id": 1, "postings": [posting]}]})
     assert committed.status_code == 200, committed.text

@@ -7,9 +7,9 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
-from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.kernel.clock import utc_now
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import topics
 from kvitt.wire.order_keys import further_key

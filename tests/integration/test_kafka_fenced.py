@@ -5,7 +5,7 @@ from uuid import uuid4
 from confluent_kafka import Consumer
 from msgspec.structs import replace
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.config import Settings
 from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition

@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-from kvitt.app import utc_now
-from kvitt.cli.import_ import import_
+from kvitt.app.main import main
 from kvitt.config import KafkaSettings, read_client_file
 from kvitt.doors.kafka_plain import read_state
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
 from kvitt.hub.imported import Oddity
 from kvitt.hub.importing import Importing, StateRecord
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.rules.values import Scheme
@@ -204,13 +204,13 @@ def test_the_command_reports_and_its_status_tells_of_faults(kafka: str, database
     bad = payment(utbetaling(settings.group, uid, period(1, 5), period(5, 9)))
     producer.produce(bad.topic, bad.value, bad.key)
     producer.flush()
-    arguments = ["helved", "--kafka", kafka, "--database", database]
-    unnamed = CliRunner().invoke(import_, arguments)
+    arguments = ["import", "helved", "--kafka", kafka, "--database", database]
+    unnamed = CliRunner().invoke(main, arguments)
     assert unnamed.exit_code == 2
     assert "--by NAME --reason TEXT" in unnamed.output
-    alone = CliRunner().invoke(import_, [*arguments, "--by", "kari", "--reason", "kvitt takes over"])
-    assert isinstance(alone.exception, NeedsSecondPerson)
-    looked = CliRunner().invoke(import_, [*arguments, "--dry-run"])
+    alone = CliRunner().invoke(main, [*arguments, "--by", "kari", "--reason", "kvitt takes over"])
+    assert f"({NeedsSecondPerson.code}, see" in alone.output
+    looked = CliRunner().invoke(main, [*arguments, "--dry-run"])
     assert looked.exit_code == 1, looked.output
     assert Oddity.OVERLAP.value in looked.output
     assert "would be taken over" in looked.output

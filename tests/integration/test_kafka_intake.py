@@ -5,12 +5,12 @@ import threading
 import psycopg
 import pytest
 
-from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_intake import KafkaIntake
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper

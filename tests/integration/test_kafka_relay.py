@@ -9,11 +9,11 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
-from kvitt.app import utc_now
 from kvitt.config import KafkaSettings
 from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
 from kvitt.errors import LeaseLost
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.values import Scheme
 from kvitt.store import payment_document

@@ -7,8 +7,8 @@ import pytest
 
 from kvitt.errors import AccountNotFound, PlanNotFound
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, InvalidRequest, Operation, Overflow, PlanState, Totals
 from support.ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
@@ -22,7 +22,7 @@ def connection(ledger_database: str) -> Iterator[psycopg.Connection[tuple[object
 
 @pytest.fixture
 def post(connection: psycopg.Connection[tuple[object, ...]]) -> Execute:
-    return Post(connection, clock).execute
+    return LedgerWriter(connection, clock).execute
 
 
 def test_worked_example_two_three_plans_and_a_duplicate(post: Execute) -> None:
@@ -50,7 +50,7 @@ def test_what_is_refused_leaves_nothing_and_its_neighbours_alone(post: Execute, 
     assert totals(held) == {a: (0, -5, 0), b: (0, 0, 5)}
     assert unknown == InvalidRequest("Posting plan not found: n.3")
     with pytest.raises(PlanNotFound):
-        Ledger(connection).plan("n.1")
+        LedgerReader(connection).plan("n.1")
 
 
 def test_an_overflow_is_refused_and_does_not_wrap(post: Execute) -> None:
@@ -76,7 +76,7 @@ def test_plans_balances_of_the_past_and_histories_can_be_read(post: Execute, con
     between = clock()
     x, y = hold("r.1", moved(a, b, 5)).batches[0], hold("r.1", moved(a, b, 3), batch_id=2).batches[0]
     post([Call("r.1", Operation.COMMIT, (y, x))])
-    ledger = Ledger(connection)
+    ledger = LedgerReader(connection)
     plan = ledger.plan("r.1")
     assert (plan.state, plan.batches) == (PlanState.COMMITTED, (x, y))
     assert ledger.totals_before(b, before, clock()) == Totals()

@@ -8,7 +8,7 @@ from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.check.report import Kind
 from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
 
@@ -17,7 +17,7 @@ def filled(conninfo: str) -> None:
     """Some plans held, some committed, some rolled back, one of two batches."""
     chance = Random(4)
     with connect(conninfo) as connection:
-        post = Post(connection, clock).execute
+        post = LedgerWriter(connection, clock).execute
         accounts = made(post, 5)
         for number in range(30):
             postings = [moved(*chance.sample(accounts, 2), chance.randrange(100)) for _ in range(3)]

@@ -8,7 +8,7 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import InvalidRequest
 from support.ledger_crowd import CALLERS, Crowd, crowd
@@ -26,7 +26,7 @@ def callers(ledger_database: str) -> Iterator[Crowd]:
 
 def new_accounts(conninfo: str, count: int) -> list[int]:
     with connect(conninfo) as connection:
-        return made(Post(connection, clock).execute, count)
+        return made(LedgerWriter(connection, clock).execute, count)
 
 
 def test_eight_identical_first_holds_at_once_have_one_effect_and_equal_answers(ledger_database: str, callers: Crowd) -> None:
@@ -42,7 +42,7 @@ def test_of_commits_and_rollbacks_of_one_plan_one_side_wins_whole(ledger_databas
     a, b = new_accounts(ledger_database, 2)
     plans = [(f"side.{number}", moved(a, b, 1)) for number in range(ROUNDS)]
     with connect(ledger_database) as connection:
-        assert all(isinstance(each, Done) for each in Post(connection, clock).execute([hold(*plan) for plan in plans]))
+        assert all(isinstance(each, Done) for each in LedgerWriter(connection, clock).execute([hold(*plan) for plan in plans]))
     sides = [[[commit(*plan)] for plan in plans], [[rollback(*plan)] for plan in plans]]
     answers = callers.play([side for side in sides for _ in range(CALLERS // 2)], in_step=True)
     committed = 0

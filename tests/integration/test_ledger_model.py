@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting
 from support.ledger_model import Answer, Model, told
 from support.ledger_stage import clock, made, sums_are_zero
-from tried import tried
+from support.tried import tried
 
 _runs = count()
 
@@ -50,7 +50,7 @@ def answer_of(result: object) -> Answer:
 @tried(120)
 @given(data=st.data())
 def test_the_ledger_answers_and_counts_as_the_model_does(connection: psycopg.Connection[tuple[object, ...]], data: st.DataObject) -> None:
-    post, run = Post(connection, clock).execute, next(_runs)
+    post, run = LedgerWriter(connection, clock).execute, next(_runs)
     accounts = made(post, 3)
     drawn = data.draw(calls(accounts))
     # What was held in full is often ended in full, or nothing would ever be committed.

@@ -10,7 +10,7 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import InvalidRequest, Operation
@@ -45,7 +45,7 @@ def sharing(conninfo: str) -> Iterator[Way]:
 @contextmanager
 def alone(conninfo: str) -> Iterator[Way]:
     """Calls from many connections, each call in a transaction of its own."""
-    posts = [Post(connect(conninfo), clock).execute for _ in range(THREADS)]
+    posts = [LedgerWriter(connect(conninfo), clock).execute for _ in range(THREADS)]
 
     def run(number: int, batch: Sequence[Call]) -> list[object]:
         return [posts[number]([call])[0] for call in batch]
@@ -79,7 +79,7 @@ def test_the_sample_has_the_shape_that_was_seen() -> None:
 @pytest.mark.parametrize("way", [sharing, alone])
 def test_the_sample_ends_as_its_rules_say(database: str, way: Callable[[str], AbstractContextManager[Way]]) -> None:
     with connect(database) as connection:
-        made = Post(connection, clock).execute([NewAccount(currency) for currency in CURRENCIES])
+        made = LedgerWriter(connection, clock).execute([NewAccount(currency) for currency in CURRENCIES])
         accounts = [each.account_id for each in made if isinstance(each, Account)]
         plans = sample(accounts)
         with way(database) as call:

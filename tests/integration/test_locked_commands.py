@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integration.test_operate import Bench, clock
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.config import KafkaSettings
 from kvitt.doors import kafka_plain
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import NewAccount
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
 from kvitt.kernel import database as store
@@ -64,7 +64,7 @@ def bench(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         bench.pay("A", 100)
         bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, b"key", b"{")])
         bench.settle([RawReceipt("r", b"garbage")])
-        Post(connection, clock).execute([NewAccount("RUB", "provider"), NewAccount("RUB", "shop")])
+        LedgerWriter(connection, clock).execute([NewAccount("RUB", "provider"), NewAccount("RUB", "shop")])
         yield bench
 
 

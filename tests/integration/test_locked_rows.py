@@ -11,15 +11,15 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.cli.text import moment
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.relay import LogRelay
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
@@ -346,7 +346,7 @@ def test_calls_on_a_locked_account_are_refused_for_now_and_their_neighbours_go_o
     ledger = LedgerService(database, ledger_stage.clock)
     try:
         with connect(database) as connection:
-            one, two, three, four = ledger_stage.made(Post(connection, ledger_stage.clock).execute, 4)
+            one, two, three, four = ledger_stage.made(LedgerWriter(connection, ledger_stage.clock).execute, 4)
         with psycopg.connect(database) as stranger:
             stranger.execute("SELECT 1 FROM ledger.accounts WHERE account_id = %s FOR UPDATE", (one,))
             for number in range(3):

@@ -3,9 +3,12 @@
 import shutil
 from pathlib import Path
 
+import msgspec
+
 from kvitt.kernel.audit import AuditRow, digest, link
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.rules.holds import IN_CONTRADICTION
 
 BEFORE = """
 INSERT INTO cases (scheme, case_id, orders_made, open_orders) VALUES ('DAGPENGER', 'A', 3, 1);
@@ -35,7 +38,7 @@ def test_reasons_deciders_and_contradictions_are_taken_over(empty_database: str,
         case = connection.execute("SELECT contradictions, audit_seq, audit_hash FROM cases").fetchone()
         audit = connection.execute("SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash FROM audit")
         (entry,) = [AuditRow(*row) for row in audit]
-    held = ["equal_line: 1 line(s)", "contradiction: what the rail says of another order of the case contradicts what stands"]
+    held = [{"kind": "equal_line", "text": "1 line(s)"}, msgspec.to_builtins(IN_CONTRADICTION)]
     assert orders == [("rejected", [], True), ("accepted", [], False), ("ready", held, False)]
     assert found == [("00000000-0000-0000-0000-000000000001", 2, "rejected", "accepted", None)]
     assert case is not None

@@ -15,19 +15,20 @@ from hypothesis import strategies as st
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
 from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.operate import Operate, Operator
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
+from kvitt.hub.operate import Operate
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import Scheme
 from support.hub_messages import dp, ts, ts_payment
 from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
 from support.payout_stage import payout_stage, wanted
-from tried import tried
+from support.tried import tried
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 BACK = timedelta(minutes=-10)
@@ -65,13 +66,13 @@ def test_a_balance_of_the_past_that_was_answered_stays_so_for_ever(
 ) -> None:
     """Three processes post to the same accounts at once, each by a clock of its own that jumps back and forth; a fourth one looks."""
     with connect(ledger_database) as connection:
-        accounts = made(Post(connection, clock).execute, 3)
+        accounts = made(LedgerWriter(connection, clock).execute, 3)
     answered: list[tuple[int, datetime, tuple[int, int, int]]] = []
 
     def posts(process: int) -> None:
         chance = Random(seed + process)
         with connect(ledger_database) as connection:
-            post = Post(connection, Jumping(*jumps[process])).execute
+            post = LedgerWriter(connection, Jumping(*jumps[process])).execute
             for number in range(4):
                 postings = [moved(*chance.sample(accounts, 2), chance.randrange(1, 100)) for _ in range(2)]
                 plan = f"{accounts[0]}-{process}-{number}"
@@ -83,22 +84,22 @@ def test_a_balance_of_the_past_that_was_answered_stays_so_for_ever(
         with connect(ledger_database) as connection:
             for seconds in looks:
                 account, moment = chance.choice(accounts), START + timedelta(seconds=seconds)
-                answered.append((account, moment, tuple(Ledger(connection).totals_before(account, moment, moment))))
+                answered.append((account, moment, tuple(LedgerReader(connection).totals_before(account, moment, moment))))
 
     with ThreadPoolExecutor(4) as pool:
         for each in [*(pool.submit(posts, process) for process in range(3)), pool.submit(looking)]:
             each.result()
     with connect(ledger_database) as connection:
         for account, moment, then in answered:
-            assert tuple(Ledger(connection).totals_before(account, moment, moment)) == then
+            assert tuple(LedgerReader(connection).totals_before(account, moment, moment)) == then
         for account in accounts:
-            moments = [entry.at for entry in Ledger(connection).statement(account)]
+            moments = [entry.at for entry in LedgerReader(connection).statement(account)]
             assert moments == sorted(moments)
 
 
 def test_an_answer_waits_for_who_is_at_work_on_the_account(ledger_database: str) -> None:
     with connect(ledger_database) as one, connect(ledger_database) as two, ThreadPoolExecutor(1) as pool:
-        post, ledger = Post(one, at(START)).execute, Ledger(two)
+        post, ledger = LedgerWriter(one, at(START)).execute, LedgerReader(two)
         a, b = made(post, 2)
         with one.transaction():
             assert isinstance(post([hold(f"{a}", moved(a, b, 5))])[0], Done)
@@ -111,7 +112,7 @@ def test_an_answer_waits_for_who_is_at_work_on_the_account(ledger_database: str)
 
 def test_what_is_to_come_is_not_closed_by_looking_at_it(ledger_database: str) -> None:
     with connect(ledger_database) as connection:
-        post, ledger = Post(connection, at(START)).execute, Ledger(connection)
+        post, ledger = LedgerWriter(connection, at(START)).execute, LedgerReader(connection)
         a, b = made(post, 2)
         later = START + timedelta(days=1)
         assert ledger.totals_before(b, later, START) == (0, 0, 0)
@@ -122,11 +123,11 @@ def test_what_is_to_come_is_not_closed_by_looking_at_it(ledger_database: str) ->
 
 def test_a_step_is_not_earlier_than_what_any_of_its_accounts_and_its_plan_have_seen(database: str) -> None:
     with connect(database) as connection:
-        fast, slow = Post(connection, at(START)).execute, Post(connection, at(START + BACK)).execute
+        fast, slow = LedgerWriter(connection, at(START)).execute, LedgerWriter(connection, at(START + BACK)).execute
         a, b, c = made(fast, 3)
         fast([hold("p1", moved(a, b, 5))])
         slow([hold("p2", moved(b, c, 5)), hold("p1", moved(c, a, 1), batch_id=2), hold("p3", moved(c, a, 1))])
-        ledger = Ledger(connection)
+        ledger = LedgerReader(connection)
         assert {entry.at for each in (a, b, c) for entry in ledger.statement(each)} == {START}
         assert (ledger.plan("p1").changed_at, ledger.plan("p2").held_at) == (START, START)
         x, y = made(slow, 2)
@@ -137,8 +138,8 @@ def test_a_step_is_not_earlier_than_what_any_of_its_accounts_and_its_plan_have_s
 
 def test_events_of_a_payout_are_not_earlier_than_the_one_before_and_than_its_accounts(database: str) -> None:
     with payout_stage(database) as stage:
-        slow = Payouts(database, at(START + BACK), stage.terms)
-        fast = Payouts(database, at(datetime.now(UTC) + timedelta(hours=1)), stage.terms)
+        slow = PayoutService(database, at(START + BACK), stage.terms)
+        fast = PayoutService(database, at(datetime.now(UTC) + timedelta(hours=1)), stage.terms)
         try:
             fast.create(wanted("p-1"))
             slow.create(wanted("p-2"))
@@ -275,7 +276,7 @@ def test_what_went_back_before_moments_were_kept_is_passed_by_and_what_goes_back
     with connect(empty_database) as connection:
         found = connection.execute("SELECT kind, subject, until FROM early_moments ORDER BY 1, 2").fetchall()
         assert found == [("account", "1", 2), ("account", "2", 2), ("plan", "p", 2)]
-        post, ledger = Post(connection, at(datetime(2026, 1, 1, 8, tzinfo=UTC))).execute, Ledger(connection)
+        post, ledger = LedgerWriter(connection, at(datetime(2026, 1, 1, 8, tzinfo=UTC))).execute, LedgerReader(connection)
         assert isinstance(post([hold("q", moved(2, 1, 1))])[0], Done)
         assert [entry.at.hour for entry in ledger.statement(1)] == [10, 9, 10]
         assert check(empty_database, PORTS).differences == ()

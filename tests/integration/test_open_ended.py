@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.check import check
 from kvitt.rules.values import Scheme
 from support.whole_way import Way, whole_way

@@ -11,13 +11,14 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.hub.operate import EVERYWHERE, Operate, Operator, areas_of
+from kvitt.hub.operate import EVERYWHERE, Operate, areas_of
 from kvitt.hub.send import Send
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.submit import Submit
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
+from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.rail_port import ReceiptOutcome

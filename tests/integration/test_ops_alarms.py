@@ -10,7 +10,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clear
 from kvitt.rules.opening_hours import OpeningHours

@@ -10,13 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from integration.test_ops_server import Samples, scrape
-from kvitt.app import Hub, operations
+from kvitt.app.hub import Hub, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.database import connect
 from kvitt.kernel.metrics import Counters
+from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
@@ -109,7 +110,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
 def test_blocked_orders_and_dead_letters_are_counted(database: str) -> None:
     with staged(database) as stage:
         stage.hand_in(Scheme.AAP, ("S-1", aap("S-1")), ("bad", b"{"))
-        stage.rows("UPDATE orders SET held_for = '{equal_line: equal to another}' RETURNING 1")
+        stage.rows("""UPDATE orders SET held_for = '[{"kind": "equal_line", "text": "equal to another"}]' RETURNING 1""")
         samples = shown_of(stage, FIRST_MOMENT)
     assert samples["kvitt_blocked_orders", (("scheme", "AAP"),)] == 1
     assert samples["kvitt_open_dead_letters", ()] == 1

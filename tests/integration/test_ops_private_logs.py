@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from kvitt import logs
-from kvitt.app import Hub, operations
+from kvitt.app.hub import Hub, operations
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun

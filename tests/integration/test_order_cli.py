@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from integration.test_operate import KARI_AND_OLA, Bench, clock
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
@@ -168,8 +168,10 @@ def test_pages_hold_the_width_of_a_terminal(site: Site, width: int, arguments: t
 
 def test_a_beginning_is_looked_up_in_the_key(site: Site) -> None:
     site.bench.connection.execute(
-        """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at)
-           SELECT md5(n::text)::uuid, 10 + n, 1, 'DP', '', n, 'accepted', '', '', '', true, now() FROM generate_series(1, 5000) AS n"""
+        """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at,
+                               day, sum_kroner)
+           SELECT md5(n::text)::uuid, 10 + n, 1, 'DP', '', n, 'accepted', '', '', '', true, now(), current_date, 0
+           FROM generate_series(1, 5000) AS n"""
     )
     site.bench.connection.execute("ANALYZE orders")
     arguments = {"first": "5f2c" + "0" * 28, "last": "5f2c" + "f" * 28, "limit": 6}

@@ -6,7 +6,8 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import OpenOrder, Operate, Operator
+from kvitt.hub.operate import OpenOrder, Operate
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import schedule
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.states import OrderState
@@ -281,7 +282,7 @@ def test_a_forwarded_order_that_somebody_called_rejected_holds_what_pays_its_day
 def test_an_order_that_was_judged_by_older_rules_is_not_judged_again(database: str) -> None:
     with staged(database) as stage:
         stage.hand_in(DP, ("k", dp("S", utbetalinger=[day(2, 500), day(2, 500, NEXT_FORTNIGHT)])))
-        stage.connection.execute("UPDATE orders SET held_for = '{}'")
+        stage.connection.execute("UPDATE orders SET held_for = '[]'")
         assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
         stage.connection.execute("UPDATE orders SET guard = 1")
         assert check(database, PORTS).differences == ()

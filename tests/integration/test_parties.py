@@ -12,11 +12,11 @@ from kvitt.doors.woody.server import Endpoint
 from kvitt.doors.woody.services import PARTY_MANAGEMENT, PartyManagementAdapter
 from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
 from kvitt.hub.ledger.calls import Account, NewAccount
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.payouts.directory import LocalParties, all_known, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.values import Cash
+from kvitt.hub.payouts.model import Cash
 from kvitt.kernel.database import connect
 from kvitt.rules.payouts import AccountType, worth_of
 from support.party_records import TYPES, a_cash_flow, a_party
@@ -73,7 +73,7 @@ def test_accounts_are_made_once_however_often_the_file_is_loaded(parties: LocalP
         again = load_directory(connection, clock, read_directory(EXAMPLE))
         assert (again.changed, again.unchanged, again.accounts) == ({}, ("party-1",), ())
         assert known(connection, "party-1") == before
-        accounts = Ledger(connection).accounts()
+        accounts = LedgerReader(connection).accounts()
         assert len(accounts) == 14
         assert {each.account.description for each in accounts} >= {"party/party-1/shop-1/settlement", "house/NOK/external_income"}
 
@@ -84,7 +84,7 @@ def test_a_dry_run_says_what_loading_does_and_does_nothing(database: str) -> Non
         said = load_directory(connection, clock, found, dry_run=True)
         assert (said.changed, len(said.accounts)) == ({"party-1": 1}, 14)
         assert all_known(connection) == []
-        assert Ledger(connection).accounts() == []
+        assert LedgerReader(connection).accounts() == []
         assert load_directory(connection, clock, found) == said
         assert load_directory(connection, clock, found, dry_run=True).unchanged == ("party-1",)
         changed = read_directory(EXAMPLE.replace("amount = 2000", "amount = 3000"))
@@ -107,7 +107,7 @@ def test_accounts_that_the_file_names_must_be_there_in_the_right_currency(partie
 
 def test_a_file_without_the_houses_accounts_leaves_them_as_they_were(parties: LocalParties, database: str) -> None:
     with connect(database) as connection:
-        (fees,) = Post(connection, clock).execute([NewAccount("RUB", "fees", None, "fees")])
+        (fees,) = LedgerWriter(connection, clock).execute([NewAccount("RUB", "fees", None, "fees")])
         assert isinstance(fees, Account)
         house = f'\n[[house]]\ncurrency = "RUB"\nsystem_settlement = {fees.account_id}\n'
         for dry_run in (True, False):
@@ -120,7 +120,7 @@ def test_a_file_without_the_houses_accounts_leaves_them_as_they_were(parties: Lo
 def test_an_account_that_is_no_longer_named_gives_way_to_the_one_that_was_made(parties: LocalParties, database: str) -> None:
     with connect(database) as connection:
         made = known(connection, "party-1").entry
-        (other,) = Post(connection, clock).execute([NewAccount("NOK", "other", None, "other")])
+        (other,) = LedgerWriter(connection, clock).execute([NewAccount("NOK", "other", None, "other")])
         assert isinstance(other, Account)
         load_directory(connection, clock, read_directory(EXAMPLE + f"\n[parties.shops.accounts]\npayout = {other.account_id}\n"))
         assert known(connection, "party-1").entry.shops[1].accounts.payout == other.account_id
@@ -141,7 +141,7 @@ def test_a_shop_of_another_currency_than_its_accounts_is_refused(parties: LocalP
         assert refused.value.complaints[0] == (
             f"parties[0].shops[1].accounts.settlement: account {settlement} was made for it in NOK, not in SEK; name another one"
         )
-        assert (known(connection, "party-1"), len(Ledger(connection).accounts())) == (before, 14)
+        assert (known(connection, "party-1"), len(LedgerReader(connection).accounts())) == (before, 14)
 
 
 def test_shops_whose_ids_look_alike_in_a_path_have_accounts_of_their_own(database: str) -> None:

@@ -1,13 +1,12 @@
-"""`kvitt party` as people use it: the real console script on a database."""
+"""`kvitt party` as people use it: its commands on a database."""
 
 import json
-import subprocess
 from pathlib import Path
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect
-from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from support.console_script import EXAMPLES, command
 
 FILE = EXAMPLES / "parties.toml"
 
@@ -17,16 +16,14 @@ WHO = ("--by", "kari", "--reason", "new terms", "--approved-by", "ola")
 
 def party(database: str, *arguments: object, fails: int = 0) -> str:
     """What a command says, on standard output, or on the other one if it ends with status 2."""
-    command = [str(KVITT), "party", *map(str, arguments), "--database", database]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    done = command("party", *arguments, "--database", database)
     assert done.returncode == fails, done.stderr
     return done.stderr if fails == 2 else done.stdout
 
 
 def test_every_command_shows_help_with_an_example() -> None:
     for name in ("", "load", "show", "list"):
-        done = subprocess.run([str(KVITT), "party", *name.split(), "--help"], capture_output=True, text=True, check=True)
-        assert "Examples:" in done.stdout, name
+        assert "Examples:" in command("party", *name.split(), "--help").stdout, name
 
 
 def test_a_file_is_looked_at_loaded_once_and_shown(database: str) -> None:

@@ -23,7 +23,7 @@ def filled(database: str) -> str:
     """
     with payout_stage(database, 50_000) as stage:
         with pytest.MonkeyPatch.context() as before:
-            before.setattr("kvitt.hub.payouts.payouts.wrong_id", lambda *_: None)
+            before.setattr("kvitt.hub.payouts.service.wrong_id", lambda *_: None)
             stage.payouts.create(wanted(""))
         for payout_id in ("open", "paid", "confirmed", "cancelled", "reversed"):
             stage.payouts.create(wanted(payout_id))

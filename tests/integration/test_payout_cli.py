@@ -1,18 +1,17 @@
-"""`kvitt payout` as people use it: the real console script on a database with a loaded party whose shop has money."""
+"""`kvitt payout` as people use it: its commands on a database with a loaded party whose shop has money."""
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
-from support.console_script import EXAMPLES, KVITT, PATIENCE_SECONDS
+from support.console_script import EXAMPLES, command
 from support.ledger_stage import clock, commit, hold, made, moved
 
 NEW = ("create", "--party", "party-1", "--shop", "shop-1", "--currency", "RUB")
@@ -29,7 +28,7 @@ def shop(kvitt_server: TestServer) -> Iterator[str]:
                 "SELECT account_id FROM ledger.accounts WHERE request_key LIKE 'party/party-1/shop-1/settlement%'"
             ).fetchone()
             assert row is not None
-            post = Post(connection, clock).execute
+            post = LedgerWriter(connection, clock).execute
             (bank,) = made(post, 1)
             earned = moved(bank, int(str(row[0])), 1_000_000)
             post([hold("earned", earned), commit("earned", earned)])
@@ -38,8 +37,7 @@ def shop(kvitt_server: TestServer) -> Iterator[str]:
 
 def kvitt(conninfo: str, *arguments: str, fails: int = 0) -> str:
     """What a command says, on standard output, or on the other one if it ends with status 2."""
-    command = [str(KVITT), *arguments, "--database", conninfo]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    done = command(*arguments, "--database", conninfo)
     assert done.returncode == fails, done.stderr
     return done.stderr if fails == 2 else done.stdout
 
@@ -50,8 +48,7 @@ def payout(conninfo: str, *arguments: str, fails: int = 0) -> str:
 
 def test_every_command_shows_help_with_an_example() -> None:
     for name in ("", "create", "show", "confirm", "cancel", "paid", "republish", "list"):
-        done = subprocess.run([str(KVITT), "payout", *name.split(), "--help"], capture_output=True, text=True, check=True)
-        assert "Examples:" in done.stdout, name
+        assert "Examples:" in command("payout", *name.split(), "--help").stdout, name
 
 
 def test_who_asked_for_a_payout_stands_with_it(shop: str) -> None:

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutInOtherState
-from kvitt.hub.payouts.act import Act
-from kvitt.hub.payouts.commands import Cancel, Confirm, Create
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.model import CancelPayout, ConfirmPayout, CreatePayout
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.hub.payouts.writer import PayoutWriter
 from kvitt.kernel.database import connect
 from kvitt.rules.payouts import Payout, PayoutStatus
 from support.ledger_stage import clock, sums_are_zero
@@ -26,15 +26,15 @@ def stage(database: str) -> Iterator[PayoutStage]:
 
 
 @pytest.fixture
-def hubs(stage: PayoutStage) -> Iterator[list[Payouts]]:
+def hubs(stage: PayoutStage) -> Iterator[list[PayoutService]]:
     """Several processes' worth of payouts on one database."""
-    hubs = [Payouts(stage.conninfo, clock, stage.terms) for _ in range(4)]
+    hubs = [PayoutService(stage.conninfo, clock, stage.terms) for _ in range(4)]
     yield hubs
     for hub in hubs:
         hub.close()
 
 
-def at_once(hubs: list[Payouts], act: Callable[[Payouts, int], object], times: int = CROWD) -> list[object]:
+def at_once(hubs: list[PayoutService], act: Callable[[PayoutService, int], object], times: int = CROWD) -> list[object]:
     """What came of calls that run together, over all hubs; refusals as values."""
 
     def one(number: int) -> object:
@@ -47,7 +47,7 @@ def at_once(hubs: list[Payouts], act: Callable[[Payouts, int], object], times: i
         return list(pool.map(one, range(times)))
 
 
-def test_of_concurrent_creates_of_one_id_one_wins_and_the_others_hear_so(stage: PayoutStage, hubs: list[Payouts]) -> None:
+def test_of_concurrent_creates_of_one_id_one_wins_and_the_others_hear_so(stage: PayoutStage, hubs: list[PayoutService]) -> None:
     for number in range(5):
         results = at_once(hubs, lambda hub, _, number=number: hub.create(wanted(f"c-{number}", 100)))  # type: ignore[misc]
         assert sum(isinstance(each, Payout) for each in results) == 1
@@ -55,14 +55,14 @@ def test_of_concurrent_creates_of_one_id_one_wins_and_the_others_hear_so(stage: 
         assert statuses(stage.told(f"c-{number}")) == [(0, "unpaid")]
 
 
-def test_a_shop_never_pays_out_more_than_it_has(stage: PayoutStage, hubs: list[Payouts]) -> None:
+def test_a_shop_never_pays_out_more_than_it_has(stage: PayoutStage, hubs: list[PayoutService]) -> None:
     results = at_once(hubs, lambda hub, number: hub.create(wanted(f"much-{number}", 995)), 16)
     assert sum(isinstance(each, Payout) for each in results) == 5
     assert results.count(InsufficientFunds) == 11
     assert stage.totals()[0] == (5000, 0, 5000)
 
 
-def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutStage, hubs: list[Payouts]) -> None:
+def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutStage, hubs: list[PayoutService]) -> None:
     for number in range(5):
         payout_id = f"cc-{number}"
         hubs[0].create(wanted(payout_id, 100))
@@ -75,18 +75,25 @@ def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutS
 
 def test_commands_about_one_payout_in_one_batch_are_done_one_after_the_other(stage: PayoutStage) -> None:
     draft, other = stage.payouts.drafted(wanted()), stage.payouts.drafted(wanted("p-2", 4000))
-    act = Act(connect(stage.conninfo), clock).execute
-    batch = [Create(draft), Create(other), Create(draft), Confirm("p-1"), Cancel("p-1", "back"), Confirm("p-1")]
+    act = PayoutWriter(connect(stage.conninfo), clock).execute
+    batch = [
+        CreatePayout(draft),
+        CreatePayout(other),
+        CreatePayout(draft),
+        ConfirmPayout("p-1"),
+        CancelPayout("p-1", "back"),
+        ConfirmPayout("p-1"),
+    ]
     results = act(batch)
     told = [each.status if isinstance(each, Payout) else type(each) for each in results]
     refused, exists, confirmed, cancelled = InsufficientFunds, PayoutAlreadyExists, PayoutStatus.CONFIRMED, PayoutStatus.CANCELLED
     assert told == [PayoutStatus.UNPAID, refused, exists, confirmed, cancelled, PayoutInOtherState]
 
 
-def test_many_payouts_at_random_leave_every_account_right(stage: PayoutStage, hubs: list[Payouts]) -> None:
+def test_many_payouts_at_random_leave_every_account_right(stage: PayoutStage, hubs: list[PayoutService]) -> None:
     stage.fund(1_000_000)
 
-    def life(hub: Payouts, number: int) -> str:
+    def life(hub: PayoutService, number: int) -> str:
         chance, payout_id = Random(number), f"r-{number}"
         hub.create(wanted(payout_id, 1000))
         end = chance.choice(["open", "confirmed", "cancelled", "reversed"])

@@ -41,6 +41,7 @@ HOT: dict[tuple[str, str], list[Any]] = {
     ("payouts", "payouts"): [[IDS]],
     ("payouts", "cash_flows"): [[IDS]],
     ("payouts", "events"): [[IDS]],
+    ("payouts", "plans_of_strangers"): [[[f"payout_{each}" for each in IDS], IDS]],
     ("payouts", "plans_there"): [[[f"payout_{each}" for each in IDS]]],
     ("payouts", "payout_exists"): [["p-7"]],
     ("payouts", "step_payouts"): [[IDS, ZEROS, TEXTS, TEXTS, TEXTS, BYTES, [NOW] * len(IDS)]],

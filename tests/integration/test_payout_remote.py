@@ -19,8 +19,8 @@ from kvitt.errors import (
     PayoutsFailed,
 )
 from kvitt.hub.ledger.calls import Done
-from kvitt.hub.operate import Operator
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.kernel.operators import Operator
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
 from kvitt.testing import TestServer

@@ -21,9 +21,9 @@ from kvitt.errors import (
 )
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.payouts.ledger import LedgerRefused
-from kvitt.hub.payouts.values import Cash, NewPayout, PayoutCursor
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.payouts.model import Cash, NewPayout, PayoutCursor
+from kvitt.hub.payouts.ports import LedgerRefused
 from kvitt.rules.ledger import InvalidRequest, PlanState
 from kvitt.rules.payouts import TOO_MUCH, PayoutStatus, ledger_postings, plan_id_of, reversal_plan_id_of
 from kvitt.wire.payout_event import payout_struct
@@ -226,7 +226,7 @@ def test_republishing_tells_the_stored_bytes_again_under_ids_of_their_own(stage:
 
 def strangers(stage: PayoutStage, *calls: Call) -> None:
     """Done by callers of the ledger as of the time before names were kept for payouts."""
-    assert all(isinstance(each, Done) for each in Post(stage.connection, clock, payout_plans=True).execute(calls))
+    assert all(isinstance(each, Done) for each in LedgerWriter(stage.connection, clock).execute(calls))
 
 
 @pytest.mark.parametrize("end", [None, commit])

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from kvitt.app import Hub
-from kvitt.app.clock import utc_now
+from kvitt.app.hub import Hub
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import utc_now
 from kvitt.wire.partitions import partition_of
 from kvitt.wire.thrift.interface import module
 from kvitt.wire.thrift.messages import decode_event
@@ -28,7 +28,7 @@ def test_every_event_is_on_the_topic_once_and_in_order_under_its_payout(database
     hub = Hub(database, settings, ["relay", "payouts"])
     hub.start()
     parties = LocalParties(database)
-    payouts = Payouts(database, utc_now, parties)
+    payouts = PayoutService(database, utc_now, parties)
     try:
         for name in names:
             payouts.create(NewPayout("party-1", "shop-1", Cash(10_000, "RUB"), name))

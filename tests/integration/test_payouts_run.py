@@ -53,7 +53,7 @@ def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[
         f"port = {rest}",
     ]
     config.write_text("\n".join([*lines, *more]), "utf-8")
-    command = [sys.executable, "-c", "from kvitt.cli import main; main()", "run", "--config", str(config), "--roles", roles]
+    command = [sys.executable, "-c", "from kvitt.app.main import main; main()", "run", "--config", str(config), "--roles", roles]
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, env={**os.environ, "KVITT_LOG_LEVEL": "info"})
     try:
@@ -152,9 +152,9 @@ def _example_with_accounts(database: str) -> str:
 
 def _load_elsewhere(database: str, text: str) -> None:
     """Loads a directory whose accounts are another ledger's: this one does not have them."""
-    from kvitt.app.clock import utc_now
     from kvitt.hub.payouts.directory import load_directory
     from kvitt.hub.payouts.directory_file import read_directory
+    from kvitt.kernel.clock import utc_now
 
     with connect(database) as connection:
         load_directory(connection, utc_now, read_directory(text), own_ledger=False)

@@ -34,15 +34,17 @@ FILL = (
               CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sender,
-                           sent_at)
+                           sent_at, day, sum_kroner)
        SELECT md5('order ' || n)::uuid, n, 1, 'DP', '01020312345', n,
               CASE WHEN n > %(rows)s - 200 THEN 'ready' WHEN n > %(rows)s - 300 THEN 'sending' WHEN n > %(rows)s - 500 THEN 'sent'
                    WHEN n %% 2000 = 0 THEN 'unknown' ELSE 'accepted' END,
-              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s
+              convert_to(repeat(md5(n::text), 60), 'UTF8'), '', sha256(convert_to(n::text, 'UTF8')), true, %(now)s, 'sender:1:1', %(now)s,
+              current_date, 0
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id)
+    """INSERT INTO order_lines (order_id, position, line_id, payment_id, class_code, start_on, end_on, amount, decision_id,
+                                rate_type, caseworker, approver, recipient)
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
-              '2025-06-15', 553, 'B1'
+              '2025-06-15', 553, 'B1', 'weekday', 'k', 'k', '01020312345'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
                              document, currency)
@@ -148,7 +150,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "count_delivery": {"queue": "requests", "limit": 200},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
-        "bury": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
+        "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},
     },
@@ -179,7 +181,6 @@ HOT[HUB, "rapid"] = {
 }
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
-    "plans_of_strangers": [TEXTS, TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
     "answers_of_steps": [TEXTS, TEXTS, NUMBERS],

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.hub.preview import Preview, preview
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.refusals import unchangeable

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.cli import main
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.check import check
 from kvitt.kernel.database import connect

@@ -6,9 +6,10 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing, Queue
 from kvitt.rail.sender import Sender
 from kvitt.rail.table_queue import TableQueue

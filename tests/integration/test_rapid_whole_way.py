@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.config import Settings
 from kvitt.wire.topics import RAPID
 from support.patience import until

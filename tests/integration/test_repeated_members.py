@@ -9,9 +9,9 @@ from kvitt.app.ports import PORTS
 from kvitt.errors import NotReplayable
 from kvitt.hub.check import check
 from kvitt.hub.dead import DeadLetters
-from kvitt.hub.operate import Operator
 from kvitt.hub.preview import preview
 from kvitt.hub.submit import Outcome
+from kvitt.kernel.operators import Operator
 from kvitt.rules.answers import Answer
 from kvitt.rules.editions import Edition
 from kvitt.rules.values import Scheme

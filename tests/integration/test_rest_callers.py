@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from msgspec import to_builtins
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun, begin
 from support.patience import until
@@ -258,7 +258,7 @@ def test_a_payout_whose_process_died_before_it_answered_is_the_answer_to_the_rep
 
 def test_a_payout_that_somebody_else_made_before_is_no_answer_to_a_repeat(site: Site) -> None:
     parties = LocalParties(site.conninfo)
-    payouts = Payouts(site.conninfo, utc_now, parties)
+    payouts = PayoutService(site.conninfo, utc_now, parties)
     payouts.create(NewPayout("party-1", "shop-1", Cash(10_000, "RUB"), "taken-before"))
     payouts.close()
     parties.close()

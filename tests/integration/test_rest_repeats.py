@@ -16,15 +16,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.rest import gate, tokens
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.payouts import _create
 from kvitt.doors.rest.problems import answer
 from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
 from kvitt.errors import NotAuthenticated, PayoutInProgress
-from kvitt.hub.actor import Actor
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun
 from support.patience import PATIENCE_SECONDS, until

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from kvitt.app import Hub
+from kvitt.app.hub import Hub
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_share import lease_of
@@ -31,7 +31,7 @@ Row = tuple[object, ...]
 
 
 def run_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from kvitt.cli import main; main()", "run", *arguments]
+    return [sys.executable, "-c", "from kvitt.app.main import main; main()", "run", *arguments]
 
 
 def kvitt_run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,10 +11,11 @@ from kvitt.app.ports import PORTS
 from kvitt.doors.embedded_log import make_topics, read
 from kvitt.doors.relay import LogRelay
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.operators import Operator
 from kvitt.rules.answers import Status
 from kvitt.rules.values import Area, Scheme
 from kvitt.wire import status, topics

@@ -7,18 +7,19 @@ from threading import Barrier
 import psycopg
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
 from kvitt.hub.acts import Acts, Wanted
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import NewAccount
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
-from kvitt.hub.operate import Operator
+from kvitt.hub.payouts.repository import reserved_plans
 from kvitt.kernel import commits
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from support.commit_proxy import Cut, proxied
 
 TWO = Operator("kari", "the acquirer's file", "ola")
@@ -27,7 +28,7 @@ TWO = Operator("kari", "the acquirer's file", "ola")
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     with connect(database) as made:
-        Post(made, utc_now).execute([NewAccount("RUB", "provider"), NewAccount("RUB", "shop"), NewAccount("USD", "other")])
+        LedgerWriter(made, utc_now).execute([NewAccount("RUB", "provider"), NewAccount("RUB", "shop"), NewAccount("USD", "other")])
         yield made
 
 
@@ -36,7 +37,7 @@ def wanted(amount: int = 100, *, plan: str = "sales-1", target: int = 2, currenc
 
 
 def own(connection: psycopg.Connection[tuple[object, ...]]) -> list[int]:
-    return [each.totals.posted for each in Ledger(connection).accounts()]
+    return [each.totals.posted for each in LedgerReader(connection).accounts()]
 
 
 def test_money_moves_and_both_names_stand_with_it(database: str, connection: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -155,5 +156,5 @@ def test_what_the_ledger_refuses_is_told_and_nothing_moves(connection: psycopg.C
 def test_names_that_are_kept_for_payouts_are_no_transfers(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     for operator in (TWO, None):
         with pytest.raises(PlanRefused, match=r"Plan id \(revert_payout_p-1\) is kept for payouts"):
-            transfer(connection, utc_now, wanted(plan="revert_payout_p-1"), operator)
+            transfer(connection, utc_now, wanted(plan="revert_payout_p-1"), operator, reserved_plans)
     assert own(connection) == [0, 0, 0]

@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.app.clock import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.doors.woody import payouts as woody_payouts
 from kvitt.hub.check import check
 from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.payouts.directory import LocalParties, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, Operation, Posting
 from kvitt.wire.thrift.interface import module
@@ -38,17 +38,17 @@ def conninfo(ledger_database: str) -> str:
     with connect(ledger_database) as connection:
         load_directory(connection, utc_now, read_directory(EXAMPLE))
         (shop, *_) = known(connection, "party-1").entry.shops
-        house = next(each for each in Ledger(connection).accounts() if each.account.description == "house/RUB/provider_settlement")
+        house = next(each for each in LedgerReader(connection).accounts() if each.account.description == "house/RUB/provider_settlement")
         assert shop.accounts.settlement is not None
         batches = (Batch(1, (Posting(house.account.account_id, shop.accounts.settlement, FUNDS, "RUB", "sales"),)),)
-        Post(connection, utc_now).execute([Call("sales", Operation.HOLD, batches), Call("sales", Operation.COMMIT, batches)])
+        LedgerWriter(connection, utc_now).execute([Call("sales", Operation.HOLD, batches), Call("sales", Operation.COMMIT, batches)])
     return ledger_database
 
 
 @pytest.fixture(scope="module")
 def url(conninfo: str) -> Iterator[str]:
     parties = LocalParties(conninfo)
-    payouts = Payouts(conninfo, utc_now, parties)
+    payouts = PayoutService(conninfo, utc_now, parties)
     with serving(woody_payouts.endpoints(payouts)) as address:
         yield f"{address}{PATH}"
     payouts.close()
@@ -70,7 +70,7 @@ def settlement(conninfo: str) -> tuple[int, int, int]:
     with connect(conninfo) as connection:
         account_id = known(connection, "party-1").entry.shops[0].accounts.settlement
         assert account_id is not None
-        return tuple(Ledger(connection).account(account_id).totals)
+        return tuple(LedgerReader(connection).account(account_id).totals)
 
 
 def told(conninfo: str, payout_id: str) -> list[Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from kvitt.doors.woody.client import ThriftClient
 from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
-from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
+from kvitt.hub.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from kvitt.rules.ledger import Batch, Posting
 from kvitt.wire.thrift.interface import module
 from support.patience import PATIENCE_SECONDS

@@ -21,7 +21,7 @@ from kvitt.testing import TestServer
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp
 from support.hub_stage import again
-from tried import tried
+from support.tried import tried
 
 _numbers = count()
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError, PayoutNotFound
 from kvitt.hub.check import check
-from kvitt.hub.payouts.values import Payout
+from kvitt.hub.payouts.model import Payout
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus
 from kvitt.testing import TestServer
 from support.ledger_stage import sums_are_zero
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage
 from support.payout_stage import statuses, told, wanted
-from tried import tried
+from support.tried import tried
 
 EARNED = 3000
 Act = tuple[str, str, list[Fault], bool]

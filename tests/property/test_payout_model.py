@@ -13,16 +13,15 @@ from msgspec.structs import replace
 from kvitt.app.ports import PORTS
 from kvitt.errors import KvittError
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operator
-from kvitt.hub.payouts.act import Act
-from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Payout
+from kvitt.hub.payouts.model import CancelPayout, Command, ConfirmPayout, CreatePayout, MarkPaid, Payout, RepublishEvents
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.hub.payouts.writer import PayoutWriter
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_model import Model
 from support.payout_stage import PayoutStage, statuses, wanted
-from tried import tried
+from support.tried import tried
 
 KARI = Operator("kari", "a test", "ola")
 Asked = tuple[str, str, Any]
@@ -63,7 +62,7 @@ class Run:
         self.stage, self.number = PayoutStage(conninfo, 2000), next(_runs)
         self.model = Model(2000)
         self._connection = connect(conninfo)
-        self.act = Act(self._connection, clock).execute
+        self.act = PayoutWriter(self._connection, clock).execute
 
     def close(self) -> None:
         self._connection.close()
@@ -88,9 +87,9 @@ class Run:
                 draft = self.stage.payouts.drafted(wanted(f"{payout_id}-draft", value))
             except KvittError as error:
                 return type(error).__name__
-            return Create(_renamed(draft, payout_id))
-        kinds = {"confirm": Confirm(payout_id), "paid": Paid(payout_id, KARI), "republish": Republish(payout_id, KARI)}
-        return Cancel(payout_id, value) if what == "cancel" else kinds[what]
+            return CreatePayout(_renamed(draft, payout_id))
+        kinds = {"confirm": ConfirmPayout(payout_id), "paid": MarkPaid(payout_id, KARI), "republish": RepublishEvents(payout_id, KARI)}
+        return CancelPayout(payout_id, value) if what == "cancel" else kinds[what]
 
 
 def _renamed(draft: Any, payout_id: str) -> Any:
@@ -125,7 +124,7 @@ def test_calls_are_answered_as_the_model_says(database_of_all: str, batches: lis
     run.close()
 
 
-def _call(payouts: Payouts, payout_id: str, what: str, _: str, value: Any) -> str:
+def _call(payouts: PayoutService, payout_id: str, what: str, _: str, value: Any) -> str:
     try:
         match what:
             case "create":

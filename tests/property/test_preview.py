@@ -17,7 +17,7 @@ from kvitt.app.ports import PORTS
 from kvitt.hub.preview import Preview, preview
 from kvitt.hub.submit import Outcome
 from kvitt.kernel.clock import oslo
-from kvitt.rules.holds import separated
+from kvitt.rules.holds import decode_all
 from kvitt.rules.messages import Message
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
@@ -25,7 +25,7 @@ from kvitt.wire import order_xml, status, topics
 from support.hub_messages import OTHER_PERSON, body_of
 from support.hub_stage import Stage, staged
 from support.strategies import messages_of
-from tried import tried
+from support.tried import tried
 
 SCHEMES = [scheme for scheme in Scheme if scheme is not Scheme.SYKEPENGER]
 _numbers = count()
@@ -133,6 +133,6 @@ def ordered(stage: Stage, seen: Preview) -> list[tuple[bytes, object]]:
 
 def made(stage: Stage, key: str) -> list[tuple[bytes, object]]:
     """The real orders of a message, and what holds them."""
-    query = """SELECT o.xml, array_to_string(o.held_for, E'\\n') FROM orders AS o JOIN messages AS m USING (message_no)
+    query = """SELECT o.xml, o.held_for::text FROM orders AS o JOIN messages AS m USING (message_no)
                WHERE m.key = %s ORDER BY o.number"""
-    return [(bytes(xml), separated(str(held))) for xml, held in stage.rows(query, key.encode())]  # type: ignore[call-overload]
+    return [(bytes(xml), decode_all(str(held))) for xml, held in stage.rows(query, key.encode())]  # type: ignore[call-overload]

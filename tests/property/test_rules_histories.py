@@ -24,7 +24,7 @@ from kvitt.rules.periods import merge
 from kvitt.rules.values import Action, Area, Order, OrderLine, Payment, PaymentId, Period, RateType, Refusal, Scheme
 from kvitt.wire import order_xml
 from support.strategies import DECISION, MADE_AT, PAYMENT, messages_of, paying, periods
-from tried import tried
+from support.tried import tried
 
 CLOCK = re.compile(rb"<(nokkelAvstemming|tidspktMelding)>[^<]*<")
 

@@ -19,9 +19,10 @@ from msgspec import Struct
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.send import OrderToSend
 from kvitt.hub.settle import RawReceipt
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import Chance, DamageForm, Faults, duplicates, set_faults, spans
 from kvitt.rail.emulator.damage import damage
 from kvitt.rail.emulator.order import Answer as RailAnswer
@@ -36,7 +37,7 @@ from support.desired import Days, Paid, Wish, days_between, difference, is_whole
 from support.hub_messages import body_of
 from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
 from support.strategies import messages_of
-from tried import tried
+from support.tried import tried
 
 AREAS = {
     Scheme.DAGPENGER: ("DP",),

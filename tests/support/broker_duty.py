@@ -4,11 +4,12 @@ import time
 
 import psycopg
 
-from kvitt.app import utc_now
 from kvitt.app.ports import PORTS
 from kvitt.errors import NotInThatState
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from support.broker_site import Site
 from support.patience import stretched
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from kvitt.cli import main
+from kvitt.app.main import main
 from support.console_script import EXAMPLES
 
 UNUSABLE: Final = {
@@ -53,8 +53,17 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     yield from _leaves(main, ())
 
 
+def members(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group, by name."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        yield name, command
+
+
 def _leaves(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    for name, command in members(group):
         if isinstance(command, click.Group):
             yield from _leaves(command, (*path, name))
         else:

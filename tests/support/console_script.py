@@ -1,4 +1,4 @@
-"""The real console script in processes of its own: run to its end, or kept running while a test looks at it."""
+"""The real console script in processes of its own, run to its end or kept running while a test looks; and its commands without one."""
 
 import os
 import select
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from kvitt.app.main import main
 from support.patience import PATIENCE_SECONDS
 
 KVITT = Path(sys.executable).with_name("kvitt")
@@ -20,6 +23,12 @@ def kvitt(data: Path, *arguments: object, given: bytes | None = None) -> subproc
     command = [str(KVITT), *map(str, arguments), "--data", str(data)]
     done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end within this process: for what it does and says, where that it is a process is promised elsewhere."""
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 @contextmanager

@@ -8,9 +8,10 @@ import msgspec
 
 from kvitt.app.ports import PORTS
 from kvitt.hub.check.check import check
-from kvitt.hub.operate import Operate, Operator
+from kvitt.hub.operate import Operate
 from kvitt.hub.resolve import Resolve
 from kvitt.hub.settle import RawReceipt
+from kvitt.kernel.operators import Operator
 from kvitt.rail.emulator import schedule
 from kvitt.rules.catalogue import RAIL_RATE
 from kvitt.store import payment_document

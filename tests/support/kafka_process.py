@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kvitt.app import utc_now
 from kvitt.app.hub import lane_writer
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
@@ -15,6 +14,7 @@ from kvitt.doors.kafka_relay import KafkaRelay
 from kvitt.errors import LeaseLost
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper

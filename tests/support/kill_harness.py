@@ -16,7 +16,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
 from support.patience import PATIENCE_SECONDS, until
 
-KVITT = "from kvitt.cli import main; main()"
+KVITT = "from kvitt.app.main import main; main()"
 Row = tuple[object, ...]
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import psycopg
 
-from kvitt.app import utc_now
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Result
+from kvitt.hub.ledger.calls import Call, Done, Result
 from kvitt.hub.ledger.service import LedgerService
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
 from kvitt.logs import set_up

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 
 from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import Post
+from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
 from support.ledger_stage import clock
 from support.patience import PATIENCE_SECONDS
@@ -27,7 +27,7 @@ def _remember(barrier: Barrier) -> None:
 def _play(conninfo: str, script: Script, in_step: bool) -> list[list[object]]:
     answers: list[list[object]] = []
     with connect(conninfo, application="kvitt crowd") as connection:
-        post = Post(connection, clock).execute
+        post = LedgerWriter(connection, clock).execute
         for batch in script:
             if in_step:
                 _together[0].wait(PATIENCE_SECONDS)

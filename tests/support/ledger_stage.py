@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import Command, Result
+from kvitt.hub.ledger.calls import Account, Call, Command, Done, NewAccount, Result
 from kvitt.rules.ledger import Batch, Operation, Posting
 
 Execute = Callable[[Sequence[Command]], list[Result | Exception]]

@@ -14,7 +14,7 @@ from kvitt.kernel.migrate import VERSIONS, upgrade
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _COLUMNS = """
-SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
 WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('migrations', 'early_moments')
 ORDER BY table_name, ordinal_position
 """
@@ -39,20 +39,22 @@ def make_older(conninfo: str, *, before: str, folder: Path) -> None:
     upgrade(conninfo, versions=folder)
 
 
-def columns_of(connection: Connection) -> dict[str, list[str]]:
-    """The columns of every table of the hub."""
-    columns: dict[str, list[str]] = {}
-    for table, column in connection.execute(_COLUMNS.encode()):
-        columns.setdefault(str(table), []).append(str(column))
+def columns_of(connection: Connection) -> dict[str, dict[str, str]]:
+    """The columns of every table of the hub, with their types."""
+    columns: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(_COLUMNS.encode()):
+        columns.setdefault(str(table), {})[str(column)] = str(kind)
     return columns
 
 
-def put_back(today: str, older: str, changes: Sequence[Callable[[Connection], None]]) -> None:
-    """Copies all rows of the hub into the older schema, as far as it has their columns; then makes the changes, in order."""
+def put_back(today: str, older: str, changes: Sequence[Callable[[Connection, Connection], None]]) -> None:
+    """Copies all rows of the hub into the older schema, as far as it has their columns; then makes the changes, in order. Each gets
+    connections to both.
+    """
     with connect(today) as source, connect(older) as target:
         there = columns_of(source)
         for table, columns in columns_of(target).items():
-            names = sql.SQL(", ").join(sql.Identifier(each) for each in columns if each in there[table])
+            names = sql.SQL(", ").join(sql.Identifier(each) for each, kind in columns.items() if there[table].get(each) == kind)
             named = {"table": sql.Identifier(table), "names": names}
             target.execute(sql.SQL("DELETE FROM {table}").format(**named))
             with (
@@ -62,7 +64,7 @@ def put_back(today: str, older: str, changes: Sequence[Callable[[Connection], No
                 for part in rows:
                     taken.write(part)
         for change in changes:
-            change(target)
+            change(source, target)
 
 
 def contents(conninfo: str) -> dict[str, list[tuple[object, ...]]]:

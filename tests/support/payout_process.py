@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from kvitt.errors import PayoutAlreadyExists, PayoutInOtherState
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.service import PayoutService
 from support.ledger_stage import clock
 from support.payout_remote_stage import OtherLedger
 from support.payout_stage import FixedTerms, wanted
@@ -16,7 +16,7 @@ from support.payout_stage import FixedTerms, wanted
 def main(conninfo: str, settlement: str, payout: str, system: str, other: str | None = None) -> None:
     """The three acts, each of which may have been done before."""
     terms = FixedTerms(int(settlement), int(payout), int(system))
-    payouts = Payouts(conninfo, clock, terms, OtherLedger(other) if other else None)
+    payouts = PayoutService(conninfo, clock, terms, OtherLedger(other) if other else None)
     with suppress(PayoutAlreadyExists):
         payouts.create(wanted())
     with suppress(PayoutInOtherState):

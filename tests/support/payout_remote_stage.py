@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
+from kvitt.hub.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState
 from support.ledger_stage import clock, commit, hold, made, moved
@@ -38,7 +38,7 @@ class OtherLedger:
 
     def __init__(self, conninfo: str) -> None:
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt other ledger")
-        self.post = Post(self.connection, clock, payout_plans=True).execute
+        self.post = LedgerWriter(self.connection, clock).execute
         self.faults: list[Fault] = []
         self.after_next: Callable[[], object] | None = None
         self.calls: list[str] = []
@@ -48,7 +48,7 @@ class OtherLedger:
     def currency(self, account_id: int, *, deadline: datetime | None = None) -> str | None:  # noqa: ARG002 - as the port has it
         """As the port says; the line is always fine."""
         with self._lock:
-            state = Ledger(self.connection).states([account_id]).get(account_id)
+            state = LedgerReader(self.connection).states([account_id]).get(account_id)
         return state and state.account.currency
 
     def hold(self, plan_id: str, batch: Batch, *, deadline: datetime | None = None) -> Mapping[int, int]:  # noqa: ARG002 - as the port has it
@@ -129,7 +129,7 @@ class RemoteStage:
         assert all(isinstance(each, Done) for each in self.ledger.post([hold(plan_id, earned), commit(plan_id, earned)]))
         self.terms = FixedTerms(self.settlement, self.payout, self.system)
         self.while_waiting: Callable[[], object] | None = None
-        self.payouts = Payouts(conninfo, clock, self.terms, self.ledger, busy_seconds=600.0, sleep=self._sleep)
+        self.payouts = PayoutService(conninfo, clock, self.terms, self.ledger, busy_seconds=600.0, sleep=self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -168,7 +168,7 @@ class RemoteStage:
 
     def totals(self) -> tuple[tuple[int, int, int], ...]:
         """posted, available min and max of the settlement, payout and system accounts."""
-        states = Ledger(self.ledger.connection).states({self.settlement, self.payout, self.system})
+        states = LedgerReader(self.ledger.connection).states({self.settlement, self.payout, self.system})
         return tuple(tuple(states[each].totals) for each in (self.settlement, self.payout, self.system))  # type: ignore[misc]
 
 

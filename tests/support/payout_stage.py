@@ -10,11 +10,12 @@ import psycopg
 
 from kvitt.errors import PayoutNotFound
 from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
-from kvitt.hub.payouts.parties import Party, Shop
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.hub.payouts.ports import Party, Shop
+from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
 from kvitt.rules.ledger import PlanState
 from kvitt.rules.payouts import AccountType, CashFlowPosting
@@ -73,12 +74,12 @@ class PayoutStage:
     def __init__(self, conninfo: str, money: int) -> None:
         self.conninfo = conninfo
         self.connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt payout stage")
-        self.post = Post(self.connection, clock).execute
+        self.post = LedgerWriter(self.connection, clock, reserved_plans).execute
         self.settlement, self.payout, self.system, self.bank = made(self.post, 4)
         if money:
             self.fund(money)
         self.terms = FixedTerms(self.settlement, self.payout, self.system)
-        self.payouts = Payouts(conninfo, clock, self.terms)
+        self.payouts = PayoutService(conninfo, clock, self.terms)
 
     def close(self) -> None:
         """Ends all connections."""
@@ -92,7 +93,7 @@ class PayoutStage:
 
     def totals(self) -> tuple[tuple[int, int, int], ...]:
         """posted, available min and max of the settlement, payout and system accounts."""
-        states = Ledger(self.connection).states({self.settlement, self.payout, self.system})
+        states = LedgerReader(self.connection).states({self.settlement, self.payout, self.system})
         return tuple(tuple(states[each].totals) for each in (self.settlement, self.payout, self.system))  # type: ignore[misc]
 
     def plan(self, plan_id: str) -> PlanState | None:

@@ -9,18 +9,19 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.rest.app import make_app
 from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.doors.rest.tokens import Caller, FetchKeys, Grants, Permission, Tokens
 from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.hub.payouts.directory import LocalParties, known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect, pool
 from kvitt.rules.ledger import Batch, Operation, Posting
 from support.patience import PATIENCE_SECONDS
@@ -68,10 +69,10 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
     with connect(conninfo) as connection:
         load_directory(connection, utc_now, read_directory(EXAMPLE))
         settlement = known(connection, "party-1").entry.shops[0].accounts.settlement
-        accounts = {each.account.description: each.account.account_id for each in Ledger(connection).accounts()}
+        accounts = {each.account.description: each.account.account_id for each in LedgerReader(connection).accounts()}
         assert settlement is not None
         batches = (Batch(1, (Posting(accounts["house/RUB/provider_settlement"], settlement, FUNDS, "RUB", "sales"),)),)
-        Post(connection, utc_now).execute([Call(plan_id, Operation.HOLD, batches), Call(plan_id, Operation.COMMIT, batches)])
+        LedgerWriter(connection, utc_now).execute([Call(plan_id, Operation.HOLD, batches), Call(plan_id, Operation.COMMIT, batches)])
 
 
 @contextmanager
@@ -81,9 +82,9 @@ def rest_site(conninfo: str, data: Path, *, fetch: FetchKeys | None = None) -> I
     with ExitStack() as opened:
         parties = LocalParties(conninfo)
         opened.callback(parties.close)
-        payouts = Payouts(conninfo, utc_now, parties)
+        payouts = PayoutService(conninfo, utc_now, parties)
         opened.callback(payouts.close)
-        ledger = LedgerService(conninfo, utc_now)
+        ledger = LedgerService(conninfo, utc_now, reserved_plans)
         opened.callback(ledger.close)
         requests = opened.enter_context(pool(conninfo, application="kvitt rest", size=4))
         threads = opened.enter_context(ThreadPoolExecutor(16))

@@ -16,7 +16,7 @@ from kvitt.wire import status, topics
 from support.kafka_stage import ends, read
 from support.patience import PATIENCE_SECONDS, until
 
-KVITT = "from kvitt.cli import main; main()"
+KVITT = "from kvitt.app.main import main; main()"
 FINAL = (Status.OK, Status.FAILED)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kvitt.hub.importing import Importing, ImportReport, StateRecord
-from kvitt.hub.operate import Operator
+from kvitt.kernel.operators import Operator
 from kvitt.rail.queue import Outgoing
 from kvitt.rules.values import LineId
 from kvitt.wire import topics

@@ -15,11 +15,12 @@ from thriftpy2.http import THttpClient
 from thriftpy2.protocol.binary import TBinaryProtocol
 from thriftpy2.thrift import TClient
 
-from kvitt.app.clock import utc_now
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.woody import ledger as woody_ledger
 from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.hub.ledger.service import LedgerService
+from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.kernel.clock import utc_now
 from kvitt.wire.thrift.interface import module
 from support.patience import PATIENCE_SECONDS
 
@@ -41,7 +42,7 @@ def serving(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
 @contextmanager
 def ledger_door(conninfo: str) -> Iterator[str]:
     """The address of a ledger on this database."""
-    ledger = LedgerService(conninfo, utc_now)
+    ledger = LedgerService(conninfo, utc_now, reserved_plans)
     try:
         with serving(woody_ledger.endpoints(ledger)) as url:
             yield url

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.config import Settings, load_settings
 from kvitt.environment import settings_in
 from kvitt.errors import BadSettings

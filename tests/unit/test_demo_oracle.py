@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import pytest
 
-from kvitt.cli.schemes import SHORT
+from kvitt.cli.ids import SHORT
 from kvitt.demo.cases import WEEKDAY, Days, Life, Pay, Step, lives
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import differences, judge

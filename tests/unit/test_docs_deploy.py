@@ -9,10 +9,11 @@ import click
 import msgspec
 import pytest
 
-from kvitt.cli import main
+from kvitt.app.main import main
 from kvitt.config import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
 from kvitt.doors.kafka_topics import Cleanup, terms_of
 from kvitt.wire.topics import ALL_TOPICS, EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS, PARTITIONS, RAPID
+from support.cli_values import members
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/deploy.md").read_text("utf-8")
@@ -79,8 +80,8 @@ def test_every_command_of_a_page_exists_with_its_options(page: Path) -> None:
     for said in commands_of(page):
         command: click.Command = main
         words = said.split()
-        while words and isinstance(command, click.Group) and words[0] in command.commands:
-            command = command.commands[words.pop(0)]
+        while words and isinstance(command, click.Group) and words[0] in (there := dict(members(command))):
+            command = there[words.pop(0)]
         assert command is not main, f"there is no kvitt {said}"
         known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
         unknown = {word for word in words if re.fullmatch(r"--[a-z-]+", word)} - known - {"--help"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from kvitt.cli import main
-from support.cli_values import commands
+from kvitt.app.main import main
+from support.cli_values import commands, members
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
@@ -89,11 +89,18 @@ def test_every_command_that_a_page_names_is_there(page: str) -> None:
                 assert any(word.split("=")[0] in each.opts for each in command.params), f"{page}: kvitt {line}"
 
 
+@pytest.mark.parametrize(("name", "command"), list(members(main)))
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first(name: str, command: click.Command) -> None:
+    context = click.Context(main, info_name="kvitt")
+    listed = " ".join(main.get_help(context).partition("Commands:")[2].split())
+    assert f"{name} {command.get_short_help_str(limit=1000).rstrip('.')}" in listed
+
+
 def test_every_command_and_every_group_shows_an_example() -> None:
     groups = [main]
     while groups:
         group = groups.pop()
-        for name, command in group.commands.items():
+        for name, command in members(group):
             assert "Examples:" in (command.epilog or ""), name
             if isinstance(command, click.Group):
                 groups.append(command)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, cell_width, described, print_list, table
-from kvitt.cli.order_page import ORDERS
+from kvitt.cli.order import ORDERS
 from kvitt.hub.operate import OpenOrder
 from kvitt.rules.holds import HoldKind, HoldReason
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.identifiers import Flaw, flaw_of, no_path_segment, wrong_id, wrong_text
+from kvitt.kernel.identifiers import (
+    Flaw,
+    flaw_of,
+    no_path_segment,
+    wrong_id,
+    wrong_text,
+)
 
 FLAWED = [
     ("", Flaw.EMPTY),

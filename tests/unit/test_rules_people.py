@@ -3,8 +3,8 @@
 import pytest
 
 from kvitt.errors import BadOperator, NeedsSecondPerson
-from kvitt.hub.operate import Operator
-from kvitt.rules.people import MAX_NAME, same_person
+from kvitt.kernel.operators import Operator
+from kvitt.kernel.people import MAX_NAME, same_person
 
 ONE_PERSON = {
     "the same": ("kari", "kari"),

@@ -30,7 +30,7 @@ from kvitt.rules.messages import (
 from kvitt.rules.values import HoldBack, RateType, Scheme
 from kvitt.wire import forms
 from kvitt.wire.json_reading import MAX_BYTES
-from tried import tried
+from support.tried import tried
 
 DP = """{"sakId":"AZ111","behandlingId":"AZ222","ident":"01020312345","vedtakstidspunktet":"2025-07-04T09:15:30.305852",
  "utbetalinger":[{"meldeperiode":"132460001","dato":"2025-06-02","sats":1077,"utbetaltBeløp":553,"utbetalingstype":"Dagpenger"}]}"""

@@ -15,8 +15,8 @@ from kvitt.errors import InvalidOrderXml
 from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml
 from kvitt.wire.receipt_xml import LineKey
+from support.tried import tried
 from support.wire_values import norwegian, orders
-from tried import tried
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "schemas" / "oppdragskjema-1.xsd"
 

@@ -12,8 +12,8 @@ from kvitt.rules.answers import Answer, DetailLine, Details, Status
 from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Action, Area, CaseId, DecisionId, LineId, Payment, PaymentId, Period, RateType, Refusal, Scheme
 from kvitt.wire import cases, payment, status
+from support.tried import tried
 from support.wire_values import amounts, carried_texts, days, payments
-from tried import tried
 
 UTBETALING = (
     '{"dryrun":false,"originalKey":"0197…","fagsystem":"DAGPENGER","uid":"26c8ad95-1731-e800-abd5-ba92ec6aad86","action":"CREATE",'

@@ -16,8 +16,8 @@ from kvitt.rules.rail_port import Observation, Reason, Severity
 from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
 from kvitt.wire import order_xml, receipt_xml
 from kvitt.wire.receipt_xml import SEVERITIES, LineKey, correlation_key, reasons_in
+from support.tried import tried
 from support.wire_values import norwegian, orders
-from tried import tried
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
 LINE = OrderLine(

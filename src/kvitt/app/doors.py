@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kvitt.app.clock import utc_now
 from kvitt.app.descriptors import limits_of, raise_limit
 from kvitt.app.payouts import payouts_of
 from kvitt.config import RestSettings, Settings, ThriftSettings
@@ -20,10 +19,10 @@ from kvitt.doors.woody.server import MAX_BODY as THRIFT_BODY
 from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.errors import BadSettings
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.remote import Remote
-from kvitt.hub.payouts.sweeper import Sweeper
-from kvitt.kernel.clock import Clock
+from kvitt.hub.payouts.remote import RemotePayouts, SagaSweeper
+from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import Step, WakeUp, run_loop
 
@@ -59,7 +58,7 @@ class Doors:
     def steps(self) -> Iterator[Step]:
         """Answers from here on; the step looks whether the servers still do."""
         with ExitStack() as opened:
-            ledger = LedgerService(self._conninfo, self._clock, payout_plans=self._settings.payouts.plans_of_others)
+            ledger = LedgerService(self._conninfo, self._clock, None if self._settings.payouts.plans_of_others else reserved_plans)
             opened.callback(ledger.close)
             endpoints: dict[str, Endpoint] = {}
             if "ledger" in self._roles:
@@ -84,7 +83,7 @@ class Doors:
         self.thrift.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: Payouts | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.doors.rest.app import THREADS, make_app
@@ -107,10 +106,10 @@ class Doors:
 
 
 @contextmanager
-def _sweeping(remote: Remote) -> Iterator[threading.Thread]:
+def _sweeping(remote: RemotePayouts) -> Iterator[threading.Thread]:
     """A thread that finishes or undoes what payouts have begun at another's ledger."""
     stop, wake_up = threading.Event(), WakeUp()
-    thread = threading.Thread(target=run_loop, args=("sweeper", Sweeper(remote, wake_up).steps, stop), name="sweeper", daemon=True)
+    thread = threading.Thread(target=run_loop, args=("sweeper", SagaSweeper(remote, wake_up).steps, stop), name="sweeper", daemon=True)
     thread.start()
     try:
         yield thread

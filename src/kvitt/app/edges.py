@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 
-from kvitt.app.clock import utc_now
 from kvitt.config import KafkaSettings, QueueSettings, Settings
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.intake import Intake
@@ -15,6 +14,7 @@ from kvitt.errors import LeaseLost
 from kvitt.hub.source import claim_database
 from kvitt.hub.submit import Outcome
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, WakeUp

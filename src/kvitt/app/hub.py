@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kvitt.app.clock import utc_now
 from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, sleep
 from kvitt.app.ports import ports_of
 from kvitt.config import Settings
@@ -15,6 +14,7 @@ from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
 from kvitt.hub.submit import Outcome, Submit
 from kvitt.hub.taken import Incoming
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
@@ -208,3 +208,20 @@ class _WakeUps(WakeUp):
     def notify(self) -> None:
         for wake_up in self._wake_ups:
             wake_up.notify()
+
+
+def roles_of(settings: Settings) -> tuple[str, ...]:
+    """The roles that one process plays by these settings; the rapid of a cluster is only served where that is said."""
+    left_out = {"emulator": not settings.emulator, "rapid": settings.kafka is not None and not settings.rapid.ours}
+    return tuple(role for role in ROLES if not left_out.get(role))
+
+
+@contextmanager
+def hub_at_work(conninfo: str, settings: Settings) -> Iterator[None]:
+    """Every role that the settings allow, in this process while the block runs. Raises as `Hub`."""
+    hub = Hub(conninfo, settings, roles_of(settings))
+    hub.start()
+    try:
+        yield
+    finally:
+        hub.stop()

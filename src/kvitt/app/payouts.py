@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from kvitt.app.clock import utc_now
 from kvitt.config import PayoutsSettings
 from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.ledger import RemoteLedger
-from kvitt.hub.payouts.parties import Parties
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.kernel.clock import Clock
+from kvitt.hub.payouts.ports import Parties, RemoteLedger
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import Clock, utc_now
 
 if TYPE_CHECKING:
     from kvitt.doors.woody.client import ThriftClient
@@ -18,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now) -> Iterator[Payouts]:
+def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now) -> Iterator[PayoutService]:
     """Payouts on this database, until the block ends."""
     with ExitStack() as opened:
-        payouts = Payouts(conninfo, clock, _parties(conninfo, settings, opened), _ledger(settings, opened))
+        payouts = PayoutService(conninfo, clock, _parties(conninfo, settings, opened), _ledger(settings, opened))
         opened.callback(payouts.close)
         yield payouts
 

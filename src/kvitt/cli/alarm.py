@@ -1,15 +1,13 @@
 """`kvitt alarm`: orders that have waited too long for their receipt, and orders that the rail contradicts."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from kvitt.cli.listing import LOOK_FURTHER, Column, json_option, limit_option, print_list
 from kvitt.cli.shell import connected, example, located, opened
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-
+from kvitt.config import Settings
+from kvitt.ops import alarms
 
 _ALARMS: Final = (
     Column("order_id", "order"),
@@ -38,9 +36,8 @@ def alarm() -> None:
 @limit_option
 @json_option
 @located
-def list_alarms(settings: "Settings", *, cleared: bool, limit: int, as_json: bool) -> None:
+def list_alarms(settings: Settings, *, cleared: bool, limit: int, as_json: bool) -> None:
     """List the standing alarms, newest first."""
-    from kvitt.ops import alarms
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
         found = alarms.list_alarms(connection, cleared=cleared, limit=limit + LOOK_FURTHER)

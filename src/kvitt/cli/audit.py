@@ -3,23 +3,35 @@
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from msgspec import json
+from msgspec.structs import replace
 
-from kvitt.cli.act_columns import ACTS
-from kvitt.cli.ids import case_of, order_of, payout_of, plan_of
+from kvitt.cli.ids import SchemeName, case_of, order_of, payout_of, plan_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.schemes import SchemeName
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
+from kvitt.config import Settings
+from kvitt.hub import verify as verifying
+from kvitt.hub.acts import Acts, Wanted
+from kvitt.hub.verify import Group
+from kvitt.kernel.database import Connection
+from kvitt.rules.values import Scheme
 
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.acts import Wanted
-    from kvitt.hub.verify import Group
-    from kvitt.kernel.database import Connection
-    from kvitt.rules.values import Scheme
+ACTS: Sequence[Column] = (
+    Column("at", "time (UTC)"),
+    Column("act"),
+    Column("by"),
+    Column("approved_by"),
+    Column("reason", kind=Kind.TEXT),
+    Column("subject", "about"),
+    Column("entry"),
+    Column("door", kind=Kind.HIDDEN),
+    Column("address", kind=Kind.HIDDEN),
+    Column("trace", kind=Kind.HIDDEN),
+)
 
 
 class Moment(click.ParamType[datetime]):
@@ -85,9 +97,9 @@ def audit() -> None:
 @json_option
 @located
 def list_acts(
-    settings: "Settings",
+    settings: Settings,
     *,
-    case: "tuple[Scheme, str] | None",
+    case: tuple[Scheme, str] | None,
     order: str | None,
     payout: str | None,
     plan: str | None,
@@ -98,7 +110,6 @@ def list_acts(
     as_json: bool,
 ) -> None:
     """List acts, newest first: of operators, and of callers at the doors; of a case also what kvitt itself noted of it."""
-    from kvitt.hub.acts import Acts
 
     if sum(each is not None for each in (case, order, payout, plan)) > 1:
         raise click.UsageError("name one of --case, --order, --payout and --plan")
@@ -109,19 +120,16 @@ def list_acts(
 
 
 def _wanted(
-    connection: "Connection",
+    connection: Connection,
     *,
-    case: "tuple[Scheme, str] | None",
+    case: tuple[Scheme, str] | None,
     order: str | None,
     payout: str | None,
     plan: str | None,
     person: str | None,
     since: datetime | None,
     until: datetime | None,
-) -> "Wanted":
-    from msgspec.structs import replace
-
-    from kvitt.hub.acts import Wanted
+) -> Wanted:
 
     wanted = Wanted(
         case=None if case is None else (case[0], case_of(connection, *case)),
@@ -137,9 +145,8 @@ def _wanted(
 @click.argument("entry", metavar="ENTRY")
 @json_option
 @located
-def show(settings: "Settings", *, entry: str, as_json: bool) -> None:
+def show(settings: Settings, *, entry: str, as_json: bool) -> None:
     """Show the act ENTRY whole, by the name that `list` gives it, with its place in the chain of hashes."""
-    from kvitt.hub.acts import Acts
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt audit") as connection:
         found = Acts(connection).show(entry)
@@ -155,14 +162,11 @@ def show(settings: "Settings", *, entry: str, as_json: bool) -> None:
 @click.option("--operators", is_flag=True, help="Only what operators did.")
 @click.option("--json", "as_json", is_flag=True, help="JSON, one object.")
 @located
-def verify(settings: "Settings", *, case: "tuple[Scheme, str] | None", payout: str | None, operators: bool, as_json: bool) -> None:
+def verify(settings: Settings, *, case: tuple[Scheme, str] | None, payout: str | None, operators: bool, as_json: bool) -> None:
     """Verify the chains of hashes, all or one; exit status 1 when something was changed, added or taken out.
 
     Of one chain the last hash is printed: written down elsewhere, it proves later that the chain has not been made anew.
     """
-    from msgspec import json
-
-    from kvitt.hub import verify as verifying
 
     if sum((case is not None, payout is not None, operators)) > 1:
         raise click.UsageError("name one of --case, --payout and --operators")
@@ -188,9 +192,8 @@ def _counted(number: int, one: str, more: str) -> str:
 
 
 def _chain(
-    connection: "Connection", case: "tuple[Scheme, str] | None", payout: str | None, *, operators: bool
-) -> "Group | tuple[Scheme, str] | str":
-    from kvitt.hub.verify import Group
+    connection: Connection, case: tuple[Scheme, str] | None, payout: str | None, *, operators: bool
+) -> Group | tuple[Scheme, str] | str:
 
     if case is not None:
         return case[0], case_of(connection, *case)

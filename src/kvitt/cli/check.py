@@ -1,24 +1,30 @@
 """`kvitt check`: proves that what is stored follows from what came in, and that the rail will pay it."""
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Final
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from kvitt.cli.listing import Column, Kind, table
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
+from kvitt.cli.text import shown
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.hub.check import Report
+from kvitt.hub.check import check as check_all
+from kvitt.kernel.database import connect
+from kvitt.rail.comparison import Compared, compare
 
 _SHOWN = 20
 
 
 @click.command(epilog=example("kvitt check", "kvitt check --database postgresql://kvitt@db/kvitt"))
 @located
-def check(settings: "Settings") -> None:
+def check(settings: Settings) -> None:
     """Derive everything again from the messages and receipts that came in, and compare. Exit status 1 when anything differs."""
-
-    from kvitt.cli.check_page import check_with_progress, compare_with_rail, page
 
     with opened(settings) as conninfo:
         report = check_with_progress(conninfo, visible=sys.stderr.isatty())
@@ -26,3 +32,35 @@ def check(settings: "Settings") -> None:
     print_page(page(report, compared, _SHOWN))
     if not report.clean or compared.count:
         sys.exit(BAD_RESULT)
+
+
+def check_with_progress(conninfo: str, *, visible: bool) -> Report:
+    """Runs the check; a bar on standard error shows how many cases are done."""
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("cases"))
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as bar:
+        task = bar.add_task("checking", total=None)
+        return check_all(conninfo, wiring().ports, progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def compare_with_rail(conninfo: str) -> Compared:
+    """Compares the accepted payments with what the rail's books will pay."""
+    with connect(conninfo, application="kvitt check") as connection:
+        return compare(connection, wiring().ports.contracts)
+
+
+def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
+    """What was looked at, then the first `shown_most` differences of each kind of proof, then the verdict."""
+    counts = [(name.replace("_", " "), getattr(report.counts, name)) for name in report.counts.__struct_fields__]
+    yield from table(_COUNTS, [*counts, ("payments compared with the rail", compared.payments)])
+    for each in report.differences[:shown_most]:
+        yield shown(f"differs: {each.kind.value} {each.subject} of case number {each.case}: {each.text}")
+    for difference in compared.differences[:shown_most]:
+        yield shown(f"differs: payment {difference.payment_id} of case {difference.case_id} in {difference.area}: {difference.text}")
+    count = sum(report.by_kind.values()) + compared.count
+    if compared.in_motion:
+        yield f"left out: {compared.in_motion} cases with an order on its way"
+    by_kind = ", ".join(f"{number} {kind.value}" for kind, number in report.by_kind.items())
+    yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
+
+
+_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Kind.NUMBER, of=lambda row: row[1]))

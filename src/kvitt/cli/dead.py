@@ -2,19 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from kvitt.app.ports import PORTS
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
+from kvitt.cli.calendar import print_preview
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.order import reasoned
+from kvitt.cli.operator import reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.hub.dead import OPEN, DeadLetters, Replayed
+from kvitt.hub.preview import preview
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
+from kvitt.wire.topics import RAPID
 
 
 def _state(letter: Any) -> str:
@@ -68,10 +73,8 @@ def dead() -> None:
 @limit_option
 @json_option
 @located
-def list_letters(settings: "Settings", *, everything: bool, limit: int, as_json: bool) -> None:
+def list_letters(settings: Settings, *, everything: bool, limit: int, as_json: bool) -> None:
     """List the dead letters that are open, newest first."""
-    from kvitt.app import utc_now
-    from kvitt.hub.dead import OPEN, DeadLetters
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
         letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
@@ -84,10 +87,8 @@ def list_letters(settings: "Settings", *, everything: bool, limit: int, as_json:
 @click.option("--raw", is_flag=True, help="Only the bytes as they came, for a pipe: a terminal would obey what is in them.")
 @json_option
 @located
-def show(settings: "Settings", *, number: int, raw: bool, as_json: bool) -> None:
+def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
     """Show dead letter NUMBER with the bytes that could not be read."""
-    from kvitt.app import utc_now
-    from kvitt.hub.dead import DeadLetters
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
         letter = DeadLetters(connection, utc_now).find(number)
@@ -116,17 +117,12 @@ def show(settings: "Settings", *, number: int, raw: bool, as_json: bool) -> None
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
 @located
 def replay(
-    settings: "Settings", *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
+    settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
 ) -> None:
     """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once.
 
     With another body or key it is no longer what its sender wrote, and needs --approved-by.
     """
-    from kvitt.app import utc_now
-    from kvitt.doors.embedded_log import NewRecord, append
-    from kvitt.hub.dead import DeadLetters, Replayed
-    from kvitt.hub.operate import Operator
-    from kvitt.wire.topics import RAPID
 
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
@@ -144,14 +140,11 @@ def replay(
 
         letters = DeadLetters(connection, utc_now, put)
         if dry_run:
-            from kvitt.cli.preview_page import print_preview
-            from kvitt.hub.preview import preview
-
             record = letters.as_replayed(number, body=content, key=new_key)
             if record.key is None or record.topic == RAPID:
                 click.echo(f"dead letter {number} would be appended to {record.topic}; a need is forwarded as it is")
                 return
-            print_preview(preview(connection, PORTS, letters.find(number).scheme, record.key, record.body, now=record.at))
+            print_preview(preview(connection, wiring().ports, letters.find(number).scheme, record.key, record.body, now=record.at))
             return
         record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"
@@ -162,11 +155,8 @@ def replay(
 @click.argument("number", type=NUMBER)
 @reasoned
 @located
-def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
+def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
     """Say that dead letter NUMBER has been dealt with, and is not to be replayed. Nothing is sent."""
-    from kvitt.app import utc_now
-    from kvitt.hub.dead import DeadLetters
-    from kvitt.hub.operate import Operator
 
     operator = Operator(by, reason)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:

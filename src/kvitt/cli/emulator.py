@@ -1,18 +1,24 @@
 """`kvitt emulator`: the payment rail as the emulator plays it."""
 
+import signal
 import sys
-from typing import TYPE_CHECKING, Final
+import threading
+from collections import Counter, deque
+from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
+from kvitt.cli.calendar import draw
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
+from kvitt.config import Settings
 from kvitt.money import Kroner
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.rail.emulator import Faults
+from kvitt.rail.emulator import Chance, Emulator, Faults, Received, days_of, duplicates, get_faults, set_faults, spans
+from kvitt.rail.emulator import received as all_received
+from kvitt.rail.table_queue import TableQueue
+from kvitt.rules.schedule import Beyond, Due
 
 _CHANCES = ("swallow", "delay", "double", "reorder", "damage", "refuse", "warn")
 
@@ -27,13 +33,8 @@ def emulator() -> None:
 )
 @click.option("--seed", default=0, type=ANY_NUMBER, show_default=True, help="Decides which orders a probable fault strikes.")
 @located
-def run(settings: "Settings", *, seed: int) -> None:
+def run(settings: Settings, *, seed: int) -> None:
     """Play the rail alone, beside a hub that runs with --no-emulator, until Ctrl-C or SIGTERM."""
-    import signal
-    import threading
-
-    from kvitt.rail.emulator import Emulator
-    from kvitt.rail.table_queue import TableQueue
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,11 +60,8 @@ def run(settings: "Settings", *, seed: int) -> None:
 @click.option("--closed/--open", default=None, help="The rail reads nothing.")
 @click.option("--clear", is_flag=True, help="Switch all of them off first.")
 @located
-def faults(settings: "Settings", /, *, clear: bool, closed: bool | None, delay_seconds: float | None, **chances: float | None) -> None:
+def faults(settings: Settings, /, *, clear: bool, closed: bool | None, delay_seconds: float | None, **chances: float | None) -> None:
     """Show what goes wrong at the rail, and with options change it. Each P is a probability from 0 to 1."""
-    from msgspec.structs import replace
-
-    from kvitt.rail.emulator import Chance, Faults, get_faults, set_faults
 
     changes: dict[str, object] = {name: Chance(chance) for name, chance in chances.items() if chance is not None}
     changes.update({name: value for name, value in (("closed", closed), ("delay_seconds", delay_seconds)) if value is not None})
@@ -73,7 +71,7 @@ def faults(settings: "Settings", /, *, clear: bool, closed: bool | None, delay_s
         _print_faults(get_faults(connection))
 
 
-def _print_faults(switched: "Faults") -> None:
+def _print_faults(switched: Faults) -> None:
     told = []
     for name in _CHANCES:
         chance = getattr(switched, name)
@@ -91,11 +89,8 @@ def _print_faults(switched: "Faults") -> None:
 @click.argument("case_id", metavar="CASE")
 @json_option
 @located
-def schedule(settings: "Settings", *, area: str, case_id: str, as_json: bool) -> None:
+def schedule(settings: Settings, *, area: str, case_id: str, as_json: bool) -> None:
     """Draw what the rail will pay for CASE in AREA, by its own books. With --json, the pieces of its chains that are in force."""
-    from kvitt.cli.calendar import draw
-    from kvitt.rail.emulator import days_of, spans
-    from kvitt.rules.schedule import Beyond, Due
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
         pieces = spans(connection, area.upper(), case_id)
@@ -111,12 +106,8 @@ def schedule(settings: "Settings", *, area: str, case_id: str, as_json: bool) ->
 @click.option("--last", type=Whole(1, MOST), default=20, show_default=True, help="The newest N orders.")
 @json_option
 @located
-def received(settings: "Settings", *, last: int, as_json: bool) -> None:
+def received(settings: Settings, *, last: int, as_json: bool) -> None:
     """List the orders that the rail received, and what came more than once; exit status 1 when a line was accepted twice."""
-    from collections import Counter, deque
-
-    from kvitt.rail.emulator import Received, duplicates
-    from kvitt.rail.emulator import received as all_received
 
     outcomes: Counter[str] = Counter()
     newest: deque[Received] = deque(maxlen=last)

@@ -6,15 +6,15 @@ it is only taken for a beginning when it says so, by … or ... at its end.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import click
 
 from kvitt.cli.text import shown
-
-if TYPE_CHECKING:
-    from kvitt.kernel.database import Connection
-    from kvitt.rules.values import Scheme
+from kvitt.errors import OrderNotFound
+from kvitt.hub.lookup import CANDIDATES, cases_beginning, orders_beginning, payout_exists, payouts_beginning, plans_beginning
+from kvitt.kernel.database import Connection
+from kvitt.rules.values import Scheme
 
 LEAST: Final = 4
 """Fewer characters are a slip more often than an id."""
@@ -24,10 +24,8 @@ _MADE: Final = re.compile(r"[0-9a-f]{4,8}(-[0-9a-f]{0,12}){0,4}", re.ASCII)
 _ELLIPSES: Final = ("…", "...")
 
 
-def order_of(connection: "Connection", named: str) -> str:
+def order_of(connection: Connection, named: str) -> str:
     """The id of the one order that this names. Ends the command for what can be no id or means several; raises OrderNotFound."""
-    from kvitt.errors import OrderNotFound
-    from kvitt.hub.lookup import orders_beginning
 
     digits = _cut(named)[0].replace("-", "").lower()
     if not _HEX.fullmatch(digits):
@@ -41,9 +39,8 @@ def order_of(connection: "Connection", named: str) -> str:
     return _only(found, named, "ORDER")
 
 
-def payout_of(connection: "Connection", named: str) -> str:
+def payout_of(connection: Connection, named: str) -> str:
     """The id of the payout that this names; what names none stays as it is. Ends the command for what means several."""
-    from kvitt.hub.lookup import payout_exists, payouts_beginning
 
     if payout_exists(connection, named):
         return named
@@ -57,17 +54,15 @@ def payout_of(connection: "Connection", named: str) -> str:
     return _only(made, named, "PAYOUT") if made else named
 
 
-def case_of(connection: "Connection", scheme: "Scheme", named: str) -> str:
+def case_of(connection: Connection, scheme: Scheme, named: str) -> str:
     """The id of the scheme's case that this names, a beginning only if it says so. Ends the command for what means several."""
-    from kvitt.hub.lookup import cases_beginning
 
     prefix, says_so = _cut(named)
     return _chosen(prefix, named, "CASE_ID", lambda: cases_beginning(connection, scheme.value, prefix)) if says_so else named
 
 
-def plan_of(connection: "Connection", named: str) -> str:
+def plan_of(connection: Connection, named: str) -> str:
     """The id of the ledger's plan that this names, a beginning only if it says so. Ends the command for what means several."""
-    from kvitt.hub.lookup import plans_beginning
 
     prefix, says_so = _cut(named)
     return _chosen(prefix, named, "PLAN_ID", lambda: plans_beginning(connection, prefix)) if says_so else named
@@ -90,7 +85,6 @@ def _chosen(prefix: str, named: str, argument: str, look: Callable[[], Sequence[
 
 
 def _only(found: Sequence[str], named: str, argument: str) -> str:
-    from kvitt.hub.lookup import CANDIDATES
 
     if len(found) == 1:
         return found[0]
@@ -100,3 +94,29 @@ def _only(found: Sequence[str], named: str, argument: str) -> str:
 
 def _is_uuid(text: str) -> bool:
     return len(text.replace("-", "")) == _HEX_DIGITS and _HEX.fullmatch(text.replace("-", "")) is not None
+
+
+SHORT = {  # those of the case streams; the rapid has one more, syk
+    "dp": "DAGPENGER",
+    "aap": "AAP",
+    "ts": "TILLEGGSSTØNADER",
+    "tp": "TILTAKSPENGER",
+    "historisk": "HISTORISK",
+    "valp": "VALP",
+}
+
+
+class SchemeName(click.ParamType[Scheme]):
+    """A scheme by its short name or by its name on the wire, whatever its case."""
+
+    name = "scheme"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Scheme:
+        """The scheme; fails with the names that there are."""
+
+        given = str(value)
+        wanted = SHORT.get(given.lower(), "SYKEPENGER" if given.lower() == "syk" else given.upper())
+        try:
+            return Scheme(wanted)
+        except ValueError:
+            self.fail(f"{given!r} is no scheme; there are {', '.join(SHORT)} and syk", param, ctx)

@@ -2,22 +2,24 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from kvitt.cli.arguments import existing_file
-from kvitt.cli.ids import case_of
+from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
-from kvitt.cli.order import approved, operating, operator_of
-from kvitt.cli.schemes import SchemeName
+from kvitt.cli.operator import approved, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.importing import ImportReport
-    from kvitt.rules.values import Scheme
+from kvitt.config import KafkaSettings, Settings, read_client_file
+from kvitt.hub.importing import Importing, ImportReport
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
+from kvitt.rules.values import Scheme
+from kvitt.wire.topics import CASES, PAYMENTS
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
@@ -45,7 +47,7 @@ def import_() -> None:
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @located
 def helved(
-    settings: "Settings",
+    settings: Settings,
     *,
     kafka: str | None,
     client: Path | None,
@@ -59,16 +61,10 @@ def helved(
 
     The other hub must be at rest: what it has sent and not got a receipt for is not in these topics.
     """
-    from itertools import chain
 
     from confluent_kafka import KafkaException
-    from msgspec.structs import replace
 
-    from kvitt.app import utc_now
-    from kvitt.config import KafkaSettings, read_client_file
     from kvitt.doors.kafka_plain import read_state
-    from kvitt.hub.importing import Importing
-    from kvitt.wire.topics import CASES, PAYMENTS
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     if kafka is None and settings.kafka is None:
@@ -93,7 +89,7 @@ def helved(
 @limit_option
 @json_option
 @located
-def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
+def list_unknown(settings: Settings, *, limit: int, as_json: bool) -> None:
     """List the payments, and whole cases (*), that an import found and learnt nothing of: what would cease them is refused."""
     with operating(settings) as operate:
         unknown = operate.unknown(limit + LOOK_FURTHER)
@@ -111,9 +107,8 @@ def list_unknown(settings: "Settings", *, limit: int, as_json: bool) -> None:
 @click.argument("payment_id", metavar="PAYMENT")
 @approved
 @located
-def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def forget(settings: Settings, *, scheme: Scheme, case_id: str, payment_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Say that the rail pays nothing of a PAYMENT (* for the whole case) that `kvitt import unknown` lists."""
-    from kvitt.hub.operate import Operator
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         named = case_of(connection, scheme, case_id)
@@ -122,7 +117,7 @@ def forget(settings: "Settings", *, scheme: "Scheme", case_id: str, payment_id: 
     click.echo(f"{payment_id} of case {named} is forgotten")
 
 
-def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
+def _page(report: ImportReport, *, dry_run: bool) -> Iterator[str]:
     done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
     yield f"{report.records} records read"
     yield f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, {done}"
@@ -134,7 +129,7 @@ def _page(report: "ImportReport", *, dry_run: bool) -> Iterator[str]:
         yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
 
 
-def _such_as(oddity: object, report: "ImportReport") -> str:
+def _such_as(oddity: object, report: ImportReport) -> str:
     return ", ".join(finding.subject for finding in report.findings if finding.oddity is oddity)
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list, print_table
-from kvitt.cli.order import operator_of
+from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
-
-if TYPE_CHECKING:
-    from kvitt.config import KafkaSettings, Settings
-    from kvitt.kernel.database import Connection
+from kvitt.config import KafkaSettings, Settings
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.database import Connection
+from kvitt.wire.topics import RAPID, SCHEME_OF_SOURCE
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
@@ -24,7 +24,7 @@ def kafka() -> None:
 @click.option("--topic", help="Only this topic.")
 @json_option
 @located
-def lag(settings: "Settings", *, topic: str | None, as_json: bool) -> None:
+def lag(settings: Settings, *, topic: str | None, as_json: bool) -> None:
     """Show each partition: where it begins and ends, how far it was taken in, how many records wait."""
     from kvitt.doors.kafka_positions import positions
 
@@ -53,7 +53,7 @@ def lag(settings: "Settings", *, topic: str | None, as_json: bool) -> None:
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @located
 def begin(
-    settings: "Settings",
+    settings: Settings,
     *,
     topic: str,
     group: str | None,
@@ -69,7 +69,6 @@ def begin(
 
     Partitions that have begun are left as they are, unless --over. While a topic is read, nothing is changed.
     """
-    from kvitt.app import utc_now
     from kvitt.doors.kafka_positions import StartFrom, planned, positions, refuse_group_at_work, set_start_offset
 
     if sum(map(bool, (group, beginning, end))) != 1:
@@ -91,7 +90,7 @@ def begin(
 
 
 @contextmanager
-def _asking(settings: "Settings") -> "Iterator[Connection]":
+def _asking(settings: Settings) -> Iterator[Connection]:
     """The database that is there; ends the command with the reason when the brokers do not answer."""
     from confluent_kafka import KafkaException
 
@@ -104,14 +103,13 @@ def _asking(settings: "Settings") -> "Iterator[Connection]":
         raise click.ClickException("the brokers do not answer in time") from error
 
 
-def _kafka(settings: "Settings") -> "KafkaSettings":
+def _kafka(settings: Settings) -> KafkaSettings:
     if settings.kafka is None:
         raise click.UsageError("no Kafka is set: say [kafka] bootstrap in kvitt.toml, or KVITT_KAFKA_BOOTSTRAP")
     return settings.kafka
 
 
-def _topics(brokers: "KafkaSettings", named: str | None) -> list[str]:
-    from kvitt.wire.topics import RAPID, SCHEME_OF_SOURCE
+def _topics(brokers: KafkaSettings, named: str | None) -> list[str]:
 
     if named is None:
         return list(SCHEME_OF_SOURCE)

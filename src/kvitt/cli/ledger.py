@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
-from kvitt.cli.arguments import FROM_ZERO, NUMBER
+from kvitt.cli.arguments import FROM_ZERO, NUMBER, Whole
 from kvitt.cli.ids import plan_of
 from kvitt.cli.listing import (
     LOOK_FURTHER,
@@ -22,14 +24,22 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.money import minor
+from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.ledger.calls import State
-    from kvitt.hub.ledger.read import Entry, Plan
-    from kvitt.rules.ledger import Posting
+from kvitt.cli.text import minor
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.hub.ledger import transfer as transfers
+from kvitt.hub.ledger.calls import Account, AccountState, NewAccount
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import AccountEntry, LedgerReader, Plan
+from kvitt.hub.ledger.transfer import Transferred
+from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.identifiers import wrong_id
+from kvitt.money import Minor
+from kvitt.rules.ledger import InvalidRequest, Posting
+from kvitt.wire.instants import parse_instant
 
 _PAGE: Final = 1000
 
@@ -59,18 +69,13 @@ def account() -> None:
 @click.option("--key", metavar="TEXT", help="The same key gives the same account again, however often it is asked for.")
 @json_option
 @located
-def create(settings: "Settings", *, currency: str, description: str | None, key: str | None, as_json: bool) -> None:
+def create(settings: Settings, *, currency: str, description: str | None, key: str | None, as_json: bool) -> None:
     """Make an account and print its id."""
-    from kvitt.app import database, utc_now
-    from kvitt.hub.ledger.calls import Account, NewAccount
-    from kvitt.hub.ledger.post import Post
-    from kvitt.rules.identifiers import wrong_id
-    from kvitt.rules.ledger import InvalidRequest
 
     if key is not None and (wrong := wrong_id(key)):
         raise click.BadParameter(wrong, param_hint="--key")
-    with database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
-        (made,) = Post(connection, utc_now).execute([NewAccount(currency, description, None, key)])
+    with wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo, connected(conninfo) as connection:
+        (made,) = LedgerWriter(connection, utc_now).execute([NewAccount(currency, description, None, key)])
     if isinstance(made, InvalidRequest):
         raise click.UsageError(made.error)
     if not isinstance(made, Account):
@@ -83,18 +88,14 @@ def create(settings: "Settings", *, currency: str, description: str | None, key:
 @click.option("--at", metavar="INSTANT", help="What it had just before a moment: its totals then.")
 @json_option
 @located
-def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool) -> None:
-    """Print an account: its own amount, and what it has at least and at most when open plans end either way."""
-    from msgspec.structs import replace
-
-    from kvitt.app import utc_now
-    from kvitt.hub.ledger.read import Ledger
+def show(settings: Settings, *, account_id: int, at: str | None, as_json: bool) -> None:
+    """Print an account: what is posted, and what is available at least and at most as open plans may end."""
 
     moment = _moment(at) if at else None
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).account(account_id)
+        found = LedgerReader(connection).account(account_id)
         if moment:
-            found = replace(found, totals=Ledger(connection).totals_before(account_id, moment, utc_now()))
+            found = replace(found, totals=LedgerReader(connection).totals_before(account_id, moment, utc_now()))
     _print_account(found, as_json=as_json)
 
 
@@ -103,12 +104,11 @@ def show(settings: "Settings", *, account_id: int, at: str | None, as_json: bool
 @limit_option
 @json_option
 @located
-def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool) -> None:
+def list_accounts(settings: Settings, *, after: int, limit: int, as_json: bool) -> None:
     """List accounts by id."""
-    from kvitt.hub.ledger.read import Ledger
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).accounts(after, limit + LOOK_FURTHER)
+        found = LedgerReader(connection).accounts(after, limit + LOOK_FURTHER)
     print_list(_ACCOUNT, found, limit=limit, as_json=as_json, nothing="there are no such accounts")
 
 
@@ -121,12 +121,11 @@ def list_accounts(settings: "Settings", *, after: int, limit: int, as_json: bool
 @click.option("--all", "whole", is_flag=True, help="The whole statement, streamed.")
 @json_option
 @located
-def history(settings: "Settings", *, account_id: int, after: int, limit: int, whole: bool, as_json: bool) -> None:
+def history(settings: Settings, *, account_id: int, after: int, limit: int, whole: bool, as_json: bool) -> None:
     """Print what happened to an account, oldest first, with the totals after each step."""
-    from kvitt.hub.ledger.read import Ledger
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        ledger = Ledger(connection)
+        ledger = LedgerReader(connection)
         columns = _entry_columns(ledger.account(account_id).account.currency)
         if not whole:
             found = ledger.history(account_id, after, limit + LOOK_FURTHER)
@@ -141,12 +140,11 @@ def history(settings: "Settings", *, account_id: int, after: int, limit: int, wh
 @click.argument("plan_id", metavar="PLAN_ID")
 @json_option
 @located
-def plan(settings: "Settings", *, plan_id: str, as_json: bool) -> None:
+def plan(settings: Settings, *, plan_id: str, as_json: bool) -> None:
     """Print a plan: whether it is held, committed or rolled back, and its postings as they were held."""
-    from kvitt.hub.ledger.read import Ledger
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = Ledger(connection).plan(plan_of(connection, plan_id))
+        found = LedgerReader(connection).plan(plan_of(connection, plan_id))
     if as_json:
         print_json(_PLAN, [found])
     else:
@@ -154,7 +152,6 @@ def plan(settings: "Settings", *, plan_id: str, as_json: bool) -> None:
 
 
 def _moment(text: str) -> datetime:
-    from kvitt.wire.instants import parse_instant
 
     try:
         return parse_instant(text)
@@ -210,18 +207,18 @@ _PLAN: Final = (
 )
 
 
-def _postings(plan: "Plan") -> "list[tuple[int, Posting]]":
+def _postings(plan: Plan) -> list[tuple[int, Posting]]:
     return [(batch.batch_id, posting) for batch in plan.batches for posting in batch.postings]
 
 
-def _print_account(found: "State", *, as_json: bool) -> None:
+def _print_account(found: AccountState, *, as_json: bool) -> None:
     if as_json:
         print_json(_ACCOUNT, [found])
     else:
         print_table(_ACCOUNT, [found])
 
 
-def _print_entries(entries: "Iterable[Entry]", columns: Sequence[Column]) -> None:
+def _print_entries(entries: Iterable[AccountEntry], columns: Sequence[Column]) -> None:
     """Page by page, so that memory holds one; the heading stands above the first."""
     headed, left = True, iter(entries)
     while page := list(islice(left, _PAGE)):
@@ -230,7 +227,109 @@ def _print_entries(entries: "Iterable[Entry]", columns: Sequence[Column]) -> Non
         headed = False
 
 
-def _print_plan(found: "Plan") -> None:
+def _print_plan(found: Plan) -> None:
     print_described(_PLAN, found)
     click.echo()
     print_table(_POSTING, _postings(found))
+
+
+_AS_SHOWN = 'kvitt ledger transfer sales-27 --from 11 --to 1 --amount 1000000 --currency RUB --description "sales of 27 November"'
+
+
+class _Line(Struct, frozen=True):
+    """An account before and after, in whole minor units."""
+
+    account_id: int
+    currency: str
+    posted_before: int
+    posted_after: int
+    available_min_before: int
+    available_min_after: int
+    changed: bool
+    dry_run: bool
+
+
+def _money(name: str, title: str) -> Column:
+    return Column(
+        f"{name}_minor", title, Kind.NUMBER, of=lambda row: getattr(row, name), show=lambda row: minor(getattr(row, name), row.currency)
+    )
+
+
+_LINES: Sequence[Column] = (
+    Column("account_id", "account"),
+    Column("currency"),
+    _money("posted_before", "posted before"),
+    _money("posted_after", "posted after"),
+    _money("available_min_before", "available min before"),
+    _money("available_min_after", "available min after"),
+    Column("changed", kind=Kind.HIDDEN),
+    Column("dry_run", kind=Kind.HIDDEN),
+)
+
+
+@ledger.command(
+    epilog=example(
+        f"{_AS_SHOWN} --dry-run", f'{_AS_SHOWN} \\\n      --by kari --approved-by ola --reason "the acquirer\'s file of 27 November"'
+    )
+)
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--from", "source", required=True, type=NUMBER, metavar="ACCOUNT", help="The account that pays; it may go below zero.")
+@click.option("--to", "target", required=True, type=NUMBER, metavar="ACCOUNT", help="The account that gets it.")
+@click.option("--amount", required=True, type=Whole(1, 2**63 - 1), metavar="MINOR", help="In whole minor units: 1000000 are 10,000.00 RUB.")
+@click.option("--currency", required=True, metavar="CODE", help="The currency of both accounts.")
+@click.option("--description", required=True, metavar="TEXT", help="What it is, as the posting says it.")
+@click.option("--by", metavar="NAME", help="Who does it.")
+@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@click.option("--dry-run", is_flag=True, help="Show what both accounts would have; do nothing.")
+@json_option
+@located
+def transfer(
+    settings: Settings,
+    *,
+    plan_id: str,
+    source: int,
+    target: int,
+    amount: int,
+    currency: str,
+    description: str,
+    by: str | None,
+    approved_by: str | None,
+    reason: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Move an amount from one account to another, under the name PLAN: the same transfer again moves nothing."""
+
+    operator = None if dry_run else operator_of(by, reason, approved_by)
+    wanted = transfers.Transfer(plan_id, source, target, Minor(amount), currency, description)
+    with (
+        wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        connected(conninfo, "kvitt transfer") as connection,
+    ):
+        done = transfers.transfer(connection, utc_now, wanted, operator, reserved_plans)
+    lines = _lines(done, dry_run=dry_run)
+    if as_json:
+        print_json(_LINES, lines)
+        return
+    print_table(_LINES, lines)
+    if dry_run:
+        click.echo("nothing was done" if done.changed else "it was done before under this name; nothing would move")
+    else:
+        click.echo(f"{minor(amount, currency)} {currency} moved" if done.changed else "it was done before under this name; nothing moved")
+
+
+def _lines(done: Transferred, *, dry_run: bool) -> list[_Line]:
+    return [
+        _Line(
+            before.account.account_id,
+            before.account.currency,
+            before.totals.posted,
+            after.totals.posted,
+            before.totals.available_min,
+            after.totals.available_min,
+            done.changed,
+            dry_run,
+        )
+        for before, after in zip(done.before, done.after, strict=True)
+    ]

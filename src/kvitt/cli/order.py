@@ -1,53 +1,38 @@
 """`kvitt order`: the orders that wait for a person, and what a person can do with them."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import click
+from msgspec import to_builtins
 
-from kvitt.app.ports import PORTS
+from kvitt.cli.calendar import draw, schedule_of
 from kvitt.cli.ids import order_of
-from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
+from kvitt.cli.listing import (
+    LOOK_FURTHER,
+    Column,
+    Kind,
+    described,
+    json_option,
+    limit_option,
+    print_json,
+    print_list,
+    table,
+    terminal_width,
+)
+from kvitt.cli.operator import Command, approved, operating, operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened, print_page
+from kvitt.cli.text import shown
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.hub.order_page import OrderShown, order_page
+from kvitt.hub.resolve import Effect, Resolve
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
+from kvitt.rules.states import OrderState
 
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.operate import Operate, Operator
-
-Command = TypeVar("Command", bound=Callable[..., object])
 _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
-
-
-@contextmanager
-def operating(settings: "Settings") -> Iterator["Operate"]:
-    """The operator's actions on the database that is there."""
-    from kvitt.app import utc_now
-    from kvitt.hub.operate import Operate
-
-    with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
-        yield Operate(connection, utc_now, PORTS)
-
-
-def reasoned(command: Command) -> Command:
-    """Every act names who does it and why."""
-    command = click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the audit chain.")(command)
-    return click.option("--by", required=True, metavar="NAME", help="Who does it.")(command)
-
-
-def approved(command: Command) -> Command:
-    """Acts that move money name a second person."""
-    return click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command))
-
-
-def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
-    """Who acts, where options that a dry run does not need were left to be asked for. Raises click.UsageError, BadOperator."""
-    from kvitt.hub.operate import Operator
-
-    if by is None or reason is None:
-        raise click.UsageError("name who does it and why: --by NAME --reason TEXT (or look first: --dry-run)")
-    return Operator(by, reason, approved_by)
 
 
 @click.group(
@@ -72,13 +57,11 @@ def order() -> None:
 @limit_option
 @json_option
 @located
-def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str | None, limit: int, as_json: bool) -> None:
+def list_orders(settings: Settings, *, states: tuple[str, ...], case_id: str | None, limit: int, as_json: bool) -> None:
     """List the orders that wait for a person, newest first; or all that are in given states.
 
     An order waits for a person when something holds it, when it is in doubt, or when the rail says otherwise than what stands of it.
     """
-    from kvitt.cli.order_page import ORDERS
-    from kvitt.rules.states import OrderState
 
     wanted = [OrderState(state) for state in states]
     with operating(settings) as operate:
@@ -100,10 +83,8 @@ def list_orders(settings: "Settings", *, states: tuple[str, ...], case_id: str |
 @click.option("--xml", "only_xml", is_flag=True, help="Only the bytes that the rail gets.")
 @json_option
 @located
-def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) -> None:
+def show(settings: Settings, *, order_id: str, only_xml: bool, as_json: bool) -> None:
     """Show everything about an ORDER: its case, its lines, how far it came and when, its receipts, and what people did to it."""
-    from kvitt.cli.order_page import SHOWN, page
-    from kvitt.hub.order_page import order_page
 
     with opened(settings) as conninfo:
         with connected(conninfo, application="kvitt order") as connection:
@@ -114,16 +95,15 @@ def show(settings: "Settings", *, order_id: str, only_xml: bool, as_json: bool) 
     elif as_json:
         print_json(SHOWN, [found])
     else:
-        print_page(page(found))
+        print_page(order_lines(found))
 
 
 @order.command(epilog=example('kvitt order release 5f2c0d3a --by kari --approved-by ola --reason "two equal grants"'))
 @click.argument("order_id", metavar="ORDER")
 @approved
 @located
-def release(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def release(settings: Settings, *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Let a held ORDER be sent, where an operator may say so."""
-    from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -136,9 +116,8 @@ def release(settings: "Settings", *, order_id: str, by: str, reason: str, approv
 @click.argument("order_id", metavar="ORDER")
 @reasoned
 @located
-def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> None:
+def withdraw(settings: Settings, *, order_id: str, by: str, reason: str) -> None:
     """Take back an ORDER that has not left; its sender hears FEILET, and the case goes on."""
-    from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -150,9 +129,8 @@ def withdraw(settings: "Settings", *, order_id: str, by: str, reason: str) -> No
 @click.argument("order_id", metavar="ORDER")
 @approved
 @located
-def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
+def resend(settings: Settings, *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Send an ORDER in doubt, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
-    from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -165,9 +143,8 @@ def resend(settings: "Settings", *, order_id: str, by: str, reason: str, approve
 @click.option("--accepted/--rejected", required=True, help="What the rail would have said.")
 @approved
 @located
-def decide(settings: "Settings", *, order_id: str, accepted: bool, by: str, reason: str, approved_by: str | None) -> None:
+def decide(settings: Settings, *, order_id: str, accepted: bool, by: str, reason: str, approved_by: str | None) -> None:
     """Settle an open ORDER whose receipt never came."""
-    from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
@@ -192,7 +169,7 @@ def _resolving(command: Command) -> Command:
 @_resolving
 @located
 def adopt(
-    settings: "Settings", *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
+    settings: Settings, *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Make the rail's word about a contradicted ORDER ours.
 
@@ -211,26 +188,175 @@ def adopt(
 @_resolving
 @located
 def keep(
-    settings: "Settings", *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
+    settings: Settings, *, order_id: str, by: str | None, reason: str | None, approved_by: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Keep what stands of a contradicted ORDER, whatever the rail says; its case goes on."""
     _resolve(settings, "keep", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json)
 
 
 def _resolve(
-    settings: "Settings", act: str, order_id: str, who: tuple[str | None, str | None, str | None], *, dry_run: bool, as_json: bool
+    settings: Settings, act: str, order_id: str, who: tuple[str | None, str | None, str | None], *, dry_run: bool, as_json: bool
 ) -> None:
-    from kvitt.app import utc_now
-    from kvitt.cli.resolve_page import EFFECT, page
-    from kvitt.hub.operate import Operator
-    from kvitt.hub.resolve import Resolve
 
     operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
-        resolve = Resolve(operate.connection, utc_now, PORTS)
+        resolve = Resolve(operate.connection, utc_now, wiring().ports)
         effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
     if as_json:
         print_json(EFFECT, [effect])
     else:
-        print_page(page(effect, dry_run=dry_run))
+        print_page(effect_lines(effect, dry_run=dry_run))
+
+
+_HELD_FOR: Final = Column(
+    "held_for",
+    kind=Kind.TEXT,
+    of=lambda order: to_builtins(order.held_for),
+    show=lambda order: "; ".join(reason.text for reason in order.held_for),
+)
+ORDERS: Final = (
+    Column("order_id", "order"),
+    Column("state"),
+    Column("case_id", "case"),
+    Column("area"),
+    Column("scheme"),
+    Column("made_at", "made"),
+    Column("message_no", "message"),
+    Column("rail_says", "the rail says"),
+    _HELD_FOR,
+)
+_LINES: Final = (
+    Column("line_id", "line"),
+    Column("class_code", "class"),
+    Column("start", "from"),
+    Column("end", "to"),
+    Column("amount_kroner", "kroner", Kind.NUMBER, of=lambda line: line.amount),
+    Column("decided_rate_kroner", "of", Kind.NUMBER, of=lambda line: line.decided_rate),
+    Column("ceased_from", "ceases from"),
+    Column("payment_id", "payment"),
+    Column("refers_to", "after"),
+    Column("decision_id", "decision"),
+)
+_RECEIPTS: Final = (
+    Column("receipt_no", "receipt"),
+    Column("received_at", "came"),
+    Column("grade", "severity"),
+    Column("outcome", "what"),
+    Column("note", "why", Kind.TEXT),
+)
+_ALARMS: Final = (Column("alarm_no", "alarm"), Column("sent_at", "sent"), Column("raised_at", "raised"), Column("cleared_at", "cleared"))
+_CONTRADICTIONS: Final = (
+    Column("contradiction_no", "no"),
+    Column("found_at", "found"),
+    Column("ours"),
+    Column("rails", "rail's"),
+    Column("receipt_no", "receipt"),
+    Column("resolution", show=lambda found: found.resolution or "open"),
+    Column("resolved_at", "resolved"),
+    Column("resolved_by", "by"),
+    Column("approved_by"),
+    Column("reason", kind=Kind.TEXT),
+)
+_NOTED: Final = (Column("seq", "entry"), Column("at", "time (UTC)"), Column("what"))
+_ACTS: Final = (Column("at", "time (UTC)"), Column("what"), Column("by"), Column("approved_by"), Column("reason", kind=Kind.TEXT))
+
+
+def _dicts(columns: Sequence[Column], rows: Sequence[object]) -> list[dict[str, object]]:
+    return [{column.name: column.value(row) for column in columns} for row in rows]
+
+
+def _where(order: OrderShown) -> str:
+    if order.source is None:
+        return str(order.message_no)
+    return f"{order.message_no} from {order.source} {order.partition}:{order.position}, key {order.key}"
+
+
+def _state(order: OrderShown) -> str:
+    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.doubtful else ''}"
+
+
+SHOWN: Final = (
+    Column("order_id", "order"),
+    Column("scheme", kind=Kind.HIDDEN),
+    Column("case_id", "case", show=lambda order: f"{order.scheme} {order.case_id}"),
+    Column("area"),
+    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.first else ''}"),
+    Column("first", kind=Kind.HIDDEN),
+    Column("message_no", "message", Kind.TEXT, show=_where),
+    Column("source", kind=Kind.HIDDEN),
+    Column("partition", kind=Kind.HIDDEN),
+    Column("position", kind=Kind.HIDDEN),
+    Column("key", kind=Kind.HIDDEN),
+    Column("state", show=_state),
+    Column("decided_by_hand", kind=Kind.HIDDEN),
+    Column("rail_says", "the rail says"),
+    Column("doubtful", kind=Kind.HIDDEN),
+    Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
+    _HELD_FOR,
+    Column("made_at", "made"),
+    Column("sending_at", "sending"),
+    Column("sent_at", "sent"),
+    Column("settled_at", "settled"),
+    Column("receipt_no", "settled by receipt"),
+    Column("stamp"),
+    Column("xml", kind=Kind.HIDDEN, of=lambda order: order.xml.decode(errors="backslashreplace")),
+    Column("lines", kind=Kind.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
+    Column("receipts", kind=Kind.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
+    Column("alarms", kind=Kind.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
+    Column("contradictions", kind=Kind.HIDDEN, of=lambda order: _dicts(_CONTRADICTIONS, order.contradictions)),
+    Column("noted", kind=Kind.HIDDEN, of=lambda order: _dicts(_NOTED, order.noted)),
+    Column("acts", kind=Kind.HIDDEN, of=lambda order: _dicts(_ACTS, order.acts)),
+)
+
+
+def order_lines(order: OrderShown) -> Iterator[str]:
+    """The parts of the page, top to bottom. It names no person that is paid; --json and --xml have the whole order."""
+    width = terminal_width()
+    yield from described(SHOWN, order, width)
+    yield from _part("lines", _LINES, order.lines, width)
+    yield from _part("receipts", _RECEIPTS, order.receipts, width)
+    yield from _part("alarms", _ALARMS, order.alarms, width)
+    yield from _part("contradictions", _CONTRADICTIONS, order.contradictions, width)
+    yield from _part("what people did", _ACTS, order.acts, width)
+    yield from _part("audit chain of the case", _NOTED, order.noted, width)
+
+
+def _part(title: str, columns: Sequence[Column], rows: Sequence[Any], width: int | None) -> Iterator[str]:
+    if rows:
+        yield f"\n{title}"
+        yield from table(columns, rows, width)
+
+
+_DERIVED: Final = (Column("order_id", "order"), Column("area"), Column("message_no", "message"), Column("lines", kind=Kind.NUMBER))
+EFFECT: Final = (
+    Column("order_id"),
+    Column("scheme"),
+    Column("case_id"),
+    Column("state"),
+    Column("payments"),
+    Column("taken_back"),
+    Column("derived", of=lambda effect: [{column.name: column.value(each) for column in _DERIVED} for each in effect.derived]),
+    Column("left_open"),
+)
+
+
+def effect_lines(effect: Effect, *, dry_run: bool) -> Iterator[str]:
+    """The parts of the page, top to bottom."""
+    would = "would be " if dry_run else "is "
+    yield shown(f"order {effect.order_id} of {effect.scheme.value} case {effect.case_id} {would}{effect.state.value}")
+    for payment_id in effect.payments:
+        yield f"  payment {payment_id} {would}{'accepted' if effect.state.value == 'accepted' else 'dropped, and holds as it did before'}"
+    for order_id in effect.taken_back:
+        yield f"order {order_id}, which has not left, {would}taken back, and its message derived again"
+    if effect.derived:
+        yield f"{'would be' if dry_run else 'are'} derived now:"
+        yield from table(_DERIVED, effect.derived, terminal_width())
+    if effect.left_open:
+        yield f"the case goes on to wait: {effect.left_open} more of its orders are contradicted"
+    paid, then = schedule_of(effect.paid), schedule_of(effect.then_paid)
+    yield from draw(paid.days, f"case {shown(effect.case_id)}: accepted by this", paid.beyond)
+    if effect.derived:
+        yield from draw(then.days, "once the rail has accepted what is derived", then.beyond)
+    if dry_run:
+        yield "nothing was stored, nothing was sent"

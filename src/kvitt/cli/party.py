@@ -1,19 +1,22 @@
 """`kvitt party`: the local directory of parties, for an installation without PartyManagement."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
+import msgspec
 
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.operate import Operator
-    from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.errors import BadDirectory
+from kvitt.hub.payouts.directory import all_known, known, load_directory
+from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry, read_directory
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))
@@ -28,16 +31,12 @@ def party() -> None:
 @click.option("--reason", metavar="TEXT", help="Why.")
 @click.option("--approved-by", metavar="NAME", help="Another person who approves it.")
 @located
-def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None) -> None:
+def load_file(settings: Settings, *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None) -> None:
     """Load a file of parties; accounts that it does not name are made in the ledger, once.
 
     All of the file is checked before any of it is used. Loading the same file again changes nothing. It decides where fees go: on a
     database that is named, --by, --reason and --approved-by say who answers for it, and what changed is in the operators' audit chain.
     """
-    from kvitt.app import database, utc_now
-    from kvitt.errors import BadDirectory
-    from kvitt.hub.payouts.directory import load_directory
-    from kvitt.hub.payouts.directory_file import read_directory
 
     try:
         text = content_of(file, "FILE").decode()
@@ -46,7 +45,7 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
     found = read_directory(text)
     operator = None if dry_run else _operator(settings, by, reason, approved_by)
     with (
-        database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
+        wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt party") as connection,
     ):
         own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
@@ -62,9 +61,8 @@ def load_file(settings: "Settings", *, file: Path, dry_run: bool, by: str | None
         click.echo(f"{len(loaded.accounts)} accounts that the file does not name {would or 'were '}made in the ledger")
 
 
-def _operator(settings: "Settings", by: str | None, reason: str | None, approved_by: str | None) -> "Operator":
+def _operator(settings: Settings, by: str | None, reason: str | None, approved_by: str | None) -> Operator:
     """Who answers for it. Whoever has the data directory of an embedded database is alone with it, and may leave all of it out."""
-    from kvitt.hub.operate import Operator
 
     if settings.database_url is None:
         alone = "owner of the data directory" if by is None else by
@@ -78,11 +76,8 @@ def _operator(settings: "Settings", by: str | None, reason: str | None, approved
 @click.argument("party_id", metavar="PARTY")
 @click.option("--json", "one_line", is_flag=True, help="On one line.")
 @located
-def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
+def show(settings: Settings, *, party_id: str, one_line: bool) -> None:
     """Print a PARTY as it is stored, as JSON."""
-    import msgspec
-
-    from kvitt.hub.payouts.directory import known
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
         found = msgspec.json.encode(known(connection, party_id))
@@ -93,16 +88,15 @@ def show(settings: "Settings", *, party_id: str, one_line: bool) -> None:
 @limit_option
 @json_option
 @located
-def list_parties(settings: "Settings", *, limit: int, as_json: bool) -> None:
+def list_parties(settings: Settings, *, limit: int, as_json: bool) -> None:
     """List the shops of the parties."""
-    from kvitt.hub.payouts.directory import all_known
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
         found = [(each, shop) for each in all_known(connection) for shop in each.entry.shops]
     print_list(_SHOPS, found, limit=limit, as_json=as_json, nothing="no parties are loaded; kvitt party load FILE")
 
 
-def _state(entry: "PartyEntry", shop: "ShopEntry") -> str:
+def _state(entry: PartyEntry, shop: ShopEntry) -> str:
     return "blocked" if entry.blocked or shop.blocked else "suspended" if entry.suspended or shop.suspended else ""
 
 

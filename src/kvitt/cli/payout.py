@@ -1,26 +1,29 @@
 """`kvitt payout`: make payouts, look at them, and what operators do with them."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
+from msgspec import json
 
 from kvitt.cli.arguments import ANY_NUMBER
+from kvitt.cli.audit import ACTS
 from kvitt.cli.ids import payout_of
-from kvitt.cli.listing import LOOK_FURTHER, json_option, limit_option, print_json, print_list
-from kvitt.cli.money import minor
-from kvitt.cli.order import approved, operator_of, reasoned
+from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list, prose, table, terminal_width
+from kvitt.cli.operator import approved, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
-from kvitt.cli.text import shown, shown_json
+from kvitt.cli.text import minor, moment, shown, shown_json
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.hub.acts import AuditedAct
+from kvitt.hub.payouts.model import Cash, NewPayout, Payout, PayoutEvent
+from kvitt.hub.payouts.service import AccountPreview, PayoutPreview, PayoutService
+from kvitt.kernel.actor import CLI, UNNAMED, Actor
+from kvitt.kernel.people import name_of
 from kvitt.money import Minor
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.payouts.payouts import Payouts
-    from kvitt.hub.payouts.preview import Preview
-    from kvitt.hub.payouts.values import Payout
+from kvitt.rules.payouts import KIND_OF, CashFlowPosting, PayoutStatus
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _CREATE = "kvitt payout create --party party-1 --shop shop-1 --amount 100000 --currency RUB"
@@ -45,20 +48,18 @@ def payout() -> None:
 
 
 @contextmanager
-def paying(settings: "Settings") -> Iterator["Payouts"]:
+def paying(settings: Settings) -> Iterator[PayoutService]:
     """Payouts on the database that is there, with the parties and the ledger that are set."""
-    from kvitt.app.payouts import payouts_of
 
-    with opened(settings) as conninfo, payouts_of(conninfo, settings.payouts) as payouts:
+    with opened(settings) as conninfo, wiring().payouts(conninfo, settings.payouts) as payouts:
         yield payouts
 
 
 @contextmanager
-def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str]]:
+def acting_on(settings: Settings, named: str) -> Iterator[tuple[PayoutService, str]]:
     """Payouts as `paying`, and the whole id of the one that is named."""
-    from kvitt.app.payouts import payouts_of
 
-    with opened(settings) as conninfo, payouts_of(conninfo, settings.payouts) as payouts:
+    with opened(settings) as conninfo, wiring().payouts(conninfo, settings.payouts) as payouts:
         with connected(conninfo, application="kvitt payout") as connection:
             payout_id = payout_of(connection, named)
         yield payouts, payout_id
@@ -82,7 +83,7 @@ def acting_on(settings: "Settings", named: str) -> Iterator[tuple["Payouts", str
 @_as_json
 @located
 def create(
-    settings: "Settings",
+    settings: Settings,
     *,
     party: str,
     shop: str,
@@ -95,9 +96,6 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a payout: its amount is held, and nothing has moved yet."""
-    from kvitt.hub.actor import CLI, UNNAMED, Actor
-    from kvitt.hub.payouts.values import Cash, NewPayout
-    from kvitt.rules.people import name_of
 
     actor = Actor(CLI, UNNAMED if by is None else name_of("by", by))
     new = NewPayout(party, shop, Cash(Minor(amount), currency), payout_id, tool)
@@ -112,11 +110,8 @@ def create(
 @click.argument("payout_id", metavar="PAYOUT")
 @_as_json
 @located
-def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
+def show(settings: Settings, *, payout_id: str, as_json: bool) -> None:
     """Print a PAYOUT with its cash flow, what was told of it, and who did what and why."""
-    from msgspec import json
-
-    from kvitt.cli.payout_page import payout_page, told_whole
 
     with acting_on(settings, payout_id) as (payouts, named):
         found, events, acts = payouts.get(named), payouts.events(named), payouts.acts(named)
@@ -132,7 +127,7 @@ def show(settings: "Settings", *, payout_id: str, as_json: bool) -> None:
 @_as_json
 @_acting
 @located
-def confirm(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
+def confirm(settings: Settings, *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
     """Let the money of a PAYOUT move. Once it is confirmed, only a reversal brings it back."""
     operator = None if dry_run else operator_of(by, reason, approved_by)
     with acting_on(settings, payout_id) as (payouts, named):
@@ -151,7 +146,7 @@ def confirm(settings: "Settings", *, payout_id: str, by: str, reason: str, appro
 @_acting
 @located
 def cancel(
-    settings: "Settings",
+    settings: Settings,
     *,
     payout_id: str,
     details: str,
@@ -176,7 +171,7 @@ def cancel(
 @_as_json
 @approved
 @located
-def paid(settings: "Settings", *, payout_id: str, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
+def paid(settings: Settings, *, payout_id: str, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
     """Note that the bank has taken the order of a PAYOUT. Nothing moves yet."""
     with acting_on(settings, payout_id) as (payouts, named):
         payouts.paid(named, by, reason, approved_by)
@@ -187,7 +182,7 @@ def paid(settings: "Settings", *, payout_id: str, by: str, reason: str, approved
 @click.argument("payout_id", metavar="PAYOUT")
 @reasoned
 @located
-def republish(settings: "Settings", *, payout_id: str, by: str, reason: str) -> None:
+def republish(settings: Settings, *, payout_id: str, by: str, reason: str) -> None:
     """Tell all events of a PAYOUT again, byte for byte."""
     with acting_on(settings, payout_id) as (payouts, named):
         count = payouts.republish(named, by, reason)
@@ -201,10 +196,8 @@ def republish(settings: "Settings", *, payout_id: str, by: str, reason: str) -> 
 @limit_option
 @json_option
 @located
-def list_payouts(settings: "Settings", *, party_id: str | None, shop_id: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def list_payouts(settings: Settings, *, party_id: str | None, shop_id: str | None, status: str | None, limit: int, as_json: bool) -> None:
     """List payouts, newest first."""
-    from kvitt.cli.payout_page import PAYOUTS
-    from kvitt.rules.payouts import PayoutStatus
 
     wanted = None if status is None else PayoutStatus(status)
     with paying(settings) as payouts:
@@ -212,13 +205,12 @@ def list_payouts(settings: "Settings", *, party_id: str | None, shop_id: str | N
     print_list(PAYOUTS, found, limit=limit, as_json=as_json, nothing="there are no such payouts")
 
 
-def _print_json(payout: "Payout") -> None:
-    from kvitt.cli.payout_page import PAYOUTS
+def _print_json(payout: Payout) -> None:
 
     print_json(PAYOUTS, [payout])
 
 
-def _print_done(done: "Payout", *, as_json: bool) -> None:
+def _print_done(done: Payout, *, as_json: bool) -> None:
     if as_json:
         _print_json(done)
     else:
@@ -226,11 +218,8 @@ def _print_done(done: "Payout", *, as_json: bool) -> None:
         click.echo(shown(f"payout {done.payout_id} is {done.status.value}: {amount} {done.currency}, fee {fee}"))
 
 
-def _print_preview(preview: "Preview", *, as_json: bool) -> None:
+def _print_preview(preview: PayoutPreview, *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
-    from msgspec import json
-
-    from kvitt.cli.payout_page import preview_page, told
 
     if as_json:
         click.echo(shown_json(json.encode(told(preview)).decode()))
@@ -238,3 +227,112 @@ def _print_preview(preview: "Preview", *, as_json: bool) -> None:
         print_page(preview_page(preview))
     if not preview.solvent:
         sys.exit(BAD_RESULT)
+
+
+def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> Iterator[str]:
+    """The payout, its movements, what was told of it, and who did what and why."""
+    yield from _summary(payout)
+    yield ""
+    yield from table(_FLOW, payout.cash_flow, terminal_width())
+    yield ""
+    yield from table(_EVENTS, events, terminal_width())
+    yield ""
+    yield from table(ACTS, acts, terminal_width())
+
+
+def preview_page(preview: PayoutPreview) -> Iterator[str]:
+    """What would move, and what the accounts would have."""
+    payout = preview.payout
+    if not preview.changes:
+        yield shown(f"payout {payout.payout_id} is {payout.status.value} already; nothing would be done")
+        return
+    yield from _summary(payout, "would be")
+    yield ""
+    yield from table(_FLOW, payout.cash_flow, terminal_width())
+    if preview.accounts is None:
+        yield "the accounts are in another ledger, which is not asked by a dry run"
+        return
+    yield ""
+    yield from table(_ACCOUNTS, preview.accounts, terminal_width())
+    yield "nothing was done" if preview.solvent else "it would be refused: the shop has not that much (insufficient_funds)"
+
+
+def _total(when: str, name: str) -> Callable[[AccountPreview], int]:
+    return lambda account: int(getattr(getattr(account, when), name))
+
+
+def _total_shown(when: str, name: str) -> Callable[[AccountPreview], str]:
+    total = _total(when, name)
+    return lambda account: minor(total(account), account.currency)
+
+
+_ACCOUNTS: Final = (
+    Column("account_id", "account"),
+    Column("currency"),
+    *(
+        Column(f"{name}_{when}_minor", name.replace("_", " ") + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name))
+        for when, suffix in (("before", ""), ("after", " after"))
+        for name in ("posted", "available_min", "available_max")
+    ),
+)
+"""What accounts have before and after, each in its own currency."""
+
+
+def told(preview: PayoutPreview) -> dict[str, object]:
+    """What would be, for `--json`."""
+    accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
+    return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
+
+
+def told_whole(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> dict[str, object]:
+    """The payout with what was told of it and who did what and why, for `--json`."""
+    rows: tuple[tuple[str, Sequence[Column], Sequence[object]], ...] = (("events", _EVENTS, events), ("acts", ACTS, acts))
+    return _fields(PAYOUTS, payout) | {name: [_fields(columns, each) for each in found] for name, columns, found in rows}
+
+
+def _fields(columns: Sequence[Column], row: object) -> dict[str, object]:
+    return {each.name: each.value(row) for each in columns}
+
+
+def _summary(payout: Payout, verb: str = "is") -> Iterator[str]:
+    details = f": {payout.cancel_details}" if payout.cancel_details else ""
+    amount, fee = (f"{minor(each, payout.currency)} {payout.currency}" for each in (payout.amount, payout.fee))
+    yield from prose(f"payout {payout.payout_id} {verb} {payout.status.value}{details}")
+    yield from prose(f"{amount} to tool {payout.payout_tool_id} of party {payout.party_id}, shop {payout.shop_id}")
+    yield from prose(f"fee {fee}; created {moment(payout.created_at)} UTC")
+
+
+def _kind(posting: CashFlowPosting) -> str:
+    kind = KIND_OF.get((posting.source_type, posting.target_type))
+    return kind.value if kind else ""
+
+
+def _amount(row: Any) -> str:
+    return minor(row.amount, row.currency)
+
+
+_FLOW: Final = (
+    Column("source", "from", show=lambda each: f"{each.source_type.value} {each.source}"),
+    Column("target", "to", show=lambda each: f"{each.target_type.value} {each.target}"),
+    Column("source_type", kind=Kind.HIDDEN),
+    Column("target_type", kind=Kind.HIDDEN),
+    Column("amount_minor", "amount", Kind.NUMBER, of=lambda each: each.amount, show=_amount),
+    Column("currency"),
+    Column("kind", "is", of=_kind),
+    Column("details", kind=Kind.TEXT),
+)
+_EVENTS: Final = (Column("sequence", "event"), Column("at", "time (UTC)"), Column("status"))
+PAYOUTS: Final = (
+    Column("payout_id", "payout"),
+    Column("status"),
+    Column("amount_minor", "amount", Kind.NUMBER, of=lambda each: each.amount, show=_amount),
+    Column("fee_minor", "fee", Kind.NUMBER, of=lambda each: each.fee, show=lambda each: minor(each.fee, each.currency)),
+    Column("currency"),
+    Column("created_at", "created"),
+    Column("party_id", "party"),
+    Column("shop_id", "shop"),
+    Column("payout_tool_id", kind=Kind.HIDDEN),
+    Column("cancel_details", kind=Kind.HIDDEN),
+    Column("sequence", kind=Kind.HIDDEN),
+    Column("cash_flow", kind=Kind.HIDDEN, of=lambda each: [{part.name: part.value(row) for part in _FLOW} for row in each.cash_flow]),
+)

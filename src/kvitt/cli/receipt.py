@@ -1,19 +1,18 @@
 """`kvitt receipt`: answers of the rail that changed nothing, for a person to look at."""
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list
-from kvitt.cli.order import operating, reasoned
+from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown_lines
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.hub.operate import OddReceipt
+from kvitt.config import Settings
+from kvitt.hub.operate import OddReceipt
+from kvitt.kernel.operators import Operator
 
 
 @click.group(
@@ -28,7 +27,7 @@ def receipt() -> None:
 @limit_option
 @json_option
 @located
-def list_receipts(settings: "Settings", *, everything: bool, limit: int, as_json: bool) -> None:
+def list_receipts(settings: Settings, *, everything: bool, limit: int, as_json: bool) -> None:
     """List the receipts that a person should look at, newest first."""
     with operating(settings) as operate:
         receipts = operate.odd_receipts(limit + LOOK_FURTHER, everything=everything)
@@ -40,7 +39,7 @@ def list_receipts(settings: "Settings", *, everything: bool, limit: int, as_json
 @click.argument("number", type=NUMBER)
 @json_option
 @located
-def show(settings: "Settings", *, number: int, as_json: bool) -> None:
+def show(settings: Settings, *, number: int, as_json: bool) -> None:
     """Print receipt NUMBER as it came. On a terminal, what could move its cursor is shown as an escape; into a pipe go the bytes."""
     with operating(settings) as operate:
         body = operate.receipt_body(number)
@@ -56,9 +55,8 @@ def show(settings: "Settings", *, number: int, as_json: bool) -> None:
 @click.argument("number", type=NUMBER)
 @reasoned
 @located
-def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
+def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
     """Say that receipt NUMBER, which settled nothing, has been dealt with. It changes no order: see `kvitt order decide`."""
-    from kvitt.hub.operate import Operator
 
     operator = Operator(by, reason)
     with operating(settings) as operate:
@@ -66,7 +64,7 @@ def close(settings: "Settings", *, number: int, by: str, reason: str) -> None:
     click.echo(f"receipt {number} is closed")
 
 
-def _state(receipt: "OddReceipt") -> str:
+def _state(receipt: OddReceipt) -> str:
     return "open" if receipt.is_open else f"closed by {receipt.closed_by}" if receipt.closed_by else "settled"
 
 

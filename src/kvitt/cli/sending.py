@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 
+from kvitt.cli.ids import SchemeName
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
-from kvitt.cli.order import operating, reasoned
-from kvitt.cli.schemes import SchemeName
+from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located
-
-if TYPE_CHECKING:
-    from kvitt.config import Settings
-    from kvitt.rules.values import Scheme
+from kvitt.config import Settings
+from kvitt.hub.operate import EVERYWHERE, areas_of
+from kvitt.kernel.operators import Operator
+from kvitt.rules.catalogue import AREAS
+from kvitt.rules.values import Scheme
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _STOPS: Final = (Column("area"), Column("stopped_by", "by"), Column("stopped_at", "since"), Column("reason", "why", Kind.TEXT))
@@ -25,9 +26,7 @@ def _somewhere(command: Command) -> Command:
     return click.option("--all", "everywhere", is_flag=True, help="The whole rail.")(command)
 
 
-def _areas(areas: Sequence[str], schemes: "Sequence[Scheme]", *, everywhere: bool) -> list[str]:
-    from kvitt.hub.operate import EVERYWHERE, areas_of
-    from kvitt.rules.catalogue import AREAS
+def _areas(areas: Sequence[str], schemes: Sequence[Scheme], *, everywhere: bool) -> list[str]:
 
     if unknown := [area for area in areas if area not in AREAS]:
         raise click.UsageError(f"no area is called {', '.join(unknown)}; there are {', '.join(AREAS)}")
@@ -46,9 +45,8 @@ def sending() -> None:
 @_somewhere
 @reasoned
 @located
-def stop(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", everywhere: bool, by: str, reason: str) -> None:
+def stop(settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], everywhere: bool, by: str, reason: str) -> None:
     """Send nothing more to these areas until resumed."""
-    from kvitt.hub.operate import Operator
 
     named = _areas(areas, schemes, everywhere=everywhere)
     with operating(settings) as operate:
@@ -60,9 +58,8 @@ def stop(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme
 @_somewhere
 @reasoned
 @located
-def resume(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Scheme, ...]", everywhere: bool, by: str, reason: str) -> None:
+def resume(settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], everywhere: bool, by: str, reason: str) -> None:
     """Let sending go on."""
-    from kvitt.hub.operate import Operator
 
     with operating(settings) as operate:
         resumed = operate.resume(_areas(areas, schemes, everywhere=everywhere), Operator(by, reason))
@@ -75,7 +72,7 @@ def resume(settings: "Settings", *, areas: tuple[str, ...], schemes: "tuple[Sche
 @sending.command("list", epilog=example("kvitt sending list", "kvitt sending list --json"))
 @json_option
 @located
-def list_stops(settings: "Settings", *, as_json: bool) -> None:
+def list_stops(settings: Settings, *, as_json: bool) -> None:
     """List what is stopped, by whom, since when, and why."""
     with operating(settings) as operate:
         stops = operate.stopped()

@@ -4,19 +4,22 @@ Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could no
 """
 
 import functools
+import importlib
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, NoReturn, ParamSpec, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from kvitt.cli.arguments import Named, refuse_unusable
 from kvitt.cli.text import shown, shown_lines
+from kvitt.cli.wiring import wiring
 from kvitt.errors import KvittError, NoDataDirectory, NothingRuns, ResultUnknown, RowsLocked
 
 if TYPE_CHECKING:
@@ -44,8 +47,40 @@ _LOOK = {
 """Which command shows what became of something, by what is told of it when that is not known."""
 
 
+class Listed(NamedTuple):
+    """A command that is loaded when it is run: where it is, as module:name, and the first sentence of its help."""
+
+    place: str
+    help: str
+
+
 class Commands(click.Group):
-    """A group whose commands end with one line, not with a traceback, when something that has a name goes wrong."""
+    """Commands that are loaded when they are run, and end with one line, not with a traceback, when something with a name goes wrong."""
+
+    def __init__(self, name: str, table: Mapping[str, Listed], **attributes: Any) -> None:
+        super().__init__(name, **attributes)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """Their names."""
+        return sorted(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as click has it
+        """The command; None when there is none of that name."""
+        if cmd_name not in self._table:
+            return None
+        module, _, name = self._table[cmd_name].place.partition(":")
+        return cast("click.Command", getattr(importlib.import_module(module), name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as click has it
+        """The list of them in the help, without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._table[name].help) for name in sorted(self._table)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What the word may become, likewise."""
+        names = [CompletionItem(name, help=self._table[name].help) for name in sorted(self._table) if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
@@ -159,7 +194,6 @@ def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
     Raises NoDataDirectory when there never was one; NothingRuns when `must_run` and none is running; NotUpgraded when a given one is
     not of this version, since looking changes no schema.
     """
-    from kvitt.app import database
     from kvitt.kernel.postgres import running_server
 
     if settings.database_url is None and running_server(settings.data) is None:
@@ -167,7 +201,7 @@ def opened(settings: "Settings", *, must_run: bool = False) -> Iterator[str]:
             raise NothingRuns(f"nothing runs in {settings.data}; start it with `kvitt up`, or name a --database")
         if not (settings.data / "postgres").exists():
             raise NoDataDirectory(f"{settings.data} holds no data of kvitt; name the directory with --data")
-    with database(settings, own=False, upgrade_it=False) as conninfo:
+    with wiring().database(settings, own=False, upgrade_it=False) as conninfo:
         yield conninfo
 
 
@@ -181,21 +215,16 @@ def connected(conninfo: str, application: str = "kvitt") -> "Connection":
 @contextmanager
 def working(settings: "Settings") -> Iterator[str]:
     """Conninfo of a database with a hub at work on it: whoever is, else all roles in this process for the while."""
-    from kvitt.app import Hub, database
     from kvitt.kernel.queries import load
 
-    with database(settings, own=False) as conninfo:
+    with wiring().database(settings, own=False) as conninfo:
         with connected(conninfo) as connection:
             somebody = connection.execute(load("cli", "kvitt.store").somebody_works).fetchone()
         if somebody and somebody[0]:
             yield conninfo
             return
-        hub = Hub(conninfo, settings, roles_of(settings))
-        hub.start()
-        try:
+        with wiring().hub(conninfo, settings):
             yield conninfo
-        finally:
-            hub.stop()
 
 
 def print_page(*parts: str | Iterable[str]) -> None:
@@ -203,11 +232,3 @@ def print_page(*parts: str | Iterable[str]) -> None:
     for part in parts:
         for line in [part] if isinstance(part, str) else part:
             click.echo(line)
-
-
-def roles_of(settings: "Settings") -> tuple[str, ...]:
-    """The roles that one process plays by these settings; the rapid of a cluster is only served where that is said."""
-    from kvitt.app import ROLES
-
-    left_out = {"emulator": not settings.emulator, "rapid": settings.kafka is not None and not settings.rapid.ours}
-    return tuple(role for role in ROLES if not left_out.get(role))

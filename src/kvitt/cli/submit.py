@@ -3,21 +3,25 @@
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from kvitt.app.ports import PORTS
 from kvitt.cli.arguments import SECONDS, content_of, existing_file
-from kvitt.cli.schemes import SchemeName
+from kvitt.cli.calendar import print_preview
+from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
 from kvitt.cli.text import shown
+from kvitt.cli.watch import FINAL, Client, Told, statuses_of
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.doors.embedded_log import NewRecord
 from kvitt.errors import NoFinalStatus
-
-if TYPE_CHECKING:
-    from kvitt.cli.watch import Told
-    from kvitt.config import Settings
-    from kvitt.rules.values import Scheme
+from kvitt.hub.preview import preview
+from kvitt.kernel.clock import utc_now
+from kvitt.rules.answers import Status
+from kvitt.rules.values import Scheme
+from kvitt.wire.topics import primary_input
 
 _KEYS: Final = uuid.UUID("8f1f6f0c-5d0e-5b53-8a26-2f7c9b0e4d11")
 
@@ -40,7 +44,7 @@ def key_of(body: bytes) -> str:
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; store nothing.")
 @click.option("--wait", default=60.0, type=SECONDS, show_default=True, metavar="SECONDS", help="How long to wait for the final status.")
 @located
-def submit(settings: "Settings", *, file: Path, scheme: "Scheme", key: str | None, dry_run: bool, wait: float) -> None:
+def submit(settings: Settings, *, file: Path, scheme: Scheme, key: str | None, dry_run: bool, wait: float) -> None:
     """Append FILE (- = standard input) to the scheme's topic and wait for its final status. Exit status 0 for OK, 1 for FEILET.
 
     When no kvitt runs on the data directory, one is started for the while.
@@ -52,25 +56,21 @@ def submit(settings: "Settings", *, file: Path, scheme: "Scheme", key: str | Non
         sys.exit(BAD_RESULT)
 
 
-def _preview(settings: "Settings", scheme: "Scheme", key: str, body: bytes) -> bool:
-    from kvitt.app import database, utc_now
-    from kvitt.cli.preview_page import print_preview
-    from kvitt.hub.preview import preview
+def _preview(settings: Settings, scheme: Scheme, key: str, body: bytes) -> bool:
 
-    with database(settings, own=False, upgrade_it=False) as conninfo, connected(conninfo, application="kvitt preview") as connection:
+    with (
+        wiring().database(settings, own=False, upgrade_it=False) as conninfo,
+        connected(conninfo, application="kvitt preview") as connection,
+    ):
         try:
-            found = preview(connection, PORTS, scheme, key.encode(), body, now=utc_now())
+            found = preview(connection, wiring().ports, scheme, key.encode(), body, now=utc_now())
         except ValueError as error:
             raise click.UsageError(f"the message would be a dead letter: {shown(error)}") from None
     print_preview(found)
     return found.refusal is None
 
 
-def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: float) -> bool:
-    from kvitt.cli.watch import FINAL, Client, statuses_of
-    from kvitt.doors.embedded_log import NewRecord
-    from kvitt.rules.answers import Status
-    from kvitt.wire.topics import primary_input
+def _send(settings: Settings, scheme: Scheme, key: str, body: bytes, wait: float) -> bool:
 
     topic = primary_input(scheme)
     last = None
@@ -93,7 +93,7 @@ def _send(settings: "Settings", scheme: "Scheme", key: str, body: bytes, wait: f
     raise NoFinalStatus(f"no final status within {wait:g} s; the message is kept and will be answered under its key")
 
 
-def line_of(told: "Told") -> str:
+def line_of(told: Told) -> str:
     """A status as one line for a person."""
     answer = told.answer
     said = f"{answer.status.value:<12}"

@@ -8,6 +8,8 @@ import unicodedata
 from datetime import datetime
 from typing import Final
 
+from kvitt.rules.currencies import in_units
+
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, of formats (bidi, zero-width, tags), of halves of pairs, and of line and paragraph ends."""
 _NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -58,3 +60,13 @@ def _visible(character: str) -> str:
         return _NAMED[character]
     code = ord(character)
     return f"\\x{code:02x}" if code <= _BYTE else f"\\u{code:04x}" if code <= _PLANE else f"\\U{code:08x}"
+
+
+def kroner(amount: int) -> str:
+    """Whole kroner, as the payment rail has them."""
+    return f"{amount:,}"
+
+
+def minor(amount: int, currency: str) -> str:
+    """Whole minor units, as ledger and payouts have them, in the currency's own unit."""
+    return in_units(amount, currency)

@@ -3,20 +3,20 @@
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
+import psycopg
 
 from kvitt.cli.arguments import Whole
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown
+from kvitt.config import Settings
+from kvitt.doors.embedded_log import CHANNEL
 from kvitt.errors import TopicNotFound
-
-if TYPE_CHECKING:
-    import psycopg
-
-    from kvitt.config import Settings
+from kvitt.kernel.queries import load
+from kvitt.wire.topics import decode_headers
 
 _AT_ONCE = 500
 _LOOK_SECONDS = 1.0
@@ -31,7 +31,7 @@ _LOOK_SECONDS = 1.0
 @click.option("--last", type=Whole(0, MOST), default=20, show_default=True, help="The newest N records.")
 @json_option
 @located
-def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: bool, last: int, as_json: bool) -> None:
+def topic(settings: Settings, *, name: str | None, follow: bool, from_start: bool, last: int, as_json: bool) -> None:
     """Print a topic's records, one to a line: partition, position, time, key, headers, value. Without NAME, list the topics.
 
     Control characters are shown as escapes, line breaks left out; --json has each record as it is.
@@ -55,15 +55,13 @@ def topic(settings: "Settings", *, name: str | None, follow: bool, from_start: b
             _follow(connection, name, positions, stop, as_json=as_json)
 
 
-def _list_topics(connection: "psycopg.Connection[Any]", *, as_json: bool) -> None:
-    from kvitt.kernel.queries import load
+def _list_topics(connection: psycopg.Connection[Any], *, as_json: bool) -> None:
 
     rows = connection.execute(load("cli", "kvitt.store").list_topics).fetchall()
     print_list(_TOPICS, rows, limit=MOST, as_json=as_json, nothing="there are no topics")
 
 
-def _ends(connection: "psycopg.Connection[Any]", name: str) -> dict[int, int]:
-    from kvitt.kernel.queries import load
+def _ends(connection: psycopg.Connection[Any], name: str) -> dict[int, int]:
 
     ends = dict(connection.execute(load("cli", "kvitt.store").ends_of_topic, (name,)).fetchall())
     if not ends:
@@ -71,15 +69,14 @@ def _ends(connection: "psycopg.Connection[Any]", name: str) -> dict[int, int]:
     return ends
 
 
-def _print_last(connection: "psycopg.Connection[Any]", name: str, last: int, *, as_json: bool) -> None:
-    from kvitt.kernel.queries import load
+def _print_last(connection: psycopg.Connection[Any], name: str, last: int, *, as_json: bool) -> None:
 
     rows = connection.execute(load("cli", "kvitt.store").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
     _print_records([row[1:] for row in reversed(rows)], as_json=as_json)
 
 
 def _print_from(
-    connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool
+    connection: psycopg.Connection[Any], name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool
 ) -> dict[int, int]:
     """Prints what stands from these positions on, until told to stop; gives where it goes on."""
     following = dict(positions)
@@ -91,15 +88,13 @@ def _print_from(
     return following
 
 
-def _read(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int]) -> Iterator[Sequence[Any]]:
-    from kvitt.kernel.queries import load
+def _read(connection: psycopg.Connection[Any], name: str, positions: dict[int, int]) -> Iterator[Sequence[Any]]:
 
     arguments = {"partitions": list(positions), "positions": list(positions.values()), "topic": name, "limit": _AT_ONCE}
     yield from connection.execute(load("cli", "kvitt.store").records_from, arguments, binary=True).fetchall()
 
 
-def _follow(connection: "psycopg.Connection[Any]", name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool) -> None:
-    from kvitt.doors.embedded_log import CHANNEL
+def _follow(connection: psycopg.Connection[Any], name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool) -> None:
 
     connection.execute(f"LISTEN {CHANNEL}")
     while not stop.is_set():
@@ -118,7 +113,6 @@ def _print_records(rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
 
 def line_of(row: Sequence[Any]) -> str:
     """A record on one line; line breaks inside XML and JSON are only there for the eye, and go."""
-    from kvitt.wire.topics import decode_headers
 
     partition, position, at, key, value, headers = row
     told = shown(" ".join(f"{name}={text}" for name, text in decode_headers(headers)))
@@ -136,7 +130,6 @@ def _whole(content: bytes | None) -> str | None:
 
 
 def _headers(headers: bytes) -> list[tuple[str, str]]:
-    from kvitt.wire.topics import decode_headers
 
     return list(decode_headers(headers))
 

@@ -2,23 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import psycopg
 from msgspec import Struct
 
-from kvitt.app import utc_now
+from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.embedded_log import CHANNEL, NewRecord, Record, append, read
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
 from kvitt.wire import status
 from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import STATUSES, decode_headers
-
-if TYPE_CHECKING:
-    import psycopg
-
-    from kvitt.config import KafkaSettings, Settings
 
 FINAL = frozenset({Status.OK, Status.FAILED})
 _AT_ONCE = 2000
@@ -35,7 +32,7 @@ class Told(Struct, frozen=True):
 class Client:
     """Appends records and reads what is told from the moment of its making on, on the log that is set. Not for sharing between threads."""
 
-    def __init__(self, conninfo: str, settings: "Settings") -> None:
+    def __init__(self, conninfo: str, settings: Settings) -> None:
         self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client", lock_timeout_ms=PATIENCE_MS)
         self._log: _EmbeddedLog | _KafkaLog = _KafkaLog(settings.kafka) if settings.kafka else _EmbeddedLog(self._connection)
 
@@ -63,7 +60,7 @@ class Client:
 
 
 class _EmbeddedLog:
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self._connection.execute(f"LISTEN {CHANNEL}")
         self._positions = self._ends()
@@ -95,7 +92,7 @@ class _EmbeddedLog:
 
 
 class _KafkaLog:
-    def __init__(self, settings: "KafkaSettings") -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         from kvitt.doors.kafka_clients import new_plain_producer
         from kvitt.doors.kafka_plain import TopicReader
 

@@ -5,17 +5,18 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.app.clock import utc_now
-from kvitt.cli.money import minor
+from kvitt.cli.text import minor
+from kvitt.cli.wiring import wiring
 from kvitt.config import PayoutsSettings
-from kvitt.demo.examples import parties_example
+from kvitt.demo.feed import parties_example
 from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import Post
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.payouts.directory import known, load_directory
 from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout
+from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch, Operation, Posting, Totals
@@ -43,7 +44,7 @@ class PayoutStory(Struct, frozen=True):
 
 
 class _Story:
-    def __init__(self, connection: Connection, payouts: Payouts) -> None:
+    def __init__(self, connection: Connection, payouts: PayoutService) -> None:
         self._connection, self._payouts = connection, payouts
         self.shown: list[Shown] = []
         entry = known(connection, _PARTY).entry
@@ -52,13 +53,13 @@ class _Story:
         self.account_id = account_id
 
     def look(self, step: str) -> Totals:
-        totals = Ledger(self._connection).account(self.account_id).totals
+        totals = LedgerReader(self._connection).account(self.account_id).totals
         self.shown.append(Shown(step, totals))
         return totals
 
     def sell(self, run_id: str) -> None:
         """The shop earns: from a provider's account to its own."""
-        post = Post(self._connection, utc_now).execute
+        post = LedgerWriter(self._connection, utc_now).execute
         (provider,) = post([NewAccount(_CURRENCY, "demo/provider", None, "demo/provider")])
         assert isinstance(provider, Account), provider
         batches = (Batch(1, (Posting(provider.account_id, self.account_id, _SALES, _CURRENCY, "sales of the demo"),)),)
@@ -71,10 +72,9 @@ def pay_out(conninfo: str, connection: Connection, settings: PayoutsSettings, ru
     """Plays the story on the example's party; None where parties or the ledger are another service's."""
     if settings.parties_url or settings.ledger_url:
         return None
-    from kvitt.app.payouts import payouts_of
 
     load_directory(connection, utc_now, read_directory(parties_example()))
-    with payouts_of(conninfo, settings) as payouts:
+    with wiring().payouts(conninfo, settings) as payouts:
         story = _Story(connection, payouts)
         return _told(story, payouts, run_id)
 
@@ -89,7 +89,7 @@ _STEPS: Final = (
 )
 
 
-def _told(story: _Story, payouts: Payouts, run_id: str) -> PayoutStory:
+def _told(story: _Story, payouts: PayoutService, run_id: str) -> PayoutStory:
     before = story.look(_STEPS[0])
     story.sell(run_id)
     sold = story.look(_STEPS[1])

@@ -6,26 +6,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import click
+import msgspec
 import psycopg
+from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kvitt.cli.check_page import check_with_progress, compare_with_rail
-from kvitt.cli.schemes import SHORT
-from kvitt.cli.shell import connected, print_page
+from kvitt.cli.arguments import ANY_NUMBER, Whole
+from kvitt.cli.case import case_lines
+from kvitt.cli.check import check_with_progress, compare_with_rail
+from kvitt.cli.ids import SHORT
+from kvitt.cli.listing import Column, Kind, table
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, print_page, working
+from kvitt.cli.text import shown
 from kvitt.cli.watch import Client
+from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.demo.cases import Life, lives
-from kvitt.demo.examples import examples
-from kvitt.demo.feed import Feed, Letter, key_for
+from kvitt.demo.feed import Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import Judged, differences, judge
-from kvitt.demo.outcome import Proof, SchemeTotals, Summary
-from kvitt.demo.page import print_outcome
 from kvitt.demo.payout import page, pay_out
+from kvitt.hub.check import Report
+from kvitt.hub.history import history
 from kvitt.kernel.queries import load
-from kvitt.rail.emulator import Chance, DamageForm, Faults, all_spans, duplicates, get_faults, set_faults
+from kvitt.rail.comparison import Compared
+from kvitt.rail.emulator import Chance, DamageForm, Duplicates, Faults, all_spans, duplicates, get_faults, set_faults
 from kvitt.rules.values import Scheme
 from kvitt.wire.topics import primary_input
 
@@ -43,6 +51,77 @@ MISBEHAVIOUR: Final = Faults(
     damage_forms=tuple(form for form in DamageForm if form is not DamageForm.TRUNCATED),
     warn=Chance(0.01),
 )
+_SHOWN: Final = 10
+_TOLD_IN: Final = "dp"
+"""The scheme whose case is shown: its schedule is easy on the eye."""
+
+
+class Summary(Struct, frozen=True):
+    """What a run came to; the fields are the closing JSON line."""
+
+    messages: int
+    orders: int
+    accepted: int
+    rejected: int
+    unanswered: int
+    doubled: int
+    schedule_differences: int
+    check_differences: int
+    seconds: float
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was answered once and nothing differs."""
+        return not (self.unanswered or self.doubled or self.schedule_differences or self.check_differences)
+
+    def line(self) -> str:
+        """The closing line."""
+        return msgspec.json.encode(self).decode()
+
+
+class SchemeTotals(Struct, frozen=True):
+    """What became of a scheme's messages in this run."""
+
+    scheme: str
+    messages: int
+    orders: int
+    accepted: int
+    rejected: int
+    at_once: int
+    waited: int
+
+
+class Proof(Struct, frozen=True):
+    """Everything that was compared after a run. `wrong` is what the demo's own judge found."""
+
+    wrong: tuple[str, ...]
+    compared: Compared
+    report: Report
+    doubled: Duplicates
+    surplus: int
+
+    @property
+    def doubles(self) -> int:
+        """Whatever came or was told more than once."""
+        return self.surplus + len(self.doubled.lines) + len(self.doubled.conflicting_messages) + len(self.doubled.same_bytes)
+
+
+@click.command(epilog=example("kvitt demo", "kvitt demo --cases 200 --seed 7", "kvitt demo --json | tail -1"))
+@click.option("--json", "as_json", is_flag=True, help="End with exactly one line of JSON.")
+@click.option("--cases", default=2000, show_default=True, type=Whole(0, 1_000_000), help="How many cases to make up.")
+@click.option("--seed", default=1, type=ANY_NUMBER, show_default=True, help="Another seed, other cases.")
+@located
+def demo(settings: Settings, *, as_json: bool, cases: int, seed: int) -> None:
+    """Run everything on the examples and on made-up cases, then prove the outcome. Exit status 1 when anything is wrong.
+
+    When a kvitt owns the data directory already, the cases are fed to that one. May be run again and again on the same data.
+    """
+    with working(settings) as conninfo:
+        summary = run(conninfo, settings, cases=cases, seed=seed, quiet=as_json)
+    if as_json:
+        click.echo(summary.line())
+    if not summary.clean:
+        sys.exit(BAD_RESULT)
 
 
 def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool) -> Summary:
@@ -174,3 +253,48 @@ def _complain(proof: Proof) -> None:
     found = [*proof.wrong, *(each.text for each in proof.compared.differences), *(f"{each}" for each in proof.report.differences)]
     for each in found[:20]:
         print(f"differs: {each}", file=sys.stderr)
+
+
+def print_outcome(conninfo: str, paid: Sequence[Life], totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
+    """Prints the outcome of a run, with the story of one of the cases that are `paid` something in the end."""
+    if life := most_told(paid):
+        print_page("One of the cases:\n", case_lines(history(conninfo, wiring().ports, Scheme(SHORT[life.scheme]), life.case_id)), "")
+    print_page(_table(totals))
+    print_page("\n".join(_proved(proof, summary)))
+
+
+def most_told(paid: Sequence[Life]) -> Life | None:
+    """The case in which the most different things happen."""
+    told = [life for life in paid if life.scheme == _TOLD_IN]
+    return max(told, key=lambda life: (len({step.shows for step in life.steps}), -len(life.steps)), default=None)
+
+
+def _table(totals: Sequence[SchemeTotals]) -> Iterator[str]:
+    counts = ("messages", "orders", "accepted", "rejected", "at_once", "waited")
+    together = SchemeTotals("all", *(sum(getattr(each, name) for each in totals) for name in counts))
+    yield from table(_TOTALS, [*totals, together])
+    yield ""
+
+
+_TOTALS: Final = (
+    Column("scheme"),
+    Column("messages", "received", Kind.NUMBER),
+    Column("orders", "ordered", Kind.NUMBER),
+    Column("accepted", kind=Kind.NUMBER),
+    Column("rejected", kind=Kind.NUMBER),
+    Column("at_once", "answered at once", Kind.NUMBER),
+    Column("waited", "waited in a queue", Kind.NUMBER),
+)
+
+
+def _proved(proof: Proof, summary: Summary) -> list[str]:
+    counts = proof.report.counts
+    told = [f"differs: {each}" for each in proof.wrong[:_SHOWN]]
+    told += [f"differs: {each.area} {each.case_id}: {each.text}" for each in proof.compared.differences[:_SHOWN]]
+    told += [f"differs: {each.kind.value} {each.subject}: {each.text}" for each in proof.report.differences[:_SHOWN]]
+    told.append(f"answered     {summary.messages - summary.unanswered:,} of {summary.messages:,} messages, {summary.doubled} of them twice")
+    told.append(f"schedules    {proof.compared.payments:,} payments compared with the rail: {summary.schedule_differences} differences")
+    replayed = f"{counts.messages:,} messages replayed, {counts.audit_entries:,} audit entries"
+    told.append(f"check        {replayed}: {summary.check_differences} differences")
+    told.append(f"seconds      {summary.seconds}")
+    return [shown(each) for each in told]

@@ -16,9 +16,9 @@ from kvitt.doors.kafka_clients import group_of, names_of, new_admin, new_reader,
 from kvitt.doors.kafka_share import lease_of
 from kvitt.doors.kafka_topics import TopicIds
 from kvitt.errors import NotBegun, NotInThatState, RecordsGone, TopicNotFound
-from kvitt.hub.operate import Operator, note
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.wire.partitions import TopicPartition
 from kvitt.wire.topics import RAPID

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct, json
 
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound
-from kvitt.hub.actor import Actor, decode
+from kvitt.kernel.actor import Actor, decode
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme

@@ -11,11 +11,11 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.taken import Incoming, unaddressed
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.values import Scheme
 from kvitt.wire import topics

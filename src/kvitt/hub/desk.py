@@ -5,26 +5,21 @@ from datetime import datetime
 
 from kvitt.hub.case import Case
 from kvitt.hub.keep import keep
+from kvitt.hub.store_order import store_order
 from kvitt.hub.taken import Taken
 from kvitt.hub.tell import Teller
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.answers import Answer, Status, details_of
-from kvitt.rules.catalogue import SCHEMES
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
 from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.holds import joined
 from kvitt.rules.ids import event_id
-from kvitt.rules.rail_port import Encoded, Rails
+from kvitt.rules.rail_port import Rails
 from kvitt.rules.states import MessageState, What
-from kvitt.rules.values import Action, Order, Refusal
-from kvitt.store import payment_document
-from kvitt.store.rows import LineRow, MessageRow, OrderRow, PaymentRow
-
-LISTED_PER_ORDER = 100_000
-"""Room for the payments of one order in the numbers that keep the case list in order."""
+from kvitt.rules.values import Order, Refusal
+from kvitt.store.rows import MessageRow
 
 
 class Desk:
@@ -107,7 +102,7 @@ class Desk:
         held = reasons_to_hold(orders, case.state())
         for order, each, reasons in zip(orders, encoded, held, strict=True):
             own_key = teller.own_key(orders, order)
-            self._store(case, message, order, each, held_for=joined(reasons), own_key=own_key)
+            store_order(self._facts, case, order, each, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
             teller.order(order, each.message, case, own_key)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
         case.note(
@@ -116,59 +111,3 @@ class Desk:
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
-
-    def _store(self, case: Case, message: Taken, order: Order, encoded: Encoded, *, held_for: str, own_key: bytes | None) -> None:
-        facts, order_id = self._facts, order.order_id
-        facts.orders.append(
-            OrderRow(
-                order_id,
-                case.case_no,
-                order.number,
-                order.area,
-                order.person,
-                message.message_no,
-                encoded.message,
-                encoded.correlation_time,
-                encoded.correlation_key,
-                order.first,
-                self._now,
-                held_for,
-                told_under=own_key,
-            )
-        )
-        for position, line in enumerate(order.lines):
-            facts.lines.append(
-                LineRow(
-                    order_id,
-                    position,
-                    line.line_id,
-                    line.refers_to,
-                    line.payment_id,
-                    line.class_code,
-                    line.start,
-                    line.end,
-                    line.amount,
-                    line.decided_rate,
-                    line.ceased_from,
-                    line.decision_id,
-                )
-            )
-        for index, each in enumerate(order.payments):
-            kept = case.listed.get(each.payment_id)
-            listed = order.number * LISTED_PER_ORDER + index if kept is None or each.action is Action.CREATE else kept
-            facts.payments.append(
-                PaymentRow(
-                    case.case_no,
-                    each.payment_id,
-                    order.number,
-                    order_id,
-                    order.area,
-                    each.action.value,
-                    SCHEMES[order.scheme].sender_chooses_ids,
-                    listed,
-                    each.last_line,
-                    payment_document.encode(each),
-                    index,
-                    each.currency,
-                )
-            )

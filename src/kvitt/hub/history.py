@@ -14,7 +14,7 @@ from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer
-from kvitt.rules.holds import HoldReason, separated
+from kvitt.rules.holds import HoldReason, decode_all
 from kvitt.rules.schedule import Owed, expand
 from kvitt.rules.states import What
 from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
@@ -218,7 +218,7 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str, *, forwarde
 
     messages = tuple(MessageOfCase(*(*row[:11], _kept(row[11], forwarded=forwarded))) for row in rows(_SQL.messages))
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
-    orders = tuple(OrderOfCase(*(*row[:6], separated(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
+    orders = tuple(OrderOfCase(*(*row[:6], decode_all(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
     contradictions = tuple(ContradictionOfCase(*row) for row in rows(_SQL.contradictions))
     answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)

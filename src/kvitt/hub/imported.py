@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.identifiers import flaw_of
 from kvitt.rules.catalogue import AREAS, BENEFITS, SCHEMES
-from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.ids import order_id
 from kvitt.rules.states import What
 from kvitt.rules.validation import broken_case_id

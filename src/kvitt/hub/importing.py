@@ -15,11 +15,11 @@ from msgspec import Struct
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.hub.case import ALL
 from kvitt.hub.imported import Finding, ImportedCase, Oddity, StoredState, first_entry, left_out_entry, take_over, versions
-from kvitt.hub.operate import Operator, note
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import columns, write
 from kvitt.rules.catalogue import AREAS

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from msgspec import Struct, json
-from msgspec.structs import force_setattr
+from msgspec import Struct
 
-from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
+from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
 from kvitt.hub.ports import Ports
@@ -18,15 +17,14 @@ from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
-from kvitt.kernel.audit import AuditRow, digest, link
+from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.kernel.rows import write
 from kvitt.rules.catalogue import AREAS
-from kvitt.rules.holds import RELEASABLE, HoldReason, separated
-from kvitt.rules.people import name_of, reason_of, same_person
+from kvitt.rules.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.rules.rail_port import Rail, ReceiptOutcome
 from kvitt.rules.states import MessageState, OrderState, What
 from kvitt.rules.values import Area, Scheme
@@ -34,35 +32,6 @@ from kvitt.store.rows import MessageStep
 
 _SQL, _ORDERS = load("operate", "kvitt.store"), load("orders", "kvitt.store")
 EVERYWHERE = "*"
-
-
-class Signature(Struct, frozen=True):
-    """Who acted, why, and who had approved it, as it is stored; what was signed once stays readable whatever is asked of names later."""
-
-    name: str
-    reason: str
-    approved_by: str | None = None
-
-
-class Operator(Signature, frozen=True):
-    """Who acts, why, and who has approved it, cleaned; acts that move money need an approver who is somebody else.
-
-    Can not be made with a name or a reason that is none: raises BadOperator.
-    """
-
-    def __post_init__(self) -> None:
-        """Cleans and judges what was given."""
-        force_setattr(self, "name", name_of("by", self.name))
-        force_setattr(self, "reason", reason_of("reason", self.reason))
-        if self.approved_by is not None:
-            force_setattr(self, "approved_by", name_of("approved_by", self.approved_by))
-
-    def need_second_person(self, why: str = "this moves money") -> None:
-        """Raises NeedsSecondPerson unless somebody else than the one who acts has approved it."""
-        if self.approved_by is None:
-            raise NeedsSecondPerson(f"{why}: name another person who approves it")
-        if same_person(self.name, self.approved_by):
-            raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 
 
 class Stop(Struct, frozen=True):
@@ -114,15 +83,6 @@ class OddReceipt(Struct, frozen=True):
     closed_by: str | None
     closed_because: str | None
     is_open: bool
-
-
-def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
-    """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
-    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
-    told = json.encode({"by": operator.name, "approved_by": operator.approved_by, "reason": operator.reason, "subject": subject}).decode()
-    entry = link(bytes(head), AuditRow(0, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
-    write(cursor, [entry])
-    cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))
 
 
 def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
@@ -192,7 +152,7 @@ class Operate:
 
     def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
         rows = self._connection.execute(statement, arguments)
-        return [OpenOrder(*(*row[:5], separated(row[5]), *row[6:])) for row in rows]
+        return [OpenOrder(*(*row[:5], decode_all(row[5]), *row[6:])) for row in rows]
 
     def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
@@ -225,7 +185,7 @@ class Operate:
         """
         operator.need_second_person()
         arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
-        return separated(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
+        return decode_all(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
@@ -342,7 +302,7 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     """Why an order can not be released or sent again, and what can be done."""
     row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
     assert row is not None, "orders are never deleted"
-    state, held_for = row[4], separated(row[5])
+    state, held_for = row[4], decode_all(row[5])
     if what == "resend":
         return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
     if state == OrderState.READY and held_for:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from kvitt.errors import OrderNotFound
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.rules.holds import HoldReason, separated
+from kvitt.rules.holds import HoldReason, decode_all
 
 _SQL = load("order_page", "kvitt.store")
 
@@ -153,7 +153,7 @@ def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
         tuple(Noted(*each) for each in rows(_SQL.noted_of_order)),
         tuple(_act(*each) for each in rows(_SQL.acts_on_order)),
     )
-    return OrderShown(*(row[0], *row[2:13], separated(row[13]), *row[14:], *parts))
+    return OrderShown(*(row[0], *row[2:13], decode_all(row[13]), *row[14:], *parts))
 
 
 def _act(at: datetime, what: str, note: str) -> ActShown:

@@ -17,7 +17,7 @@ from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
 from kvitt.rules.claims import Claims
 from kvitt.rules.derive import derive
-from kvitt.rules.holds import HoldReason, separated
+from kvitt.rules.holds import HoldReason, decode_all
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.wire import status, topics
 
@@ -71,7 +71,7 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
         answer=status.decode(told.value),
         reason=dict(topics.decode_headers(told.headers)).get("reason"),
         orders=orders if facts.orders else (),
-        held=tuple(separated(row.held_for) for row in facts.orders),
+        held=tuple(decode_all(row.held_for) for row in facts.orders),
         before=before,
         after=_after(before, orders) if facts.orders else before,
         waits=waits,

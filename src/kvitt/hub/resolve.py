@@ -16,7 +16,6 @@ from kvitt.errors import NotInThatState, OrderNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
 from kvitt.hub.contradiction import said_of
-from kvitt.hub.operate import Operator, note
 from kvitt.hub.ports import Ports
 from kvitt.hub.ruling import PaymentVersion, Settled
 from kvitt.hub.tell import tell_case_list
@@ -28,6 +27,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.rules.holds import IN_CONTRADICTION
 from kvitt.rules.rail_port import Candidate, Observation, Rail, ReceiptOutcome

@@ -15,7 +15,7 @@ from msgspec import Struct
 from kvitt.errors import CaseNotFound, PayoutNotFound
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.report import Findings, Kind
-from kvitt.hub.payouts.changes import event_hash
+from kvitt.hub.payouts.repository import event_hash
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load

@@ -1,12 +1,17 @@
 """The clock that is handed to everything that needs one, and local time as the rail and its neighbours read it."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
 """Gives the present moment, with its zone."""
 _OSLO = ZoneInfo("Europe/Oslo")
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
 
 
 def oslo(now: datetime) -> datetime:

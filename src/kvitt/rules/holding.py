@@ -1,6 +1,7 @@
 """Which orders are held for a person before they are sent, and why: a function of orders and their case, for orders and previews alike."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 from kvitt.rules.catalogue import BENEFITS, SCHEMES
 from kvitt.rules.derive import AtRail, CaseState
@@ -28,10 +29,22 @@ def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[Ho
 
 def paid_twice_reasons(found: Sequence[Twice]) -> tuple[HoldReason, ...]:
     """The first of what is paid twice, one to a reason, and how much more there is."""
-    told = [str(each) for each in found[:TOLD_ALONE]]
-    if len(found) > TOLD_ALONE:
-        told.append(f"and {len(found) - TOLD_ALONE} more like these, or more than that")
-    return tuple(HoldReason(HoldKind.PAID_TWICE, text) for text in told)
+    reasons = [_paid_twice_reason(each) for each in found[:TOLD_ALONE]]
+    if more := len(found[TOLD_ALONE:]):
+        reasons.append(HoldReason(HoldKind.PAID_TWICE, f"and {more} more like these, or more than that", more=more))
+    return tuple(reasons)
+
+
+def _paid_twice_reason(twice: Twice) -> HoldReason:
+    return HoldReason(
+        HoldKind.PAID_TWICE,
+        str(twice),
+        class_code=twice.class_code,
+        first_day=date.fromordinal(twice.start),
+        last_day=date.fromordinal(twice.end),
+        sources=(twice.one, twice.other),
+        amounts_kroner=(twice.one_amount, twice.other_amount),
+    )
 
 
 def _of(order: Order, found: Sequence[Twice]) -> list[Twice]:
@@ -137,4 +150,4 @@ def _unknown_payments(order: Order, state: CaseState) -> tuple[HoldReason, ...]:
     """A chain that is begun for a payment whose chain may be there already: what is known of it is that another hub had it."""
     begun = [each.payment_id for each in order.payments if each.payment_id in state.unknown]
     said = "payment {} was listed when the case was taken over; the rail may pay it already, in a chain that nobody knows"
-    return tuple(HoldReason(HoldKind.UNKNOWN_PAYMENT, said.format(payment_id)) for payment_id in begun)
+    return tuple(HoldReason(HoldKind.UNKNOWN_PAYMENT, said.format(payment_id), payment_id=payment_id) for payment_id in begun)

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.money import Minor
-from kvitt.rules.identifiers import wrong_id, wrong_text
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_PLAN_ID, MAX_CURRENCY, MAX_DESCRIPTION = 64, 4, 4096

@@ -5,7 +5,7 @@ Texts that a contract prescribes are as prescribed; the others name the field an
 
 from collections.abc import Iterable
 
-from kvitt.rules.identifiers import Flaw
+from kvitt.kernel.identifiers import Flaw
 from kvitt.rules.values import Refusal
 
 BASE = "https://helved-docs.ansatt.dev.nav.no"

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
+from kvitt.kernel.identifiers import Flaw, flaw_of
 from kvitt.rules import refusals
 from kvitt.rules.claims import Claim, Decision, PaymentClaim
-from kvitt.rules.identifiers import Flaw, flaw_of
 from kvitt.rules.messages import DpMessage, Message, TpMessage
 from kvitt.rules.refusals import flawed_id, unchangeable
 from kvitt.rules.values import Action, Payment, RateType, Refusal

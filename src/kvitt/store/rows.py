@@ -45,9 +45,9 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, sent unless it is held; `held_for` has a line per reason. Only forwarded ones have a key for reconciliation.
+    """A new order, sent unless it is held; `held_for` are its reasons as JSON. Only forwarded ones have a key for reconciliation.
 
-    `told_under` is the key of its records on the order topic; None: its sender's.
+    `told_under` is the key of its records on the order topic; None: its sender's. `day` is Oslo's, `sum_kroner` sums up its lines.
     """
 
     statement = _WRITE.add_orders
@@ -63,13 +63,15 @@ class OrderRow(Row, frozen=True):
     first: bool
     made_at: datetime
     held_for: str
-    priority: int = 4
-    reconciliation_key: int | None = None
-    told_under: bytes | None = None
+    day: date
+    sum_kroner: Kroner
+    priority: int
+    reconciliation_key: int | None
+    told_under: bytes | None
 
 
 class LineRow(Row, frozen=True):
-    """One line of a new order."""
+    """One line of a new order; `office` None: the rail's usual one pays it. `grade` is a percentage."""
 
     statement = _WRITE.add_lines
     order_id: str
@@ -84,7 +86,14 @@ class LineRow(Row, frozen=True):
     decided_rate: Kroner | None
     ceased_from: date | None
     decision_id: str
-    forwarded: bool = False
+    forwarded: bool
+    rate_type: str
+    decided_on: date | None
+    caseworker: str
+    approver: str
+    recipient: str
+    office: str | None
+    grade: int | None
 
 
 class PaymentRow(Row, frozen=True):
@@ -106,7 +115,7 @@ class PaymentRow(Row, frozen=True):
 
 
 class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the payment version named by the last three, else of the order."""
+    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
 
     statement = _WRITE.add_outbox
     topic: str

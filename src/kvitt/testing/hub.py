@@ -173,7 +173,7 @@ class Hub:
     def findings(self) -> list[str]:
         """What `kvitt check` finds: all derived again from what came in, and compared with what is stored and what the rail will pay."""
         found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo, self.ports).differences]
-        compared = compare(self.connection)
+        compared = compare(self.connection, self.ports.contracts)
         return found + [f"payment {each.payment_id} of case {each.case_id} in {each.area}: {each.text}" for each in compared.differences]
 
     def check(self) -> None:

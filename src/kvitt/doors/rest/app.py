@@ -21,7 +21,7 @@ from kvitt.doors.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.doors.rest.routes import RouteWork
 from kvitt.doors.rest.tokens import Tokens
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.payouts import Payouts
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.clock import Clock
 
 THREADS: Final = 64
@@ -39,7 +39,7 @@ def make_app(
     clock: Clock,
     threads: ThreadPoolExecutor,
     *,
-    payouts: Payouts | None,
+    payouts: PayoutService | None,
     ledger: LedgerService | None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""

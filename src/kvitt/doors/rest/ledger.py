@@ -46,10 +46,10 @@ from kvitt.doors.rest.values import (
     plan_view,
 )
 from kvitt.errors import AccountNotFound, BadRequest, PlanNotFound, PlanRefused, PostingsRefused
-from kvitt.hub.ledger.calls import Account, Answer, Call, Done, NewAccount, State
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.calls import Account, AccountState, Call, CallResult, Done, NewAccount
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.hub.ledger.service import LedgerService
-from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
+from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.ledger import InvalidPostings, InvalidRequest, Operation, Totals, unfit
 from kvitt.rules.payouts import can_be_stored
 
@@ -67,7 +67,7 @@ class LedgerAccess:
     def __init__(self, ledger: LedgerService, work: RouteWork) -> None:
         self._ledger, self._work = ledger, work
 
-    async def looked(self, look: Callable[[Ledger], Found]) -> Found:
+    async def looked(self, look: Callable[[LedgerReader], Found]) -> Found:
         """What a look finds."""
 
         def do() -> Found:
@@ -94,7 +94,7 @@ class LedgerAccess:
             return made
         raise BadRequest(("", made.error if isinstance(made, InvalidRequest) else str(made)))
 
-    async def account(self, account_id: int) -> State:
+    async def account(self, account_id: int) -> AccountState:
         """An account with its latest totals. Raises AccountNotFound."""
         state = await asyncio.wrap_future(self._ledger.account(account_id))
         if state is None:
@@ -129,7 +129,7 @@ async def create_account(
     refuse_flawed(("currency", wrong_id(data.currency)), ("description", data.description and wrong_text(data.description)))
     repeat = repeat_of(request)
     made = await access.made(NewAccount(data.currency, data.description, None, repeat.name if repeat else None, actor_of(request)))
-    return account_view(State(made, Totals()))
+    return account_view(AccountState(made, Totals()))
 
 
 @get("/{account_id:int}", guards=_READ, responses=PROBLEMS, summary="Show an account")
@@ -246,7 +246,7 @@ def _utc(at: datetime) -> datetime:
         raise BadRequest(("at", "lies in the years 1 to 9999 of UTC")) from None
 
 
-def _refused(call: Call, answer: Answer | Account) -> Exception:
+def _refused(call: Call, answer: CallResult | Account) -> Exception:
     if not isinstance(answer, InvalidPostings):
         return PlanRefused(answer.error if isinstance(answer, InvalidRequest) else "an account would not stay solvent")
     places: dict[object, str] = {}

@@ -26,12 +26,12 @@ from kvitt.doors.rest.routes import (
 from kvitt.doors.rest.tokens import Permission
 from kvitt.doors.rest.values import CancelBody, EventList, EventView, NewPayoutBody, PayoutId, PayoutPage, PayoutView, payout_view
 from kvitt.errors import BadRequest, PayoutAlreadyExists
-from kvitt.hub.actor import Actor
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout, Payout, PayoutCursor
+from kvitt.hub.payouts.model import Cash, NewPayout, Payout, PayoutCursor
+from kvitt.hub.payouts.service import PayoutService
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.kernel.requests import Begun
 from kvitt.money import Minor
-from kvitt.rules.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.rules.payouts import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.wire.instants import instant_text, parse_instant
 
@@ -39,7 +39,7 @@ _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
 NamedPayout = Annotated[PayoutId, Parameter(description="the payout's id")]
 
 
-def router(payouts: Payouts, work: RouteWork) -> Router:
+def router(payouts: PayoutService, work: RouteWork) -> Router:
     """The routes of payouts."""
     dependencies = {
         "payouts": Provide(lambda: payouts, sync_to_thread=False, use_cache=True),
@@ -58,7 +58,10 @@ def router(payouts: Payouts, work: RouteWork) -> Router:
     description="Holds the funds and stores the payout, or does nothing at all.",
 )
 async def create(
-    request: Request[Any, Any, Any], data: JSONBody[NewPayoutBody], payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewPayoutBody],
+    payouts: NamedDependency[PayoutService],
+    work: NamedDependency[RouteWork],
 ) -> PayoutView:
     """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
     refuse_flawed(
@@ -75,7 +78,7 @@ async def create(
     return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None, actor)))
 
 
-def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
+def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
     """A payout that this very request made, before its process died and could not answer, is the answer now."""
     try:
         return payouts.create(wanted, actor=actor)
@@ -91,14 +94,14 @@ def _create(payouts: Payouts, wanted: NewPayout, begun: Begun | None, actor: Act
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
-async def show(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]) -> PayoutView:
+async def show(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> PayoutView:
     """The payout as it stands."""
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")
 async def page(
-    payouts: NamedDependency[Payouts],
+    payouts: NamedDependency[PayoutService],
     work: NamedDependency[RouteWork],
     *,
     after: Cursor = None,
@@ -122,7 +125,7 @@ async def page(
     "/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Confirm a payout"
 )
 async def confirm(
-    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]
+    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]
 ) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
     actor = actor_of(request)
@@ -135,7 +138,7 @@ async def cancel(
     request: Request[Any, Any, Any],
     payout_id: NamedPayout,
     data: JSONBody[CancelBody],
-    payouts: NamedDependency[Payouts],
+    payouts: NamedDependency[PayoutService],
     work: NamedDependency[RouteWork],
 ) -> PayoutView:
     """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
@@ -146,7 +149,7 @@ async def cancel(
 
 
 @get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
-async def events(payout_id: NamedPayout, payouts: NamedDependency[Payouts], work: NamedDependency[RouteWork]) -> EventList:
+async def events(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> EventList:
     """What was told of it, in order, each sequence number once."""
     found = await work.on_thread(lambda: payouts.events(payout_id))
     return EventList([EventView(each.sequence, each.at, each.status) for each in found])

@@ -19,8 +19,8 @@ from litestar.params import Parameter
 from kvitt.doors.rest.problems import PROBLEM, Problem
 from kvitt.doors.rest.tokens import Permission
 from kvitt.errors import BadRequest, NotPermitted
-from kvitt.hub.actor import REST, Actor
-from kvitt.hub.ledger.calls import Account, Answer
+from kvitt.hub.ledger.calls import Account, CallResult
+from kvitt.kernel.actor import REST, Actor
 from kvitt.wire.json_members import REPEATED
 
 Found = TypeVar("Found")
@@ -98,7 +98,7 @@ class RouteWork:
         return await asyncio.get_running_loop().run_in_executor(self._threads, do)
 
     @staticmethod
-    async def committed(future: "Future[Answer | Account | Exception]") -> Answer | Account:
+    async def committed(future: "Future[CallResult | Account | Exception]") -> CallResult | Account:
         """What a command to the ledger came to. Raises what it failed with."""
         result = await asyncio.wrap_future(future)
         if isinstance(result, Exception):

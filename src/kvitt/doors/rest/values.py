@@ -6,9 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from kvitt.hub.ledger.calls import State
-from kvitt.hub.ledger.read import Entry, Plan
-from kvitt.hub.payouts.values import Payout
+from kvitt.hub.ledger.calls import AccountState
+from kvitt.hub.ledger.read import AccountEntry, Plan
+from kvitt.hub.payouts.model import Payout
 from kvitt.money import Minor
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION, MAX_PLAN_ID, Batch, Operation, PlanState, Posting
 from kvitt.rules.payouts import MAX_PAYOUT_ID, AccountType, PayoutStatus
@@ -230,13 +230,13 @@ def payout_view(payout: Payout) -> PayoutView:
     )
 
 
-def account_view(state: State) -> AccountView:
+def account_view(state: AccountState) -> AccountView:
     """An account as it is answered."""
     account = state.account
     return AccountView(account.account_id, account.currency, account.description, account.created_at, *state.totals)
 
 
-def entry_view(entry: Entry) -> EntryView:
+def entry_view(entry: AccountEntry) -> EntryView:
     """A line of a history as it is answered."""
     return EntryView(entry.number, entry.at, entry.plan_id, entry.operation, entry.batch_id, *entry.totals)
 

@@ -9,7 +9,7 @@ from typing import Any
 from kvitt.doors.woody.server import CallRefused, Endpoint, Handler
 from kvitt.doors.woody.trace import actor
 from kvitt.errors import BadThrift, PlanNotFound
-from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount, State
+from kvitt.hub.ledger.calls import Account, AccountState, Call, Done, NewAccount
 from kvitt.hub.ledger.read import Plan
 from kvitt.hub.ledger.service import LedgerService
 from kvitt.money import Minor
@@ -54,7 +54,7 @@ class _ServiceAdapter(ABC):
         """What a hold or an end gives."""
 
     @abstractmethod
-    def account(self, state: State) -> Any:
+    def account(self, state: AccountState) -> Any:
         """What a look at an account gives."""
 
     async def _hold(self, asked: Any) -> Any:
@@ -94,7 +94,7 @@ class _ServiceAdapter(ABC):
             raise CallRefused(400, _UNEXPECTED, made.error)
         raise _failure(made)
 
-    async def _state(self, account_id: int) -> State:
+    async def _state(self, account_id: int) -> AccountState:
         state = await asyncio.wrap_future(self._ledger.account(account_id))
         if state is None:
             raise self.types.AccountNotFound(account_id=account_id)
@@ -134,7 +134,7 @@ class _AccounterAdapter(_ServiceAdapter):
     def done(self, done: Done) -> Any:
         return self.types.PostingPlanLog(affected_accounts={key: self.account(state) for key, state in done.affected.items()})
 
-    def account(self, state: State) -> Any:
+    def account(self, state: AccountState) -> Any:
         account, totals = state.account, state.totals
         return self.types.Account(
             id=account.account_id,
@@ -176,7 +176,7 @@ class _ShumpuneAdapter(_ServiceAdapter):
     def done(self, done: Done) -> Any:  # noqa: ARG002 - the answer says only that it was done
         return self._latest()
 
-    def account(self, state: State) -> Any:
+    def account(self, state: AccountState) -> Any:
         account = state.account
         return self.types.Account(
             id=account.account_id,

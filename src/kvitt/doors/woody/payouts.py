@@ -19,8 +19,8 @@ from kvitt.errors import (
     PayoutNotFound,
     PayoutsFailed,
 )
-from kvitt.hub.payouts.payouts import Payouts
-from kvitt.hub.payouts.values import Cash, NewPayout, Payout
+from kvitt.hub.payouts.model import Cash, NewPayout, Payout
+from kvitt.hub.payouts.service import PayoutService
 from kvitt.money import Minor
 from kvitt.wire.payout_event import payout_struct
 from kvitt.wire.thrift.interface import module
@@ -31,13 +31,13 @@ _WAITING = 64
 """Calls that may wait for services behind it at once; more wait for their turn, each until its deadline."""
 
 
-def endpoints(payouts: Payouts) -> dict[str, Endpoint]:
+def endpoints(payouts: PayoutService) -> dict[str, Endpoint]:
     """The service at its path."""
     return {PATH: _PayoutManagementAdapter(payouts).endpoint()}
 
 
 class _PayoutManagementAdapter:
-    def __init__(self, payouts: Payouts) -> None:
+    def __init__(self, payouts: PayoutService) -> None:
         self._payouts = payouts
         self._types: Any = module("payouts")
         self._refusals: Any = module("refusals")

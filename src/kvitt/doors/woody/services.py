@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from kvitt.doors.woody.client import ServiceUnavailable, ThriftCallFailed, ThriftClient
 from kvitt.errors import InvalidPayout, PayoutNotFound, PayoutsFailed
-from kvitt.hub.payouts.ledger import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
-from kvitt.hub.payouts.parties import Party, Shop, params_text
-from kvitt.hub.payouts.values import Cash
+from kvitt.hub.payouts.model import Cash
+from kvitt.hub.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable, Party, Shop, params_text
 from kvitt.money import Minor
 from kvitt.rules.ledger import Batch
 from kvitt.rules.payouts import CashFlowPosting

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.doors.http_headers import repeated_headers
-from kvitt.hub.actor import THRIFT, UNNAMED, Actor
+from kvitt.kernel.actor import THRIFT, UNNAMED, Actor
 from kvitt.wire.instants import instant_text, parse_instant
 
 CONTENT_TYPE: Final = "application/x-thrift"

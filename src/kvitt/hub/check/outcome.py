@@ -13,7 +13,7 @@ from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredOrder, StoredReceipt
 from kvitt.rules.holding import GUARD
-from kvitt.rules.holds import IN_CONTRADICTION, joined, separated, without_releasable
+from kvitt.rules.holds import IN_CONTRADICTION, decode_all, encode_all, without_releasable
 from kvitt.rules.rail_port import ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState
 from kvitt.store.rows import LineRow, OrderRow
@@ -106,11 +106,11 @@ class _Outcome:
         """The order with what holds it now: what held it when it was made, unless that was released, and what contradicts its case."""
         # By older rules it was held, or let go, for what is not looked at any more.
         judged = made.made.held_for if stored.guard == GUARD else stored.made.held_for
-        reasons = tuple(each for each in separated(judged) if stored.guard == GUARD or each != IN_CONTRADICTION)
+        reasons = tuple(each for each in decode_all(judged) if stored.guard == GUARD or each != IN_CONTRADICTION)
         contradicted = (IN_CONTRADICTION,) if made.in_contradiction else ()
-        given = replace(made.made, held_for=joined((*reasons, *contradicted)))
+        given = replace(made.made, held_for=encode_all((*reasons, *contradicted)))
         if made.made.order_id in self._replay.released and stored.made.held_for != given.held_for:
-            return replace(given, held_for=joined((*without_releasable(reasons), *contradicted)))
+            return replace(given, held_for=encode_all((*without_releasable(reasons), *contradicted)))
         return given
 
     def _progress(self, made: MadeOrder, stored: StoredOrder) -> None:

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import Reader
-from kvitt.hub.payouts.changes import event_hash
-from kvitt.hub.payouts.stored import Standing, load
-from kvitt.kernel.queries import load as load_queries
+from kvitt.hub.payouts.model import PayoutRecord
+from kvitt.hub.payouts.repository import event_hash, records
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.queries import load
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus, is_plan_of, plan_id_of, reversal_plan_id_of, worth_of
 from kvitt.wire.payout_event import encode_event
 
-_SQL, _CURRENCIES = load_queries("payouts_check"), load_queries("currencies_check")
+_SQL, _CURRENCIES = load("payouts_check"), load("currencies_check")
 _SPAN = 500
 
 OVER_ALL = (
@@ -36,7 +37,12 @@ OVER_ALL = (
 """What only all rows together can tell."""
 
 
+class _PayoutId(Struct, frozen=True):
+    payout_id: str
+
+
 class _Event(Struct, frozen=True):
+    payout_id: str
     sequence: int
     at: datetime
     status: str
@@ -49,13 +55,13 @@ def check_payouts(reader: Reader, found: Findings) -> None:
     """Goes through all payouts, a span at a time, and compares each with what its events and its cash flow give."""
     for payout_ids in _spans(reader):
         events: dict[str, list[_Event]] = {payout_id: [] for payout_id in payout_ids}
-        for payout_id, *event in reader.cursor.execute(_SQL.events_of, [payout_ids], binary=True):
-            events[payout_id].append(_Event(*event))
+        for event in fetch(reader.cursor.connection, _Event, _SQL.events_of, [payout_ids]):
+            events[event.payout_id].append(event)
         found.looked_at("payouts", len(payout_ids))
         found.looked_at("payout_events", sum(map(len, events.values())))
-        for payout_id, standing in _standings(reader, payout_ids).items():
+        for payout_id, record in _records(reader, payout_ids).items():
             try:
-                wrong = _wrong(standing, events[payout_id]) if standing else ["can not be read"]
+                wrong = _wrong(record, events[payout_id]) if record else ["can not be read"]
             except Exception as error:  # noqa: BLE001 - what can not even be made again is a difference, and the check goes on
                 wrong = [f"can not be made again: {type(error).__name__}"]
             for text in wrong:
@@ -64,47 +70,47 @@ def check_payouts(reader: Reader, found: Findings) -> None:
 
 def _spans(reader: Reader) -> Iterator[list[str]]:
     after: str | None = None
-    while rows := reader.cursor.execute(_SQL.payouts_after, {"after": after, "limit": _SPAN}).fetchall():
-        payout_ids = [row[0] for row in rows]
+    while rows := fetch(reader.cursor.connection, _PayoutId, _SQL.payouts_after, {"after": after, "limit": _SPAN}):
+        payout_ids = [row.payout_id for row in rows]
         yield payout_ids
         after = payout_ids[-1]
 
 
-def _standings(reader: Reader, payout_ids: Sequence[str]) -> dict[str, Standing | None]:
+def _records(reader: Reader, payout_ids: Sequence[str]) -> dict[str, PayoutRecord | None]:
     """The payouts by id; None for one whose rows hold what no payout has. Such a one is looked for only when a span has it."""
     try:
-        return dict(load(reader.cursor, payout_ids))
+        return dict(records(reader.cursor.connection, payout_ids))
     except ValueError:
         return {payout_id: _alone(reader, payout_id) for payout_id in payout_ids}
 
 
-def _alone(reader: Reader, payout_id: str) -> Standing | None:
+def _alone(reader: Reader, payout_id: str) -> PayoutRecord | None:
     try:
-        return load(reader.cursor, [payout_id])[payout_id]
+        return records(reader.cursor.connection, [payout_id])[payout_id]
     except ValueError:
         return None
 
 
-def _wrong(standing: Standing, events: Sequence[_Event]) -> Iterator[str] | list[str]:
-    payout, last = standing.payout, events[-1] if events else None
+def _wrong(record: PayoutRecord, events: Sequence[_Event]) -> Iterator[str] | list[str]:
+    payout, last = record.payout, events[-1] if events else None
     if last is None or [event.sequence for event in events] != list(range(payout.sequence + 1)):
         return [f"has not one event for each number up to {payout.sequence}"]
-    return _differing(standing, events, last)
+    return _differing(record, events, last)
 
 
-def _misnamed(standing: Standing) -> Iterator[str]:
-    payout_id, reversal = standing.payout.payout_id, standing.reversal_plan_id
-    if not is_plan_of(standing.plan_id, payout_id, plan_id_of):
-        yield f"has the plan {standing.plan_id}, which no attempt of it has"
+def _misnamed(record: PayoutRecord) -> Iterator[str]:
+    payout_id, reversal = record.payout.payout_id, record.reversal_plan_id
+    if not is_plan_of(record.plan_id, payout_id, plan_id_of):
+        yield f"has the plan {record.plan_id}, which no attempt of it has"
     if reversal and not is_plan_of(reversal, payout_id, reversal_plan_id_of):
         yield f"has the reversal {reversal}, which no attempt of it has"
 
 
-def _differing(standing: Standing, events: Sequence[_Event], last: _Event) -> Iterator[str]:
-    payout, head = standing.payout, b""
+def _differing(record: PayoutRecord, events: Sequence[_Event], last: _Event) -> Iterator[str]:
+    payout, head = record.payout, b""
     if (payout.amount, payout.fee) != worth_of(payout.cash_flow):
         yield "is not worth what its cash flow gives"
-    yield from _misnamed(standing)
+    yield from _misnamed(record)
     if events[0].status != PayoutStatus.UNPAID or last.status != payout.status:
         yield "has another status than its first and last events give"
     for before, event in pairwise(events):
@@ -120,5 +126,5 @@ def _differing(standing: Standing, events: Sequence[_Event], last: _Event) -> It
         if head != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"
         head = event.hash
-    if head != standing.head:
+    if head != record.head:
         yield "names another last event than there is"

@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.hub.check.report import Findings
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.queries import load
+from kvitt.rules.holds import decode_all, encode_all
 from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow, OutboxRow, PaymentRow
 
 SQL = load("check", "kvitt.store")
@@ -139,7 +141,10 @@ def _take_message(case: StoredCase, row: Sequence[Any]) -> None:
 
 
 def _take_order(case: StoredCase, row: Sequence[Any]) -> None:
-    case.orders[row[0]] = StoredOrder(OrderRow(*row[:_MADE]), *row[_MADE:])
+    made = OrderRow(*row[:_MADE])
+    # The store writes JSON in a form of its own.
+    made = replace(made, held_for=encode_all(decode_all(made.held_for)))
+    case.orders[made.order_id] = StoredOrder(made, *row[_MADE:])
 
 
 def _take_line(case: StoredCase, row: Sequence[Any]) -> None:

@@ -1,11 +1,11 @@
-"""What is asked of the ledger, and what it answers."""
+"""What callers ask of the ledger, and what it answers."""
 
 from datetime import datetime
 
 from msgspec import Struct
 
-from kvitt.hub.actor import Actor
-from kvitt.rules.ledger import Batch, Operation, Refusal, Totals
+from kvitt.kernel.actor import Actor
+from kvitt.rules.ledger import INT64_MAX, Batch, Operation, Refusal, Totals
 
 
 class Account(Struct, frozen=True):
@@ -17,7 +17,7 @@ class Account(Struct, frozen=True):
     created_at: datetime
 
 
-class State(Struct, frozen=True):
+class AccountState(Struct, frozen=True):
     """An account with its totals at some moment."""
 
     account: Account
@@ -34,6 +34,10 @@ class NewAccount(Struct, frozen=True):
     actor: Actor | None = None
 
 
+StepKey = tuple[str, Operation, int]
+"""A plan's id, what was done to it, and the batch that was held, or the largest number where the plan was ended."""
+
+
 class Call(Struct, frozen=True):
     """A hold of one batch, or the end of a plan with all its batches.
 
@@ -47,11 +51,19 @@ class Call(Struct, frozen=True):
     solvent: int | None = None
     actor: Actor | None = None
 
+    def key(self) -> StepKey:
+        """Under what the answer to the call is found again."""
+        return self.plan_id, self.operation, self.batches[0].batch_id if self.operation is Operation.HOLD else INT64_MAX
+
+    def accounts(self) -> set[int]:
+        """The accounts between which it moves money."""
+        return {account for batch in self.batches for posting in batch.postings for account in posting[:2]}
+
 
 class Done(Struct, frozen=True):
     """The accounts that a call touched, with their totals after it, by id, and its moment. A repeat is answered as the first time."""
 
-    affected: dict[int, State]
+    affected: dict[int, AccountState]
     at: datetime
 
 
@@ -61,4 +73,6 @@ class Insolvent(Struct, frozen=True):
     account_id: int
 
 
-Answer = Done | Refusal | Insolvent
+CallResult = Done | Refusal | Insolvent
+Command = Call | NewAccount
+Result = CallResult | Account

@@ -1,19 +1,21 @@
-"""What the ledger can be asked without changing it: accounts, plans, balances of the past, histories (payouts §4.5)."""
+"""Reads the ledger without changing it: accounts, plans, balances of the past, histories (payouts §4.5)."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
 from kvitt.errors import AccountNotFound, PlanNotFound
-from kvitt.hub.ledger.calls import Account, State
+from kvitt.hub.ledger import repository
+from kvitt.hub.ledger.calls import AccountState
+from kvitt.hub.ledger.repository import SQL, AccountRow
 from kvitt.kernel.database import Connection
-from kvitt.kernel.queries import load
+from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.money import Minor
-from kvitt.rules.ledger import Batch, Operation, PlanState, Posting, Totals
+from kvitt.rules.ledger import Batch, Operation, PlanState, Totals
 
-_SQL = load("ledger", "kvitt.store")
-_PAGE = 1000
+_PAGE: Final = 1000
 
 
 class Plan(Struct, frozen=True):
@@ -26,7 +28,7 @@ class Plan(Struct, frozen=True):
     changed_at: datetime
 
 
-class Entry(Struct, frozen=True):
+class AccountEntry(Struct, frozen=True):
     """One line of an account's history: which step it was, and the totals after it. `batch_id` None: the end of the whole plan."""
 
     number: int
@@ -37,40 +39,58 @@ class Entry(Struct, frozen=True):
     totals: Totals
 
 
-class Ledger:
-    """Looks into the ledger, on one connection. Not for sharing between threads."""
+class _PlanRow(Struct, frozen=True):
+    state: str
+    held_at: datetime
+    changed_at: datetime
+
+
+class _EntryRow(Struct, frozen=True):
+    entry: int
+    at: datetime
+    plan_id: str
+    operation: str
+    batch_id: int
+    posted: Minor
+    available_min: Minor
+    available_max: Minor
+
+    def value(self) -> AccountEntry:
+        operation = Operation(self.operation)
+        batch_id = self.batch_id if operation is Operation.HOLD else None
+        totals = Totals(self.posted, self.available_min, self.available_max)
+        return AccountEntry(number=self.entry, at=self.at, plan_id=self.plan_id, operation=operation, batch_id=batch_id, totals=totals)
+
+
+class LedgerReader:
+    """Reads the ledger on one connection. Not for sharing between threads."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def account(self, account_id: int) -> State:
+    def account(self, account_id: int) -> AccountState:
         """An account with its latest totals. Raises AccountNotFound."""
-        row = self._connection.execute(_SQL.account, (account_id,), binary=True).fetchone()
+        row = fetch_one(self._connection, AccountRow, SQL.account, (account_id,))
         if row is None:
             raise AccountNotFound(account_id)
-        return State(Account(*row[:4]), Totals(*row[4:7]))
+        return row.state()
 
-    def states(self, account_ids: Collection[int]) -> dict[int, State]:
+    def states(self, account_ids: Collection[int]) -> dict[int, AccountState]:
         """Those of the accounts that exist, by id, with their latest totals."""
-        rows = self._connection.execute(_SQL.accounts, (list(account_ids),), binary=True)
-        return {row[0]: State(Account(*row[:4]), Totals(*row[4:7])) for row in rows}
+        return repository.states_of(self._connection, account_ids)
 
-    def accounts(self, after: int = 0, limit: int = _PAGE) -> list[State]:
+    def accounts(self, after: int = 0, limit: int = _PAGE) -> list[AccountState]:
         """A page of accounts by id, those behind `after`."""
-        rows = self._connection.execute(_SQL.list_accounts, {"after": after, "limit": limit}, binary=True)
-        return [State(Account(*row[:4]), Totals(*row[4:7])) for row in rows]
+        return [row.state() for row in fetch(self._connection, AccountRow, SQL.list_accounts, {"after": after, "limit": limit})]
 
     def plan(self, plan_id: str) -> Plan:
         """A plan; waits for whoever is at work on it. Raises PlanNotFound."""
         with self._connection.transaction():
-            row = self._connection.execute(_SQL.plan, (plan_id,), binary=True).fetchone()
+            row = fetch_one(self._connection, _PlanRow, SQL.plan, (plan_id,))
             if row is None:
                 raise PlanNotFound(plan_id)
-            batches: dict[int, list[Posting]] = {}
-            for _, batch_id, *posting in self._connection.execute(_SQL.postings_of_plans, ([plan_id],), binary=True):
-                batches.setdefault(batch_id, []).append(Posting(*posting))
-        held = tuple(Batch(batch_id, tuple(postings)) for batch_id, postings in batches.items())
-        return Plan(plan_id, PlanState(row[0]), held, row[1], row[2])
+            batches = repository.batches_of(self._connection, [plan_id]).get(plan_id, [])
+        return Plan(plan_id, PlanState(row.state), tuple(batches), row.held_at, row.changed_at)
 
     def totals_before(self, account_id: int, moment: datetime, now: datetime) -> Totals:
         """The totals that an account had just before a moment: zero when nothing had happened to it. Raises AccountNotFound.
@@ -78,30 +98,24 @@ class Ledger:
         What is answered of a moment that is past at `now` is so for ever: from then on nothing that happens to the account is earlier,
         whatever the clocks say. Of a moment that is still to come it is what the account has so far.
         """
+        asked = {"account_id": account_id, "before": moment}
         if moment <= now:
-            self._connection.execute(_SQL.close_past, {"account_id": account_id, "before": moment}, binary=True)
-        row = self._connection.execute(_SQL.totals_before, {"account_id": account_id, "before": moment}, binary=True).fetchone()
-        if row is None:
+            self._connection.execute(SQL.close_past, asked, binary=True)
+        totals = fetch_one(self._connection, Totals, SQL.totals_before, asked)
+        if totals is None:
             self.account(account_id)
             return Totals()
-        return Totals(*row)
+        return totals
 
-    def history(self, account_id: int, after: int = 0, limit: int = _PAGE) -> list[Entry]:
+    def history(self, account_id: int, after: int = 0, limit: int = _PAGE) -> list[AccountEntry]:
         """A page of an account's entries, oldest first, those behind number `after`. Raises AccountNotFound for the first page of none."""
-        rows = self._connection.execute(
-            _SQL.entries_after, {"account_id": account_id, "after": after, "limit": limit}, binary=True
-        ).fetchall()
+        rows = fetch(self._connection, _EntryRow, SQL.entries_after, {"account_id": account_id, "after": after, "limit": limit})
         if not rows and not after:
             self.account(account_id)
-        return [_entry(*row) for row in rows]
+        return [row.value() for row in rows]
 
-    def statement(self, account_id: int, after: int = 0) -> Iterator[Entry]:
+    def statement(self, account_id: int, after: int = 0) -> Iterator[AccountEntry]:
         """All entries of an account, page by page, oldest first; memory holds one page."""
         while page := self.history(account_id, after):
             yield from page
             after = page[-1].number
-
-
-def _entry(number: int, at: datetime, plan_id: str, operation: str, batch_id: int, *totals: Minor) -> Entry:
-    done = Operation(operation)
-    return Entry(number, at, plan_id, done, batch_id if done is Operation.HOLD else None, Totals(*totals))

@@ -1,13 +1,13 @@
-"""The ledger as doors use it: calls share transactions by group commit, and looks take a connection from a pool (design §4)."""
+"""Serves the ledger to many threads: calls share transactions by group commit, and looks take a connection from a pool (design §4)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 
-from kvitt.hub.ledger.calls import State
-from kvitt.hub.ledger.post import Command, Post, Result
-from kvitt.hub.ledger.read import Ledger
+from kvitt.hub.ledger.calls import AccountState, Command, Result
+from kvitt.hub.ledger.post import LedgerWriter, ReservedPlans
+from kvitt.hub.ledger.read import LedgerReader
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, pool
 from kvitt.kernel.executor import ReconnectingWriter
@@ -22,13 +22,13 @@ _READERS = 4
 class LedgerService:
     """Takes commands and questions from many threads; close it when done."""
 
-    def __init__(self, conninfo: str, clock: Clock, *, payout_plans: bool = False) -> None:
-        """`payout_plans`: callers may hold plans under the names that payouts have; see `Post`."""
+    def __init__(self, conninfo: str, clock: Clock, reserved: ReservedPlans | None = None) -> None:
+        """`reserved` finds the plans that are kept for somebody else; see `LedgerWriter`."""
         self._conninfo, self._clock = conninfo, clock
         self._writers: GroupCommit[Command, Result | Exception] = GroupCommit(
-            lambda _: self._writer(payout_plans), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
+            lambda _: self._writer(reserved), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
         )
-        self._lookers: GroupCommit[int, State | None] = GroupCommit(
+        self._readers: GroupCommit[int, AccountState | None] = GroupCommit(
             lambda _: ReconnectingWriter(conninfo, "kvitt accounts", _states_on).execute,
             max_batch=_MAX_BATCH,
             max_waiting=_MAX_WAITING,
@@ -36,9 +36,9 @@ class LedgerService:
         )
         self._pool = pool(conninfo, application="kvitt ledger", size=_READERS)
 
-    def _writer(self, payout_plans: bool) -> Callable[[Sequence[Command]], Sequence[Result | Exception]]:
+    def _writer(self, reserved: ReservedPlans | None) -> Callable[[Sequence[Command]], Sequence[Result | Exception]]:
         writer = ReconnectingWriter(
-            self._conninfo, "kvitt ledger", lambda connection: Post(connection, self._clock, payout_plans=payout_plans).execute
+            self._conninfo, "kvitt ledger", lambda connection: LedgerWriter(connection, self._clock, reserved).execute
         )
 
         def execute(batch: Sequence[Command]) -> Sequence[Result | Exception]:
@@ -54,33 +54,33 @@ class LedgerService:
         """
         return self._writers.submit(command)
 
-    def account(self, account_id: int) -> "Future[State | None]":
+    def account(self, account_id: int) -> "Future[AccountState | None]":
         """An account with its latest totals, or None; many looks share a query."""
-        return self._lookers.submit(account_id)
+        return self._readers.submit(account_id)
 
     @contextmanager
-    def reading(self) -> Iterator[Ledger]:
+    def reading(self) -> Iterator[LedgerReader]:
         """Everything else that can be looked at. Raises psycopg errors when the database is away."""
         with self._pool.connection() as connection:
-            yield Ledger(connection)
+            yield LedgerReader(connection)
 
     def totals_before(self, account_id: int, moment: datetime) -> Totals:
-        """The totals that an account had just before a moment, as `Ledger.totals_before`. Raises AccountNotFound, and psycopg errors."""
+        """The totals that an account had just before a moment, as the reader has them. Raises AccountNotFound, and psycopg errors."""
         with self.reading() as ledger:
             return ledger.totals_before(account_id, moment, self._clock())
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""
         self._writers.close()
-        self._lookers.close()
+        self._readers.close()
         self._pool.close()
 
 
-def _states_on(connection: Connection) -> Callable[[Sequence[int]], Sequence[State | None]]:
+def _states_on(connection: Connection) -> Callable[[Sequence[int]], Sequence[AccountState | None]]:
     """What looks many accounts up at once on a connection."""
 
-    def execute(batch: Sequence[int]) -> Sequence[State | None]:
-        found = Ledger(connection).states(set(batch))
+    def execute(batch: Sequence[int]) -> Sequence[AccountState | None]:
+        found = LedgerReader(connection).states(set(batch))
         return [found.get(account_id) for account_id in batch]
 
     return execute

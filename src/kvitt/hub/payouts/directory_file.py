@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict, fields
 
 from kvitt.errors import BadDirectory
+from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.rules.fees import Term, has_unit, wrong_volume
-from kvitt.rules.identifiers import wrong_id, wrong_text
 from kvitt.rules.ledger import MAX_CURRENCY, MAX_DESCRIPTION
 from kvitt.rules.payouts import AccountType
 

@@ -9,17 +9,17 @@ from kvitt.hub.rapid.derive import forwarded_order
 from kvitt.hub.rapid.standing import UNTOLD, identity_of
 from kvitt.hub.rapid.tell import NeedTeller
 from kvitt.hub.rapid.values import Standing
+from kvitt.hub.store_order import store_order
 from kvitt.hub.taken import Taken
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.holds import joined
 from kvitt.rules.needs import Need, digest_of, reconciliation_key
 from kvitt.rules.rail_port import Rails
 from kvitt.rules.states import MessageState, What
-from kvitt.rules.values import OrderId, OrderLine, Refusal
-from kvitt.store.rows import LineRow, MessageRow, NeedRow, OrderRow
+from kvitt.rules.values import Refusal
+from kvitt.store.rows import MessageRow, NeedRow
 from kvitt.wire.rapid import solutions
 from kvitt.wire.rapid.need import InvalidNeed
 from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus
@@ -91,25 +91,8 @@ class NeedDesk:
         teller = self._teller(message)
         teller.answer(told, teller.event("received"))
         teller.payment_order(need, key, order)
-        self._facts.orders.append(
-            OrderRow(
-                order,
-                case.case_no,
-                number,
-                need.area,
-                need.person,
-                message.message_no,
-                encoded.message,
-                encoded.correlation_time,
-                encoded.correlation_key,
-                made.first,
-                self._now,
-                joined(reasons_to_hold((made,), case.state())[0]),
-                made.priority,
-                key,
-            )
-        )
-        self._facts.lines += [_row(order, place, line) for place, line in enumerate(made.lines)]
+        reasons = reasons_to_hold((made,), case.state())[0]
+        store_order(self._facts, case, made, encoded, reasons, message_no=message.message_no, now=self._now)
         if record is not None:
             self._let_in(case, message, need, MessageState.DERIVED, told)
         keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=told)
@@ -168,21 +151,3 @@ class NeedDesk:
         if case:
             case.note(self._facts, self._now, What.ANSWERED, digest(message.body, told), message_no=message.message_no)
         return MessageState.ANSWERED
-
-
-def _row(order: OrderId, place: int, line: OrderLine) -> LineRow:
-    return LineRow(
-        order,
-        place,
-        line.line_id,
-        line.refers_to,
-        line.payment_id,
-        line.class_code,
-        line.start,
-        line.end,
-        line.amount,
-        None,
-        line.ceased_from,
-        line.decision_id,
-        forwarded=True,
-    )

@@ -3,3 +3,11 @@
 INSERT INTO audit (chain, seq, at, what, message_no, order_id, receipt_no, digest, note, hash)
 SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[], %b::bigint[], %b::uuid[], %b::bigint[], %b::bytea[],
                      %b::text[], %b::bytea[]);
+
+-- name: head_of_operators
+-- Locks the head of the operators' audit chain.
+SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
+
+-- name: step_operators
+-- Writes back the head of the operators' audit chain.
+UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;

@@ -25,7 +25,7 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
 SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-       array_to_string(held_for, E'\n'), priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+       held_for::text, day, sum_kroner, priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
        resends, taken_back, guard
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 
@@ -35,7 +35,8 @@ SELECT o.case_no, l.*
 FROM orders AS o
 CROSS JOIN LATERAL (
     SELECT q.order_id::text, q.position, q.line_id, q.refers_to, q.payment_id::text, q.class_code, q.start_on, q.end_on, q.amount,
-           q.decided_rate, q.ceased_from, q.decision_id, q.forwarded
+           q.decided_rate, q.ceased_from, q.decision_id, q.forwarded, q.rate_type, q.decided_on, q.caseworker, q.approver, q.recipient,
+           q.office, q.grade
     FROM order_lines AS q WHERE q.order_id = o.order_id
     ORDER BY q.position
 ) AS l

@@ -12,8 +12,8 @@ ORDER BY k.place;
 -- Holds the open orders of cases for a reason that they may have already: also those on their way, which may come back to be sent again.
 UPDATE orders AS o
 SET held_for = o.held_for || r.reason
-FROM unnest(%b::bigint[]) AS w (case_no), (SELECT %b::text) AS r (reason)
-WHERE o.case_no = w.case_no AND o.state IN ('ready', 'sending', 'sent', 'unknown') AND r.reason <> ALL (o.held_for);
+FROM unnest(%b::bigint[]) AS w (case_no), (SELECT jsonb_build_array(%b::text::jsonb)) AS r (reason)
+WHERE o.case_no = w.case_no AND o.state IN ('ready', 'sending', 'sent', 'unknown') AND NOT o.held_for @> r.reason;
 
 -- name: contradiction_of_order
 -- The newest contradiction of an order with its receipt, open or not; no row: there never was one.
@@ -139,7 +139,11 @@ UPDATE messages SET state = 'waiting', derived_at = NULL WHERE message_no = ANY 
 
 -- name: free_orders
 -- Orders of a case are no longer held for a reason.
-UPDATE orders SET held_for = array_remove(held_for, %(reason)s) WHERE case_no = %(case_no)s AND held_for @> ARRAY[%(reason)s];
+UPDATE orders AS o
+SET held_for = (SELECT coalesce(jsonb_agg(r.reason ORDER BY r.place), '[]')
+                FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)
+                WHERE r.reason <> %(reason)s::jsonb)
+WHERE o.case_no = %(case_no)s AND o.held_for @> jsonb_build_array(%(reason)s::jsonb);
 
 -- name: resolve
 -- Closes an open contradiction; no row: somebody has closed it.

@@ -16,13 +16,14 @@ FROM deferred WHERE scheme = %(scheme)s AND case_id = %(case_id)s AND taken_at I
 
 -- name: orders
 -- The orders of a case by number.
-SELECT order_id::text, number, area, message_no, state, first, array_to_string(held_for, E'\n'), made_at, sending_at, sent_at, settled_at, receipt_no, xml
+SELECT order_id::text, number, area, message_no, state, first, held_for::text, made_at, sending_at, sent_at, settled_at, receipt_no, xml
 FROM orders WHERE case_no = %(case_no)s ORDER BY number;
 
 -- name: lines
 -- The lines of the orders of a case.
 SELECT l.order_id::text, l.position, l.line_id, l.refers_to, l.payment_id::text, l.class_code, l.start_on, l.end_on, l.amount,
-       l.decided_rate, l.ceased_from, l.decision_id, l.forwarded
+       l.decided_rate, l.ceased_from, l.decision_id, l.forwarded, l.rate_type, l.decided_on, l.caseworker, l.approver, l.recipient,
+       l.office, l.grade
 FROM orders AS o JOIN order_lines AS l ON l.order_id = o.order_id
 WHERE o.case_no = %(case_no)s ORDER BY o.number, l.position;
 

@@ -5,15 +5,6 @@ FROM ledger.plans AS p JOIN unnest(%b::text[]) AS w (plan_id) ON p.plan_id = w.p
 ORDER BY p.plan_id
 FOR UPDATE OF p;
 
--- name: plans_of_strangers
--- Those of these plans that there are, and that are not the plan or the reversal of the payout whose name they have.
-SELECT l.plan_id
-FROM unnest(%b::text[], %b::text[]) AS w (plan_id, payout_id) JOIN ledger.plans AS l ON l.plan_id = w.plan_id
-WHERE NOT EXISTS (
-    SELECT FROM payouts.payouts AS p
-    WHERE p.payout_id = w.payout_id AND p.ledger = 'own' AND (p.plan_id = w.plan_id OR p.reversal_plan_id = w.plan_id)
-);
-
 -- name: postings_of_plans
 -- The postings of plans, batch by batch, as they were held.
 SELECT p.plan_id, p.batch_id, p.source, p.target, p.amount, p.currency, p.description

@@ -14,16 +14,16 @@ SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
 
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no,
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
-WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '{}')
+WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '[]')
 ORDER BY o.message_no DESC, o.number DESC
 LIMIT %(limit)s;
 
 -- name: list_contradicted_orders
 -- Orders of which the rail has said otherwise than what stands, newest first.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no, k.rails
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no, k.rails
 FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id JOIN cases AS c ON c.case_no = o.case_no
 WHERE k.resolved_at IS NULL
 ORDER BY o.message_no DESC, o.number DESC
@@ -31,7 +31,7 @@ LIMIT %(limit)s;
 
 -- name: list_orders_of_case
 -- Orders in given states of the cases that have an id, in whatever scheme, newest first.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, array_to_string(o.held_for, E'\n'), o.made_at, o.message_no,
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
 FROM cases AS c JOIN orders AS o ON o.case_no = c.case_no
 WHERE c.scheme = ANY (%(schemes)s::text[]) AND c.case_id = %(case_id)s AND o.state = ANY (%(states)s::text[])
@@ -40,7 +40,7 @@ LIMIT %(limit)s;
 
 -- name: case_of_order
 -- The case, message and state of one order, and why it is held.
-SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, array_to_string(o.held_for, E'\n'), o.xml
+SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.held_for::text, o.xml
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = %s;
 
@@ -54,11 +54,12 @@ WHERE o.order_id = %s;
 -- name: release_order
 -- Frees a held order of its reasons of these kinds and gives those that are left; no row: it has none of them, or is no longer ready.
 UPDATE orders AS o
-SET held_for = ARRAY(SELECT r.reason FROM unnest(o.held_for) WITH ORDINALITY AS r (reason, place)
-                     WHERE split_part(r.reason, ': ', 1) <> ALL (%(kinds)s::text[]) ORDER BY r.place)
+SET held_for = (SELECT coalesce(jsonb_agg(r.reason ORDER BY r.place), '[]')
+                FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)
+                WHERE r.reason ->> 'kind' <> ALL (%(kinds)s::text[]))
 WHERE order_id = %(order_id)s AND state = 'ready'
-  AND EXISTS (SELECT FROM unnest(o.held_for) AS r (reason) WHERE split_part(r.reason, ': ', 1) = ANY (%(kinds)s::text[]))
-RETURNING array_to_string(held_for, E'\n');
+  AND EXISTS (SELECT FROM jsonb_array_elements(o.held_for) AS r (reason) WHERE r.reason ->> 'kind' = ANY (%(kinds)s::text[]))
+RETURNING held_for::text;
 
 -- name: withdraw_order
 -- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.
@@ -72,14 +73,6 @@ RETURNING area;
 UPDATE orders SET state = 'ready', sender = NULL, doubtful = true, resends = resends + 1
 WHERE order_id = %s AND state IN ('unknown', 'sent')
 RETURNING resends;
-
--- name: head_of_operators
--- Locks the head of the operators' audit chain.
-SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
-
--- name: step_operators
--- Writes back the head of the operators' audit chain.
-UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;
 
 -- name: odd_receipts
 -- Receipts that changed nothing and that a person should look at or has looked at, newest first.

@@ -57,7 +57,7 @@ SELECT count(*), min(found_at) FROM contradictions WHERE resolved_at IS NULL;
 -- The open orders per area and state: how many are younger than each of these ages (in seconds, ascending) and no younger than the one
 -- before, how many are older than all, and how many an operator has to release.
 SELECT o.area, o.state, width_bucket(extract(epoch FROM %(now)s::timestamptz - o.made_at)::double precision, %(ages)s::double precision[]),
-       count(*), count(*) FILTER (WHERE o.state = 'ready' AND o.held_for <> '{}')
+       count(*), count(*) FILTER (WHERE o.state = 'ready' AND o.held_for <> '[]')
 FROM orders AS o
 WHERE o.state IN ('ready', 'sending', 'sent', 'unknown')
 GROUP BY 1, 2, 3;

@@ -3,7 +3,7 @@
 -- name: order_row
 -- The order with its case and the message that it was made for, and what the rail says against what stands of it.
 SELECT o.order_id::text, o.case_no, c.scheme, c.case_id, o.area, o.number, o.message_no, m.source, m.partition, m.position,
-       coalesce(convert_from(m.key, 'UTF8'), ''), o.state, o.first, array_to_string(o.held_for, E'\n'), o.decided_by_hand,
+       coalesce(convert_from(m.key, 'UTF8'), ''), o.state, o.first, o.held_for::text, o.decided_by_hand,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL), o.doubtful, o.resends,
        o.made_at, o.sending_at, o.sent_at, o.settled_at, o.receipt_no, o.stamp, o.xml
 FROM orders AS o

@@ -4,7 +4,7 @@
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE state = 'ready' AND held_for = '{}' AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
+    WHERE state = 'ready' AND held_for = '[]' AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -67,7 +67,7 @@ SELECT EXISTS (SELECT FROM orders WHERE state = 'sending' AND sender <> %b);
 -- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held
 -- ones stay in doubt, and some are left out.
 SELECT order_id::text, message_no, resends FROM orders
-WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '{}' AND order_id <> ALL (%b::uuid[]) ORDER BY message_no LIMIT %b;
+WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%b::uuid[]) ORDER BY message_no LIMIT %b;
 
 -- name: unknown_to_sending
 -- Takes orders in doubt that a sender had under way, to put the same copy of them again; those that somebody else has locked stay.
@@ -77,7 +77,7 @@ WITH free AS MATERIALIZED (
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM free AS f
-WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '{}'
+WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '[]'
 RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
 
 -- name: add_receipts

@@ -1,10 +1,10 @@
 -- name: party
 -- A party as it was loaded last.
-SELECT p.document, p.revision, p.loaded_at FROM parties.parties AS p WHERE p.party_id = %b;
+SELECT party_id, revision, loaded_at, document FROM parties.parties WHERE party_id = %b;
 
 -- name: house
 -- The accounts in one currency that no shop has.
-SELECT document FROM parties.house WHERE currency = %b;
+SELECT currency, document FROM parties.house WHERE currency = %b;
 
 -- name: houses
 -- Those of some currencies that there are.
@@ -12,14 +12,14 @@ SELECT currency, document FROM parties.house WHERE currency = ANY (%b::text[]);
 
 -- name: some_parties
 -- Those of some ids that there are.
-SELECT party_id, document, revision FROM parties.parties WHERE party_id = ANY (%b::text[]);
+SELECT party_id, revision, loaded_at, document FROM parties.parties WHERE party_id = ANY (%b::text[]);
 
 -- name: parties
 -- All parties by id.
 SELECT party_id, revision, loaded_at, document FROM parties.parties ORDER BY party_id;
 
 -- name: put_parties
--- Stores parties; one that is the same as before keeps its revision, another one gets the next. Gives those that changed.
+-- Stores parties; one that is the same as before keeps its revision, another one gets the next. Returns those that changed.
 -- In the order of their ids, so that two loadings at once do not wait for each other.
 INSERT INTO parties.parties AS p (party_id, revision, loaded_at, document)
 SELECT w.party_id, 1, %(now)b, w.document FROM unnest(%(ids)b::text[], %(documents)b::bytea[]) AS w (party_id, document)

@@ -1,11 +1,11 @@
 -- name: open_saga_step
 -- What is under way for a payout, and whether its owner is at work on it.
-SELECT payout_id, number, action, plan_id, content, state, fencing_token, tries, held, busy_until > now()
+SELECT payout_id, number, action, plan_id, content, state, fencing_token, tries, held, busy_until > now() AS busy
 FROM payouts.saga_steps WHERE payout_id = %b AND state IN ('forward', 'compensating');
 
 -- name: count_saga_steps
 -- How many steps a payout has had, how many of them have used up the plan that was to make it, and how many were to reverse it.
-SELECT count(*), count(*) FILTER (WHERE action = 'create' AND held), count(*) FILTER (WHERE action = 'reverse')
+SELECT count(*) AS steps, count(*) FILTER (WHERE action = 'create' AND held) AS creates, count(*) FILTER (WHERE action = 'reverse') AS reversals
 FROM payouts.saga_steps WHERE payout_id = %b;
 
 -- name: add_saga_step

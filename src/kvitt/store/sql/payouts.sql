@@ -19,12 +19,21 @@ ORDER BY c.payout_id, c.position;
 -- Which of these plans somebody has held in our own ledger already, and in which state they are.
 SELECT p.plan_id, p.state FROM unnest(%b::text[]) AS w (plan_id) JOIN ledger.plans AS p ON p.plan_id = w.plan_id;
 
+-- name: plans_of_strangers
+-- Those of these plans that there are, and that are not the plan or the reversal of the payout whose name they have.
+SELECT l.plan_id
+FROM unnest(%b::text[], %b::text[]) AS w (plan_id, payout_id) JOIN ledger.plans AS l ON l.plan_id = w.plan_id
+WHERE NOT EXISTS (
+    SELECT FROM payouts.payouts AS p
+    WHERE p.payout_id = w.payout_id AND p.ledger = 'own' AND (p.plan_id = w.plan_id OR p.reversal_plan_id = w.plan_id)
+);
+
 -- name: payout_exists
--- Whether there is a payout under this id.
-SELECT EXISTS (SELECT FROM payouts.payouts WHERE payout_id = %b);
+-- The id of a payout, if there is one.
+SELECT payout_id FROM payouts.payouts WHERE payout_id = %b;
 
 -- name: events
--- What was told of payouts, each payout's in order.
+-- The events of payouts, each payout's in order.
 SELECT e.payout_id, e.sequence, e.at, e.status, e.body
 FROM unnest(%b::text[]) AS w (payout_id)
 CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id OFFSET 0) AS e
@@ -66,10 +75,10 @@ WHERE p.payout_id = s.payout_id AND p.sequence = s.sequence - 1
        OR (p.status = 'confirmed' AND s.status = 'cancelled'));
 
 -- name: add_events
--- Appends what is told of payouts; the primary key refuses two events under one sequence number.
+-- Appends events of payouts; the primary key refuses two events under one sequence number.
 INSERT INTO payouts.events (payout_id, sequence, at, status, body, hash, actor)
 SELECT * FROM unnest(%b::text[], %b::integer[], %b::timestamptz[], %b::text[], %b::bytea[], %b::bytea[], %b::text[]);
 
 -- name: note_republished
--- Counts that the events of a payout are told once more; gives how often that is now.
+-- Counts that the events of a payout are published once more; returns how often that is now.
 UPDATE payouts.payouts SET republished = republished + 1 WHERE payout_id = %b RETURNING republished;

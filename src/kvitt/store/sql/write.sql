@@ -35,20 +35,21 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::byt
 -- name: add_orders
 -- Stores new orders in state ready.
 INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-                    held_for, priority, reconciliation_key, told_under, state)
+                    held_for, day, sum_kroner, priority, reconciliation_key, told_under, state)
 SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.xml, o.stamp, o.lines_digest, o.first, o.made_at,
-       string_to_array(o.held_for, E'\n'), o.priority, o.reconciliation_key, o.told_under, 'ready'
+       o.held_for::jsonb, o.day, o.sum_kroner, o.priority, o.reconciliation_key, o.told_under, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[], %b::text[], %b::smallint[], %b::bigint[], %b::bytea[])
-     AS o (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, held_for, priority,
+            %b::timestamptz[], %b::text[], %b::date[], %b::bigint[], %b::smallint[], %b::bigint[], %b::bytea[])
+     AS o (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, held_for, day, sum_kroner, priority,
            reconciliation_key, told_under);
 
 -- name: add_lines
 -- Stores the lines of new orders; the unique index refuses a line id of ours that was ever made before.
 INSERT INTO order_lines (order_id, position, line_id, refers_to, payment_id, class_code, start_on, end_on, amount, decided_rate,
-                         ceased_from, decision_id, forwarded)
+                         ceased_from, decision_id, forwarded, rate_type, decided_on, caseworker, approver, recipient, office, grade)
 SELECT * FROM unnest(%b::uuid[], %b::smallint[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::date[], %b::date[], %b::bigint[],
-                     %b::bigint[], %b::date[], %b::text[], %b::boolean[]);
+                     %b::bigint[], %b::date[], %b::text[], %b::boolean[], %b::text[], %b::date[], %b::text[], %b::text[], %b::text[],
+                     %b::text[], %b::smallint[]);
 
 -- name: add_payments
 -- Stores new versions of payments in state pending.

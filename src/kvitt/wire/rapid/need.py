@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from kvitt.errors import Undecodable
+from kvitt.kernel.identifiers import flaw_of
 from kvitt.money import Kroner
 from kvitt.rules.editions import CURRENT, Edition
-from kvitt.rules.identifiers import flaw_of
 from kvitt.rules.needs import MAX_GRADE, MAX_NEED_LINES, MAX_RATE, RATE_OF, Need, NeedKind, NeedLine
 from kvitt.rules.refusals import rule_of
 from kvitt.rules.values import Area, CaseId, LineChange, PaymentId

@@ -1,41 +1,75 @@
-"""Payouts as doors and commands use them: the four methods, what operators do, and what can be looked at (payouts §2; design §9)."""
+"""Serves payouts to the APIs and the command line: the four methods, what operators do, and what can be read (payouts §2; design §9)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
 from uuid import uuid4
 
+from msgspec import Struct
+
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
-from kvitt.hub.actor import Actor
 from kvitt.hub.acts import Acts, AuditedAct, Wanted
-from kvitt.hub.operate import Operator
-from kvitt.hub.payouts.act import Act, Result
-from kvitt.hub.payouts.commands import Cancel, Command, Confirm, Create, Paid, Republish
-from kvitt.hub.payouts.decide import Decision, Todo, decide, to_create
-from kvitt.hub.payouts.draft import Draft, draft
-from kvitt.hub.payouts.drive import SagaContext
-from kvitt.hub.payouts.ledger import RemoteLedger
-from kvitt.hub.payouts.parties import Parties
-from kvitt.hub.payouts.preview import Preview, preview_of
-from kvitt.hub.payouts.read import Reading
-from kvitt.hub.payouts.remote import Remote
-from kvitt.hub.payouts.stored import Keeper
-from kvitt.hub.payouts.values import NewPayout, Payout, PayoutCursor, PayoutEvent
+from kvitt.hub.ledger.calls import AccountState
+from kvitt.hub.ledger.repository import states_of
+from kvitt.hub.payouts.decide import Decision, PayoutChange, decide, draft, to_create
+from kvitt.hub.payouts.model import (
+    CancelPayout,
+    Command,
+    ConfirmPayout,
+    CreatePayout,
+    Draft,
+    Keeper,
+    MarkPaid,
+    NewPayout,
+    Payout,
+    PayoutCursor,
+    PayoutEvent,
+    RepublishEvents,
+)
+from kvitt.hub.payouts.ports import Parties, RemoteLedger
+from kvitt.hub.payouts.remote import RemotePayouts
+from kvitt.hub.payouts.repository import PayoutReader
+from kvitt.hub.payouts.saga import SagaContext
+from kvitt.hub.payouts.writer import PayoutWriter, Result
+from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
-from kvitt.rules.identifiers import wrong_id, wrong_text
-from kvitt.rules.ledger import INT64_MAX
-from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id
+from kvitt.kernel.identifiers import wrong_id, wrong_text
+from kvitt.kernel.operators import Operator
+from kvitt.money import NOTHING, Minor
+from kvitt.rules.ledger import INT64_MAX, Operation, Totals, after_final, after_hold, net_by_account
+from kvitt.rules.payouts import MAX_PAYOUT_ID, PayoutStatus, is_payout_id, other_currencies
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8
 _MOST_ACTS = 100
 
 
-class Payouts:
+class AccountPreview(Struct, frozen=True):
+    """The totals of an account in its currency, now and after the act."""
+
+    account_id: int
+    currency: str
+    before: Totals
+    after: Totals
+
+
+class PayoutPreview(Struct, frozen=True):
+    """A payout as it would be. `changes` False: it is so already. `solvent` False: it would be refused for lack of funds.
+
+    `accounts` is None where the plan is in another's ledger, which can not be asked without changing it.
+    """
+
+    payout: Payout
+    changes: bool
+    solvent: bool
+    accounts: tuple[AccountPreview, ...] | None
+
+
+class PayoutService:
     """Takes calls from many threads; those that change something share transactions. Close it when done.
 
     Every method raises psycopg errors when the database is away; a call that was to change something has not done it then. Where that could
@@ -55,15 +89,15 @@ class Payouts:
         """`ledger` None: plans are in our own. Who is at work at another's is left alone `busy_seconds`; `sleep` waits between tries."""
         self._clock, self._parties = clock, parties
         self._writer: ReconnectingWriter[Command, Result] = ReconnectingWriter(
-            conninfo, "kvitt payouts", lambda connection: Act(connection, clock).execute
+            conninfo, "kvitt payouts", lambda connection: PayoutWriter(connection, clock).execute
         )
         self._writers: GroupCommit[Command, Result] = GroupCommit(
             lambda _: self._writer.execute, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
-        self.remote: Remote | None = None
+        self.remote: RemotePayouts | None = None
         if ledger is not None:
-            self.remote = Remote(SagaContext(self._pool, clock, ledger, busy_seconds, sleep or Event().wait))
+            self.remote = RemotePayouts(SagaContext(self._pool, clock, ledger, busy_seconds, sleep or Event().wait))
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""
@@ -76,7 +110,7 @@ class Payouts:
 
         Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed, ResultUnknown.
         """
-        command = Create(self.drafted(new, deadline), actor)
+        command = CreatePayout(self.drafted(new, deadline), actor)
         with _named_if_unknown(command.payout_id):
             return self.remote.create(command, deadline) if self.remote else self._done(command)
 
@@ -98,7 +132,7 @@ class Payouts:
     def get(self, payout_id: str) -> Payout:
         """A payout as it stands. Raises PayoutNotFound."""
         with self._reading() as reading:
-            return reading.standing(payout_id).payout
+            return reading.record(payout_id).payout
 
     def confirm(
         self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None, actor: Actor | None = None
@@ -110,7 +144,7 @@ class Payouts:
         """
         if operator:
             operator.need_second_person()
-        self._end(Confirm(_named(payout_id), operator, actor), deadline)
+        self._end(ConfirmPayout(_named(payout_id), operator, actor), deadline)
 
     def cancel(
         self,
@@ -129,17 +163,17 @@ class Payouts:
             operator.need_second_person()
         self._end(_cancel(payout_id, details, operator, actor), deadline)
 
-    def preview_create(self, new: NewPayout) -> Preview:
+    def preview_create(self, new: NewPayout) -> PayoutPreview:
         """What `create` would do. Raises as `create`, except for a shop that has not that much."""
-        todo = to_create(self.drafted(new))
+        change = to_create(self.drafted(new))
         with self._pool.connection() as connection:
-            return preview_of(_possible(todo), connection, own=self.remote is None)
+            return _preview_of(_possible(change), connection, own=self.remote is None)
 
-    def preview_confirm(self, payout_id: str) -> Preview:
+    def preview_confirm(self, payout_id: str) -> PayoutPreview:
         """What `confirm` would do. Raises as `confirm`."""
-        return self._preview(Confirm(_named(payout_id)))
+        return self._preview(ConfirmPayout(_named(payout_id)))
 
-    def preview_cancel(self, payout_id: str, details: str | None) -> Preview:
+    def preview_cancel(self, payout_id: str, details: str | None) -> PayoutPreview:
         """What `cancel` would do. Raises as `cancel`."""
         return self._preview(_cancel(payout_id, details))
 
@@ -150,11 +184,11 @@ class Payouts:
         """
         operator = Operator(by, reason, approved_by)
         operator.need_second_person()
-        self._done(Paid(_named(payout_id), operator))
+        self._done(MarkPaid(_named(payout_id), operator))
 
     def republish(self, payout_id: str, by: str, reason: str) -> int:
-        """An operator has all events of a payout told again, byte for byte; gives how many. Raises BadOperator, PayoutNotFound."""
-        self._done(Republish(_named(payout_id), Operator(by, reason)))
+        """An operator has all events of a payout published again, byte for byte; returns how many. Raises BadOperator, PayoutNotFound."""
+        self._done(RepublishEvents(_named(payout_id), Operator(by, reason)))
         return len(self.events(payout_id))
 
     def page(
@@ -171,7 +205,7 @@ class Payouts:
             return reading.page(after, limit, party_id=party_id, shop_id=shop_id, status=status)
 
     def events(self, payout_id: str) -> list[PayoutEvent]:
-        """What was told of a payout, in order, each sequence number once. Raises PayoutNotFound."""
+        """The events of a payout, in order, each sequence number once. Raises PayoutNotFound."""
         with self._reading() as reading:
             return reading.events(payout_id)
 
@@ -186,12 +220,12 @@ class Payouts:
         with self._pool.connection() as connection:
             return Acts(connection).listed(Wanted(payout_id=payout_id), _MOST_ACTS)
 
-    def _preview(self, command: Confirm | Cancel) -> Preview:
+    def _preview(self, command: ConfirmPayout | CancelPayout) -> PayoutPreview:
         with self._pool.connection() as connection:
-            standing = Reading(connection).standing(command.payout_id)
-            return preview_of(_possible(decide(command, standing)), connection, own=standing.keeper is Keeper.OWN)
+            record = PayoutReader(connection).record(command.payout_id)
+            return _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
 
-    def _end(self, command: Confirm | Cancel, deadline: datetime | None) -> None:
+    def _end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> None:
         """Where the plan is: at another's ledger, or in our own."""
         with _named_if_unknown(command.payout_id):
             if not (self.remote and self.remote.end(command, deadline)):
@@ -204,9 +238,9 @@ class Payouts:
         return result
 
     @contextmanager
-    def _reading(self) -> Iterator[Reading]:
+    def _reading(self) -> Iterator[PayoutReader]:
         with self._pool.connection() as connection:
-            yield Reading(connection)
+            yield PayoutReader(connection)
 
 
 @contextmanager
@@ -224,15 +258,53 @@ def _named(payout_id: str) -> str:
     return payout_id
 
 
-def _cancel(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> Cancel:
+def _cancel(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> CancelPayout:
     if details is None:
         raise InvalidPayout("Details are required to cancel a payout")
     if wrong := wrong_text(details, required=True):
         raise InvalidPayout(f"Details {wrong}")
-    return Cancel(_named(payout_id), details, operator, actor)
+    return CancelPayout(_named(payout_id), details, operator, actor)
 
 
-def _possible(decided: Decision) -> Todo | Payout:
+def _possible(decided: Decision) -> PayoutChange | Payout:
     if isinstance(decided, KvittError):
         raise decided
     return decided
+
+
+def _preview_of(decided: PayoutChange | Payout, connection: Connection, *, own: bool) -> PayoutPreview:
+    """What has to be done, worked out on the totals of this moment; `own`: the plan is, or would be, in our own ledger."""
+    if isinstance(decided, Payout):
+        return PayoutPreview(decided, changes=False, solvent=True, accounts=() if own else None)
+    if not own:
+        return PayoutPreview(decided.payout, changes=True, solvent=True, accounts=None)
+    net = net_by_account([posting for batch in decided.calls[0].batches for posting in batch.postings]) if decided.calls else {}
+    solvent = decided.calls[0].solvent if decided.calls else None
+    states = states_of(connection, {*net, *([] if solvent is None else [solvent])})
+    if decided.before is None:
+        _compare_currencies(decided.payout, states)
+    before = {account_id: state.totals for account_id, state in states.items()}
+    after = {account_id: _after(decided, before[account_id], net.get(account_id, NOTHING)) for account_id in before}
+    accounts = tuple(
+        AccountPreview(account_id, states[account_id].account.currency, before[account_id], after[account_id])
+        for account_id in net
+        if account_id in before
+    )
+    return PayoutPreview(decided.payout, changes=True, solvent=_is_solvent(solvent, after), accounts=accounts)
+
+
+def _compare_currencies(payout: Payout, states: Mapping[int, AccountState]) -> None:
+    """Raises InvalidPayout as the making of the payout would, where an account is in another currency."""
+    currencies = {account_id: state.account.currency for account_id, state in states.items()}
+    if wrong := other_currencies(payout.currency, payout.cash_flow, currencies):
+        raise InvalidPayout(*wrong)
+
+
+def _after(change: PayoutChange, totals: Totals, net: Minor) -> Totals:
+    for call in change.calls:
+        totals = after_hold(totals, NOTHING, net) if call.operation is Operation.HOLD else after_final(totals, call.operation, net)
+    return totals
+
+
+def _is_solvent(account_id: int | None, after: Mapping[int, Totals]) -> bool:
+    return account_id is None or (account_id in after and after[account_id].available_min >= 0)

@@ -1,4 +1,4 @@
-"""`kvitt run`: chosen roles of a hub in one process, until it is told to stop."""
+"""`kvitt up` and `kvitt run`: the hub as a process that stays, all of it or chosen roles, until it is told to stop."""
 
 import functools
 import os
@@ -8,20 +8,64 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
+import structlog
+from msgspec.structs import replace
+from psycopg import OperationalError
 
+from kvitt.app.databases import database
+from kvitt.app.hub import ROLES, Hub, operations, roles_of
 from kvitt.cli.shell import BAD_RESULT, example, located
-
-if TYPE_CHECKING:
-    from kvitt.app import Hub
-    from kvitt.config import Settings
+from kvitt.config import Settings, shown
+from kvitt.kernel.state_log import StateLog
 
 USUAL = "intake,relay,sender,receiver"
 STOP_SECONDS = 30.0
 _START_SECONDS = 30.0
 Made = TypeVar("Made")
+
+
+@click.command(epilog=example("kvitt up", "kvitt up --data /srv/kvitt", "kvitt up --database postgresql://kvitt@db/kvitt --no-emulator"))
+@click.option("--no-emulator", is_flag=True, help="Leave the payment rail to others.")
+@functools.partial(located, quiet=False)
+def up(settings: Settings, *, no_emulator: bool) -> None:
+    """Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM."""
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if no_emulator:
+        settings = replace(settings, emulator=False)
+    with database(settings, own=True) as conninfo:
+        hub = Hub(conninfo, settings, roles_of(settings))
+        with operations(hub, settings) as shown:
+            hub.start()
+            try:
+                _tell_where(settings, conninfo, shown.url)
+                if hub.doors:
+                    click.echo(f"  payouts     Thrift {hub.doors.thrift.url}, REST {hub.doors.rest.url} (kvitt token makes tokens)")
+                while not stop.wait(1.0):
+                    pass
+                click.echo("stopping …", err=True)
+            finally:
+                shown.stopping()
+                hub.stop()
+    click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
+
+
+def _tell_where(settings: Settings, conninfo: str, pages: str) -> None:
+    where = "the given database" if settings.database_url else str(settings.data)
+    option = "--database URL" if settings.database_url else f"--data {settings.data}"
+    click.echo(f"kvitt is up on {where} ({', '.join(roles_of(settings))})")
+    if not settings.database_url:
+        click.echo(f"  database    {conninfo}")
+    click.echo(f"  submit      kvitt submit FILE --scheme dp {option}")
+    click.echo(f"  statuses    kvitt topic helved.status.v1 --follow {option}")
+    click.echo(f"  one case    kvitt case dp CASE_ID {option}")
+    click.echo(f"  health      {pages}/isready, metrics {pages}/metrics")
+    click.echo("  stop        Ctrl-C or SIGTERM")
 
 
 @click.command(
@@ -37,14 +81,12 @@ Made = TypeVar("Made")
 )
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)
-def run(settings: "Settings", *, roles: str, show_config: bool) -> None:
+def run(settings: Settings, *, roles: str, show_config: bool) -> None:
     """Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work.
 
     The database must be of this version (kvitt db upgrade). A stop takes at most 30 seconds: what was handed in is finished, the
     consumer group left, leases given up. Exit status 1 when something hung and was left to the others.
     """
-    from kvitt.app import database, operations
-
     if show_config:
         _show(settings)
         return
@@ -74,9 +116,6 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
 
     None when told to stop meanwhile. Raises what the last attempt raised.
     """
-    import structlog
-
-    from kvitt.kernel.state_log import StateLog
 
     states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + _START_SECONDS
     while not stop.is_set():
@@ -95,17 +134,14 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
     return None
 
 
-def _hub(conninfo: str, settings: "Settings", roles: list[str]) -> "Hub":
+def _hub(conninfo: str, settings: Settings, roles: list[str]) -> Hub:
     """The hub, not started. Raises OtherLog, TopicsDiffer, NotBegun, RecordsGone, and what clients raise when a server does not answer."""
-    from kvitt.app import Hub
-
     hub = Hub(conninfo, settings, roles)
     hub.edge.require_start_offset()
     return hub
 
 
 def _is_away(error: Exception) -> bool:
-    from psycopg import OperationalError
 
     # Kafka's client is not loaded where it is not used, so its error is known by name. A setting that it refuses mends nothing by waiting.
     brokers = type(error).__name__ == "KafkaException" and error.args[0].name() != "_INVALID_ARG"
@@ -121,8 +157,6 @@ def _tell_of_brokers(error: Exception) -> None:
 
 
 def _roles(named: str) -> list[str]:
-    from kvitt.app import ROLES
-
     wanted = list(dict.fromkeys(role.strip() for role in named.split(",") if role.strip()))
     if unknown := [role for role in wanted if role not in ROLES]:
         raise click.UsageError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
@@ -131,7 +165,7 @@ def _roles(named: str) -> list[str]:
     return wanted
 
 
-def _stop(hub: "Hub") -> None:
+def _stop(hub: Hub) -> None:
     hanging = hub.stop(STOP_SECONDS)
     if hanging:
         click.echo(f"kvitt: {', '.join(hanging)} did not end within {STOP_SECONDS:.0f} s; nothing is lost, others take over", err=True)
@@ -141,8 +175,7 @@ def _stop(hub: "Hub") -> None:
     click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
 
 
-def _show(settings: "Settings") -> None:
-    from kvitt.config import shown
+def _show(settings: Settings) -> None:
 
     for name, value in shown(settings).items():
         if not isinstance(value, dict):

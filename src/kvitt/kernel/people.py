@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Final
 
 from kvitt.errors import BadOperator
-from kvitt.rules.identifiers import is_invisible
+from kvitt.kernel.identifiers import is_invisible
 
 MIN_NAME: Final = 2
 MAX_NAME: Final = 100
@@ -84,7 +84,7 @@ def _look(character: str) -> str:
 
 
 def _read_look_alikes() -> dict[str, str]:
-    lines = (resources.files("kvitt.rules") / "data" / "look_alikes.tsv").read_text("utf-8").splitlines()
+    lines = (resources.files("kvitt.kernel") / "data" / "look_alikes.tsv").read_text("utf-8").splitlines()
     rows = [line.split("\t") for line in lines if not line.startswith("#")]
     return {character: shown for shown, alike in rows for character in alike}
 

@@ -1,0 +1,57 @@
+"""The program: all commands, and the concrete parts that they are given."""
+
+from contextlib import AbstractContextManager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import click
+
+from kvitt.cli import COMMANDS
+from kvitt.cli.shell import Commands, Listed
+
+if TYPE_CHECKING:
+    from kvitt.config import PayoutsSettings, Settings
+    from kvitt.hub.payouts.service import PayoutService
+    from kvitt.hub.ports import Ports
+
+
+class _Wired:
+    """The parts, each imported when a command asks for it, so that the help is quick."""
+
+    @property
+    def ports(self) -> "Ports":
+        from kvitt.app.ports import PORTS
+
+        return PORTS
+
+    def database(self, settings: "Settings", *, own: bool, upgrade_it: bool = True) -> AbstractContextManager[str]:
+        from kvitt.app.databases import database
+
+        return database(settings, own=own, upgrade_it=upgrade_it)
+
+    def hub(self, conninfo: str, settings: "Settings") -> AbstractContextManager[None]:
+        from kvitt.app.hub import hub_at_work
+
+        return hub_at_work(conninfo, settings)
+
+    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> "AbstractContextManager[PayoutService]":
+        from kvitt.app.payouts import payouts_of
+
+        return payouts_of(conninfo, settings)
+
+
+_OWN = {
+    "demo": Listed("kvitt.demo.run:demo", "Run everything on the examples and on made-up cases, then prove the outcome"),
+    "up": Listed("kvitt.app.process:up", "Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM"),
+    "run": Listed(
+        "kvitt.app.process:run", "Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work"
+    ),
+}
+main = Commands(
+    "kvitt",
+    MappingProxyType({**COMMANDS, **_OWN}),
+    help="Decisions about money come in, the smallest correct orders go to the payment rail, each receipted and answered exactly once.",
+    epilog="Try it: kvitt demo",
+    context_settings={"help_option_names": ["-h", "--help"], "obj": _Wired()},
+)
+click.version_option(package_name="kvitt", message="%(prog)s %(version)s")(main)

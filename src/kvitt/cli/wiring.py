@@ -1,0 +1,33 @@
+"""What the commands are given by the program that they are part of: they know no contract, no rail and no transport of their own."""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, cast
+
+import click
+
+if TYPE_CHECKING:
+    from kvitt.config import PayoutsSettings, Settings
+    from kvitt.hub.payouts.service import PayoutService
+    from kvitt.hub.ports import Ports
+
+
+class Wiring(Protocol):
+    """Concrete parts, put together as the settings say."""
+
+    @property
+    def ports(self) -> "Ports":
+        """The contracts and rails as they are where nothing is set: for reading, checking, and an operator's acts."""
+
+    def database(self, settings: "Settings", *, own: bool, upgrade_it: bool = True) -> AbstractContextManager[str]:
+        """A migrated database as conninfo. Raises DataDirectoryInUse, NotUpgraded."""
+
+    def hub(self, conninfo: str, settings: "Settings") -> AbstractContextManager[None]:
+        """Every role that the settings allow, at work in this process while the block runs."""
+
+    def payouts(self, conninfo: str, settings: "PayoutsSettings") -> AbstractContextManager["PayoutService"]:
+        """Payouts with the parties and the ledger that are set, until the block ends."""
+
+
+def wiring() -> Wiring:
+    """What the running command is given."""
+    return cast("Wiring", click.get_current_context().find_root().obj)

@@ -22,7 +22,7 @@ MOST_MS = 20
 _CASE = "large-case"
 _TIMES = 15
 _GOOD = Observation(None, "", b"", "", Severity.OK, "00")
-_SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, xml"
+_SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready' RETURNING order_id::text, message"
 
 
 def receipts_of_ready(connection: psycopg.Connection[Any]) -> list[RawReceipt]:

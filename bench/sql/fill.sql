@@ -18,10 +18,10 @@ WHERE m.case_no = %(template)s AND c.case_no <> %(template)s;
 
 -- name: copy_orders
 -- The template's order for every other case, under an id of its own.
-INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sent_at, settled_at,
-                    day, sum_kroner)
-SELECT md5('order ' || c.case_no)::uuid, c.case_no, o.number, o.area, o.person, -c.case_no, o.state, o.xml, o.stamp,
-       sha256(convert_to('lines ' || c.case_no, 'UTF8')), o.first, o.made_at, o.sent_at, o.settled_at,
+INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
+                    rail_document, is_first_order, made_at, sent_at, settled_at, day, sum_kroner)
+SELECT md5('order ' || c.case_no)::uuid, c.case_no, o.number, o.area, o.person, -c.case_no, o.state, o.message, o.correlation_time,
+       sha256(convert_to('lines ' || c.case_no, 'UTF8')), o.rail_document, o.is_first_order, o.made_at, o.sent_at, o.settled_at,
        o.day, o.sum_kroner
 FROM cases AS c CROSS JOIN orders AS o
 WHERE o.case_no = %(template)s AND c.case_no <> %(template)s;

@@ -7,10 +7,10 @@
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
     │       OrderNotFound, CaseNotFound, ActNotFound, DeadLetterNotFound, TopicNotFound, NoDataDirectory, ReceiptNotFound, AccountNotFound,
-    │       PlanNotFound, PayoutNotFound, PartyNotFound
+    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound
     ├── Conflict        409  It can not be done as things stand; look at them again.
     │       NotInThatState, NotReplayable, PayoutAlreadyExists, InsufficientFunds, PayoutInOtherState, PlanRefused, KeyReused,
-    │       RequestInProgress
+    │       RequestInProgress, ApprovalLapsed, EffectChanged
     ├── NotAvailable    503  Something that this needs is away, or not as it must be; nothing was done.
     │       DataDirectoryInUse, RowsLocked, DataDirectoryUnreachable, NoPostgresBinaries, ServerDidNotStart, NotUpgraded, LeaseLost,
     │       NothingRuns, QueueClientMissing, TopicsDiffer, PortTaken, OtherLog, RecordsGone, NotBegun, PayoutInProgress, DoorPortTaken,
@@ -200,6 +200,10 @@ class PartyNotFound(NotFound):
     """The local directory has no such party."""
 
 
+class ApprovalNotFound(NotFound, who="operator"):
+    """There is no approval with this number."""
+
+
 class Conflict(KvittError, status=409, who="caller"):
     """It can not be done as things stand; look at them again."""
 
@@ -234,6 +238,14 @@ class KeyReused(Conflict):
 
 class RequestInProgress(Conflict):
     """A request with this Idempotency-Key is being answered; ask again in a moment."""
+
+
+class ApprovalLapsed(Conflict, who="operator"):
+    """Nobody decided about what was asked for in time; it has to be asked for anew."""
+
+
+class EffectChanged(Conflict, who="operator"):
+    """An act that was asked for would do something else by now than what was shown; nothing was done, it has to be confirmed anew."""
 
 
 class NotAvailable(KvittError, status=503, who="operator"):

@@ -27,9 +27,7 @@ def waiting_for_receipt(way: Way) -> tuple[bytes, str, bytes]:
     way.hub.rail.fault(swallow=1)
     way.send(DP, (key, text(dp(case))))
     way.hub.run()
-    query = "SELECT o.xml FROM orders AS o JOIN cases USING (case_no) WHERE case_id = %s AND o.state = 'sent'"
-    (xml,) = way.connection.execute(query, (case,)).fetchone() or (b"",)
-    assert isinstance(xml, bytes)
+    xml = next(each.message for each in way.hub.sent() if each.case_id == case)
     return key, case, xml
 
 

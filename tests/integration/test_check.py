@@ -102,7 +102,7 @@ def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: 
 def test_a_receipt_that_overtakes_the_sender_is_clean(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     orders = hub._send.claim(10)
-    hub.answer(answered(orders[0].xml))
+    hub.answer(answered(orders[0].message))
     assert hub._send.sent([(orders[0].order_id, orders[0].message_no)]) == 0
     assert_clean(database)
 
@@ -144,7 +144,7 @@ def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: Hub, datab
 def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: Hub, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (order,) = hub._send.claim(10)
-    assert hub.answer(answered(order.xml, "")) == [ReceiptOutcome.UNCLEAR]
+    assert hub.answer(answered(order.message, "")) == [ReceiptOutcome.UNCLEAR]
     hub._send.sent([(order.order_id, order.message_no)])
     assert_clean(database)
 
@@ -213,7 +213,7 @@ def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hu
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     (order,) = hub._send.claim(1)
     hub._send.sent([(order.order_id, order.message_no)])
-    hub.answer(answered(order.xml))
+    hub.answer(answered(order.message))
     (rest,) = {each.order_id for each in history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1").orders} - {order.order_id}
     Operate(hub.connection, hub.clock, PORTS).withdraw(rest, Operator("Kari", "sent twice", "Ola"))
     assert_clean(database)
@@ -256,7 +256,7 @@ TAMPERED = {
     "a message's time": (Kind.MESSAGE, "UPDATE messages SET answered_at = answered_at + interval '1 second'"),
     "a message, stuck": (Kind.STUCK, "UPDATE messages SET state = 'derived', answered_at = NULL WHERE message_no = 1"),
     "a message, gone": (Kind.ORPHAN, "DELETE FROM messages WHERE message_no = 1"),
-    "an order's bytes": (Kind.ORDER, "UPDATE orders SET xml = replace(convert_from(xml, 'UTF8'), '<sats>500', '<sats>900')::bytea"),
+    "an order's bytes": (Kind.ORDER, "UPDATE orders SET message = replace(convert_from(message, 'UTF8'), '<sats>500', '<sats>900')::bytea"),
     "an order's number": (Kind.ORDER, "UPDATE orders SET number = number + 10"),
     "an order's state": (Kind.ORDER, "UPDATE orders SET state = 'rejected' WHERE state = 'accepted'"),
     "an order's receipt": (Kind.ORPHAN, "UPDATE orders SET receipt_no = 99 WHERE state = 'accepted'"),

@@ -298,6 +298,6 @@ def test_names_that_the_rail_does_not_take_give_way_to_the_scheme_s_own(stage: S
     report = run(stage, payment(json.loads(CONTRACT)), case_list("rsid3", json.loads(CONTRACT)["uid"], scheme="DAGPENGER"))
     assert (report.counts, report.faults, report.written) == ({Oddity.NAMES: 1}, 0, True)
     stage.hand_in(Scheme.DAGPENGER, ("gone", NOTHING))
-    xml = stage.one("SELECT convert_from(xml, 'UTF8') FROM orders")
+    xml = stage.one("SELECT convert_from(message, 'UTF8') FROM orders")
     assert "<saksbehId>dp</saksbehId>" in str(xml)
     assert "<attestantId>dp</attestantId>" in str(xml)

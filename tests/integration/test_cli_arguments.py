@@ -12,13 +12,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integration.test_operate import Bench, clock
+from kvitt.app.approvals import approvals_of
 from kvitt.app.main import main
 from kvitt.app.payouts import payouts_of
-from kvitt.config import PayoutsSettings
+from kvitt.config import PayoutsSettings, Settings
+from kvitt.hub.payouts.approvable import PayoutNamed
 from kvitt.hub.payouts.model import Cash, NewPayout
 from kvitt.hub.settle import RawReceipt
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
@@ -44,6 +47,8 @@ def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
         earn(conninfo)
         with payouts_of(conninfo, PayoutsSettings()) as payouts:
             payouts.create(NewPayout("party-1", "shop-1", Cash(100_000, "RUB"), "p-1"))
+        with connect(conninfo) as connection:
+            approvals_of(Settings(), connection).ask("payout confirm", PayoutNamed("p-1"), Operator("kari", "a test of it"))
         assert clock()
         yield {
             "conninfo": conninfo,

@@ -385,10 +385,10 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         unseen(lambda connection: Submit(connection, stage.clock, PORTS).execute([record]))
         assert stage.submit([record]) == [Outcome.REPEATED]
         orders = stage.sender.claim(10)
-        stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority) for order in orders])
+        stage.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority) for order in orders])
         sent = [(order.order_id, order.message_no) for order in orders]
         unseen(lambda connection: Send(connection, stage.clock, PORTS, stage.lease).sent(sent))
-        assert stage.new_sender().put_in_doubt() == []
+        assert stage.new_sender().mark_unknown() == []
         receipts = stage.rail()
         unseen(lambda connection: Settle(connection, stage.clock, PORTS).execute(receipts))
         assert stage.settle(receipts) == [ReceiptOutcome.REPEAT]

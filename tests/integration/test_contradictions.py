@@ -178,7 +178,7 @@ def test_a_first_order_that_was_rejected_after_all_leaves_nothing_behind(stage: 
     assert [payment_id is None for _, payment_id in payments] == [False, True]
     stage.assert_clean()
     stage.hand_in(DP, ("k2", dp("A", 500)))
-    assert stage.one("SELECT first FROM orders ORDER BY number DESC LIMIT 1") is True
+    assert stage.one("SELECT is_first_order FROM orders ORDER BY number DESC LIMIT 1") is True
     stage.assert_clean()
 
 
@@ -228,7 +228,7 @@ def test_that_an_order_exists_contradicts_what_was_accepted_by_hand_unless_copie
 def test_what_an_operator_took_back_and_the_rail_accepts_contradicts(stage: Contradicted) -> None:
     stage.hand_in(DP, ("k1", dp("A", 553)))
     order_id = stage.orders("A")[0]
-    xml = stage.one("SELECT xml FROM orders")
+    xml = stage.one("SELECT message FROM orders")
     stage.operate.withdraw(order_id, BOTH)
     # A queue that said it had not got the order had got it after all.
     from kvitt.rail.queue import Outgoing
@@ -296,7 +296,7 @@ def test_a_message_of_which_one_order_has_left_is_not_derived_again_by_halves(st
     from kvitt.rail.queue import Outgoing
     from support.hub_stage import REPLIES
 
-    stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES)])
+    stage.requests.put([Outgoing(order.order_id, order.message, REPLIES)])
     stage.sender.sent([(order.order_id, order.message_no)])
     (receipt,) = stage.rail()
     stage.operate.decide(order.order_id, accepted=False, operator=BOTH)

@@ -72,13 +72,13 @@ def test_a_second_copy_that_the_rail_refuses_is_no_refusal_of_the_need(rapid: Ra
 def test_an_unclear_receipt_of_an_order_in_doubt_is_told(rapid: Rapid) -> None:
     rapid.ask(need())
     orders = rapid.sender.claim(10)
-    rapid.new_sender().put_in_doubt()
+    rapid.new_sender().mark_unknown()
     rapid.told()
-    rapid.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority) for order in orders])
+    rapid.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority) for order in orders])
     (receipt,) = rapid.rail()
     rapid.settle([told(receipt, "77", "hm")])
     assert rapid.heard() == ["raw receipt", "queued OVERFØRT", "OVERFØRT", "rail FEIL", "FEIL"]
-    assert rapid.sender.in_doubt(10) == []
+    assert rapid.sender.unknown_orders(10) == []
     rapid.settle([receipt])
     assert rapid.heard()[-1] == "AKSEPTERT"
 

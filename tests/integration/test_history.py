@@ -88,9 +88,9 @@ def test_events_follow_each_other_as_they_happened(hub: Hub, database: str) -> N
         Happening.TOLD,
     ]
     assert [each.answer.status for each in case.told] == [Status.RECEIVED, Status.WITH_RAIL, Status.OK]
-    assert [(each.grade, each.outcome, each.note) for each in case.receipts] == [("04", "accepted", "Merknad")]
+    assert [(each.severity, each.outcome, each.note) for each in case.receipts] == [("04", "accepted", "Merknad")]
     assert case.messages[0].answer == case.told[-1].answer
-    assert case.orders[0].xml == xml
+    assert case.orders[0].message == xml
 
 
 def test_every_area_of_a_message_has_its_order(hub: Hub, database: str) -> None:

@@ -223,13 +223,13 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
     for forbidden in (
         lambda: stage.sender.claim(1),
         lambda: stage.sender.sent([(order.order_id, order.message_no)]),
-        stage.sender.put_in_doubt,
+        stage.sender.mark_unknown,
         lambda: stage.sender.put_again([order.order_id]),
     ):
         with pytest.raises(LeaseLost):
             forbidden()
     assert stage.order_states("S") == ["sending"]
-    assert len(successor.put_in_doubt()) == 2
+    assert len(successor.mark_unknown()) == 2
     assert stage.order_states("S") == ["unknown"]
 
 
@@ -238,8 +238,8 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     (order,) = stage.sender.claim(10)
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
-    successor.put_in_doubt()
-    assert successor.in_doubt(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
+    successor.mark_unknown()
+    assert successor.unknown_orders(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
     assert successor.put_again([order.order_id]) == [order]
     assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]

@@ -153,7 +153,7 @@ def in_doubt(stage: Stage) -> RawReceipt:
     stage.hand_in(DP, ("k", dp("S")))
     orders = stage.sender.claim(10)
     stage.connection.execute("UPDATE orders SET state = 'unknown'")
-    stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES) for order in orders])
+    stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
     (receipt,) = stage.rail()
     return receipt
 
@@ -170,7 +170,7 @@ def test_that_an_order_exists_proves_nothing_while_a_copy_may_be_on_its_way(stag
 def test_a_receipt_that_overtakes_the_note_that_it_was_sent_tells_both(stage: Stage) -> None:
     stage.hand_in(DP, ("k", dp("S")))
     orders = stage.sender.claim(10)
-    stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES) for order in orders])
+    stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
     stage.settle(stage.rail())
     assert stage.sender.sent([(order.order_id, order.message_no) for order in orders]) == 0
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
@@ -249,7 +249,7 @@ def test_what_was_accepted_of_a_message_that_failed_in_part_is_the_truth(stage: 
     stage.settle([told(receipt, "00" if b"TILLSTPB" in receipt.body else "08", "nei") for receipt in two_orders(stage)])
     assert stage.rows("SELECT area, state FROM payments ORDER BY area") == [("TILLSTBO", "dropped"), ("TILLSTPB", "accepted")]
     stage.hand_in(TS, ("again", ts("S", *TWO_AREAS)))
-    assert stage.rows("SELECT area, first FROM orders WHERE number > 2") == [("TILLSTBO", True)]
+    assert stage.rows("SELECT area, is_first_order FROM orders WHERE number > 2") == [("TILLSTBO", True)]
     assert stage.one("SELECT count(*) FROM order_lines AS l JOIN orders AS o USING (order_id) WHERE o.number > 2") == 1
 
 
@@ -269,6 +269,6 @@ def test_a_rejected_first_order_leaves_the_case_new_to_the_rail(stage: Stage) ->
     assert stage.finish() == [ReceiptOutcome.REJECTED]
     stage.hand_in(AAP, ("k2", aap("S")))
     assert stage.finish() == [ReceiptOutcome.ACCEPTED]
-    assert stage.rows("SELECT first, state FROM orders ORDER BY number") == [(True, "rejected"), (True, "accepted")]
+    assert stage.rows("SELECT is_first_order, state FROM orders ORDER BY number") == [(True, "rejected"), (True, "accepted")]
     (span,) = spans(stage.connection, "AAP", "S")
     assert (str(span.start), str(span.end), span.amount) == ("2026-06-01", "2026-06-12", 500)

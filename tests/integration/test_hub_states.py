@@ -25,10 +25,10 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
     now, ids = stage.clock(), [order_id]
     settle: dict[str, Arguments] = {state: [ids, [state], [1], [now], [False]] for state in ("accepted", "rejected", "unknown")}
     return {
-        "claim_ready": (ORDERS.claim_ready, {"sender": "other", "now": now, "limit": 9}),
+        "claim_ready": (ORDERS.claim_ready, {"rail": "oppdrag", "sender": "other", "now": now, "limit": 9}),
         "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "moments": [now]}),
         "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "moments": [now]}),
-        "orphans_to_unknown": (ORDERS.orphans_to_unknown, ["other"]),
+        "orphans_to_unknown": (ORDERS.orphans_to_unknown, {"rail": "oppdrag", "sender": "other"}),
         "give_back": (ORDERS.give_back, [ids, "me"]),
         "give_back by another": (ORDERS.give_back, [ids, "other"]),
         "unknown_to_sending": (ORDERS.unknown_to_sending, {"order_ids": ids, "sender": "other", "now": now}),
@@ -115,7 +115,7 @@ def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
     stage.settle([told(receipt, "99")])
     (order_id,) = stage.rows("SELECT order_id::text FROM orders")[0]
     assert stage.order_states("S") == ["unknown"]
-    assert stage.sender.in_doubt(10) == []
+    assert stage.sender.unknown_orders(10) == []
     assert stage.sender.put_again([str(order_id)]) == []
 
 

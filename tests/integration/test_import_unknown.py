@@ -37,7 +37,7 @@ def stage(database: str) -> Iterator[Stage]:
 
 def lines(stage: Stage) -> list[tuple[object, ...]]:
     """Line, reference, from, to, amount, ceased from, and whether the order opens its case."""
-    query = """SELECT l.line_id, l.refers_to, l.start_on::text, l.end_on::text, l.amount, l.ceased_from::text, o.first
+    query = """SELECT l.line_id, l.refers_to, l.start_on::text, l.end_on::text, l.amount, l.ceased_from::text, o.is_first_order
                FROM order_lines AS l JOIN orders AS o USING (order_id) ORDER BY o.number, l.position"""
     return stage.rows(query)
 

@@ -35,7 +35,8 @@ def stage(database: str) -> Iterator[Stage]:
 
 
 def lines_of(stage: Stage, case: str) -> list[tuple[object, ...]]:
-    query = """SELECT l.line_id, l.refers_to, l.ceased_from IS NOT NULL, o.first FROM order_lines AS l JOIN orders AS o USING (order_id)
+    query = """SELECT l.line_id, l.refers_to, l.ceased_from IS NOT NULL, o.is_first_order
+               FROM order_lines AS l JOIN orders AS o USING (order_id)
                JOIN cases AS c USING (case_no) WHERE c.case_id = %s ORDER BY o.number, l.position"""
     return stage.rows(query, case)
 
@@ -58,7 +59,7 @@ def test_a_shortening_after_an_import_ceases_the_last_line_as_it_was_sent(stage:
     stage.hand_in(Scheme.AAP, ("gone", aap("C1", utbetalinger=[])))
     ((line_id, refers_to, ceases, _),) = lines_of(stage, "C1")
     assert (line_id, refers_to, ceases) == (LINE, None, True)
-    xml = stage.one("SELECT xml FROM orders")
+    xml = stage.one("SELECT message FROM orders")
     assert isinstance(xml, bytes)
     order_xml.validate(xml)
     assert b"<datoVedtakTom>2026-06-26" in xml

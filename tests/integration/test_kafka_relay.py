@@ -72,7 +72,7 @@ def test_everything_is_told_in_order_with_its_bytes_ids_and_stamps(stage: Stage,
     relay.close()
     records = read(settings.bootstrap, start)
     assert len(records) == told == stage.one("SELECT count(*) FROM outbox")
-    query = """SELECT o.topic, o.key, coalesce(o.value, d.xml), o.event_id::text, o.partition, o.position FROM outbox AS o
+    query = """SELECT o.topic, o.key, coalesce(o.value, d.message), o.event_id::text, o.partition, o.position FROM outbox AS o
                LEFT JOIN orders AS d ON d.order_id = o.order_id ORDER BY outbox_no"""
     expected: dict[tuple[object, object], list[bytes]] = {}
     for topic, key, value, *_ in stage.rows(query):

@@ -258,8 +258,8 @@ def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stag
     stage.hand_in(DP, *((f"k{number}", dp(f"S{number}")) for number in range(5)))
     orders = stage.sender.claim(10)
     if put:
-        stage.requests.put([Outgoing(each.order_id, each.xml, REPLIES, each.priority) for each in orders])
-    stage.new_sender().put_in_doubt()
+        stage.requests.put([Outgoing(each.order_id, each.message, REPLIES, each.priority) for each in orders])
+    stage.new_sender().mark_unknown()
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
     sender = Sender(

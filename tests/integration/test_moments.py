@@ -174,7 +174,7 @@ def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: St
     stage.hand_in(Scheme.DAGPENGER, ("m-2", dp("A", 700)))
     for _ in range(2):
         orders = stage.sender.claim(9)
-        stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES) for order in orders])
+        stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
         stage.clock.set(FIRST_MOMENT - BACK)
         stage.sender.sent([(order.order_id, order.message_no) for order in orders])
         stage.clock.set(FIRST_MOMENT + BACK)
@@ -192,7 +192,7 @@ def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: St
 def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) -> None:
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("m-1", ts("A", TWO_AREAS[0], TWO_AREAS[1])))
     orders = stage.sender.claim(9)
-    stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES) for order in orders])
+    stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
     for order, moment in zip(orders, (FIRST_MOMENT - BACK, FIRST_MOMENT), strict=True):
         stage.clock.set(moment)
         stage.sender.sent([(order.order_id, order.message_no)])

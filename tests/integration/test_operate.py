@@ -72,7 +72,7 @@ class Bench:
         return [order.order_id for order in orders]
 
     def receipt(self, order_id: str, grade: str = "00") -> ReceiptOutcome:
-        row = self.connection.execute("SELECT xml FROM orders WHERE order_id = %s", (order_id,)).fetchone()
+        row = self.connection.execute("SELECT message FROM orders WHERE order_id = %s", (order_id,)).fetchone()
         assert row is not None
         mmel = f"<mmel><alvorlighetsgrad>{grade}</alvorlighetsgrad></mmel><oppdrag-110>".encode()
         return self.settle([RawReceipt(str(uuid4()), bytes(row[0]).replace(b"<oppdrag-110>", mmel, 1))])[0]
@@ -188,7 +188,7 @@ def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: 
     bench.connection.execute("UPDATE orders SET state = 'unknown'")
     bench.operate.resend(claimed.order_id, KARI_AND_OLA)
     [again] = bench.send.claim(10)
-    assert (again.order_id, again.xml) == (claimed.order_id, claimed.xml)
+    assert (again.order_id, again.message) == (claimed.order_id, claimed.message)
     with pytest.raises(OrderNotFound):
         bench.operate.resend(str(uuid4()), KARI_AND_OLA)
 
@@ -201,7 +201,7 @@ def test_a_receipt_that_changed_nothing_is_there_for_a_person(bench: Bench) -> N
     bench.settle([RawReceipt("r", b"garbage")])
     garbage, contradiction = bench.operate.odd_receipts()
     assert (garbage.outcome, garbage.size, garbage.order_id) == ("unreadable", 7, None)
-    assert (contradiction.outcome, contradiction.grade, contradiction.order_id) == ("contradicts", "00", order_id)
+    assert (contradiction.outcome, contradiction.severity, contradiction.order_id) == ("contradicts", "00", order_id)
     assert bench.operate.receipt_body(garbage.receipt_no) == b"garbage"
     with pytest.raises(ReceiptNotFound):
         bench.operate.receipt_body(10**6)

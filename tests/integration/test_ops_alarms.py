@@ -18,7 +18,7 @@ from kvitt.rules.values import Scheme
 from support.hub_messages import dp
 from support.hub_stage import FIRST_MOMENT, Stage, staged, told
 
-DEADLINE = ReceiptDeadline(OpeningHours(), timedelta(minutes=60))
+DEADLINE = ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.
 SOON, LATER = FIRST_MOMENT + timedelta(minutes=59), FIRST_MOMENT + timedelta(minutes=61)
 NIGHT = datetime(2026, 7, 1, 20, 0, tzinfo=UTC)
@@ -68,7 +68,7 @@ def test_an_order_is_told_about_once_and_again_when_it_is_settled(database: str)
 def test_nothing_is_raised_while_the_rail_is_closed_but_what_is_settled_is_cleared(database: str) -> None:
     with staged(database) as stage:
         first, second = sent(stage, "S-1", "S-2")
-        raise_and_clear(stage.connection, LATER, ReceiptDeadline(OpeningHours(), timedelta(minutes=60)))
+        raise_and_clear(stage.connection, LATER, ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60)))
         stage.settle(stage.rail())
         third = sent(stage, "S-3")
         raised, cleared = raise_and_clear(stage.connection, NIGHT, DEADLINE)
@@ -90,7 +90,7 @@ def test_orders_that_may_have_left_count_and_those_that_have_not_do_not(database
         (begun,) = stage.sender.claim(10)
         stage.hand_in(Scheme.DAGPENGER, ("S-2", dp("S-2")))
         assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[0]) == [begun.order_id]
-        assert stage.new_sender().put_in_doubt() == [begun.order_id]
+        assert stage.new_sender().mark_unknown() == [begun.order_id]
         assert raise_and_clear(stage.connection, LATER, DEADLINE) == ([], [])
         assert [each.state for each in list_alarms(stage.connection, cleared=False, limit=10)] == ["unknown"]
 

@@ -82,10 +82,10 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
         stage.clock.set(FIRST_MOMENT + timedelta(hours=2))
         stage.hand_in(Scheme.AAP, ("S-3", aap("S-3")), ("S-4", aap("S-4")))
         (begun,) = stage.sender.claim(1)
-        stage.new_sender().put_in_doubt()
+        stage.new_sender().mark_unknown()
         Operate(stage.connection, stage.clock, PORTS).stop([Area("TILLST")], Operator("kari", "rates are wrong"))
         now = FIRST_MOMENT + timedelta(hours=2, minutes=5)
-        raise_and_clear(stage.connection, now, ReceiptDeadline(OpeningHours(), timedelta(minutes=60)))
+        raise_and_clear(stage.connection, now, ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60)))
         samples = shown_of(stage, now)
     assert begun.order_id
     assert samples["kvitt_open_orders", (("age", "6h"), ("scheme", "DAGPENGER"), ("state", "sent"))] == 2
@@ -101,7 +101,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
     assert samples["kvitt_orders_without_receipt", (("area", "DP"),)] == 2
     assert samples["kvitt_orders_without_receipt", (("area", "AAP"),)] == 0
     assert samples["kvitt_orders_without_receipt_oldest_seconds", ()] == pytest.approx(7500, abs=1)
-    assert samples["kvitt_sending_stopped", (("area", "TILLST"),)] == 1
+    assert samples["kvitt_sending_stopped", (("area", "TILLST"), ("rail", "*"))] == 1
     assert samples["kvitt_outbox_records", ()] > 4
     assert samples["kvitt_outbox_oldest_seconds", ()] == pytest.approx(7500, abs=1)
     assert samples["kvitt_lag_records", (("topic", topics.primary_input(Scheme.AAP)),)] == 3

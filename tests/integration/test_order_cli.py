@@ -42,7 +42,7 @@ class Site:
             for table in ("orders", "order_lines", "payments", "audit", "outbox"):
                 bench.connection.execute(f"UPDATE {table} SET order_id = %s WHERE order_id = %s".encode(), (twin, order_id))
         bench.send.claim(1)
-        bench.connection.execute("UPDATE orders SET state = 'unknown', doubtful = true WHERE state = 'sending'")
+        bench.connection.execute("UPDATE orders SET state = 'unknown', was_unknown = true WHERE state = 'sending'")
         bench.operate.resend(self.settled, KARI_AND_OLA)
         bench.connection.execute(
             "INSERT INTO alarms (order_id, area, sent_at, raised_at) VALUES (%s, 'TILLSTPB', %s, %s)", (self.settled, clock(), clock())
@@ -104,7 +104,7 @@ def test_an_order_is_shown_with_everything_about_it(site: Site) -> None:
     assert "contradictions" in page
     assert (told["order_id"], told["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
     assert [act["what"] for act in told["acts"]] == ["resend", "decide accepted"]
-    assert site.kvitt("order", "show", site.settled, "--xml") == told["xml"]
+    assert site.kvitt("order", "show", site.settled, "--message") == told["message"]
     assert line["line_id"] in page
 
 
@@ -168,8 +168,8 @@ def test_pages_hold_the_width_of_a_terminal(site: Site, width: int, arguments: t
 
 def test_a_beginning_is_looked_up_in_the_key(site: Site) -> None:
     site.bench.connection.execute(
-        """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at,
-                               day, sum_kroner)
+        """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
+                               is_first_order, made_at, day, sum_kroner)
            SELECT md5(n::text)::uuid, 10 + n, 1, 'DP', '', n, 'accepted', '', '', '', true, now(), current_date, 0
            FROM generate_series(1, 5000) AS n"""
     )

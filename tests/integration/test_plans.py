@@ -33,8 +33,8 @@ FILL = (
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
               CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, xml, stamp, lines_digest, first, made_at, sender,
-                           sent_at, day, sum_kroner)
+    """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
+                           is_first_order, made_at, sender, sent_at, day, sum_kroner)
        SELECT md5('order ' || n)::uuid, n, 1, 'DP', '01020312345', n,
               CASE WHEN n > %(rows)s - 200 THEN 'ready' WHEN n > %(rows)s - 300 THEN 'sending' WHEN n > %(rows)s - 500 THEN 'sent'
                    WHEN n %% 2000 = 0 THEN 'unknown' ELSE 'accepted' END,
@@ -90,7 +90,7 @@ FILL = (
 )
 
 NUMBERS = [1 + n * (ROWS // BATCH) for n in range(BATCH)]
-ZEROS, AREAS = [0] * BATCH, ["DP"] * BATCH
+ZEROS, AREAS, RAILS = [0] * BATCH, ["DP"] * BATCH, ["oppdrag"] * BATCH
 SCHEMES, CASES = ["DAGPENGER"] * BATCH, [f"case-{number}" for number in NUMBERS]
 NAMED_CASES = [SCHEMES, CASES]
 IDS = [str(UUID(int=number << 64)) for number in NUMBERS]
@@ -113,18 +113,20 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "answer_of_edge": ["topic", 1, 5000],
     },
     (HUB, "orders"): {
-        "claim_ready": {"sender": "sender:1:1", "now": NOW, "limit": 256},
+        "claim_ready": {"rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
         "lock_messages": [NUMBERS],
         "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},
         "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
-        "orphans_to_unknown": ["sender:1:2"],
-        "has_orphans": ["sender:1:2"],
-        "unknown_unsent": [[], BATCH],
+        "orphans_to_unknown": {"rail": "oppdrag", "sender": "sender:1:2"},
+        "has_orphans": {"rail": "oppdrag", "sender": "sender:1:2"},
+        "unknown_unsent": {"rail": "oppdrag", "but": [], "limit": BATCH},
         "unknown_to_sending": SENDING,
-        "add_receipts": [TEXTS, BYTES, BYTES, MOMENTS],
+        "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
+        "orders_by_id": [IDS],
+        "share_files": [IDS, IDS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
-        "orders_for_receipts": [ZEROS, SCHEMES, CASES, AREAS, BYTES],
+        "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],
         "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
         "sent_to_unknown": [IDS],
         "progress_of_messages": [NUMBERS],
@@ -214,7 +216,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_lines",
         "add_payments",
         "add_outbox",
-        "add_audit",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts

@@ -80,9 +80,9 @@ def test_the_contracts_example_goes_the_whole_way(rapid: Rapid) -> None:
 
 def test_the_order_has_the_contracts_bytes(rapid: Rapid) -> None:
     rapid.ask(EXAMPLE.encode())
-    sent = rapid.one("SELECT xml FROM orders")
+    sent = rapid.one("SELECT message FROM orders")
     assert isinstance(sent, bytes)
-    key, stamp = rapid.rows("SELECT reconciliation_key::text, stamp FROM orders")[0]
+    key, stamp = rapid.rows("SELECT reconciliation_key::text, correlation_time FROM orders")[0]
     expected = GOLDEN_XML.replace(str(KEY), str(key)).replace("2024-03-04T12:00:00.512345", str(stamp))
     assert sent.decode() == expected
 
@@ -148,7 +148,7 @@ def test_a_receipt_that_overtakes_the_sender_is_told_after_overfort(rapid: Rapid
     rapid.ask(need())
     rapid.told()
     rapid.sender.claim(10)
-    ((order_id, xml),) = rapid.rows("SELECT order_id::text, xml FROM orders")
+    ((order_id, xml),) = rapid.rows("SELECT order_id::text, message FROM orders")
     assert isinstance(xml, bytes)
     rapid.requests.put([Outgoing(str(order_id), xml, "test.replies")])
     rapid.settle(rapid.rail())
@@ -176,7 +176,7 @@ def test_a_change_and_a_cessation_are_forwarded_as_they_are(rapid: Rapid) -> Non
 
 def test_a_deduction_is_sent_positive_with_its_sign_apart(rapid: Rapid) -> None:
     rapid.ask(need(NeedKind.HOLIDAY_PAY, linjer=[line(satstype="ENG", klassekode="SPREFAGFER-IOP", sats=-300)]))
-    xml = rapid.one("SELECT xml FROM orders")
+    xml = rapid.one("SELECT message FROM orders")
     assert isinstance(xml, bytes)
     assert b"<sats>300</sats>" in xml
     assert b"<fradragTillegg>F</fradragTillegg>" in xml

@@ -86,8 +86,8 @@ def test_that_a_senders_line_exists_rejects_the_order(rapid: Rapid) -> None:
 def test_that_a_senders_line_exists_leaves_an_order_in_doubt_open(rapid: Rapid) -> None:
     rapid.ask(need())
     (order,) = rapid.sender.claim(1)
-    rapid.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority)])
-    assert rapid.new_sender().put_in_doubt() == [order.order_id]
+    rapid.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority)])
+    assert rapid.new_sender().mark_unknown() == [order.order_id]
     (receipt,) = rapid.rail()
     rapid.settle([receipt_with(receipt, "08", LINE_EXISTS)])
     assert rapid.order_states(CASE_ID) == ["unknown"]

@@ -52,7 +52,7 @@ def names(stage: Stage) -> list[str]:
 
 
 def state(stage: Stage) -> tuple[object, ...]:
-    return stage.rows("SELECT state, doubtful, resends FROM orders ORDER BY message_no DESC LIMIT 1")[0]
+    return stage.rows("SELECT state, was_unknown, resends FROM orders ORDER BY message_no DESC LIMIT 1")[0]
 
 
 def days(stage: Stage) -> int:
@@ -127,7 +127,7 @@ def test_the_first_copys_receipt_counts_whenever_it_comes(stage: Stage, when: st
     elif when == "under way":
         (order,) = stage.sender.claim(10)
         assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
-        stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority, order.resend)])
+        stage.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority, order.resend)])
         assert stage.sender.sent([(order.order_id, order.message_no)]) == 0
         assert stage.settle(stage.rail()) == [ReceiptOutcome.REPEAT]
     else:
@@ -211,7 +211,7 @@ def test_an_order_put_anew_at_the_rail_is_answered_anew(stage: Stage) -> None:
     (receipt,) = stage.exchange()
     stage.requests.receive(10, 0.0)
     stage.connection.execute("DELETE FROM queue.message WHERE queue = 'test.requests'")
-    xml = stage.bytes("SELECT xml FROM orders")[0]
+    xml = stage.bytes("SELECT message FROM orders")[0]
     stage.requests.put([Outgoing(str(stage.one("SELECT order_id::text FROM orders")), xml, REPLIES)])
     (anew,) = stage.rail()
     assert anew == RawReceipt(f"{receipt.message_id}/1", receipt.body)

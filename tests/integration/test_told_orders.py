@@ -51,7 +51,7 @@ def receipts_of(stage: Stage) -> dict[str, RawReceipt]:
 
 def records(stage: Stage, topic: str) -> list[tuple[bytes, bytes, dict[str, str]]]:
     """What is told on a topic, in order: key, value, headers of which the last counts."""
-    query = """SELECT o.key, coalesce(o.value, d.xml), o.headers FROM outbox AS o LEFT JOIN orders AS d ON d.order_id = o.order_id
+    query = """SELECT o.key, coalesce(o.value, d.message), o.headers FROM outbox AS o LEFT JOIN orders AS d ON d.order_id = o.order_id
                WHERE topic = %s ORDER BY outbox_no"""
     rows = stage.rows(query, topic)
     return [(bytes(key), bytes(value), dict(topics.decode_headers(bytes(headers)))) for key, value, headers in rows]  # type: ignore[call-overload]
@@ -229,7 +229,9 @@ def test_an_order_that_is_taken_back_leaves_the_other_area_paid_and_says_so(stag
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     (first,) = stage.sender.claim(1)
     stage.sender.sent([(first.order_id, first.message_no)])
-    stage.settle([RawReceipt("r", first.xml.replace(b'oppdrag">', b'oppdrag"><mmel><alvorlighetsgrad>00</alvorlighetsgrad></mmel>', 1))])
+    stage.settle(
+        [RawReceipt("r", first.message.replace(b'oppdrag">', b'oppdrag"><mmel><alvorlighetsgrad>00</alvorlighetsgrad></mmel>', 1))]
+    )
     (left,) = stage.rows("SELECT order_id::text FROM orders WHERE state = 'ready'")
     Operate(stage.connection, stage.clock, PORTS).withdraw(str(left[0]), Operator("Kari Nordmann", "sent to the wrong area", None))
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET"}

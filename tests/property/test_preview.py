@@ -133,6 +133,6 @@ def ordered(stage: Stage, seen: Preview) -> list[tuple[bytes, object]]:
 
 def made(stage: Stage, key: str) -> list[tuple[bytes, object]]:
     """The real orders of a message, and what holds them."""
-    query = """SELECT o.xml, o.held_for::text FROM orders AS o JOIN messages AS m USING (message_no)
+    query = """SELECT o.message, o.held_for::text FROM orders AS o JOIN messages AS m USING (message_no)
                WHERE m.key = %s ORDER BY o.number"""
     return [(bytes(xml), decode_all(str(held))) for xml, held in stage.rows(query, key.encode())]  # type: ignore[call-overload]

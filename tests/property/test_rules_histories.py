@@ -60,7 +60,7 @@ class Rail:
     areas: set[Area] = field(default_factory=set)
 
     def take(self, order: Order) -> None:
-        assert order.first is (order.area not in self.areas)
+        assert order.is_first_order is (order.area not in self.areas)
         self.areas.add(order.area)
         for line in order.lines:
             key = order.area, line.payment_id

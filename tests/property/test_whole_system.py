@@ -163,20 +163,20 @@ class Play:
             self._pool += again([damaged])
 
     def _put(self, order: OrderToSend) -> None:
-        self.stage.requests.put([Outgoing(order.order_id, order.xml, REPLIES, resend=order.resend)])
+        self.stage.requests.put([Outgoing(order.order_id, order.message, REPLIES, resend=order.resend)])
 
     def _recover(self) -> None:
         """What the next sender does about the orders that the dead one had begun to send."""
         stage = self.stage
         send = stage.new_sender()
-        (doubtful,) = send.put_in_doubt()
-        assert [each.order_id for each in send.in_doubt(10)] == [doubtful]
+        (doubtful,) = send.mark_unknown()
+        assert [each.order_id for each in send.unknown_orders(10)] == [doubtful]
         if not stage.requests.was_put([doubtful])[doubtful]:
             (order,) = send.put_again([doubtful])
             self._put(order)
             send.sent([(order.order_id, order.message_no)])
             return
-        send.sent([(each.order_id, each.message_no) for each in send.in_doubt(10)])
+        send.sent([(each.order_id, each.message_no) for each in send.unknown_orders(10)])
 
 
 def _faults(fate: Fate) -> Faults:
@@ -270,7 +270,7 @@ def _paid(play: Play, case: str) -> dict[str, Days]:
 
 
 _OUT = "SELECT topic, key, value, headers, event_id FROM outbox WHERE message_no IN (SELECT message_no FROM messages WHERE key LIKE %s)"
-_XML = "SELECT o.xml FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = ANY (%s) ORDER BY c.case_id, o.number"
+_XML = "SELECT o.message FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = ANY (%s) ORDER BY c.case_id, o.number"
 
 
 def traces(play: Play) -> Sequence[object]:

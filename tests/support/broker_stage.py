@@ -20,7 +20,7 @@ from support.patience import until
 
 _LOOK_SECONDS = 0.01
 _OUTBOX = """
-SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, d.xml), o.partition, o.position
+SELECT o.event_id::text, o.topic, o.key, coalesce(o.value, d.message), o.partition, o.position
 FROM outbox AS o
 LEFT JOIN orders AS d ON d.order_id = o.order_id
 WHERE o.outbox_no > %s
@@ -99,7 +99,7 @@ class BrokerPlay(Play):
 
     def _recover(self) -> None:
         send = self.stage.new_sender()
-        (doubtful,) = send.put_in_doubt()
+        (doubtful,) = send.mark_unknown()
         assert self.stage.requests.was_put([doubtful]) is None
         died_after_put = self.history.fates[(self._fates - 1) % len(self.history.fates)].sender == "dies after put"
         if died_after_put and self._chance.random() < 0.5:

@@ -111,7 +111,7 @@ class Hub:
         """Sends what is ready; gives the XML of the orders in order."""
         orders = self._send.claim(100)
         self._send.sent([(each.order_id, each.message_no) for each in orders])
-        return [each.xml for each in orders]
+        return [each.message for each in orders]
 
     def answer(self, *receipts: bytes) -> list[ReceiptOutcome]:
         """Hands in receipts as one batch."""

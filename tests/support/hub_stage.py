@@ -89,7 +89,7 @@ class Stage:
     def put(self) -> int:
         """Puts what is ready on the queue and notes that it is sent; gives how many orders."""
         orders = self.sender.claim(1000)
-        self.requests.put([Outgoing(order.order_id, order.xml, REPLIES, order.priority, order.resend) for order in orders])
+        self.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority, order.resend) for order in orders])
         self.sender.sent([(order.order_id, order.message_no) for order in orders])
         return len(orders)
 

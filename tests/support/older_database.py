@@ -47,6 +47,17 @@ def columns_of(connection: Connection) -> dict[str, dict[str, str]]:
     return columns
 
 
+NAMES_OF_TODAY = {
+    ("orders", "xml"): "message",
+    ("orders", "stamp"): "correlation_time",
+    ("orders", "lines_digest"): "correlation_key",
+    ("orders", "first"): "is_first_order",
+    ("orders", "doubtful"): "was_unknown",
+    ("receipts", "grade"): "severity",
+}
+"""What columns of an older schema are called by now."""
+
+
 def put_back(today: str, older: str, changes: Sequence[Callable[[Connection, Connection], None]]) -> None:
     """Copies all rows of the hub into the older schema, as far as it has their columns; then makes the changes, in order. Each gets
     connections to both.
@@ -54,11 +65,16 @@ def put_back(today: str, older: str, changes: Sequence[Callable[[Connection, Con
     with connect(today) as source, connect(older) as target:
         there = columns_of(source)
         for table, columns in columns_of(target).items():
-            names = sql.SQL(", ").join(sql.Identifier(each) for each, kind in columns.items() if there[table].get(each) == kind)
-            named = {"table": sql.Identifier(table), "names": names}
+            today_s = {each: NAMES_OF_TODAY.get((table, each), each) for each in columns}
+            kept = [each for each, kind in columns.items() if there[table].get(today_s[each]) == kind]
+            named = {
+                "table": sql.Identifier(table),
+                "names": sql.SQL(", ").join(sql.Identifier(each) for each in kept),
+                "today_s": sql.SQL(", ").join(sql.Identifier(today_s[each]) for each in kept),
+            }
             target.execute(sql.SQL("DELETE FROM {table}").format(**named))
             with (
-                source.cursor().copy(sql.SQL("COPY (SELECT {names} FROM {table}) TO STDOUT").format(**named)) as rows,
+                source.cursor().copy(sql.SQL("COPY (SELECT {today_s} FROM {table}) TO STDOUT").format(**named)) as rows,
                 target.cursor().copy(sql.SQL("COPY {table} ({names}) FROM STDIN").format(**named)) as taken,
             ):
                 for part in rows:

@@ -107,7 +107,7 @@ def test_an_order_has_the_lines_of_the_contracts_examples(
     assert [line.line_id for line in lines] == [
         line_id(order.order_id, number) for number in range(len(order.lines) - len(lines), len(order.lines))
     ]
-    assert (order.first, order.number) == (False, 2)
+    assert (order.is_first_order, order.number) == (False, 2)
     last = after.payments[PAYMENT]
     assert last.last_line == order.lines[-1].line_id
     assert last.last_sent == Period(order.lines[-1].start, order.lines[-1].end, order.lines[-1].amount)
@@ -118,7 +118,7 @@ def test_an_order_has_the_lines_of_the_contracts_examples(
 def test_a_first_order_chains_its_lines_from_none() -> None:
     order, state = submit(NEW_CASE, paying(june(1, 5, 640), june(8, 12, 710, office="0220", rate=900)))
     one, two = order.lines
-    assert (order.first, order.number, order.office) == (True, 1, "0220")
+    assert (order.is_first_order, order.number, order.office) == (True, 1, "0220")
     assert (one.refers_to, two.refers_to) == (None, one.line_id)
     assert (two.decided_rate, two.amount, two.class_code, two.decided_on) == (900, 710, "TSTBASISP4-OP", "2026-06-30")
     assert (two.caseworker, two.approver, two.decision_id) == ("Z900001", "Z900002", "BEH-1")
@@ -176,7 +176,7 @@ def test_a_revived_payment_goes_on_from_its_last_line() -> None:
     (line,) = order.lines
     assert (line.ceased_from, line.refers_to) == (None, ended.lines[0].line_id)
     assert state.payments[PAYMENT].action is Action.CREATE
-    assert not order.first
+    assert not order.is_first_order
 
 
 def test_periods_after_a_cut_come_back_as_a_new_line() -> None:

@@ -171,7 +171,7 @@ def test_each_area_has_an_order_of_its_own_new_by_itself() -> None:
         paying(june(15, 26, 500), of=OTHER_PAYMENT, benefit="TILSYN_BARN_ETTERLATTE"),
     )
     books, care = orders_of(TWO_PAID, *claims)
-    assert [(order.area, order.first, order.number) for order in (books, care)] == [("TILLSTLM", True, 3), ("TILLSTPB", False, 4)]
+    assert [(order.area, order.is_first_order, order.number) for order in (books, care)] == [("TILLSTLM", True, 3), ("TILLSTPB", False, 4)]
     assert [line.payment_id for line in care.lines] == [PAYMENT, OTHER_PAYMENT]
     assert [payment.area for order in (books, care) for payment in order.payments] == ["TILLSTLM", "TILLSTPB", "TILLSTPB"]
     ids = [line.line_id for order in (books, care) for line in order.lines if line.ceased_from is None]
@@ -181,13 +181,13 @@ def test_each_area_has_an_order_of_its_own_new_by_itself() -> None:
 def test_payments_of_one_order_are_never_linked() -> None:
     (order,) = orders_of(NEW_CASE, paying(FORTNIGHT), paying(FORTNIGHT, of=OTHER_PAYMENT))
     assert [line.refers_to for line in order.lines] == [None, None]
-    assert order.first
+    assert order.is_first_order
 
 
 def test_an_area_is_new_until_the_rail_has_accepted_an_order_there() -> None:
     (order,) = orders_of(replace(NEW_CASE, orders_made=3), paying(FORTNIGHT))
     (again,) = orders_of(replace(NEW_CASE, orders_made=4), paying(FORTNIGHT))
-    assert (order.first, order.number, again.first, again.number) == (True, 4, True, 5)
+    assert (order.is_first_order, order.number, again.is_first_order, again.number) == (True, 4, True, 5)
     assert order.lines[0].line_id != again.lines[0].line_id, "what the rail has rejected is sent under a new id"
 
 
@@ -198,7 +198,7 @@ def test_a_living_payment_keeps_its_area_and_a_revived_one_may_change_it_with_it
     (other,) = orders_of(CEASED, paying(FORTNIGHT, benefit="LÆREMIDLER_AAP"))
     assert [kept.area, same.area, other.area] == ["TILLSTPB", "TILLSTPB", "TILLSTLM"]
     assert same.lines[0].refers_to == CEASED.payments[PAYMENT].last_line
-    assert (other.lines[0].refers_to, other.first) == (None, True), "another area knows nothing of the old chain"
+    assert (other.lines[0].refers_to, other.is_first_order) == (None, True), "another area knows nothing of the old chain"
 
 
 def test_an_order_names_the_office_of_the_earliest_end_in_the_first_payment_that_has_one() -> None:

@@ -179,7 +179,7 @@ def test_a_decision_carries_the_senders_people_or_those_of_the_scheme(
     orders = derive(nameless, NEW_CASE, MADE_AT)
     assert not isinstance(orders, Refusal)
     (order,) = orders
-    assert (order.area, order.frequency, order.first, order.caseworker) == (area, frequency, True, default)
+    assert (order.area, order.frequency, order.is_first_order, order.caseworker) == (area, frequency, True, default)
 
 
 @pytest.mark.parametrize(

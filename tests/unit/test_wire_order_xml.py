@@ -128,7 +128,7 @@ ORDER = Order(
     area=Area("TILLSTPB"),
     case_id=CaseId("300000123"),
     number=2,
-    first=False,
+    is_first_order=False,
     frequency="MND",
     person="01020312345",
     caseworker="ts",
@@ -167,7 +167,7 @@ def test_line_keys_are_what_a_receipt_will_carry() -> None:
 
 
 def test_the_first_order_of_a_case_is_new() -> None:
-    assert "<kodeEndring>NY</kodeEndring>" in text_of(replace(ORDER, first=True))
+    assert "<kodeEndring>NY</kodeEndring>" in text_of(replace(ORDER, is_first_order=True))
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_simulation_is_written_as_the_contract_shows_it() -> None:
     line = replace(
         NEW, line_id=FIRST, refers_to=None, class_code="AAPOR", start=JUNE_2, amount=553, caseworker="Z900001", approver="Z900002"
     )
-    order = replace(ORDER, area=Area("AAP"), case_id=CaseId("4NAAA1"), first=True, caseworker="Z900001", lines=(line,))
+    order = replace(ORDER, area=Area("AAP"), case_id=CaseId("4NAAA1"), is_first_order=True, caseworker="Z900001", lines=(line,))
     assert structure(order_xml.encode_simulation(order)) == structure(SIMULATION)
     held = replace(order, hold_back=HoldBack(JUNE_2, JUNE_13), lines=(replace(line, decided_rate=1077),))
     assert order_xml.encode_simulation(held) == order_xml.encode_simulation(order)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 
+from msgspec import Struct
+
 from kvitt.config import KafkaSettings, QueueSettings, Settings
 from kvitt.doors.embedded_log import make_topics
 from kvitt.doors.intake import Intake
@@ -63,6 +65,20 @@ def queue_named(conninfo: str, settings: QueueSettings, name: str) -> Queue:
         )
         return MqQueue(server, name, max_redeliveries=settings.max_redeliveries)
     return TableQueue(conninfo, name)
+
+
+class QueuePair(Struct, frozen=True):
+    """The queues of a rail: orders go out on one, and its answers come in on the other."""
+
+    requests: str
+    replies: str
+
+
+def queues_of(settings: Settings, rail: str, *, default: str) -> QueuePair:
+    """The queues of a rail: of the `default` one those that are set, of others two that are called after them."""
+    if rail == default:
+        return QueuePair(settings.request_queue, settings.reply_queue)
+    return QueuePair(f"{rail}.request", f"{rail}.receipts")
 
 
 class EmbeddedEdge:

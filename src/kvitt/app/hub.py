@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, sleep
+from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, queues_of, sleep
 from kvitt.app.ports import ports_of
 from kvitt.config import Settings
 from kvitt.hub.ports import Ports
@@ -42,6 +42,8 @@ _DOORS = "doors"
 """What the thread of the listening roles is called: they answer on one address."""
 _RESUME = "resume"
 """What the thread is called that handles what came in while its case was locked: wherever messages or receipts come in."""
+_ON_RAILS = ("sender", "receiver")
+"""The roles that each rail has for itself."""
 ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
 
 
@@ -70,6 +72,7 @@ class Hub:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
         self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
+        self._on_rails: dict[str, tuple[str, str]] = {}
         self.board = RoleBoard(utc_now, self._threads_of(roles))
         self.edge = edge_of(conninfo, settings, roles)
         self._stop = threading.Event()
@@ -103,11 +106,17 @@ class Hub:
             thread.start()
             self._threads.append(thread)
 
-    @staticmethod
-    def _threads_of(roles: Sequence[str]) -> list[str]:
-        """What runs for these roles, each in a thread of its own."""
+    def _threads_of(self, roles: Sequence[str]) -> list[str]:
+        """What runs for these roles, each in a thread of its own: for each rail one that sends, and one that receives."""
         resuming = [_RESUME] if set(roles) & {*INPUTS, "receiver"} else []
-        return list(dict.fromkeys([*(_DOORS if role in LISTENERS else role for role in roles), *resuming]))
+        names = [name for role in roles for name in (self._names_on_rails(role) if role in _ON_RAILS else [role])]
+        return list(dict.fromkeys([*(_DOORS if name in LISTENERS else name for name in names), *resuming]))
+
+    def _names_on_rails(self, role: str) -> list[str]:
+        """What the threads of a role are called, one per rail; that of the default rail by the role alone."""
+        default, *others = [rail.name for rail in self.ports.rails]
+        self._on_rails |= {role: (role, default)} | {f"{role} {rail}": (role, rail) for rail in others}
+        return [role, *(f"{role} {rail}" for rail in others)]
 
     def stop(self, seconds: float | None = None) -> list[str]:
         """Ends the roles after the step that each is in; what was handed in is committed, leases are given up.
@@ -139,7 +148,6 @@ class Hub:
         self._told.notify()
 
     def _maker(self, role: str) -> MakeStep:
-        settings = self._settings
         if role == _DOORS:
             assert self.doors is not None, "there are doors where a role listens"
             return self.doors.steps
@@ -149,15 +157,28 @@ class Hub:
             return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
         if role == _RESUME:
             return Resume(self.conninfo, utc_now, self.ports, self._notify_work, self._kept).steps
+        if role == "emulator":
+            return self._emulator_steps
+        return self._rail_role(*self._on_rails[role])
+
+    def _rail_role(self, role: str, rail: str) -> MakeStep:
+        """Who sends over a rail, or hears its receipts, on the queues of that rail."""
+        queues = queues_of(self._settings, rail, default=self.ports.rails.default.name)
         if role == "sender":
-            requests = self._queue(settings.request_queue)
-            return Sender(
-                self.conninfo, self._keeper, requests, utc_now, self.ports, wake_up=self._orders, reply_to=settings.reply_queue
-            ).steps
-        if role == "receiver":
-            replies, wake_up = self._queue(settings.reply_queue), _WakeUps(self._orders, self._told)
-            return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up).steps
-        return self._emulator_steps
+            requests = self._queue(queues.requests)
+            sender = Sender(
+                self.conninfo,
+                self._keeper,
+                requests,
+                utc_now,
+                self.ports,
+                rail=rail,
+                wake_up=self._orders,
+                reply_to=queues.replies,
+            )
+            return sender.steps
+        wake_up = _WakeUps(self._orders, self._told)
+        return Receiver(self.conninfo, self._queue(queues.replies), utc_now, self.ports, wake_up, rail=rail).steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:
         return lambda: queue_named(self.conninfo, self._settings.queue, name)
@@ -190,7 +211,8 @@ def operations(hub: Hub, settings: Settings) -> Iterator["OpsServer"]:
     # Imported here: a process that shows nothing need not wait for it.
     from kvitt.ops.server import OpsServer
 
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.edge.read_lag)
+    schedules = {rail.name: rail.schedule for rail in hub.ports.rails}
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, schedules=schedules, broker_lag=hub.edge.read_lag)
     server.start()
     try:
         yield server

@@ -11,8 +11,11 @@ from kvitt.cli.shell import Commands, Listed
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
+    from kvitt.hub.dead import Put
     from kvitt.hub.payouts.service import PayoutService
     from kvitt.hub.ports import Ports
+    from kvitt.kernel.approvals import Approvals
+    from kvitt.kernel.database import Connection
 
 
 class _Wired:
@@ -38,6 +41,16 @@ class _Wired:
         from kvitt.app.payouts import payouts_of
 
         return payouts_of(conninfo, settings)
+
+    def approvals(self, connection: "Connection", settings: "Settings") -> "Approvals":
+        from kvitt.app.approvals import approvals_of
+
+        return approvals_of(settings, connection)
+
+    def put(self, connection: "Connection", settings: "Settings") -> "Put":
+        from kvitt.app.approvals import put_of
+
+        return put_of(settings, connection)
 
 
 _OWN = {

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "alarm": Listed(
         "kvitt.cli.alarm:alarm", "Look at alarms: orders without a receipt, and orders of which the rail says otherwise than what stands"
     ),
+    "approve": Listed("kvitt.cli.approve:approve", "Look at acts that somebody has asked for with --ask, and confirm or refuse them"),
     "audit": Listed("kvitt.cli.audit:audit", "See who did what, when and why, and verify that nothing of it was changed"),
     "sending": Listed("kvitt.cli.sending:sending", "Stop and resume sending to the rail"),
     "emulator": Listed("kvitt.cli.emulator:emulator", "Run the rail emulator, make it fail, and look into its books"),

@@ -122,7 +122,7 @@ def print_preview(found: Preview) -> None:
 
 
 def _lines(order: Order) -> Iterator[str]:
-    kind = "first order" if order.first else "change"
+    kind = "first order" if order.is_first_order else "change"
     yield f"would order, area {order.area}, order {order.number} of the case ({kind})"
     yield from table(_LINES, order.lines, terminal_width())
 

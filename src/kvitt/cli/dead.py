@@ -9,13 +9,13 @@ import click
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.calendar import print_preview
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.operator import reasoned
+from kvitt.cli.operator import ask, ask_option, is_asked_for, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.hub.dead import OPEN, DeadLetters, Replayed
+from kvitt.hub.approvable import LetterReplayed
+from kvitt.hub.dead import OPEN, DeadLetters
 from kvitt.hub.preview import preview
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
@@ -115,6 +115,7 @@ def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
 @click.option("--body", type=existing_file(), help="The mended message; the old bytes otherwise.")
 @click.option("--key", help="For a letter that came without a usable key.")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
+@ask_option
 @located
 def replay(
     settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool
@@ -127,18 +128,10 @@ def replay(
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-
-        def put(record: Replayed) -> None:
-            fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
-            if settings.kafka:
-                from kvitt.doors import kafka_plain
-
-                # Before the letter is closed: should closing fail, a second replay is the same message again, and changes nothing.
-                kafka_plain.put(settings.kafka, fresh)
-            else:
-                append(connection, fresh, record.at)
-
-        letters = DeadLetters(connection, utc_now, put)
+        letters = DeadLetters(connection, utc_now, wiring().put(connection, settings))
+        if is_asked_for() and not dry_run:
+            ask(settings, connection, "dead replay", LetterReplayed(number, content, new_key), operator)
+            return
         if dry_run:
             record = letters.as_replayed(number, body=content, key=new_key)
             if record.key is None or record.topic == RAPID:

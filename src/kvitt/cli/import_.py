@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from kvitt.cli.arguments import existing_file
 from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
-from kvitt.cli.operator import approved, operating, operator_of
+from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.config import KafkaSettings, Settings, read_client_file
+from kvitt.hub.approvable import ImportAsked, PaymentForgotten
 from kvitt.hub.importing import Importing, ImportReport
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
@@ -45,6 +46,7 @@ def import_() -> None:
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@ask_option
 @located
 def helved(
     settings: Settings,
@@ -67,6 +69,12 @@ def helved(
     from kvitt.doors.kafka_plain import read_state
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
+    if operator and is_asked_for():
+        if kafka or client:
+            raise click.UsageError("--ask reads the brokers that are set: leave --kafka and --client out")
+        with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
+            ask(settings, connection, "import helved", ImportAsked(leave_out), operator)
+        return
     if kafka is None and settings.kafka is None:
         raise click.UsageError("name the brokers: --kafka, or [kafka] bootstrap in kvitt.toml")
     brokers = settings.kafka if settings.kafka and kafka is None else KafkaSettings(bootstrap=kafka or "")
@@ -112,6 +120,10 @@ def forget(settings: Settings, *, scheme: Scheme, case_id: str, payment_id: str,
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
         named = case_of(connection, scheme, case_id)
+        if is_asked_for():
+            asked = PaymentForgotten(scheme, named, payment_id)
+            ask(settings, connection, "import forget", asked, Operator(by, reason, approved_by))
+            return
     with operating(settings) as operate:
         operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))
     click.echo(f"{payment_id} of case {named} is forgotten")

@@ -24,7 +24,7 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import operator_of
+from kvitt.cli.operator import ask, ask_option, is_asked_for, operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
@@ -281,6 +281,7 @@ _LINES: Sequence[Column] = (
 @click.option("--by", metavar="NAME", help="Who does it.")
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@ask_option
 @click.option("--dry-run", is_flag=True, help="Show what both accounts would have; do nothing.")
 @json_option
 @located
@@ -307,6 +308,9 @@ def transfer(
         wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt transfer") as connection,
     ):
+        if operator and is_asked_for():
+            ask(settings, connection, "ledger transfer", wanted, operator)
+            return
         done = transfers.transfer(connection, utc_now, wanted, operator, reserved_plans)
     lines = _lines(done, dry_run=dry_run)
     if as_json:

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
+from msgspec import Struct
 
 from kvitt.cli.shell import connected, opened
+from kvitt.cli.text import moment, shown_lines
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.hub.operate import Operate
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
 
 Command = TypeVar("Command", bound=Callable[..., object])
+_ASK: Final = "kvitt.ask"
 
 
 @contextmanager
@@ -31,8 +35,33 @@ def reasoned(command: Command) -> Command:
 
 
 def approved(command: Command) -> Command:
-    """Acts that move money name a second person."""
-    return click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command))
+    """Acts that move money name a second person, or ask for one to confirm them."""
+    return ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command)))
+
+
+def ask_option(command: Command) -> Command:
+    """Acts for two people can be asked for by one, and confirmed later by another."""
+    help_text = "Ask for it: another person confirms it with kvitt approve yes."
+    return click.option("--ask", is_flag=True, expose_value=False, callback=_keep_ask, help=help_text)(command)
+
+
+def _keep_ask(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    context.meta[_ASK] = value
+
+
+def is_asked_for() -> bool:
+    """Whether the running act is asked for, and not to be done now."""
+    return bool(click.get_current_context().meta.get(_ASK))
+
+
+def ask(settings: Settings, connection: Connection, act: str, arguments: Struct, operator: Operator) -> None:
+    """Asks for an act, and says what it would do and who has to confirm it. Raises click.UsageError, and what its preview raises."""
+    if operator.approved_by is not None:
+        raise click.UsageError("--ask leaves it to another person to confirm: leave --approved-by out")
+    approval = wiring().approvals(connection, settings).ask(act, arguments, operator)
+    click.echo(shown_lines(approval.effect))
+    click.echo(f"approval {approval.approval_no} is asked for, and lapses at {moment(approval.lapses_at)} UTC")
+    click.echo(f"another person confirms it: kvitt approve yes {approval.approval_no} --by NAME")
 
 
 def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> Operator:

@@ -21,11 +21,12 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import Command, approved, operating, operator_of, reasoned
+from kvitt.cli.operator import Command, approved, ask, ask_option, is_asked_for, operating, operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
+from kvitt.hub.approvable import OrderDecided, OrderNamed
 from kvitt.hub.order_page import OrderShown, order_page
 from kvitt.hub.resolve import Effect, Resolve
 from kvitt.kernel.clock import utc_now
@@ -77,21 +78,21 @@ def list_orders(settings: Settings, *, states: tuple[str, ...], case_id: str | N
 
 
 @order.command(
-    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --xml > order.xml")
+    epilog=example("kvitt order show 5f2c0d3a", "kvitt order show 5f2c0d3a --json", "kvitt order show 5f2c0d3a --message > order.xml")
 )
 @click.argument("order_id", metavar="ORDER")
-@click.option("--xml", "only_xml", is_flag=True, help="Only the bytes that the rail gets.")
+@click.option("--message", "only_message", is_flag=True, help="Only the bytes that the rail gets.")
 @json_option
 @located
-def show(settings: Settings, *, order_id: str, only_xml: bool, as_json: bool) -> None:
+def show(settings: Settings, *, order_id: str, only_message: bool, as_json: bool) -> None:
     """Show everything about an ORDER: its case, its lines, how far it came and when, its receipts, and what people did to it."""
 
     with opened(settings) as conninfo:
         with connected(conninfo, application="kvitt order") as connection:
             named = order_of(connection, order_id)
         found = order_page(conninfo, named)
-    if only_xml:
-        sys.stdout.buffer.write(found.xml)
+    if only_message:
+        sys.stdout.buffer.write(found.message)
     elif as_json:
         print_json(SHOWN, [found])
     else:
@@ -107,6 +108,9 @@ def release(settings: Settings, *, order_id: str, by: str, reason: str, approved
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for():
+            ask(settings, operate.connection, "order release", OrderNamed(order_id), Operator(by, reason, approved_by))
+            return
         left = operate.release(order_id, Operator(by, reason, approved_by))
     still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
     click.echo(f"order {order_id} {still}")
@@ -134,6 +138,9 @@ def resend(settings: Settings, *, order_id: str, by: str, reason: str, approved_
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for():
+            ask(settings, operate.connection, "order resend", OrderNamed(order_id), Operator(by, reason, approved_by))
+            return
         operate.resend(order_id, Operator(by, reason, approved_by))
     click.echo(f"order {order_id} will be sent once more")
 
@@ -148,6 +155,9 @@ def decide(settings: Settings, *, order_id: str, accepted: bool, by: str, reason
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for():
+            ask(settings, operate.connection, "order decide", OrderDecided(order_id, accepted), Operator(by, reason, approved_by))
+            return
         operate.decide(order_id, accepted=accepted, operator=Operator(by, reason, approved_by))
     click.echo(f"order {order_id} is {'accepted' if accepted else 'rejected'} by an operator's word")
 
@@ -155,7 +165,7 @@ def decide(settings: Settings, *, order_id: str, accepted: bool, by: str, reason
 def _resolving(command: Command) -> Command:
     """Options of acts that resolve a contradiction: who, unless it is a dry run."""
     command = click.option("--dry-run", is_flag=True, help="Show the effect; change nothing. Needs no names.")(command)
-    command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
+    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return json_option(click.option("--by", metavar="NAME", help="Who does it.")(command))
 
@@ -201,6 +211,9 @@ def _resolve(
     operator = Operator("nobody", "only to look at the effect") if dry_run else operator_of(*who)
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)
+        if is_asked_for() and not dry_run:
+            ask(settings, operate.connection, f"order {act}", OrderNamed(order_id), operator)
+            return
         resolve = Resolve(operate.connection, utc_now, wiring().ports)
         effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
     if as_json:
@@ -241,7 +254,7 @@ _LINES: Final = (
 _RECEIPTS: Final = (
     Column("receipt_no", "receipt"),
     Column("received_at", "came"),
-    Column("grade", "severity"),
+    Column("severity"),
     Column("outcome", "what"),
     Column("note", "why", Kind.TEXT),
 )
@@ -273,7 +286,7 @@ def _where(order: OrderShown) -> str:
 
 
 def _state(order: OrderShown) -> str:
-    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.doubtful else ''}"
+    return f"{order.state}{', by hand' if order.decided_by_hand else ''}{', a copy may be at the rail' if order.was_unknown else ''}"
 
 
 SHOWN: Final = (
@@ -281,8 +294,8 @@ SHOWN: Final = (
     Column("scheme", kind=Kind.HIDDEN),
     Column("case_id", "case", show=lambda order: f"{order.scheme} {order.case_id}"),
     Column("area"),
-    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.first else ''}"),
-    Column("first", kind=Kind.HIDDEN),
+    Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.is_first_order else ''}"),
+    Column("is_first_order", kind=Kind.HIDDEN),
     Column("message_no", "message", Kind.TEXT, show=_where),
     Column("source", kind=Kind.HIDDEN),
     Column("partition", kind=Kind.HIDDEN),
@@ -291,7 +304,7 @@ SHOWN: Final = (
     Column("state", show=_state),
     Column("decided_by_hand", kind=Kind.HIDDEN),
     Column("rail_says", "the rail says"),
-    Column("doubtful", kind=Kind.HIDDEN),
+    Column("was_unknown", kind=Kind.HIDDEN),
     Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
     _HELD_FOR,
     Column("made_at", "made"),
@@ -299,8 +312,8 @@ SHOWN: Final = (
     Column("sent_at", "sent"),
     Column("settled_at", "settled"),
     Column("receipt_no", "settled by receipt"),
-    Column("stamp"),
-    Column("xml", kind=Kind.HIDDEN, of=lambda order: order.xml.decode(errors="backslashreplace")),
+    Column("correlation_time"),
+    Column("message", kind=Kind.HIDDEN, of=lambda order: order.message.decode(errors="backslashreplace")),
     Column("lines", kind=Kind.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
     Column("receipts", kind=Kind.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
     Column("alarms", kind=Kind.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
@@ -311,7 +324,7 @@ SHOWN: Final = (
 
 
 def order_lines(order: OrderShown) -> Iterator[str]:
-    """The parts of the page, top to bottom. It names no person that is paid; --json and --xml have the whole order."""
+    """The parts of the page, top to bottom. It names no person that is paid; --json and --message have the whole order."""
     width = terminal_width()
     yield from described(SHOWN, order, width)
     yield from _part("lines", _LINES, order.lines, width)

@@ -8,11 +8,13 @@ import msgspec
 
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
+from kvitt.cli.operator import ask, ask_option, is_asked_for
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.errors import BadDirectory
+from kvitt.hub.payouts.approvable import PartiesLoaded
 from kvitt.hub.payouts.directory import all_known, known, load_directory
 from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry, read_directory
 from kvitt.kernel.clock import utc_now
@@ -30,6 +32,7 @@ def party() -> None:
 @click.option("--by", metavar="NAME", help="Who loads it.")
 @click.option("--reason", metavar="TEXT", help="Why.")
 @click.option("--approved-by", metavar="NAME", help="Another person who approves it.")
+@ask_option
 @located
 def load_file(settings: Settings, *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None) -> None:
     """Load a file of parties; accounts that it does not name are made in the ledger, once.
@@ -48,6 +51,9 @@ def load_file(settings: Settings, *, file: Path, dry_run: bool, by: str | None, 
         wiring().database(settings, own=False, upgrade_it=settings.database_url is None) as conninfo,
         connected(conninfo, "kvitt party") as connection,
     ):
+        if operator and is_asked_for():
+            ask(settings, connection, "party load", PartiesLoaded(text), operator)
+            return
         own_ledger, alone = not settings.payouts.ledger_url, settings.database_url is None
         loaded = load_directory(connection, utc_now, found, dry_run=dry_run, own_ledger=own_ledger, operator=operator, alone=alone)
     would = "would be " if dry_run else ""

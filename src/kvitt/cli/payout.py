@@ -6,21 +6,23 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import click
-from msgspec import json
+from msgspec import Struct, json
 
 from kvitt.cli.arguments import ANY_NUMBER
 from kvitt.cli.audit import ACTS
 from kvitt.cli.ids import payout_of
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list, prose, table, terminal_width
-from kvitt.cli.operator import approved, operator_of, reasoned
+from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import minor, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.hub.acts import AuditedAct
+from kvitt.hub.payouts.approvable import PayoutCancelled, PayoutNamed
 from kvitt.hub.payouts.model import Cash, NewPayout, Payout, PayoutEvent
 from kvitt.hub.payouts.service import AccountPreview, PayoutPreview, PayoutService
 from kvitt.kernel.actor import CLI, UNNAMED, Actor
+from kvitt.kernel.operators import Operator
 from kvitt.kernel.people import name_of
 from kvitt.money import Minor
 from kvitt.rules.payouts import KIND_OF, CashFlowPosting, PayoutStatus
@@ -37,7 +39,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would move an
 
 def _acting(command: Command) -> Command:
     """Who does it, why, and who approves it; a dry run needs none of them."""
-    command = click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command)
+    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
     command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
     return click.option("--by", metavar="NAME", help="Who does it.")(command)
 
@@ -134,6 +136,9 @@ def confirm(settings: Settings, *, payout_id: str, by: str, reason: str, approve
         if operator is None:
             _print_preview(payouts.preview_confirm(named), as_json=as_json)
             return
+        if is_asked_for():
+            _ask(settings, "payout confirm", PayoutNamed(named), operator)
+            return
         payouts.confirm(named, operator=operator)
         _print_done(payouts.get(named), as_json=as_json)
 
@@ -162,6 +167,9 @@ def cancel(
         if operator is None:
             _print_preview(payouts.preview_cancel(named, details), as_json=as_json)
             return
+        if is_asked_for():
+            _ask(settings, "payout cancel", PayoutCancelled(named, details), operator)
+            return
         payouts.cancel(named, details, operator=operator)
         _print_done(payouts.get(named), as_json=as_json)
 
@@ -174,6 +182,9 @@ def cancel(
 def paid(settings: Settings, *, payout_id: str, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
     """Note that the bank has taken the order of a PAYOUT. Nothing moves yet."""
     with acting_on(settings, payout_id) as (payouts, named):
+        if is_asked_for():
+            _ask(settings, "payout paid", PayoutNamed(named), operator_of(by, reason, approved_by))
+            return
         payouts.paid(named, by, reason, approved_by)
         _print_done(payouts.get(named), as_json=as_json)
 
@@ -203,6 +214,11 @@ def list_payouts(settings: Settings, *, party_id: str | None, shop_id: str | Non
     with paying(settings) as payouts:
         found = payouts.page(None, limit + LOOK_FURTHER, party_id=party_id, shop_id=shop_id, status=wanted)
     print_list(PAYOUTS, found, limit=limit, as_json=as_json, nothing="there are no such payouts")
+
+
+def _ask(settings: Settings, act: str, arguments: Struct, operator: Operator) -> None:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt payout") as connection:
+        ask(settings, connection, act, arguments, operator)
 
 
 def _print_json(payout: Payout) -> None:

@@ -72,7 +72,7 @@ _RECEIPTS: Final = (
     Column("receipt_no", "no"),
     Column("received_at", "came"),
     Column("outcome", "what"),
-    Column("grade", "severity"),
+    Column("severity"),
     Column("order_id", "order"),
     Column("is_open", "state", show=_state),
     Column("closed_at", kind=Kind.HIDDEN),

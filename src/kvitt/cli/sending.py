@@ -17,23 +17,31 @@ from kvitt.rules.catalogue import AREAS
 from kvitt.rules.values import Scheme
 
 Command = TypeVar("Command", bound=Callable[..., object])
-_STOPS: Final = (Column("area"), Column("stopped_by", "by"), Column("stopped_at", "since"), Column("reason", "why", Kind.TEXT))
+_STOPS: Final = (
+    Column("rail"),
+    Column("area"),
+    Column("stopped_by", "by"),
+    Column("stopped_at", "since"),
+    Column("reason", "why", Kind.TEXT),
+)
 
 
 def _somewhere(command: Command) -> Command:
     command = click.option("--area", "areas", multiple=True, metavar="AREA", help="An area of the rail, such as TILLSTDR.")(command)
     command = click.option("--scheme", "schemes", multiple=True, type=SchemeName(), help="All areas of a scheme, such as ts.")(command)
-    return click.option("--all", "everywhere", is_flag=True, help="The whole rail.")(command)
+    command = click.option("--rail", "rail", metavar="RAIL", help="One rail, such as oppdrag; all of it unless areas are named.")(command)
+    return click.option("--all", "everywhere", is_flag=True, help="Everything, whatever its rail.")(command)
 
 
-def _areas(areas: Sequence[str], schemes: Sequence[Scheme], *, everywhere: bool) -> list[str]:
+def _where(areas: Sequence[str], schemes: Sequence[Scheme], rail: str | None, *, everywhere: bool) -> tuple[list[str], str]:
+    """The areas and the rail that are meant. Raises UsageError for an area that there is not."""
 
     if unknown := [area for area in areas if area not in AREAS]:
         raise click.UsageError(f"no area is called {', '.join(unknown)}; there are {', '.join(AREAS)}")
     named = [*areas, *(area for scheme in schemes for area in areas_of(scheme)), *([EVERYWHERE] if everywhere else [])]
-    if not named:
-        raise click.UsageError("say where: --area, --scheme or --all")
-    return named
+    if not named and not rail:
+        raise click.UsageError("say where: --area, --scheme, --rail or --all")
+    return named or [EVERYWHERE], rail or EVERYWHERE
 
 
 @click.group(epilog=example('kvitt sending stop --scheme ts --by kari --reason "rates are wrong"', "kvitt sending list"))
@@ -45,12 +53,14 @@ def sending() -> None:
 @_somewhere
 @reasoned
 @located
-def stop(settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], everywhere: bool, by: str, reason: str) -> None:
+def stop(
+    settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], rail: str | None, everywhere: bool, by: str, reason: str
+) -> None:
     """Send nothing more to these areas until resumed."""
 
-    named = _areas(areas, schemes, everywhere=everywhere)
+    named, on = _where(areas, schemes, rail, everywhere=everywhere)
     with operating(settings) as operate:
-        operate.stop(named, Operator(by, reason))
+        operate.stop(named, Operator(by, reason), on)
     click.echo(f"stopped: {', '.join(named)}")
 
 
@@ -58,11 +68,14 @@ def stop(settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, .
 @_somewhere
 @reasoned
 @located
-def resume(settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], everywhere: bool, by: str, reason: str) -> None:
+def resume(
+    settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], rail: str | None, everywhere: bool, by: str, reason: str
+) -> None:
     """Let sending go on."""
 
+    named, on = _where(areas, schemes, rail, everywhere=everywhere)
     with operating(settings) as operate:
-        resumed = operate.resume(_areas(areas, schemes, everywhere=everywhere), Operator(by, reason))
+        resumed = operate.resume(named, Operator(by, reason), on)
     if not resumed:
         click.echo("nothing was stopped there", err=True)
         sys.exit(BAD_RESULT)

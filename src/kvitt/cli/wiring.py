@@ -7,8 +7,11 @@ import click
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
+    from kvitt.hub.dead import Put
     from kvitt.hub.payouts.service import PayoutService
     from kvitt.hub.ports import Ports
+    from kvitt.kernel.approvals import Approvals
+    from kvitt.kernel.database import Connection
 
 
 class Wiring(Protocol):
@@ -26,6 +29,12 @@ class Wiring(Protocol):
 
     def payouts(self, conninfo: str, settings: "PayoutsSettings") -> AbstractContextManager["PayoutService"]:
         """Payouts with the parties and the ledger that are set, until the block ends."""
+
+    def approvals(self, connection: "Connection", settings: "Settings") -> "Approvals":
+        """Acts that can be asked for, with all that they need, on a connection."""
+
+    def put(self, connection: "Connection", settings: "Settings") -> "Put":
+        """What appends a dead letter's record to its topic, in the transaction of a connection where the log is a table."""
 
 
 def wiring() -> Wiring:

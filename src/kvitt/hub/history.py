@@ -78,14 +78,14 @@ class OrderOfCase(Struct, frozen=True):
     area: Area
     message_no: int
     state: str
-    first: bool
+    is_first_order: bool
     held_for: tuple[HoldReason, ...]
     made_at: datetime
     sending_at: datetime | None
     sent_at: datetime | None
     settled_at: datetime | None
     receipt_no: int | None
-    xml: bytes
+    message: bytes
     lines: tuple[LineRow, ...]
 
 
@@ -95,7 +95,7 @@ class ReceiptOfCase(Struct, frozen=True):
     receipt_no: int
     order_id: str
     received_at: datetime
-    grade: str | None
+    severity: str | None
     outcome: str
     note: str
     body: bytes
@@ -320,7 +320,7 @@ def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[Event]:
 
 def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
     for each in receipts:
-        text = f"receipt {each.receipt_no} with severity {each.grade or 'none'}: {each.outcome}"
+        text = f"receipt {each.receipt_no} with severity {each.severity or 'none'}: {each.outcome}"
         yield Event(each.received_at, Happening.RECEIPTED, text, None, each.order_id, each.receipt_no)
 
 

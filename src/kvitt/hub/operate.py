@@ -35,8 +35,9 @@ EVERYWHERE = "*"
 
 
 class Stop(Struct, frozen=True):
-    """A standing order not to send to an area (`*` = any)."""
+    """A standing order not to send over a rail to an area (`*` = any of either)."""
 
+    rail: str
     area: str
     stopped_by: str
     stopped_at: datetime
@@ -75,7 +76,7 @@ class OddReceipt(Struct, frozen=True):
     receipt_no: int
     received_at: datetime
     outcome: str
-    grade: str | None
+    severity: str | None
     order_id: str | None
     size: int
     note: str
@@ -97,6 +98,11 @@ def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFo
     return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
 
 
+def _where(rail: str, areas: Sequence[str]) -> str:
+    """What was stopped, as the operators' chain names it."""
+    return ",".join(areas) if rail == EVERYWHERE else f"{rail}: {','.join(areas)}"
+
+
 def areas_of(scheme: Scheme) -> list[str]:
     """All areas of a scheme, for stopping the whole of it."""
     return [area for area, terms in AREAS.items() if terms.scheme is scheme]
@@ -113,19 +119,25 @@ class Operate:
         """The connection, for looking something up on it between two acts."""
         return self._connection
 
-    def stop(self, areas: Sequence[str], operator: Operator) -> None:
-        """Nothing ready is sent to these areas (`*` = any) until resumed. Messages are taken in and derived all the same."""
+    def stop(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> None:
+        """Nothing ready is sent over a rail to these areas (`*` = any) until resumed; messages are taken in and derived all the same.
+
+        Raises UnknownRail.
+        """
+        if rail != EVERYWHERE:
+            self._ports.rails.named(rail)
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             now = self._clock()
-            cursor.execute(_SQL.stop_sending, {"areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now})
-            note(cursor, now, "stop", operator, ",".join(areas))
+            arguments = {"rail": rail, "areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now}
+            cursor.execute(_SQL.stop_sending, arguments)
+            note(cursor, now, "stop", operator, _where(rail, areas))
 
-    def resume(self, areas: Sequence[str], operator: Operator) -> list[str]:
+    def resume(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
-            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"areas": list(areas)}))
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"rail": rail, "areas": list(areas)}))
             if resumed:
-                note(cursor, self._clock(), "resume", operator, ",".join(resumed))
+                note(cursor, self._clock(), "resume", operator, _where(rail, resumed))
             return resumed
 
     def stopped(self) -> list[Stop]:
@@ -260,8 +272,10 @@ class Operate:
         """What imports found and did not learn, case by case."""
         return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator) -> None:
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator, told: bool = True) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+
+        It is logged and counted if `told`.
 
         Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
         """
@@ -276,7 +290,8 @@ class Operate:
             if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
-        booked.tell()
+        if told:
+            booked.tell()
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""

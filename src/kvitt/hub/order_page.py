@@ -36,7 +36,7 @@ class ReceiptShown(Struct, frozen=True):
 
     receipt_no: int
     received_at: datetime
-    grade: str | None
+    severity: str | None
     outcome: str
     note: str
 
@@ -84,7 +84,7 @@ class ActShown(Struct, frozen=True):
 
 
 class OrderShown(Struct, frozen=True):
-    """Everything about one order. `doubtful`: it was in doubt once, so a copy may be at the rail whatever its state.
+    """Everything about one order. `was_unknown`: it was so once, so a copy may be at the rail whatever its state.
 
     `decided_by_hand`: how it ended is the word of an operator, and not of the rail. `rail_says`: what a receipt says against that.
     """
@@ -100,19 +100,19 @@ class OrderShown(Struct, frozen=True):
     position: int | None
     key: str
     state: str
-    first: bool
+    is_first_order: bool
     held_for: tuple[HoldReason, ...]
     decided_by_hand: bool
     rail_says: str | None
-    doubtful: bool
+    was_unknown: bool
     resends: int
     made_at: datetime
     sending_at: datetime | None
     sent_at: datetime | None
     settled_at: datetime | None
     receipt_no: int | None
-    stamp: str
-    xml: bytes
+    correlation_time: str
+    message: bytes
     lines: tuple[LineShown, ...]
     receipts: tuple[ReceiptShown, ...]
     alarms: tuple[AlarmShown, ...]

@@ -74,6 +74,7 @@ class _Open(Struct, frozen=True):
     ours: OrderState
     rails: OrderState
     body: bytes
+    place: int
 
 
 class _Turned(Struct, frozen=True):
@@ -135,12 +136,12 @@ def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Open:
     row = cursor.execute(_SQL.contradiction_of_order, (order_id,), binary=True).fetchone()
     if row is None:
         raise NotInThatState(f"no receipt contradicts what stands of order {order_id}")
-    contradiction_no, receipt_no, ours, rails, resolved_at, resolution, by, body = row
+    contradiction_no, receipt_no, ours, rails, resolved_at, resolution, by, body, place = row
     if resolved_at is not None:
         raise NotInThatState(
             f"the contradiction about order {order_id} was resolved before: {resolution} by {by} at {resolved_at:%Y-%m-%d %H:%M:%S}"
         )
-    return _Open(contradiction_no, receipt_no, OrderState(ours), OrderState(rails), bytes(body))
+    return _Open(contradiction_no, receipt_no, OrderState(ours), OrderState(rails), bytes(body), place)
 
 
 def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
@@ -157,7 +158,7 @@ class _Resolving:
         self.now = case.moment(now)
         self.facts = UnitOfWork()
         self._rail: Rail = ports.rails.of(case.scheme)
-        self.receipt: Observation = self._rail.read(opened.body)[0]
+        self.receipt: Observation = self._rail.read(opened.body)[opened.place]
 
     def keep(self) -> _Turned:
         """What stands is the word of people from now on."""
@@ -250,8 +251,10 @@ class _Resolving:
     def _outcomes(self) -> list[Outcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
-            Outcome(Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[0])
-            for area, state, body in rows
+            Outcome(
+                Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[place]
+            )
+            for area, state, body, place in rows
         ]
 
     def _tell_case_list(self) -> None:

@@ -1,6 +1,7 @@
 """Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,39 +15,32 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
+from kvitt.rules.rail_port import OrderToSend
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageStep
 
 _SQL, _LEASES, _DEFERRED = load("orders", "kvitt.store"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.store")
 
 
-class OrderToSend(Struct, frozen=True):
-    """An order that this sender holds in state `sending`, with the stored bytes; `resend` counts how often operators had it sent again."""
-
-    order_id: str
-    xml: bytes
-    message_no: int
-    number: int
-    priority: int
-    resend: int
-
-
-class OrderInDoubt(Struct, frozen=True):
-    """An order whose last put may have come through or not; `resend` tells which copy of it that was."""
+class UnknownOrder(Struct, frozen=True):
+    """An order whose last put may have come through or not; `resend` tells which copy of it that was, `file_id` in which file."""
 
     order_id: str
     message_no: int
     resend: int
+    file_id: str
 
 
 class Send:
-    """The three steps of sending, on one connection and under one lease, whose fencing token every write carries.
+    """The three steps of sending over one rail, on one connection and under one lease, whose fencing token every write carries.
 
-    `term` tells apart the attempts of one owner: what an earlier one left half sent is in doubt too.
+    `term` tells apart the attempts of one owner: what an earlier one left half sent is unknown too.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1) -> None:
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1, *, rail: str | None = None) -> None:
+        """`rail` is whose orders leave, None: those of the default one. Raises UnknownRail."""
         self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
+        self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def _hold(self) -> None:
@@ -57,11 +51,19 @@ class Send:
         """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
-            arguments = {"sender": self._sender, "now": self._clock(), "limit": limit}
+            arguments = {"rail": self._rail.name, "sender": self._sender, "now": self._clock(), "limit": limit}
             rows = self._connection.execute(_SQL.claim_ready, arguments, binary=True).fetchall()
+            orders = _in_order(rows)
+            self._share(orders)
             fault_point("send.before_claim_commit")
         fault_point("send.after_claim_commit")
-        return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))
+        return orders
+
+    def _share(self, orders: Sequence[OrderToSend]) -> None:
+        """Notes which of them leave in one transport message; most rails have one for each, and then there is nothing to note."""
+        files = [file for file in self._rail.files_of(orders) if len(file.orders) > 1]
+        if shared := [(each.order_id, file.file_id) for file in files for each in file.orders]:
+            self._connection.execute(_SQL.share_files, [list(column) for column in zip(*shared, strict=True)], binary=True)
 
     def sent(self, orders: Sequence[tuple[str, int]], *, hurried: bool = False) -> int:
         """The queue has these (order id, message number): they are `sent`, and messages whose last order this was hear HOS_OPPDRAG.
@@ -100,28 +102,36 @@ class Send:
             rows = self._connection.execute(_SQL.give_back, (list(order_ids), self._sender), binary=True).fetchall()
         return len(rows)
 
-    def put_in_doubt(self) -> list[str]:
+    def mark_unknown(self) -> list[str]:
         """Orders that a sender before us had begun to send become `unknown`; gives their ids."""
         with self._connection.transaction():
             self._hold()
-            return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, (self._sender,), binary=True)]
+            arguments = {"rail": self._rail.name, "sender": self._sender}
+            return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, arguments, binary=True)]
 
     def has_orphans(self) -> bool:
-        """Whether orders are left that `put_in_doubt` could not touch, because somebody else has locked them."""
-        row = self._connection.execute(_SQL.has_orphans, (self._sender,), binary=True).fetchone()
+        """Whether orders are left that `mark_unknown` could not touch, because somebody else has locked them."""
+        arguments = {"rail": self._rail.name, "sender": self._sender}
+        row = self._connection.execute(_SQL.has_orphans, arguments, binary=True).fetchone()
         return row is not None and bool(row[0])
 
-    def in_doubt(self, limit: int, but: Collection[str] = ()) -> list[OrderInDoubt]:
+    def unknown_orders(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
         """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue; some left out."""
-        return [OrderInDoubt(*row) for row in self._connection.execute(_SQL.unknown_unsent, (list(but), limit), binary=True)]
+        arguments = {"rail": self._rail.name, "but": list(but), "limit": limit}
+        return [UnknownOrder(*row) for row in self._connection.execute(_SQL.unknown_unsent, arguments, binary=True)]
 
     def put_again(self, order_ids: Sequence[str]) -> list[OrderToSend]:
-        """Takes orders in doubt that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost.
+        """Takes unknown orders that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost.
 
-        Those that somebody else has locked are left out.
+        Those that somebody else has locked are left out, and those that left in one file with an order that is answered.
         """
         with self._connection.transaction():
             self._hold()
             arguments = {"order_ids": list(order_ids), "sender": self._sender, "now": self._clock()}
             rows = self._connection.execute(_SQL.unknown_to_sending, arguments, binary=True).fetchall()
-        return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))
+        return _in_order(rows)
+
+
+def _in_order(rows: Sequence[Any]) -> list[OrderToSend]:
+    """Claimed rows, oldest first."""
+    return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))

@@ -1,7 +1,7 @@
 """Settle: receipts accept or reject orders, answer their messages, and let the next message of each case in (design §4 step 7)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,24 +46,27 @@ class RawReceipt(Struct, frozen=True):
 
 
 class _Read(Struct, frozen=True):
-    """A raw receipt with what could be read of it, or the reason why nothing could."""
+    """One thing that a raw receipt of a rail says, at its place in it; or the reason why nothing could be read."""
 
+    rail: Rail
     raw: RawReceipt
     digest: bytes
     receipt: Observation | None
-    reason: str
+    reason: str = ""
+    place: int = 0
 
     @property
     def case_key(self) -> tuple[Scheme, str] | None:
         return self.receipt.case if self.receipt else None
 
 
-def _read(rail: Rail, raw: RawReceipt) -> _Read:
+def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
+    """All that a raw receipt says, of one order or of many."""
     hashed = hashlib.sha256(raw.body).digest()
     try:
-        return _Read(raw, hashed, rail.read(raw.body)[0], "")
+        return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(rail.read(raw.body))]
     except UnreadableReceipt as error:
-        return _Read(raw, hashed, None, str(error))
+        return [_Read(rail, raw, hashed, None, str(error))]
 
 
 class Settle:
@@ -71,19 +74,19 @@ class Settle:
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports, rail: str | None = None) -> None:
         """`rail` is whose receipts they are, None: of the default one. Raises UnknownRail."""
-        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
+        self._connection, self._clock, self._contracts, self._rails = connection, clock, ports.contracts, ports.rails
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._executor = BatchExecutor(self)
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
     def execute(self, batch: Sequence[RawReceipt]) -> list[ReceiptOutcome]:
-        """One verdict per receipt, all of them durable on return; a receipt handed in before is a REPEAT and changes nothing.
+        """One outcome for each thing that a receipt says, all of them durable on return; what was handed in before is a REPEAT.
 
         A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator. One whose case a
         stranger holds is DEFERRED: kept, behind what was kept of that case before, for `Resume` to settle when the case is free.
         """
-        return self._executor.execute([_read(self._rail, raw) for raw in batch])
+        return self._executor.execute([each for raw in batch for each in _read(self._rail, raw)])
 
     def run(self, batch: Sequence[_Read], locks: Locks) -> list[ReceiptOutcome]:
         """Settles receipts in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
@@ -108,6 +111,7 @@ class Settle:
     def _transact(self, batch: Sequence[_Read], *, wait: bool | None = True) -> list[ReceiptOutcome]:
         """`wait` for cases that somebody else holds; False: settle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
+            batch = _with_cases(cursor, batch)
             keys = {key for each in batch if (key := each.case_key)}
             cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
             kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
@@ -125,7 +129,8 @@ class Settle:
             rows = [] if held else cursor.execute(_DEFERRED.deferred_receipts, (key[0].value, key[1], limit), binary=True).fetchall()
             if not rows:
                 return 0
-            read = [_read(self._rail, RawReceipt(row[1], bytes(row[2]))) for row in rows]
+            all_said = [each for _, message_id, body, rail in rows for each in self._read_again(message_id, bytes(body), rail)]
+            read = [each for each in _with_cases(cursor, all_said) if each.case_key == key]
             if failure_of:
                 _log.error("receipt kept without effect", error=type(failure_of).__name__)
                 read = [_without_effect(each, failure_of) for each in read]
@@ -134,9 +139,12 @@ class Settle:
         booked.tell()
         return len(rows)
 
+    def _read_again(self, message_id: str, body: bytes, rail: str) -> list[_Read]:
+        return _read(self._rails.named(rail), RawReceipt(message_id, body))
+
     def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
         """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
-        one = _read(self._rail, raw)
+        (one,) = _with_cases(cursor, _read(self._rail, raw))
         cases = lock_cases(cursor, [one.case_key]) if one.case_key else []
         return self._book(cursor, [one], {case.key: case for case in cases}, ())
 
@@ -159,9 +167,9 @@ class Settle:
         numbers = _store_raw(cursor, batch, now) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
         facts = UnitOfWork()
-        facts.deferred = [_deferred(each, now) for each in kept]
+        facts.deferred = _deferred(kept, now)
         self._copy(facts, batch, numbers, now)
-        ruled = _rule(cursor, self._rail, batch, numbers)
+        ruled = _rule(cursor, batch, numbers)
         Books(cursor, facts, by_number, now, self._contracts).settle(ruled.settled)
         open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
@@ -176,30 +184,58 @@ class Settle:
         strays = any(contract.hears_strays for contract in self._contracts)
         for each, number in zip(batch, numbers, strict=True):
             scheme = each.case_key[0] if each.case_key else None
-            if number is not None and (strays if scheme is None else self._contracts.forwards(scheme)):
+            if number is not None and each.place == 0 and (strays if scheme is None else self._contracts.forwards(scheme)):
                 tell_raw_receipt(facts, each.raw.message_id, each.digest, each.raw.body, now)
 
 
 def _without_effect(one: _Read, error: Exception) -> _Read:
-    return _Read(one.raw, one.digest, None, f"{type(error).__name__}: {error}")
+    return _Read(one.rail, one.raw, one.digest, None, f"{type(error).__name__}: {error}", one.place)
 
 
-def _deferred(one: _Read, now: datetime) -> DeferredRow:
-    assert one.case_key is not None, "only what is for a case waits for it"
-    scheme, case_id = one.case_key
-    return DeferredRow(scheme.value, case_id, None, None, None, None, None, one.raw.message_id, one.raw.body, now)
+def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
+    """What names its order by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
+    asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
+    if not asked:
+        return batch
+    rows = cursor.execute(_SQL.orders_by_id, [sorted(asked)], binary=True)
+    found = {order_id: ((Scheme(scheme), case_id), area, key) for order_id, scheme, case_id, area, key in rows}
+    return [_placed(each, found) for each in batch]
+
+
+def _placed(each: _Read, found: Mapping[str, tuple[CaseKey, str, bytes]]) -> _Read:
+    if each.receipt is None or each.receipt.order_id is None or each.receipt.order_id not in found:
+        return each
+    case, area, key = found[each.receipt.order_id]
+    return replace(each, receipt=replace(each.receipt, case=case, area=area, correlation_key=key))
+
+
+def _deferred(kept: Sequence[_Read], now: datetime) -> list[DeferredRow]:
+    """A row for each receipt and case: read again, it says all that it has to say of that case."""
+    rows = []
+    for case, rail, message_id, body in dict.fromkeys((each.case_key, each.rail.name, each.raw.message_id, each.raw.body) for each in kept):
+        assert case is not None, "only what is for a case waits for it"
+        rows.append(DeferredRow(case[0].value, case[1], None, None, None, None, None, message_id, body, now, rail))
+    return rows
 
 
 def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> list[int | None]:
-    """The number of each receipt that is new; None for those that are stored already, or come twice in this batch."""
+    """The number of each thing said that is new; None for what is stored already, or comes twice in this batch.
+
+    The bytes stand once, with the first thing that they say.
+    """
+    names = [(each.raw.message_id, each.digest) for each in batch]
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
     columns = [
+        [each.rail.name for each in batch],
         [each.raw.message_id for each in batch],
         [each.digest for each in batch],
-        [each.raw.body for each in batch],
+        [each.place for each in batch],
+        [each.raw.body if first[name] == index else b"" for index, (each, name) in enumerate(zip(batch, names, strict=True))],
         [now] * len(batch),
     ]
-    stored = {(row[1], bytes(row[2])): row[0] for row in cursor.execute(_SQL.add_receipts, columns, binary=True)}
-    return [stored.pop((each.raw.message_id, each.digest), None) for each in batch]
+    rows = cursor.execute(_SQL.add_receipts, columns, binary=True)
+    stored = {(message_id, bytes(digest), place): number for number, message_id, digest, place in rows}
+    return [stored.pop((*name, each.place), None) for each, name in zip(batch, names, strict=True)]
 
 
 class Booked(Struct, frozen=True):
@@ -224,7 +260,7 @@ class _Ruled(Struct):
 
 def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
     asked = [
-        (index, each.case_key[0].value, each.case_key[1], each.receipt.area, each.receipt.correlation_key)
+        (index, each.case_key[0].value, each.case_key[1], each.rail.name, each.receipt.area, each.receipt.correlation_key)
         for index, each in enumerate(batch)
         if each.case_key and each.receipt
     ]
@@ -236,10 +272,10 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     return found
 
 
-def _rule(cursor: psycopg.Cursor[Any], rail: Rail, batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
+def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     candidates = _candidates(cursor, batch)
-    ruling = _Ruling(rail)
+    ruling = _Ruling()
     ruled = _Ruled([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
@@ -250,8 +286,8 @@ def _rule(cursor: psycopg.Cursor[Any], rail: Rail, batch: Sequence[_Read], numbe
             ruled.verdicts.append(ReceiptOutcome.UNREADABLE)
             ruled.closed.append((number, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
             continue
-        order = rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
-        decided = ruling.decide(each.raw, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
+        order = each.rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
+        decided = ruling.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
         if decided in (ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNCLEAR, ReceiptOutcome.CONTRADICTS):
             about = {"order_id": order.order_id, "area": order.area} if order else {}
             _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, severity=each.receipt.severity.value, **about)
@@ -265,8 +301,7 @@ def _rule(cursor: psycopg.Cursor[Any], rail: Rail, batch: Sequence[_Read], numbe
 class _Ruling:
     """What the receipts of one batch have decided so far."""
 
-    def __init__(self, rail: Rail) -> None:
-        self._rail = rail
+    def __init__(self) -> None:
         self.settled: dict[str, Settled] = {}
         self.contradicted: list[Contradicted] = []
         self._states: dict[str, OrderState] = {}
@@ -285,12 +320,12 @@ class _Ruling:
             for each in candidates
         ]
 
-    def decide(self, raw: RawReceipt, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
+    def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
         """What a receipt makes of the order that it answers, after those before it."""
-        decided = decide(self._rail, receipt, order, by_hand=raw.by_hand)
+        decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
         if decided in _MOVES:
             self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)
-            self.settled[order.order_id] = Settled(order, receipt, number, decided, raw.body, raw.by_hand)
+            self.settled[order.order_id] = Settled(order, receipt, number, decided, read.raw.body, read.raw.by_hand)
         elif decided is ReceiptOutcome.CONTRADICTS:
             rails = OrderState.REJECTED if order.state is OrderState.ACCEPTED else OrderState.ACCEPTED
             self._words[order.order_id] = rails.value

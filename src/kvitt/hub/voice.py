@@ -39,7 +39,7 @@ class Forwarded(Struct, frozen=True):
     order_id: str
     key: int
     made_at: datetime
-    xml: bytes
+    message: bytes
 
 
 class Asked:

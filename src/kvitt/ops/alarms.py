@@ -4,7 +4,7 @@ Every process may look: the store lets one alarm stand per order, so whoever rai
 the log at level error, and part of a metric; it is over when the order is settled.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,9 +29,9 @@ _TOLD_ALONE = 100
 
 
 class ReceiptDeadline(Struct, frozen=True):
-    """How much of the time in which the rail is open an order may wait for its receipt."""
+    """How much of the time in which its rail is open an order may wait for its receipt; rails by their names."""
 
-    hours: Schedule
+    schedules: Mapping[str, Schedule]
     waits: timedelta
 
 
@@ -62,16 +62,17 @@ class ListedAlarm(Struct, frozen=True):
 
 
 def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDeadline) -> tuple[list[Alarm], list[Alarm]]:
-    """Clears the alarms of settled orders and, while the rail is open, raises those that are due; returns (raised, cleared).
+    """Clears the alarms of settled orders and, for each rail that is open, raises those that are due; returns (raised, cleared).
 
     What is returned is committed, and returned to one caller only.
     """
     cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
     raised: list[Alarm] = []
-    if deadline.hours.is_open(now):
-        arguments = {"now": now, "before": deadline.hours.open_time_ago(now, deadline.waits), "limit": _AT_ONCE}
-        while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
-            raised += found
+    for rail, schedule in deadline.schedules.items():
+        if schedule.is_open(now):
+            arguments = {"rail": rail, "now": now, "before": schedule.open_time_ago(now, deadline.waits), "limit": _AT_ONCE}
+            while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
+                raised += found
     return raised, cleared
 
 

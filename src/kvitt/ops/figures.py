@@ -82,7 +82,8 @@ class Figures(Struct, frozen=True):
     contradictions: int
     contradicted_since: datetime | None
     receipts: Mapping[str, int]
-    stopped_areas: Sequence[str]
+    stopped_areas: Sequence[tuple[str, str]]
+    """Where nothing is sent: rail and area, `*` for all of either."""
     deferred: Deferred
     lag: Sequence[TopicLag]
 
@@ -107,7 +108,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
         contradictions,
         contradicted_since,
         dict(connection.execute(_SQL.open_receipts).fetchall()),
-        [row[0] for row in connection.execute(_SQL.stopped_areas)],
+        [(row[0], row[1]) for row in connection.execute(_SQL.stopped_areas)],
         Deferred(messages, receipts, oldest),
         [TopicLag(*row) for row in lag],
     )

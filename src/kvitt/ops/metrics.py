@@ -160,10 +160,10 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
         receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))
     yield receipts
     stopped = GaugeMetricFamily(
-        "kvitt_sending_stopped", "1 for an area (* = all) to which an operator has stopped sending", labels=("area",)
+        "kvitt_sending_stopped", "1 for a rail and area (* = all) to which an operator has stopped sending", labels=("rail", "area")
     )
-    for area in figures.stopped_areas:
-        stopped.add_metric((area,), 1)
+    for where in figures.stopped_areas:
+        stopped.add_metric(where, 1)
     yield stopped
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -23,7 +23,7 @@ from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.readiness import encode, missing_migrations, readiness
 from kvitt.ops.roles import RoleState
-from kvitt.rules.opening_hours import OpeningHours
+from kvitt.rules.rail_port import Schedule
 
 _log = structlog.get_logger(__name__)
 USUAL_PORT = 9464
@@ -82,10 +82,15 @@ class OpsServer:
         clock: Clock,
         roles: Callable[[], Sequence[RoleState]],
         *,
+        schedules: Mapping[str, Schedule] | None = None,
         broker_lag: ReadLag | None = None,
     ) -> None:
-        """`roles` says how the roles are doing now. `broker_lag` None means that the log is the embedded one."""
+        """`roles` says how the roles are doing now. `schedules` say by rail when late receipts count; without any nobody watches them.
+
+        `broker_lag` None means that the log is the embedded one.
+        """
         self._conninfo, self._settings, self._clock, self._roles = conninfo, settings, clock, roles
+        self._schedules = schedules or {}
         self._figures = FigureReader(conninfo, clock, embedded_log=broker_lag is None)
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
         self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
@@ -97,7 +102,7 @@ class OpsServer:
     def start(self) -> None:
         """Listens and watches; returns at once. Raises PortTaken when the port that is set can not be had."""
         self._pages = self._listen()
-        deadline = ReceiptDeadline(hours_of(self._settings), timedelta(minutes=self._settings.receipt_after_minutes))
+        deadline = ReceiptDeadline(self._schedules, timedelta(minutes=self._settings.receipt_after_minutes))
         self._watch = AlarmWatch(self._conninfo, self._clock, deadline)
         self._thread = threading.Thread(target=run_loop, args=("alarms", self._watch_steps, self._stop), name="alarms", daemon=True)
         self._thread.start()
@@ -152,8 +157,3 @@ class OpsServer:
 
 def _alive() -> Page:
     return Page(HTTPStatus.OK, _TEXT, b"alive\n")
-
-
-def hours_of(settings: OpsSettings) -> OpeningHours:
-    """The rail's opening hours as they are set."""
-    return OpeningHours(settings.rail_opens, settings.rail_closes, settings.rail_every_day)

@@ -1,18 +1,48 @@
 """The state rail: chains of lines as XML over a queue, one order to a message, each with its receipt (helved §4.4, §5.1; rapid §3.1)."""
 
 from collections.abc import Sequence
+from datetime import date
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.rail_port import Candidate, Capabilities, Encoded, Observation, Reason, ReceiptOutcome, Severity
+from kvitt.rules.rail_port import (
+    Candidate,
+    Capabilities,
+    Encoded,
+    Observation,
+    OrderToSend,
+    Reason,
+    ReceiptOutcome,
+    Severity,
+    TransportFile,
+)
 from kvitt.rules.values import Order
 from kvitt.wire import order_xml, receipt_xml
 from kvitt.wire.rapid import forwarded_xml
 
 _ACCEPTED, _REJECTED = "00", "08"
+_encoder = msgspec.json.Encoder()
 _CODE_OF_OPERATORS = "KVITT"
+
+
+class _HeldBack(Struct, frozen=True, omit_defaults=True):
+    """Money that the rail keeps for now, with the code of its cause."""
+
+    start: date
+    end: date
+    transferred_on: date | None = None
+    cause: str | None = None
+    by_mistake: bool = False
+
+
+class _Document(Struct, frozen=True, omit_defaults=True):
+    """What the rail keeps of an order beside its message; its own migration writes the same bytes for older ones."""
+
+    frequency: str
+    hold_back: _HeldBack | None = None
 
 
 class Oppdrag(Struct, frozen=True):
@@ -37,14 +67,19 @@ class Oppdrag(Struct, frozen=True):
         """
         if order.forwarded:
             key, time = receipt_xml.correlation_key(forwarded_xml.line_keys(order)), forwarded_xml.correlation_time(order.made_at)
-            return Encoded(forwarded_xml.encode(order), key, time)
+            return Encoded(self.name, forwarded_xml.encode(order), key, time, _document(order))
         message = order_xml.encode(order)
         order_xml.validate(message)
-        return Encoded(message, receipt_xml.correlation_key(order_xml.line_keys(order)), order_xml.correlation_time(order))
+        key, time = receipt_xml.correlation_key(order_xml.line_keys(order)), order_xml.correlation_time(order)
+        return Encoded(self.name, message, key, time, _document(order))
 
     def encode_simulation(self, order: Order) -> bytes:
         """The order as a simulation request. Raises ValueError when a line id is too long."""
         return order_xml.encode_simulation(order)
+
+    def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
+        """Each order is a message of its own."""
+        return [TransportFile.of([order], order.message) for order in orders]
 
     def read(self, answer: bytes) -> Sequence[Observation]:
         """The one thing that a receipt says. Raises UnreadableReceipt."""
@@ -83,6 +118,13 @@ class Oppdrag(Struct, frozen=True):
         echo = receipt_xml.decode(message)
         raw_severity = _ACCEPTED if accepted else _REJECTED
         return receipt_xml.with_acknowledgement(message, replace(echo, raw_severity=raw_severity, code=_CODE_OF_OPERATORS, text=text))
+
+
+def _document(order: Order) -> str:
+    held = order.hold_back
+    cause = order_xml.CAUSE.get(held.cause) if held and held.cause else None
+    kept = _HeldBack(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake) if held else None
+    return _encoder.encode(_Document(order.frequency, kept)).decode()
 
 
 def _is_forwarded(message: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The receiver: takes receipts from the reply queue, settles them, and acknowledges only after the commit (design §4 step 7)."""
+"""The receiver of one rail: takes answers from its queue, settles them, and acknowledges only after the commit (design §4 step 7)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,12 +35,13 @@ class Receiver:
         ports: Ports,
         wake_up: WakeUp,
         *,
+        rail: str | None = None,
         max_batch: int = 128,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
-        """A step waits `look_seconds` for the first receipt."""
+        """`rail` None: the default one. A step waits `look_seconds` for the first receipt."""
         self._conninfo, self._open_queue, self._clock, self._ports, self._wake_up = conninfo, open_queue, clock, ports, wake_up
-        self._max_batch, self._look_seconds = max_batch, look_seconds
+        self._rail, self._max_batch, self._look_seconds = rail, max_batch, look_seconds
         self._states = StateLog(_log)
 
     @contextmanager
@@ -51,7 +52,7 @@ class Receiver:
             with connect(
                 self._conninfo, application="kvitt receiver", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
             ) as connection:
-                settle = Settle(connection, self._clock, self._ports)
+                settle = Settle(connection, self._clock, self._ports, self._rail)
                 yield lambda: self._step(queue, settle)
         finally:
             queue.close()

@@ -237,7 +237,7 @@ class _OrderBuilder:
             area=self.area,
             case_id=self.decision.case_id,
             number=self.number,
-            first=self.first,
+            is_first_order=self.first,
             frequency=SCHEMES[self.decision.scheme].frequency,
             person=self.payments[0].person,
             caseworker=first_line.caseworker,

@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 from msgspec import Struct
 
 from kvitt.errors import UnknownRail
 from kvitt.rules.catalogue import SCHEMES
+from kvitt.rules.ids import named_uuid
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Order, Scheme
+
+_FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
 
 
 class Capabilities(Struct, frozen=True):
@@ -74,18 +78,21 @@ class ReceiptOutcome(StrEnum):
 
 
 class Encoded(Struct, frozen=True):
-    """An order as it leaves. `message` are its bytes for ever.
+    """An order as it leaves over a rail. `message` are its bytes for ever.
 
-    The rail's answer carries what `correlation_key` (a digest) and `correlation_time` are made of, so that it finds the order.
+    The rail's answer carries what `correlation_key` (a digest) and `correlation_time` are made of, so that it finds the order. `document`
+    is JSON: what the rail wants to know of the order later without reading the message again.
     """
 
+    rail: str
     message: bytes
     correlation_key: bytes
     correlation_time: str
+    document: str = "{}"
 
 
 class Observation(Struct, frozen=True):
-    """One thing that one answer says of one order. Of `case` and `area` nothing is told where the rail does not say whose it is.
+    """One thing that one answer says of one order. `case`, `area` and `correlation_key` name it, or `order_id` alone does.
 
     `severity` is in the core's words, `raw_severity`, `code` and `text` as they came (trimmed, maybe empty); `others` is what else the rail
     said about its answer, as (name, text).
@@ -101,6 +108,7 @@ class Observation(Struct, frozen=True):
     text: str = ""
     reasons: frozenset[Reason] = frozenset()
     others: tuple[tuple[str, str], ...] = ()
+    order_id: str | None = None
 
     @property
     def answers_copy(self) -> bool:
@@ -146,6 +154,43 @@ class Candidate(Struct, frozen=True):
 _CLOSED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED, OrderState.WITHDRAWN})
 
 
+class OrderToSend(Struct, frozen=True):
+    """An order that a sender holds in state `sending`, with the stored bytes; `resend` counts how often operators had it sent again."""
+
+    order_id: str
+    message: bytes
+    message_no: int
+    number: int
+    priority: int
+    resend: int
+
+
+class TransportFile(Struct, frozen=True):
+    """What is put on the queue as one message: one order or several, under an id that the same orders always get."""
+
+    file_id: str
+    message: bytes
+    orders: Sequence[OrderToSend]
+
+    @classmethod
+    def of(cls, orders: Sequence[OrderToSend], message: bytes) -> "TransportFile":
+        """The file of these orders; one alone is its own. Only a file of one order may be a resend."""
+        assert len(orders) == 1 or not any(each.resend for each in orders), "a resend leaves alone"
+        alone = len(orders) == 1
+        file_id = orders[0].order_id if alone else named_uuid(_FILES, "\0".join(each.order_id for each in orders))
+        return cls(file_id, message, orders)
+
+    @property
+    def priority(self) -> int:
+        """The highest of its orders'."""
+        return max(each.priority for each in self.orders)
+
+    @property
+    def resend(self) -> int:
+        """Which resend it is; 0 = none."""
+        return self.orders[0].resend
+
+
 class Schedule(Protocol):
     """When a rail answers."""
 
@@ -176,6 +221,9 @@ class Rail(Protocol):
 
     def encode_simulation(self, order: Order) -> bytes:
         """The same order as a question what it would do; asked only of a rail that simulates."""
+
+    def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
+        """The orders as the transport messages that they leave in, together with those that may share one; a resend leaves alone."""
 
     def read(self, answer: bytes) -> Sequence[Observation]:
         """What an answer says, of each order that it is about. Raises UnreadableReceipt."""

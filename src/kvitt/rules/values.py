@@ -207,7 +207,7 @@ class Order(Struct, frozen=True):
     area: Area
     case_id: CaseId
     number: int
-    first: bool
+    is_first_order: bool
     frequency: str
     person: str
     caseworker: str

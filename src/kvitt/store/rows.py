@@ -45,9 +45,10 @@ class MessageStep(Row, frozen=True):
 
 
 class OrderRow(Row, frozen=True):
-    """A new order, sent unless it is held; `held_for` are its reasons as JSON. Only forwarded ones have a key for reconciliation.
+    """A new order, sent over its rail unless it is held; `held_for` are its reasons as JSON.
 
-    `told_under` is the key of its records on the order topic; None: its sender's. `day` is Oslo's, `sum_kroner` sums up its lines.
+    Only forwarded ones have a key for reconciliation. `told_under` is the key of its records on the order topic; None: its sender's. `day`
+    is Oslo's, `sum_kroner` sums up its lines.
     """
 
     statement = _WRITE.add_orders
@@ -57,10 +58,12 @@ class OrderRow(Row, frozen=True):
     area: str
     person: str
     message_no: int
-    xml: bytes
-    stamp: str
-    lines_digest: bytes
-    first: bool
+    rail: str
+    message: bytes
+    correlation_time: str
+    correlation_key: bytes
+    rail_document: str
+    is_first_order: bool
     made_at: datetime
     held_for: str
     day: date
@@ -160,7 +163,7 @@ class CaseStep(Row, frozen=True):
 
 
 class DeferredRow(Row, frozen=True):
-    """A message (with its place on its topic) or a receipt (with its message id) that came in for a case that somebody else holds."""
+    """A message (with its place on its topic) or a receipt (with message id and rail) that came for a case that somebody else holds."""
 
     statement = _WRITE.add_deferred
     scheme: str
@@ -173,6 +176,7 @@ class DeferredRow(Row, frozen=True):
     message_id: str | None
     body: bytes
     came_at: datetime
+    rail: str | None = None
 
 
 class DeadLetterRow(Row, frozen=True):

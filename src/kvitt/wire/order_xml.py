@@ -26,7 +26,7 @@ OWN_OFFICE: Final = "8020"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _LINE_ID_LIMIT = 30
-_CAUSE = {HoldBackCause.SETTLEMENT.value: "AVAV", HoldBackCause.REIMBURSEMENT.value: "AVRK"}
+CAUSE = {HoldBackCause.SETTLEMENT.value: "AVAV", HoldBackCause.REIMBURSEMENT.value: "AVRK"}
 _SCHEMA = etree.XMLSchema(etree.XML((resources.files("kvitt.wire") / "xsd" / "oppdrag.xsd").read_bytes()))
 _SPECIAL = re.compile("[&<>\r]")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -41,7 +41,7 @@ def encode(order: Order) -> bytes:
 <ns2:oppdrag xmlns:ns2="{NAMESPACE}">
     <oppdrag-110>
         <kodeAksjon>1</kodeAksjon>
-        <kodeEndring>{"NY" if order.first else "ENDR"}</kodeEndring>
+        <kodeEndring>{"NY" if order.is_first_order else "ENDR"}</kodeEndring>
         <kodeFagomraade>{area}</kodeFagomraade>
         <fagsystemId>{case_id}</fagsystemId>
         <utbetFrekvens>{_text(order.frequency)}</utbetFrekvens>
@@ -105,7 +105,7 @@ def encode_simulation(order: Order) -> bytes:
     return f"""\
 <ns3:simulerBeregningRequest xmlns:ns2="{SIMULATED_NAMESPACE}" xmlns:ns3="{SIMULATION_NAMESPACE}">
   <request><oppdrag>
-    <kodeEndring>{"NY" if order.first else "ENDR"}</kodeEndring><kodeFagomraade>{_text(order.area)}</kodeFagomraade>\
+    <kodeEndring>{"NY" if order.is_first_order else "ENDR"}</kodeEndring><kodeFagomraade>{_text(order.area)}</kodeFagomraade>\
 <fagsystemId>{case_id}</fagsystemId><utbetFrekvens>{_text(order.frequency)}</utbetFrekvens>\
 <oppdragGjelderId>{person}</oppdragGjelderId><datoOppdragGjelderFom>2000-01-01</datoOppdragGjelderFom>\
 <saksbehId>{_text(order.caseworker)}</saksbehId>
@@ -188,7 +188,7 @@ def _office(kind: str, number: str) -> str:
 
 
 def _held(held: HoldBack) -> str:
-    cause = f"            <kodeArsak>{_CAUSE[held.cause]}</kodeArsak>\n" if held.cause else ""
+    cause = f"            <kodeArsak>{CAUSE[held.cause]}</kodeArsak>\n" if held.cause else ""
     transferred = f"            <datoOverfores>{date_with_offset(held.transferred_on)}</datoOverfores>\n" if held.transferred_on else ""
     return f"""\
         <avvent-118>

@@ -6,7 +6,15 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.check.loose import check_copies, check_messages, check_operators, check_receipts, released_orders, resent_orders
+from kvitt.hub.check.loose import (
+    check_approvals,
+    check_copies,
+    check_messages,
+    check_operators,
+    check_receipts,
+    released_orders,
+    resent_orders,
+)
 from kvitt.hub.check.moments import OVER_ALL as _OVER_ALL_MOMENTS
 from kvitt.hub.check.outcome import compare
 from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
@@ -24,6 +32,7 @@ from kvitt.wire import topics
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
+_APPROVALS = load_queries("approvals", "kvitt.kernel")
 _CLOSINGS = load_queries("closings_check")
 _SEED_BITS = 62
 _OVER_ALL = (
@@ -54,6 +63,7 @@ _OVER_ALL = (
     (Kind.LEDGER, SQL.ledger_batches_differ),
     (Kind.LEDGER, SQL.ledger_entries_differ),
     *_OVER_ALL_PAYOUTS,
+    (Kind.APPROVAL, _APPROVALS.not_as_noted),
     (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
     *_OVER_ALL_MOMENTS,
@@ -96,6 +106,7 @@ class _Check:
         check_receipts(self._reader, self._found, self._ports.rails)
         check_copies(self._reader, self._found)
         check_operators(self._reader, self._found)
+        check_approvals(self._reader, self._found)
         check_payouts(self._reader, self._found)
         self._check_over_all()
         return self._found.report()

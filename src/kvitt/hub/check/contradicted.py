@@ -27,7 +27,7 @@ def _named(replay: "Replay", entry: AuditRow) -> tuple[MadeOrder, Observation] |
     if order is None or receipt is None:
         replay.differs(Kind.ENTRY, entry.seq, f"names order {entry.order_id} and receipt {entry.receipt_no}, which the case does not have")
         return None
-    if (said_of(order.made.xml, receipt), order.made.message_no) != (entry.digest, entry.message_no):
+    if (said_of(order.made.message, receipt), order.made.message_no) != (entry.digest, entry.message_no):
         replay.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
     return order, receipt
 
@@ -114,7 +114,7 @@ def _fall(replay: "Replay", entry: AuditRow, order: MadeOrder, again: str) -> li
         if before is None:
             case.payments.pop(PaymentId(version.made.payment_id), None)
     accepted = [each.made for each in replay.orders.values() if each.state is OrderState.ACCEPTED]
-    in_area = not made.first or any(each.area == made.area for each in accepted)
+    in_area = not made.is_first_order or any(each.area == made.area for each in accepted)
     taken_over = any(version == 0 for _, version in replay.versions)
     case.unknown_to_rail(Area(made.area), in_area=in_area, at_all=bool(accepted) or taken_over)
     replay.settle_in(made, fell, entry, again=again)
@@ -133,7 +133,7 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
     if course is None or not orders or any(each.state is not OrderState.READY for each in orders) or not replay.case.contradictions:
         replay.differs(Kind.ENTRY, entry.seq, f"takes message {entry.message_no} back, which has no orders to take back")
         return
-    if digest(*(each.made.xml for each in orders)) != entry.digest:
+    if digest(*(each.made.message for each in orders)) != entry.digest:
         replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message gives")
     for order in orders:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True

@@ -19,12 +19,15 @@ from kvitt.hub.contract import Contracts
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import oslo
+from kvitt.kernel.people import same_person
+from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import Rails, ReceiptOutcome
 from kvitt.rules.states import MessageState
 from kvitt.store.rows import MessageRow
 from kvitt.wire.rapid import events
 from kvitt.wire.rapid.receipt_text import normalised
 
+_APPROVALS = load("approvals", "kvitt.kernel")
 _SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
 _WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE})
 
@@ -87,12 +90,12 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = rails.default.read(stored.body)[0]
+        receipt = rails.named(stored.rail).read(stored.body)[stored.place]
     except UnreadableReceipt as error:
         if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
-    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.grade, stored.note):
+    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 
@@ -125,3 +128,11 @@ def check_operators(reader: Reader, found: Findings) -> None:
                 found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")
     for seq, head in reader.rows(SQL.head_of_operators):
         chain.end(seq, bytes(head))
+
+
+def check_approvals(reader: Reader, found: Findings) -> None:
+    """Each approval that was confirmed was asked for by another person than the one who confirmed it."""
+    for approval_no, asked_by, decided_by in reader.rows(_APPROVALS.confirmed_by):
+        found.looked_at("approvals", 1)
+        if same_person(asked_by, decided_by):
+            found.differs(Kind.APPROVAL, None, f"approval {approval_no}", "was confirmed by the person who asked for it")

@@ -103,9 +103,16 @@ class Replay:
     def _read_receipts(self) -> None:
         for receipt_no, stored in self.stored.receipts.items():
             try:
-                self.receipts[receipt_no] = self.rail.read(stored.body)[0]
+                self.receipts[receipt_no] = self.placed(self.rail.read(stored.body)[stored.place])
             except UnreadableReceipt:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
+
+    def placed(self, said: Observation) -> Observation:
+        """What was said, with what its order is known by, where it names the order by its id alone."""
+        stored = self.stored.orders.get(said.order_id or "")
+        if stored is None:
+            return said
+        return replace(said, case=self.case.key, area=stored.made.area, correlation_key=stored.made.correlation_key)
 
     def _imported(self, entry: AuditRow) -> None:
         """The case as another hub left it: its first versions are true from the start, by no order of ours."""
@@ -208,7 +215,7 @@ class Replay:
         for each in orders:
             order = self._under_its_key(each)
             made = self.orders[order.order_id] = MadeOrder(order)
-            self._by_lines.setdefault((order.area, order.lines_digest), []).append(made)
+            self._by_lines.setdefault((order.area, order.correlation_key), []).append(made)
             course.open_orders.add(order.order_id)
             course.order_ids.append(order.order_id)
         for payment in payments:
@@ -264,7 +271,7 @@ class Replay:
         self.stand(course)
 
     def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, ruling: ReceiptOutcome) -> None:
-        content = digest(order.made.xml, receipt.raw_severity.encode(), receipt.text.encode())
+        content = digest(order.made.message, receipt.raw_severity.encode(), receipt.text.encode())
         if (content, order.made.message_no) != (entry.digest, entry.message_no):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
         same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, receipt.correlation_key), ())]
@@ -325,7 +332,7 @@ class Replay:
         made = next((self.orders[order_id].made for order_id in course.order_ids), None)
         if made is None or made.reconciliation_key is None:
             return None
-        return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.xml)
+        return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.message)
 
     def as_ordered(self, order: OrderRow) -> Versions:
         """The versions of an order as they stand in it."""
@@ -397,9 +404,9 @@ def _candidate_of(order: MadeOrder) -> Candidate:
         made.number,
         made.message_no,
         order.state,
-        made.stamp,
-        made.first,
-        made.xml,
+        made.correlation_time,
+        made.is_first_order,
+        made.message,
         made.person,
         told_under=made.told_under,
     )

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DOUBLE = "double"
     LEDGER = "ledger"
     PAYOUT = "payout"
+    APPROVAL = "approval"
     LOG = "log"
 
 
@@ -55,6 +56,7 @@ class Counts(Struct, frozen=True):
     audit_entries: int = 0
     payouts: int = 0
     payout_events: int = 0
+    approvals: int = 0
 
 
 class Report(Struct, frozen=True):

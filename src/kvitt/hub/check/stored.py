@@ -44,13 +44,15 @@ class StoredPayment(Struct, frozen=True):
 
 
 class StoredReceipt(Struct, frozen=True):
-    """A receipt as it came, and what it was taken for."""
+    """One thing that a receipt says: the receipt as it came, the place in it, and what it was taken for."""
 
     receipt_no: int
+    rail: str
     digest: bytes
+    place: int
     body: bytes
     order_id: str | None
-    grade: str | None
+    severity: str | None
     outcome: str
     note: str
     by_hand: bool

@@ -25,6 +25,7 @@ from kvitt.hub.payouts.model import (
     Payout,
     PayoutCursor,
     PayoutEvent,
+    PayoutRecord,
     RepublishEvents,
 )
 from kvitt.hub.payouts.ports import Parties, RemoteLedger
@@ -161,7 +162,7 @@ class PayoutService:
         """
         if operator:
             operator.need_second_person()
-        self._end(_cancel(payout_id, details, operator, actor), deadline)
+        self._end(cancellation(payout_id, details, operator, actor), deadline)
 
     def preview_create(self, new: NewPayout) -> PayoutPreview:
         """What `create` would do. Raises as `create`, except for a shop that has not that much."""
@@ -175,7 +176,7 @@ class PayoutService:
 
     def preview_cancel(self, payout_id: str, details: str | None) -> PayoutPreview:
         """What `cancel` would do. Raises as `cancel`."""
-        return self._preview(_cancel(payout_id, details))
+        return self._preview(cancellation(payout_id, details))
 
     def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
         """An operator notes that the bank has taken the order.
@@ -222,8 +223,7 @@ class PayoutService:
 
     def _preview(self, command: ConfirmPayout | CancelPayout) -> PayoutPreview:
         with self._pool.connection() as connection:
-            record = PayoutReader(connection).record(command.payout_id)
-            return _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
+            return previewed(connection, command)[1]
 
     def _end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> None:
         """Where the plan is: at another's ledger, or in our own."""
@@ -258,12 +258,19 @@ def _named(payout_id: str) -> str:
     return payout_id
 
 
-def _cancel(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> CancelPayout:
+def cancellation(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> CancelPayout:
+    """The command to cancel a payout. Raises InvalidPayout, PayoutNotFound."""
     if details is None:
         raise InvalidPayout("Details are required to cancel a payout")
     if wrong := wrong_text(details, required=True):
         raise InvalidPayout(f"Details {wrong}")
     return CancelPayout(_named(payout_id), details, operator, actor)
+
+
+def previewed(connection: Connection, command: Command) -> tuple[PayoutRecord, PayoutPreview]:
+    """A payout as it stands, and what a command would make of it. Raises what the command would be refused with, but for lack of funds."""
+    record = PayoutReader(connection).record(command.payout_id)
+    return record, _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
 
 
 def _possible(decided: Decision) -> PayoutChange | Payout:

@@ -75,6 +75,14 @@ class PayoutWriter:
                 results.update(dict.fromkeys(places, error))
         return [results[place] for place in range(len(batch))]
 
+    def within(self, command: Command) -> Payout:
+        """Does one command in the caller's own transaction. Raises what it is refused with."""
+        with self._connection.cursor() as cursor:
+            (result,) = self._do(cursor, [command])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
     def run(self, batch: Sequence[Command], locks: Locks) -> list[Result]:
         """Does commands about different payouts in one transaction."""
         try:

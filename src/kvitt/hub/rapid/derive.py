@@ -17,7 +17,7 @@ def forwarded_order(need: Need, number: int, key: int, made_at: datetime) -> Ord
         area=need.area,
         case_id=need.case_id,
         number=number,
-        first=need.change is LineChange.NEW,
+        is_first_order=need.change is LineChange.NEW,
         frequency=_FREQUENCY,
         person=need.person,
         caseworker=need.caseworker,

@@ -86,7 +86,8 @@ class NeedDesk:
         key = reconciliation_key(self._now, message.message_no)
         made = forwarded_order(need, number, key, at)
         order = made.order_id
-        encoded = self._rails.of(made.scheme).encode(made)
+        rail = self._rails.of(made.scheme)
+        encoded = rail.encode(made)
         told = solutions.encode(Solution(SolutionStatus.RECEIVED, TEXTS[SolutionStatus.RECEIVED], key=key))
         teller = self._teller(message)
         teller.answer(told, teller.event("received"))

@@ -34,7 +34,7 @@ class NeedVoice:
     def with_rail(self) -> bytes | None:
         """The order with its bytes as on the queue, then OVERFØRT."""
         order = self._order
-        cause = self._teller.transferred(self._need, order.key, order.xml, self._order_id, order.made_at)
+        cause = self._teller.transferred(self._need, order.key, order.message, self._order_id, order.made_at)
         solution = Solution(
             SolutionStatus.TRANSFERRED,
             TEXTS[SolutionStatus.TRANSFERRED],

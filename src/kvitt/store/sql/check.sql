@@ -24,7 +24,8 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 
 -- name: orders
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
-SELECT order_id::text, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
+SELECT order_id::text, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key,
+       rail_document::text, is_first_order, made_at,
        held_for::text, day, sum_kroner, priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
        resends, taken_back, guard
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
@@ -56,9 +57,11 @@ FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, ver
 
 -- name: receipts
 -- The receipts that answer orders of a span of cases.
-SELECT o.case_no, r.receipt_no, r.digest, r.body, r.order_id::text, r.grade, r.outcome, r.note, r.message_id LIKE 'operator-%%'
+SELECT o.case_no, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%'
 FROM orders AS o
 CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
+JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE o.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY o.case_no, r.receipt_no;
 
@@ -84,8 +87,10 @@ WHERE o.order_id IS NULL
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.
-SELECT 0::bigint, receipt_no, digest, body, order_id::text, grade, outcome, note, message_id LIKE 'operator-%%'
-FROM receipts WHERE order_id IS NULL AND receipt_no > %(after)s ORDER BY receipt_no LIMIT %(limit)s;
+SELECT 0::bigint, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%'
+FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
+WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;
 
 -- name: told
 -- What is told of the messages of a span of cases, and whether it was told in an earlier form.
@@ -253,7 +258,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
 WHERE o.relayed_at IS NOT NULL
   AND (r.key, r.value, r.headers) IS DISTINCT FROM (
-      o.key, coalesce(o.value, d.xml),
+      o.key, coalesce(o.value, d.message),
       substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
           CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
           || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
@@ -283,7 +288,7 @@ FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no =
 -- The copies of receipts that the rapid heard, with the receipts.
 SELECT o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
 FROM outbox AS o
-JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id
+JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id AND r.place = 0
 WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1';
 
 -- name: copies_of_no_receipt

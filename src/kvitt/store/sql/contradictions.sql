@@ -17,21 +17,21 @@ WHERE o.case_no = w.case_no AND o.state IN ('ready', 'sending', 'sent', 'unknown
 
 -- name: contradiction_of_order
 -- The newest contradiction of an order with its receipt, open or not; no row: there never was one.
-SELECT k.contradiction_no, k.receipt_no, k.ours, k.rails, k.resolved_at, k.resolution, k.resolved_by, r.body
-FROM contradictions AS k LEFT JOIN receipts AS r ON r.receipt_no = k.receipt_no
+SELECT k.contradiction_no, k.receipt_no, k.ours, k.rails, k.resolved_at, k.resolution, k.resolved_by, r.body, r.place
+FROM contradictions AS k LEFT JOIN receipt_answers AS r ON r.receipt_no = k.receipt_no
 WHERE k.order_id = %s
 ORDER BY k.contradiction_no DESC
 LIMIT 1;
 
 -- name: order_to_turn
 -- The order that a contradiction is about.
-SELECT order_id::text, case_no, area, number, message_no, state, stamp, first, xml, person, doubtful, receipt_no IS NOT NULL,
+SELECT order_id::text, case_no, area, number, message_no, state, correlation_time, is_first_order, message, person, was_unknown, receipt_no IS NOT NULL,
        told_under
 FROM orders WHERE order_id = %s;
 
 -- name: open_orders_of_case
 -- The open orders of a case, and whether each may have left.
-SELECT order_id::text, number, message_no, state, doubtful OR sent_at IS NOT NULL OR state <> 'ready', xml
+SELECT order_id::text, number, message_no, state, was_unknown OR sent_at IS NOT NULL OR state <> 'ready', message
 FROM orders
 WHERE case_no = %s AND state IN ('ready', 'sending', 'sent', 'unknown')
 ORDER BY number;
@@ -40,7 +40,7 @@ ORDER BY number;
 -- Of these messages: an order that has left or is settled, if there is any, with one that has not left.
 SELECT q.message_no, max(q.order_id::text) FILTER (WHERE NOT w.ready), max(q.order_id::text) FILTER (WHERE w.ready)
 FROM orders AS q
-CROSS JOIN LATERAL (SELECT q.state = 'ready' AND NOT q.doubtful AND q.sent_at IS NULL AS ready) AS w
+CROSS JOIN LATERAL (SELECT q.state = 'ready' AND NOT q.was_unknown AND q.sent_at IS NULL AS ready) AS w
 WHERE q.message_no = ANY (%s::bigint[]) AND NOT q.taken_back
 GROUP BY q.message_no
 HAVING bool_or(NOT w.ready);
@@ -118,8 +118,8 @@ SELECT EXISTS (SELECT FROM orders AS o WHERE o.case_no = %(case_no)s AND o.state
 
 -- name: outcomes_of_message
 -- The orders of a message in their order, with the receipts that settled them.
-SELECT o.area, o.state, r.body
-FROM orders AS o LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
+SELECT o.area, o.state, r.body, r.place
+FROM orders AS o LEFT JOIN receipt_answers AS r ON r.receipt_no = o.receipt_no
 WHERE o.message_no = %s AND NOT o.taken_back
 ORDER BY o.number;
 
@@ -130,7 +130,7 @@ UPDATE messages SET answer = %s WHERE message_no = %s AND state = 'answered';
 -- name: take_back
 -- Withdraws orders that have never left, so that their messages are derived again; a row for each that could be.
 UPDATE orders SET state = 'withdrawn', taken_back = true, settled_at = %(now)s
-WHERE order_id = ANY (%(order_ids)s::uuid[]) AND state = 'ready' AND NOT doubtful AND sent_at IS NULL
+WHERE order_id = ANY (%(order_ids)s::uuid[]) AND state = 'ready' AND NOT was_unknown AND sent_at IS NULL
 RETURNING order_id::text;
 
 -- name: requeue

@@ -44,7 +44,7 @@ LIMIT %b;
 
 -- name: deferred_receipts
 -- The receipts that wait for one case to be free, at most so many, in the order in which they came.
-SELECT deferred_no, message_id, body
+SELECT deferred_no, message_id, body, rail
 FROM deferred
 WHERE scheme = %b AND case_id = %b AND taken_at IS NULL AND message_id IS NOT NULL
 ORDER BY deferred_no

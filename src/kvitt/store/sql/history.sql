@@ -16,7 +16,7 @@ FROM deferred WHERE scheme = %(scheme)s AND case_id = %(case_id)s AND taken_at I
 
 -- name: orders
 -- The orders of a case by number.
-SELECT order_id::text, number, area, message_no, state, first, held_for::text, made_at, sending_at, sent_at, settled_at, receipt_no, xml
+SELECT order_id::text, number, area, message_no, state, is_first_order, held_for::text, made_at, sending_at, sent_at, settled_at, receipt_no, message
 FROM orders WHERE case_no = %(case_no)s ORDER BY number;
 
 -- name: lines
@@ -29,8 +29,8 @@ WHERE o.case_no = %(case_no)s ORDER BY o.number, l.position;
 
 -- name: receipts
 -- The receipts that answer orders of a case, as they came in.
-SELECT r.receipt_no, r.order_id::text, r.received_at, r.grade, r.outcome, r.note, r.body
-FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id
+SELECT r.receipt_no, r.order_id::text, r.received_at, r.severity, r.outcome, r.note, a.body
+FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE o.case_no = %(case_no)s ORDER BY r.receipt_no;
 
 -- name: contradictions

@@ -5,7 +5,7 @@ SELECT outbox_no, topic, key, value, headers, event_id, made_at
 FROM (
     SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.outbox_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
     FROM (
-        SELECT o.outbox_no, o.topic, o.key, coalesce(o.value, d.xml) AS value, o.headers, o.event_id::text, o.made_at
+        SELECT o.outbox_no, o.topic, o.key, coalesce(o.value, d.message) AS value, o.headers, o.event_id::text, o.made_at
         FROM (SELECT * FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b) AS o
         LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
     ) AS n

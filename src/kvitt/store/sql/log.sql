@@ -79,7 +79,7 @@ ORDER BY n.outbox_no;
 -- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
 -- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
-SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.xml),
+SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.message),
        substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
            CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
            || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')

@@ -1,16 +1,16 @@
 -- name: stop_sending
--- Stops sending to areas ('*' for all), with the reason; stopping again renews it.
-INSERT INTO stops (area, reason, stopped_by, stopped_at)
-SELECT a.area, %(reason)s, %(by)s, %(now)s FROM unnest(%(areas)s::text[]) AS a (area)
-ON CONFLICT (area) DO UPDATE SET reason = excluded.reason, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at;
+-- Stops sending to areas of a rail ('*' for all of either), with the reason; stopping again renews it.
+INSERT INTO stops (rail, area, reason, stopped_by, stopped_at)
+SELECT %(rail)s, a.area, %(reason)s, %(by)s, %(now)s FROM unnest(%(areas)s::text[]) AS a (area)
+ON CONFLICT (rail, area) DO UPDATE SET reason = excluded.reason, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at;
 
 -- name: resume_sending
--- Lets sending to areas go on; gives those that were stopped.
-DELETE FROM stops WHERE area = ANY (%(areas)s::text[]) RETURNING area;
+-- Lets sending to areas of a rail go on; gives those that were stopped.
+DELETE FROM stops WHERE rail = %(rail)s AND area = ANY (%(areas)s::text[]) RETURNING area;
 
 -- name: stopped
 -- What is stopped, by whom, since when, and why.
-SELECT area, stopped_by, stopped_at, reason FROM stops ORDER BY area;
+SELECT rail, area, stopped_by, stopped_at, reason FROM stops ORDER BY rail, area;
 
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
@@ -40,13 +40,13 @@ LIMIT %(limit)s;
 
 -- name: case_of_order
 -- The case, message and state of one order, and why it is held.
-SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.held_for::text, o.xml
+SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.held_for::text, o.message
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = %s;
 
 -- name: standing_of_order
 -- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
-SELECT o.state, o.doubtful OR o.sent_at IS NOT NULL,
+SELECT o.state, o.was_unknown OR o.sent_at IS NOT NULL,
        EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
 FROM orders AS o
 WHERE o.order_id = %s;
@@ -64,19 +64,19 @@ RETURNING held_for::text;
 -- name: withdraw_order
 -- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.
 UPDATE orders SET state = 'withdrawn', settled_at = %s
-WHERE order_id = %s AND state = 'ready' AND NOT doubtful AND sent_at IS NULL
+WHERE order_id = %s AND state = 'ready' AND NOT was_unknown AND sent_at IS NULL
 RETURNING area;
 
 -- name: ready_again
 -- Lets an order that is in doubt, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; gives how
 -- many resends that makes; no row: it is not with the rail without an answer. That a copy may be at the rail is never forgotten.
-UPDATE orders SET state = 'ready', sender = NULL, doubtful = true, resends = resends + 1
+UPDATE orders SET state = 'ready', sender = NULL, was_unknown = true, resends = resends + 1, file_id = NULL
 WHERE order_id = %s AND state IN ('unknown', 'sent')
 RETURNING resends;
 
 -- name: odd_receipts
 -- Receipts that changed nothing and that a person should look at or has looked at, newest first.
-SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because,
+SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because,
        o.receipt_no IS NOT NULL
 FROM receipts AS r LEFT JOIN receipts_that_wait AS o ON o.receipt_no = r.receipt_no
 WHERE r.outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
@@ -85,7 +85,7 @@ LIMIT %s;
 
 -- name: open_receipts
 -- Receipts that changed nothing and that a person should look at, newest first.
-SELECT r.receipt_no, r.received_at, r.outcome, r.grade, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because, true
+SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because, true
 FROM receipts_that_wait AS o JOIN receipts AS r ON r.receipt_no = o.receipt_no
 ORDER BY o.receipt_no DESC
 LIMIT %s;
@@ -102,7 +102,7 @@ SELECT outcome, closed_by, closed_because FROM receipts WHERE receipt_no = %s;
 
 -- name: receipt_body
 -- One receipt as it came.
-SELECT body FROM receipts WHERE receipt_no = %s;
+SELECT body FROM receipt_answers WHERE receipt_no = %s;
 
 -- name: unknown_payments
 -- What imports found and did not learn, case by case; * is the whole case.
@@ -111,3 +111,24 @@ FROM cases AS c CROSS JOIN LATERAL unnest(c.unknown) WITH ORDINALITY AS u (payme
 WHERE c.unknown <> '{}'
 ORDER BY c.case_no, u.place
 LIMIT %s;
+
+-- name: case_in_short
+-- The case of an order, and where its audit chain ends: whatever happens to the case moves that.
+SELECT c.case_no, c.scheme, c.case_id, c.audit_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
+
+-- name: orders_in_short
+-- Each order of a case with its state, what holds it, and how many lines it has, oldest first.
+SELECT o.order_id::text, o.area, o.state, o.resends,
+       (SELECT coalesce(string_agg(r.reason ->> 'text', '; ' ORDER BY r.place), '')
+        FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)) AS held_for,
+       (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines
+FROM orders AS o
+WHERE o.case_no = %s
+ORDER BY o.number;
+
+-- name: payments_in_short
+-- The newest version of each payment of a case with its state.
+SELECT DISTINCT ON (p.payment_id) p.payment_id::text, p.version, p.state
+FROM payments AS p
+WHERE p.case_no = %s
+ORDER BY p.payment_id, p.version DESC;

@@ -1,10 +1,10 @@
 -- name: raise_alarms
--- Raises an alarm about each order that has been with the rail, or may have been, since before a moment and is not settled, at most so
+-- Raises an alarm about each order that has been with its rail, or may have been, since before a moment and is not settled, at most so
 -- many, longest waiting first; gives those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
 WITH late AS (
     SELECT o.order_id, o.area, coalesce(o.sent_at, o.sending_at, o.made_at) AS sent_at
     FROM orders AS o
-    WHERE o.state IN ('sending', 'sent', 'unknown') AND coalesce(o.sent_at, o.sending_at, o.made_at) <= %(before)s
+    WHERE o.rail = %(rail)s AND o.state IN ('sending', 'sent', 'unknown') AND coalesce(o.sent_at, o.sending_at, o.made_at) <= %(before)s
       AND NOT EXISTS (SELECT FROM alarms AS a WHERE a.order_id = o.order_id AND a.cleared_at IS NULL)
     ORDER BY 3
     LIMIT %(limit)s
@@ -82,8 +82,8 @@ SELECT count(*) FROM dead_letters WHERE state = 'open';
 SELECT outcome, count(*) FROM receipts_that_wait GROUP BY 1;
 
 -- name: stopped_areas
--- To which areas nothing is sent until an operator resumes it.
-SELECT area FROM stops;
+-- To which rails and areas nothing is sent until an operator resumes it.
+SELECT rail, area FROM stops;
 
 -- name: log_lag
 -- Per topic of the embedded log: how many records lie behind the position that is stored for each partition.

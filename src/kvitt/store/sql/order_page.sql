@@ -3,9 +3,9 @@
 -- name: order_row
 -- The order with its case and the message that it was made for, and what the rail says against what stands of it.
 SELECT o.order_id::text, o.case_no, c.scheme, c.case_id, o.area, o.number, o.message_no, m.source, m.partition, m.position,
-       coalesce(convert_from(m.key, 'UTF8'), ''), o.state, o.first, o.held_for::text, o.decided_by_hand,
-       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL), o.doubtful, o.resends,
-       o.made_at, o.sending_at, o.sent_at, o.settled_at, o.receipt_no, o.stamp, o.xml
+       coalesce(convert_from(m.key, 'UTF8'), ''), o.state, o.is_first_order, o.held_for::text, o.decided_by_hand,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL), o.was_unknown, o.resends,
+       o.made_at, o.sending_at, o.sent_at, o.settled_at, o.receipt_no, o.correlation_time, o.message
 FROM orders AS o
 JOIN cases AS c ON c.case_no = o.case_no
 LEFT JOIN messages AS m ON m.message_no = o.message_no
@@ -19,7 +19,7 @@ FROM order_lines AS l WHERE l.order_id = %(order_id)s ORDER BY l.position;
 
 -- name: receipts_of_order
 -- The receipts that answer it, as they came in.
-SELECT receipt_no, received_at, grade, outcome, note FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_no;
+SELECT receipt_no, received_at, severity, outcome, note FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_no;
 
 -- name: alarms_of_order
 -- The alarms about it, oldest first.

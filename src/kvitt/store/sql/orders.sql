@@ -1,10 +1,11 @@
 -- name: claim_ready
--- Takes up to so many ready orders for sending, oldest first, and gives their bytes; held ones, stopped areas, and rows that
+-- Takes up to so many ready orders of a rail for sending, oldest first, and gives their bytes; held ones, what is stopped, and rows that
 -- another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE state = 'ready' AND held_for = '[]' AND NOT EXISTS (SELECT FROM stops AS s WHERE s.area IN (orders.area, '*'))
+    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
+      AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -13,7 +14,11 @@ UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
-RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
+
+-- name: share_files
+-- Notes which orders leave in one transport message.
+UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) AS s (order_id, file_id) WHERE o.order_id = s.order_id;
 
 -- name: lock_messages
 -- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them, and when something was told
@@ -38,7 +43,7 @@ RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
 
 -- name: give_back
 -- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
-UPDATE orders AS o SET state = 'ready', sender = NULL, sending_at = NULL
+UPDATE orders AS o SET state = 'ready', sender = NULL, sending_at = NULL, file_id = NULL
 FROM unnest(%b::uuid[]) AS s (order_id)
 WHERE o.order_id = s.order_id AND o.state = 'sending' AND o.sender = %b
 RETURNING o.order_id::text;
@@ -53,24 +58,28 @@ CROSS JOIN LATERAL (
 WHERE o.with_rail;
 
 -- name: orphans_to_unknown
--- Orders that a sender which is no more had begun to send: they may have reached the rail or not. Those that somebody else has locked
--- are left for another look.
-WITH free AS MATERIALIZED (SELECT order_id FROM orders WHERE state = 'sending' AND sender <> %b FOR UPDATE SKIP LOCKED)
-UPDATE orders AS o SET state = 'unknown', doubtful = true FROM free AS f WHERE o.order_id = f.order_id AND o.state = 'sending'
+-- Orders of a rail that a sender which is no more had begun to send: they may have reached the rail or not. Those that somebody else has
+-- locked are left for another look.
+WITH free AS MATERIALIZED (
+    SELECT order_id FROM orders WHERE rail = %(rail)s AND state = 'sending' AND sender <> %(sender)s FOR UPDATE SKIP LOCKED
+)
+UPDATE orders AS o SET state = 'unknown', was_unknown = true FROM free AS f WHERE o.order_id = f.order_id AND o.state = 'sending'
 RETURNING o.order_id::text;
 
 -- name: has_orphans
--- Whether a sender which is no more had begun to send an order that is not in doubt yet.
-SELECT EXISTS (SELECT FROM orders WHERE state = 'sending' AND sender <> %b);
+-- Whether a sender which is no more had begun to send an order of a rail that is not in doubt yet.
+SELECT EXISTS (SELECT FROM orders WHERE rail = %(rail)s AND state = 'sending' AND sender <> %(sender)s);
 
 -- name: unknown_unsent
--- Orders in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest first; held
--- ones stay in doubt, and some are left out.
-SELECT order_id::text, message_no, resends FROM orders
-WHERE state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%b::uuid[]) ORDER BY message_no LIMIT %b;
+-- Orders of a rail in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest
+-- first; held ones stay in doubt, and some are left out. With the id of the transport message that they left in.
+SELECT order_id::text, message_no, resends, coalesce(file_id, order_id)::text FROM orders
+WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%(but)s::uuid[])
+ORDER BY message_no LIMIT %(limit)s;
 
 -- name: unknown_to_sending
--- Takes orders in doubt that a sender had under way, to put the same copy of them again; those that somebody else has locked stay.
+-- Takes orders in doubt that a sender had under way, to put the same copy of them again; those that somebody else has locked stay. Orders
+-- that left in one transport message are taken all or none: of those that were answered the message has arrived.
 WITH free AS MATERIALIZED (
     SELECT o.order_id FROM orders AS o JOIN unnest(%(order_ids)b::uuid[]) AS s (order_id) ON o.order_id = s.order_id FOR UPDATE OF o SKIP LOCKED
 )
@@ -78,54 +87,66 @@ UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM free AS f
 WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL AND o.held_for = '[]'
-RETURNING o.order_id::text, o.xml, o.message_no, o.number, o.priority, o.resends;
+  AND (o.file_id IS NULL OR NOT EXISTS (
+      SELECT FROM orders AS m
+      WHERE m.file_id = o.file_id
+        AND (m.state <> 'unknown' OR m.sender IS NULL OR m.held_for <> '[]' OR m.order_id NOT IN (SELECT order_id FROM free))
+  ))
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
 
 -- name: add_receipts
--- Stores raw receipts, numbered as they came; one that the queue handed out before is left alone and gives no row. The outcome is
+-- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and gives no row. The outcome is
 -- written when it is known.
-INSERT INTO receipts (message_id, digest, body, received_at, outcome)
-SELECT r.message_id, r.digest, r.body, r.received_at, 'unmatched'
-FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::timestamptz[]) WITH ORDINALITY AS r (message_id, digest, body, received_at, place)
-ORDER BY r.place
-ON CONFLICT (message_id, digest) DO NOTHING
-RETURNING receipt_no, message_id, digest;
+INSERT INTO receipts (rail, message_id, digest, place, body, received_at, outcome)
+SELECT r.rail, r.message_id, r.digest, r.place, r.body, r.received_at, 'unmatched'
+FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::integer[], %b::bytea[], %b::timestamptz[])
+     WITH ORDINALITY AS r (rail, message_id, digest, place, body, received_at, ordinal)
+ORDER BY r.ordinal
+ON CONFLICT (message_id, digest, place) DO NOTHING
+RETURNING receipt_no, message_id, digest, place;
+
+-- name: orders_by_id
+-- The case, area and correlation key of orders that an answer names by their own ids.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.correlation_key
+FROM unnest(%b::uuid[]) AS w (order_id) JOIN orders AS o ON o.order_id = w.order_id JOIN cases AS c ON c.case_no = o.case_no;
 
 -- name: close_receipts
 -- Writes what each receipt of this transaction turned out to be.
 UPDATE receipts AS r
-SET order_id = s.order_id, grade = s.grade, outcome = s.outcome, note = s.note
-FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, grade, outcome, note)
+SET order_id = s.order_id, severity = s.severity, outcome = s.outcome, note = s.note
+FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, severity, outcome, note)
 WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
--- The orders that receipts may answer: same case, same area, same lines. Newest last. With what the rail said against an order last, unless
+-- The orders that receipts may answer: same case, rail, area and correlation key. Newest last. With what the rail said against an order last, unless
 -- that was adopted, and whether its state is an operator's word.
-SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.stamp, o.first, o.xml, o.person,
-       o.doubtful, o.receipt_no IS NOT NULL, o.told_under,
+SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.correlation_time, o.is_first_order, o.message, o.person,
+       o.was_unknown, o.receipt_no IS NOT NULL, o.told_under,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
         ORDER BY k.contradiction_no DESC LIMIT 1), o.decided_by_hand
-FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[]) AS w (ordinal, scheme, case_id, area, lines_digest)
+FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+     AS w (ordinal, scheme, case_id, rail, area, correlation_key)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
-JOIN orders AS o ON o.case_no = c.case_no AND o.area = w.area AND o.lines_digest = w.lines_digest
+JOIN orders AS o ON o.case_no = c.case_no AND o.rail = w.rail AND o.area = w.area AND o.correlation_key = w.correlation_key
 ORDER BY w.ordinal, o.number;
 
 -- name: settle_orders
 -- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved, and whether they were known to be sent
 -- before. A receipt proves that the rail had them. One that was in doubt and is ready to be sent again may be answered all the same.
 UPDATE orders AS o
-SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), doubtful = o.doubtful OR s.state = 'unknown',
+SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), was_unknown = o.was_unknown OR s.state = 'unknown',
     decided_by_hand = s.by_hand,
     settled_at = CASE WHEN s.state = 'unknown' THEN NULL ELSE s.now END, sender = NULL
 FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[], %b::boolean[]) AS s (order_id, state, receipt_no, now, by_hand)
 JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
-  AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.doubtful)
+  AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.was_unknown)
        OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
 RETURNING o.order_id::text, was.sent_at IS NOT NULL;
 
 -- name: sent_to_unknown
 -- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are in doubt: a person may have to decide.
-UPDATE orders SET state = 'unknown', doubtful = true WHERE order_id = ANY (%b::uuid[]) AND state = 'sent'
+UPDATE orders SET state = 'unknown', was_unknown = true WHERE order_id = ANY (%b::uuid[]) AND state = 'sent'
 RETURNING order_id::text;
 
 -- name: progress_of_messages

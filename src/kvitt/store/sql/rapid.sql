@@ -27,10 +27,10 @@ ORDER BY o.case_no, o.number, l.position;
 
 -- name: orders_of_needs
 -- The forwarded orders of messages: what is told about them besides the message itself.
-SELECT w.message_no, o.order_id::text, o.reconciliation_key, o.made_at, o.xml
+SELECT w.message_no, o.order_id::text, o.reconciliation_key, o.made_at, o.message
 FROM unnest(%b::bigint[]) AS w (message_no)
 CROSS JOIN LATERAL (
-    SELECT q.order_id, q.reconciliation_key, q.made_at, q.xml FROM orders AS q
+    SELECT q.order_id, q.reconciliation_key, q.made_at, q.message FROM orders AS q
     WHERE q.message_no = w.message_no AND NOT q.taken_back OFFSET 0
 ) AS o
 WHERE o.reconciliation_key IS NOT NULL;

@@ -8,10 +8,11 @@ SELECT * FROM unnest(%b::bigint[], %b::text[], %b::integer[], %b::bigint[], %b::
 
 -- name: add_deferred
 -- Keeps what came in for cases that somebody else holds, in the order in which it came.
-INSERT INTO deferred (scheme, case_id, source, partition, position, key, headers, message_id, body, came_at)
-SELECT scheme, case_id, source, partition, position, key, headers, message_id, body, came_at
-FROM unnest(%b::text[], %b::text[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[], %b::timestamptz[])
-     WITH ORDINALITY AS d (scheme, case_id, source, partition, position, key, headers, message_id, body, came_at, place)
+INSERT INTO deferred (scheme, case_id, source, partition, position, key, headers, message_id, body, came_at, rail)
+SELECT scheme, case_id, source, partition, position, key, headers, message_id, body, came_at, rail
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[], %b::timestamptz[],
+            %b::text[])
+     WITH ORDINALITY AS d (scheme, case_id, source, partition, position, key, headers, message_id, body, came_at, rail, place)
 ORDER BY place;
 
 -- name: step_messages
@@ -34,13 +35,15 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::byt
 
 -- name: add_orders
 -- Stores new orders in state ready.
-INSERT INTO orders (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at,
-                    held_for, day, sum_kroner, priority, reconciliation_key, told_under, state)
-SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.xml, o.stamp, o.lines_digest, o.first, o.made_at,
-       o.held_for::jsonb, o.day, o.sum_kroner, o.priority, o.reconciliation_key, o.told_under, 'ready'
-FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::bytea[], %b::text[], %b::bytea[], %b::boolean[],
-            %b::timestamptz[], %b::text[], %b::date[], %b::bigint[], %b::smallint[], %b::bigint[], %b::bytea[])
-     AS o (order_id, case_no, number, area, person, message_no, xml, stamp, lines_digest, first, made_at, held_for, day, sum_kroner, priority,
+INSERT INTO orders (order_id, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key, rail_document,
+                    is_first_order, made_at, held_for, day, sum_kroner, priority, reconciliation_key, told_under, state)
+SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.rail, o.message, o.correlation_time, o.correlation_key,
+       o.rail_document::json, o.is_first_order, o.made_at, o.held_for::jsonb, o.day, o.sum_kroner, o.priority, o.reconciliation_key,
+       o.told_under, 'ready'
+FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::bytea[],
+            %b::text[], %b::boolean[], %b::timestamptz[], %b::text[], %b::date[], %b::bigint[], %b::smallint[], %b::bigint[], %b::bytea[])
+     AS o (order_id, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key, rail_document,
+           is_first_order, made_at, held_for, day, sum_kroner, priority,
            reconciliation_key, told_under);
 
 -- name: add_lines

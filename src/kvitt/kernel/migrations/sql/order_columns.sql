@@ -1,6 +1,6 @@
 -- name: orders_after
 -- The next orders after one of them, by case and number, with their bytes.
-SELECT case_no, number, order_id::text, xml FROM orders WHERE (case_no, number) > (%s, %s) ORDER BY case_no, number LIMIT %s;
+SELECT case_no, number, order_id::text, message FROM orders WHERE (case_no, number) > (%s, %s) ORDER BY case_no, number LIMIT %s;
 
 -- name: complete_lines
 -- Gives lines the columns that they lack.

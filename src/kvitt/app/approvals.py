@@ -1,0 +1,86 @@
+"""The acts that can be asked for, each with what it needs of this installation: one line per act (design §11)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+from kvitt.app.ports import PORTS
+from kvitt.config import Settings
+from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.errors import BadSettings, NotInThatState
+from kvitt.hub.approvable import ImportAsked, forget_act, letter_act, order_acts
+from kvitt.hub.dead import Put, Replayed
+from kvitt.hub.importing import Importing, ImportReport
+from kvitt.hub.payouts.approvable import party_act, payout_acts, transfer_act
+from kvitt.kernel.approvals import ApprovableAct, Approvals, ShownEffect
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
+from kvitt.wire.topics import CASES, PAYMENTS
+
+
+def acts_of(settings: Settings) -> Sequence[ApprovableAct[Any]]:
+    """All acts that can be asked for."""
+    return (
+        *order_acts(utc_now, PORTS),
+        *payout_acts(utc_now),
+        letter_act(utc_now, lambda connection: put_of(settings, connection)),
+        forget_act(utc_now, PORTS),
+        _import_act(settings),
+        party_act(utc_now, own_ledger=not settings.payouts.ledger_url),
+        transfer_act(utc_now),
+    )
+
+
+def approvals_of(settings: Settings, connection: Connection) -> Approvals:
+    """The approvals of an installation."""
+    return Approvals(connection, utc_now, acts_of(settings))
+
+
+def put_of(settings: Settings, connection: Connection) -> Put:
+    """What appends a dead letter's record to its topic."""
+
+    def put(record: Replayed) -> None:
+        fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
+        if settings.kafka:
+            from kvitt.doors import kafka_plain
+
+            # Before the letter is closed: should closing fail, a second replay is the same message again, and changes nothing.
+            kafka_plain.put(settings.kafka, fresh)
+        else:
+            append(connection, fresh, record.at)
+
+    return put
+
+
+def _import_act(settings: Settings) -> ApprovableAct[ImportAsked]:
+    def imported(connection: Connection, asked: ImportAsked, operator: Operator | None) -> ImportReport:
+        from kvitt.doors.kafka_plain import read_state
+
+        if settings.kafka is None:
+            raise BadSettings("[kafka] bootstrap: name the brokers in kvitt.toml")
+        with _patient(connection):
+            records = chain(read_state(settings.kafka, PAYMENTS), read_state(settings.kafka, CASES))
+            return Importing(connection, utc_now).run(records, operator, dry_run=operator is None, leave_out=asked.leave_out)
+
+    def preview(connection: Connection, asked: ImportAsked) -> ShownEffect:
+        report = imported(connection, asked, None)
+        if report.faults and not asked.leave_out:
+            raise NotInThatState(f"{report.faults} faults keep cases out: mend the topics, or take over all other cases with --leave-out")
+        lines = [f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, would be taken over"]
+        lines += [f"{oddity.value}: {count}" for oddity, count in sorted(report.counts.items())]
+        return ShownEffect.of("\n".join(lines))
+
+    def run(connection: Connection, asked: ImportAsked, operator: Operator) -> str:
+        report = imported(connection, asked, operator)
+        return f"{report.cases} cases with {report.payments} payments were taken over"
+
+    return ApprovableAct("import helved", ImportAsked, lambda _: "the state topics", preview, run)
+
+
+@contextmanager
+def _patient(connection: Connection) -> Iterator[None]:
+    """The server waits while brokers are read."""
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+    yield

@@ -1,0 +1,252 @@
+"""Approvals: an act is asked for by one person, shown with its effect, and done when another one confirms it (design §11).
+
+Confirming does the act in the transaction in which the approval is confirmed. What it would do is worked out anew before: where it is not
+what was shown, nothing is done until it has been looked at, and confirmed, once more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, Generic, TypeVar
+
+import psycopg
+from msgspec import Struct, json
+from psycopg.rows import class_row
+
+from kvitt.errors import ApprovalLapsed, ApprovalNotFound, EffectChanged, KvittError, NotInThatState, ResultUnknown
+from kvitt.kernel.audit import digest
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, Signature, note
+from kvitt.kernel.people import name_of, reason_of
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("approvals", "kvitt.kernel")
+LAPSES_AFTER: Final = timedelta(hours=24)
+_SHOWN_DIGITS: Final = 8
+_BY_ITSELF: Final = "kvitt"
+LOOKING: Final = Operator("kvitt", "to show what it would do", "somebody else")
+"""In whose name an act is done that is looked at and taken back at once."""
+Arguments = TypeVar("Arguments", bound=Struct)
+
+
+class ApprovalState(StrEnum):
+    """How an approval stands; all but the first are final. `failed`: it was confirmed, and could not be done any more."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    FAILED = "failed"
+
+
+class ShownEffect(Struct, frozen=True):
+    """What an act would do, as people read it, and the digest of what that was worked out from.
+
+    The text may tell more than matters (balances that move all the time); only another `basis` makes it another effect.
+    """
+
+    text: str
+    basis: bytes
+
+    @classmethod
+    def of(cls, text: str, *contents: object) -> "ShownEffect":
+        """An effect worked out from `contents`; from its text alone where none are given."""
+        return cls(text, digest(*(str(each).encode() for each in contents or (text,))))
+
+
+class ApprovableAct(Struct, Generic[Arguments], frozen=True):
+    """An act that can be asked for: `preview` shows what it would do and changes nothing, `run` does it and returns what came of it.
+
+    Both work on a connection that is in a transaction, and raise KvittError where it can not be done as things stand.
+    """
+
+    name: str
+    arguments: type[Arguments]
+    subject: Callable[[Arguments], str]
+    preview: Callable[[Connection, Arguments], ShownEffect]
+    run: Callable[[Connection, Arguments, Operator], str]
+
+
+class Approval(Struct, frozen=True):
+    """An act that was asked for, as it stands. `effect` is what it was shown to do, the last time that this changed at `changed_at`."""
+
+    approval_no: int
+    act: str
+    arguments: str
+    subject: str
+    asked_by: str
+    reason: str
+    effect: str
+    basis: bytes
+    asked_at: datetime
+    lapses_at: datetime
+    state: str
+    changed_at: datetime | None
+    decided_at: datetime | None
+    decided_by: str | None
+    decided_because: str | None
+    outcome: str | None
+
+    @property
+    def seen(self) -> str:
+        """A short name of the effect that was shown."""
+        return self.basis.hex()[:_SHOWN_DIGITS]
+
+
+class Approvals:
+    """The approvals, on one connection. Not for sharing between threads."""
+
+    def __init__(
+        self, connection: Connection, clock: Clock, acts: Sequence[ApprovableAct[Any]] = (), *, lapses_after: timedelta = LAPSES_AFTER
+    ) -> None:
+        self._connection, self._clock, self._lapses_after = connection, clock, lapses_after
+        self._acts = {act.name: act for act in acts}
+
+    def ask(self, act: str, arguments: Struct, operator: Operator) -> Approval:
+        """Keeps an act with what it would do, for somebody else to confirm. Raises what its preview raises."""
+        asked = self._acts[act]
+        assert isinstance(arguments, asked.arguments), "an act is asked for with its own arguments"
+        with transaction(self._connection, "approval"), self._connection.cursor() as cursor:
+            effect, now, subject = asked.preview(self._connection, arguments), self._clock(), asked.subject(arguments)
+            row = {
+                "act": act,
+                "arguments": json.encode(arguments).decode(),
+                "subject": subject,
+                "asked_by": operator.name,
+                "reason": operator.reason,
+                "effect": effect.text,
+                "basis": effect.basis,
+                "now": now,
+                "lapses_at": now + self._lapses_after,
+            }
+            ((number,),) = cursor.execute(_SQL.ask, row).fetchall()
+            note(cursor, now, "approval asked", Signature(operator.name, operator.reason, None, number), f"{act} {subject}")
+        return self.find(number)
+
+    def listed(self, states: Sequence[ApprovalState] | None = (ApprovalState.ASKED,), limit: int = 100) -> list[Approval]:
+        """Approvals in these states (None = any), newest first."""
+        arguments = {"states": None if states is None else [state.value for state in states], "limit": limit}
+        return self._rows(_SQL.approvals, arguments)
+
+    def find(self, approval_no: int) -> Approval:
+        """One approval. Raises ApprovalNotFound."""
+        found = self._rows(_SQL.approval, {"approval_no": approval_no})
+        if not found:
+            raise ApprovalNotFound(f"there is no approval {approval_no}")
+        return found[0]
+
+    def effect_now(self, approval: Approval) -> ShownEffect:
+        """What an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
+        act = self._act_of(approval)
+        with self._connection.transaction(force_rollback=True):
+            return act.preview(self._connection, json.decode(approval.arguments, type=act.arguments))
+
+    def confirm(self, approval_no: int, by: str, *, seen: str | None = None) -> Approval:
+        """Does what was asked for, by the word of another person than the one who asked; `seen` is the effect that this person saw.
+
+        Where it can not be done any more, that is its end: the approval is `failed`, with the reason. Raises BadOperator,
+        ApprovalNotFound, NeedsSecondPerson, NotInThatState when it is decided already, ApprovalLapsed, EffectChanged when it would do
+        something else by now (that is shown from then on, to be confirmed anew), and psycopg errors and ResultUnknown as all acts.
+        """
+        with transaction(self._connection, "approval", str(approval_no)), self._connection.cursor() as cursor:
+            approval = self._lock(cursor, approval_no)
+            operator = Operator(approval.asked_by, approval.reason, name_of("by", by), approval_no)
+            operator.need_second_person()
+            if self._lapse(cursor, approval):
+                refusal: KvittError = ApprovalLapsed(f"approval {approval_no} has lapsed: it has to be asked for anew")
+            elif changed := self._confirmed(cursor, approval, operator, seen):
+                refusal = changed
+            else:
+                return self.find(approval_no)
+        raise refusal
+
+    def refuse(self, approval_no: int, by: str, reason: str) -> Approval:
+        """Says no to what was asked for; nothing is done. Raises BadOperator, ApprovalNotFound, NotInThatState."""
+        who = Signature(name_of("by", by), reason_of("reason", reason), None, approval_no)
+        with transaction(self._connection, "approval", str(approval_no)), self._connection.cursor() as cursor:
+            approval = self._lock(cursor, approval_no)
+            self._end(cursor, approval, ApprovalState.REFUSED, who)
+        return self.find(approval_no)
+
+    def lapse(self) -> int:
+        """Ends the approvals that nobody decided about in time; returns how many."""
+        with transaction(self._connection, "approvals"), self._connection.cursor() as cursor:
+            numbers = [number for (number,) in cursor.execute(_SQL.lapsed, {"now": self._clock()}).fetchall()]
+            return sum(self._lapse(cursor, self.find(number)) for number in numbers)
+
+    def _rows(self, statement: str, arguments: Mapping[str, object]) -> list[Approval]:
+        with self._connection.cursor(row_factory=class_row(Approval)) as cursor:
+            return cursor.execute(statement, arguments).fetchall()
+
+    def _act_of(self, approval: Approval) -> ApprovableAct[Any]:
+        if approval.act not in self._acts:
+            raise NotInThatState(f"approval {approval.approval_no} is for {approval.act}, which this kvitt does not know")
+        return self._acts[approval.act]
+
+    def _lock(self, cursor: psycopg.Cursor[Any], approval_no: int) -> Approval:
+        """The approval, open and locked."""
+        cursor.execute(_SQL.lock_approval, {"approval_no": approval_no})
+        approval = self.find(approval_no)
+        if approval.state != ApprovalState.ASKED:
+            because = approval.decided_because or approval.outcome
+            raise NotInThatState(f"approval {approval_no} is {approval.state} by {approval.decided_by}{f': {because}' if because else ''}")
+        return approval
+
+    def _lapse(self, cursor: psycopg.Cursor[Any], approval: Approval) -> bool:
+        if self._clock() < approval.lapses_at:
+            return False
+        self._end(cursor, approval, ApprovalState.LAPSED, Signature(_BY_ITSELF, "nobody decided in time", None, approval.approval_no))
+        return True
+
+    def _confirmed(self, cursor: psycopg.Cursor[Any], approval: Approval, operator: Operator, seen: str | None) -> EffectChanged | None:
+        """Does the act and ends the approval, unless it would do something else than what was shown."""
+        ((before,),) = cursor.execute(_SQL.end_of_operators).fetchall()
+        try:
+            with self._connection.transaction():
+                act = self._act_of(approval)
+                arguments = json.decode(approval.arguments, type=act.arguments)
+                if changed := self._changed(cursor, approval, act.preview(self._connection, arguments), seen):
+                    return changed
+                outcome = act.run(self._connection, arguments, operator)
+        except ResultUnknown:
+            raise
+        except KvittError as error:
+            self._end(cursor, approval, ApprovalState.FAILED, operator, outcome=str(error))
+            return None
+        done = {"after": before, "approval_no": approval.approval_no}
+        ((entries,),) = cursor.execute(_SQL.entries_of_approval, done).fetchall()
+        self._end(cursor, approval, ApprovalState.CONFIRMED, operator, outcome=outcome, entries=entries)
+        return None
+
+    def _changed(self, cursor: psycopg.Cursor[Any], approval: Approval, now: ShownEffect, seen: str | None) -> EffectChanged | None:
+        if now.basis == approval.basis and seen in (None, approval.seen):
+            return None
+        if now.basis != approval.basis:
+            renewed = {"approval_no": approval.approval_no, "effect": now.text, "basis": now.basis, "now": self._clock()}
+            cursor.execute(_SQL.change_effect, renewed)
+        return EffectChanged(f"approval {approval.approval_no} would do something else than what was shown: look at it, and confirm anew")
+
+    def _end(
+        self,
+        cursor: psycopg.Cursor[Any],
+        approval: Approval,
+        state: ApprovalState,
+        who: Signature,
+        *,
+        outcome: str | None = None,
+        entries: int | None = None,
+    ) -> None:
+        now = self._clock()
+        row = {
+            "approval_no": approval.approval_no,
+            "state": state.value,
+            "now": now,
+            "by": who.approved_by or who.name,
+            "reason": who.reason if state is ApprovalState.REFUSED else None,
+            "outcome": outcome,
+            "entries": entries,
+        }
+        cursor.execute(_SQL.decide_approval, row)
+        note(cursor, now, f"approval {state.value}", who, f"{approval.act} {approval.subject}")

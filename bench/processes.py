@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from kvitt.app.hub import LISTENERS, ROLES, Hub
+from kvitt.app.hub import LISTENERS, ROLES, HubProcess
 from kvitt.config import Settings, load_settings
 
 _KIB_PER_MIB = 1024
@@ -20,7 +20,7 @@ CASE_ROLES = tuple(role for role in ROLES if role not in LISTENERS)
 def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    hub = Hub(conninfo, settings, roles)
+    hub = HubProcess(conninfo, settings, roles)
     hub.start()
     stop.wait()
     hub.stop(_STOP_SECONDS)

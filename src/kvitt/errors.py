@@ -13,7 +13,7 @@
     │       RequestInProgress, ApprovalLapsed, EffectChanged
     ├── NotAvailable    503  Something that this needs is away, or not as it must be; nothing was done.
     │       DataDirectoryInUse, RowsLocked, DataDirectoryUnreachable, NoPostgresBinaries, ServerDidNotStart, NotUpgraded, LeaseLost,
-    │       NothingRuns, QueueClientMissing, TopicsDiffer, PortTaken, OtherLog, RecordsGone, NotBegun, PayoutInProgress, DoorPortTaken,
+    │       NothingRuns, QueueClientMissing, TopicsDiffer, PortTaken, OtherLog, RecordsGone, NotBegun, PayoutInProgress, ApiPortTaken,
     │       IssuerUnreachable
     ├── OutcomeUnknown  504  No answer came in time, and the thing may be done all the same; look before asking again.
     │       NoFinalStatus, ResultUnknown
@@ -322,7 +322,7 @@ class PayoutInProgress(NotAvailable, who="caller"):
     """
 
 
-class DoorPortTaken(NotAvailable):
+class ApiPortTaken(NotAvailable):
     """The address of a door can not be had; set another port, or stop who has it."""
 
     def __init__(self, door: str, host: str, port: int, reason: str) -> None:

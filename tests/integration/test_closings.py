@@ -69,7 +69,7 @@ def test_an_unclear_receipt_waits_until_its_order_is_settled(bench: Bench) -> No
 def test_a_dead_letter_is_closed_once_and_then_not_replayed(bench: Bench, database: str) -> None:
     topic = primary_input(Scheme.TILLEGGSSTONADER)
     bench.submit([Incoming(topic, 0, 900, str(uuid4()).encode(), b"{")])
-    dead = DeadLetters(bench.connection, clock, pytest.fail)
+    dead = DeadLetters(bench.connection, clock, PORTS, pytest.fail)
     [letter] = dead.listed()
     assert letters(bench) == 1
     dead.close(letter.number, KARI)
@@ -98,7 +98,7 @@ def test_a_dead_letter_is_closed_once_and_then_not_replayed(bench: Bench, databa
 def test_a_closing_that_is_not_as_noted_is_a_difference(bench: Bench, database: str, change: str) -> None:
     bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, b"key", b"{")])
     bench.settle([RawReceipt("r", b"garbage")])
-    DeadLetters(bench.connection, clock).close(1, KARI)
+    DeadLetters(bench.connection, clock, PORTS).close(1, KARI)
     bench.operate.close_receipt(1, KARI)
     assert check(database, PORTS).differences == ()
     bench.connection.execute(change.encode())

@@ -6,8 +6,8 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
+from kvitt.hub.events import CORRECTED
 from kvitt.hub.preview import preview
-from kvitt.hub.voice import CORRECTED
 from kvitt.kernel.operators import Operator
 from kvitt.rules.holds import HoldKind
 from kvitt.rules.rail_port import ReceiptOutcome

@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
@@ -48,7 +48,7 @@ def limited(database: str) -> Iterator[str]:
 
 
 def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> None:
-    hub = Hub(limited, Settings(data=tmp_path))
+    hub = HubProcess(limited, Settings(data=tmp_path))
     hub.start()
     try:
         until(lambda: all(state.condition is Condition.WORKS for state in hub.board.states()), what="a role lacks a right")

@@ -7,7 +7,7 @@ from functools import partial
 import psycopg
 import pytest
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
@@ -137,7 +137,7 @@ def test_a_lease_that_is_locked_for_a_while_is_prolonged_as_soon_as_it_is_free(s
 
 
 def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_once_it_is_free(database: str) -> None:
-    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
     keys = {partition_of(f"{n}".encode()): f"{n}".encode() for n in range(99)}
     with connect(database) as connection, psycopg.connect(database) as stranger:
 
@@ -246,7 +246,7 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
 
 
 def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKeeper) -> None:
-    Hub(stage.conninfo, Settings(), ())
+    HubProcess(stage.conninfo, Settings(), ())
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     relay = LogRelay(stage.connection, stage.clock, lease_of(stage, stage.keeper, "relay"))
     run_out(stage, "relay")
@@ -257,7 +257,7 @@ def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKee
 
 
 def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:
-    hub = Hub(database, Settings(lanes=1, max_batch=8), ("intake",))
+    hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
     key = next(f"{n}".encode() for n in range(99) if partition_of(f"{n}".encode()) == 0)
     with connect(database) as connection:
         for part in range(10):

@@ -5,7 +5,7 @@ from uuid import uuid4
 from confluent_kafka import Consumer
 from msgspec.structs import replace
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
 from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition
@@ -21,7 +21,7 @@ DP = EXTERNAL_INPUTS[Scheme.DAGPENGER]
 def test_a_member_whose_name_somebody_else_took_comes_back_and_goes_on(database: str, kafka: str) -> None:
     name, run = f"twin-{uuid4().hex[:8]}", uuid4().hex[:8]
     settings = replace(joined(kafka), instance=name)
-    hub = Hub(database, Settings(kafka=settings), ["intake"])
+    hub = HubProcess(database, Settings(kafka=settings), ["intake"])
     hub.start()
     try:
         with connect(database) as connection:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from integration.test_ops_server import Samples, scrape
-from kvitt.app.hub import Hub, operations
+from kvitt.app.hub import HubProcess, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append, make_topics
@@ -35,7 +35,7 @@ SETTINGS = Settings(lease_seconds=2.0, ops=OpsSettings(port=0))
 @contextmanager
 def at_work(conninfo: str) -> Iterator[OpsServer]:
     """A hub with all its roles, and what its process shows."""
-    hub = Hub(conninfo, SETTINGS)
+    hub = HubProcess(conninfo, SETTINGS)
     with operations(hub, SETTINGS) as shown:
         hub.start()
         try:

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from kvitt import logs
-from kvitt.app.hub import Hub, operations
+from kvitt.app.hub import HubProcess, operations
 from kvitt.config import OpsSettings, Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
@@ -71,7 +71,7 @@ def restricted(tmp_path: Path) -> str:
 @contextmanager
 def at_work(conninfo: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A hub with all its roles, its health, and its watch; gives a connection to look at it."""
-    hub = Hub(conninfo, SETTINGS)
+    hub = HubProcess(conninfo, SETTINGS)
     with operations(hub, SETTINGS), connect(conninfo) as connection:
         hub.start()
         try:
@@ -205,7 +205,7 @@ def test_a_role_tells_what_changes_and_not_each_round(lines: Lines) -> None:
 
 
 def test_a_process_that_stands_by_says_so_once_and_that_it_took_over(lines: Lines, database: str) -> None:
-    owner, hub = LeaseKeeper(database, seconds=600.0), Hub(database, SETTINGS, ("relay",))
+    owner, hub = LeaseKeeper(database, seconds=600.0), HubProcess(database, SETTINGS, ("relay",))
     rounds: set[datetime] = set()
 
     def relay() -> Condition:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.config import KafkaSettings, Settings
 from kvitt.hub.payouts.directory import LocalParties
 from kvitt.hub.payouts.model import Cash, NewPayout
@@ -25,7 +25,7 @@ def test_every_event_is_on_the_topic_once_and_in_order_under_its_payout(database
     earn(database)
     names = [f"{uuid4().hex[:12]}-{number}" for number in range(6)]
     settings = Settings(data=tmp_path, kafka=KafkaSettings(bootstrap=kafka, group=f"payouts-{uuid4().hex[:8]}"))
-    hub = Hub(database, settings, ["relay", "payouts"])
+    hub = HubProcess(database, settings, ["relay", "payouts"])
     hub.start()
     parties = LocalParties(database)
     payouts = PayoutService(database, utc_now, parties)

@@ -111,10 +111,13 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "payments_elsewhere": [ZEROS, IDS, SCHEMES, CASES],
         "waiting_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
+        "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
+        "accepted_lines": [NUMBERS],
     },
     (HUB, "orders"): {
         "claim_ready": {"rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
-        "lock_messages": [NUMBERS],
+        "lock_messages": [["topic"], NUMBERS],
+        "orders_of_messages": [NUMBERS],
         "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},
         "give_back": [IDS, "sender:1:1"],
         "all_with_rail": [NUMBERS],
@@ -176,11 +179,6 @@ HOT[HUB, "deferred"] = {
     "deferred_receipts": ["DAGPENGER", "case-1", 200],
     "take_deferred": [NOW, NUMBERS],
 }
-HOT[HUB, "rapid"] = {
-    "standings": [ZEROS, NUMBERS, TEXTS, IDS],
-    "accepted_lines": [NUMBERS],
-    "orders_of_needs": [NUMBERS],
-}
 HOT[HUB, "ledger"] = {
     "lock_plans": [TEXTS],
     "postings_of_plans": [TEXTS],
@@ -204,7 +202,6 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "waiting_for_cases",  # for a figure: as much as waits
     },
     (HUB, "orders"): set(),
-    (HUB, "rapid"): set(),
     (HUB, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (HUB, "log"): {
         *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
@@ -67,8 +67,8 @@ def settings_of(bus: Bus) -> Settings:
 
 
 @contextmanager
-def running(conninfo: str, bus: Bus) -> Iterator[Hub]:
-    hub = Hub(conninfo, settings_of(bus), ROLES)
+def running(conninfo: str, bus: Bus) -> Iterator[HubProcess]:
+    hub = HubProcess(conninfo, settings_of(bus), ROLES)
     hub.start()
     try:
         yield hub

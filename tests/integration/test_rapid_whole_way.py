@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
 from kvitt.wire.topics import RAPID
 from support.patience import until
@@ -22,7 +22,7 @@ QUESTION = b'{"@event_name": "behov"'
 def way() -> Iterator[Way]:
     """A hub whose roles run in threads of their own, as `kvitt up` has them: the test only looks."""
     with whole_way() as made:
-        running = Hub(made.hub.conninfo, Settings(lease_seconds=2.0))
+        running = HubProcess(made.hub.conninfo, Settings(lease_seconds=2.0))
         running.start()
         try:
             yield made

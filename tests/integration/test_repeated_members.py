@@ -95,7 +95,7 @@ def test_what_came_in_before_that_was_a_rule_is_replayed_as_it_was_read_then(sta
 
 def test_a_dead_letter_is_not_replayed_with_a_member_twice(stage: Stage) -> None:
     stage.hand_in(DP, ("torn", b"{"))
-    letters = DeadLetters(stage.connection, stage.clock, lambda _record: None)
+    letters = DeadLetters(stage.connection, stage.clock, PORTS, lambda _record: None)
     both = Operator("kari", "mended by hand", "ola")
     with pytest.raises(NotReplayable, match="utbetalinger is there more than once"):
         letters.replay(1, both, body=twice(dp("S"), b'"utbetalinger":[]'))

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from kvitt.app.hub import Hub
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
 from kvitt.doors.kafka_share import lease_of
@@ -108,9 +108,9 @@ def test_three_processes_share_the_roles_and_end_when_told_with_nothing_lost(
 
 
 def test_a_database_belongs_to_one_log(database: str, kafka: str) -> None:
-    Hub(database, Settings(), ("intake",))
+    HubProcess(database, Settings(), ("intake",))
     with pytest.raises(OtherLog, match="belongs to the log 'embedded'"):
-        Hub(database, Settings(kafka=KafkaSettings(bootstrap=kafka)), ("intake",))
+        HubProcess(database, Settings(kafka=KafkaSettings(bootstrap=kafka)), ("intake",))
 
 
 def test_processes_that_start_together_agree_on_the_log(database: str) -> None:
@@ -128,9 +128,9 @@ def test_processes_that_start_together_agree_on_the_log(database: str) -> None:
 
 
 def test_a_database_of_kafka_is_refused_by_the_embedded_log(database: str, kafka: str) -> None:
-    Hub(database, Settings(kafka=KafkaSettings(bootstrap=kafka)), ("intake",))
+    HubProcess(database, Settings(kafka=KafkaSettings(bootstrap=kafka)), ("intake",))
     with pytest.raises(OtherLog):
-        Hub(database, Settings(), ("intake",))
+        HubProcess(database, Settings(), ("intake",))
 
 
 def test_a_position_that_the_topic_does_not_hold_stops_the_partition_with_the_reason(database: str, kafka: str) -> None:
@@ -140,7 +140,7 @@ def test_a_position_that_the_topic_does_not_hold_stops_the_partition_with_the_re
             lease = "INSERT INTO leases (lease, owner, fencing_token, until, position) VALUES (%s, '', 1, '-infinity', 10000000)"
             for partition in range(3):
                 connection.execute(lease, (lease_of(topic, partition),))
-    hub = Hub(database, settings, ("intake",))
+    hub = HubProcess(database, settings, ("intake",))
     hub.start()
     try:
         until(lambda: any(state.fault == "RecordsGone" for state in hub.board.states()), what="nobody noticed")

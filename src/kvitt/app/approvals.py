@@ -25,7 +25,7 @@ def acts_of(settings: Settings) -> Sequence[ApprovableAct[Any]]:
     return (
         *order_acts(utc_now, PORTS),
         *payout_acts(utc_now),
-        letter_act(utc_now, lambda connection: put_of(settings, connection)),
+        letter_act(utc_now, PORTS, lambda connection: put_of(settings, connection)),
         forget_act(utc_now, PORTS),
         _import_act(settings),
         party_act(utc_now, own_ledger=not settings.payouts.ledger_url),

@@ -1,14 +1,16 @@
-"""The hub: the roles of one process, each in a thread of its own, on the edges that are set."""
+"""The hub: the roles of one process, each in a thread of its own, over the transports that are set."""
 
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-from kvitt.app.edges import INPUTS, RelayRole, edge_of, queue_named, queues_of, sleep
 from kvitt.app.ports import ports_of
+from kvitt.app.transports import INPUTS, QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.config import Settings
 from kvitt.hub.ports import Ports
 from kvitt.hub.resume import Resume
@@ -31,20 +33,32 @@ from kvitt.rail.receiver import Receiver
 from kvitt.rail.sender import Sender
 
 if TYPE_CHECKING:
-    from kvitt.app.doors import Doors
+    from kvitt.app.apis import Apis
     from kvitt.ops.server import OpsServer
 
 _SLEEP_SECONDS = 0.02
 _ROOM_PER_INTAKE = 2048
-LISTENERS = ("payouts", "ledger")
+_APIS, _RESUME = "apis", "resume"
+ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        "intake": ("intake", _RESUME),
+        "rapid": ("rapid", _RESUME),
+        "relay": ("relay",),
+        "sender": ("sender",),
+        "receiver": ("receiver", _RESUME),
+        "emulator": ("emulator",),
+        "payouts": (_APIS,),
+        "ledger": (_APIS,),
+    }
+)
+"""The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
+
+`resume` handles what came in while its case was locked: it runs wherever messages or receipts come in. Roles that answer calls share one.
+"""
+_ON_RAILS: Final = ("sender", "receiver")
+"""The loops that each rail has for itself."""
+LISTENERS: Final = tuple(role for role, loops in ROLES.items() if _APIS in loops)
 """The roles that answer calls."""
-_DOORS = "doors"
-"""What the thread of the listening roles is called: they answer on one address."""
-_RESUME = "resume"
-"""What the thread is called that handles what came in while its case was locked: wherever messages or receipts come in."""
-_ON_RAILS = ("sender", "receiver")
-"""The roles that each rail has for itself."""
-ROLES = ("intake", "rapid", "relay", "sender", "receiver", "emulator", *LISTENERS)
 
 
 def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
@@ -63,29 +77,32 @@ def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Calla
     return execute
 
 
-class Hub:
+class HubProcess:
     """The roles of one process, each in a thread of its own."""
 
-    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str] = ROLES) -> None:
-        """Raises ValueError for an unknown role, DoorPortTaken, OtherLog, TopicsDiffer, KafkaException when no broker answers."""
+    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str] | None = None) -> None:
+        """All roles where none are named.
+
+        Raises ValueError for an unknown one, ApiPortTaken, OtherLog, TopicsDiffer, KafkaException when no broker answers.
+        """
+        roles = list(ROLES) if roles is None else roles
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
         self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
-        self._on_rails: dict[str, tuple[str, str]] = {}
-        self.board = RoleBoard(utc_now, self._threads_of(roles))
-        self.edge = edge_of(conninfo, settings, roles)
+        self.board = RoleBoard(utc_now, self._loops())
+        self.log = log_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._told, self._kept = WakeUp(), WakeUp(), WakeUp()
-        self.edge.prepare()
-        self.doors = self._take_addresses() if set(roles) & set(LISTENERS) else None
+        self._orders, self._outbox, self._deferred = WakeUp(), WakeUp(), WakeUp()
+        self.log.prepare()
+        self.apis = self._take_addresses() if _APIS in self._loops() else None
 
-    def _take_addresses(self) -> "Doors":
+    def _take_addresses(self) -> "Apis":
         # Imported here: a process that listens for no calls need not wait for it.
-        from kvitt.app.doors import Doors
+        from kvitt.app.apis import Apis
 
-        return Doors(self.conninfo, self._settings, self.roles, self._stop)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop)
 
     def start(self) -> None:
         """Starts the roles; returns at once."""
@@ -100,28 +117,17 @@ class Hub:
             # An intake must never wait for room: it has a group to keep in touch with.
             max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
         )
-        for role in self._threads_of(self.roles):
-            watched = self.board.watched(role, self._maker(role))
-            thread = threading.Thread(target=run_loop, args=(role, watched, self._stop), name=role, daemon=True)
+        makers = self._makers()
+        for loop in self._loops():
+            watched = self.board.watched(loop, makers[loop]())
+            thread = threading.Thread(target=run_loop, args=(loop, watched, self._stop), name=loop, daemon=True)
             thread.start()
             self._threads.append(thread)
-
-    def _threads_of(self, roles: Sequence[str]) -> list[str]:
-        """What runs for these roles, each in a thread of its own: for each rail one that sends, and one that receives."""
-        resuming = [_RESUME] if set(roles) & {*INPUTS, "receiver"} else []
-        names = [name for role in roles for name in (self._names_on_rails(role) if role in _ON_RAILS else [role])]
-        return list(dict.fromkeys([*(_DOORS if name in LISTENERS else name for name in names), *resuming]))
-
-    def _names_on_rails(self, role: str) -> list[str]:
-        """What the threads of a role are called, one per rail; that of the default rail by the role alone."""
-        default, *others = [rail.name for rail in self.ports.rails]
-        self._on_rails |= {role: (role, default)} | {f"{role} {rail}": (role, rail) for rail in others}
-        return [role, *(f"{role} {rail}" for rail in others)]
 
     def stop(self, seconds: float | None = None) -> list[str]:
         """Ends the roles after the step that each is in; what was handed in is committed, leases are given up.
 
-        Gives the names of the parts that did not end within `seconds`; what they hold runs out by itself.
+        Returns the names of the parts that did not end within `seconds`; what they hold runs out by itself.
         """
         self._stop.set()
         self._notify_all()
@@ -135,50 +141,68 @@ class Hub:
     def _close(self) -> None:
         self._writers.close()
         self._keeper.close()
-        if self.doors:
-            self.doors.close()
+        if self.apis:
+            self.apis.close()
 
     def _notify_all(self) -> None:
         self._notify_work()
-        self._kept.notify()
+        self._deferred.notify()
 
     def _notify_work(self) -> None:
-        """There are orders to send, and something to tell."""
+        """There are orders to send, and records to publish."""
         self._orders.notify()
-        self._told.notify()
+        self._outbox.notify()
 
-    def _maker(self, role: str) -> MakeStep:
-        if role == _DOORS:
-            assert self.doors is not None, "there are doors where a role listens"
-            return self.doors.steps
-        if role in INPUTS:
-            return self.edge.intake(self._keeper, self._writers.submit, role)
-        if role == "relay":
-            return RelayRole(self.conninfo, self._keeper, self.edge, self._told).steps
-        if role == _RESUME:
-            return Resume(self.conninfo, utc_now, self.ports, self._notify_work, self._kept).steps
-        if role == "emulator":
-            return self._emulator_steps
-        return self._rail_role(*self._on_rails[role])
+    def _makers(self) -> Mapping[str, Callable[[], MakeStep]]:
+        """What makes each loop."""
+        return {
+            "intake": lambda: self._intake_loop("intake"),
+            "rapid": lambda: self._intake_loop("rapid"),
+            "relay": self._relay_loop,
+            "emulator": lambda: self._emulator_steps,
+            _RESUME: self._resume_loop,
+            _APIS: self._api_loop,
+            **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
+            **{self._on_rail("receiver", rail.name): partial(self._receiver_loop, rail.name) for rail in self.ports.rails},
+        }
 
-    def _rail_role(self, role: str, rail: str) -> MakeStep:
-        """Who sends over a rail, or hears its receipts, on the queues of that rail."""
-        queues = queues_of(self._settings, rail, default=self.ports.rails.default.name)
-        if role == "sender":
-            requests = self._queue(queues.requests)
-            sender = Sender(
-                self.conninfo,
-                self._keeper,
-                requests,
-                utc_now,
-                self.ports,
-                rail=rail,
-                wake_up=self._orders,
-                reply_to=queues.replies,
-            )
-            return sender.steps
-        wake_up = _WakeUps(self._orders, self._told)
-        return Receiver(self.conninfo, self._queue(queues.replies), utc_now, self.ports, wake_up, rail=rail).steps
+    def _loops(self) -> list[str]:
+        """What runs for the roles of this process, each in a thread of its own."""
+        loops = (loop for role in self.roles for loop in ROLES[role])
+        return list(dict.fromkeys(name for loop in loops for name in self._names(loop)))
+
+    def _names(self, loop: str) -> list[str]:
+        return [self._on_rail(loop, rail.name) for rail in self.ports.rails] if loop in _ON_RAILS else [loop]
+
+    def _on_rail(self, loop: str, rail: str) -> str:
+        """What the loop of a rail is called; that of the default rail by its role alone."""
+        return loop if rail == self.ports.rails.default.name else f"{loop} {rail}"
+
+    def _queues_of(self, rail: str) -> QueuePair:
+        return queues_of(self._settings, rail, default=self.ports.rails.default.name)
+
+    def _api_loop(self) -> MakeStep:
+        assert self.apis is not None, "addresses are taken where a role answers calls"
+        return self.apis.steps
+
+    def _intake_loop(self, role: str) -> MakeStep:
+        return self.log.intake(self._keeper, self._writers.submit, role)
+
+    def _relay_loop(self) -> MakeStep:
+        return RelayRole(self.conninfo, self._keeper, self.log, self._outbox).steps
+
+    def _resume_loop(self) -> MakeStep:
+        return Resume(self.conninfo, utc_now, self.ports, self._notify_work, self._deferred).steps
+
+    def _sender_loop(self, rail: str) -> MakeStep:
+        queues = self._queues_of(rail)
+        requests, wake_up = self._queue(queues.requests), self._orders
+        sender = Sender(self.conninfo, self._keeper, requests, utc_now, self.ports, rail=rail, wake_up=wake_up, reply_to=queues.replies)
+        return sender.steps
+
+    def _receiver_loop(self, rail: str) -> MakeStep:
+        replies, wake_up = self._queue(self._queues_of(rail).replies), _WakeUps(self._orders, self._outbox)
+        return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up, rail=rail).steps
 
     def _queue(self, name: str) -> Callable[[], Queue]:
         return lambda: queue_named(self.conninfo, self._settings.queue, name)
@@ -206,13 +230,13 @@ def _not_ended(threads: Sequence[threading.Thread], deadline: float | None) -> l
 
 
 @contextmanager
-def operations(hub: Hub, settings: Settings) -> Iterator["OpsServer"]:
+def operations(hub: HubProcess, settings: Settings) -> Iterator["OpsServer"]:
     """Health, metrics and alarms of the process that runs this hub, for as long as the block runs. Raises PortTaken."""
     # Imported here: a process that shows nothing need not wait for it.
     from kvitt.ops.server import OpsServer
 
     schedules = {rail.name: rail.schedule for rail in hub.ports.rails}
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, schedules=schedules, broker_lag=hub.edge.read_lag)
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, schedules=schedules, broker_lag=hub.log.read_lag)
     server.start()
     try:
         yield server
@@ -240,8 +264,8 @@ def roles_of(settings: Settings) -> tuple[str, ...]:
 
 @contextmanager
 def hub_at_work(conninfo: str, settings: Settings) -> Iterator[None]:
-    """Every role that the settings allow, in this process while the block runs. Raises as `Hub`."""
-    hub = Hub(conninfo, settings, roles_of(settings))
+    """Every role that the settings allow, in this process while the block runs. Raises as `HubProcess`."""
+    hub = HubProcess(conninfo, settings, roles_of(settings))
     hub.start()
     try:
         yield

@@ -20,7 +20,7 @@ def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = Fal
     return Ports(
         contracts=Contracts(
             Helved(rails),
-            Rapid(rails, answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+            Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
         ),
         rails=rails,
     )

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from psycopg import OperationalError
 
 from kvitt.app.databases import database
-from kvitt.app.hub import ROLES, Hub, operations, roles_of
+from kvitt.app.hub import ROLES, HubProcess, operations, roles_of
 from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.config import Settings, shown
 from kvitt.kernel.state_log import StateLog
@@ -39,13 +39,13 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
     if no_emulator:
         settings = replace(settings, emulator=False)
     with database(settings, own=True) as conninfo:
-        hub = Hub(conninfo, settings, roles_of(settings))
+        hub = HubProcess(conninfo, settings, roles_of(settings))
         with operations(hub, settings) as shown:
             hub.start()
             try:
                 _tell_where(settings, conninfo, shown.url)
-                if hub.doors:
-                    click.echo(f"  payouts     Thrift {hub.doors.thrift.url}, REST {hub.doors.rest.url} (kvitt token makes tokens)")
+                if hub.apis:
+                    click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
                 while not stop.wait(1.0):
                     pass
                 click.echo("stopping …", err=True)
@@ -134,10 +134,10 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
     return None
 
 
-def _hub(conninfo: str, settings: Settings, roles: list[str]) -> Hub:
+def _hub(conninfo: str, settings: Settings, roles: list[str]) -> HubProcess:
     """The hub, not started. Raises OtherLog, TopicsDiffer, NotBegun, RecordsGone, and what clients raise when a server does not answer."""
-    hub = Hub(conninfo, settings, roles)
-    hub.edge.require_start_offset()
+    hub = HubProcess(conninfo, settings, roles)
+    hub.log.require_start_offset()
     return hub
 
 
@@ -165,7 +165,7 @@ def _roles(named: str) -> list[str]:
     return wanted
 
 
-def _stop(hub: Hub) -> None:
+def _stop(hub: HubProcess) -> None:
     hanging = hub.stop(STOP_SECONDS)
     if hanging:
         click.echo(f"kvitt: {', '.join(hanging)} did not end within {STOP_SECONDS:.0f} s; nothing is lost, others take over", err=True)

@@ -77,7 +77,7 @@ def list_letters(settings: Settings, *, everything: bool, limit: int, as_json: b
     """List the dead letters that are open, newest first."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
+        letters = DeadLetters(connection, utc_now, wiring().ports).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
     nothing = "there are no dead letters" if everything else "there are no open dead letters"
     print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
 
@@ -91,7 +91,7 @@ def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
     """Show dead letter NUMBER with the bytes that could not be read."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letter = DeadLetters(connection, utc_now).find(number)
+        letter = DeadLetters(connection, utc_now, wiring().ports).find(number)
     if raw:
         sys.stdout.buffer.write(letter.body)
     elif as_json:
@@ -128,7 +128,7 @@ def replay(
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now, wiring().put(connection, settings))
+        letters = DeadLetters(connection, utc_now, wiring().ports, wiring().put(connection, settings))
         if is_asked_for() and not dry_run:
             ask(settings, connection, "dead replay", LetterReplayed(number, content, new_key), operator)
             return
@@ -153,5 +153,5 @@ def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
 
     operator = Operator(by, reason)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        DeadLetters(connection, utc_now).close(number, operator)
+        DeadLetters(connection, utc_now, wiring().ports).close(number, operator)
     click.echo(f"dead letter {number} is closed")

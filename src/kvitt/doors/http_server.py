@@ -18,7 +18,7 @@ from msgspec import Struct
 from kvitt.doors.http_accept import Acceptor, Greeting
 from kvitt.doors.http_limits import Limits, Seat, Seats
 from kvitt.doors.http_protocol import BoundedProtocol, ListenerState
-from kvitt.errors import DoorPortTaken
+from kvitt.errors import ApiPortTaken
 
 _GRACE_SECONDS = 10
 _BACKLOG = 1024
@@ -45,7 +45,7 @@ class HttpListener:
     """An address that is ours from the beginning, so that a start that can't have it fails at once; an app is served on it for a while."""
 
     def __init__(self, address: ListenAddress, name: str, limits: Limits | None = None) -> None:
-        """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises DoorPortTaken."""
+        """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises ApiPortTaken."""
         self._address, self._name, self._limits = address, name, limits or Limits()
         self._socket = _bind(address, name)
 
@@ -82,7 +82,7 @@ class HttpListener:
         except OSError as error:
             listening.close()
             port = int(self._socket.getsockname()[1])
-            raise DoorPortTaken(self._name, self._address.host, port, error.strerror or type(error).__name__) from error
+            raise ApiPortTaken(self._name, self._address.host, port, error.strerror or type(error).__name__) from error
         return listening
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ def _bind(address: ListenAddress, name: str) -> socket:
     except OSError as error:
         bound.close()
         port = address.usual_port if address.port is None else address.port
-        raise DoorPortTaken(name, address.host, port, error.strerror or type(error).__name__) from error
+        raise ApiPortTaken(name, address.host, port, error.strerror or type(error).__name__) from error
     return bound
 
 

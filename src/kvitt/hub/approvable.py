@@ -126,11 +126,11 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
     ]
 
 
-def letter_act(clock: Clock, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
+def letter_act(clock: Clock, ports: Ports, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
     """The replay of a dead letter; `put` gives what appends its record in the transaction of a connection."""
 
     def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
-        letters = DeadLetters(connection, clock)
+        letters = DeadLetters(connection, clock, ports)
         letter, record = letters.find(asked.number), letters.as_replayed(asked.number, body=asked.body, key=asked.key)
         if letter.state != OPEN:
             raise NotInThatState(f"dead letter {asked.number} was {letter.state} by {letter.closed_by}: {letter.note}")
@@ -141,7 +141,7 @@ def letter_act(clock: Clock, put: Callable[[Connection], Put]) -> ApprovableAct[
         return ShownEffect.of(text, letter.state, record.topic, record.key, sha256(record.body).hexdigest())
 
     def run(connection: Connection, asked: LetterReplayed, operator: Operator) -> str:
-        record = DeadLetters(connection, clock, put(connection)).replay(asked.number, operator, body=asked.body, key=asked.key)
+        record = DeadLetters(connection, clock, ports, put(connection)).replay(asked.number, operator, body=asked.body, key=asked.key)
         return f"dead letter {asked.number} was appended to {record.topic} and closed"
 
     return ApprovableAct("dead replay", LetterReplayed, lambda asked: f"dead letter {asked.number}", preview, run)

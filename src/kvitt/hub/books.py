@@ -5,21 +5,32 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from msgspec.structs import replace
 
 from kvitt.hub.case import Case
 from kvitt.hub.contract import Contracts
+from kvitt.hub.events import (
+    AllSettled,
+    CaseListed,
+    Event,
+    MessageInProgress,
+    OrderOfMessage,
+    OrderSettled,
+    OrderUnclear,
+    ReceiptRead,
+    WithRail,
+)
+from kvitt.hub.publish import OutboxWriter
 from kvitt.hub.ruling import PaymentVersion, Settled
-from kvitt.hub.tell import tell_case_list
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Asked, Forwarded, Versions, Voice
 from kvitt.kernel.audit import digest
 from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import Candidate, ReceiptOutcome, Severity
 from kvitt.rules.states import MessageState, OrderState, What
-from kvitt.rules.values import Area
+from kvitt.rules.values import Area, Scheme
 from kvitt.store.rows import MessageStep
 
-_SQL, _RAPID = load("orders", "kvitt.store"), load("rapid", "kvitt.store")
+_SQL = load("orders", "kvitt.store")
 _WHAT = {ReceiptOutcome.ACCEPTED: What.ACCEPTED, ReceiptOutcome.REJECTED: What.REJECTED, ReceiptOutcome.UNCLEAR: What.UNCLEAR}
 _PAYMENTS = {
     ReceiptOutcome.ACCEPTED: _SQL.accept_payments,
@@ -33,14 +44,34 @@ _STATE = {
 }
 
 
-def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, Asked]:
-    """Locks the rows of messages in sorted order; whoever tells of a message holds its lock, so that statuses keep their order."""
-    rows = cursor.execute(_SQL.lock_messages, [sorted(set(message_numbers))], binary=True)
-    asked = {row[0]: Asked(row) for row in rows.fetchall()}
-    if needs := [number for number, each in asked.items() if contracts.of(each.address.source).forwards]:
-        for number, *order in cursor.execute(_RAPID.orders_of_needs, [needs], binary=True):
-            asked[number].order = Forwarded(*order)
-    return asked
+def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, MessageInProgress]:
+    """Locks the rows of messages in sorted order; whoever publishes about a message holds its lock, so that answers keep their order."""
+    rows = cursor.execute(_SQL.lock_messages, [contracts.bodies_of, sorted(set(message_numbers))], binary=True).fetchall()
+    messages = [_in_progress(*row) for row in rows]
+    by_number = {each.message_no: each for each in messages}
+    if asking := [each.message_no for each in messages if contracts.of(each.source).replies_from_body]:
+        orders: dict[int, list[OrderOfMessage]] = {}
+        for message_no, *order in cursor.execute(_SQL.orders_of_messages, [asking], binary=True):
+            orders.setdefault(message_no, []).append(OrderOfMessage(*order))
+        by_number.update({number: replace(by_number[number], orders=tuple(found)) for number, found in orders.items()})
+    return by_number
+
+
+def _in_progress(number: int, source: str, *row: Any) -> MessageInProgress:
+    partition, position, key, headers, scheme, body, received_at, answer, last_at = row
+    return MessageInProgress(
+        message_no=number,
+        source=source,
+        partition=partition,
+        position=position,
+        key=key,
+        headers=headers,
+        scheme=Scheme(scheme),
+        body=body,
+        received_at=received_at,
+        answer=answer,
+        last_at=last_at,
+    )
 
 
 def _proves_nothing(settled: Settled) -> bool:
@@ -59,15 +90,16 @@ class Books:
         self, cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], now: datetime, contracts: Contracts
     ) -> None:
         self._cursor, self._facts, self._cases, self._now, self._contracts = cursor, facts, cases, now, contracts
+        self._outbox = OutboxWriter(contracts, facts)
         self._moments: dict[int, datetime] = {}
 
     def settle(self, settled: Sequence[Settled]) -> None:
         """Moves orders, payments and cases, answers messages whose last order this was, and tells of all of it."""
         if not settled:
             return
-        asked = lock_messages(self._cursor, [each.order.message_no for each in settled], self._contracts)
+        messages = lock_messages(self._cursor, [each.order.message_no for each in settled], self._contracts)
         for each in settled:
-            told = max(asked[each.order.message_no].last_at, self._moments.get(each.order.case_no, self._now))
+            told = max(messages[each.order.message_no].last_at, self._moments.get(each.order.case_no, self._now))
             self._moments[each.order.case_no] = self._cases[each.order.case_no].moment(told)
         moved = self._move_orders(settled)
         by_message: dict[int, list[Settled]] = {}
@@ -75,20 +107,18 @@ class Books:
             if each.order.order_id in moved:
                 by_message.setdefault(each.order.message_no, []).append(each)
         overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
-        voices = {
-            message_no: self._voice(asked[message_no], self._moments[group[0].order.case_no]) for message_no, group in by_message.items()
-        }
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
         progress = self._progress(list(by_message))
         for message_no, group in by_message.items():
             still_open, all_sent = progress[message_no]
-            if all_sent and message_no in overtaken:
-                voices[message_no].with_rail()
-            self._book_message(asked[message_no], voices[message_no], group, versions, still_open)
-        self._tell_case_lists(relisted)
+            with_rail = all_sent and message_no in overtaken
+            self._book_message(messages[message_no], group, versions, still_open, with_rail=with_rail)
+        self._announce_case_lists(relisted, messages)
 
-    def _voice(self, asked: Asked, now: datetime) -> Voice:
-        return self._contracts.of(asked.address.source).voice(asked, self._facts, now)
+    def _publish(self, event: Event, message: MessageInProgress, at: datetime) -> MessageInProgress:
+        """The message with the answer that it has after an event."""
+        answer = self._outbox.publish(event, message, at)
+        return message if answer is None else replace(message, answer=answer)
 
     def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
         """The orders that moved, and whether each was known to be sent. What was read before the messages were locked may be old by now."""
@@ -127,49 +157,57 @@ class Books:
         return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
-        self, asked: Asked, voice: Voice, group: Sequence[Settled], versions: Mapping[str, Versions], still_open: int
+        self,
+        before: MessageInProgress,
+        group: Sequence[Settled],
+        versions: Mapping[str, Sequence[PaymentVersion]],
+        still_open: int,
+        *,
+        with_rail: bool,
     ) -> None:
-        answer, kept = asked.answer, False
+        """`with_rail`: the receipts were faster than the sender, so that it is published now that all orders are with the rail."""
+        at = self._moments[group[0].order.case_no]
+        message = self._publish(WithRail(), before, at) if with_rail else before
         for each in group:
-            self._book_order(each, voice, versions.get(each.order.order_id, ()), asked.address.message_no)
-            if each.outcome is not ReceiptOutcome.UNCLEAR:
-                answer, kept = voice.settled(each, answer), True
-            elif told := voice.unclear(each):
-                answer, kept = told, True
-        if not kept:
-            return
+            message = self._book_order(each, message, versions.get(each.order.order_id, ()))
         settles = any(each.outcome is not ReceiptOutcome.UNCLEAR for each in group)
+        if not settles and message.answer == before.answer:
+            return
         state = MessageState.DERIVED if still_open or not settles else MessageState.ANSWERED
         if state is MessageState.ANSWERED:
-            voice.final(answer, group[-1].order.order_id)
-        answered_at = self._moments[group[0].order.case_no] if state is MessageState.ANSWERED else None
-        self._facts.steps.append(MessageStep(asked.address.message_no, state.value, None, answered_at, answer))
+            message = self._publish(AllSettled(group[-1]), message, at)
+        answered_at = at if state is MessageState.ANSWERED else None
+        self._facts.steps.append(MessageStep(message.message_no, state.value, None, answered_at, message.answer))
 
-    def _book_order(self, each: Settled, voice: Voice, versions: Versions, message_no: int) -> None:
+    def _book_order(self, each: Settled, message: MessageInProgress, versions: Sequence[PaymentVersion]) -> MessageInProgress:
         order, case = each.order, self._cases[each.order.case_no]
-        voice.receipt(each, versions)
+        at = self._moments[case.case_no]
+        message = self._publish(ReceiptRead(each, versions), message, at)
         content = digest(order.message, each.receipt.raw_severity.encode(), each.receipt.text.encode())
         what = _WHAT[each.outcome]
         case.note(
             self._facts,
-            self._moments[case.case_no],
+            at,
             what,
             content,
-            message_no=message_no,
+            message_no=message.message_no,
             order_id=order.order_id,
             receipt_no=each.receipt_no,
         )
-        if each.outcome is not ReceiptOutcome.UNCLEAR:
-            case.open_orders -= 1
+        if each.outcome is ReceiptOutcome.UNCLEAR:
+            return self._publish(OrderUnclear(each), message, at)
+        case.open_orders -= 1
         if each.outcome is ReceiptOutcome.ACCEPTED:
             case.known_to_rail(Area(order.area), order.person)
             case.learnt(version.payment_id for version in versions)
+        return self._publish(OrderSettled(each), message, at)
 
-    def _tell_case_lists(self, relisted: Mapping[int, Candidate]) -> None:
-        """The payments of each case of which some became true, changed list or not, on the topic that other readers follow."""
+    def _announce_case_lists(self, relisted: Mapping[int, Candidate], messages: Mapping[int, MessageInProgress]) -> None:
+        """The payments of each case of which some became true, changed list or not, for those who follow cases."""
         if not relisted:
             return
         for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
-            order = relisted[case_no]
-            told_at = self._moments[case_no]
-            tell_case_list(self._facts, self._cases[case_no], payment_ids, order.message_no, told_at, by=order.order_id)
+            order, case = relisted[case_no], self._cases[case_no]
+            listed = CaseListed(case.scheme, case.case_id, payment_ids, order.message_no, order.order_id)
+            contract = self._contracts.of(messages[order.message_no].source)
+            self._outbox.announce(contract, listed, order.message_no, self._moments[case_no])

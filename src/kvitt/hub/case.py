@@ -8,15 +8,12 @@ from typing import Any, Final
 import psycopg
 from psycopg.errors import LockNotAvailable
 
-from kvitt.hub.rapid.values import Identity, Standing
-from kvitt.hub.taken import Reading
+from kvitt.hub.taken import IdempotencyKey, IdempotencyRecord, ParsedRecord
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.queries import load
-from kvitt.rules.catalogue import SCHEMES
-from kvitt.rules.claims import Claims
 from kvitt.rules.derive import AtRail, CaseState
-from kvitt.rules.states import What
+from kvitt.rules.states import MessageState, What
 from kvitt.rules.values import Area, LineAtRail, Payment, PaymentId, Scheme
 from kvitt.store import payment_document
 from kvitt.store.rows import CaseStep
@@ -48,7 +45,7 @@ class Case:
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
-        self.standings: dict[Identity, Standing] = {}
+        self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
         self.changed = False
@@ -224,18 +221,39 @@ def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) 
     return cases
 
 
-def find_elsewhere(cursor: psycopg.Cursor[Any], cases: Mapping[tuple[Scheme, str], Case], readings: Sequence[Reading]) -> None:
-    """Marks the claimed payment ids that another case has, for schemes whose senders choose them."""
-    asked = [
-        (index, claim.payment_id, each.scheme.value, each.claims.decision.case_id)
-        for index, each in enumerate(readings)
-        if isinstance(each.claims, Claims) and SCHEMES[each.scheme].sender_chooses_ids
-        for claim in each.claims.payments
-    ]
+def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
+    """Loads the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
+    by_number = {case.case_no: case for case in cases}
+    for case in by_number.values():
+        case.forwarded.clear()
+    for case_no, *line in cursor.execute(_SQL.accepted_lines, [list(by_number)], binary=True) if by_number else ():
+        by_number[case_no].forwarded.append(LineAtRail(*line))
+
+
+def find_elsewhere(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+    """Marks the payment ids that senders chose and that another case has."""
+    asked = [(index, payment_id, each.scheme.value, each.case_id) for index, each in enumerate(records) for payment_id in each.chosen_ids]
     if not asked:
         return
     found = cursor.execute(_SQL.payments_elsewhere, [list(column) for column in zip(*asked, strict=True)], binary=True)
     for index, payment_id in found.fetchall():
-        key = readings[index].case_key
+        key = records[index].case_key
         assert key is not None, "only messages with a case were asked for"
         cases[key].elsewhere |= {PaymentId(payment_id)}
+
+
+def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+    """Gives the cases what is stored under the identities of these records. Asks nothing where none has one."""
+    asked: dict[tuple[int, str, str], Case] = {}
+    for each in records:
+        if each.identity and each.case_key:
+            case = cases[each.case_key]
+            asked[case.case_no, *each.identity.key] = case
+    if not asked:
+        return
+    ordered = sorted(asked)
+    columns = [list(range(len(ordered))), *map(list, zip(*ordered, strict=True))]
+    for ordinal, message_no, digest, state, answer in cursor.execute(_SQL.idempotency_records, columns, binary=True):
+        _, *key = ordered[ordinal]
+        stored = IdempotencyRecord(message_no, bytes(digest), MessageState(state), None if answer is None else bytes(answer))
+        asked[ordered[ordinal]].idempotency[key[0], key[1]] = stored

@@ -11,7 +11,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
-from kvitt.hub.taken import Incoming, unaddressed
+from kvitt.hub.ports import Ports
+from kvitt.hub.taken import Incoming, Skipped
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
@@ -93,8 +94,8 @@ def _refuse_repeated(number: int, body: bytes) -> None:
 class DeadLetters:
     """The dead letters, on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock, put: Put | None = None) -> None:
-        self._connection, self._clock, self._put = connection, clock, put
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, put: Put | None = None) -> None:
+        self._connection, self._clock, self._contracts, self._put = connection, clock, ports.contracts, put
 
     def listed(self, *, state: str | None = OPEN, limit: int = 1000) -> Sequence[Listed]:
         """Letters in a state (None = any), newest first."""
@@ -146,8 +147,9 @@ class DeadLetters:
             _refuse_repeated(number, body)
         content = letter.body if body is None else body
         asked_under = letter.key if key is None else key
-        if problem := unaddressed(Incoming(letter.source, letter.partition, letter.position, asked_under, content)):
-            raise NotReplayable(f"dead letter {number}: {problem}; name a key to replay it under")
+        found = self._contracts.parse(Incoming(letter.source, letter.partition, letter.position, asked_under, content))
+        if isinstance(found, Skipped) and found.unaddressed:
+            raise NotReplayable(f"dead letter {number}: {found.reason}; name a key to replay it under")
         headers = letter.headers or topics.encode_headers(())
-        topic = topics.INTERNAL_INPUTS.get(letter.scheme, letter.source)
+        topic = self._contracts.of(letter.source).replays_on(letter.source)
         return Replayed(topic, asked_under, content, headers, self._clock())

@@ -1,113 +1,172 @@
-"""The desk: what a message does to its case, handled at one moment, under the case's lock (design §4 steps 3-5)."""
+"""Handle: what a message does to its case at one moment, under the case's lock, whatever its contract (design §4 steps 3-5).
+
+It is refused, queued, answered from a stored answer, found to change nothing, simulated, or made into orders. What its sender hears of it
+is the contract's reply.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from kvitt.hub.case import Case
-from kvitt.hub.keep import keep
+from kvitt.hub.contract import Contract, WhenBusy
+from kvitt.hub.events import Event, Ordered, Queued, Refused, Repeated, Reply, Simulated, Unchanged
+from kvitt.hub.publish import publish
 from kvitt.hub.store_order import store_order
-from kvitt.hub.taken import Taken
-from kvitt.hub.tell import Teller
+from kvitt.hub.taken import IdempotencyRecord, InboxMessage
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest
-from kvitt.kernel.clock import oslo
-from kvitt.rules.answers import Answer, Status, details_of
-from kvitt.rules.claims import Claims
-from kvitt.rules.derive import derive
 from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.ids import event_id
+from kvitt.rules.holds import HoldReason
 from kvitt.rules.rail_port import Rails
 from kvitt.rules.states import MessageState, What
-from kvitt.rules.values import Order, Refusal
-from kvitt.store.rows import MessageRow
+from kvitt.rules.values import InvalidForm, Order, Refusal
+from kvitt.store.rows import MessageRow, MessageStep, NeedRow
 
 
-class Desk:
-    """Handles messages of locked cases one by one at one moment; what each one causes goes to `facts` only when all of it is sound."""
+class Handler:
+    """Handles messages of one contract at one moment; what each one causes goes to `facts` only when all of it is sound.
 
-    def __init__(self, facts: UnitOfWork, now: datetime, rails: Rails) -> None:
-        self._facts, self._now, self._made_at, self._rails = facts, now, oslo(now), rails
+    Everywhere `record` is the row-to-be of the message, None when it is stored already.
+    """
 
-    def take(self, case: Case | None, message: Taken, record: MessageRow, reason: str | None = None) -> MessageState:
-        """Handles a message that has just come in, or queues it behind what its case is busy with; gives its new state."""
-        if isinstance(message.claims, Refusal):
-            return self.refuse(case, message, record, message.claims, reason)
-        if case is not None and case.busy:
-            self.wait(case, message, record)
-            return MessageState.WAITING
+    def __init__(self, contract: Contract, rails: Rails, facts: UnitOfWork, now: datetime) -> None:
+        self._contract, self._rails, self._facts, self._now = contract, rails, facts, now
+
+    def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
+        """Handles a message that has just come in, answers its repeat, or queues it behind what its case is busy with."""
+        if isinstance(message.content, Refusal):
+            return self._refuse_form(case, message, record, message.content, reason)
+        assert case is not None, "a message that can be read has a case"
+        if stored := self.stored_answer(case, message):
+            return self._repeat(case, message, record, stored)
+        if case.busy:
+            decided = self._contract.when_busy(message)
+            if decided is WhenBusy.QUEUE:
+                return self.queue(case, message, record)
+            if isinstance(decided, Refusal):
+                return self.refuse(case, message, record, decided)
         return self.handle(case, message, record)
 
-    def wait(self, case: Case, message: Taken, record: MessageRow) -> None:
-        """Queues a message behind the case's open order; the sender hears MOTTATT, except for dry runs."""
-        answer = None if message.dry_run else Teller(self._facts, message, self._now).status(Answer(Status.RECEIVED), reason="waiting")
-        keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.WAITING, answer=answer)
+    def stored_answer(self, case: Case, message: InboxMessage) -> IdempotencyRecord | None:
+        """The message that this one repeats, unless it may come again."""
+        stored = case.idempotency.get(message.identity.key) if message.identity else None
+        return None if stored is None or self._contract.may_come_again(stored) else stored
+
+    def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
+        """Queues a message behind the case's open order."""
+        reply = self._reply(Queued(), message)
+        self._store_message(case, message, record, MessageState.WAITING, reply)
         case.waiting += 1
         case.note(self._facts, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
+        return MessageState.WAITING
 
-    def handle(self, case: Case | None, message: Taken, record: MessageRow | None) -> MessageState:
-        """Derives and answers a message now; gives its new state. `record` is its row-to-be, None when it is stored already."""
-        if isinstance(message.claims, Refusal):
-            return self.refuse(case, message, record, message.claims)
+    def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None) -> MessageState:
+        """Derives and answers a message now; returns its new state."""
+        if isinstance(message.content, Refusal):
+            return self.refuse(case, message, record, message.content)
         assert case is not None, "a message that can be read has a case"
-        assert isinstance(message.claims, Claims), "needs have a desk of their own"
-        derived = derive(message.claims, case.state(), self._made_at)
+        state = case.state()
+        derived = self._contract.derive(message, state, self._now)
         if isinstance(derived, Refusal):
             return self.refuse(case, message, record, derived)
         if not derived:
-            return self._unchanged(case, message, record)
-        return self._simulated(case, message, record, derived) if message.dry_run else self._ordered(case, message, record, derived)
+            return self._answer(case, message, record, Unchanged(message.dry_run))
+        if message.dry_run:
+            return self._simulate(case, message, record, derived)
+        return self._order(case, message, record, derived, reasons_to_hold(derived, state))
 
     def refuse(
-        self, case: Case | None, message: Taken, record: MessageRow | None, refusal: Refusal, reason: str | None = None
+        self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
     ) -> MessageState:
-        """Answers FEILET for good."""
-        answer = Answer(Status.FAILED, None, refusal, message.dry_run)
-        value = Teller(self._facts, message, self._now).status(answer, reason=reason)
-        return self._answered(case, message, record, value)
+        """Answers a message with a refusal, for good."""
+        return self._answer(case, message, record, Refused(refusal, reason))
 
-    def _answered(self, case: Case | None, message: Taken, record: MessageRow | None, value: bytes) -> MessageState:
-        keep(
-            self._facts,
-            self._now,
-            message.message_no,
-            record,
-            case_no=case.case_no if case else None,
-            state=MessageState.ANSWERED,
-            answer=value,
-        )
-        if case:
-            case.note(self._facts, self._now, What.ANSWERED, digest(message.body, value), message_no=message.message_no)
+    def ignore(self, message: InboxMessage, record: MessageRow | None) -> MessageState:
+        """Keeps a message that breaks the rules of its form, and answers nothing."""
+        self._store_message(None, message, record, MessageState.ANSWERED, Reply())
         return MessageState.ANSWERED
 
-    def _unchanged(self, case: Case, message: Taken, record: MessageRow | None) -> MessageState:
-        teller = Teller(self._facts, message, self._now)
-        value = teller.status(Answer(Status.OK, dry_run=message.dry_run))
-        if message.dry_run:
-            teller.no_change()
-        return self._answered(case, message, record, value)
+    def _refuse_form(
+        self, case: Case | None, message: InboxMessage, record: MessageRow, refusal: Refusal, reason: str | None
+    ) -> MessageState:
+        if isinstance(refusal, InvalidForm) and not self._contract.answers_invalid:
+            return self.ignore(message, record)
+        return self.refuse(case, message, record, refusal, reason)
 
-    def _simulated(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        teller = Teller(self._facts, message, self._now)
-        rail = self._rails.of(message.scheme)
-        requests = [teller.simulation(order, rail.encode_simulation(order), teller.own_key(orders, order)) for order in orders]
-        keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.ANSWERED, answer=None)
+    def _repeat(self, case: Case, message: InboxMessage, record: MessageRow, stored: IdempotencyRecord) -> MessageState:
+        """The stored answer once more; another content under the same identity is refused. Nothing is sent (design §12)."""
+        assert message.identity is not None, "only what has an identity repeats"
+        if stored.digest != message.identity.digest:
+            return self.refuse(case, message, record, self._contract.used_otherwise)
+        return self._answer(case, message, record, Repeated(stored), known=False)
+
+    def _reply(self, event: Event, message: InboxMessage) -> Reply:
+        reply = self._contract.reply(event, message, self._now)
+        publish(self._facts, reply.records, message.message_no, self._now)
+        return reply
+
+    def _answer(
+        self, case: Case | None, message: InboxMessage, record: MessageRow | None, event: Event, *, known: bool = True
+    ) -> MessageState:
+        """`known`: from now on a repeat hears this answer, unless it is a refusal."""
+        reply = self._reply(event, message)
+        known = known and not isinstance(event, Refused)
+        self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
+        if case:
+            said = () if reply.answer is None else (reply.answer,)
+            case.note(self._facts, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
+        return MessageState.ANSWERED
+
+    def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
+        reply = self._reply(Simulated(orders), message)
+        self._store_message(case, message, record, MessageState.ANSWERED, reply)
+        requests = [each.value or b"" for each in reply.records]
         case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
 
-    def _ordered(self, case: Case, message: Taken, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
+    def _order(
+        self,
+        case: Case,
+        message: InboxMessage,
+        record: MessageRow | None,
+        orders: Sequence[Order],
+        held: Sequence[Sequence[HoldReason]],
+    ) -> MessageState:
         rail = self._rails.of(message.scheme)
         encoded = [rail.encode(order) for order in orders]
-        teller = Teller(self._facts, message, self._now)
-        value = teller.status(Answer(Status.RECEIVED, details_of(orders)), event_id(orders[0].order_id, "received"))
-        held = reasons_to_hold(orders, case.state())
-        for order, each, reasons in zip(orders, encoded, held, strict=True):
-            own_key = teller.own_key(orders, order)
-            store_order(self._facts, case, order, each, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
-            teller.order(order, each.message, case, own_key)
-        keep(self._facts, self._now, message.message_no, record, case_no=case.case_no, state=MessageState.DERIVED, answer=value)
-        case.note(
-            self._facts, self._now, What.ORDERED, digest(message.body, *(each.message for each in encoded)), message_no=message.message_no
-        )
+        messages = [each.message for each in encoded]
+        reply = self._reply(Ordered(case.case_no, orders, messages), message)
+        for order, leaves, reasons in zip(orders, encoded, held, strict=True):
+            own_key = reply.order_keys.get(order.order_id)
+            store_order(self._facts, case, order, leaves, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
+        self._store_message(case, message, record, MessageState.DERIVED, reply)
+        case.note(self._facts, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
+
+    def _store_message(
+        self,
+        case: Case | None,
+        message: InboxMessage,
+        record: MessageRow | None,
+        state: MessageState,
+        reply: Reply,
+        *,
+        known: bool = True,
+    ) -> None:
+        """A new row, or the next step of the one that was queued. `known`: from now on it decides what a repeat of it hears."""
+        derived_at = None if state is MessageState.WAITING else self._now
+        answered_at = self._now if state is MessageState.ANSWERED else None
+        if record is None:
+            self._facts.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, reply.answer))
+            return
+        case_no = case.case_no if case else None
+        moved = replace(record, case_no=case_no, state=state.value, derived_at=derived_at, answered_at=answered_at, answer=reply.answer)
+        self._facts.messages.append(moved)
+        if message.identity and case and known:
+            key, asked = message.identity.key, message.identity.digest
+            case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
+            self._facts.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))

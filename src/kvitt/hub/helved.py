@@ -1,31 +1,116 @@
 """The contract of the case streams: thick messages per scheme, one status topic, orders and payments on topics of their own (helved §1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from kvitt.hub.desk import Desk
-from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Asked, StatusVoice
+from msgspec.structs import replace
+
+from kvitt.errors import Undecodable
+from kvitt.hub.contract import Contract
+from kvitt.hub.events import Announcement, CaseListed, Event, OutboxRecord, Reply
+from kvitt.hub.taken import InboxMessage, Incoming, ParsedRecord, ReplyTo, Skipped
+from kvitt.hub.voice import case_list, reply_to
+from kvitt.kernel.clock import oslo
+from kvitt.rules.answers import Answer, Details
+from kvitt.rules.catalogue import SCHEMES
+from kvitt.rules.claims import Claims
+from kvitt.rules.derive import CaseState, derive
+from kvitt.rules.editions import Edition
+from kvitt.rules.forms import claims_of
 from kvitt.rules.rail_port import Rails
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.rules.refusals import BASE
+from kvitt.rules.validation import broken_case_id, flawed_ids
+from kvitt.rules.values import Order, Refusal, Scheme
+from kvitt.wire import forms, status, topics
+
+_NO_KEY = "the record has no key, so its sender can not be answered"
+_BAD_KEY = "the key is not UTF-8 text, so its sender can not be answered"
+_TOMBSTONE = "a tombstone says nothing about a case"
 
 
-class Helved:
+class Helved(Contract):
     """The case streams of six schemes."""
 
+    name = "helved"
     sources: Mapping[str, Scheme] = topics.SCHEME_OF_INPUT
-    forwards = False
-    hears_strays = False
+    answers_on = topics.STATUSES
+    outputs = topics.HELVED_OUTPUTS
+    lists_on = topics.CASES
 
     def __init__(self, rails: Rails) -> None:
-        """`rails` are those on which orders leave."""
+        """`rails` are asked for an order with its receipt, and for the question what it would do."""
         self._rails = rails
 
-    def desk(self, facts: UnitOfWork, now: datetime, *, answer_invalid: bool | None = None) -> Desk:  # noqa: ARG002 - all are answered
-        """Who handles its messages."""
-        return Desk(facts, now, self._rails)
+    def read(self, record: Incoming) -> ParsedRecord | Skipped:
+        """Decodes a record that can be answered; nothing that a sender may have written raises."""
+        if record.body is None:
+            return Skipped(record, _TOMBSTONE, kept=False, unaddressed=True)
+        key = _text(record.key)
+        if not key:
+            return Skipped(record, _NO_KEY if key is not None or record.key is None else _BAD_KEY, kept=True, unaddressed=True)
+        scheme = self.sources[record.source]
+        try:
+            message = forms.decode(scheme, record.body, record.edition)
+        except Undecodable as broken:
+            return ParsedRecord(record, scheme, unreadable(record.source), dead=str(broken))
+        dry_run = message.head.dry_run
+        if record.edition >= Edition.PLAIN_IDS and (flawed := flawed_ids(message)):
+            return ParsedRecord(record, scheme, flawed, dry_run)
+        claims = claims_of(message, key)
+        if isinstance(claims, Refusal):
+            return ParsedRecord(record, scheme, claims, dry_run)
+        if broken_id := broken_case_id(claims.decision.case_id):
+            return ParsedRecord(record, scheme, broken_id, dry_run)
+        chosen = tuple([each.payment_id for each in claims.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
+        return ParsedRecord(record, scheme, claims, dry_run, claims.decision.case_id, chosen_ids=chosen)
 
-    def voice(self, asked: Asked, facts: UnitOfWork, now: datetime) -> StatusVoice:
-        """Who tells of one of its messages."""
-        return StatusVoice(facts, asked.address, asked.answer, now, self._rails.of(asked.address.scheme))
+    def replays_on(self, source: str) -> str:
+        """The scheme's internal topic, which is ours to write to."""
+        return topics.INTERNAL_INPUTS[self.sources[source]]
+
+    def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
+        """Micro-chained orders, one per area (helved §3.4)."""
+        assert isinstance(message.content, Claims), "a refusal leads to nothing"
+        return derive(message.content, case, oslo(at))
+
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published tells the time
+        """Statuses, orders and payments (helved §1, §3.6)."""
+        return reply_to(event, message, self._rails)
+
+    def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:  # noqa: ARG002 - as above
+        """The payments of cases."""
+        return (case_list(event),) if isinstance(event, CaseListed) else ()
+
+    def in_short(self, answer: bytes) -> Answer:
+        """A StatusReply."""
+        return status.decode(answer)
+
+    def same_answer(self, one: bytes, other: bytes) -> bool:
+        """Once an answer over several areas did not say which of them are paid, and some texts were others."""
+        try:
+            return _plain(one) == _plain(other)
+        except Undecodable:
+            return False
+
+
+def _text(key: bytes | None) -> str | None:
+    """A key as text; None for what is none, or could not be stored as one."""
+    if key is None or b"\0" in key:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def unreadable(topic: str) -> Refusal:
+    """What the sender of an undecodable message is told, to the letter (helved §3.8)."""
+    text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.named_input(topic)}"
+    return Refusal(400, text, BASE)
+
+
+def _plain(answer: bytes) -> Answer:
+    read = status.decode(answer)
+    lines = tuple(replace(line, area=None, status=None) for line in read.details.lines) if read.details else ()
+    error = replace(read.error, text="", doc="") if read.error else None
+    return replace(read, details=Details(None, lines), error=error)

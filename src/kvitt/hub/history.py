@@ -10,6 +10,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.errors import CaseNotFound
+from kvitt.hub.contract import Contracts
 from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
@@ -20,8 +21,6 @@ from kvitt.rules.states import What
 from kvitt.rules.values import Area, Payment, PaymentId, Period, Scheme
 from kvitt.store import payment_document
 from kvitt.store.rows import LineRow
-from kvitt.wire import status, topics
-from kvitt.wire.rapid import solutions
 
 _SQL = load("history", "kvitt.store")
 
@@ -205,24 +204,24 @@ def history(conninfo: str, ports: Ports, scheme: Scheme, case_id: str) -> CaseHi
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction(), connection.cursor() as cursor:
-            return _read(cursor, scheme, case_id, forwarded=ports.contracts.forwards(scheme))
+            return _read(cursor, ports.contracts, scheme, case_id)
 
 
-def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str, *, forwarded: bool) -> CaseHistory:
+def _read(cursor: psycopg.Cursor[Any], contracts: Contracts, scheme: Scheme, case_id: str) -> CaseHistory:
     head = cursor.execute(_SQL.case_row, {"scheme": scheme.value, "case_id": case_id}).fetchone()
     if head is None:
         raise CaseNotFound(scheme.value, case_id)
 
-    def rows(statement: str, **more: str) -> list[Any]:
+    def rows(statement: str, **more: object) -> list[Any]:
         return cursor.execute(statement, {"case_no": head[0], **more}, binary=True).fetchall()
 
-    messages = tuple(MessageOfCase(*(*row[:11], _kept(row[11], forwarded=forwarded))) for row in rows(_SQL.messages))
+    messages = tuple(MessageOfCase(*(*row[:11], _kept(contracts, row[1], row[11]))) for row in rows(_SQL.messages))
     lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
     orders = tuple(OrderOfCase(*(*row[:6], decode_all(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
     receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
     contradictions = tuple(ContradictionOfCase(*row) for row in rows(_SQL.contradictions))
-    answers = rows(_SQL.told, topic=topics.RAPID if forwarded else topics.STATUSES)
-    told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _told(row[4], forwarded=forwarded)))
+    answers = rows(_SQL.told, topics=[contract.answers_on for contract in contracts])
+    told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _published(contracts, row[5], row[4])))
     payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment_document.decode(row[4]))) for row in rows(_SQL.payments)]
     audit = rows(_SQL.audit)
     happened = (
@@ -258,19 +257,15 @@ def _read(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str, *, forwarde
 _ORDER = {what: place for place, what in enumerate(Happening)}
 
 
-def _kept(answer: bytes | None, *, forwarded: bool) -> Answer | None:
-    """The last answer of a message, whatever its dialect; None stays None."""
-    if not answer:
-        return None
-    return solutions.in_short(solutions.decode(answer)) if forwarded else status.decode(answer)
+def _kept(contracts: Contracts, source: str, answer: bytes | None) -> Answer | None:
+    """The last answer of a message, in the core's words; None stays None."""
+    return contracts.of(source).in_short(answer) if answer else None
 
 
-def _told(value: bytes, *, forwarded: bool) -> Answer | None:
-    """The answer in a record that was told; None for a record of the rapid that is none."""
-    if not forwarded:
-        return status.decode(value)
-    solution = solutions.of_message(value)
-    return None if solution is None else solutions.in_short(solution)
+def _published(contracts: Contracts, topic: str, value: bytes) -> Answer | None:
+    """The answer in a record that was published; None for a record that is none."""
+    contract = contracts.answering_on(topic)
+    return contract.published_answer(value) if contract else None
 
 
 def _by_order(lines: Iterator[LineRow]) -> dict[str, tuple[LineRow, ...]]:

@@ -11,11 +11,12 @@ from msgspec import Struct
 from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, lock_cases
+from kvitt.hub.events import MessageInProgress, OrderWithdrawn
 from kvitt.hub.ports import Ports
+from kvitt.hub.publish import OutboxWriter
 from kvitt.hub.ruling import BY_HAND
 from kvitt.hub.settle import RawReceipt, Settle
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Asked
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
@@ -237,19 +238,20 @@ class Operate:
             facts = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
             self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
-            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports.contracts)
+            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports)
             facts.cases = [case.step()]
             facts.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
-    def _withdrawn(self, facts: UnitOfWork, case: Case, asked: Asked, order: tuple[str, Area], now: datetime, *, last: bool) -> None:
-        message_no, (order_id, area) = asked.address.message_no, order
-        voice = self._ports.contracts.of(asked.address.source).voice(asked, facts, now)
-        value = voice.withdrawn(order_id, area, last=last)
+    def _withdrawn(
+        self, facts: UnitOfWork, case: Case, asked: MessageInProgress, order: tuple[str, Area], now: datetime, *, last: bool
+    ) -> None:
+        message_no, (order_id, area) = asked.message_no, order
+        value = OutboxWriter(self._ports.contracts, facts).publish(OrderWithdrawn(order_id, area, last), asked, now)
         state = MessageState.ANSWERED if last else MessageState.DERIVED
         facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1
-        case.note(facts, now, What.WITHDRAWN, digest(value), message_no=message_no, order_id=order_id)
+        case.note(facts, now, What.WITHDRAWN, digest(value or b""), message_no=message_no, order_id=order_id)
 
     def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
         """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.

@@ -1,4 +1,4 @@
-"""Preview: what a message would do now, by the very desk that would do it, in a transaction that writes nothing (design §7)."""
+"""Preview: what a message would do now, by the very code that would do it, in a transaction that writes nothing (design §7)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,19 +7,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.hub.case import Case, find_elsewhere, load_payments
-from kvitt.hub.contract import Contract
+from kvitt.hub.desk import Handler
 from kvitt.hub.ports import Ports
-from kvitt.hub.taken import Aside, Incoming, Reading, failure, look, numbered
+from kvitt.hub.taken import InboxMessage, Incoming, ParsedRecord, Skipped, failure, numbered
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.kernel.clock import oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.rules.answers import Answer, Status
-from kvitt.rules.claims import Claims
-from kvitt.rules.derive import derive
 from kvitt.rules.holds import HoldReason, decode_all
 from kvitt.rules.values import Order, Payment, PaymentId, Refusal, Scheme
-from kvitt.wire import status, topics
 
 _SQL = load("preview", "kvitt.store")
 
@@ -54,22 +50,22 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
 
     A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
     """
-    reading = look(Incoming(topics.primary_input(scheme), 0, 0, key, body))
-    if isinstance(reading, Aside):
-        raise ValueError(reading.reason)  # noqa: TRY004 - the bytes are wrong, not their type
+    parsed = ports.contracts.parse(Incoming(ports.contracts.input_of(scheme), 0, 0, key, body))
+    if isinstance(parsed, Skipped):
+        raise ValueError(parsed.reason)  # noqa: TRY004 - the bytes are wrong, not their type
+    message = replace(numbered(parsed, 0, now), dry_run=False)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        case, waits = _load(connection, reading)
+        case, waits = _load(connection, parsed)
     before = tuple(case.payments.values()) if case else ()
-    orders = _orders(reading, case, now)
-    facts = _decided(reading, case, now, ports.contracts.of(reading.incoming.source))
-    (told,) = [row for row in facts.outbox if row.topic == topics.STATUSES]
-    assert told.value is not None, "statuses hold their own bytes"
+    orders = _orders(ports, message, case, now)
+    facts = _decided(ports, message, case, now, parsed)
+    answer = facts.steps[0].answer
     return Preview(
         scheme=scheme,
         case_id=case.case_id if case else "",
-        answer=status.decode(told.value),
-        reason=dict(topics.decode_headers(told.headers)).get("reason"),
+        answer=Answer(Status.OK) if answer is None else ports.contracts.of(message.source).in_short(answer),
+        reason=parsed.dead,
         orders=orders if facts.orders else (),
         held=tuple(decode_all(row.held_for) for row in facts.orders),
         before=before,
@@ -79,45 +75,45 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     )
 
 
-def _decided(reading: Reading, case: Case | None, now: datetime, contract: Contract) -> UnitOfWork:
-    """What the desk would store and tell, were the case free; a failure of ours is answered as the real one is."""
-    message, facts = replace(numbered(reading, 0), dry_run=False), UnitOfWork()
+def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
+    """What handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
+    contract, facts = ports.contracts.of(message.source), UnitOfWork()
     try:
-        desk = contract.desk(facts, now)
-        if isinstance(reading.claims, Refusal):
-            desk.refuse(None, message, None, reading.claims, reading.dead)
+        handler = Handler(contract, ports.rails, facts, now)
+        if isinstance(message.content, Refusal):
+            handler.refuse(None, message, None, message.content, parsed.dead)
         else:
-            desk.handle(case, message, None)
+            handler.handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
         facts = UnitOfWork()
-        contract.desk(facts, now).refuse(case, message, None, failure(reading.incoming, error))
+        Handler(contract, ports.rails, facts, now).refuse(case, message, None, failure(parsed.incoming, error))
     return facts
 
 
-def _orders(reading: Reading, case: Case | None, now: datetime) -> tuple[Order, ...]:
-    """The orders as the desk derives them, as values."""
-    if case is None or not isinstance(reading.claims, Claims):
+def _orders(ports: Ports, message: InboxMessage, case: Case | None, now: datetime) -> tuple[Order, ...]:
+    """The orders as they are derived, as values."""
+    if case is None or isinstance(message.content, Refusal):
         return ()
     try:
-        derived = derive(reading.claims, case.state(), oslo(now))
-    except Exception:  # noqa: BLE001 - the desk meets it too, and answers it
+        derived = ports.contracts.of(message.source).derive(message, case.state(), now)
+    except Exception:  # noqa: BLE001 - handling meets it too, and answers it
         return ()
-    return () if isinstance(derived, Refusal) else derived
+    return () if isinstance(derived, Refusal) else tuple(derived)
 
 
-def _load(connection: Connection, reading: Reading) -> tuple[Case | None, bool]:
+def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bool]:
     """The case as it stands, not locked, for this transaction decides nothing; and whether a message would wait.
 
     One that is not known yet is as new as the message would find it; there is none for a message that can not be read.
     """
-    if reading.case_key is None:
+    if parsed.case_key is None:
         return None, False
-    scheme, case_id = reading.case_key
+    scheme, case_id = parsed.case_key
     with connection.cursor() as cursor:
         row = cursor.execute(_SQL.find_case, (scheme.value, case_id), binary=True).fetchone()
         case = Case(row) if row else Case.new(0, scheme, case_id)
         load_payments(cursor, [case])
-        find_elsewhere(cursor, {reading.case_key: case}, [reading])
+        find_elsewhere(cursor, {parsed.case_key: case}, [parsed])
     return case, case.busy or bool(row and row[-1])
 
 

@@ -15,12 +15,13 @@ from psycopg.errors import UniqueViolation
 from kvitt.errors import NotInThatState, OrderNotFound
 from kvitt.hub.books import lock_messages
 from kvitt.hub.case import Case, load_cases, load_payments
+from kvitt.hub.contract import Contract
 from kvitt.hub.contradiction import said_of
+from kvitt.hub.events import AreaOutcome, CaseListed, Corrected, WithRail
 from kvitt.hub.ports import Ports
+from kvitt.hub.publish import OutboxWriter
 from kvitt.hub.ruling import PaymentVersion, Settled
-from kvitt.hub.tell import tell_case_list
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Correction, Outcome
 from kvitt.hub.waiting import let_in
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
@@ -124,7 +125,7 @@ class Resolve:
         work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
         turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
         work.close(what, operator)
-        let_in(cursor, work.facts, {key: case}, work.now, self._ports.contracts)
+        let_in(cursor, work.facts, {key: case}, work.now, self._ports)
         load_payments(cursor, [case])
         work.facts.cases = [case.step()]
         work.facts.write(cursor)
@@ -179,16 +180,17 @@ class _Resolving:
         if row is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
-        voice = self._contracts.of(asked.address.source).voice(asked, self.facts, self.now)
+        outbox = OutboxWriter(self._contracts, self.facts)
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
-            voice.with_rail()
+            outbox.publish(WithRail(), asked, self.now)
         outcome = ReceiptOutcome(self.opened.rails.value)
         settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
-        answer = voice.corrected(Correction(settled, turned.versions, turned.fallen, self._outcomes()))
-        self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
+        answer = outbox.publish(Corrected(settled, turned.versions, turned.fallen, self._outcomes()), asked, self.now)
+        if answer is not None:
+            self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
-            self._tell_case_list()
+            self._announce_case_list(self._contracts.of(asked.source))
         self._take_back(waiting)
         return turned, tuple(order_id for order_id, _, _ in waiting)
 
@@ -248,20 +250,22 @@ class _Resolving:
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
         return _Turned(versions, fallen)
 
-    def _outcomes(self) -> list[Outcome]:
+    def _outcomes(self) -> list[AreaOutcome]:
         rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
         return [
-            Outcome(
+            AreaOutcome(
                 Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[place]
             )
             for area, state, body, place in rows
         ]
 
-    def _tell_case_list(self) -> None:
+    def _announce_case_list(self, contract: Contract) -> None:
+        outbox = OutboxWriter(self._contracts, self.facts)
         rows = self._cursor.execute(_ORDERS.case_lists, [[self.case.case_no]], binary=True).fetchall()
         for _, payment_ids in rows:
             by = f"{self.order.order_id}\0{self.opened.receipt_no}"
-            tell_case_list(self.facts, self.case, payment_ids, self.order.message_no, self.now, by=by)
+            listed = CaseListed(self.case.scheme, self.case.case_id, payment_ids, self.order.message_no, by)
+            outbox.announce(contract, listed, self.order.message_no, self.now)
 
     def _take_back(self, orders: Sequence[tuple[str, int, bytes]]) -> None:
         """Orders that have not left, and were derived from what no longer stands, go; their messages wait again."""

@@ -8,7 +8,9 @@ from msgspec import Struct
 from kvitt.errors import LeaseLost
 from kvitt.hub import metrics
 from kvitt.hub.books import lock_messages
+from kvitt.hub.events import WithRail
 from kvitt.hub.ports import Ports
+from kvitt.hub.publish import OutboxWriter
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -86,9 +88,9 @@ class Send:
             first_time = sorted({message_no for _, message_no, first in moved if first})
             complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
             facts = UnitOfWork()
+            outbox = OutboxWriter(self._contracts, facts)
             for message_no in first_time:
-                contract = self._contracts.of(asked[message_no].address.source)
-                told = contract.voice(asked[message_no], facts, at[message_no]).with_rail() if message_no in complete else None
+                told = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
                 facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
             facts.write(cursor)
         fault_point("send.after_sent_commit")

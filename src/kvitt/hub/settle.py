@@ -16,8 +16,9 @@ from kvitt.hub import metrics
 from kvitt.hub.books import Books
 from kvitt.hub.case import Case, CaseKey, lock_cases, lock_free_cases
 from kvitt.hub.contradiction import open_contradictions
+from kvitt.hub.events import ReceiptArrived
 from kvitt.hub.ports import Ports
-from kvitt.hub.rapid.tell import tell_raw_receipt
+from kvitt.hub.publish import OutboxWriter, copy_event
 from kvitt.hub.ruling import Contradicted, Settled, decide
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.hub.waiting import let_in
@@ -74,7 +75,7 @@ class Settle:
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports, rail: str | None = None) -> None:
         """`rail` is whose receipts they are, None: of the default one. Raises UnknownRail."""
-        self._connection, self._clock, self._contracts, self._rails = connection, clock, ports.contracts, ports.rails
+        self._connection, self._clock, self._ports = connection, clock, ports
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._executor = BatchExecutor(self)
         self._held: set[CaseKey] = set()
@@ -140,7 +141,7 @@ class Settle:
         return len(rows)
 
     def _read_again(self, message_id: str, body: bytes, rail: str) -> list[_Read]:
-        return _read(self._rails.named(rail), RawReceipt(message_id, body))
+        return _read(self._ports.rails.named(rail), RawReceipt(message_id, body))
 
     def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
         """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
@@ -170,22 +171,25 @@ class Settle:
         facts.deferred = _deferred(kept, now)
         self._copy(facts, batch, numbers, now)
         ruled = _rule(cursor, batch, numbers)
-        Books(cursor, facts, by_number, now, self._contracts).settle(ruled.settled)
+        Books(cursor, facts, by_number, now, self._ports.contracts).settle(ruled.settled)
         open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
-        let_in(cursor, facts, cases, now, self._contracts)
+        let_in(cursor, facts, cases, now, self._ports)
         facts.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             facts.write(cursor)
         return Booked(ruled.verdicts, ruled.settled, facts, now)
 
     def _copy(self, facts: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
-        """The rapid hears every receipt of its own as it came, before anything is made of it."""
-        strays = any(contract.hears_strays for contract in self._contracts)
+        """Contracts may copy every receipt of their own as it came, before anything is made of it."""
+        copying = [contract for contract in self._ports.contracts if contract.copies_on]
+        outbox = OutboxWriter(self._ports.contracts, facts)
         for each, number in zip(batch, numbers, strict=True):
-            scheme = each.case_key[0] if each.case_key else None
-            if number is not None and each.place == 0 and (strays if scheme is None else self._contracts.forwards(scheme)):
-                tell_raw_receipt(facts, each.raw.message_id, each.digest, each.raw.body, now)
+            if number is not None and each.place == 0:
+                scheme = each.case_key[0] if each.case_key else None
+                arrived = ReceiptArrived(scheme, copy_event(each.raw.message_id, each.digest), each.raw.body)
+                for contract in copying:
+                    outbox.announce(contract, arrived, None, now)
 
 
 def _without_effect(one: _Read, error: Exception) -> _Read:

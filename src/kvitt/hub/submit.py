@@ -1,5 +1,6 @@
 """Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -11,11 +12,20 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.hub import metrics
-from kvitt.hub.case import Case, CaseKey, ensure_cases, find_elsewhere, load_payments, lock_cases, lock_free_cases
-from kvitt.hub.contract import Contracts
+from kvitt.hub.case import (
+    Case,
+    CaseKey,
+    ensure_cases,
+    find_elsewhere,
+    find_stored_answers,
+    load_lines,
+    load_payments,
+    lock_cases,
+    lock_free_cases,
+)
+from kvitt.hub.desk import Handler
 from kvitt.hub.ports import Ports
-from kvitt.hub.rapid.standing import find_standings
-from kvitt.hub.taken import Aside, Incoming, Reading, Taken, failure, look, numbered
+from kvitt.hub.taken import InboxMessage, Incoming, ParsedRecord, Skipped, failed, failure, numbered
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
@@ -46,7 +56,7 @@ class Submit:
     """Executes batches on one connection. Not for sharing between threads."""
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
-        self._connection, self._clock, self._contracts = connection, clock, ports.contracts
+        self._connection, self._clock, self._ports = connection, clock, ports
         self._executor = BatchExecutor(self)
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
@@ -59,22 +69,22 @@ class Submit:
         connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
         to handle when the case is free; nobody else waits for it.
         """
-        return self._executor.execute([look(each) for each in batch])
+        return self._executor.execute([self._ports.contracts.parse(each) for each in batch])
 
-    def run(self, batch: Sequence[Reading | Aside], locks: Locks) -> list[Outcome]:
+    def run(self, batch: Sequence[ParsedRecord | Skipped], locks: Locks) -> list[Outcome]:
         """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
         return self._transact(batch, wait=locks is Locks.WAIT)
 
-    def failed(self, command: Reading | Aside, error: Exception) -> Outcome:
+    def failed(self, command: ParsedRecord | Skipped, error: Exception) -> Outcome:
         """Answers a record that fails alone, and keeps it. Raises what may pass: then it comes again from its source."""
-        if isinstance(error, LockNotAvailable) and isinstance(command, Reading) and command.case_key:
+        if isinstance(error, LockNotAvailable) and isinstance(command, ParsedRecord) and command.case_key:
             return self._transact([command], wait=None)[0]
         if may_pass(error):
             raise error
         incoming = command.incoming
         if self._repeated(incoming):
             return Outcome.REPEATED
-        broken = command if isinstance(command, Aside) else _with_failure(command, error)
+        broken = command if isinstance(command, Skipped) else failed(command.incoming, command.scheme, error, dry_run=command.dry_run)
         _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
         return self._transact([broken])[0]
 
@@ -90,13 +100,13 @@ class Submit:
         row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
         return row is not None
 
-    def _transact(self, readings: Sequence[Reading | Aside], *, wait: bool | None = True) -> list[Outcome]:
+    def _transact(self, readings: Sequence[ParsedRecord | Skipped], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
             _advance(cursor, [each.incoming for each in readings])
-            keys = {key for each in readings if isinstance(each, Reading) and (key := each.case_key)}
+            keys = {key for each in readings if isinstance(each, ParsedRecord) and (key := each.case_key)}
             cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
-            sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, Reading)])
+            sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, ParsedRecord)])
             outcomes = [sorting.sort(each) for each in readings]
             sorting.write(cursor)
             fault_point("submit.before_commit")
@@ -112,13 +122,16 @@ class Submit:
             if not rows:
                 return 0
             load_payments(cursor, cases)
-            looked = [look(Incoming(row[1], row[2], row[3], row[4], row[5], row[6])) for row in rows]
+            looked = [self._ports.contracts.parse(Incoming(*row[1:7])) for row in rows]
             if failure_of:
                 _private.warning("kept message failed alone", error=str(failure_of))
-                looked = [each if isinstance(each, Aside) else _with_failure(each, failure_of) for each in looked]
+                looked = [
+                    each if isinstance(each, Skipped) else failed(each.incoming, each.scheme, failure_of, dry_run=each.dry_run)
+                    for each in looked
+                ]
             for case in cases:
                 case.deferred = False
-            sorting = self._sorting(cursor, {case.key: case for case in cases}, [each for each in looked if isinstance(each, Reading)])
+            sorting = self._sorting(cursor, {case.key: case for case in cases}, [each for each in looked if isinstance(each, ParsedRecord)])
             outcomes = [sorting.sort(each) for each in looked]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
@@ -142,15 +155,21 @@ class Submit:
         load_payments(cursor, cases)
         return {case.key: case for case in cases}
 
-    def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], readings: Sequence[Reading]) -> "_Sorting":
+    def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], readings: Sequence[ParsedRecord]) -> "_Sorting":
         """Looks up what the messages of free cases ask about, and draws their numbers."""
         now = [each for each in readings if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
         if now:
             find_elsewhere(cursor, cases, now)
-            find_standings(cursor, cases, now)
+            find_stored_answers(cursor, cases, now)
+            load_lines(cursor, self._forwarding(cases, now))
             numbers = [row[0] for row in cursor.execute(_CASES.next_message_numbers, [len(now)], binary=True).fetchall()]
-        return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._contracts)
+        return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
+
+    def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:
+        """The cases whose senders make the lines."""
+        forwards = {source for contract in self._ports.contracts if contract.forwards for source in contract.sources}
+        return [cases[key] for each in records if each.incoming.source in forwards and (key := each.case_key)]
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
@@ -179,27 +198,22 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
         raise LeaseLost(f"or not read up to here: a source partition among {told}")
 
 
-def _with_failure(reading: Reading, error: Exception) -> Reading:
-    said = f"{type(error).__name__}: {error}"
-    return Reading(reading.incoming, reading.scheme, reading.digest, failure(reading.incoming, error), reading.dry_run, said)
-
-
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(self, facts: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, contracts: Contracts) -> None:
-        self.facts, self._cases, self._numbers, self._now, self._contracts = facts, cases, numbers, now, contracts
+    def __init__(self, facts: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
+        self.facts, self._cases, self._numbers, self._now, self._ports = facts, cases, numbers, now, ports
 
-    def sort(self, reading: Reading | Aside) -> Outcome:
+    def sort(self, reading: ParsedRecord | Skipped) -> Outcome:
         """What becomes of the next one."""
-        if isinstance(reading, Reading):
+        if isinstance(reading, ParsedRecord):
             if (key := reading.case_key) and (key not in self._cases or self._cases[key].deferred):
                 self._defer(reading, key)
                 return Outcome.DEFERRED
             return self._handle(reading)
         if not reading.kept:
             return Outcome.SKIPPED
-        self._bury(reading.incoming, reading.reason, None)
+        self._dead_letter(reading.incoming, reading.reason, None)
         return Outcome.DEAD
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
@@ -208,7 +222,7 @@ class _Sorting:
         with cursor.connection.pipeline():
             self.facts.write(cursor)
 
-    def _defer(self, reading: Reading, key: CaseKey) -> None:
+    def _defer(self, reading: ParsedRecord, key: CaseKey) -> None:
         """Its case is held by somebody else, or something that came before waits for it: kept as it came."""
         incoming = reading.incoming
         self.facts.deferred.append(
@@ -226,7 +240,7 @@ class _Sorting:
             )
         )
 
-    def _bury(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
+    def _dead_letter(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
         body = incoming.body or b""
         self.facts.dead.append(
             DeadLetterRow(
@@ -234,7 +248,7 @@ class _Sorting:
             )
         )
 
-    def _handle(self, reading: Reading) -> Outcome:
+    def _handle(self, reading: ParsedRecord) -> Outcome:
         key = reading.case_key
         case = self._cases[key] if key else None
         now = case.moment(self._now) if case else self._now
@@ -245,42 +259,46 @@ class _Sorting:
             _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
             outcome, facts = self._failed(reading, message, record, error, now)
         if reading.dead and outcome is not Outcome.DEAD:
-            self._bury(reading.incoming, reading.dead, message.message_no)
+            self._dead_letter(reading.incoming, reading.dead, message.message_no)
         self.facts.add(facts)
         return outcome
 
     def _decide(
-        self, case: Case | None, message: Taken, record: MessageRow, reason: str | None, now: datetime
+        self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None, now: datetime
     ) -> tuple[Outcome, UnitOfWork]:
         facts = UnitOfWork()
-        desk = self._contracts.of(message.source).desk(facts, now)
-        return Outcome(desk.take(case, message, record, reason).value), facts
+        return Outcome(self._handler(message, facts, now).receive(case, message, record, reason).value), facts
 
-    def _failed(self, reading: Reading, message: Taken, record: MessageRow, error: Exception, now: datetime) -> tuple[Outcome, UnitOfWork]:
+    def _handler(self, message: InboxMessage, facts: UnitOfWork, now: datetime) -> Handler:
+        return Handler(self._ports.contracts.of(message.source), self._ports.rails, facts, now)
+
+    def _failed(
+        self, reading: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime
+    ) -> tuple[Outcome, UnitOfWork]:
         """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
         facts, reason = UnitOfWork(), f"{type(error).__name__}: {error}"
         try:
-            self._contracts.of(message.source).desk(facts, now).refuse(None, message, record, failure(reading.incoming, error))
+            self._handler(message, facts, now).refuse(None, message, record, failure(reading.incoming, error))
         except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
             _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
-            self._bury(reading.incoming, reason, None)
+            self._dead_letter(reading.incoming, reason, None)
             return Outcome.DEAD, UnitOfWork()
-        self._bury(reading.incoming, reason, message.message_no)
+        self._dead_letter(reading.incoming, reason, message.message_no)
         return Outcome.ANSWERED, facts
 
 
-def _taken(reading: Reading, number: int, now: datetime) -> tuple[Taken, MessageRow]:
+def _taken(reading: ParsedRecord, number: int, now: datetime) -> tuple[InboxMessage, MessageRow]:
     """The message under its number, and its row as far as it is known before its case is looked at."""
     incoming = reading.incoming
     assert incoming.body is not None, "tombstones have no reading"
-    taken = numbered(reading, number)
+    message = numbered(reading, number, now)
     record = MessageRow(
         number,
         incoming.source,
         incoming.partition,
         incoming.position,
         incoming.key,
-        reading.digest,
+        hashlib.sha256(incoming.body).digest(),
         incoming.body,
         incoming.headers,
         reading.scheme.value,
@@ -293,4 +311,4 @@ def _taken(reading: Reading, number: int, now: datetime) -> tuple[Taken, Message
         None,
         incoming.edition,
     )
-    return taken, record
+    return message, record

@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import psycopg
 import structlog
 
-from kvitt.hub.case import Case, find_elsewhere, load_payments
-from kvitt.hub.contract import Contracts
-from kvitt.hub.rapid.standing import load_lines
-from kvitt.hub.taken import Incoming, Reading, failure, numbered, read
+from kvitt.hub.case import Case, CaseKey, find_elsewhere, load_lines, load_payments
+from kvitt.hub.desk import Handler
+from kvitt.hub.ports import Ports
+from kvitt.hub.taken import Incoming, ParsedRecord, failure, numbered
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.queries import load
 from kvitt.rules.editions import Edition
-from kvitt.rules.values import Scheme
 
 _SQL = load("cases", "kvitt.store")
 _log = structlog.get_logger(__name__)
@@ -25,13 +24,11 @@ _PER_LOOK = 20
 class _Queued(NamedTuple):
     case_no: int
     message_no: int
-    reading: Reading
+    parsed: ParsedRecord
     received_at: datetime
 
 
-def let_in(
-    cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[tuple[Scheme, str], Case], now: datetime, contracts: Contracts
-) -> None:
+def let_in(cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.
@@ -40,39 +37,38 @@ def let_in(
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
-        if forwarded := [case for case in free.values() if contracts.forwards(case.scheme)]:
-            load_lines(cursor, forwarded)
+        load_lines(cursor, [case for case in free.values() if ports.contracts.forwards(case.scheme)])
     last_seen: dict[int, int] = {}
     while free:
-        queued = _queued(cursor, list(free), last_seen)
-        find_elsewhere(cursor, cases, [each.reading for each in queued])
+        queued = _queued(cursor, list(free), last_seen, ports)
+        find_elsewhere(cursor, cases, [each.parsed for each in queued])
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:
-                _handle(case, each, facts, case.moment(now), contracts)
+                _handle(case, each, facts, case.moment(now), ports)
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_Queued", facts: UnitOfWork, now: datetime, contracts: Contracts) -> None:
-    incoming = queued.reading.incoming
-    message = numbered(queued.reading, queued.message_no, queued.received_at)
-    gathered, contract = UnitOfWork(), contracts.of(incoming.source)
+def _handle(case: Case, queued: "_Queued", facts: UnitOfWork, now: datetime, ports: Ports) -> None:
+    incoming = queued.parsed.incoming
+    message = numbered(queued.parsed, queued.message_no, queued.received_at)
+    gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
     case.waiting -= 1
     try:
-        contract.desk(gathered, now).handle(case, message, None)
+        Handler(contract, ports.rails, gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
         _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = UnitOfWork()
-        contract.desk(gathered, now).refuse(case, message, None, failure(incoming, error))
+        Handler(contract, ports.rails, gathered, now).refuse(case, message, None, failure(incoming, error))
     facts.add(gathered)
 
 
-def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int]) -> list[_Queued]:
+def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
-    return [_Queued(row[0], row[1], read(_incoming(row[2:8], row[9])), row[8]) for row in rows]
+    return [_Queued(row[0], row[1], ports.contracts.parse_again(_incoming(row[2:8], row[9])), row[8]) for row in rows]
 
 
 def _incoming(row: Sequence[Any], edition: int) -> Incoming:

@@ -230,5 +230,9 @@ class Refusal(Struct, frozen=True):
     system: str = "HELVED"
 
 
+class InvalidForm(Refusal, frozen=True):
+    """A refusal of what breaks rules of its form; a contract may be set to leave such a message unanswered."""
+
+
 class Instruction(Struct, frozen=True):
     """What one message asks of one case, in the values of its contract, before it is compared with what is accepted."""

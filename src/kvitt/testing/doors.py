@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from kvitt.app.doors import Doors
+from kvitt.app.apis import Apis
 from kvitt.config import Settings
 from kvitt.doors.rest.local_issuer import LocalIssuer
 from kvitt.doors.rest.tokens import Permission
@@ -72,7 +72,7 @@ class OpenDoors:
 
     def __init__(self, conninfo: str, settings: Settings, clock: Clock) -> None:
         self._opened = ExitStack()
-        doors = Doors(conninfo, settings, ("payouts", "ledger"), threading.Event(), clock)
+        doors = Apis(conninfo, settings, ("payouts", "ledger"), threading.Event(), clock)
         self._opened.callback(doors.close)
         self._opened.enter_context(doors.steps())
         self.rest = Rest(doors.rest.url, LocalIssuer(settings.data), settings.rest.audience)

@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.rows import dict_row
 
-from kvitt.app.edges import EmbeddedEdge
 from kvitt.app.ports import ports_of
+from kvitt.app.transports import EmbeddedLog
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.hub.check.check import check
 from kvitt.hub.payouts.directory import load_directory
 from kvitt.hub.payouts.directory_file import read_directory
@@ -28,7 +28,7 @@ from kvitt.rail.table_queue import TableQueue
 from kvitt.testing.clock import START, Clock
 from kvitt.testing.doors import OpenDoors, Rest, Thrift
 from kvitt.testing.rail import Rail, SentOrder
-from kvitt.testing.roles import INPUTS, Roles
+from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
 from kvitt.wire.topics import Header, decode_headers, encode_headers
 
@@ -87,7 +87,7 @@ class Hub:
     clock       the time of the hub
     rail        the emulator: its faults, its books
     settings    those that the hub runs with
-    ports       the contracts that it keeps
+    ports       the contracts that it keeps, and the rails that it sends by
     """
 
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
@@ -101,7 +101,7 @@ class Hub:
         self._put_at_rail: dict[str, Outgoing] = {}
         self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
-        self.rail = Rail(self.connection, lambda: TableQueue(conninfo, settings.reply_queue), self._put_at_rail)
+        self.rail = Rail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
 
     def close(self) -> None:
         """Ends connections and doors; the database stays."""
@@ -123,8 +123,10 @@ class Hub:
     @cached_property
     def _log(self) -> psycopg.Connection[Any]:
         """The connection of whoever puts and reads records; the topics are there."""
-        EmbeddedEdge(self.conninfo).prepare()
-        return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
+        EmbeddedLog(self.conninfo).prepare()
+        connection = self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
+        make_topics(connection, self._roles.inputs)
+        return connection
 
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
         """Puts a record on an input topic, as a sender does; the hub reads it when it runs.
@@ -132,8 +134,8 @@ class Hub:
         A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON; `headers` are names with values, or bytes in the
         place of what the log keeps of them. Raises ValueError for a topic that nobody reads.
         """
-        if topic not in INPUTS:
-            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(INPUTS)}")
+        if topic not in self._roles.inputs:
+            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(self._roles.inputs)}")
         record = NewRecord(topic, _key(key), _bytes(body), _headers(headers))
         ((partition, position),) = append(self._log, [record], self.clock())
         return Place(topic, partition, position)

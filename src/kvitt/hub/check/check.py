@@ -27,7 +27,7 @@ from kvitt.hub.ports import Ports
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load as load_queries
 from kvitt.rules.values import PaymentId
-from kvitt.wire import topics
+from kvitt.wire.topics import PAYOUT_EVENTS
 
 Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
@@ -102,9 +102,9 @@ class _Check:
                 self._check_case(span.popleft())
             if self._progress:
                 self._progress(done, total)
-        check_messages(self._reader, self._found, self._ports.contracts)
+        check_messages(self._reader, self._found, self._ports)
         check_receipts(self._reader, self._found, self._ports.rails)
-        check_copies(self._reader, self._found)
+        check_copies(self._reader, self._found, self._ports.contracts)
         check_operators(self._reader, self._found)
         check_approvals(self._reader, self._found)
         check_payouts(self._reader, self._found)
@@ -132,7 +132,14 @@ class _Check:
 
         It is streamed and not fetched through a cursor of the server: for those PostgreSQL never uses more than one processor.
         """
-        arguments = {"outputs": list(topics.OUTPUTS), "seed": secrets.randbits(_SEED_BITS)}
+        copying = [contract for contract in self._ports.contracts if contract.copies_on]
+        arguments = {
+            "outputs": [*(topic for contract in self._ports.contracts for topic in contract.outputs), PAYOUT_EVENTS],
+            "of_no_message": [*(contract.copies_on for contract in copying), PAYOUT_EVENTS],
+            "copies": [contract.copies_on for contract in copying],
+            "copied": [source for contract in copying for source in contract.sources],
+            "seed": secrets.randbits(_SEED_BITS),
+        }
         self._cursor.execute(SQL.sort_in_memory)
         for kind, statement in _OVER_ALL:
             for case_no, subject, text in self._cursor.stream(statement, arguments):

@@ -9,9 +9,8 @@ from kvitt.hub.check.course import Course
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.hub.check.report import Kind
 from kvitt.hub.contradiction import said_of
+from kvitt.hub.events import AreaOutcome, Corrected
 from kvitt.hub.ruling import PaymentVersion, Settled, decide
-from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Correction, Outcome
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
@@ -83,21 +82,18 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     course = replay.courses[order.made.message_no]
     if not course.trusted:
         return
-    facts = UnitOfWork()
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
-    correction = Correction(settled, versions, fallen, _outcomes(replay, course))
-    course.answer = replay.voice(course, facts, entry).corrected(correction)
-    replay.told.extend(facts.outbox)
+    replay.publish(course, Corrected(settled, versions, fallen, _outcomes(replay, course)), entry.at)
     replay.stand(course)
 
 
-def _outcomes(replay: "Replay", course: Course) -> list[Outcome]:
+def _outcomes(replay: "Replay", course: Course) -> list[AreaOutcome]:
     outcomes = []
     for order in (replay.orders[order_id] for order_id in course.order_ids):
         number = order.settled_by.receipt_no if order.settled_by else None
         receipt = replay.receipts.get(number or 0) if order.state is not OrderState.WITHDRAWN else None
-        outcomes.append(Outcome(Area(order.made.area), order.state is OrderState.ACCEPTED, receipt))
+        outcomes.append(AreaOutcome(Area(order.made.area), order.state is OrderState.ACCEPTED, receipt))
     return outcomes
 
 

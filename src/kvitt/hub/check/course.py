@@ -2,20 +2,27 @@
 
 from datetime import datetime
 
-from kvitt.hub.taken import Incoming, Reading, Taken, read
-from kvitt.hub.voice import Asked, Forwarded
+from kvitt.hub.contract import Contract, Contracts
+from kvitt.hub.events import MessageInProgress, OrderOfMessage
+from kvitt.hub.taken import Incoming, numbered
 from kvitt.rules.editions import Edition
 from kvitt.rules.states import MessageState
+from kvitt.rules.values import Refusal
 from kvitt.store.rows import MessageRow, MessageStep
 
 
 class Course:
     """A stored message, read again, and the row that its handling gives. `trusted` ends when its handling could not be repeated."""
 
-    def __init__(self, stored: MessageRow) -> None:
+    def __init__(self, stored: MessageRow, contracts: Contracts) -> None:
         self.stored = stored
-        self.reading = read_again(stored)
-        self.taken = taken_again(stored, self.reading)
+        self.contract: Contract = contracts.of(stored.source)
+        self.parsed = contracts.parse_again(
+            Incoming(
+                stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers, edition=Edition(stored.edition)
+            )
+        )
+        self.message = numbered(self.parsed, stored.message_no, stored.received_at)
         self.state = MessageState.RECEIVED
         self.derived_at: datetime | None = None
         self.answered_at: datetime | None = None
@@ -31,34 +38,24 @@ class Course:
         self.answered_at = step.answered_at or self.answered_at
         self.answer = step.answer or self.answer
 
-    def asked(self, order: Forwarded | None) -> Asked:
-        """The message as whoever tells of it takes it, with the answer so far; `order` is that of a need."""
-        stored = self.stored
-        address = (stored.message_no, stored.source, stored.partition, stored.position, stored.key, stored.headers, stored.scheme)
-        asked = Asked((*address, None, self.answer or b"", stored.case_no, stored.body, stored.received_at, stored.received_at))
-        asked.order = order
-        return asked
+    def failure(self) -> Refusal | None:
+        """The stored answer, if it says that kvitt itself failed on the message: such an answer can not be derived again."""
+        return None if self.stored.answer is None else self.contract.failure_in(self.stored.answer)
 
-
-def read_again(stored: MessageRow) -> Reading:
-    """The stored bytes, read as they were when they came in."""
-    return read(
-        Incoming(stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers, edition=Edition(stored.edition))
-    )
-
-
-def taken_again(stored: MessageRow, reading: Reading) -> Taken:
-    """The stored message as the desk takes it."""
-    return Taken(
-        stored.message_no,
-        stored.source,
-        stored.partition,
-        stored.position,
-        stored.key,
-        stored.headers,
-        reading.scheme,
-        stored.body,
-        reading.claims,
-        reading.dry_run,
-        stored.received_at,
-    )
+    def in_progress(self, orders: tuple[OrderOfMessage, ...]) -> MessageInProgress:
+        """The message as its replies are made from it, with the answer so far."""
+        message = self.message
+        return MessageInProgress(
+            message_no=message.message_no,
+            source=message.source,
+            partition=message.partition,
+            position=message.position,
+            key=message.key,
+            headers=message.headers,
+            scheme=message.scheme,
+            body=message.body,
+            received_at=message.received_at,
+            answer=self.answer,
+            last_at=message.received_at,
+            orders=orders,
+        )

@@ -10,29 +10,29 @@ from kvitt.errors import UnreadableReceipt
 from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.earlier import says_the_same
-from kvitt.hub.check.handling import is_failure
 from kvitt.hub.check.replay import step_of
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import SPAN, SQL, Reader, StoredReceipt, StoredTold, taken_told
 from kvitt.hub.check.told import match_told
 from kvitt.hub.contract import Contracts
+from kvitt.hub.desk import Handler
+from kvitt.hub.events import ReceiptArrived
+from kvitt.hub.ports import Ports
 from kvitt.hub.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import AuditRow, digest
-from kvitt.kernel.clock import oslo
 from kvitt.kernel.people import same_person
 from kvitt.kernel.queries import load
 from kvitt.rules.rail_port import Rails, ReceiptOutcome
 from kvitt.rules.states import MessageState
+from kvitt.rules.values import InvalidForm, Refusal
 from kvitt.store.rows import MessageRow
-from kvitt.wire.rapid import events
-from kvitt.wire.rapid.receipt_text import normalised
 
 _APPROVALS = load("approvals", "kvitt.kernel")
 _SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
 _WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE})
 
 
-def check_messages(reader: Reader, found: Findings, contracts: Contracts) -> None:
+def check_messages(reader: Reader, found: Findings, ports: Ports) -> None:
     """Refuses again every message that has no case, and compares the answer and what was told."""
     after = 0
     while rows := reader.rows(SQL.messages_without_case, after=after, limit=SPAN):
@@ -44,33 +44,39 @@ def check_messages(reader: Reader, found: Findings, contracts: Contracts) -> Non
         found.looked_at("records_told", sum(map(len, told.values())))
         for message in messages:
             try:
-                _check_message(message, told.get(message.message_no, []), found, contracts)
+                _check_message(message, told.get(message.message_no, []), found, ports)
             except Exception as error:  # noqa: BLE001 - what can not even be read again is a difference, and the check goes on
                 found.differs(Kind.MESSAGE, None, message.message_no, f"can not be read again: {type(error).__name__}")
         after = messages[-1].message_no
 
 
-def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, contracts: Contracts) -> None:
+def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, ports: Ports) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
-    course, facts = Course(stored), UnitOfWork()
-    if course.reading.case_key and not is_failure(course, contracts):
+    course, facts = Course(stored, ports.contracts), UnitOfWork()
+    failure = course.failure()
+    if course.parsed.case_key and not failure:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return
-    failure = is_failure(course, contracts)
-    desk = contracts.of(stored.source).desk(facts, stored.received_at, answer_invalid=stored.answer is not None)
-    if failure:
-        desk.refuse(None, course.taken, None, failure)
-    else:
-        desk.take(None, course.taken, stored, course.reading.dead)
+    _refuse_again(Handler(course.contract, ports.rails, facts, stored.received_at), course, failure)
     course.step(step_of(facts))
     early = any(each.early for each in told)
-    answer = stored.answer if early and says_the_same(course.answer, stored.answer) else course.answer
+    answer = stored.answer if early and says_the_same(course.contract, course.answer, stored.answer) else course.answer
     if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, answer, stored.received_at):
         found.differs(Kind.MESSAGE, None, stored.message_no, "is not answered with its refusal")
     if failure:  # its reason stands in a header in kvitt's own words of that day
         facts.outbox = [replace(row, headers=told[0].row.headers if told else row.headers) for row in facts.outbox]
-    match_told(found, None, facts.outbox, told)
+    match_told(ports.contracts, found, None, facts.outbox, told)
+
+
+def _refuse_again(handler: Handler, course: Course, failure: Refusal | None) -> None:
+    content = failure or course.message.content
+    assert isinstance(content, Refusal), "what can be read has a case"
+    # A contract may have been set to leave it unanswered when it came in.
+    if isinstance(content, InvalidForm) and course.stored.answer is None:
+        handler.ignore(course.message, None)
+    else:
+        handler.refuse(None, course.message, None, content, None if failure else course.parsed.dead)
 
 
 def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:
@@ -99,11 +105,14 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 
-def check_copies(reader: Reader, found: Findings) -> None:
-    """Makes again every copy of a receipt that the rapid heard."""
-    for outbox_no, event, made_at, key, value, body in reader.walk(SQL.copies_of_receipts):
+def check_copies(reader: Reader, found: Findings, contracts: Contracts) -> None:
+    """Makes again every copy of a receipt that a contract published."""
+    by_topic = {contract.copies_on: contract for contract in contracts if contract.copies_on}
+    for topic, outbox_no, event, made_at, key, value, body in reader.walk(SQL.copies_of_receipts, topics=list(by_topic)):
         found.looked_at("records_told", 1)
-        if key is not None or bytes(value) != events.raw_receipt(normalised(bytes(body)), event, oslo(made_at)):
+        scheme = next(iter(by_topic[topic].sources.values()))
+        made = [(each.key, each.value) for each in by_topic[topic].announce(ReceiptArrived(scheme, event, bytes(body)), made_at)]
+        if made != [(key, bytes(value))]:
             found.differs(Kind.TOLD, None, outbox_no, "copies a receipt otherwise than it came")
 
 

@@ -69,12 +69,12 @@ class _Outcome:
                 self._differs(Kind.MESSAGE, number, "is in no entry of the audit chain")
                 continue
             case = self._replay.case
-            if course.reading.case_key != (case.scheme, case.case_id) or stored.scheme != case.scheme:
+            if course.parsed.case_key != (case.scheme, case.case_id) or stored.scheme != case.scheme:
                 self._differs(Kind.MESSAGE, number, "belongs to another case")
-            if course.reading.dry_run != stored.dry_run:
+            if course.parsed.dry_run != stored.dry_run:
                 self._differs(Kind.MESSAGE, number, "differs in dry_run")
             gives = (course.state, course.derived_at, course.answered_at, course.answer)
-            if number in self._replay.early and says_the_same(course.answer, stored.answer):
+            if number in self._replay.early and says_the_same(course.contract, course.answer, stored.answer):
                 gives = (*gives[:3], stored.answer)
             stands = (stored.state, stored.derived_at, stored.answered_at, stored.answer)
             if course.trusted and gives != stands:

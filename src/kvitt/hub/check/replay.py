@@ -15,18 +15,18 @@ from kvitt.hub.check.chain import Chain
 from kvitt.hub.check.contradicted import CONTRADICTING
 from kvitt.hub.check.course import Course
 from kvitt.hub.check.earlier import says_the_same
-from kvitt.hub.check.handling import Elsewhere, agrees, repeated
+from kvitt.hub.check.handling import Elsewhere, Handling, agrees
 from kvitt.hub.check.imports import taken_over
 from kvitt.hub.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.hub.check.rail import look_at_rail
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredCase
+from kvitt.hub.events import AllSettled, CaseListed, Event, OrderOfMessage, OrderSettled, OrderUnclear, OrderWithdrawn, ReceiptRead
 from kvitt.hub.imported import left_out_entry
 from kvitt.hub.ports import Ports
-from kvitt.hub.ruling import Settled, decide
-from kvitt.hub.tell import tell_case_list
+from kvitt.hub.publish import OutboxWriter
+from kvitt.hub.ruling import PaymentVersion, Settled, decide
 from kvitt.hub.unit_of_work import UnitOfWork
-from kvitt.hub.voice import Forwarded, Versions, Voice
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.rules.rail_port import Candidate, Observation, ReceiptOutcome
 from kvitt.rules.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
@@ -50,13 +50,14 @@ class Replay:
         released: frozenset[str],
         resent: Mapping[str, int],
     ) -> None:
-        self.stored, self.found, self._contracts, self._elsewhere = stored, found, ports.contracts, elsewhere
+        self.stored, self.found, self.contracts = stored, found, ports.contracts
         self.released, self.resent = released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head[:3]
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of(self.case.scheme)
+        self._handling = Handling(self.case, ports.rails, elsewhere)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -154,7 +155,7 @@ class Replay:
         if number is None or number not in self.stored.messages:
             self.differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
             return None
-        course = self.courses[number] = Course(self.stored.messages[number])
+        course = self.courses[number] = Course(self.stored.messages[number], self.contracts)
         if course.stored.received_at != entry.at:
             self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
         return course
@@ -163,7 +164,7 @@ class Replay:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         facts = UnitOfWork()
-        self._contracts.of(course.stored.source).desk(facts, entry.at).wait(self.case, course.taken, course.stored)
+        self._handling.handler(course, facts, entry).queue(self.case, course.message, course.stored)
         course.step(step_of(facts))
         if not agrees(facts.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
@@ -172,8 +173,7 @@ class Replay:
 
     def _handled(self, entry: AuditRow, course: Course) -> None:
         number = course.stored.message_no
-        # On the rapid repeats and refusals are answered at once, whatever the case is busy with.
-        in_turn = entry.what == What.ORDERED or not self.forwards
+        in_turn = self._handling.in_turn(course, entry)
         if in_turn and not self.case.may_go_on:
             self.differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open, or while it was contradicted")
         if in_turn and number <= self.last_handled:
@@ -182,7 +182,7 @@ class Replay:
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
         look_at_rail(self)
-        facts = repeated(self.case, course, entry, self._elsewhere, self._contracts)
+        facts = self._handling.repeated(course, entry)
         if facts is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
             self._take_as_stored(course)
@@ -196,9 +196,9 @@ class Replay:
 
     def stand(self, course: Course) -> None:
         """What a repeat of this need would hear from now on."""
-        for standing in self.case.standings.values():
-            if standing.message_no == course.stored.message_no and course.answer:
-                standing.state, standing.told = course.state, course.answer
+        for record in self.case.idempotency.values():
+            if record.message_no == course.stored.message_no and course.answer:
+                record.state, record.answer = course.state, course.answer
 
     def _take_as_stored(self, course: Course) -> None:
         """Goes on from the stored rows, so that what follows is still compared."""
@@ -256,16 +256,13 @@ class Replay:
         self.case.open_orders -= 1
         self.drop(order.made)
         if course.trusted:
-            facts = UnitOfWork()
-            course.answer = self.voice(course, facts, entry).withdrawn(
-                order.made.order_id, Area(order.made.area), last=not course.open_orders
-            )
-            answer = course.answer
-            if course.stored.message_no in self.early and says_the_same(answer, course.stored.answer):
+            event = OrderWithdrawn(order.made.order_id, Area(order.made.area), last=not course.open_orders)
+            self.publish(course, event, entry.at)
+            answer = course.answer or b""
+            if course.stored.message_no in self.early and says_the_same(course.contract, answer, course.stored.answer):
                 answer = course.stored.answer or answer
             if (digest(answer), course.stored.message_no) != (entry.digest, entry.message_no):
                 self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
-            self.told.extend(facts.outbox)
         if not course.open_orders:
             course.state, course.answered_at = MessageState.ANSWERED, entry.at
         self.stand(course)
@@ -304,37 +301,34 @@ class Replay:
         if receipt is not None and course.trusted:
             body = self.stored.receipts[entry.receipt_no or 0].body
             settled = Settled(replace(_candidate_of(order), answered=answered), receipt, entry.receipt_no or 0, ruling, body)
-            self._tell_again(entry, course, settled, versions, final=final)
+            self._publish_again(entry, course, settled, versions, final=final)
         self.stand(course)
 
-    def _tell_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Versions, *, final: bool) -> None:
-        facts = UnitOfWork()
-        voice = self.voice(course, facts, entry)
-        voice.receipt(settled, versions)
-        if settled.outcome is ReceiptOutcome.UNCLEAR:
-            course.answer = voice.unclear(settled) or course.answer
-        else:
-            course.answer = voice.settled(settled, course.answer or b"")
+    def _publish_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Sequence[PaymentVersion], *, final: bool) -> None:
+        self.publish(course, ReceiptRead(settled, versions), entry.at)
+        unclear = settled.outcome is ReceiptOutcome.UNCLEAR
+        self.publish(course, OrderUnclear(settled) if unclear else OrderSettled(settled), entry.at)
         if final:
-            voice.final(course.answer or b"", settled.order.order_id)
-        self.told.extend(facts.outbox)
+            self.publish(course, AllSettled(settled), entry.at)
 
-    def voice(self, course: Course, facts: UnitOfWork, entry: AuditRow) -> Voice:
-        """Who tells of a message at an entry."""
-        return self.voice_at(course, facts, entry.at)
+    def publish(self, course: Course, event: Event, at: datetime) -> None:
+        """What a message's contract makes of an event: what is told, and the answer that it has from then on."""
+        told, answer = self.made_of(course, event, at)
+        self.told.extend(told)
+        course.answer = answer or course.answer
 
-    def voice_at(self, course: Course, facts: UnitOfWork, at: datetime) -> Voice:
-        """Who tells of a message at a moment."""
-        return self._contracts.of(course.stored.source).voice(course.asked(self.forwarded(course)), facts, at)
+    def made_of(self, course: Course, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
+        """What a message's contract makes of an event: the records, and the answer."""
+        facts = UnitOfWork()
+        orders = self._orders_of(course) if course.contract.replies_from_body else ()
+        answer = OutboxWriter(self.contracts, facts).publish(event, course.in_progress(orders), at)
+        return facts.outbox, answer
 
-    def forwarded(self, course: Course) -> Forwarded | None:
-        """The order of a need, as it was made."""
-        made = next((self.orders[order_id].made for order_id in course.order_ids), None)
-        if made is None or made.reconciliation_key is None:
-            return None
-        return Forwarded(made.order_id, made.reconciliation_key, made.made_at, made.message)
+    def _orders_of(self, course: Course) -> tuple[OrderOfMessage, ...]:
+        made = [self.orders[order_id].made for order_id in course.order_ids]
+        return tuple([OrderOfMessage(each.order_id, each.reconciliation_key, each.made_at, each.message) for each in made])
 
-    def as_ordered(self, order: OrderRow) -> Versions:
+    def as_ordered(self, order: OrderRow) -> Sequence[PaymentVersion]:
         """The versions of an order as they stand in it."""
         made = sorted(self.by_order.get(order.order_id, ()), key=lambda each: each.made.position)
         return [each.as_made for each in made]
@@ -378,7 +372,9 @@ class Replay:
         """Tells the case list as an order leaves it."""
         facts = UnitOfWork()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
-        tell_case_list(facts, self.case, living, order.message_no, entry.at, by=f"{order.order_id}{again}")
+        listed = CaseListed(self.case.scheme, self.case.case_id, living, order.message_no, f"{order.order_id}{again}")
+        contract = self.courses[order.message_no].contract
+        OutboxWriter(self.contracts, facts).announce(contract, listed, order.message_no, entry.at)
         self.lists.setdefault(order.message_no, []).extend(facts.outbox)
 
     def drop(self, order: OrderRow) -> None:

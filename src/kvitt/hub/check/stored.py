@@ -122,10 +122,10 @@ class Reader:
         """The rows of one statement."""
         return self.cursor.execute(statement, arguments, binary=True).fetchall()
 
-    def walk(self, statement: str) -> Iterator[Any]:
+    def walk(self, statement: str, **arguments: object) -> Iterator[Any]:
         """The rows of one statement through a cursor of the server, however many they are."""
         with self.cursor.connection.cursor("walk") as walk:
-            yield from walk.execute(statement, binary=True)
+            yield from walk.execute(statement, arguments, binary=True)
 
     def _span(self, cases: dict[int, StoredCase], first: int, last: int) -> list[StoredCase]:
         """Rows between the numbers whose case is not there are left to the search for orphans."""

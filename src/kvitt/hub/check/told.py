@@ -9,19 +9,21 @@ from kvitt.hub.check.outcome import unequal
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind
 from kvitt.hub.check.stored import StoredTold
-from kvitt.hub.unit_of_work import UnitOfWork
+from kvitt.hub.contract import Contracts
+from kvitt.hub.events import WithRail
 from kvitt.store.rows import OutboxRow
-from kvitt.wire import topics
 
 
 def compare_told(replay: Replay) -> None:
     """Notes what is missing, what is told too much and what is told otherwise."""
-    lists = [each for each in replay.stored.told if each.row.topic == topics.CASES]
-    others = [each for each in replay.stored.told if each.row.topic != topics.CASES]
+    listing = {contract.lists_on for contract in replay.contracts}
+    lists = [each for each in replay.stored.told if each.row.topic in listing]
+    others = [each for each in replay.stored.told if each.row.topic not in listing]
     _compare_lists(replay, lists)
     made = [*replay.told, *_with_rail(replay)]
     distrusted = frozenset(number for number, course in replay.courses.items() if not course.trusted)
     match_told(
+        replay.contracts,
         replay.found,
         replay.stored.case_no,
         _of_others(made, distrusted),
@@ -34,14 +36,14 @@ def _of_others(rows: Iterable[OutboxRow], distrusted: frozenset[int]) -> list[Ou
     return [row for row in rows if row.message_no not in distrusted]
 
 
-def match_told(found: Findings, case_no: int | None, made: Sequence[OutboxRow], stored: Sequence[StoredTold]) -> None:
+def match_told(contracts: Contracts, found: Findings, case_no: int | None, made: Sequence[OutboxRow], stored: Sequence[StoredTold]) -> None:
     """Matches by event id; doubles are looked for over the whole outbox. The time of telling is not compared."""
     by_event = {row.event_id: row for row in made}
     early = {each.row.message_no for each in stored if each.early}
     for each in stored:
         given = by_event.pop(each.row.event_id, None)
         if given is not None and each.row.message_no in early:
-            given = as_told_then(given, each.row, early=each.early)
+            given = as_told_then(contracts, given, each.row, early=each.early)
         if given is None:
             found.differs(Kind.TOLD, case_no, each.outbox_no, f"tells on {each.row.topic} what nothing gives, or tells it again")
         elif given != each.row and (names := unequal(replace(given, made_at=each.row.made_at), each.row)):
@@ -52,16 +54,16 @@ def match_told(found: Findings, case_no: int | None, made: Sequence[OutboxRow], 
 
 def _with_rail(replay: Replay) -> list[OutboxRow]:
     """That all orders of a message are with the rail, of those messages where it is so; it is told when the last of them was sent."""
-    facts = UnitOfWork()
+    published: list[OutboxRow] = []
     for course in replay.courses.values():
         orders = [replay.stored.orders.get(order_id) for order_id in course.order_ids]
         sent = [order.sent_at for order in orders if order and order.sent_at]
         if orders and course.trusted and len(sent) == len(orders):
-            course.answer = course.answer or b""
-            told = replay.voice_at(course, facts, max(sent)).with_rail()
-            if told and not any(replay.orders[order_id].settled_by for order_id in course.order_ids):
-                course.answer = told
-    return facts.outbox
+            told, answer = replay.made_of(course, WithRail(), max(sent))
+            published.extend(told)
+            if answer and not any(replay.orders[order_id].settled_by for order_id in course.order_ids):
+                course.answer = answer
+    return published
 
 
 def _compare_lists(replay: Replay, stored: Sequence[StoredTold]) -> None:

@@ -219,7 +219,7 @@ FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orde
 SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
 FROM outbox AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
-  AND NOT (o.message_no IS NULL AND o.topic IN ('tbd.rapid.v1', 'pm-events-payout'));
+  AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]));
 
 -- name: audit_of_no_case
 -- Audit entries of cases that are not there.
@@ -285,25 +285,26 @@ SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not
 FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
 
 -- name: copies_of_receipts
--- The copies of receipts that the rapid heard, with the receipts.
-SELECT o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
+-- The copies of receipts that contracts published, with the receipts.
+SELECT o.topic, o.outbox_no, o.event_id::text, o.made_at, o.key, o.value, r.body
 FROM outbox AS o
 JOIN receipts AS r ON md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id AND r.place = 0
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1';
+WHERE o.message_no IS NULL AND o.topic = ANY (%(topics)s::text[]);
 
 -- name: copies_of_no_receipt
 -- Copies of receipts that never came.
 SELECT NULL::bigint, o.outbox_no::text, 'copies a receipt that is not there'
 FROM outbox AS o
-WHERE o.message_no IS NULL AND o.topic = 'tbd.rapid.v1'
+WHERE o.message_no IS NULL AND o.topic = ANY (%(copies)s::text[])
   AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id);
 
 -- name: receipts_without_copy
--- Receipts of forwarded orders that the rapid has not heard.
-SELECT o.case_no, r.receipt_no::text, 'was not copied to the rapid'
+-- Receipts whose contract copies them, and that were not copied.
+SELECT o.case_no, r.receipt_no::text, 'was not copied as it came'
 FROM orders AS o
+JOIN messages AS m ON m.message_no = o.message_no
 JOIN receipts AS r ON r.order_id = o.order_id
-WHERE o.reconciliation_key IS NOT NULL
+WHERE m.source = ANY (%(copied)s::text[])
   AND NOT EXISTS (
       SELECT FROM outbox AS q WHERE q.message_no IS NULL AND q.event_id = md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid
   );

@@ -40,10 +40,10 @@ FROM contradictions AS k
 WHERE k.case_no = %(case_no)s ORDER BY k.contradiction_no;
 
 -- name: told
--- What senders were told of the messages of a case on one topic, in the order of telling.
-SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value
+-- What was published of the messages of a case on the topics of answers, in order.
+SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value, o.topic
 FROM messages AS m JOIN outbox AS o ON o.message_no = m.message_no
-WHERE m.case_no = %(case_no)s AND o.topic = %(topic)s ORDER BY o.outbox_no;
+WHERE m.case_no = %(case_no)s AND o.topic = ANY (%(topics)s::text[]) ORDER BY o.outbox_no;
 
 -- name: audit
 -- The audit chain of a case.

@@ -21,10 +21,10 @@ RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.res
 UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) AS s (order_id, file_id) WHERE o.order_id = s.order_id;
 
 -- name: lock_messages
--- Locks messages for this transaction, in sorted order, and gives what must be known to tell about them, and when something was told
--- last; a need is part of its answers.
-SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme, m.state, m.answer, m.case_no,
-       CASE WHEN m.scheme = 'SYKEPENGER' THEN m.body END, m.received_at,
+-- Locks messages for this transaction, in sorted order, and gives what their replies are made from, and when something was published of
+-- them last; what was asked only where the replies of a source need it.
+SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
+       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END, m.received_at, m.answer,
        greatest(m.received_at, m.derived_at, m.answered_at, m.told_at)
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
@@ -198,3 +198,13 @@ CROSS JOIN LATERAL (
     WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
 ) AS p
 ORDER BY c.case_no;
+
+-- name: orders_of_messages
+-- The orders of messages, for contracts whose answers are made from them.
+SELECT w.message_no, o.order_id::text, o.reconciliation_key, o.made_at, o.message
+FROM unnest(%b::bigint[]) AS w (message_no)
+CROSS JOIN LATERAL (
+    SELECT q.order_id, q.number, q.reconciliation_key, q.made_at, q.message FROM orders AS q
+    WHERE q.message_no = w.message_no AND NOT q.taken_back OFFSET 0
+) AS o
+ORDER BY w.message_no, o.number;

@@ -81,7 +81,7 @@ def queues_of(settings: Settings, rail: str, *, default: str) -> QueuePair:
     return QueuePair(f"{rail}.request", f"{rail}.receipts")
 
 
-class EmbeddedEdge:
+class EmbeddedLog:
     """The log as tables."""
 
     read_lag: ReadLag | None = None
@@ -104,11 +104,11 @@ class EmbeddedEdge:
 
     @contextmanager
     def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
-        """Tells what the outbox holds."""
+        """Publishes what the outbox holds."""
         yield LogRelay(connection, utc_now, lease).step
 
 
-class KafkaEdge:
+class KafkaLog:
     """The log on Kafka brokers."""
 
     def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str], others: Sequence[str] = ()) -> None:
@@ -151,7 +151,7 @@ class KafkaEdge:
 
     @contextmanager
     def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
-        """Tells what the outbox holds; earlier relays are fenced."""
+        """Publishes what the outbox holds; earlier relays are fenced."""
         from kvitt.doors.kafka_relay import KafkaRelay
 
         relay = KafkaRelay(connection, utc_now, lease, self._settings)
@@ -161,36 +161,36 @@ class KafkaEdge:
             relay.close()
 
 
-LogEdge = EmbeddedEdge | KafkaEdge
+Log = EmbeddedLog | KafkaLog
 
 
-def edge_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> LogEdge:
+def log_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> Log:
     """The log that is set, for a process with these roles."""
     if settings.kafka is None:
-        return EmbeddedEdge(conninfo)
+        return EmbeddedLog(conninfo)
     topics = [topic for role, names in INPUTS.items() if role in roles for topic in names]
     others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
-    return KafkaEdge(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
+    return KafkaLog(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
 
 
 class RelayRole:
-    """The relay as a role: one at a time, by lease, woken when there is something to tell."""
+    """The relay as a role: one at a time, by lease, woken when there is something to publish."""
 
-    def __init__(self, conninfo: str, keeper: LeaseKeeper, edge: LogEdge, wake_up: WakeUp) -> None:
-        self._conninfo, self._keeper, self._edge, self._wake_up = conninfo, keeper, edge, wake_up
+    def __init__(self, conninfo: str, keeper: LeaseKeeper, log: Log, wake_up: WakeUp) -> None:
+        self._conninfo, self._keeper, self._log, self._wake_up = conninfo, keeper, log, wake_up
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Takes the lease and gives the step of the loop."""
+        """Takes the lease and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
             grant = self._keeper.take(connection, _RELAY_LEASE)
             if grant is None:
                 raise LeaseLost(f"{_RELAY_LEASE} is held by another process")
-            opened: AbstractContextManager[Step] = self._edge.relay(connection, grant.lease)
+            opened: AbstractContextManager[Step] = self._log.relay(connection, grant.lease)
             with opened as step:
-                yield lambda: step() or self._nothing_to_tell()
+                yield lambda: step() or self._wait_for_records()
 
-    def _nothing_to_tell(self) -> int:
+    def _wait_for_records(self) -> int:
         self._wake_up.sleep(_LOOK_SECONDS)
         return 0
 

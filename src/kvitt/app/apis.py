@@ -1,17 +1,18 @@
 """The doors that listen: Thrift over HTTP and JSON REST, as one role of a process, over the ledger and the payouts (design §9)."""
 
+import resource
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from kvitt.app.descriptors import limits_of, raise_limit
 from kvitt.app.payouts import payouts_of
-from kvitt.config import RestSettings, Settings, ThriftSettings
+from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
+from kvitt.doors.http_limits import Limits
 from kvitt.doors.http_server import HttpListener, ListenAddress
 from kvitt.doors.woody import ledger as thrift_ledger
 from kvitt.doors.woody import payouts as thrift_payouts
@@ -34,23 +35,27 @@ _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _LOOK_SECONDS = 0.5
-_DOORS = 2
+_APIS = 2
+_RESERVED: Final = 256
+"""For PostgreSQL, brokers, queues, health and logs; half of all where there are few."""
+_ENOUGH: Final = 1_048_576
+_USUAL_CONNECTIONS: Final = 2048
 
 
-class DoorStopped(Exception):
+class ApiStopped(Exception):
     """A server ended by itself."""
 
 
-class Doors:
+class Apis:
     """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
 
     def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, clock: Clock = utc_now) -> None:
-        """Raises DoorPortTaken, BadSettings."""
+        """Raises ApiPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
-        self._descriptors = raise_limit()
-        self._limits = limits_of(settings.http, self._descriptors, _DOORS)
+        self._descriptors = _raise_limit()
+        self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
         self.rest = HttpListener(_rest_address(settings.rest), "rest", self._limits)
 
@@ -79,7 +84,7 @@ class Doors:
             yield lambda: self._look(threads, rest_first=next(rounds) > 0)
 
     def close(self) -> None:
-        """Gives the addresses up."""
+        """Gives up the addresses."""
         self.thrift.close()
         self.rest.close()
 
@@ -101,7 +106,7 @@ class Doors:
         if rest_first:
             self._stop.wait(_LOOK_SECONDS)
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
-            raise DoorStopped(", ".join(ended))
+            raise ApiStopped(", ".join(ended))
         return 0
 
 
@@ -140,3 +145,32 @@ def _thrift_address(settings: ThriftSettings) -> ListenAddress:
 
 def _rest_address(settings: RestSettings) -> ListenAddress:
     return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file)
+
+
+def _raise_limit() -> int:
+    """Raises the soft limit of descriptors to the hard one, where that is allowed; returns how many there may be now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return _ENOUGH if soft == resource.RLIM_INFINITY else soft
+
+
+def _limits_of(settings: HttpSettings, descriptors: int, doors: int) -> Limits:
+    """The limits of each of so many doors: what is set, but never more connections than descriptors are left for them."""
+    free = descriptors - min(_RESERVED, descriptors // 2)
+    connections = max(1, min(settings.connections or _USUAL_CONNECTIONS, free // doors))
+    return Limits(
+        connections=connections,
+        connections_per_address=min(connections, settings.connections_per_address or max(1, connections // 2)),
+        header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+        idle_seconds=settings.idle_seconds,
+        answer_seconds=settings.answer_seconds,
+        request_line_bytes=settings.request_line_bytes,
+        headers=settings.headers,
+        header_bytes=settings.header_bytes,
+        body_memory_bytes=settings.body_memory_bytes,
+    )

@@ -13,7 +13,7 @@ from kvitt.config import Settings
 from kvitt.doors.embedded_log import NewRecord, append
 from kvitt.doors.relay import LogRelay
 from kvitt.errors import LeaseLost
-from kvitt.hub.send import OrderInDoubt, Send
+from kvitt.hub.send import Send, UnknownOrder
 from kvitt.hub.taken import Incoming
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -239,7 +239,7 @@ def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     successor.mark_unknown()
-    assert successor.unknown_orders(10) == [OrderInDoubt(order.order_id, order.message_no, 0)]
+    assert successor.unknown_orders(10) == [UnknownOrder(order.order_id, order.message_no, 0, order.order_id)]
     assert successor.put_again([order.order_id]) == [order]
     assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]

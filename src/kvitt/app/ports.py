@@ -3,9 +3,11 @@
 from typing import Final
 
 from kvitt.config import OpsSettings, RapidSettings
+from kvitt.hub.check import payouts as payout_check
 from kvitt.hub.contract import Contracts
 from kvitt.hub.helved import Helved
-from kvitt.hub.ports import Ports
+from kvitt.hub.ledger import check as ledger_check
+from kvitt.hub.ports import Ports, SubjectCheck
 from kvitt.hub.rapid.contract import Rapid
 from kvitt.rail.oppdrag import Oppdrag
 from kvitt.rules.opening_hours import OpeningHours
@@ -23,6 +25,7 @@ def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = Fal
             Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
         ),
         rails=rails,
+        checks=(SubjectCheck(ledger_check.STATEMENTS), SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts)),
     )
 
 

@@ -15,10 +15,7 @@ from kvitt.hub.check.loose import (
     released_orders,
     resent_orders,
 )
-from kvitt.hub.check.moments import OVER_ALL as _OVER_ALL_MOMENTS
 from kvitt.hub.check.outcome import compare
-from kvitt.hub.check.payouts import OVER_ALL as _OVER_ALL_PAYOUTS
-from kvitt.hub.check.payouts import check_payouts
 from kvitt.hub.check.replay import Replay
 from kvitt.hub.check.report import Findings, Kind, Report
 from kvitt.hub.check.stored import SQL, Reader, StoredCase
@@ -33,7 +30,7 @@ Progress = Callable[[int, int], None]
 """Told after each span: how many cases are done, and how many there are."""
 
 _APPROVALS = load_queries("approvals", "kvitt.kernel")
-_CLOSINGS = load_queries("closings_check")
+_CLOSINGS, _MOMENTS = load_queries("closings_check", "kvitt.store"), load_queries("moments_check", "kvitt.store")
 _SEED_BITS = 62
 _OVER_ALL = (
     (Kind.ORPHAN, SQL.messages_of_no_case),
@@ -55,18 +52,12 @@ _OVER_ALL = (
     (Kind.DOUBLE, SQL.doubled_lines),
     (Kind.DOUBLE, SQL.doubled_events),
     (Kind.DOUBLE, SQL.doubled_places),
-    (Kind.LEDGER, SQL.ledger_bounds_differ),
-    (Kind.LEDGER, SQL.ledger_currencies_differ),
-    (Kind.LEDGER, SQL.ledger_histories_differ),
-    (Kind.LEDGER, SQL.ledger_ends_differ),
-    (Kind.LEDGER, SQL.ledger_holds_differ),
-    (Kind.LEDGER, SQL.ledger_batches_differ),
-    (Kind.LEDGER, SQL.ledger_entries_differ),
-    *_OVER_ALL_PAYOUTS,
     (Kind.APPROVAL, _APPROVALS.not_as_noted),
     (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
-    *_OVER_ALL_MOMENTS,
+    (Kind.CHAIN, _MOMENTS.chains_going_back),
+    (Kind.CHAIN, _MOMENTS.chains_behind),
+    (Kind.TOLD, _MOMENTS.told_going_back),
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
     (Kind.ORPHAN, load_queries("deferred").deferred_astray),
@@ -107,7 +98,8 @@ class _Check:
         check_copies(self._reader, self._found, self._ports.contracts)
         check_operators(self._reader, self._found)
         check_approvals(self._reader, self._found)
-        check_payouts(self._reader, self._found)
+        for each in self._ports.checks:
+            each.walk(self._reader, self._found)
         self._check_over_all()
         return self._found.report()
 
@@ -141,6 +133,7 @@ class _Check:
             "seed": secrets.randbits(_SEED_BITS),
         }
         self._cursor.execute(SQL.sort_in_memory)
-        for kind, statement in _OVER_ALL:
+        others = [(Kind(kind), statement) for each in self._ports.checks for kind, statement in each.statements]
+        for kind, statement in (*_OVER_ALL, *others):
             for case_no, subject, text in self._cursor.stream(statement, arguments):
                 self._found.differs(kind, case_no, subject, text)

@@ -16,23 +16,25 @@ from kvitt.kernel.queries import load
 from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus, is_plan_of, plan_id_of, reversal_plan_id_of, worth_of
 from kvitt.wire.payout_event import encode_event
 
-_SQL, _CURRENCIES = load("payouts_check"), load("currencies_check")
+_SQL = load("payouts_check", "kvitt.store")
 _SPAN = 500
 
-OVER_ALL = (
+STATEMENTS = (
     (Kind.PAYOUT, _SQL.plans_not_as_payouts),
     (Kind.PAYOUT, _SQL.attempts_without_reason),
     (Kind.PAYOUT, _SQL.plans_of_two_payouts),
     (Kind.PAYOUT, _SQL.postings_not_as_cash_flows),
     (Kind.PAYOUT, _SQL.saga_steps_not_as_payouts),
     (Kind.ORPHAN, _SQL.rows_of_no_payout),
-    (Kind.TOLD, _SQL.events_not_told),
-    (Kind.TOLD, _SQL.told_of_no_event),
-    (Kind.TOLD, _SQL.told_out_of_order),
-    (Kind.LEDGER, _CURRENCIES.postings_of_other_currencies),
-    (Kind.PAYOUT, _CURRENCIES.movements_of_other_currencies),
-    (Kind.PAYOUT, _CURRENCIES.accounts_of_other_currencies),
-    (Kind.PAYOUT, _CURRENCIES.plans_of_other_currencies),
+    (Kind.TOLD, _SQL.events_not_published),
+    (Kind.TOLD, _SQL.published_of_no_event),
+    (Kind.TOLD, _SQL.published_out_of_order),
+    (Kind.PAYOUT, _SQL.movements_of_other_currencies),
+    (Kind.PAYOUT, _SQL.accounts_of_other_currencies),
+    (Kind.PAYOUT, _SQL.plans_of_other_currencies),
+    (Kind.PAYOUT, _SQL.payouts_going_back),
+    (Kind.PAYOUT, _SQL.payouts_beside_events),
+    (Kind.PAYOUT, _SQL.payouts_before_steps),
 )
 """What only all rows together can tell."""
 

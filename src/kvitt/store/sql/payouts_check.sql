@@ -80,14 +80,14 @@ UNION ALL
 SELECT NULL::bigint, e.payout_id, 'has an event, and is not there'
 FROM payouts.events AS e WHERE NOT EXISTS (SELECT FROM payouts.payouts AS p WHERE p.payout_id = e.payout_id);
 
--- name: events_not_told
+-- name: events_not_published
 -- Events that were not put into the outbox, once each, as they are stored.
 SELECT NULL::bigint, e.payout_id, 'has an event ' || e.sequence || ' that is not told as it is'
 FROM payouts.events AS e
 LEFT JOIN outbox AS o ON o.event_id = md5(e.payout_id || ' ' || e.sequence || ' 0')::uuid
 WHERE (o.topic, o.key, o.value, o.headers) IS DISTINCT FROM ('pm-events-payout', convert_to(e.payout_id, 'UTF8'), e.body, '[]'::bytea);
 
--- name: told_of_no_event
+-- name: published_of_no_event
 -- What is told of payouts and is neither an event, nor one that was told again as often as is noted.
 SELECT NULL::bigint, o.outbox_no::text, 'tells of a payout what is no event of it'
 FROM outbox AS o
@@ -100,7 +100,7 @@ WHERE o.topic = 'pm-events-payout'
         AND (o.key, o.value) = (convert_to(e.payout_id, 'UTF8'), e.body)
   );
 
--- name: told_out_of_order
+-- name: published_out_of_order
 -- Payouts of which a later event stands in the outbox before an earlier one.
 SELECT NULL::bigint, w.payout_id, 'is told out of order'
 FROM (
@@ -127,3 +127,52 @@ UNION ALL
 SELECT NULL::bigint, i.payout_id, 'was done at another ledger, and is not there'
 FROM payouts.saga_steps AS i
 WHERE i.state = 'done' AND NOT EXISTS (SELECT FROM payouts.payouts AS p WHERE p.payout_id = i.payout_id AND p.ledger = 'remote');
+
+-- name: payouts_going_back
+-- Events of payouts that are earlier than the one before, and a first one that is earlier than its payout.
+SELECT NULL::bigint, w.payout_id, 'has an event ' || w.sequence || ' that is earlier than what was before it'
+FROM (
+    SELECT e.payout_id, e.sequence, e.at,
+           CASE WHEN e.sequence = 0 THEN p.created_at ELSE lag(e.at) OVER (PARTITION BY e.payout_id ORDER BY e.sequence) END AS before
+    FROM payouts.events AS e JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
+) AS w
+WHERE w.at < w.before
+  AND NOT EXISTS (SELECT FROM early_moments AS m WHERE m.kind = 'payout' AND m.subject = w.payout_id AND w.sequence <= m.until);
+
+-- name: payouts_beside_events
+-- Payouts whose last moment is not that of their last event.
+SELECT NULL::bigint, p.payout_id, 'has another last moment than its last event'
+FROM payouts.payouts AS p JOIN (SELECT payout_id, max(at) AS at FROM payouts.events GROUP BY payout_id) AS e ON e.payout_id = p.payout_id
+WHERE p.last_at <> e.at;
+
+-- name: payouts_before_steps
+-- Events of payouts that are earlier than what was done in our own ledger for them.
+SELECT NULL::bigint, p.payout_id, 'was ' || e.status || ' before its plan was changed'
+FROM payouts.payouts AS p
+JOIN payouts.events AS e ON e.payout_id = p.payout_id AND e.sequence = p.sequence
+JOIN ledger.plans AS l ON l.plan_id = coalesce(p.reversal_plan_id, p.plan_id)
+WHERE p.ledger = 'own' AND e.at < l.changed_at
+  AND NOT EXISTS (SELECT FROM early_moments AS m WHERE m.kind = 'payout' AND m.subject = p.payout_id AND e.sequence <= m.until);
+
+-- name: movements_of_other_currencies
+-- Movements of payouts in another currency than the payout.
+SELECT NULL::bigint, c.payout_id, 'is in ' || p.currency || ', and moves ' || c.currency
+FROM payouts.cash_flow AS c JOIN payouts.payouts AS p ON p.payout_id = c.payout_id
+WHERE c.currency <> p.currency;
+
+-- name: accounts_of_other_currencies
+-- Accounts of the cash flows of payouts in our own ledger that are in another currency than the payout.
+SELECT NULL::bigint, c.payout_id, 'is in ' || p.currency || ', and moves money of account ' || a.account_id || ', which is in ' || a.currency
+FROM payouts.cash_flow AS c
+JOIN payouts.payouts AS p ON p.payout_id = c.payout_id
+CROSS JOIN LATERAL (VALUES (c.source), (c.target)) AS s (account_id)
+JOIN ledger.accounts AS a ON a.account_id = s.account_id
+WHERE p.ledger = 'own' AND a.currency <> p.currency;
+
+-- name: plans_of_other_currencies
+-- Plans of payouts in our own ledger with a posting in another currency than the payout.
+SELECT NULL::bigint, p.payout_id, 'is in ' || p.currency || ', and its plan ' || q.plan_id || ' moves ' || q.currency
+FROM payouts.payouts AS p
+CROSS JOIN LATERAL (VALUES (p.plan_id), (p.reversal_plan_id)) AS l (plan_id)
+JOIN ledger.postings AS q ON q.plan_id = l.plan_id
+WHERE p.ledger = 'own' AND q.currency <> p.currency;

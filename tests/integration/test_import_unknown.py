@@ -48,7 +48,7 @@ def at_rail(line_id: str = LINE, first: int = 1, last: int = 26, *, class_code: 
 
 
 def paid(stage: Stage, case: str, area: str = "AAP") -> dict[str, int]:
-    return {str(day.date): day.amount for day in schedule(stage.emulator._connected(), area, case)}
+    return {str(day.date): day.amount for day in schedule(stage.connection, area, case)}
 
 
 def unknown(stage: Stage, case: str) -> object:

@@ -31,11 +31,11 @@ from kvitt.rules.answers import Status
 from kvitt.rules.messages import Message
 from kvitt.rules.states import OrderState
 from kvitt.rules.values import Scheme
-from kvitt.testing import TestServer
+from kvitt.testing import START, TestServer
 from kvitt.wire import topics
 from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
 from support.hub_messages import body_of
-from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
+from support.hub_stage import REPLIES, Stage, again, staged
 from support.strategies import messages_of
 from support.tried import tried
 
@@ -106,7 +106,7 @@ class Play:
         self._chance = random.Random(history.seed)
         self._fates = 0
         self._pool: list[RawReceipt] = []
-        stage.clock.set(FIRST_MOMENT)
+        stage.clock.set(START)
 
     def key(self, index: int) -> str:
         return f"{self.cases[0]}/{index}"

@@ -149,7 +149,8 @@ class Hub:
         """
         if unknown := [role for role in roles if role not in self._roles.makers]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(self._roles.makers)}")
-        assert self._log, "the topics are there"
+        if not roles or {"intake", "relay"}.intersection(roles):
+            assert self._log, "the topics are there"
         done = 0
         for _ in range(_MOST_ROUNDS):
             worked = sum(self._roles.step(role) for role in roles or self._roles.makers)

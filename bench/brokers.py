@@ -17,9 +17,9 @@ from msgspec import Struct
 from bench.messages import DP_TOPIC, dp
 from bench.report import BrokerDurability
 from kvitt.config import KafkaSettings, QueueSettings, Settings
-from kvitt.doors.kafka_clients import watermarks
-from kvitt.doors.kafka_topics import ensure_topics
-from kvitt.wire.topics import STATUSES
+from kvitt.formats.topics import STATUSES
+from kvitt.transports.kafka.clients import watermarks
+from kvitt.transports.kafka.topics import ensure_topics
 
 ACKS = "all"
 _ANSWER_SECONDS, _LONGEST_SECONDS, _LOOK_SECONDS = 30.0, 180.0, 0.05

@@ -10,9 +10,9 @@ from bench.processes import hub_process, peak_mib
 from bench.report import Figure, rounded, tell
 from bench.size import Size
 from kvitt.app.ports import PORTS
-from kvitt.doors.embedded_log import make_topics
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
+from kvitt.transports.log.embedded_log import make_topics
 
 
 def _check(conninfo: str, answer: Connection) -> None:

@@ -7,12 +7,12 @@ from bench.messages import dp
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.rules.claims import Claims
-from kvitt.rules.derive import NEW_CASE, derive
-from kvitt.rules.forms import claims_of
-from kvitt.rules.messages import Message
-from kvitt.rules.values import Refusal, Scheme
-from kvitt.wire.forms import decode
+from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.reading import decode
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
+from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.values import Refusal, Scheme
 
 LEAST_PER_SECOND = 10_000
 _MADE_AT = datetime(2025, 7, 4, 9, 15)  # noqa: DTZ001 - the rail's clock has no zone

@@ -12,9 +12,9 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 
 LEAST_PER_SECOND = 800
 _APPENDED_AT_ONCE = 500

@@ -10,12 +10,12 @@ from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.doors.embedded_log import make_topics
-from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.doors.relay import LogRelay
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
+from kvitt.transports.kafka.relay import KafkaRelay
+from kvitt.transports.log.embedded_log import make_topics
+from kvitt.transports.log.relay import LogRelay
 
 LEAST_PER_SECOND, MOST_START_SECONDS = 10_000, 3.0
 _FILL = """

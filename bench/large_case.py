@@ -12,11 +12,11 @@ from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app.ports import PORTS
-from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Outcome, Submit
+from kvitt.disbursement.rail import Observation, ReceiptOutcome, Severity
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.rules.rail_port import Observation, ReceiptOutcome, Severity
 
 MOST_MS = 20
 _CASE = "large-case"

@@ -11,7 +11,7 @@ from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from bench.submit import per_second, writers
 from kvitt.app.ports import PORTS
-from kvitt.hub.submit import Submit
+from kvitt.disbursement.submit import Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load

@@ -11,8 +11,8 @@ from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from bench.submit import LEAST_PER_SECOND, Writers, per_second, writers
-from kvitt.hub.submit import Outcome
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.submit import Outcome
 
 MOST_PER_SECOND = LEAST_PER_SECOND / 2
 MOST_P99_MS = 50

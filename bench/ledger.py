@@ -8,9 +8,9 @@ from bench.ledger_shapes import Transfer, circle, close_to_real, distinct, make_
 from bench.place import Place
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
+from kvitt.ledger.post import LedgerWriter
 
 LEAST_PER_SECOND = 5000
 LEAST_TIMES_BASELINE = 8

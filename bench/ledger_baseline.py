@@ -9,10 +9,18 @@ from typing import Any
 import psycopg
 
 from bench.ledger_shapes import Transfer
-from kvitt.hub.ledger.calls import Call
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.rules.ledger import INT64_MAX, Operation, Posting, Totals, after_final, after_hold, net_by_account
+from kvitt.ledger.calls import Call
+from kvitt.ledger.rules import (
+    INT64_MAX,
+    Operation,
+    Posting,
+    Totals,
+    after_final,
+    after_hold,
+    net_by_account,
+)
 
 _SQL = load("ledger_baseline", package="bench")
 _Cursor = psycopg.Cursor[Any]

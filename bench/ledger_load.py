@@ -11,11 +11,16 @@ from statistics import quantiles
 from msgspec import Struct
 
 from bench.ledger_shapes import Transfer
-from kvitt.hub.ledger.calls import Call, Command, Done, Result
-from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.ledger.calls import (
+    Call,
+    Command,
+    Done,
+    Result,
+)
+from kvitt.ledger.post import LedgerWriter
 
 CALLERS = 256
 Writers = GroupCommit[Command, Result | Exception]

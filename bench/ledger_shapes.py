@@ -4,8 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
-from kvitt.hub.ledger.calls import Account, Call, Command, NewAccount, Result
-from kvitt.rules.ledger import Batch, Operation, Posting
+from kvitt.ledger.calls import (
+    Account,
+    Call,
+    Command,
+    NewAccount,
+    Result,
+)
+from kvitt.ledger.rules import Batch, Operation, Posting
 
 Execute = Callable[[Sequence[Command]], list[Result | Exception]]
 

@@ -21,7 +21,7 @@ from bench.processes import peak_mib
 from bench.report import Durability, Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 

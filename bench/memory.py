@@ -5,8 +5,8 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process, resident_mib
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.doors.embedded_log import make_topics
 from kvitt.kernel.database import connect
+from kvitt.transports.log.embedded_log import make_topics
 
 MOST_MIB = 300
 _LOOKS = 3

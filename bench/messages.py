@@ -6,9 +6,9 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
-from kvitt.hub.taken import Incoming
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import EXTERNAL_INPUTS, PARTITIONS
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import EXTERNAL_INPUTS, PARTITIONS
 
 DP_TOPIC = EXTERNAL_INPUTS[Scheme.DAGPENGER]
 TS_TOPIC = EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]

@@ -10,8 +10,8 @@ from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.app.ports import PORTS
 from kvitt.config import load_settings
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit

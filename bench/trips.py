@@ -26,16 +26,16 @@ from bench.ledger_shapes import make_accounts
 from bench.messages import Feed
 from bench.place import place
 from kvitt.app.ports import PORTS
-from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.ports import Party, Shop
-from kvitt.hub.payouts.service import PayoutService
-from kvitt.hub.settle import Settle
-from kvitt.hub.submit import Submit
+from kvitt.disbursement.settle import Settle
+from kvitt.disbursement.submit import Submit
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import Batch, Operation, Posting
-from kvitt.rules.payouts import AccountType, CashFlowPosting
+from kvitt.ledger.calls import Call
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import Batch, Operation, Posting
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.ports import Party, Shop
+from kvitt.payouts.rules import AccountType, CashFlowPosting
+from kvitt.payouts.service import PayoutService
 
 _HOUSE: Final = Path(kvitt.__file__).parent
 _SHARED_ROOFS: Final = frozenset({"contracts", "rails", "transports", "api"})

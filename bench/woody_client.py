@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
 
 ACCOUNTER = Service("accounter", "Accounter")
 TYPES: Any = module("accounter")

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.transports.log.embedded_log import NewRecord, append
 from support.hub_messages import dp, text
 from support.patience import PATIENCE_SECONDS, until
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from kvitt.disbursement.answers import Status
 from kvitt.kernel.clock import utc_now
-from kvitt.rail.emulator import Faults
-from kvitt.rules.answers import Status
+from kvitt.rails.oppdrag.emulator import Faults
 from support.broker_site import RAIL, running_site
 from support.broker_trial import Killer, Trial
 from support.kill_harness_load import TROUBLE

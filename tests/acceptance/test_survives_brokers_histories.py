@@ -13,8 +13,8 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.check import check
+from kvitt.disbursement.values import Scheme
 from kvitt.testing import TestServer
 from property.test_whole_system import AREAS, History, histories, judge, traces
 from support.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers

@@ -21,7 +21,7 @@ from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.kernel.postgres import running_server
 from kvitt.kernel.postgres.leftovers import end_leftovers
 from kvitt.kernel.postgres.places import Places
-from kvitt.rail.emulator import set_faults
+from kvitt.rails.oppdrag.emulator import set_faults
 from support.kill_harness import Child, Resumed, Watch, watching
 from support.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
 from support.kill_harness_proof import prove, told_in_log

@@ -7,20 +7,20 @@ from typing import Any
 import httpx
 import pytest
 
+from kvitt.api.thrift import ledger as woody_ledger
+from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.ports import PORTS
-from kvitt.doors.woody import ledger as woody_ledger
-from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.hub.check import Kind, check
-from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.disbursement.check import Kind, check
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
 from kvitt.kernel.actor import Actor, decode
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
+from kvitt.ledger.service import LedgerService
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.service import PayoutService
 from kvitt.testing import TestServer
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
 from support.payout_remote_stage import remote_stage
 from support.payout_stage import wanted
 from support.rest_stage import Site, earn, rest_site

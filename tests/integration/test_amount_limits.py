@@ -10,19 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
+from kvitt.api.thrift import ledger as woody_ledger
+from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.ports import PORTS
-from kvitt.doors.woody import ledger as woody_ledger
-from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.hub.check import check
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.disbursement.check import check
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.rules.payouts import TOO_MUCH
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.service import LedgerService
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.rules import TOO_MUCH
+from kvitt.payouts.service import PayoutService
 from support.console_script import KVITT
 from support.ledger_stage import commit, hold, made, moved
 from support.patience import PATIENCE_SECONDS

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.taken import Incoming
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.disbursement.check import check
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from support.hub_messages import aap, dp, historisk, tp, ts, ts_payment, valp
 from support.hub_stage import Stage, staged
 from support.rapid_messages import line, need

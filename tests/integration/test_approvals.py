@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.approvable import OrderDecided, OrderNamed, order_acts
+from kvitt.disbursement.check import Kind, check
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import ApprovalLapsed, ApprovalNotFound, EffectChanged, KvittError, NeedsSecondPerson, NotInThatState
-from kvitt.hub.approvable import OrderDecided, OrderNamed, order_acts
-from kvitt.hub.check import Kind, check
-from kvitt.hub.ledger.transfer import Transfer
-from kvitt.hub.payouts.approvable import PayoutNamed, payout_acts, transfer_act
 from kvitt.kernel.approvals import Approval, Approvals, ApprovalState
 from kvitt.kernel.database import connect
+from kvitt.kernel.money import Minor
 from kvitt.kernel.operators import Operator
-from kvitt.money import Minor
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
+from kvitt.ledger.transfer import Transfer
+from kvitt.payouts.approvable import PayoutNamed, payout_acts, transfer_act
 from support.console_script import KVITT, PATIENCE_SECONDS
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp, ts, ts_payment

@@ -8,14 +8,14 @@ import psycopg
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.acts import Acts, AuditedAct, Wanted
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.verify import Group, verify
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound, PayoutNotFound
-from kvitt.hub.acts import Acts, AuditedAct, Wanted
-from kvitt.hub.operate import Operate
-from kvitt.hub.verify import Group, verify
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
-from kvitt.rules.values import Scheme
 from support.hub_messages import ts, ts_payment
 from support.hub_stage import Stage, staged
 from support.rest_stage import Site, earn, rest_site

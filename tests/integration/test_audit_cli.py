@@ -8,12 +8,12 @@ from click.testing import CliRunner, Result
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.hub.ledger.calls import NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.operate import Operate
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
-from kvitt.rules.values import Scheme
+from kvitt.ledger.calls import NewAccount
+from kvitt.ledger.post import LedgerWriter
 from support.hub_messages import ts, ts_payment
 from support.hub_stage import Stage, staged
 from support.payout_stage import payout_stage, wanted

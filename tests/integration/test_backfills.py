@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
+from kvitt.contracts.helved import payment
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.check import check
+from kvitt.disbursement.holds import decode_all
+from kvitt.disbursement.values import Payment, Scheme
 from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import pending, upgrade
-from kvitt.rules.holds import decode_all
-from kvitt.rules.values import Payment, Scheme
-from kvitt.store import payment_document
-from kvitt.wire import payment
 from support.case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
 from support.hub_messages import payment_uid, tp
 from support.older_database import Connection, contents, make_older, module_of, put_back

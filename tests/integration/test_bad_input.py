@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from support.hub_messages import DECIDED, FORTNIGHT, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from support.whole_way import Way, whole_way
 

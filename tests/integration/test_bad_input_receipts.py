@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.rail.emulator import DamageForm
-from kvitt.rail.emulator.damage import damage
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.values import Scheme
+from kvitt.rails.oppdrag.emulator import DamageForm
+from kvitt.rails.oppdrag.emulator.damage import damage
 from support.hub_messages import dp, text
 from support.whole_way import Way, whole_way
 

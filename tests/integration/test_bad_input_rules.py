@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.values import Scheme
 from support.hub_messages import FORTNIGHT, OTHER_PERSON, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from support.whole_way import Way, whole_way
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import Kind, Report, check
-from kvitt.hub.history import history
-from kvitt.hub.operate import Operate
-from kvitt.hub.submit import Outcome
+from kvitt.disbursement.check import Kind, Report, check
+from kvitt.disbursement.history import history
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
 from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]

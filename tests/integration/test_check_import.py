@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved.importing import StateRecord
+from kvitt.disbursement.check import Kind, Report, check
+from kvitt.disbursement.imported import Oddity
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.hub.check import Kind, Report, check
-from kvitt.hub.imported import Oddity
-from kvitt.hub.importing import StateRecord
-from kvitt.hub.operate import Operate
 from kvitt.kernel.operators import Operator
-from kvitt.rail.comparison import compare
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.comparison import compare
 from support.emulator_orders import Line
 from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
 from support.hub_stage import Stage, staged, told

@@ -10,14 +10,14 @@ import pytest
 from lxml import etree
 
 from kvitt.app.ports import PORTS
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.doors.relay import LogRelay
-from kvitt.hub.check import Kind, check
+from kvitt.disbursement.check import Kind, check
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
-from kvitt.wire.receipt_xml import LEAVES
+from kvitt.rails.oppdrag.receipt_xml import LEAVES
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
+from kvitt.transports.log.relay import LogRelay
 from support.case_histories import Hub, aap, answered, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]

@@ -16,16 +16,16 @@ from kvitt.app.approvals import approvals_of
 from kvitt.app.main import main
 from kvitt.app.payouts import payouts_of
 from kvitt.config import PayoutsSettings, Settings
-from kvitt.hub.payouts.approvable import PayoutNamed
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
+from kvitt.payouts.approvable import PayoutNamed
+from kvitt.payouts.model import Cash, NewPayout
 from kvitt.testing import TestServer
-from kvitt.wire.topics import primary_input
 from support.cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
 from support.console_script import KVITT, PATIENCE_SECONDS
 from support.rest_stage import earn

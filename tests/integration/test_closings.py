@@ -8,15 +8,15 @@ import pytest
 
 from integration.test_operate import KARI, KARI_AND_OLA, Bench, clock
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.dead import DeadLetters
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import DeadLetterNotFound, NotInThatState, ReceiptNotFound
-from kvitt.hub.check import check
-from kvitt.hub.dead import DeadLetters
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.ops.figures import read_figures
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import primary_input
 
 
 @pytest.fixture

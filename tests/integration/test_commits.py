@@ -10,26 +10,26 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.doors.embedded_log import make_topics
-from kvitt.doors.relay import LogRelay
-from kvitt.doors.woody import payouts as woody_payouts
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.send import Send
+from kvitt.disbursement.settle import Settle
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import ResultUnknown
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.service import PayoutService
-from kvitt.hub.send import Send
-from kvitt.hub.settle import Settle
-from kvitt.hub.submit import Outcome, Submit
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
 from kvitt.kernel import commits
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
+from kvitt.kernel.queue import Outgoing
+from kvitt.ledger.read import LedgerReader
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.service import PayoutService
+from kvitt.transports.log.embedded_log import make_topics
+from kvitt.transports.log.relay import LogRelay
 from support.commit_proxy import Cut, Proxy, proxied
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, staged

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.resolve import Resolve
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
-from kvitt.hub.resolve import Resolve
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
 from kvitt.ops.figures import read_figures
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
 from support.console_script import KVITT, PATIENCE_SECONDS
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp

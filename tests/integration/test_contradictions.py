@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.events import CORRECTED
+from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.preview import preview
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
-from kvitt.hub.events import CORRECTED
-from kvitt.hub.preview import preview
 from kvitt.kernel.operators import Operator
-from kvitt.rules.holds import HoldKind
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
-from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS, ORDER_EXISTS
 from support.contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import told
@@ -231,7 +231,7 @@ def test_what_an_operator_took_back_and_the_rail_accepts_contradicts(stage: Cont
     xml = stage.one("SELECT message FROM orders")
     stage.operate.withdraw(order_id, BOTH)
     # A queue that said it had not got the order had got it after all.
-    from kvitt.rail.queue import Outgoing
+    from kvitt.kernel.queue import Outgoing
     from support.hub_stage import REPLIES
 
     assert isinstance(xml, bytes)
@@ -293,7 +293,7 @@ def test_a_message_of_which_one_order_has_left_is_not_derived_again_by_halves(st
     areas = (ts_payment(payment_uid("A", 1)), ts_payment(payment_uid("A", 2), benefit="LÆREMIDLER_AAP"))
     stage.hand_in(TS, ("k1", ts("A", *areas)))
     (order, *_) = stage.sender.claim(1)
-    from kvitt.rail.queue import Outgoing
+    from kvitt.kernel.queue import Outgoing
     from support.hub_stage import REPLIES
 
     stage.requests.put([Outgoing(order.order_id, order.message, REPLIES)])
@@ -363,7 +363,7 @@ def test_each_act_stands_in_both_audit_chains(stage: Contradicted) -> None:
     chains = stage.rows("SELECT chain = 0, what FROM audit WHERE what IN ('contradicted', 'adopted', 'adopt') ORDER BY chain, seq")
     assert chains == [(True, "adopt"), (False, "contradicted"), (False, "adopted")]
     stage.connection.execute("UPDATE contradictions SET reason = 'another'")
-    from kvitt.hub.check.check import check
+    from kvitt.disbursement.check.check import check
 
     assert [str(kind) for kind in check(stage.conninfo, PORTS).by_kind] == ["contradiction"]
 
@@ -378,7 +378,7 @@ def test_each_act_stands_in_both_audit_chains(stage: Contradicted) -> None:
     ],
 )
 def test_check_finds_what_nobody_adopted(stage: Contradicted, tamper: str, kinds: set[str]) -> None:
-    from kvitt.hub.check.check import check
+    from kvitt.disbursement.check.check import check
 
     stage.hand_in(DP, ("k1", dp("A", 500)))
     rejected_by_hand(stage)

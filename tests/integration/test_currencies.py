@@ -10,18 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import Kind, check
 from kvitt.errors import BadDirectory, InvalidPayout, PayoutNotFound
-from kvitt.hub.check import Kind, check
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.payouts.directory import LocalParties, load_directory
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.ports import Party, Shop
-from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import Batch, InvalidRequest, Operation, Posting
-from kvitt.rules.payouts import CashFlowPosting
+from kvitt.ledger.calls import Call, Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import (
+    Batch,
+    InvalidRequest,
+    Operation,
+    Posting,
+)
+from kvitt.payouts.directory import LocalParties, load_directory
+from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.ports import Party, Shop
+from kvitt.payouts.rules import CashFlowPosting
+from kvitt.payouts.service import PayoutService
 from kvitt.testing import TestServer
 from support.ledger_stage import clock, made
 from support.payout_remote_stage import OtherLedger

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
 from kvitt.kernel.operators import Operator
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
-from kvitt.wire.receipt_xml import LINE_EXISTS
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, Stage, staged, told
 from support.rapid_messages import CASE_ID, need

@@ -5,9 +5,14 @@ from uuid import uuid4
 
 import pytest
 
-from kvitt.doors import embedded_log
-from kvitt.doors.embedded_log import NewRecord, append, make_topics, read
 from kvitt.kernel.database import connect
+from kvitt.transports.log import embedded_log
+from kvitt.transports.log.embedded_log import (
+    NewRecord,
+    append,
+    make_topics,
+    read,
+)
 
 TOPIC = "teamdagpenger.utbetaling.v1"
 START = {(TOPIC, partition): 0 for partition in range(3)}

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kvitt.rail.emulator import received, spans
-from kvitt.rail.table_queue import TableQueue
+from kvitt.rails.oppdrag.emulator import received, spans
+from kvitt.transports.queue.table_queue import TableQueue
 from support.emulator_orders import Line, hold_back_xml, order_xml
 from support.emulator_stage import FIRST, NEXT, Rail, change, said, staged
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from kvitt.rail.emulator import all_spans, schedule, spans
+from kvitt.rails.oppdrag.emulator import all_spans, schedule, spans
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import FIRST, Rail, change, day, staged
 

@@ -5,8 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from kvitt.rail.emulator import Chance, DamageForm, Faults, get_faults, received, set_faults
-from kvitt.rail.emulator.order import Answer
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    get_faults,
+    received,
+    set_faults,
+)
+from kvitt.rails.oppdrag.emulator.order import Answer
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 

@@ -12,8 +12,13 @@ import psycopg
 import pytest
 
 from kvitt.kernel.database import connect
-from kvitt.rail.emulator import Emulator, all_spans, duplicates, received
-from kvitt.rail.table_queue import TableQueue
+from kvitt.rails.oppdrag.emulator import (
+    Emulator,
+    all_spans,
+    duplicates,
+    received,
+)
+from kvitt.transports.queue.table_queue import TableQueue
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 
@@ -103,8 +108,8 @@ def test_a_running_emulator_survives_the_loss_of_its_connections(rail: Rail) -> 
 
 PROCESS = """
 import sys, threading
-from kvitt.rail.emulator import Emulator
-from kvitt.rail.table_queue import TableQueue
+from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.transports.queue.table_queue import TableQueue
 conninfo = sys.argv[1]
 Emulator(conninfo, TableQueue(conninfo, "orders"), lambda name: TableQueue(conninfo, name), batch_size=10).run(threading.Event())
 """

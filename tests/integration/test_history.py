@@ -6,10 +6,10 @@ from datetime import date
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.history import AmountOfDay, Happening, history
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound
-from kvitt.hub.history import AmountOfDay, Happening, history
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
 from support.case_histories import AAP_PAYMENT, Hub, aap, answered, dp, ts
 
 JUNE = [("2026-06-04", "2026-06-09", 500)]

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from kvitt.doors.http_limits import Limits, network_of
-from kvitt.doors.http_server import HttpListener, ListenAddress
+from kvitt.api.http_limits import Limits, network_of
+from kvitt.api.http_server import HttpListener, ListenAddress
 from kvitt.kernel.metrics import METRICS, Counted
 from support.patience import PATIENCE_SECONDS, stretched, until
 

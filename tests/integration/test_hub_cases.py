@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.settle import Settle
-from kvitt.hub.submit import Outcome, Submit
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.settle import Settle
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
-from kvitt.rail.emulator import spans
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.rails.oppdrag.emulator import spans
 from support.hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from support.hub_stage import Stage, staged, told
 

@@ -10,17 +10,17 @@ import pytest
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
-from kvitt.doors.relay import LogRelay
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.send import Send, UnknownOrder
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.hub.send import Send, UnknownOrder
-from kvitt.hub.taken import Incoming
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.log.embedded_log import NewRecord, append
+from kvitt.transports.log.relay import LogRelay
 from support.hub_messages import dp, text
 from support.hub_stage import Stage, staged
 from support.patience import until

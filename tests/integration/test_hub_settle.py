@@ -5,13 +5,18 @@ from typing import NamedTuple
 
 import pytest
 
-from kvitt.hub.settle import RawReceipt
-from kvitt.rail.emulator import Chance, Faults, set_faults, spans
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.answers import Status
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
-from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    Faults,
+    set_faults,
+    spans,
+)
+from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS, ORDER_EXISTS
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import REPLIES, Stage, again, staged, told
 

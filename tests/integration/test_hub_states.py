@@ -4,14 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
+from kvitt.disbursement.states import (
+    MESSAGE_ARCS,
+    MESSAGE_TURNS,
+    ORDER_ARCS,
+    ORDER_TURNS,
+    MessageState,
+    OrderState,
+)
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.queries import load
-from kvitt.rules.states import MESSAGE_ARCS, MESSAGE_TURNS, ORDER_ARCS, ORDER_TURNS, MessageState, OrderState
-from kvitt.rules.values import Scheme
 from support.hub_messages import dp
 from support.hub_stage import Stage, staged, told
 
 Arguments = Sequence[object] | Mapping[str, object]
-ORDERS, WRITE, CONTRADICTIONS = load("orders", "kvitt.store"), load("write", "kvitt.store"), load("contradictions", "kvitt.store")
+ORDERS, WRITE, CONTRADICTIONS = (
+    load("orders", "kvitt.disbursement"),
+    load("write", "kvitt.disbursement"),
+    load("contradictions", "kvitt.disbursement"),
+)
 
 
 @pytest.fixture

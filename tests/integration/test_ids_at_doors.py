@@ -13,20 +13,20 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.editions import Edition
+from kvitt.disbursement.history import history
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadDirectory
-from kvitt.hub.check import check
-from kvitt.hub.history import history
-from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.operate import Operate
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.submit import Outcome
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
-from kvitt.rules.editions import Edition
-from kvitt.rules.ledger import Batch, Operation, Posting
-from kvitt.rules.values import Scheme
+from kvitt.ledger.calls import Call
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import Batch, Operation, Posting
+from kvitt.payouts.directory_file import read_directory
 from support.console_script import KVITT, PATIENCE_SECONDS
 from support.hub_messages import Json, aap, dp, text, tp
 from support.hub_stage import Stage

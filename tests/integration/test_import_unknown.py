@@ -8,16 +8,16 @@ from click.testing import CliRunner
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import Kind, check
+from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.imported import Oddity
+from kvitt.disbursement.operate import Operate, UnknownPayment
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState
-from kvitt.hub.check import Kind, check
-from kvitt.hub.imported import Oddity
-from kvitt.hub.operate import Operate, UnknownPayment
 from kvitt.kernel.operators import Operator
-from kvitt.rail.comparison import compare
-from kvitt.rail.emulator import schedule
-from kvitt.rules.holds import HoldKind
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.comparison import compare
+from kvitt.rails.oppdrag.emulator import schedule
 from support.emulator_orders import Line
 from support.hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import Stage, staged

@@ -8,11 +8,11 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.contracts.helved.order_keys import further_key
+from kvitt.disbursement.values import Area, Scheme
+from kvitt.formats import topics
 from kvitt.kernel.clock import utc_now
-from kvitt.rules.values import Area, Scheme
-from kvitt.wire import topics
-from kvitt.wire.order_keys import further_key
+from kvitt.transports.kafka.relay import KafkaRelay
 from support.hub_messages import payment_uid, ts, ts_payment
 from support.hub_stage import Stage, staged, told
 from support.kafka_stage import header, joined, read

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from support.hub_messages import dp, text
 from support.kafka_stage import joined, send
 from support.patience import until

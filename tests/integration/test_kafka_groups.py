@@ -8,9 +8,9 @@ from brokers.kafka import Kafka
 from confluent_kafka import Producer
 
 from kvitt.config import KafkaSettings
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
 from support.hub_messages import dp, text
 from support.kafka_stage import Neighbour, ends, joined, neighbours, send, until
 from support.patience import PATIENCE_SECONDS

@@ -11,16 +11,17 @@ from confluent_kafka import Producer
 
 from kvitt.app.main import main
 from kvitt.config import KafkaSettings, read_client_file
-from kvitt.doors.kafka_plain import read_state
-from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.contracts.helved.importing import Importing, StateRecord
+from kvitt.disbursement.imported import Oddity
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
-from kvitt.hub.imported import Oddity
-from kvitt.hub.importing import Importing, StateRecord
+from kvitt.formats import topics
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
-from kvitt.rules.values import Scheme
-from kvitt.wire import order_xml, topics
+from kvitt.rails.oppdrag import order_xml
+from kvitt.transports.kafka.plain import read_state
+from kvitt.transports.kafka.relay import KafkaRelay
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import Stage, staged, told
 from support.kafka_stage import ends, joined, read

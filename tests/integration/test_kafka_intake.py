@@ -7,17 +7,17 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_intake import KafkaIntake
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.kafka.intake import KafkaIntake
 from support.hub_messages import PLAIN, dp, text
 from support.kafka_stage import ends, hint, joined, roles, send, until
 

@@ -9,10 +9,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_topics import ensure_topics
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_kafka
 from support.hub_messages import PLAIN, text
 from support.kafka_stage import ends, hint, send

@@ -10,15 +10,16 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.doors.kafka_topics import TopicsDiffer, ensure_topics
+from kvitt.contracts.helved import payment
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.rules.values import Scheme
-from kvitt.store import payment_document
-from kvitt.wire import payment, topics
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.kafka.relay import KafkaRelay
+from kvitt.transports.kafka.topics import TopicsDiffer, ensure_topics
 from support.hub_messages import dp
 from support.hub_stage import Stage, staged
 from support.kafka_stage import Neighbour, ends, header, joined, neighbours, read, until

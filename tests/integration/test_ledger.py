@@ -6,11 +6,24 @@ import psycopg
 import pytest
 
 from kvitt.errors import AccountNotFound, PlanNotFound
-from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import INT64_MAX, INT64_MIN, InvalidRequest, Operation, Overflow, PlanState, Totals
+from kvitt.ledger.calls import (
+    Account,
+    Call,
+    Done,
+    NewAccount,
+)
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.rules import (
+    INT64_MAX,
+    INT64_MIN,
+    InvalidRequest,
+    Operation,
+    Overflow,
+    PlanState,
+    Totals,
+)
 from support.ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
 
 

@@ -5,11 +5,11 @@ from random import Random
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.check.report import Kind
-from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.disbursement.check import check
+from kvitt.disbursement.check.report import Kind
 from kvitt.kernel.database import connect
+from kvitt.ledger.calls import Done
+from kvitt.ledger.post import LedgerWriter
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
 
 

@@ -6,11 +6,11 @@ from random import Random
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import InvalidRequest
+from kvitt.ledger.calls import Call, Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import InvalidRequest
 from support.ledger_crowd import CALLERS, Crowd, crowd
 from support.ledger_stage import clock, commit, hold, made, moved, rollback, sums_are_zero, totals
 

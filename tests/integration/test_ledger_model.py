@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import INT64_MAX, INT64_MIN, Batch, InvalidPostings, InvalidRequest, Operation, Posting
+from kvitt.ledger.calls import Call, Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import (
+    INT64_MAX,
+    INT64_MIN,
+    Batch,
+    InvalidPostings,
+    InvalidRequest,
+    Operation,
+    Posting,
+)
 from support.ledger_model import Answer, Model, told
 from support.ledger_stage import clock, made, sums_are_zero
 from support.tried import tried

@@ -8,12 +8,17 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.service import LedgerService
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import InvalidRequest, Operation
+from kvitt.ledger.calls import (
+    Account,
+    Call,
+    Done,
+    NewAccount,
+)
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import InvalidRequest, Operation
+from kvitt.ledger.service import LedgerService
 from support.ledger_model import Model
 from support.ledger_sample import (
     COMMITTED,

@@ -11,18 +11,18 @@ from integration.test_operate import Bench, clock
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
-from kvitt.doors import kafka_plain
-from kvitt.doors.embedded_log import make_topics
-from kvitt.doors.kafka_topics import ensure_topics
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.check import check
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import EXTERNAL_INPUTS, primary_input
 from kvitt.kernel import database as store
 from kvitt.kernel.database import connect
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import EXTERNAL_INPUTS, primary_input
+from kvitt.ledger.calls import NewAccount
+from kvitt.ledger.post import LedgerWriter
+from kvitt.transports.kafka import plain as kafka_plain
+from kvitt.transports.kafka.topics import ensure_topics
+from kvitt.transports.log.embedded_log import make_topics
 from support.console_script import EXAMPLES
 
 KARI = ("--by", "kari", "--reason", "a reason")

@@ -11,28 +11,28 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.cli.text import moment
-from kvitt.doors.embedded_log import make_topics
-from kvitt.doors.relay import LogRelay
-from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.resume import Resume
-from kvitt.hub.submit import Outcome, Submit
+from kvitt.contracts.helved import status
+from kvitt.disbursement.check import check
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.resume import Resume
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
+from kvitt.formats.topics import STATUSES
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
-from kvitt.wire import status
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
-from kvitt.wire.topics import STATUSES
+from kvitt.kernel.queue import Outgoing
+from kvitt.ledger.calls import Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.service import LedgerService
+from kvitt.transports.log.embedded_log import make_topics
+from kvitt.transports.log.relay import LogRelay
 from support import ledger_stage
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, REQUESTS, Stage, staged
@@ -203,8 +203,8 @@ def test_what_waits_is_among_the_figures_until_it_is_handled(stage: Stage) -> No
 
 
 def test_an_order_whose_row_is_locked_is_noted_as_sent_later_and_the_others_go_on(stage: Stage) -> None:
-    from kvitt.rail.sender import Sender
-    from kvitt.rail.table_queue import TableQueue
+    from kvitt.disbursement.sender import Sender
+    from kvitt.transports.queue.table_queue import TableQueue
 
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
@@ -227,8 +227,8 @@ def test_an_order_whose_row_is_locked_is_noted_as_sent_later_and_the_others_go_o
 
 
 def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Stage) -> None:
-    from kvitt.rail.sender import Sender
-    from kvitt.rail.table_queue import TableQueue
+    from kvitt.disbursement.sender import Sender
+    from kvitt.transports.queue.table_queue import TableQueue
 
     stage.hand_in(DP, ("a", dp("held")))
     stage.sender.claim(10)
@@ -252,8 +252,8 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
 
 @pytest.mark.parametrize("put", [True, False])
 def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stage, *, put: bool) -> None:
-    from kvitt.rail.sender import Sender
-    from kvitt.rail.table_queue import TableQueue
+    from kvitt.disbursement.sender import Sender
+    from kvitt.transports.queue.table_queue import TableQueue
 
     stage.hand_in(DP, *((f"k{number}", dp(f"S{number}")) for number in range(5)))
     orders = stage.sender.claim(10)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from kvitt.disbursement.holds import IN_CONTRADICTION
 from kvitt.kernel.audit import AuditRow, digest, link
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
-from kvitt.rules.holds import IN_CONTRADICTION
 
 BEFORE = """
 INSERT INTO cases (scheme, case_id, orders_made, open_orders) VALUES ('DAGPENGER', 'A', 3, 1);

@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import Kind, check
-from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.operate import Operate
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.disbursement.check import Kind, check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade
 from kvitt.kernel.operators import Operator
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.values import Scheme
+from kvitt.kernel.queue import Outgoing
+from kvitt.ledger.calls import Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.payouts.service import PayoutService
 from kvitt.testing import START
 from support.hub_messages import dp, ts, ts_payment
 from support.hub_stage import REPLIES, Stage, staged

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.check import check
+from kvitt.disbursement.values import Scheme
 from support.whole_way import Way, whole_way
 
 

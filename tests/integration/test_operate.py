@@ -10,21 +10,21 @@ import psycopg
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.operate import EVERYWHERE, Operate, areas_of
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.send import Send
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.submit import Submit
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.hub.operate import EVERYWHERE, Operate, areas_of
-from kvitt.hub.send import Send
-from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Submit
-from kvitt.hub.taken import Incoming
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
-from kvitt.rules.holds import HoldKind
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import primary_input
 
 KARI = Operator("kari", "a test")
 KARI_AND_OLA = Operator("kari", "a test", "ola")

@@ -11,10 +11,10 @@ import structlog
 from click.testing import CliRunner
 
 from kvitt.app.main import main
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clear
-from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.testing import START
 from support.hub_messages import dp
 from support.hub_stage import Stage, staged, told

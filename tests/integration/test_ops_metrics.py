@@ -13,8 +13,9 @@ from integration.test_ops_server import Samples, scrape
 from kvitt.app.hub import HubProcess, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.operate import Operate
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Area, Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.metrics import Counters
 from kvitt.kernel.operators import Operator
@@ -22,10 +23,9 @@ from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.server import OpsServer, Remembered
-from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.values import Area, Scheme
+from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.testing import START
-from kvitt.wire import topics
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.hub_messages import PLAIN, aap, dp, text
 from support.hub_stage import Stage, staged
 from support.patience import PATIENCE_SECONDS, until

@@ -67,7 +67,7 @@ def test_open_work_is_found_by_its_index(filled: Connection, name: str) -> None:
 
 
 def test_every_statement_of_operations_is_held_to_its_plan_or_said_not_to_need_it() -> None:
-    assert set(dir(load("ops", "kvitt.store"))) == set(LOOKS) | SMALL | BY_PEOPLE
+    assert set(dir(load("ops", "kvitt.ops"))) == set(LOOKS) | SMALL | BY_PEOPLE
 
 
 def _nodes(node: dict[str, Any]) -> list[str]:

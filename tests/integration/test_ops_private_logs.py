@@ -15,18 +15,23 @@ import structlog
 from kvitt import logs
 from kvitt.app.hub import HubProcess, operations
 from kvitt.config import OpsSettings, Settings
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
+from kvitt.kernel.queue import Outgoing
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.roles import Condition
-from kvitt.rail.emulator import Chance, DamageForm, Faults, set_faults
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    set_faults,
+)
+from kvitt.transports.log.embedded_log import NewRecord, append
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import PLAIN, aap, dp, historisk, text
 from support.patience import until
 

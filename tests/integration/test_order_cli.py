@@ -15,15 +15,15 @@ from click.testing import CliRunner
 
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.app.main import main
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
 from kvitt.testing import TestServer
-from kvitt.wire.topics import primary_input
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.console_script import KVITT, PATIENCE_SECONDS
 
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import OpenOrder, Operate
+from kvitt.disbursement.check import Kind, check
+from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.operate import OpenOrder, Operate
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
-from kvitt.rail.emulator import schedule
-from kvitt.rules.holds import HoldKind
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.emulator import schedule
 from support.hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from support.hub_stage import Stage, staged, told
 from support.rapid_messages import CASE_ID, line, need

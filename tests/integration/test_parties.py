@@ -7,18 +7,23 @@ from typing import Any
 
 import pytest
 
-from kvitt.doors.woody.client import ThriftClient
-from kvitt.doors.woody.server import Endpoint
-from kvitt.doors.woody.services import PARTY_MANAGEMENT, PartyManagementAdapter
+from kvitt.api.thrift.client import ThriftClient
+from kvitt.api.thrift.server import Endpoint
+from kvitt.api.thrift.services import PARTY_MANAGEMENT, PartyManagementAdapter
 from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
-from kvitt.hub.ledger.calls import Account, NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.payouts.directory import LocalParties, all_known, known, load_directory
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.model import Cash
 from kvitt.kernel.database import connect
-from kvitt.rules.payouts import AccountType, worth_of
+from kvitt.ledger.calls import Account, NewAccount
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.payouts.directory import (
+    LocalParties,
+    all_known,
+    known,
+    load_directory,
+)
+from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.model import Cash
+from kvitt.payouts.rules import AccountType, worth_of
 from support.party_records import TYPES, a_cash_flow, a_party
 from support.patience import PATIENCE_SECONDS
 from support.woody_stage import serving

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
 from support.console_script import EXAMPLES, command
 

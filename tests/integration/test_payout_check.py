@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import Kind, check
 from kvitt.errors import PayoutsFailed
-from kvitt.hub.check import Kind, check
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage
@@ -23,7 +23,7 @@ def filled(database: str) -> str:
     """
     with payout_stage(database, 50_000) as stage:
         with pytest.MonkeyPatch.context() as before:
-            before.setattr("kvitt.hub.payouts.service.wrong_id", lambda *_: None)
+            before.setattr("kvitt.payouts.service.wrong_id", lambda *_: None)
             stage.payouts.create(wanted(""))
         for payout_id in ("open", "paid", "confirmed", "cancelled", "reversed"):
             stage.payouts.create(wanted(payout_id))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.ledger.post import LedgerWriter
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
+from kvitt.ledger.post import LedgerWriter
 from kvitt.testing import TestServer
 from support.console_script import EXAMPLES, command
 from support.ledger_stage import clock, commit, hold, made, moved

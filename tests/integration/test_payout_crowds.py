@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutInOtherState
-from kvitt.hub.payouts.model import CancelPayout, ConfirmPayout, CreatePayout
-from kvitt.hub.payouts.service import PayoutService
-from kvitt.hub.payouts.writer import PayoutWriter
 from kvitt.kernel.database import connect
-from kvitt.rules.payouts import Payout, PayoutStatus
+from kvitt.payouts.model import CancelPayout, ConfirmPayout, CreatePayout
+from kvitt.payouts.rules import Payout, PayoutStatus
+from kvitt.payouts.service import PayoutService
+from kvitt.payouts.writer import PayoutWriter
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, statuses, wanted
 

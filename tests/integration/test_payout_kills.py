@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
 from kvitt.testing import TestServer
 from support.patience import PATIENCE_SECONDS
 from support.payout_remote_stage import remote_stage

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from kvitt.doors.woody import payouts as woody_payouts
+from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.errors import (
     InsufficientFunds,
     InvalidPayout,
@@ -18,14 +18,14 @@ from kvitt.errors import (
     PayoutNotFound,
     PayoutsFailed,
 )
-from kvitt.hub.ledger.calls import Done
-from kvitt.hub.payouts.model import Cash, NewPayout
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
 from kvitt.kernel.operators import Operator
-from kvitt.rules.ledger import PlanState
-from kvitt.rules.payouts import PayoutStatus, ledger_postings, reversal_postings
+from kvitt.ledger.calls import Done
+from kvitt.ledger.rules import PlanState
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.rules import PayoutStatus, ledger_postings, reversal_postings
 from kvitt.testing import TestServer
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
 from support.ledger_stage import clock, commit, hold, rollback, sums_are_zero
 from support.patience import PATIENCE_SECONDS
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage

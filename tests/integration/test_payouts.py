@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
 from kvitt.errors import (
     BadOperator,
     InsufficientFunds,
@@ -19,14 +20,19 @@ from kvitt.errors import (
     PayoutNotFound,
     PayoutsFailed,
 )
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.payouts.model import Cash, NewPayout, PayoutCursor
-from kvitt.hub.payouts.ports import LedgerRefused
-from kvitt.rules.ledger import InvalidRequest, PlanState
-from kvitt.rules.payouts import TOO_MUCH, PayoutStatus, ledger_postings, plan_id_of, reversal_plan_id_of
-from kvitt.wire.payout_event import payout_struct
+from kvitt.ledger.calls import Call, Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.rules import InvalidRequest, PlanState
+from kvitt.payouts.event import payout_struct
+from kvitt.payouts.model import Cash, NewPayout, PayoutCursor
+from kvitt.payouts.ports import LedgerRefused
+from kvitt.payouts.rules import (
+    TOO_MUCH,
+    PayoutStatus,
+    ledger_postings,
+    plan_id_of,
+    reversal_plan_id_of,
+)
 from support.ledger_stage import clock, commit, hold, moved, rollback, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, statuses, wanted
 

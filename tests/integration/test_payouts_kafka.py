@@ -6,13 +6,13 @@ from uuid import uuid4
 
 from kvitt.app.hub import HubProcess
 from kvitt.config import KafkaSettings, Settings
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.formats.partitions import partition_of
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import decode_event
 from kvitt.kernel.clock import utc_now
-from kvitt.wire.partitions import partition_of
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import decode_event
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.service import PayoutService
 from support.kafka_stage import read
 from support.patience import until
 from support.rest_stage import earn

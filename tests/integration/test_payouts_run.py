@@ -16,12 +16,12 @@ import httpx
 import psycopg
 import pytest
 
+from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.app.ports import PORTS
-from kvitt.doors.rest.local_issuer import LocalIssuer
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import decode_event
 from kvitt.kernel.database import connect
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import decode_event
 from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import ALL, AUDIENCE, EXAMPLE, earn
 from support.woody_stage import thriftpy_client
@@ -152,9 +152,9 @@ def _example_with_accounts(database: str) -> str:
 
 def _load_elsewhere(database: str, text: str) -> None:
     """Loads a directory whose accounts are another ledger's: this one does not have them."""
-    from kvitt.hub.payouts.directory import load_directory
-    from kvitt.hub.payouts.directory_file import read_directory
     from kvitt.kernel.clock import utc_now
+    from kvitt.payouts.directory import load_directory
+    from kvitt.payouts.directory_file import read_directory
 
     with connect(database) as connection:
         load_directory(connection, utc_now, read_directory(text), own_ledger=False)

@@ -102,7 +102,7 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 
 Parameters = Sequence[Any] | dict[str, Any]
 HUB = "kvitt.store"
-QUEUE, RAIL = "kvitt.rail", "kvitt.rail.emulator"
+QUEUE, RAIL = "kvitt.rail", "kvitt.rails.oppdrag.emulator"
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
         "ensure_cases": NAMED_CASES,
@@ -292,7 +292,7 @@ def test_a_plan_made_while_the_store_was_empty_is_not_kept(database: str) -> Non
     with connect(database) as connection:
         connection.execute(
             "PREPARE current (text[], text[]) AS "
-            + load("cases", "kvitt.store").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1)
+            + load("cases", "kvitt.disbursement").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1)
         )
         for _ in range(10):  # a generic plan is considered from the sixth run on
             connection.execute("EXECUTE current ('{DAGPENGER}', '{case-1}')")

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.hub.preview import Preview, preview
-from kvitt.rules.holds import HoldKind
-from kvitt.rules.refusals import unchangeable
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.preview import Preview, preview
+from kvitt.disbursement.refusals import unchangeable
+from kvitt.disbursement.values import Scheme
 from support.hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from support.hub_stage import Stage, staged
 

@@ -8,9 +8,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from kvitt.rail.queue import Delivery, Outgoing, Queue, queue_id
-from kvitt.rail.stomp_queue import StompQueue
-from kvitt.rail.table_queue import TableQueue
+from kvitt.kernel.queue import (
+    Delivery,
+    Outgoing,
+    Queue,
+    queue_id,
+)
+from kvitt.transports.queue.stomp_queue import StompQueue
+from kvitt.transports.queue.table_queue import TableQueue
 from support.patience import until
 
 LONG = 10.0

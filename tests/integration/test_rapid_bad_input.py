@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.rapid import voice
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.submit import Outcome
-from kvitt.wire.rapid.packet import Packet, Trace
+from kvitt.contracts.rapid import reply as voice
+from kvitt.contracts.rapid.wire.packet import Packet, Trace
+from kvitt.disbursement.check import check
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.submit import Outcome
 from support.hub_stage import again
 from support.rapid_messages import LEFT_OUT, line, need
 from support.rapid_stage import Rapid, other_case, rapid_on

@@ -7,13 +7,13 @@ from click.testing import CliRunner
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.history import history
-from kvitt.hub.operate import Operate
-from kvitt.hub.submit import Outcome
+from kvitt.disbursement.check import check
+from kvitt.disbursement.history import history
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
 from support.hub_stage import again
 from support.hub_stage import told as receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, line, need

@@ -16,7 +16,7 @@ from kvitt.app.hub import HubProcess
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings, Settings
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
 from support.patience import PATIENCE_SECONDS, until
 from support.rapid_messages import PERSON

@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.submit import Outcome
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.needs import NeedKind
+from kvitt.contracts.rapid.needs import NeedKind
+from kvitt.disbursement.check import check
+from kvitt.disbursement.submit import Outcome
+from kvitt.kernel.queue import Outgoing
 from support.hub_stage import REPLIES
 from support.hub_stage import told as receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, ORGANISATION, PAYMENT_ID, PERSON, cessation, line, need

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.sender import Sender
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
-from kvitt.rail.queue import Outgoing, Queue
-from kvitt.rail.sender import Sender
-from kvitt.rail.table_queue import TableQueue
-from kvitt.wire.receipt_xml import LINE_EXISTS
+from kvitt.kernel.queue import Outgoing, Queue
+from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_stage import REPLIES, again
 from support.hub_stage import told as receipt_with
 from support.rapid_messages import CASE_ID, line, need

@@ -6,16 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.check import check
+from kvitt.disbursement.dead import DeadLetters
+from kvitt.disbursement.editions import Edition
+from kvitt.disbursement.preview import preview
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotReplayable
-from kvitt.hub.check import check
-from kvitt.hub.dead import DeadLetters
-from kvitt.hub.preview import preview
-from kvitt.hub.submit import Outcome
+from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
-from kvitt.rules.answers import Answer
-from kvitt.rules.editions import Edition
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
 from support.hub_messages import Json, dp, text
 from support.hub_stage import Stage
 from support.rapid_messages import need

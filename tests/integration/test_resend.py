@@ -5,20 +5,26 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import Kind, check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.hub.check import Kind, check
-from kvitt.hub.operate import Operate
-from kvitt.hub.settle import RawReceipt
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
-from kvitt.rail.emulator import Chance, Faults, all_spans, received, set_faults
-from kvitt.rail.queue import NotPut, Outgoing
-from kvitt.rail.sender import Sender
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
-from kvitt.wire.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.kernel.queue import NotPut, Outgoing
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    Faults,
+    all_spans,
+    received,
+    set_faults,
+)
+from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, Stage, staged, told
 from support.rapid_messages import CASE_ID, need

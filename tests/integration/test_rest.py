@@ -11,9 +11,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from kvitt.api.rest.tokens import Permission
 from kvitt.app.ports import PORTS
-from kvitt.doors.rest.tokens import Permission
-from kvitt.hub.check import check
+from kvitt.disbursement.check import check
 from support.rest_stage import Site, earn, rest_site
 
 Json = dict[str, Any]

@@ -16,15 +16,21 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from msgspec import to_builtins
 
-from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
+from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
+from kvitt.api.rest.tokens import (
+    Grants,
+    Permission,
+    Tokens,
+    fetched_from,
+    read_from,
+)
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun, begin
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.service import PayoutService
 from support.patience import until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 

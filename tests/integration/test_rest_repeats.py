@@ -16,17 +16,22 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kvitt.doors.rest import gate, tokens
-from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.doors.rest.payouts import _create
-from kvitt.doors.rest.problems import answer
-from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from
+from kvitt.api.rest import gate, tokens
+from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
+from kvitt.api.rest.payouts import _create
+from kvitt.api.rest.problems import answer
+from kvitt.api.rest.tokens import (
+    Grants,
+    Permission,
+    Tokens,
+    fetched_from,
+)
 from kvitt.errors import NotAuthenticated, PayoutInProgress
-from kvitt.hub.payouts.model import Cash, NewPayout
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun
+from kvitt.payouts.model import Cash, NewPayout
 from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 

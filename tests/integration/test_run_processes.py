@@ -8,11 +8,11 @@ import pytest
 from brokers.kafka import Kafka
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_topics import ensure_topics
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
+from kvitt.transports.kafka.topics import ensure_topics
 from support.hub_messages import aap, dp, text
 from support.kafka_stage import joined, send
 from support.patience import PATIENCE_SECONDS, until

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
-from kvitt.rail.queue import Delivery, NotPut, Outgoing
-from kvitt.rail.sender import Sender
-from kvitt.rules.values import Scheme
+from kvitt.kernel.queue import Delivery, NotPut, Outgoing
 from support.hub_messages import aap
 from support.hub_stage import Stage, staged
 

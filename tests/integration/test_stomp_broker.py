@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from brokers.artemis import Artemis
 
-from kvitt.rail import stomp_connection
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.stomp_connection import StompTls
-from kvitt.rail.stomp_queue import StompQueue
+from kvitt.kernel.queue import Outgoing
+from kvitt.transports.queue import stomp_connection
+from kvitt.transports.queue.stomp_connection import StompTls
+from kvitt.transports.queue.stomp_queue import StompQueue
 from support.patience import until
 
 LONG = 10.0
@@ -22,7 +22,7 @@ SHORT = 1.0
 
 TAKE_AND_STOP = """
 import signal, sys
-from kvitt.rail.stomp_queue import StompQueue
+from kvitt.transports.queue.stomp_queue import StompQueue
 queue = StompQueue("127.0.0.1", int(sys.argv[1]), sys.argv[2], quiet_seconds=0.4)
 print(*[got.message_id for got in queue.receive(10, 10.0)], flush=True)
 signal.pause()

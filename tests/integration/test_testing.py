@@ -11,9 +11,9 @@ import pytest
 
 import kvitt.testing
 from kvitt.config import RapidSettings, Settings
+from kvitt.formats.topics import PAYOUT_EVENTS, RAPID, STATUSES
 from kvitt.kernel.database import connect
 from kvitt.testing import DamageForm, Hub
-from kvitt.wire.topics import PAYOUT_EVENTS, RAPID, STATUSES
 from support.rapid_messages import PERSON, need
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")

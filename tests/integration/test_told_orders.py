@@ -8,19 +8,20 @@ from importlib.resources import files
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.doors.embedded_log import make_topics, read
-from kvitt.doors.relay import LogRelay
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
-from kvitt.hub.resolve import Resolve
-from kvitt.hub.settle import RawReceipt
-from kvitt.hub.taken import Incoming
+from kvitt.contracts.helved import status
+from kvitt.contracts.helved.order_keys import further_key
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.check import check
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.resolve import Resolve
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.values import Area, Scheme
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.kernel.operators import Operator
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Area, Scheme
-from kvitt.wire import status, topics
-from kvitt.wire.order_keys import further_key
-from kvitt.wire.partitions import partition_of
+from kvitt.transports.log.embedded_log import make_topics, read
+from kvitt.transports.log.relay import LogRelay
 from support.hub_messages import dp, payment_uid, text, ts, ts_payment
 from support.hub_stage import Stage, staged, told
 

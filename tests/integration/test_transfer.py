@@ -8,18 +8,18 @@ import psycopg
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.acts import Acts, Wanted
+from kvitt.disbursement.check import check
 from kvitt.errors import NeedsSecondPerson, PlanRefused, ResultUnknown
-from kvitt.hub.acts import Acts, Wanted
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.ledger.transfer import Transfer, Transferred, transfer
-from kvitt.hub.payouts.repository import reserved_plans
 from kvitt.kernel import commits
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
+from kvitt.ledger.calls import NewAccount
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.transfer import Transfer, Transferred, transfer
+from kvitt.payouts.repository import reserved_plans
 from support.commit_proxy import Cut, proxied
 
 TWO = Operator("kari", "the acquirer's file", "ola")

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
-from kvitt.doors.woody.client import CallResultUnexpected, CallResultUnknown, ServiceUnavailable, ThriftCallFailed, ThriftClient
-from kvitt.doors.woody.server import CallRefused, Endpoint
-from kvitt.doors.woody.trace import CallTrace, current
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service
+from kvitt.api.thrift.client import (
+    CallResultUnexpected,
+    CallResultUnknown,
+    ServiceUnavailable,
+    ThriftCallFailed,
+    ThriftClient,
+)
+from kvitt.api.thrift.server import CallRefused, Endpoint
+from kvitt.api.thrift.trace import CallTrace, current
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service
 from support.patience import PATIENCE_SECONDS
 from support.woody_stage import serving
 

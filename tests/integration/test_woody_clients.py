@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kvitt.wire.thrift.interface import module
+from kvitt.formats.thrift.interface import module
 from support.woody_stage import apache_client, ledger_door, thriftpy_client
 
 

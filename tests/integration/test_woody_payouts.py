@@ -8,20 +8,20 @@ from uuid import uuid4
 
 import pytest
 
+from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.ports import PORTS
-from kvitt.doors.woody import payouts as woody_payouts
-from kvitt.hub.check import check
-from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.payouts.directory import LocalParties, known, load_directory
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.disbursement.check import check
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import Service, decode_event
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import Batch, Operation, Posting
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Service, decode_event
+from kvitt.ledger.calls import Call
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.rules import Batch, Operation, Posting
+from kvitt.payouts.directory import LocalParties, known, load_directory
+from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.service import PayoutService
 from support.woody_stage import apache_client, post, serving, thriftpy_client
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")

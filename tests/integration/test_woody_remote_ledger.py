@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from kvitt.doors.woody.client import ThriftClient
-from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
-from kvitt.hub.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
-from kvitt.rules.ledger import Batch, Posting
-from kvitt.wire.thrift.interface import module
+from kvitt.api.thrift.client import ThriftClient
+from kvitt.api.thrift.services import ACCOUNTER, RemoteLedgerAdapter
+from kvitt.formats.thrift.interface import module
+from kvitt.ledger.rules import Batch, Posting
+from kvitt.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from support.patience import PATIENCE_SECONDS
 from support.woody_stage import ledger_door
 

@@ -11,14 +11,14 @@ from uuid import UUID, uuid5
 import psycopg
 import pytest
 
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.doors.relay import LogRelay
+from kvitt.disbursement.rows import DeadLetterRow, OutboxRow
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
-from kvitt.store.rows import DeadLetterRow, OutboxRow
-from kvitt.wire import topics
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
+from kvitt.transports.log.relay import LogRelay
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 ROWS = 2000
@@ -29,7 +29,7 @@ ONLY_HASH_JOINS = (
 TOLD_LONG_AGO = """
     INSERT INTO outbox (topic, key, value, headers, event_id, made_at, relayed_at)
     SELECT 'status', 'key', 'x', '[]', gen_random_uuid(), now(), now() FROM generate_series(1, 20000) AS n"""
-PACKAGES = ("kvitt.kernel", "kvitt.store", "kvitt.rail", "kvitt.rail.emulator")
+PACKAGES = ("kvitt.kernel", "kvitt.store", "kvitt.rail", "kvitt.rails.oppdrag.emulator")
 STATEMENTS = [
     (package, path.name.removesuffix(".sql"), name)
     for package in PACKAGES
@@ -90,7 +90,7 @@ def test_the_outbox_and_the_dead_letters_are_numbered_as_they_were_handed_in(con
 def test_receipts_are_numbered_as_they_came(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     numbers = range(ROWS)
     columns = [[f"id-{number}" for number in numbers], [b"x"] * ROWS, [f"{number}".encode() for number in numbers], [NOW] * ROWS]
-    connection.execute(load("orders", "kvitt.store").add_receipts, columns, binary=True)
+    connection.execute(load("orders", "kvitt.disbursement").add_receipts, columns, binary=True)
     assert numbered(connection, "SELECT body FROM receipts ORDER BY receipt_no") == list(numbers)
 
 
@@ -101,7 +101,7 @@ def numbered_tables(connection: psycopg.Connection[tuple[object, ...]]) -> set[s
         "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace "
         "WHERE a.attidentity <> ''"
     )
-    temporary = re.findall(r"CREATE TEMP TABLE (\w+) \([^;]*IDENTITY", load("importing", "kvitt.store").make_room)
+    temporary = re.findall(r"CREATE TEMP TABLE (\w+) \([^;]*IDENTITY", load("importing", "kvitt.contracts.helved").make_room)
     return {str(name) for (name,) in rows} | set(temporary)
 
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.hub.settle import RawReceipt
-from kvitt.rail.emulator import Chance, Faults, set_faults
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.emulator import Chance, Faults, set_faults
 from kvitt.testing import TestServer
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp

@@ -10,14 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kvitt.rules.catalogue import SCHEMES
-from kvitt.rules.claims import Claims
-from kvitt.rules.derive import NEW_CASE, CaseState, derive
-from kvitt.rules.duplicates import MOST_FOUND, Paid, PaidTwice, paid_twice
-from kvitt.rules.forms import claims_of
-from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.messages import Message
-from kvitt.rules.values import Payment, PaymentId, RateType, Refusal, Scheme
+from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.messages import Message
+from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
+from kvitt.disbursement.duplicates import (
+    MOST_FOUND,
+    Paid,
+    PaidTwice,
+    paid_twice,
+)
+from kvitt.disbursement.holding import reasons_to_hold
+from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.values import (
+    Payment,
+    PaymentId,
+    RateType,
+    Refusal,
+    Scheme,
+)
 from support.strategies import MADE_AT, messages_of
 
 FIRST = date(2026, 6, 1)
@@ -79,7 +90,7 @@ def pays(payments: Mapping[PaymentId, Payment], codes: Mapping[str, str]) -> dic
 
 def met(state: CaseState, policy: PaidTwice) -> set[tuple[str, str, str, date]]:
     """Class, two payments and a day: what is paid twice."""
-    from kvitt.rules.catalogue import BENEFITS
+    from kvitt.disbursement.catalogue import BENEFITS
 
     codes = {name: benefit.class_code for name, benefit in BENEFITS.items()}
     return {

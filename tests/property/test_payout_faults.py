@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
 from kvitt.errors import KvittError, PayoutNotFound
-from kvitt.hub.check import check
-from kvitt.hub.payouts.model import Payout
-from kvitt.rules.payouts import PAYOUT_ARCS, PayoutStatus
+from kvitt.payouts.model import Payout
+from kvitt.payouts.rules import PAYOUT_ARCS, PayoutStatus
 from kvitt.testing import TestServer
 from support.ledger_stage import sums_are_zero
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage

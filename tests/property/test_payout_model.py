@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
 from kvitt.errors import KvittError
-from kvitt.hub.check import check
-from kvitt.hub.payouts.model import CancelPayout, Command, ConfirmPayout, CreatePayout, MarkPaid, Payout, RepublishEvents
-from kvitt.hub.payouts.service import PayoutService
-from kvitt.hub.payouts.writer import PayoutWriter
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
+from kvitt.payouts.model import (
+    CancelPayout,
+    Command,
+    ConfirmPayout,
+    CreatePayout,
+    MarkPaid,
+    Payout,
+    RepublishEvents,
+)
+from kvitt.payouts.service import PayoutService
+from kvitt.payouts.writer import PayoutWriter
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_model import Model
 from support.payout_stage import PayoutStage, statuses, wanted

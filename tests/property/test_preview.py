@@ -14,14 +14,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.preview import Preview, preview
-from kvitt.hub.submit import Outcome
+from kvitt.contracts.helved import status
+from kvitt.contracts.helved.messages import Message
+from kvitt.disbursement.holds import decode_all
+from kvitt.disbursement.preview import Preview, preview
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.clock import oslo
-from kvitt.rules.holds import decode_all
-from kvitt.rules.messages import Message
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag import order_xml
 from kvitt.testing import TestServer
-from kvitt.wire import order_xml, status, topics
 from support.hub_messages import OTHER_PERSON, body_of
 from support.hub_stage import Stage, staged
 from support.strategies import messages_of

@@ -16,13 +16,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.claims import Claim, Claims, PaymentClaim
-from kvitt.rules.derive import NEW_CASE, CaseState, derive
-from kvitt.rules.forms import claims_of
-from kvitt.rules.messages import AapMessage, DpKind, DpMessage, HistoriskMessage, Message, Span, TpMessage, TsMessage, ValpMessage
-from kvitt.rules.periods import merge
-from kvitt.rules.values import Action, Area, Order, OrderLine, Payment, PaymentId, Period, RateType, Refusal, Scheme
-from kvitt.wire import order_xml
+from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.messages import (
+    AapMessage,
+    DpKind,
+    DpMessage,
+    HistoriskMessage,
+    Message,
+    Span,
+    TpMessage,
+    TsMessage,
+    ValpMessage,
+)
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
+from kvitt.disbursement.instructions import Claim, Claims, PaymentClaim
+from kvitt.disbursement.periods import merge
+from kvitt.disbursement.values import (
+    Action,
+    Area,
+    Order,
+    OrderLine,
+    Payment,
+    PaymentId,
+    Period,
+    RateType,
+    Refusal,
+    Scheme,
+)
+from kvitt.rails.oppdrag import order_xml
 from support.strategies import DECISION, MADE_AT, PAYMENT, messages_of, paying, periods
 from support.tried import tried
 

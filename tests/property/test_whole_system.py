@@ -18,21 +18,28 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
-from kvitt.hub.operate import Operate
-from kvitt.hub.send import OrderToSend
-from kvitt.hub.settle import RawReceipt
+from kvitt.contracts.helved.messages import Message
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.send import OrderToSend
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
-from kvitt.rail.emulator import Chance, DamageForm, Faults, duplicates, set_faults, spans
-from kvitt.rail.emulator.damage import damage
-from kvitt.rail.emulator.order import Answer as RailAnswer
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.answers import Status
-from kvitt.rules.messages import Message
-from kvitt.rules.states import OrderState
-from kvitt.rules.values import Scheme
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    duplicates,
+    set_faults,
+    spans,
+)
+from kvitt.rails.oppdrag.emulator.damage import damage
+from kvitt.rails.oppdrag.emulator.order import Answer as RailAnswer
 from kvitt.testing import START, TestServer
-from kvitt.wire import topics
 from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
 from support.hub_messages import body_of
 from support.hub_stage import REPLIES, Stage, again, staged

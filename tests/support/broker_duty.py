@@ -5,8 +5,8 @@ import time
 import psycopg
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.operate import Operate
 from kvitt.errors import NotInThatState
-from kvitt.hub.operate import Operate
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator

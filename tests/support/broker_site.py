@@ -11,10 +11,10 @@ from brokers.artemis import Artemis
 from brokers.kafka import Kafka
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_topics import ensure_topics
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
 from kvitt.testing.scratch import scratch_directory
+from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_artemis, running_kafka
 from support.kill_harness import Process, Watch
 

@@ -8,12 +8,12 @@ from confluent_kafka import Message
 
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_relay import KafkaRelay
-from kvitt.hub.operate import Operate
-from kvitt.hub.settle import RawReceipt
-from kvitt.rail.emulator import Emulator
-from kvitt.rail.stomp_queue import StompQueue
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.testing import Clock
+from kvitt.transports.kafka.relay import KafkaRelay
+from kvitt.transports.queue.stomp_queue import StompQueue
 from property.test_whole_system import GUARD, Play
 from support.hub_stage import REPLIES, Stage
 from support.kafka_stage import header, read

@@ -11,7 +11,7 @@ import pytest
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.fault_points import FAULT_POINTS
-from kvitt.rail.emulator import Faults, set_faults
+from kvitt.rails.oppdrag.emulator import Faults, set_faults
 from support.broker_duty import Duty
 from support.broker_load import Heard, KafkaLog, Unruly
 from support.broker_site import RAIL, Marks, Site

@@ -8,16 +8,16 @@ from uuid import UUID
 import msgspec
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.send import Send
-from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.send import Send
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
-from kvitt.wire import topics
 
 PERSON = "01020312345"
 AAP_PAYMENT = UUID("11111111-2222-4333-8444-555555555555")

@@ -7,15 +7,15 @@ from datetime import date, timedelta
 import msgspec
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check.check import check
-from kvitt.hub.operate import Operate
-from kvitt.hub.resolve import Resolve
-from kvitt.hub.settle import RawReceipt
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.catalogue import RAIL_RATE
+from kvitt.disbursement.check.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.resolve import Resolve
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
-from kvitt.rail.emulator import schedule
-from kvitt.rules.catalogue import RAIL_RATE
-from kvitt.store import payment_document
-from kvitt.wire import topics
+from kvitt.rails.oppdrag.emulator import schedule
 from support.hub_stage import Stage, told
 
 BOTH = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")

@@ -10,8 +10,18 @@ from datetime import date, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from kvitt.rules.messages import AapMessage, DpKind, DpMessage, HistoriskMessage, Message, Span, TpMessage, TsMessage, ValpMessage
-from kvitt.rules.values import RateType
+from kvitt.contracts.helved.messages import (
+    AapMessage,
+    DpKind,
+    DpMessage,
+    HistoriskMessage,
+    Message,
+    Span,
+    TpMessage,
+    TsMessage,
+    ValpMessage,
+)
+from kvitt.disbursement.values import RateType
 from support.hub_messages import payment_uid
 
 CLASS_CODES = {

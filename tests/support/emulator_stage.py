@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from kvitt.kernel.database import connect
-from kvitt.rail.emulator import Emulator, received, spans
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.table_queue import TableQueue
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import Emulator, received, spans
+from kvitt.transports.queue.table_queue import TableQueue
 from support.emulator_orders import Line, order_xml
 
 JUNE = "2026-06-"

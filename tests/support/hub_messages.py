@@ -4,9 +4,19 @@ import json
 from collections.abc import Callable, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
-from kvitt.rules.messages import AapMessage, DpMessage, Head, HistoriskMessage, Message, Span, TpMessage, TsMessage, ValpMessage
-from kvitt.rules.values import HoldBack, Scheme
-from kvitt.wire.shapes import RATE_NAMES
+from kvitt.contracts.helved.messages import (
+    AapMessage,
+    DpMessage,
+    Head,
+    HistoriskMessage,
+    Message,
+    Span,
+    TpMessage,
+    TsMessage,
+    ValpMessage,
+)
+from kvitt.contracts.helved.shapes import RATE_NAMES
+from kvitt.disbursement.values import HoldBack, Scheme
 
 PERSON, OTHER_PERSON = "01020312345", "02020312345"
 DECIDED = "2026-06-30T09:15:30"

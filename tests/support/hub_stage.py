@@ -11,19 +11,20 @@ import msgspec
 
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.hub.ports import Ports
-from kvitt.hub.send import Send
-from kvitt.hub.settle import RawReceipt, Settle
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.send import Send
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.rail.queue import Outgoing, Queue
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.values import Scheme
+from kvitt.kernel.queue import Outgoing, Queue
 from kvitt.testing import Hub
-from kvitt.wire import status, topics
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import Json, text
 
 REQUESTS, REPLIES = Settings().request_queue, Settings().reply_queue

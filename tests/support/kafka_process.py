@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from kvitt.app.hub import lane_writer
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_intake import KafkaIntake
-from kvitt.doors.kafka_relay import KafkaRelay
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.submit import Outcome
 from kvitt.errors import LeaseLost
-from kvitt.hub.submit import Outcome
-from kvitt.hub.taken import Incoming
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, run_loop
+from kvitt.transports.kafka.intake import KafkaIntake
+from kvitt.transports.kafka.relay import KafkaRelay
 
 
 def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, stop: threading.Event) -> MakeStep:

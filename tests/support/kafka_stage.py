@@ -12,8 +12,8 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from kvitt.config import KafkaSettings
-from kvitt.doors.kafka_topics import ensure_topics
-from kvitt.wire.topics import PARTITIONS, SCHEME_OF_INPUT
+from kvitt.formats.topics import PARTITIONS, SCHEME_OF_INPUT
+from kvitt.transports.kafka.topics import ensure_topics
 from support.kafka_process import Roles
 from support.patience import PATIENCE_SECONDS, until
 

@@ -14,13 +14,13 @@ from typing import Protocol
 import psycopg
 from msgspec import Struct
 
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
-from kvitt.rail.emulator import Chance, DamageForm, Faults
-from kvitt.rules.values import Scheme
-from kvitt.wire.partitions import partition_of
-from kvitt.wire.topics import primary_input
+from kvitt.rails.oppdrag.emulator import Chance, DamageForm, Faults
+from kvitt.transports.log.embedded_log import NewRecord, append
 from support.hub_messages import aap, dp, payment_uid, text, ts, ts_payment
 from support.kill_harness import Watch
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import psycopg
 
 from kvitt.app.ports import PORTS
-from kvitt.hub.check import check
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.check import check
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
 from kvitt.kernel.database import connect
-from kvitt.rail.emulator import duplicates, received, spans
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.values import Scheme
-from kvitt.wire import status, topics
+from kvitt.rails.oppdrag.emulator import duplicates, received, spans
 from support.desired import days_between
 from support.kill_harness_load import Amounts, Fed
 

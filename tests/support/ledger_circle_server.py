@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psycopg
 
-from kvitt.hub.ledger.calls import Call, Done, Result
-from kvitt.hub.ledger.service import LedgerService
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
+from kvitt.ledger.calls import Call, Done, Result
+from kvitt.ledger.rules import Batch, Operation, Posting
+from kvitt.ledger.service import LedgerService
 from kvitt.logs import set_up
-from kvitt.rules.ledger import Batch, Operation, Posting
 
 AMOUNT = 1000
 _one_at_a_time = threading.Lock()

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 
-from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import LedgerWriter
 from kvitt.kernel.database import connect
+from kvitt.ledger.calls import Call
+from kvitt.ledger.post import LedgerWriter
 from support.ledger_stage import clock
 from support.patience import PATIENCE_SECONDS
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from kvitt.rules.ledger import Batch, Operation, Posting
+from kvitt.ledger.rules import Batch, Operation, Posting
 
 INT64_MAX, INT64_MIN = 2**63 - 1, -(2**63)
 Totals = tuple[int, int, int]

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.hub.ledger.calls import Call
-from kvitt.rules.ledger import Batch, Operation, Posting
+from kvitt.ledger.calls import Call
+from kvitt.ledger.rules import Batch, Operation, Posting
 
 CURRENCIES: Final = ("RUB",) * 72 + ("USD",) * 8 + ("EUR",) * 5
 """Of the 85 accounts; the first two take part in most rows."""

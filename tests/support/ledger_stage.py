@@ -5,8 +5,15 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from kvitt.hub.ledger.calls import Account, Call, Command, Done, NewAccount, Result
-from kvitt.rules.ledger import Batch, Operation, Posting
+from kvitt.ledger.calls import (
+    Account,
+    Call,
+    Command,
+    Done,
+    NewAccount,
+    Result,
+)
+from kvitt.ledger.rules import Batch, Operation, Posting
 
 Execute = Callable[[Sequence[Command]], list[Result | Exception]]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from thriftpy2.thrift import TType
 
-from kvitt.wire.thrift.interface import module, unions
+from kvitt.formats.thrift.interface import module, unions
 
 TYPES: Any = module("parties")
 MONEY: Any = module("money")

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from kvitt.errors import PayoutAlreadyExists, PayoutInOtherState
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.payouts.service import PayoutService
 from support.ledger_stage import clock
 from support.payout_remote_stage import OtherLedger
 from support.payout_stage import FixedTerms, wanted

@@ -9,13 +9,19 @@ from typing import Any
 
 import psycopg
 
-from kvitt.hub.ledger.calls import Call, Done
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
-from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import Batch, InvalidPostings, InvalidRequest, Operation, PlanState
+from kvitt.ledger.calls import Call, Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.rules import (
+    Batch,
+    InvalidPostings,
+    InvalidRequest,
+    Operation,
+    PlanState,
+)
+from kvitt.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
+from kvitt.payouts.service import PayoutService
 from support.ledger_stage import clock, commit, hold, made, moved
 from support.payout_stage import FixedTerms
 

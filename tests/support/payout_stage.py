@@ -9,19 +9,19 @@ from typing import Any
 import psycopg
 
 from kvitt.errors import PayoutNotFound
-from kvitt.hub.ledger.calls import Done
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.ports import Party, Shop
-from kvitt.hub.payouts.repository import reserved_plans
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import decode_event
+from kvitt.formats.topics import PAYOUT_EVENTS
 from kvitt.kernel.database import connect
-from kvitt.rules.ledger import PlanState
-from kvitt.rules.payouts import AccountType, CashFlowPosting
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import decode_event
-from kvitt.wire.topics import PAYOUT_EVENTS
+from kvitt.ledger.calls import Done
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.rules import PlanState
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.ports import Party, Shop
+from kvitt.payouts.repository import reserved_plans
+from kvitt.payouts.rules import AccountType, CashFlowPosting
+from kvitt.payouts.service import PayoutService
 from support.ledger_stage import clock, commit, hold, made, moved
 
 SETTLEMENT, PAYOUT, SYSTEM = AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT, AccountType.SYSTEM_SETTLEMENT

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kvitt.rules.needs import NeedKind
+from kvitt.contracts.rapid.needs import NeedKind
 
 PERSON: Final = "24068715888"
 ORGANISATION: Final = "987654321"

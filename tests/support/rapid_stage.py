@@ -7,9 +7,9 @@ from typing import Any
 
 from kvitt.app.ports import ports_of
 from kvitt.config import OpsSettings, RapidSettings
-from kvitt.hub.submit import Outcome
-from kvitt.hub.taken import Incoming
-from kvitt.wire.topics import RAPID
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.submit import Outcome
+from kvitt.formats.topics import RAPID
 from support.hub_stage import Stage
 from support.rapid_messages import PERSON, line, need
 

@@ -9,21 +9,27 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from kvitt.doors.http_server import HttpListener, ListenAddress
-from kvitt.doors.rest.app import make_app
-from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.doors.rest.tokens import Caller, FetchKeys, Grants, Permission, Tokens
-from kvitt.hub.ledger.calls import Call
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.directory import LocalParties, known, load_directory
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.repository import reserved_plans
-from kvitt.hub.payouts.service import PayoutService
+from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.rest.app import make_app
+from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
+from kvitt.api.rest.tokens import (
+    Caller,
+    FetchKeys,
+    Grants,
+    Permission,
+    Tokens,
+)
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect, pool
-from kvitt.rules.ledger import Batch, Operation, Posting
+from kvitt.ledger.calls import Call
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.rules import Batch, Operation, Posting
+from kvitt.ledger.service import LedgerService
+from kvitt.payouts.directory import LocalParties, known, load_directory
+from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.repository import reserved_plans
+from kvitt.payouts.service import PayoutService
 from support.patience import PATIENCE_SECONDS
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")

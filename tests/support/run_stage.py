@@ -11,8 +11,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from kvitt.config import KafkaSettings
-from kvitt.rules.answers import Status
-from kvitt.wire import status, topics
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Status
+from kvitt.formats import topics
 from support.kafka_stage import ends, read
 from support.patience import PATIENCE_SECONDS, until
 

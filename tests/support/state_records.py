@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kvitt.hub.importing import Importing, ImportReport, StateRecord
+from kvitt.contracts.helved.importing import Importing, ImportReport, StateRecord
+from kvitt.disbursement.values import LineId
+from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
-from kvitt.rail.queue import Outgoing
-from kvitt.rules.values import LineId
-from kvitt.wire import topics
-from kvitt.wire.order_xml import encode_line_id
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.order_xml import encode_line_id
 from support.emulator_orders import Line, order_xml
 from support.hub_messages import PERSON, Json
 from support.hub_stage import REPLIES, Stage

@@ -10,9 +10,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kvitt.rules.catalogue import BENEFITS
-from kvitt.rules.claims import Claim, Decision, PaymentClaim
-from kvitt.rules.messages import (
+from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
     DpDay,
@@ -28,7 +26,17 @@ from kvitt.rules.messages import (
     TsPayment,
     ValpMessage,
 )
-from kvitt.rules.values import CaseId, DecisionId, HoldBack, PaymentId, Period, RateType, Scheme
+from kvitt.disbursement.catalogue import BENEFITS
+from kvitt.disbursement.instructions import Claim, Decision, PaymentClaim
+from kvitt.disbursement.values import (
+    CaseId,
+    DecisionId,
+    HoldBack,
+    PaymentId,
+    Period,
+    RateType,
+    Scheme,
+)
 
 PERSON = "01020312345"
 MADE_AT = datetime(2026, 7, 1, 13, 22, 5, 481516)  # noqa: DTZ001 - Oslo local time by definition

@@ -6,11 +6,12 @@ from itertools import count
 from uuid import uuid4
 
 import kvitt.testing
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.values import Scheme
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.values import Scheme
+from kvitt.formats import topics
+from kvitt.formats.partitions import partition_of
 from kvitt.testing import Hub
-from kvitt.wire import status, topics
-from kvitt.wire.partitions import partition_of
 from support.hub_messages import PLAIN, Json, text
 
 

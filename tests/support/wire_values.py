@@ -5,8 +5,19 @@ from datetime import date, datetime
 
 from hypothesis import strategies as st
 
-from kvitt.rules.catalogue import AREAS, BENEFITS
-from kvitt.rules.values import Action, Area, HoldBack, LineId, Order, OrderLine, Payment, Period, RateType, Scheme
+from kvitt.disbursement.catalogue import AREAS, BENEFITS
+from kvitt.disbursement.values import (
+    Action,
+    Area,
+    HoldBack,
+    LineId,
+    Order,
+    OrderLine,
+    Payment,
+    Period,
+    RateType,
+    Scheme,
+)
 
 NORWEGIAN = "abcxyzABCXYZ0123456789æøåÆØÅ #-_/&<>'\"."
 

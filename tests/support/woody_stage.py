@@ -15,13 +15,13 @@ from thriftpy2.http import THttpClient
 from thriftpy2.protocol.binary import TBinaryProtocol
 from thriftpy2.thrift import TClient
 
-from kvitt.doors.http_server import HttpListener, ListenAddress
-from kvitt.doors.woody import ledger as woody_ledger
-from kvitt.doors.woody.server import Endpoint, ThriftApp
-from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.thrift import ledger as woody_ledger
+from kvitt.api.thrift.server import Endpoint, ThriftApp
+from kvitt.formats.thrift.interface import module
 from kvitt.kernel.clock import utc_now
-from kvitt.wire.thrift.interface import module
+from kvitt.ledger.service import LedgerService
+from kvitt.payouts.repository import reserved_plans
 from support.patience import PATIENCE_SECONDS
 
 TRACE = {"woody.trace-id": "77", "woody.span-id": "78", "woody.parent-id": "undefined"}
@@ -72,7 +72,7 @@ def post(url: str, body: bytes, **headers: str | None) -> httpx.Response:
 def compiled(directory: Path) -> Path:
     """Our interface definitions as Apache Thrift's compiler makes Python of them; a posting may be the key of a map."""
     idl, generated = directory / "idl", directory / "generated"
-    shutil.copytree(str(files("kvitt.wire.thrift") / "idl"), idl)
+    shutil.copytree(str(files("kvitt.formats.thrift") / "idl"), idl)
     for name in ("accounter", "shumpune"):
         file = idl / f"{name}.thrift"
         text = file.read_text("utf-8")

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from kvitt.rail.comparison import Stretch, stretches
+from kvitt.rails.oppdrag.comparison import Stretch, stretches
 
 
 def june(*pieces: tuple[int, int, int]) -> tuple[Stretch, ...]:

@@ -6,17 +6,17 @@ from datetime import date, datetime
 import pytest
 
 from kvitt.cli.ids import SHORT
+from kvitt.contracts.helved import reading as forms
+from kvitt.contracts.helved.forms import claims_of
 from kvitt.demo.cases import WEEKDAY, Days, Life, Pay, Step, lives
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import differences, judge
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
+from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.errors import Undecodable
-from kvitt.rail.emulator import Span
-from kvitt.rules.answers import Answer, Status
-from kvitt.rules.claims import Claims
-from kvitt.rules.derive import NEW_CASE, derive
-from kvitt.rules.forms import claims_of
-from kvitt.rules.values import Refusal, Scheme
-from kvitt.wire import forms
+from kvitt.rails.oppdrag.emulator import Span
 
 MONDAY = date(2025, 6, 2)
 MADE_AT = datetime(2025, 7, 4, 9, 15, 30)  # noqa: DTZ001 - the rail's clock is local time in Oslo, without zone

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kvitt import errors
-from kvitt.rules import refusals
-from kvitt.rules.values import Refusal
+from kvitt.disbursement import refusals
+from kvitt.disbursement.values import Refusal
 
 DOCS = Path(__file__).parents[2] / "docs"
 

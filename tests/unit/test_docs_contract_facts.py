@@ -7,16 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from kvitt.rules.catalogue import AREAS
-from kvitt.rules.chain import extend
-from kvitt.rules.forwarded import HOLIDAY_PAY_CODES
-from kvitt.rules.ids import derived_payment_id
-from kvitt.rules.payouts import KIND_OF
-from kvitt.rules.values import CaseId, LineId, Period, Scheme
-from kvitt.wire import topics
-from kvitt.wire.order_xml import encode_line_id
-from kvitt.wire.rapid.solutions import TEXTS, SolutionStatus
-from kvitt.wire.shapes import HoldBackCause
+from kvitt.contracts.helved.shapes import HoldBackCause
+from kvitt.contracts.rapid.wire.solutions import TEXTS, SolutionStatus
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.derive.chain import extend
+from kvitt.disbursement.derive.forwarded import HOLIDAY_PAY_CODES
+from kvitt.disbursement.ids import derived_payment_id
+from kvitt.disbursement.values import (
+    CaseId,
+    LineId,
+    Period,
+    Scheme,
+)
+from kvitt.formats import topics
+from kvitt.payouts.rules import KIND_OF
+from kvitt.rails.oppdrag.order_xml import encode_line_id
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = ROOT / "docs" / "contracts"

@@ -11,8 +11,15 @@ import pytest
 
 from kvitt.app.main import main
 from kvitt.config import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
-from kvitt.doors.kafka_topics import Cleanup, terms_of
-from kvitt.wire.topics import ALL_TOPICS, EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS, PARTITIONS, RAPID
+from kvitt.formats.topics import (
+    ALL_TOPICS,
+    EXTERNAL_INPUTS,
+    INTERNAL_INPUTS,
+    OUTPUTS,
+    PARTITIONS,
+    RAPID,
+)
+from kvitt.transports.kafka.topics import Cleanup, terms_of
 from support.cli_values import members
 
 ROOT = Path(__file__).parents[2]

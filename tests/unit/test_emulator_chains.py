@@ -7,9 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from kvitt.rail.emulator.order import CaseKey, Change, Entry, Order, OrderLine
-from kvitt.rail.emulator.ruling import Book, rule
-from kvitt.rail.emulator.schedule import ONE_DAY, pieces
+from kvitt.rails.oppdrag.emulator.order import (
+    CaseKey,
+    Change,
+    Entry,
+    Order,
+    OrderLine,
+)
+from kvitt.rails.oppdrag.emulator.ruling import Book, rule
+from kvitt.rails.oppdrag.emulator.schedule import ONE_DAY, pieces
 
 CASE = CaseKey("AAP", "SAK-1")
 FIRST = date(2026, 1, 1)

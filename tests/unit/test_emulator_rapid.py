@@ -6,18 +6,23 @@ from typing import Any
 
 import pytest
 
-from kvitt.hub.rapid.derive import forwarded_order
-from kvitt.rail.emulator import answers
-from kvitt.rail.emulator.order import Answer, Change, Entry, Order
-from kvitt.rail.emulator.reading import Garbled, Invalid, read
-from kvitt.rail.emulator.receipts import echo
-from kvitt.rail.emulator.ruling import Book, Ruling, rule
-from kvitt.rail.emulator.schedule import pieces
-from kvitt.rules.needs import Need, NeedKind
-from kvitt.rules.values import Scheme
-from kvitt.wire.rapid.forwarded_xml import encode
-from kvitt.wire.rapid.need import read as need_of
-from kvitt.wire.receipt_xml import decode
+from kvitt.contracts.rapid.derive import forwarded_order
+from kvitt.contracts.rapid.needs import Need, NeedKind
+from kvitt.contracts.rapid.wire.need import read as need_of
+from kvitt.disbursement.values import Scheme
+from kvitt.rails.oppdrag.emulator import answers
+from kvitt.rails.oppdrag.emulator.order import (
+    Answer,
+    Change,
+    Entry,
+    Order,
+)
+from kvitt.rails.oppdrag.emulator.reading import Garbled, Invalid, read
+from kvitt.rails.oppdrag.emulator.receipts import echo
+from kvitt.rails.oppdrag.emulator.ruling import Book, Ruling, rule
+from kvitt.rails.oppdrag.emulator.schedule import pieces
+from kvitt.rails.oppdrag.forwarded_xml import encode
+from kvitt.rails.oppdrag.receipt_xml import decode
 from support.rapid_messages import CASE_ID, GOLDEN_XML, KEY, PERSON, cessation, line, need_bytes
 
 GOLDEN = GOLDEN_XML.encode()

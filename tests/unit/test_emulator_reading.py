@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from kvitt.rail.emulator import DamageForm
-from kvitt.rail.emulator.answers import CASE_EXISTS, invalid
-from kvitt.rail.emulator.damage import damage
-from kvitt.rail.emulator.order import CaseKey, Change, Order
-from kvitt.rail.emulator.reading import LARGEST_ORDER_BYTES, Garbled, Invalid, Unreadable, read
-from kvitt.rail.emulator.receipts import echo, unechoed
+from kvitt.rails.oppdrag.emulator import DamageForm
+from kvitt.rails.oppdrag.emulator.answers import CASE_EXISTS, invalid
+from kvitt.rails.oppdrag.emulator.damage import damage
+from kvitt.rails.oppdrag.emulator.order import CaseKey, Change, Order
+from kvitt.rails.oppdrag.emulator.reading import (
+    LARGEST_ORDER_BYTES,
+    Garbled,
+    Invalid,
+    Unreadable,
+    read,
+)
+from kvitt.rails.oppdrag.emulator.receipts import echo, unechoed
 from support.emulator_orders import NAMESPACE, Line, hold_back_xml, order_xml
 
 GOOD = order_xml(Line("L1", "2026-06-01", "2026-06-12", 640, decided_rate=700), Line("L2", "2026-06-15", "2026-06-19", 710, ref="L1"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.fees import (
+from kvitt.payouts.fees import (
     MAX_DEPTH,
     Fixed,
     MaxOf,
@@ -22,7 +22,7 @@ from kvitt.rules.fees import (
     cash_flow_of,
     wrong_volume,
 )
-from kvitt.rules.payouts import AccountType, Worth, worth_of
+from kvitt.payouts.rules import AccountType, Worth, worth_of
 
 AWAY, TOWARDS = Rounding.HALF_AWAY_FROM_ZERO, Rounding.HALF_TOWARDS_ZERO
 SETTLEMENT, PAYOUT, SYSTEM = AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT, AccountType.SYSTEM_SETTLEMENT

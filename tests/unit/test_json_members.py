@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.errors import Undecodable
-from kvitt.wire.json_members import refuse_repeated
+from kvitt.formats.json_members import refuse_repeated
 
 Pairs = tuple[tuple[str, Any], ...]
 """An object as it is written, so that a name may come twice; lists are lists."""

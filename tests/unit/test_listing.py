@@ -7,8 +7,8 @@ import pytest
 
 from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, cell_width, described, print_list, table
 from kvitt.cli.order import ORDERS
-from kvitt.hub.operate import OpenOrder
-from kvitt.rules.holds import HoldKind, HoldReason
+from kvitt.disbursement.holds import HoldKind, HoldReason
+from kvitt.disbursement.operate import OpenOrder
 
 IDS = ["5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-0000-5b53-8a26-2f7c9b0e4d12"]
 WHY = "a new line equals one that another payment of the same case already pays, from 2025-06-02 on"

@@ -40,7 +40,7 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
 
 def test_ordinary_lines_go_to_standard_error_from_their_level_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(tmp_path, level="warning", form=logs.LogForm.JSON)
-    log = structlog.get_logger("kvitt.hub.submit")
+    log = structlog.get_logger("kvitt.disbursement.submit")
     log.info("quiet")
     log.warning("loud", records=3)
     said = capsys.readouterr()

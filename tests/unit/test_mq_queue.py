@@ -7,8 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.errors import QueueClientMissing
-from kvitt.rail.mq_queue import MqQueue, MqServer, ReplyTo, mq_id, reply_to
-from kvitt.rail.queue import Outgoing
+from kvitt.kernel.queue import Outgoing
+from kvitt.transports.queue.mq_queue import (
+    MqQueue,
+    MqServer,
+    ReplyTo,
+    mq_id,
+    reply_to,
+)
 from support.mq_stand_in import QueueManager, ibmmq_on_a_stand_in
 
 SERVER = MqServer("mq.example", 1414, "QM1", "KVITT.SVRCONN", "kvitt", "secret", "TLS_AES_256_GCM_SHA384", "/keys/kvitt")

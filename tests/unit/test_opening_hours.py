@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.opening_hours import OpeningHours
+from kvitt.rails.oppdrag.opening_hours import OpeningHours
 
 OSLO = ZoneInfo("Europe/Oslo")
 WEEKDAYS = OpeningHours()

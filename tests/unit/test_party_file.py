@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kvitt.errors import BadDirectory
-from kvitt.hub.payouts.directory_file import decode_party, encode_party, read_directory
+from kvitt.payouts.directory_file import decode_party, encode_party, read_directory
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
 

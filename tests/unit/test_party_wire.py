@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
+from kvitt.api.thrift.payout_values import cash_flow_from_wire
 from kvitt.errors import BadThrift
-from kvitt.wire.thrift.messages import REPLY, Service, decode_event, encode
-from kvitt.wire.thrift.payouts import cash_flow_from_wire
+from kvitt.formats.thrift.messages import (
+    REPLY,
+    Service,
+    decode_event,
+    encode,
+)
 from support.party_records import TYPES, a_cash_flow, a_party, as_a_newer_peer_tells
 
 SERVICE = Service("parties", "PartyManagement")

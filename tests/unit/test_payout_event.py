@@ -5,10 +5,16 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from kvitt.rules.payouts import AccountType, CashFlowPosting, Payout, PayoutStatus, after
-from kvitt.wire.payout_event import encode_event
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import decode_event
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import decode_event
+from kvitt.payouts.event import encode_event
+from kvitt.payouts.rules import (
+    AccountType,
+    CashFlowPosting,
+    Payout,
+    PayoutStatus,
+    after,
+)
 
 FLOW = CashFlowPosting(AccountType.MERCHANT_SETTLEMENT, 101, AccountType.MERCHANT_PAYOUT, 103, 5, "RUB")
 CREATED = datetime(2021, 9, 10, 12, 0, 0, 123456, tzinfo=UTC)

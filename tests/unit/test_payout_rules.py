@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from kvitt.rules.ledger import MAX_PLAN_ID, Posting
-from kvitt.rules.payouts import (
+from kvitt.ledger.rules import MAX_PLAN_ID, Posting
+from kvitt.payouts.rules import (
     KIND_OF,
     PAYOUT_ARCS,
     AccountType,

@@ -50,4 +50,4 @@ def test_a_file_that_breaks_the_form_is_refused(text: str, fault: str) -> None:
 
 def test_a_missing_file_is_refused() -> None:
     with pytest.raises(FileNotFoundError):
-        load("no_such_file", "kvitt.store")
+        load("no_such_file", "kvitt.disbursement")

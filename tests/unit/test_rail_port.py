@@ -3,10 +3,10 @@
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import UnknownRail
-from kvitt.rail.oppdrag import Oppdrag
-from kvitt.rules.rail_port import Rails
-from kvitt.rules.values import Scheme
+from kvitt.rails.oppdrag.rail import Oppdrag
 
 
 def test_every_scheme_pays_over_the_state_rail_unless_another_is_named() -> None:

@@ -5,14 +5,22 @@ from datetime import date, datetime
 
 import pytest
 
-from kvitt.rules.needs import Need, NeedKind
-from kvitt.rules.rail_port import Observation, Severity
-from kvitt.rules.values import Scheme
-from kvitt.wire.rapid import events
-from kvitt.wire.rapid.need import read
-from kvitt.wire.rapid.packet import Trace
-from kvitt.wire.rapid.solutions import TEXTS, Solution, SolutionStatus, code_of, decode, encode, of_receipt
-from kvitt.wire.receipt_xml import SEVERITIES
+from kvitt.contracts.rapid.needs import Need, NeedKind
+from kvitt.contracts.rapid.wire import events
+from kvitt.contracts.rapid.wire.need import read
+from kvitt.contracts.rapid.wire.packet import Trace
+from kvitt.contracts.rapid.wire.solutions import (
+    TEXTS,
+    Solution,
+    SolutionStatus,
+    code_of,
+    decode,
+    encode,
+    of_receipt,
+)
+from kvitt.disbursement.rail import Observation, Severity
+from kvitt.disbursement.values import Scheme
+from kvitt.rails.oppdrag.receipt_xml import SEVERITIES
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
 
 MADE_AT = datetime.fromisoformat("2024-03-04T12:00:00.123400")

@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kvitt.contracts.rapid.needs import (
+    MAX_NEED_LINES,
+    Need,
+    NeedKind,
+    NeedLine,
+    digest_of,
+    priority,
+    reconciliation_key,
+    total,
+)
+from kvitt.contracts.rapid.wire.need import InvalidNeed, read
+from kvitt.disbursement.values import LineChange
 from kvitt.errors import Undecodable
-from kvitt.rules.needs import MAX_NEED_LINES, Need, NeedKind, NeedLine, digest_of, priority, reconciliation_key, total
-from kvitt.rules.values import LineChange
-from kvitt.wire.rapid.need import InvalidNeed, read
 from support.rapid_messages import CASE_ID, EXAMPLE, LEFT_OUT, PERSON, line, need, need_bytes
 
 PAYMENT, HOLIDAY_PAY = NeedKind.PAYMENT, NeedKind.HOLIDAY_PAY

@@ -8,16 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from kvitt.hub.rapid.derive import forwarded_order
-from kvitt.rail.emulator.answers import ACCEPTED
-from kvitt.rail.emulator.order import Order
-from kvitt.rail.emulator.reading import read as rail_reads
-from kvitt.rail.emulator.receipts import echo
-from kvitt.rules.needs import MAX_GRADE, MAX_RATE, RATE_OF, Need, NeedKind, NeedLine
-from kvitt.rules.values import LineChange, Scheme
-from kvitt.wire.rapid.forwarded_xml import correlation_time, encode, line_keys
-from kvitt.wire.rapid.need import read
-from kvitt.wire.receipt_xml import LineKey, correlation_key, decode
+from kvitt.contracts.rapid.derive import forwarded_order
+from kvitt.contracts.rapid.needs import (
+    MAX_GRADE,
+    MAX_RATE,
+    RATE_OF,
+    Need,
+    NeedKind,
+    NeedLine,
+)
+from kvitt.contracts.rapid.wire.need import read
+from kvitt.disbursement.values import LineChange, Scheme
+from kvitt.rails.oppdrag.emulator.answers import ACCEPTED
+from kvitt.rails.oppdrag.emulator.order import Order
+from kvitt.rails.oppdrag.emulator.reading import read as rail_reads
+from kvitt.rails.oppdrag.emulator.receipts import echo
+from kvitt.rails.oppdrag.forwarded_xml import correlation_time, encode, line_keys
+from kvitt.rails.oppdrag.receipt_xml import LineKey, correlation_key, decode
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
 from support.wire_values import norwegian
 

@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.needs import NeedKind
-from kvitt.wire.rapid.packet import Trace, answered, default_text, parse, trace_of
-from kvitt.wire.rapid.solutions import Solution, SolutionStatus, encode
-from kvitt.wire.times import mapper_text
+from kvitt.contracts.rapid.needs import NeedKind
+from kvitt.contracts.rapid.wire.packet import (
+    Trace,
+    answered,
+    default_text,
+    parse,
+    trace_of,
+)
+from kvitt.contracts.rapid.wire.solutions import Solution, SolutionStatus, encode
+from kvitt.formats.times import mapper_text
 from support.rapid_messages import EXAMPLE, need_bytes
 
 READ_AT = datetime.fromisoformat("2024-03-04T12:00:00")

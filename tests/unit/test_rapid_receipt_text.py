@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from kvitt.rail.emulator import DamageForm
-from kvitt.rail.emulator.answers import ACCEPTED, WARNING, unparsable
-from kvitt.rail.emulator.damage import damage
-from kvitt.rail.emulator.order import Answer
-from kvitt.rail.emulator.receipts import echo, unechoed
-from kvitt.wire.rapid.receipt_text import normalised
+from kvitt.contracts.rapid.wire.receipt_text import normalised
+from kvitt.rails.oppdrag.emulator import DamageForm
+from kvitt.rails.oppdrag.emulator.answers import ACCEPTED, WARNING, unparsable
+from kvitt.rails.oppdrag.emulator.damage import damage
+from kvitt.rails.oppdrag.emulator.order import Answer
+from kvitt.rails.oppdrag.emulator.receipts import echo, unechoed
 from support.rapid_messages import GOLDEN_XML
 
 NAMESPACE = 'xmlns="http://www.trygdeetaten.no/skjema/oppdrag"'

@@ -2,13 +2,24 @@
 
 import pytest
 
-from kvitt.rules.answers import Answer, DetailLine, Details, Status, details_of
-from kvitt.rules.claims import Claims, PaymentClaim
-from kvitt.rules.derive import NEW_CASE, CaseState, derive
-from kvitt.rules.rail_port import Observation, Severity
-from kvitt.rules.receipts import answer_to
-from kvitt.rules.values import Area, Order, Refusal, Scheme
-from kvitt.wire.receipt_xml import reasons_in
+from kvitt.contracts.helved.receipts import answer_to
+from kvitt.disbursement.answers import (
+    Answer,
+    DetailLine,
+    Details,
+    Status,
+    details_of,
+)
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
+from kvitt.disbursement.instructions import Claims, PaymentClaim
+from kvitt.disbursement.rail import Observation, Severity
+from kvitt.disbursement.values import (
+    Area,
+    Order,
+    Refusal,
+    Scheme,
+)
+from kvitt.rails.oppdrag.receipt_xml import reasons_in
 from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no"

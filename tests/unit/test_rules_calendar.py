@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 from msgspec.structs import astuple
 
-from kvitt.rules.calendar import (
+from kvitt.disbursement.calendar import (
     easter_sunday,
     is_working_day,
     next_day,
@@ -15,8 +15,8 @@ from kvitt.rules.calendar import (
     previous_working_day,
     public_holidays,
 )
-from kvitt.rules.periods import in_order, merge
-from kvitt.rules.values import Period, RateType
+from kvitt.disbursement.periods import in_order, merge
+from kvitt.disbursement.values import Period, RateType
 from support.strategies import june
 
 THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY, TUESDAY = (date(2026, 6, day) for day in range(4, 10))

@@ -2,8 +2,15 @@
 
 import pytest
 
-from kvitt.rules.catalogue import AREA_OF_NAME, AREAS, BENEFITS, RAIL_RATE, SCHEMES, benefits_of
-from kvitt.rules.values import Area, RateType, Scheme
+from kvitt.disbursement.catalogue import (
+    AREA_OF_NAME,
+    AREAS,
+    BENEFITS,
+    RAIL_RATE,
+    SCHEMES,
+    benefits_of,
+)
+from kvitt.disbursement.values import Area, RateType, Scheme
 
 DP, AAP, TP, TS, OLD, VALP = (
     Scheme.DAGPENGER,

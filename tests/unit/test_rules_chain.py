@@ -7,11 +7,18 @@ of several periods.
 import pytest
 from msgspec.structs import replace
 
-from kvitt.rules.chain import ChainChange, extend
-from kvitt.rules.claims import Claim, Claims, PaymentClaim
-from kvitt.rules.derive import NEW_CASE, CaseState, derive
-from kvitt.rules.ids import line_id
-from kvitt.rules.values import Action, Order, Payment, Period, RateType, Refusal
+from kvitt.disbursement.derive.chain import ChainChange, extend
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
+from kvitt.disbursement.ids import line_id
+from kvitt.disbursement.instructions import Claim, Claims, PaymentClaim
+from kvitt.disbursement.values import (
+    Action,
+    Order,
+    Payment,
+    Period,
+    RateType,
+    Refusal,
+)
 from support.strategies import DECISION, MADE_AT, PAYMENT, ceasing, june, paying
 
 # id: accepted; wanted; first day of the cessation or None; new lines. Periods are "first-last@amount".

@@ -6,13 +6,32 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from kvitt.rules import refusals
-from kvitt.rules.catalogue import BENEFITS, UMBRELLA_AREA
-from kvitt.rules.claims import Claim, Claims, Decision, PaymentClaim
-from kvitt.rules.derive import NEW_CASE, AtRail, CaseState, derive
-from kvitt.rules.holding import reasons_to_hold
-from kvitt.rules.holds import HoldKind
-from kvitt.rules.values import Action, HoldBack, Order, PaymentId, Period, RateType, Refusal, Scheme
+from kvitt.disbursement import refusals
+from kvitt.disbursement.catalogue import BENEFITS, UMBRELLA_AREA
+from kvitt.disbursement.derive.micro_chained import (
+    NEW_CASE,
+    AtRail,
+    CaseState,
+    derive,
+)
+from kvitt.disbursement.holding import reasons_to_hold
+from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.instructions import (
+    Claim,
+    Claims,
+    Decision,
+    PaymentClaim,
+)
+from kvitt.disbursement.values import (
+    Action,
+    HoldBack,
+    Order,
+    PaymentId,
+    Period,
+    RateType,
+    Refusal,
+    Scheme,
+)
 from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
 
 THIRD_PAYMENT = PaymentId("99999999-aaaa-4bbb-8ccc-dddddddddddd")

@@ -6,11 +6,8 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from kvitt.rules.claims import Claim, Claims
-from kvitt.rules.derive import NEW_CASE, derive
-from kvitt.rules.forms import claims_of
-from kvitt.rules.ids import derived_payment_id
-from kvitt.rules.messages import (
+from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
     DpDay,
@@ -25,8 +22,17 @@ from kvitt.rules.messages import (
     TsPayment,
     ValpMessage,
 )
-from kvitt.rules.refusals import REPEATED_PAYMENT
-from kvitt.rules.values import CaseId, HoldBack, RateType, Refusal, Scheme
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
+from kvitt.disbursement.ids import derived_payment_id
+from kvitt.disbursement.instructions import Claim, Claims
+from kvitt.disbursement.refusals import REPEATED_PAYMENT
+from kvitt.disbursement.values import (
+    CaseId,
+    HoldBack,
+    RateType,
+    Refusal,
+    Scheme,
+)
 from support.strategies import HEAD, MADE_AT, june
 
 ONE, OTHER = UUID("11111111-2222-4333-8444-555555555555"), UUID("66666666-7777-4888-8999-000000000000")

@@ -4,8 +4,14 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 import pytest
 
-from kvitt.rules.ids import derived_payment_id, event_id, line_id, named_uuid, order_id
-from kvitt.rules.values import Area, CaseId, Scheme
+from kvitt.disbursement.ids import (
+    derived_payment_id,
+    event_id,
+    line_id,
+    named_uuid,
+    order_id,
+)
+from kvitt.disbursement.values import Area, CaseId, Scheme
 
 
 @pytest.mark.parametrize(

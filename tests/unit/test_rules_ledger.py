@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.rules.ledger import (
+from kvitt.ledger.rules import (
     INT64_MAX,
     INT64_MIN,
     Batch,

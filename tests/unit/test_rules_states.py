@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kvitt.rules.states import (
+from kvitt.disbursement.states import (
     MESSAGE_ARCS,
     MESSAGE_TURNS,
     OPEN_ORDER,

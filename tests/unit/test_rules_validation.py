@@ -6,11 +6,27 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from kvitt.rules import refusals
-from kvitt.rules.claims import Claim, Claims, Decision, PaymentClaim
-from kvitt.rules.derive import NEW_CASE, derive
-from kvitt.rules.validation import broken_case_id, broken_claim, broken_decision, repeated_payment
-from kvitt.rules.values import HoldBack, Order, Period, RateType, Refusal
+from kvitt.disbursement import refusals
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
+from kvitt.disbursement.instructions import (
+    Claim,
+    Claims,
+    Decision,
+    PaymentClaim,
+)
+from kvitt.disbursement.validation import (
+    broken_case_id,
+    broken_claim,
+    broken_decision,
+    repeated_payment,
+)
+from kvitt.disbursement.values import (
+    HoldBack,
+    Order,
+    Period,
+    RateType,
+    Refusal,
+)
 from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, ceasing, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no/async/kom_i_gang/"

@@ -6,9 +6,9 @@ import click
 import pytest
 
 from kvitt.cli.calendar import draw
-from kvitt.rail.emulator import Span, days_of
-from kvitt.rules.schedule import Beyond, Owed, expand
-from kvitt.rules.values import RateType
+from kvitt.disbursement.schedule import Beyond, Owed, expand
+from kvitt.disbursement.values import RateType
+from kvitt.rails.oppdrag.emulator import Span, days_of
 
 END = date.max
 

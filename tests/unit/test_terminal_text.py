@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from kvitt.cli.text import shown, shown_bytes, shown_json, shown_lines
-from kvitt.rules.currencies import in_units
+from kvitt.kernel.currencies import in_units
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvitt.errors import BadThrift
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import CALL, Service, UnknownMethod, decode_event, encode
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import (
+    CALL,
+    Service,
+    UnknownMethod,
+    decode_event,
+    encode,
+)
 from unit.test_thrift_messages import CREATE, HOLD
 
 ACCOUNTER, PAYOUTS = Service("accounter", "Accounter"), Service("payouts", "PayoutManagement")

@@ -4,8 +4,14 @@ import pytest
 from thriftpy2.thrift import TException
 
 from kvitt.errors import BadThrift
-from kvitt.wire.thrift.interface import module
-from kvitt.wire.thrift.messages import Called, Service, UnknownMethod, decode_event, encode
+from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import (
+    Called,
+    Service,
+    UnknownMethod,
+    decode_event,
+    encode,
+)
 
 CREATE = bytes.fromhex(
     "800100010000000c4372656174655061796f7574000000010c00010c00010b00010000000770617274792d310b00020000000673686f702d31000c0002"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.errors import Undecodable
-from kvitt.rules.messages import (
+from kvitt.contracts.helved import reading as forms
+from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
     DpDay,
@@ -27,9 +27,9 @@ from kvitt.rules.messages import (
     TsPayment,
     ValpMessage,
 )
-from kvitt.rules.values import HoldBack, RateType, Scheme
-from kvitt.wire import forms
-from kvitt.wire.json_reading import MAX_BYTES
+from kvitt.disbursement.values import HoldBack, RateType, Scheme
+from kvitt.errors import Undecodable
+from kvitt.formats.json_reading import MAX_BYTES
 from support.tried import tried
 
 DP = """{"sakId":"AZ111","behandlingId":"AZ222","ident":"01020312345","vedtakstidspunktet":"2025-07-04T09:15:30.305852",

@@ -11,10 +11,22 @@ from hypothesis import given
 from lxml import etree
 from msgspec.structs import replace
 
+from kvitt.disbursement.values import (
+    Area,
+    CaseId,
+    DecisionId,
+    HoldBack,
+    LineId,
+    Order,
+    OrderId,
+    OrderLine,
+    PaymentId,
+    RateType,
+    Scheme,
+)
 from kvitt.errors import InvalidOrderXml
-from kvitt.rules.values import Area, CaseId, DecisionId, HoldBack, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
-from kvitt.wire import order_xml
-from kvitt.wire.receipt_xml import LineKey
+from kvitt.rails.oppdrag import order_xml
+from kvitt.rails.oppdrag.receipt_xml import LineKey
 from support.tried import tried
 from support.wire_values import norwegian, orders
 

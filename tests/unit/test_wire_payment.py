@@ -7,11 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kvitt.contracts.helved import cases, payment, status
+from kvitt.disbursement.answers import (
+    Answer,
+    DetailLine,
+    Details,
+    Status,
+)
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.values import (
+    Action,
+    Area,
+    CaseId,
+    DecisionId,
+    LineId,
+    Payment,
+    PaymentId,
+    Period,
+    RateType,
+    Refusal,
+    Scheme,
+)
 from kvitt.errors import Undecodable
-from kvitt.rules.answers import Answer, DetailLine, Details, Status
-from kvitt.rules.catalogue import AREAS
-from kvitt.rules.values import Action, Area, CaseId, DecisionId, LineId, Payment, PaymentId, Period, RateType, Refusal, Scheme
-from kvitt.wire import cases, payment, status
 from support.tried import tried
 from support.wire_values import amounts, carried_texts, days, payments
 

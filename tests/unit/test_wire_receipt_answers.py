@@ -2,11 +2,16 @@
 
 import pytest
 
-from kvitt.rules.answers import Answer, Details, Status
-from kvitt.rules.rail_port import Observation, Severity
-from kvitt.rules.receipts import BASE, PAYMENT_EXISTS_DOC, PAYMENT_MISSING_DOC, answer_to
-from kvitt.rules.values import Area, Refusal, Scheme
-from kvitt.wire.receipt_xml import SEVERITIES, reasons_in
+from kvitt.contracts.helved.receipts import (
+    BASE,
+    PAYMENT_EXISTS_DOC,
+    PAYMENT_MISSING_DOC,
+    answer_to,
+)
+from kvitt.disbursement.answers import Answer, Details, Status
+from kvitt.disbursement.rail import Observation, Severity
+from kvitt.disbursement.values import Area, Refusal, Scheme
+from kvitt.rails.oppdrag.receipt_xml import SEVERITIES, reasons_in
 
 DETAILS = Details(Area("AAP"), ())
 

@@ -10,12 +10,28 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.rail import Observation, Reason, Severity
+from kvitt.disbursement.values import (
+    Area,
+    CaseId,
+    DecisionId,
+    LineId,
+    Order,
+    OrderId,
+    OrderLine,
+    PaymentId,
+    RateType,
+    Scheme,
+)
 from kvitt.errors import UnreadableReceipt
-from kvitt.rules.catalogue import AREAS
-from kvitt.rules.rail_port import Observation, Reason, Severity
-from kvitt.rules.values import Area, CaseId, DecisionId, LineId, Order, OrderId, OrderLine, PaymentId, RateType, Scheme
-from kvitt.wire import order_xml, receipt_xml
-from kvitt.wire.receipt_xml import SEVERITIES, LineKey, correlation_key, reasons_in
+from kvitt.rails.oppdrag import order_xml, receipt_xml
+from kvitt.rails.oppdrag.receipt_xml import (
+    SEVERITIES,
+    LineKey,
+    correlation_key,
+    reasons_in,
+)
 from support.tried import tried
 from support.wire_values import norwegian, orders
 

@@ -4,7 +4,13 @@ from datetime import date
 
 import pytest
 
-from kvitt.wire.times import date_of_parts, date_with_offset, instant_text, local_of_parts, local_text
+from kvitt.formats.times import (
+    date_of_parts,
+    date_with_offset,
+    instant_text,
+    local_of_parts,
+    local_text,
+)
 
 
 @pytest.mark.parametrize(

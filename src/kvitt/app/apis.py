@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from kvitt.api.http_limits import Limits
+from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.thrift import ledger as thrift_ledger
+from kvitt.api.thrift import payouts as thrift_payouts
+from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
+from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.payouts import payouts_of
 from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
-from kvitt.doors.http_limits import Limits
-from kvitt.doors.http_server import HttpListener, ListenAddress
-from kvitt.doors.woody import ledger as thrift_ledger
-from kvitt.doors.woody import payouts as thrift_payouts
-from kvitt.doors.woody.server import MAX_BODY as THRIFT_BODY
-from kvitt.doors.woody.server import Endpoint, ThriftApp
 from kvitt.errors import BadSettings
-from kvitt.hub.ledger.service import LedgerService
-from kvitt.hub.payouts.remote import RemotePayouts, SagaSweeper
-from kvitt.hub.payouts.repository import reserved_plans
-from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import Step, WakeUp, run_loop
+from kvitt.ledger.service import LedgerService
+from kvitt.payouts.remote import RemotePayouts, SagaSweeper
+from kvitt.payouts.repository import reserved_plans
+from kvitt.payouts.service import PayoutService
 
 if TYPE_CHECKING:
-    from kvitt.doors.rest.gate import Gate
-    from kvitt.doors.rest.tokens import Tokens
+    from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.tokens import Tokens
 
 _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
@@ -91,8 +91,8 @@ class Apis:
     def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
-        from kvitt.doors.rest.app import THREADS, make_app
-        from kvitt.doors.rest.gate import MAX_BODY
+        from kvitt.api.rest.app import THREADS, make_app
+        from kvitt.api.rest.gate import MAX_BODY
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
@@ -126,8 +126,14 @@ def _sweeping(remote: RemotePayouts) -> Iterator[threading.Thread]:
 
 def tokens_of(settings: Settings) -> "Tokens":
     """Whose tokens let in: those of the issuer that is set, else those of the data directory's own."""
-    from kvitt.doors.rest.local_issuer import ISSUER, LocalIssuer
-    from kvitt.doors.rest.tokens import Grants, Permission, Tokens, fetched_from, read_from
+    from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
+    from kvitt.api.rest.tokens import (
+        Grants,
+        Permission,
+        Tokens,
+        fetched_from,
+        read_from,
+    )
 
     rest = settings.rest
     if not rest.issuer:

@@ -7,17 +7,22 @@ from typing import Any
 
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append
+from kvitt.contracts.helved.importing import Importing, ImportReport
+from kvitt.disbursement.approvable import (
+    ImportAsked,
+    forget_act,
+    letter_act,
+    order_acts,
+)
+from kvitt.disbursement.dead import Put, Replayed
 from kvitt.errors import BadSettings, NotInThatState
-from kvitt.hub.approvable import ImportAsked, forget_act, letter_act, order_acts
-from kvitt.hub.dead import Put, Replayed
-from kvitt.hub.importing import Importing, ImportReport
-from kvitt.hub.payouts.approvable import party_act, payout_acts, transfer_act
+from kvitt.formats.topics import CASES, PAYMENTS
 from kvitt.kernel.approvals import ApprovableAct, Approvals, ShownEffect
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
-from kvitt.wire.topics import CASES, PAYMENTS
+from kvitt.payouts.approvable import party_act, payout_acts, transfer_act
+from kvitt.transports.log.embedded_log import NewRecord, append
 
 
 def acts_of(settings: Settings) -> Sequence[ApprovableAct[Any]]:
@@ -44,7 +49,7 @@ def put_of(settings: Settings, connection: Connection) -> Put:
     def put(record: Replayed) -> None:
         fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]
         if settings.kafka:
-            from kvitt.doors import kafka_plain
+            from kvitt.transports.kafka import plain as kafka_plain
 
             # Before the letter is closed: should closing fail, a second replay is the same message again, and changes nothing.
             kafka_plain.put(settings.kafka, fresh)
@@ -56,7 +61,7 @@ def put_of(settings: Settings, connection: Connection) -> Put:
 
 def _import_act(settings: Settings) -> ApprovableAct[ImportAsked]:
     def imported(connection: Connection, asked: ImportAsked, operator: Operator | None) -> ImportReport:
-        from kvitt.doors.kafka_plain import read_state
+        from kvitt.transports.kafka.plain import read_state
 
         if settings.kafka is None:
             raise BadSettings("[kafka] bootstrap: name the brokers in kvitt.toml")

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import INPUTS, QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.config import Settings
-from kvitt.hub.ports import Ports
-from kvitt.hub.resume import Resume
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.resume import Resume
+from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
@@ -26,11 +28,9 @@ from kvitt.kernel.loop import (
     WakeUp,
     run_loop,
 )
+from kvitt.kernel.queue import Queue
 from kvitt.ops.roles import RoleBoard
-from kvitt.rail.emulator import Emulator
-from kvitt.rail.queue import Queue
-from kvitt.rail.receiver import Receiver
-from kvitt.rail.sender import Sender
+from kvitt.rails.oppdrag.emulator import Emulator
 
 if TYPE_CHECKING:
     from kvitt.app.apis import Apis

@@ -11,11 +11,11 @@ from kvitt.cli.shell import Commands, Listed
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
-    from kvitt.hub.dead import Put
-    from kvitt.hub.payouts.service import PayoutService
-    from kvitt.hub.ports import Ports
+    from kvitt.disbursement.dead import Put
+    from kvitt.disbursement.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
+    from kvitt.payouts.service import PayoutService
 
 
 class _Wired:

@@ -5,14 +5,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from kvitt.config import PayoutsSettings
-from kvitt.hub.payouts.directory import LocalParties
-from kvitt.hub.payouts.ports import Parties, RemoteLedger
-from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.clock import Clock, utc_now
+from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.ports import Parties, RemoteLedger
+from kvitt.payouts.service import PayoutService
 
 if TYPE_CHECKING:
-    from kvitt.doors.woody.client import ThriftClient
-    from kvitt.wire.thrift.messages import Service
+    from kvitt.api.thrift.client import ThriftClient
+    from kvitt.formats.thrift.messages import Service
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Par
         parties = LocalParties(conninfo)
         opened.callback(parties.close)
         return parties
-    from kvitt.doors.woody.services import PARTY_MANAGEMENT, PartyManagementAdapter
+    from kvitt.api.thrift.services import PARTY_MANAGEMENT, PartyManagementAdapter
 
     return PartyManagementAdapter(_client(settings.parties_url, PARTY_MANAGEMENT, settings, opened))
 
@@ -37,13 +37,13 @@ def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Par
 def _ledger(settings: PayoutsSettings, opened: ExitStack) -> RemoteLedger | None:
     if not settings.ledger_url:
         return None
-    from kvitt.doors.woody.services import ACCOUNTER, RemoteLedgerAdapter
+    from kvitt.api.thrift.services import ACCOUNTER, RemoteLedgerAdapter
 
     return RemoteLedgerAdapter(_client(settings.ledger_url, ACCOUNTER, settings, opened))
 
 
 def _client(url: str, service: "Service", settings: PayoutsSettings, opened: ExitStack) -> "ThriftClient":
-    from kvitt.doors.woody.client import ThriftClient
+    from kvitt.api.thrift.client import ThriftClient
 
     client = ThriftClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
     opened.callback(client.close)

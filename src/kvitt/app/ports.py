@@ -3,15 +3,15 @@
 from typing import Final
 
 from kvitt.config import OpsSettings, RapidSettings
-from kvitt.hub.check import payouts as payout_check
-from kvitt.hub.contract import Contracts
-from kvitt.hub.helved import Helved
-from kvitt.hub.ledger import check as ledger_check
-from kvitt.hub.ports import Ports, SubjectCheck
-from kvitt.hub.rapid.contract import Rapid
-from kvitt.rail.oppdrag import Oppdrag
-from kvitt.rules.opening_hours import OpeningHours
-from kvitt.rules.rail_port import Rails
+from kvitt.contracts.helved.contract import Helved
+from kvitt.contracts.rapid.contract import Rapid
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.ports import Ports, SubjectCheck
+from kvitt.disbursement.rail import Rails
+from kvitt.ledger import check as ledger_check
+from kvitt.payouts import check as payout_check
+from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.rails.oppdrag.rail import Oppdrag
 
 
 def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = False) -> Ports:

@@ -9,21 +9,26 @@ from contextlib import AbstractContextManager, contextmanager
 from msgspec import Struct
 
 from kvitt.config import KafkaSettings, QueueSettings, Settings
-from kvitt.doors.embedded_log import make_topics
-from kvitt.doors.intake import Intake
-from kvitt.doors.relay import LogRelay
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.source import claim_database
+from kvitt.disbursement.submit import Outcome
 from kvitt.errors import LeaseLost
-from kvitt.hub.source import claim_database
-from kvitt.hub.submit import Outcome
-from kvitt.hub.taken import Incoming
+from kvitt.formats.topics import (
+    ALL_TOPICS,
+    PAYOUT_EVENTS,
+    RAPID,
+    SCHEME_OF_INPUT,
+)
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, WakeUp
+from kvitt.kernel.queue import Queue
 from kvitt.ops.figures import ReadLag, TopicLag
-from kvitt.rail.queue import Queue
-from kvitt.rail.table_queue import TableQueue
-from kvitt.wire.topics import ALL_TOPICS, PAYOUT_EVENTS, RAPID, SCHEME_OF_INPUT
+from kvitt.transports.log.embedded_log import make_topics
+from kvitt.transports.log.intake import Intake
+from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.queue.table_queue import TableQueue
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
 INPUTS = {"intake": tuple(SCHEME_OF_INPUT), "rapid": (RAPID,)}
@@ -35,8 +40,8 @@ _RELAY_LEASE, _LOOK_SECONDS = "relay", 0.2
 def queue_named(conninfo: str, settings: QueueSettings, name: str) -> Queue:
     """A queue of the kind that is set. Raises QueueClientMissing, OSError for TLS files that are not there."""
     if settings.kind == "stomp":
-        from kvitt.rail.stomp_connection import StompTls
-        from kvitt.rail.stomp_queue import StompQueue
+        from kvitt.transports.queue.stomp_connection import StompTls
+        from kvitt.transports.queue.stomp_queue import StompQueue
 
         tls = StompTls(settings.ca_file, settings.certificate_file, settings.key_file) if settings.tls else None
         assert settings.port is not None, "settings are completed when they are loaded"
@@ -50,7 +55,7 @@ def queue_named(conninfo: str, settings: QueueSettings, name: str) -> Queue:
             tls=tls,
         )
     if settings.kind == "mq":
-        from kvitt.rail.mq_queue import MqQueue, MqServer
+        from kvitt.transports.queue.mq_queue import MqQueue, MqServer
 
         assert settings.port is not None, "settings are completed when they are loaded"
         server = MqServer(
@@ -118,7 +123,7 @@ class KafkaLog:
 
     def _lag(self) -> Sequence[TopicLag]:
         """How far we lag behind on the topics of this process; raises KafkaException or psycopg errors when they can not be asked."""
-        from kvitt.doors.kafka_positions import positions
+        from kvitt.transports.kafka.positions import positions
 
         lags: Counter[str] = Counter()
         with connect(self._conninfo, application="kvitt lag") as connection:
@@ -128,7 +133,7 @@ class KafkaLog:
 
     def prepare(self) -> None:
         """Makes or checks topics. Raises OtherLog, TopicsDiffer, KafkaException when no broker answers."""
-        from kvitt.doors.kafka_topics import cluster_of, ensure_topics
+        from kvitt.transports.kafka.topics import cluster_of, ensure_topics
 
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             claim_database(connection, f"kafka {cluster_of(self._settings)}")
@@ -136,8 +141,8 @@ class KafkaLog:
 
     def require_start_offset(self) -> None:
         """Looks whether it is known where to go on. Raises NotBegun, RecordsGone; KafkaException or TimeoutError when no broker answers."""
-        from kvitt.doors.kafka_positions import require_start_offset
-        from kvitt.doors.kafka_topics import TopicIds
+        from kvitt.transports.kafka.positions import require_start_offset
+        from kvitt.transports.kafka.topics import TopicIds
 
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             TopicIds(self._settings, self._topics).check(connection)
@@ -145,14 +150,14 @@ class KafkaLog:
 
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
         """Reads the topics of a role, as a consumer group of its own for each role."""
-        from kvitt.doors.kafka_intake import KafkaIntake
+        from kvitt.transports.kafka.intake import KafkaIntake
 
         return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=INPUTS[role]).steps
 
     @contextmanager
     def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
         """Publishes what the outbox holds; earlier relays are fenced."""
-        from kvitt.doors.kafka_relay import KafkaRelay
+        from kvitt.transports.kafka.relay import KafkaRelay
 
         relay = KafkaRelay(connection, utc_now, lease, self._settings)
         try:

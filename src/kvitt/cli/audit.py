@@ -14,11 +14,11 @@ from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_opt
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
 from kvitt.config import Settings
-from kvitt.hub import verify as verifying
-from kvitt.hub.acts import Acts, Wanted
-from kvitt.hub.verify import Group
+from kvitt.disbursement import verify as verifying
+from kvitt.disbursement.acts import Acts, Wanted
+from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.verify import Group
 from kvitt.kernel.database import Connection
-from kvitt.rules.values import Scheme
 
 ACTS: Sequence[Column] = (
     Column("at", "time (UTC)"),

@@ -10,10 +10,16 @@ import click
 from kvitt.cli.listing import Column, Kind, cell_width, table, terminal_width
 from kvitt.cli.shell import print_page
 from kvitt.cli.text import kroner, shown
-from kvitt.hub.preview import Preview
-from kvitt.rules.catalogue import RAIL_RATE
-from kvitt.rules.schedule import Beyond, Due, Owed, Schedule, expand
-from kvitt.rules.values import Order, Payment
+from kvitt.disbursement.catalogue import RAIL_RATE
+from kvitt.disbursement.preview import Preview
+from kvitt.disbursement.schedule import (
+    Beyond,
+    Due,
+    Owed,
+    Schedule,
+    expand,
+)
+from kvitt.disbursement.values import Order, Payment
 
 _DAYS_OF_WEEK: Final = 7
 _FOLD_FROM: Final = 3

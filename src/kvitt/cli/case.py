@@ -15,9 +15,18 @@ from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import kroner, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.history import CaseHistory, DeferredOfCase, Event, Happening, OrderOfCase, PaymentOfCase, Told, history
-from kvitt.rules.schedule import Schedule, expand
-from kvitt.rules.values import Scheme
+from kvitt.disbursement.history import (
+    CaseHistory,
+    DeferredOfCase,
+    Event,
+    Happening,
+    OrderOfCase,
+    PaymentOfCase,
+    Told,
+    history,
+)
+from kvitt.disbursement.schedule import Schedule, expand
+from kvitt.disbursement.values import Scheme
 
 
 @click.command(epilog=example("kvitt case dp AZ111", "kvitt case tilleggsstønader 300000123 --json"))

@@ -13,10 +13,10 @@ from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.check import Report
-from kvitt.hub.check import check as check_all
+from kvitt.disbursement.check import Report
+from kvitt.disbursement.check import check as check_all
 from kvitt.kernel.database import connect
-from kvitt.rail.comparison import Compared, compare
+from kvitt.rails.oppdrag.comparison import Compared, compare
 
 _SHOWN = 20
 

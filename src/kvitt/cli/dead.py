@@ -14,12 +14,12 @@ from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.approvable import LetterReplayed
-from kvitt.hub.dead import OPEN, DeadLetters
-from kvitt.hub.preview import preview
+from kvitt.disbursement.approvable import LetterReplayed
+from kvitt.disbursement.dead import OPEN, DeadLetters
+from kvitt.disbursement.preview import preview
+from kvitt.formats.topics import RAPID
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
-from kvitt.wire.topics import RAPID
 
 
 def _state(letter: Any) -> str:

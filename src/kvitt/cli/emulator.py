@@ -14,11 +14,21 @@ from kvitt.cli.calendar import draw
 from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.config import Settings
-from kvitt.money import Kroner
-from kvitt.rail.emulator import Chance, Emulator, Faults, Received, days_of, duplicates, get_faults, set_faults, spans
-from kvitt.rail.emulator import received as all_received
-from kvitt.rail.table_queue import TableQueue
-from kvitt.rules.schedule import Beyond, Due
+from kvitt.disbursement.schedule import Beyond, Due
+from kvitt.kernel.money import Kroner
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    Emulator,
+    Faults,
+    Received,
+    days_of,
+    duplicates,
+    get_faults,
+    set_faults,
+    spans,
+)
+from kvitt.rails.oppdrag.emulator import received as all_received
+from kvitt.transports.queue.table_queue import TableQueue
 
 _CHANCES = ("swallow", "delay", "double", "reorder", "damage", "refuse", "warn")
 

@@ -11,10 +11,17 @@ from typing import Any, Final
 import click
 
 from kvitt.cli.text import shown
+from kvitt.disbursement.lookup import (
+    CANDIDATES,
+    cases_beginning,
+    orders_beginning,
+    payout_exists,
+    payouts_beginning,
+    plans_beginning,
+)
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import OrderNotFound
-from kvitt.hub.lookup import CANDIDATES, cases_beginning, orders_beginning, payout_exists, payouts_beginning, plans_beginning
 from kvitt.kernel.database import Connection
-from kvitt.rules.values import Scheme
 
 LEAST: Final = 4
 """Fewer characters are a slip more often than an id."""

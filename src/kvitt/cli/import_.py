@@ -15,12 +15,12 @@ from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_opt
 from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.config import KafkaSettings, Settings, read_client_file
-from kvitt.hub.approvable import ImportAsked, PaymentForgotten
-from kvitt.hub.importing import Importing, ImportReport
+from kvitt.contracts.helved.importing import Importing, ImportReport
+from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import CASES, PAYMENTS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import CASES, PAYMENTS
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
@@ -66,7 +66,7 @@ def helved(
 
     from confluent_kafka import KafkaException
 
-    from kvitt.doors.kafka_plain import read_state
+    from kvitt.transports.kafka.plain import read_state
 
     operator = None if dry_run else operator_of(by, reason, approved_by)
     if operator and is_asked_for():

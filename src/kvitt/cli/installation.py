@@ -5,11 +5,11 @@ from datetime import timedelta
 import click
 from click.shell_completion import get_completion_class
 
+from kvitt.api.rest.local_issuer import LocalIssuer
+from kvitt.api.rest.tokens import Permission
 from kvitt.cli.arguments import Whole
 from kvitt.cli.shell import example, located
 from kvitt.config import Settings
-from kvitt.doors.rest.local_issuer import LocalIssuer
-from kvitt.doors.rest.tokens import Permission
 from kvitt.kernel import migrate
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.postgres import EmbeddedServer, running_server

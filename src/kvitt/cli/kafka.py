@@ -10,9 +10,9 @@ from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list, print
 from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.config import KafkaSettings, Settings
+from kvitt.formats.topics import RAPID, SCHEME_OF_SOURCE
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
-from kvitt.wire.topics import RAPID, SCHEME_OF_SOURCE
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
@@ -26,7 +26,7 @@ def kafka() -> None:
 @located
 def lag(settings: Settings, *, topic: str | None, as_json: bool) -> None:
     """Show each partition: where it begins and ends, how far it was taken in, how many records wait."""
-    from kvitt.doors.kafka_positions import positions
+    from kvitt.transports.kafka.positions import positions
 
     brokers = _kafka(settings)
     with _asking(settings) as connection:
@@ -69,7 +69,13 @@ def begin(
 
     Partitions that have begun are left as they are, unless --over. While a topic is read, nothing is changed.
     """
-    from kvitt.doors.kafka_positions import StartFrom, planned, positions, refuse_group_at_work, set_start_offset
+    from kvitt.transports.kafka.positions import (
+        StartFrom,
+        planned,
+        positions,
+        refuse_group_at_work,
+        set_start_offset,
+    )
 
     if sum(map(bool, (group, beginning, end))) != 1:
         raise click.UsageError("say one of --group, --beginning and --end")

@@ -29,17 +29,17 @@ from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.ledger import transfer as transfers
-from kvitt.hub.ledger.calls import Account, AccountState, NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import AccountEntry, LedgerReader, Plan
-from kvitt.hub.ledger.transfer import Transferred
-from kvitt.hub.payouts.repository import reserved_plans
+from kvitt.formats.instants import parse_instant
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.identifiers import wrong_id
-from kvitt.money import Minor
-from kvitt.rules.ledger import InvalidRequest, Posting
-from kvitt.wire.instants import parse_instant
+from kvitt.kernel.money import Minor
+from kvitt.ledger import transfer as transfers
+from kvitt.ledger.calls import Account, AccountState, NewAccount
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import AccountEntry, LedgerReader, Plan
+from kvitt.ledger.rules import InvalidRequest, Posting
+from kvitt.ledger.transfer import Transferred
+from kvitt.payouts.repository import reserved_plans
 
 _PAGE: Final = 1000
 

@@ -11,7 +11,7 @@ from kvitt.cli.shell import connected, opened
 from kvitt.cli.text import moment, shown_lines
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.operate import Operate
+from kvitt.disbursement.operate import Operate
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator

@@ -14,11 +14,11 @@ from kvitt.cli.text import shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.errors import BadDirectory
-from kvitt.hub.payouts.approvable import PartiesLoaded
-from kvitt.hub.payouts.directory import all_known, known, load_directory
-from kvitt.hub.payouts.directory_file import PartyEntry, ShopEntry, read_directory
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
+from kvitt.payouts.approvable import PartiesLoaded
+from kvitt.payouts.directory import all_known, known, load_directory
+from kvitt.payouts.directory_file import PartyEntry, ShopEntry, read_directory
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))

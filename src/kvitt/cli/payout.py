@@ -17,15 +17,20 @@ from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, pri
 from kvitt.cli.text import minor, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.hub.acts import AuditedAct
-from kvitt.hub.payouts.approvable import PayoutCancelled, PayoutNamed
-from kvitt.hub.payouts.model import Cash, NewPayout, Payout, PayoutEvent
-from kvitt.hub.payouts.service import AccountPreview, PayoutPreview, PayoutService
+from kvitt.disbursement.acts import AuditedAct
 from kvitt.kernel.actor import CLI, UNNAMED, Actor
+from kvitt.kernel.money import Minor
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.people import name_of
-from kvitt.money import Minor
-from kvitt.rules.payouts import KIND_OF, CashFlowPosting, PayoutStatus
+from kvitt.payouts.approvable import PayoutCancelled, PayoutNamed
+from kvitt.payouts.model import (
+    Cash,
+    NewPayout,
+    Payout,
+    PayoutEvent,
+)
+from kvitt.payouts.rules import KIND_OF, CashFlowPosting, PayoutStatus
+from kvitt.payouts.service import AccountPreview, PayoutPreview, PayoutService
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _CREATE = "kvitt payout create --party party-1 --shop shop-1 --amount 100000 --currency RUB"

@@ -11,7 +11,7 @@ from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown_lines
 from kvitt.config import Settings
-from kvitt.hub.operate import OddReceipt
+from kvitt.disbursement.operate import OddReceipt
 from kvitt.kernel.operators import Operator
 
 

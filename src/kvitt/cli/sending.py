@@ -11,10 +11,10 @@ from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
 from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.config import Settings
-from kvitt.hub.operate import EVERYWHERE, areas_of
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.operate import EVERYWHERE, areas_of
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
-from kvitt.rules.catalogue import AREAS
-from kvitt.rules.values import Scheme
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _STOPS: Final = (

@@ -219,7 +219,7 @@ def working(settings: "Settings") -> Iterator[str]:
 
     with wiring().database(settings, own=False) as conninfo:
         with connected(conninfo) as connection:
-            somebody = connection.execute(load("cli", "kvitt.store").somebody_works).fetchone()
+            somebody = connection.execute(load("cli", "kvitt.cli").somebody_works).fetchone()
         if somebody and somebody[0]:
             yield conninfo
             return

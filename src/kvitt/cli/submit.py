@@ -15,13 +15,13 @@ from kvitt.cli.text import shown
 from kvitt.cli.watch import FINAL, Client, Told, statuses_of
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord
+from kvitt.disbursement.answers import Status
+from kvitt.disbursement.preview import preview
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
-from kvitt.hub.preview import preview
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.clock import utc_now
-from kvitt.rules.answers import Status
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import primary_input
+from kvitt.transports.log.embedded_log import NewRecord
 
 _KEYS: Final = uuid.UUID("8f1f6f0c-5d0e-5b53-8a26-2f7c9b0e4d11")
 

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import datetime
 from typing import Final
 
-from kvitt.rules.currencies import in_units
+from kvitt.kernel.currencies import in_units
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, of formats (bidi, zero-width, tags), of halves of pairs, and of line and paragraph ends."""

@@ -13,10 +13,10 @@ from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import CHANNEL
 from kvitt.errors import TopicNotFound
+from kvitt.formats.topics import decode_headers
 from kvitt.kernel.queries import load
-from kvitt.wire.topics import decode_headers
+from kvitt.transports.log.embedded_log import CHANNEL
 
 _AT_ONCE = 500
 _LOOK_SECONDS = 1.0
@@ -57,13 +57,13 @@ def topic(settings: Settings, *, name: str | None, follow: bool, from_start: boo
 
 def _list_topics(connection: psycopg.Connection[Any], *, as_json: bool) -> None:
 
-    rows = connection.execute(load("cli", "kvitt.store").list_topics).fetchall()
+    rows = connection.execute(load("cli", "kvitt.cli").list_topics).fetchall()
     print_list(_TOPICS, rows, limit=MOST, as_json=as_json, nothing="there are no topics")
 
 
 def _ends(connection: psycopg.Connection[Any], name: str) -> dict[int, int]:
 
-    ends = dict(connection.execute(load("cli", "kvitt.store").ends_of_topic, (name,)).fetchall())
+    ends = dict(connection.execute(load("cli", "kvitt.cli").ends_of_topic, (name,)).fetchall())
     if not ends:
         raise TopicNotFound(f"there is no topic {name}; `kvitt topic` lists them")
     return ends
@@ -71,7 +71,7 @@ def _ends(connection: psycopg.Connection[Any], name: str) -> dict[int, int]:
 
 def _print_last(connection: psycopg.Connection[Any], name: str, last: int, *, as_json: bool) -> None:
 
-    rows = connection.execute(load("cli", "kvitt.store").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
+    rows = connection.execute(load("cli", "kvitt.cli").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
     _print_records([row[1:] for row in reversed(rows)], as_json=as_json)
 
 
@@ -91,7 +91,7 @@ def _print_from(
 def _read(connection: psycopg.Connection[Any], name: str, positions: dict[int, int]) -> Iterator[Sequence[Any]]:
 
     arguments = {"partitions": list(positions), "positions": list(positions.values()), "topic": name, "limit": _AT_ONCE}
-    yield from connection.execute(load("cli", "kvitt.store").records_from, arguments, binary=True).fetchall()
+    yield from connection.execute(load("cli", "kvitt.cli").records_from, arguments, binary=True).fetchall()
 
 
 def _follow(connection: psycopg.Connection[Any], name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool) -> None:

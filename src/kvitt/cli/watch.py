@@ -8,14 +8,20 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.config import KafkaSettings, Settings
-from kvitt.doors.embedded_log import CHANNEL, NewRecord, Record, append, read
+from kvitt.contracts.helved import status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.formats.partitions import TopicPartition
+from kvitt.formats.topics import STATUSES, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load
-from kvitt.rules.answers import Answer, Status
-from kvitt.wire import status
-from kvitt.wire.partitions import TopicPartition
-from kvitt.wire.topics import STATUSES, decode_headers
+from kvitt.transports.log.embedded_log import (
+    CHANNEL,
+    NewRecord,
+    Record,
+    append,
+    read,
+)
 
 FINAL = frozenset({Status.OK, Status.FAILED})
 _AT_ONCE = 2000
@@ -55,7 +61,7 @@ class Client:
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
         """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases", "kvitt.store").answer_of_edge, (topic, *place), binary=True).fetchone()
+        row = self._connection.execute(load("cases", "kvitt.disbursement").answer_of_edge, (topic, *place), binary=True).fetchone()
         return row is not None and row[2] == "answered" and row[3] is None
 
 
@@ -67,7 +73,7 @@ class _EmbeddedLog:
 
     def _ends(self) -> dict[TopicPartition, int]:
         """Where the status topic goes on."""
-        rows = self._connection.execute(load("cli").ends_of_topic, (STATUSES,)).fetchall()
+        rows = self._connection.execute(load("cli", "kvitt.cli").ends_of_topic, (STATUSES,)).fetchall()
         return {TopicPartition(STATUSES, partition): position for partition, position in rows}
 
     def close(self) -> None:
@@ -93,8 +99,8 @@ class _EmbeddedLog:
 
 class _KafkaLog:
     def __init__(self, settings: KafkaSettings) -> None:
-        from kvitt.doors.kafka_clients import new_plain_producer
-        from kvitt.doors.kafka_plain import TopicReader
+        from kvitt.transports.kafka.clients import new_plain_producer
+        from kvitt.transports.kafka.plain import TopicReader
 
         self._settings, self._producer, self._reader = settings, new_plain_producer(settings), TopicReader(settings, STATUSES)
         self._heard: set[str] = set()
@@ -103,7 +109,7 @@ class _KafkaLog:
         self._reader.close()
 
     def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
-        from kvitt.doors.kafka_plain import put
+        from kvitt.transports.kafka.plain import put
 
         return put(self._settings, records, self._producer)
 

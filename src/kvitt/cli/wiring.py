@@ -7,11 +7,11 @@ import click
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
-    from kvitt.hub.dead import Put
-    from kvitt.hub.payouts.service import PayoutService
-    from kvitt.hub.ports import Ports
+    from kvitt.disbursement.dead import Put
+    from kvitt.disbursement.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
+    from kvitt.payouts.service import PayoutService
 
 
 class Wiring(Protocol):

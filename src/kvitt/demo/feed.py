@@ -16,9 +16,9 @@ from msgspec import Struct
 
 import kvitt
 from kvitt.cli.watch import FINAL, Client, Told
-from kvitt.doors.embedded_log import NewRecord
-from kvitt.rules.answers import Answer
-from kvitt.wire.partitions import partition_of
+from kvitt.disbursement.answers import Answer
+from kvitt.formats.partitions import partition_of
+from kvitt.transports.log.embedded_log import NewRecord
 
 _KEYS: Final = uuid.UUID("c2d6a0a4-6f8e-5a35-9f1c-0f3a7b1e9d44")
 PATIENCE_SECONDS: Final = 30.0

@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.demo.cases import WHOLE_CASE, Life, Pay, Step
-from kvitt.rail.comparison import Stretch, stretches
-from kvitt.rail.emulator import Span
-from kvitt.rules.answers import Answer, Status
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.rails.oppdrag.comparison import Stretch, stretches
+from kvitt.rails.oppdrag.emulator import Span
 
 _RAIL: Final = "OSUR"
 _BROKEN_DOWN: Final = 500

@@ -9,18 +9,28 @@ from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
 from kvitt.config import PayoutsSettings
 from kvitt.demo.feed import parties_example
-from kvitt.hub.ledger.calls import Account, Call, Done, NewAccount
-from kvitt.hub.ledger.post import LedgerWriter
-from kvitt.hub.ledger.read import LedgerReader
-from kvitt.hub.payouts.directory import known, load_directory
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.payouts.model import Cash, NewPayout
-from kvitt.hub.payouts.service import PayoutService
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
-from kvitt.money import Minor
-from kvitt.rules.ledger import Batch, Operation, Posting, Totals
-from kvitt.rules.payouts import CashFlowPosting
+from kvitt.kernel.money import Minor
+from kvitt.ledger.calls import (
+    Account,
+    Call,
+    Done,
+    NewAccount,
+)
+from kvitt.ledger.post import LedgerWriter
+from kvitt.ledger.read import LedgerReader
+from kvitt.ledger.rules import (
+    Batch,
+    Operation,
+    Posting,
+    Totals,
+)
+from kvitt.payouts.directory import known, load_directory
+from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.rules import CashFlowPosting
+from kvitt.payouts.service import PayoutService
 
 _PARTY, _SHOP = "party-1", "shop-1"
 _SALES, _PAID_OUT, _CURRENCY = Minor(1_000_000), Minor(250_000), "RUB"

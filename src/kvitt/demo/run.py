@@ -29,15 +29,24 @@ from kvitt.demo.feed import Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import Judged, differences, judge
 from kvitt.demo.payout import page, pay_out
-from kvitt.hub.check import Report
-from kvitt.hub.history import history
+from kvitt.disbursement.check import Report
+from kvitt.disbursement.history import history
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import primary_input
 from kvitt.kernel.queries import load
-from kvitt.rail.comparison import Compared
-from kvitt.rail.emulator import Chance, DamageForm, Duplicates, Faults, all_spans, duplicates, get_faults, set_faults
-from kvitt.rules.values import Scheme
-from kvitt.wire.topics import primary_input
+from kvitt.rails.oppdrag.comparison import Compared
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Duplicates,
+    Faults,
+    all_spans,
+    duplicates,
+    get_faults,
+    set_faults,
+)
 
-_SQL = load("cli", "kvitt.store")
+_SQL = load("cli", "kvitt.cli")
 _QUIET_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
 MISBEHAVIOUR: Final = Faults(

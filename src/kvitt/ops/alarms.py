@@ -13,13 +13,13 @@ import psycopg
 import structlog
 from msgspec import Struct
 
+from kvitt.disbursement.rail import Schedule
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.loop import Step
 from kvitt.kernel.queries import load
-from kvitt.rules.rail_port import Schedule
 
-_SQL = load("ops", "kvitt.store")
+_SQL = load("ops", "kvitt.ops")
 _log = structlog.get_logger(__name__)
 _AT_ONCE = 10_000
 """Raised in one statement, which reads all open orders; more are raised in the same look."""

@@ -7,12 +7,12 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from kvitt.formats.topics import SCHEME_OF_SOURCE
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.wire.topics import SCHEME_OF_SOURCE
 
-_SQL, _DEFERRED = load("ops", "kvitt.store"), load("deferred", "kvitt.store")
+_SQL, _DEFERRED = load("ops", "kvitt.ops"), load("deferred", "kvitt.disbursement")
 _STATEMENT_MS = 10_000
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 AGES: Final = (("1m", _MINUTE), ("10m", 10 * _MINUTE), ("1h", _HOUR), ("6h", 6 * _HOUR), ("1d", _DAY))

@@ -15,15 +15,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from kvitt.hub.metrics import scheme_of
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.metrics import scheme_of
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.states import OPEN_ORDER
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.roles import Condition, RoleState
-from kvitt.rules.catalogue import AREAS
-from kvitt.rules.rail_port import ReceiptOutcome
-from kvitt.rules.states import OPEN_ORDER
-from kvitt.rules.values import Scheme
 
 _log = structlog.get_logger(__name__)
 _ODD: Final = (

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kvitt.config import OpsSettings
+from kvitt.disbursement.rail import Schedule
 from kvitt.errors import PortTaken
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.loop import Step, run_loop
@@ -23,7 +24,6 @@ from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.readiness import encode, missing_migrations, readiness
 from kvitt.ops.roles import RoleState
-from kvitt.rules.rail_port import Schedule
 
 _log = structlog.get_logger(__name__)
 USUAL_PORT = 9464

@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 from kvitt.config import Settings
-from kvitt.hub.ports import Ports
-from kvitt.rail.emulator import DamageForm
+from kvitt.disbursement.ports import Ports
+from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.testing.clock import START, Clock
 from kvitt.testing.hub import Differs, Hub, NotDone, Place, Published
 from kvitt.testing.rail import Rail, SentOrder

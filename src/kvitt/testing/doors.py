@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from kvitt.api.rest.local_issuer import LocalIssuer
+from kvitt.api.rest.tokens import Permission
 from kvitt.app.apis import Apis
 from kvitt.config import Settings
-from kvitt.doors.rest.local_issuer import LocalIssuer
-from kvitt.doors.rest.tokens import Permission
 from kvitt.kernel.clock import Clock
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Thrift(Struct, frozen=True):
         from thriftpy2.protocol.binary import TBinaryProtocol
         from thriftpy2.thrift import TClient
 
-        from kvitt.wire.thrift.interface import module
+        from kvitt.formats.thrift.interface import module
 
         transport = THttpClient(self.url + path)
         transport.setCustomHeaders(_TRACE)

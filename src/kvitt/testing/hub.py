@@ -15,22 +15,22 @@ from psycopg.rows import dict_row
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import EmbeddedLog
 from kvitt.config import Settings
-from kvitt.doors.embedded_log import NewRecord, append, make_topics
-from kvitt.hub.check.check import check
-from kvitt.hub.payouts.directory import load_directory
-from kvitt.hub.payouts.directory_file import read_directory
-from kvitt.hub.ports import Ports
+from kvitt.disbursement.check.check import check
+from kvitt.disbursement.ports import Ports
+from kvitt.formats.topics import Header, decode_headers, encode_headers
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.rail.comparison import compare
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.table_queue import TableQueue
+from kvitt.kernel.queue import Outgoing
+from kvitt.payouts.directory import load_directory
+from kvitt.payouts.directory_file import read_directory
+from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing.clock import START, Clock
 from kvitt.testing.doors import OpenDoors, Rest, Thrift
 from kvitt.testing.rail import Rail, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
-from kvitt.wire.topics import Header, decode_headers, encode_headers
+from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
+from kvitt.transports.queue.table_queue import TableQueue
 
 _SQL = load("testing", package="kvitt.testing")
 _MOST_ROUNDS: Final = 10_000

@@ -7,11 +7,20 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from kvitt.rail.emulator import Chance, DamageForm, Faults, Received, Span, received, set_faults, spans
-from kvitt.rail.emulator.order import Answer, Order, OrderLine
-from kvitt.rail.emulator.reading import read
-from kvitt.rail.queue import Outgoing, Queue
-from kvitt.rail.table_queue import TableQueue
+from kvitt.kernel.queue import Outgoing, Queue
+from kvitt.rails.oppdrag.emulator import (
+    Chance,
+    DamageForm,
+    Faults,
+    Received,
+    Span,
+    received,
+    set_faults,
+    spans,
+)
+from kvitt.rails.oppdrag.emulator.order import Answer, Order, OrderLine
+from kvitt.rails.oppdrag.emulator.reading import read
+from kvitt.transports.queue.table_queue import TableQueue
 
 
 class SentOrder(Struct, frozen=True):

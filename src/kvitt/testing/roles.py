@@ -8,23 +8,23 @@ from typing import Final
 
 from kvitt.app.transports import QueuePair, queues_of
 from kvitt.config import Settings
-from kvitt.doors.intake import Intake
-from kvitt.doors.relay import LogRelay
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.resume import Resume
+from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.errors import LeaseLost
-from kvitt.hub.ports import Ports
-from kvitt.hub.resume import Resume
-from kvitt.hub.submit import Outcome, Submit
-from kvitt.hub.taken import Incoming
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, WakeUp
-from kvitt.rail.emulator import Emulator
-from kvitt.rail.queue import Outgoing
-from kvitt.rail.receiver import Receiver
-from kvitt.rail.sender import Sender
-from kvitt.rail.table_queue import TableQueue
+from kvitt.kernel.queue import Outgoing
+from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.testing.rail import RequestQueue
+from kvitt.transports.log.intake import Intake
+from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.queue.table_queue import TableQueue
 
 _LEASE_SECONDS: Final = 3600.0
 """Whoever looks at a test in a debugger may take his time."""

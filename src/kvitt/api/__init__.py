@@ -1,0 +1,1 @@
+"""What callers reach over HTTP: REST and Thrift, and what both let in."""

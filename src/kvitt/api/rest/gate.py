@@ -1,0 +1,140 @@
+"""What every request passes: the size of its body, who sends it, and whether it may come twice (design §11, §12).
+
+All of it is around the application, so that no route can be forgotten.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from kvitt.api.http_headers import (
+    BodyOverLimit,
+    CallerGone,
+    Message,
+    Receive,
+    headers_of,
+    repeated_headers,
+    whole_body,
+)
+from kvitt.api.rest.problems import PROBLEM, encoded, problem_of
+from kvitt.api.rest.repeats import (
+    IdempotencyKeys,
+    IdempotentRequest,
+    RecordedAnswer,
+    Scope,
+    digest_of,
+)
+from kvitt.api.rest.tokens import PATIENCE_SECONDS, Caller, Tokens
+from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
+from kvitt.formats.json_members import REPEATED
+from kvitt.kernel.metrics import METRICS, Counted
+
+MAX_BODY: Final = 1_048_576
+DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key")
+"""Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
+_log = structlog.get_logger(__name__)
+
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Gate:
+    """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key."""
+
+    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys) -> None:
+        self._app, self._tokens, self._keys = app, tokens, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = headers_of(scope["headers"])
+        send = _counted(scope, send)
+        try:
+            if repeated := repeated_headers(scope["headers"], DECISIVE):
+                raise BadRequest(*((name, REPEATED) for name in repeated))
+            scope["caller"] = caller = await self._caller(headers)
+            body = await whole_body(receive, headers, MAX_BODY)
+            key = headers.get("idempotency-key")
+            if scope["method"] == "POST" and key is not None:
+                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, digest_of(scope, body))
+                await self._once(scope, body, send, repeat)
+            else:
+                await self._app(scope, _replayed(body, receive), send)
+        except CallerGone:
+            return
+        except BodyOverLimit:
+            await _refuse(send, BodyTooLong(f"a body has at most {MAX_BODY} bytes"))
+        except (KvittError, psycopg.Error) as error:
+            await _refuse(send, error)
+
+    async def _caller(self, headers: Mapping[str, str]) -> Caller:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthenticated("a bearer token is needed")
+        token = token.strip()
+        if fetch := self._tokens.awaited(token):
+            # No thread waits: those who come with keys that nobody knows would take them from all others.
+            await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
+        return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
+
+    async def _once(self, scope: Scope, body: bytes, send: Send, repeat: IdempotentRequest) -> None:
+        """The answer is kept before it is told: who heard it once hears nothing else later.
+
+        Where it can not be kept it is told all the same: it is what was done, and the repeat does the same once more, to the same effect.
+        """
+        recorded = RecordedAnswer()
+        try:
+            await self._app(scope, _replayed(body, None), recorded)
+        finally:
+            if repeat.begun is not None:
+                try:
+                    await repeat.end(recorded.final())
+                except psycopg.Error as error:
+                    _log.warning("an answer is told and could not be kept", error=type(error).__name__)
+        for message in recorded.messages:
+            await send(message)
+
+
+def _replayed(body: bytes, receive: Receive | None) -> Receive:
+    """Gives the body that was read already; then whatever comes, or nothing more."""
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if not told:
+            told = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        if receive is None:
+            await asyncio.Event().wait()
+            raise AssertionError("waits for ever")
+        return await receive()
+
+    return replay
+
+
+async def _refuse(send: Send, error: Exception) -> None:
+    problem = problem_of(error)
+    body = encoded(problem)
+    headers = [("content-type", PROBLEM), ("content-length", str(len(body)))]
+    headers += {401: [("www-authenticate", 'Bearer realm="kvitt"')], 503: [("retry-after", "1")]}.get(problem.status, [])
+    encoded_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": problem.status, "headers": encoded_headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _counted(scope: Scope, send: Send) -> Send:
+    """Counts the answer by its route, as the routes are described: paths hold ids, and those are no labels."""
+
+    async def counted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            template = scope.get("path_template")
+            route = f"{scope['method']} {template}" if template else "none"
+            METRICS.add(Counted.CALLS, "rest", route, f"{message['status'] // 100}xx")
+        await send(message)
+
+    return counted

@@ -1,0 +1,180 @@
+"""Payouts over REST."""
+
+from typing import Annotated, Any
+from uuid import NAMESPACE_URL, uuid5
+
+from litestar import Request, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody, Parameter
+from litestar.router import Router
+
+from kvitt.api.rest.repeats import repeat_of
+from kvitt.api.rest.routes import (
+    PROBLEMS,
+    Cursor,
+    Limit,
+    Repeatable,
+    RouteWork,
+    actor_of,
+    cut,
+    decode_cursor,
+    encode_cursor,
+    may,
+    no_cursor,
+    refuse_flawed,
+)
+from kvitt.api.rest.tokens import Permission
+from kvitt.api.rest.values import (
+    CancelBody,
+    EventList,
+    EventView,
+    NewPayoutBody,
+    PayoutId,
+    PayoutPage,
+    PayoutView,
+    payout_view,
+)
+from kvitt.errors import BadRequest, PayoutAlreadyExists
+from kvitt.formats.instants import instant_text, parse_instant
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
+from kvitt.kernel.money import Minor
+from kvitt.kernel.requests import Begun
+from kvitt.payouts.model import (
+    Cash,
+    NewPayout,
+    Payout,
+    PayoutCursor,
+)
+from kvitt.payouts.rules import PayoutStatus, can_be_stored, is_payout_id
+from kvitt.payouts.service import PayoutService
+
+_READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
+NamedPayout = Annotated[PayoutId, Parameter(description="the payout's id")]
+
+
+def router(payouts: PayoutService, work: RouteWork) -> Router:
+    """The routes of payouts."""
+    dependencies = {
+        "payouts": Provide(lambda: payouts, sync_to_thread=False, use_cache=True),
+        "work": Provide(lambda: work, sync_to_thread=False, use_cache=True),
+    }
+    handlers = [create, show, page, confirm, cancel, events]
+    return Router("/payouts", route_handlers=handlers, dependencies=dependencies, tags=["payouts"])
+
+
+@post(
+    "/",
+    guards=_WRITE,
+    responses=PROBLEMS,
+    operation_class=Repeatable,
+    summary="Create a payout",
+    description="Holds the funds and stores the payout, or does nothing at all.",
+)
+async def create(
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewPayoutBody],
+    payouts: NamedDependency[PayoutService],
+    work: NamedDependency[RouteWork],
+) -> PayoutView:
+    """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
+    refuse_flawed(
+        ("party_id", wrong_id(data.party_id)),
+        ("shop_id", wrong_id(data.shop_id)),
+        ("cash.currency", wrong_id(data.cash.currency)),
+        ("payout_id", data.payout_id and (wrong_id(data.payout_id) or no_path_segment(data.payout_id))),
+        ("payout_tool_id", data.payout_tool_id and wrong_id(data.payout_tool_id)),
+    )
+    repeat = repeat_of(request)
+    payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
+    wanted = NewPayout(data.party_id, data.shop_id, Cash(Minor(data.cash.amount), data.cash.currency), payout_id, data.payout_tool_id)
+    actor = actor_of(request)
+    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None, actor)))
+
+
+def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
+    """A payout that this very request made, before its process died and could not answer, is the answer now."""
+    try:
+        return payouts.create(wanted, actor=actor)
+    except PayoutAlreadyExists:
+        if begun is None or not begun.again or wanted.payout_id is None:
+            raise
+        there = payouts.get(wanted.payout_id)
+        if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
+            raise
+        if payouts.asked_for_by(wanted.payout_id) != (actor.door, actor.name):
+            raise
+        return there
+
+
+@get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
+async def show(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> PayoutView:
+    """The payout as it stands."""
+    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+
+
+@get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")
+async def page(
+    payouts: NamedDependency[PayoutService],
+    work: NamedDependency[RouteWork],
+    *,
+    after: Cursor = None,
+    limit: Limit = 100,
+    party_id: Annotated[str | None, Parameter(max_length=256, description="only those of this party")] = None,
+    shop_id: Annotated[str | None, Parameter(max_length=256, description="only those of this shop")] = None,
+    status: Annotated[PayoutStatus | None, Parameter(description="only those in this state")] = None,
+) -> PayoutPage:
+    """A page of payouts."""
+    if wrong := [
+        (name, "must not contain NUL") for name, text in (("party_id", party_id), ("shop_id", shop_id)) if not can_be_stored(text or "")
+    ]:
+        raise BadRequest(*wrong)
+    place = None if after is None else _place(after)
+    found = await work.on_thread(lambda: payouts.page(place, limit + 1, party_id=party_id, shop_id=shop_id, status=status))
+    shown, last = cut(found, limit)
+    return PayoutPage([payout_view(each) for each in shown], encode_cursor(instant_text(last.created_at), last.payout_id) if last else None)
+
+
+@post(
+    "/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Confirm a payout"
+)
+async def confirm(
+    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]
+) -> PayoutView:
+    """The money moves; a payout that is confirmed already stays so."""
+    actor = actor_of(request)
+    await work.on_thread(lambda: payouts.confirm(payout_id, actor=actor))
+    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+
+
+@post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Cancel a payout")
+async def cancel(
+    request: Request[Any, Any, Any],
+    payout_id: NamedPayout,
+    data: JSONBody[CancelBody],
+    payouts: NamedDependency[PayoutService],
+    work: NamedDependency[RouteWork],
+) -> PayoutView:
+    """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
+    refuse_flawed(("details", wrong_text(data.details, required=True)))
+    actor = actor_of(request)
+    await work.on_thread(lambda: payouts.cancel(payout_id, data.details, actor=actor))
+    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+
+
+@get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
+async def events(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> EventList:
+    """What was told of it, in order, each sequence number once."""
+    found = await work.on_thread(lambda: payouts.events(payout_id))
+    return EventList([EventView(each.sequence, each.at, each.status) for each in found])
+
+
+def _place(after: str) -> PayoutCursor:
+    moment, payout_id = decode_cursor(after, (str, str))
+    try:
+        created_at = parse_instant(moment)
+    except ValueError:
+        raise no_cursor() from None
+    if not is_payout_id(payout_id):
+        raise no_cursor()
+    return PayoutCursor(created_at, payout_id)

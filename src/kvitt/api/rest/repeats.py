@@ -1,0 +1,116 @@
+"""Requests with an `Idempotency-Key`: whether one came before, and its answer, recorded as it is sent (design §12).
+
+A request is taken only once its route has let the caller in and its body is one of the route's: nobody hears an answer
+that they may not ask for, and what can not be done at all leaves its key free.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from litestar.connection import ASGIConnection
+from msgspec import Struct
+from psycopg_pool import ConnectionPool
+
+from kvitt.api.http_headers import Message
+from kvitt.api.rest.tokens import Caller
+from kvitt.errors import BadRequest
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.requests import (
+    Answered,
+    Begun,
+    answer,
+    begin,
+    give_up,
+)
+
+Scope = MutableMapping[str, Any]
+Found = TypeVar("Found")
+_LONGEST_KEY: Final = 255
+_SERVER_FAULT: Final = 500
+_NOT_FINAL: Final = frozenset({401, 403, 408, 429})
+"""Answers that depend on more than the request: the same one may be answered otherwise next time."""
+
+
+class IdempotencyKeys(Struct, frozen=True):
+    """Where requests that may be repeated are kept, and the threads on which that is done."""
+
+    pool: ConnectionPool[Any]
+    clock: Clock
+    threads: ThreadPoolExecutor
+
+
+class IdempotentRequest:
+    """One request with a key. `name` is the same for all its repeats, and no other's; `begun` is None until it is taken."""
+
+    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: str, digest: bytes) -> None:
+        """Raises BadRequest for what can be no key."""
+        if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
+            raise BadRequest(("Idempotency-Key", f"has 1 to {_LONGEST_KEY} printable characters"))
+        self._keys, self._subject, self._key, self._digest = keys, caller.subject, key, digest
+        self.name = f"rest/{caller.subject}/{key}"
+        self.begun: Begun | None = None
+
+    async def begin(self) -> Answered | None:
+        """What was answered before; None: it is ours to answer. Raises KeyReused, RequestInProgress, and psycopg errors."""
+        keys = self._keys
+
+        def do() -> Answered | Begun:
+            with keys.pool.connection() as connection:
+                return begin(connection, keys.clock, self._subject, self._key, self._digest)
+
+        taken = await self._on_thread(do)
+        if isinstance(taken, Answered):
+            return taken
+        self.begun = taken
+        return None
+
+    async def end(self, answered: Answered | None) -> None:
+        """Keeps the answer; None: leaves the request to its next repeat. Raises psycopg errors."""
+
+        def do() -> None:
+            with self._keys.pool.connection() as connection:
+                if answered is None:
+                    give_up(connection, self._subject, self._key)
+                else:
+                    answer(connection, self._subject, self._key, answered)
+
+        await asyncio.shield(self._on_thread(do))
+
+    async def _on_thread(self, do: Callable[[], Found]) -> Found:
+        return await asyncio.get_running_loop().run_in_executor(self._keys.threads, do)
+
+
+class RecordedAnswer:
+    """Hears what the application answers, to be kept before it is passed on."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    async def __call__(self, message: Message) -> None:
+        """One part of the answer."""
+        self.messages.append(message)
+
+    def final(self) -> Answered | None:
+        """The answer, if the same request will always be answered so: not when kvitt failed, or asks to come again."""
+        if not self.messages:
+            return None
+        status, headers = self.messages[0]["status"], dict(self.messages[0]["headers"])
+        if status >= _SERVER_FAULT or status in _NOT_FINAL or b"retry-after" in headers:
+            return None
+        body = b"".join(message.get("body", b"") for message in self.messages[1:])
+        return Answered(status, headers.get(b"content-type", b"application/json").decode(), body)
+
+
+def digest_of(scope: Scope, body: bytes) -> bytes:
+    """By which the same request is recognised: method, path and question as they were sent, and the body."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    return hashlib.sha256(scope["method"].encode() + b" " + path + b"?" + scope["query_string"] + b"\n" + body).digest()
+
+
+def repeat_of(connection: ASGIConnection[Any, Any, Any, Any]) -> IdempotentRequest | None:
+    """The request as one that may be repeated; None: it has no key."""
+    repeat = connection.scope.get("repeat")
+    return repeat if isinstance(repeat, IdempotentRequest) else None

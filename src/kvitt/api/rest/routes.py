@@ -1,0 +1,143 @@
+"""What all routes have in common: the permission that each needs, cursors, the problems that it may answer, and where work is done."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Parameter as HeaderParameter
+from litestar.params import Parameter
+
+from kvitt.api.rest.problems import PROBLEM, Problem
+from kvitt.api.rest.tokens import Permission
+from kvitt.errors import BadRequest, NotPermitted
+from kvitt.formats.json_members import REPEATED
+from kvitt.kernel.actor import REST, Actor
+from kvitt.ledger.calls import Account, CallResult
+
+Found = TypeVar("Found")
+Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
+Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
+_NOT_ASKED: Final = frozenset({"payouts", "work", "access", "request", "data"})
+"""What routes are given that no caller can say."""
+_TOLD: Final = {
+    400: "the request breaks rules",
+    401: "no valid token",
+    403: "the caller may not do this",
+    404: "it is not there",
+    405: "not with this method",
+    409: "not in this state, or the key was used otherwise",
+    413: "the body is too long",
+    415: "the body is not JSON",
+    500: "kvitt failed",
+    503: "the database or the issuer is away; the request may be made again",
+    504: "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
+}
+PROBLEMS: Final = {
+    status: ResponseSpec(Problem, description=told, media_type=PROBLEM, generate_examples=False) for status, told in _TOLD.items()
+}
+
+
+@dataclass
+class Repeatable(Operation):
+    """An operation as described, with the header by which its repeats are recognised."""
+
+    def __post_init__(self) -> None:
+        """The gate reads the header; no route does."""
+        key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
+        told = "the same request with the same key is done once, and answered alike"
+        self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=told)]
+
+
+def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
+    """A guard that lets in who has the permission and asks nothing that the route does not know. Raises NotPermitted, BadRequest."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if permission not in connection.scope["caller"].permissions:  # type: ignore[typeddict-item]
+            raise NotPermitted(f"{permission.value} is needed")
+        # A name that is misspelt would otherwise be no condition at all.
+        known = handler.parsed_fn_signature.parameters.keys() - _NOT_ASKED - connection.path_params.keys()
+        if strange := sorted(connection.query_params.keys() - known):
+            raise BadRequest(*((name, "is no parameter here") for name in strange))
+        if repeated := sorted(name for name in connection.query_params if len(connection.query_params.getall(name)) > 1):
+            raise BadRequest(*((name, REPEATED) for name in repeated))
+        _refuse_other_digits(connection.scope["path"], connection.path_params)
+
+    return guard
+
+
+def _refuse_other_digits(path: str, found: Mapping[str, Any]) -> None:
+    """A number stands in a path in one way, so that nothing has two addresses: not as `1_0`, `+1`, `01`, or in digits of other scripts."""
+    segments = path.split("/")
+    if wrong := [name for name, value in found.items() if isinstance(value, int) and str(value) not in segments]:
+        raise BadRequest(*((name, "must be written in the digits 0 to 9, without blanks or zeros in front") for name in wrong))
+
+
+def refuse_flawed(*named: tuple[str, str | None]) -> None:
+    """Raises BadRequest naming each field whose rule is broken; None: it keeps them."""
+    if wrong := [(field, rule) for field, rule in named if rule is not None]:
+        raise BadRequest(*wrong)
+
+
+class RouteWork:
+    """Where routes have their work done, so that the event loop never waits: on threads, or by group commit."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+
+    async def on_thread(self, do: Callable[[], Found]) -> Found:
+        """What `do` gives, done on a thread; a request that is given up leaves it to be finished."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+
+    @staticmethod
+    async def committed(future: "Future[CallResult | Account | Exception]") -> CallResult | Account:
+        """What a command to the ledger came to. Raises what it failed with."""
+        result = await asyncio.wrap_future(future)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def actor_of(request: ASGIConnection[Any, Any, Any, Any]) -> Actor:
+    """Who asks, as the rows of what is done name it: the token's subject, the caller's address, and the id of its own trace."""
+    caller, client = request.scope["caller"], request.scope.get("client")  # type: ignore[typeddict-item]
+    trace = request.headers.get("traceparent") or request.headers.get("x-request-id")
+    return Actor(REST, caller.subject, client[0] if client else None, trace)
+
+
+def encode_cursor(*parts: str | int) -> str:
+    """A place in a list, as callers give it back."""
+    return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
+    """The parts of a place. Raises BadRequest for what is none of ours."""
+    try:
+        parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        parts = None
+    if (
+        not isinstance(parts, list)
+        or len(parts) != len(kinds)
+        or any(type(part) is not kind for part, kind in zip(parts, kinds, strict=True))
+    ):
+        raise no_cursor()
+    return parts
+
+
+def no_cursor() -> BadRequest:
+    """The refusal of a cursor that was never given out."""
+    return BadRequest(("after", "is the `next` of a page before"))
+
+
+def cut(found: Sequence[Found], limit: int) -> tuple[Sequence[Found], Found | None]:
+    """A page of what was found by asking for one more than `limit`, and its last, if there is a page behind."""
+    return (found[:limit], found[limit - 1]) if len(found) > limit else (found, None)

@@ -1,0 +1,220 @@
+"""Who is calling: tokens are checked against their issuer's keys, and say what their application or its groups may do (design §11)."""
+
+import json
+import threading
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+import httpx
+import jwt
+import structlog
+from msgspec import Struct
+
+from kvitt.errors import IssuerUnreachable, NotAuthenticated, Undecodable
+from kvitt.formats.json_members import refuse_repeated
+from kvitt.kernel.state_log import StateLog
+
+_log = structlog.get_logger(__name__)
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+"""Only those with a public key: who can check a token must not be able to make one."""
+_FRESH_SECONDS, _AGAIN_SECONDS = 600.0, 5.0
+PATIENCE_SECONDS: Final = 5.0
+"""How long one waits for keys that are being fetched, and how long a fetch may take."""
+_MOST_BYTES: Final = 1_048_576
+_LEEWAY_SECONDS: Final = 30
+_LONGEST_TOKEN: Final = 16_384
+_LONGEST_NAME: Final = 255
+
+
+class Permission(StrEnum):
+    """What one may be allowed to do."""
+
+    PAYOUTS_READ = "payouts:read"
+    PAYOUTS_WRITE = "payouts:write"
+    LEDGER_READ = "ledger:read"
+    LEDGER_WRITE = "ledger:write"
+
+
+class Caller(Struct, frozen=True):
+    """Who calls: the application, and what it may do. `subject` keeps the idempotency keys of callers apart."""
+
+    subject: str
+    permissions: frozenset[Permission]
+
+
+class Grants(Struct, frozen=True):
+    """What applications and groups may do. `by_scope`: the token's own scopes count, for an issuer that is ours."""
+
+    applications: Mapping[str, Sequence[Permission]] = {}
+    groups: Mapping[str, Sequence[Permission]] = {}
+    by_scope: bool = False
+
+
+FetchKeys = Callable[[], Mapping[str, Any]]
+"""The issuer's key set as JSON. Raises OSError, ValueError or httpx errors when it can't be had."""
+
+
+def fetched_from(url: str, ca_file: str = "") -> FetchKeys:
+    """The key set that an issuer publishes; it has a few seconds for all of it, and says no more than a key set can be."""
+
+    def fetch() -> Mapping[str, Any]:
+        body, until = bytearray(), time.monotonic() + PATIENCE_SECONDS
+        with httpx.stream("GET", url, timeout=PATIENCE_SECONDS, verify=ca_file or True, trust_env=False) as response:
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > _MOST_BYTES or time.monotonic() > until:
+                    raise TimeoutError("the key set is too long, or too slow")
+        keys: Mapping[str, Any] = httpx.Response(200, content=bytes(body)).json()
+        return keys
+
+    return fetch
+
+
+def read_from(file: Path) -> FetchKeys:
+    """A key set in a file, read again whenever keys are fetched anew."""
+
+    def read() -> Mapping[str, Any]:
+        keys: Mapping[str, Any] = json.loads(file.read_bytes())
+        return keys
+
+    return read
+
+
+class IssuerKeys:
+    """Keys by id, fetched anew when they are old or one is not among them, but not at every wrong token. Safe for several threads."""
+
+    def __init__(self, fetch: FetchKeys) -> None:
+        self._fetch = fetch
+        self._states = StateLog(_log)
+        self._lock = threading.Lock()
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._fetched_at = self._tried_at = -_FRESH_SECONDS
+        self._under_way: Future[None] | None = None
+
+    def awaited(self, kid: str) -> "Future[None] | None":
+        """The fetch that may bring a key that is not known; None for one that is, or that was not there a moment ago.
+
+        Keys that are old are fetched in the background, and serve until then: they are as good as the issuer's last word.
+        """
+        known, now = kid in self._keys, time.monotonic()
+        if known and now - self._fetched_at < _FRESH_SECONDS:
+            return None
+        with self._lock:
+            if self._under_way is None and now - self._tried_at >= _AGAIN_SECONDS:
+                self._under_way = Future()
+                threading.Thread(target=self._refresh, args=(self._under_way,), name="issuer keys", daemon=True).start()
+            return None if kid in self._keys else self._under_way
+
+    def key(self, kid: str) -> jwt.PyJWK:
+        """A key that is known. Raises NotAuthenticated, and IssuerUnreachable where nothing is known yet."""
+        if (found := self._keys.get(kid)) is None:
+            if not self._keys:
+                raise IssuerUnreachable("the keys of the token issuer can not be had")
+            raise NotAuthenticated("the token is signed with a key that its issuer does not have")
+        return found
+
+    def _refresh(self, under_way: "Future[None]") -> None:
+        try:
+            published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
+            self._keys = {str(key.key_id or ""): key for key in published.keys if _checks_tokens(key)}
+            self._fetched_at = time.monotonic()
+        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError) as error:
+            name = type(error).__name__
+            self._states.enters("keys", name, "warning", "keys of the token issuer can not be had", error=name)
+        else:
+            self._states.leaves("keys", "keys of the token issuer can be had again")
+        finally:
+            with self._lock:
+                # After the try, for a slow one would be followed by the next at once.
+                self._tried_at, self._under_way = time.monotonic(), None
+            under_way.set_result(None)
+
+
+class Tokens:
+    """Checks tokens of one issuer. Safe for use by several threads; none of them ever waits for the issuer."""
+
+    def __init__(self, issuer: str, audience: str, fetch: FetchKeys, grants: Grants) -> None:
+        self._issuer, self._audience, self._grants = issuer, audience, grants
+        self._keys = IssuerKeys(fetch)
+
+    def awaited(self, token: str) -> "Future[None] | None":
+        """What has to be waited for before it can be said whose token this is; None: nothing. Raises NotAuthenticated."""
+        return self._keys.awaited(_key_id(token))
+
+    def caller(self, token: str) -> Caller:
+        """Who shows this token, by the keys that are known now. Raises NotAuthenticated, IssuerUnreachable."""
+        key_id = _key_id(token)
+        try:
+            claims = jwt.decode(
+                token,
+                self._keys.key(key_id),
+                algorithms=list(ALGORITHMS),
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+            _refuse_repeated(token)
+        except Undecodable as repeated:
+            raise NotAuthenticated(f"the token is not valid: {repeated}") from None
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise _not_valid(error) from None
+        return self._named(claims)
+
+    def _named(self, claims: Mapping[str, Any]) -> Caller:
+        application, user = claims.get("azp") or claims.get("client_id"), claims.get("sub") or "-"
+        if not _is_name(application) or not _is_name(user):
+            raise NotAuthenticated(
+                f"the token must name its application (azp or client_id), and its subject, in at most {_LONGEST_NAME} printable signs"
+            )
+        groups = claims.get("groups")
+        named = [*self._grants.applications.get(application, ())]
+        for group in groups if isinstance(groups, list) else ():
+            named += self._grants.groups.get(str(group), ())
+        if self._grants.by_scope and isinstance(scope := claims.get("scope"), str):
+            named += [Permission(each) for each in scope.split() if each in set(Permission)]
+        return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named))
+
+
+def _checks_tokens(key: jwt.PyJWK) -> bool:
+    """Whether a published key is one for signatures that others can not make."""
+    return key.algorithm_name in ALGORITHMS and key.public_key_use in (None, "sig")
+
+
+def _key_id(token: str) -> str:
+    """The id of the key that a token says it is signed with. Raises NotAuthenticated for what can be no token here."""
+    if len(token) > _LONGEST_TOKEN:
+        raise NotAuthenticated("the token is too long")
+    try:
+        head = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise _not_valid(error) from None
+    if head.get("alg") not in ALGORITHMS:
+        raise NotAuthenticated(f"the token must be signed with one of {', '.join(ALGORITHMS)}")
+    return str(head.get("kid", ""))
+
+
+def _not_valid(error: Exception) -> NotAuthenticated:
+    # The library's texts name the rule and quote no value.
+    return NotAuthenticated(f"the token is not valid: {type(error).__name__}")
+
+
+def _refuse_repeated(token: str) -> None:
+    """Raises Undecodable naming a claim, or a parameter of the head, that is there twice (RFC 7519 §4, RFC 7515 §4)."""
+    for part in token.split(".")[:2]:
+        refuse_repeated(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def _is_name(claim: object) -> TypeGuard[str]:
+    return isinstance(claim, str) and 1 <= len(claim) <= _LONGEST_NAME and claim.isprintable()
+
+
+def _escaped(name: str) -> str:
+    """Without a slash, so that no two pairs of names are one subject."""
+    return name.replace("%", "%25").replace("/", "%2F")

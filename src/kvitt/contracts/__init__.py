@@ -1,0 +1,1 @@
+"""How senders talk to kvitt: a folder for each contract, which the core does not know."""

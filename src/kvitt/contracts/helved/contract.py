@@ -1,0 +1,130 @@
+"""The contract of the case streams: thick messages per scheme, one status topic, orders and payments on topics of their own (helved §1)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from kvitt.contracts.helved import reading as forms
+from kvitt.contracts.helved import status
+from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.reply import case_list, reply_to
+from kvitt.disbursement.answers import Answer, Details
+from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.contract import Contract
+from kvitt.disbursement.derive.micro_chained import CaseState, derive
+from kvitt.disbursement.editions import Edition
+from kvitt.disbursement.events import (
+    Announcement,
+    CaseListed,
+    Event,
+    OutboxRecord,
+    Reply,
+)
+from kvitt.disbursement.inbox import (
+    InboxMessage,
+    Incoming,
+    ParsedRecord,
+    ReplyTo,
+    Skipped,
+)
+from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.refusals import BASE
+from kvitt.disbursement.validation import broken_case_id, flawed_ids
+from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.errors import Undecodable
+from kvitt.formats import topics
+from kvitt.kernel.clock import oslo
+
+_NO_KEY = "the record has no key, so its sender can not be answered"
+_BAD_KEY = "the key is not UTF-8 text, so its sender can not be answered"
+_TOMBSTONE = "a tombstone says nothing about a case"
+
+
+class Helved(Contract):
+    """The case streams of six schemes."""
+
+    name = "helved"
+    sources: Mapping[str, Scheme] = topics.SCHEME_OF_INPUT
+    answers_on = topics.STATUSES
+    outputs = topics.HELVED_OUTPUTS
+    lists_on = topics.CASES
+
+    def __init__(self, rails: Rails) -> None:
+        """`rails` are asked for an order with its receipt, and for the question what it would do."""
+        self._rails = rails
+
+    def read(self, record: Incoming) -> ParsedRecord | Skipped:
+        """Decodes a record that can be answered; nothing that a sender may have written raises."""
+        if record.body is None:
+            return Skipped(record, _TOMBSTONE, kept=False, unaddressed=True)
+        key = _text(record.key)
+        if not key:
+            return Skipped(record, _NO_KEY if key is not None or record.key is None else _BAD_KEY, kept=True, unaddressed=True)
+        scheme = self.sources[record.source]
+        try:
+            message = forms.decode(scheme, record.body, record.edition)
+        except Undecodable as broken:
+            return ParsedRecord(record, scheme, unreadable(record.source), dead=str(broken))
+        dry_run = message.head.dry_run
+        if record.edition >= Edition.PLAIN_IDS and (flawed := flawed_ids(message)):
+            return ParsedRecord(record, scheme, flawed, dry_run)
+        claims = claims_of(message, key)
+        if isinstance(claims, Refusal):
+            return ParsedRecord(record, scheme, claims, dry_run)
+        if broken_id := broken_case_id(claims.decision.case_id):
+            return ParsedRecord(record, scheme, broken_id, dry_run)
+        chosen = tuple([each.payment_id for each in claims.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
+        return ParsedRecord(record, scheme, claims, dry_run, claims.decision.case_id, chosen_ids=chosen)
+
+    def replays_on(self, source: str) -> str:
+        """The scheme's internal topic, which is ours to write to."""
+        return topics.INTERNAL_INPUTS[self.sources[source]]
+
+    def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
+        """Micro-chained orders, one per area (helved §3.4)."""
+        assert isinstance(message.content, Claims), "a refusal leads to nothing"
+        return derive(message.content, case, oslo(at))
+
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published tells the time
+        """Statuses, orders and payments (helved §1, §3.6)."""
+        return reply_to(event, message, self._rails)
+
+    def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:  # noqa: ARG002 - as above
+        """The payments of cases."""
+        return (case_list(event),) if isinstance(event, CaseListed) else ()
+
+    def in_short(self, answer: bytes) -> Answer:
+        """A StatusReply."""
+        return status.decode(answer)
+
+    def same_answer(self, one: bytes, other: bytes) -> bool:
+        """Once an answer over several areas did not say which of them are paid, and some texts were others."""
+        try:
+            return _plain(one) == _plain(other)
+        except Undecodable:
+            return False
+
+
+def _text(key: bytes | None) -> str | None:
+    """A key as text; None for what is none, or could not be stored as one."""
+    if key is None or b"\0" in key:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def unreadable(topic: str) -> Refusal:
+    """What the sender of an undecodable message is told, to the letter (helved §3.8)."""
+    text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.named_input(topic)}"
+    return Refusal(400, text, BASE)
+
+
+def _plain(answer: bytes) -> Answer:
+    read = status.decode(answer)
+    lines = tuple(replace(line, area=None, status=None) for line in read.details.lines) if read.details else ()
+    error = replace(read.error, text="", doc="") if read.error else None
+    return replace(read, details=Details(None, lines), error=error)

@@ -1,0 +1,334 @@
+"""What is published about a message of the case streams, and the answer that is kept (helved §1, §3.6).
+
+One status topic; orders and payments on topics of their own. An answer is the StatusReply that the sender had last, or will have once the
+last order of its message is settled.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from kvitt.contracts.helved import (
+    cases,
+    dry_run,
+    payment,
+    status,
+)
+from kvitt.contracts.helved.order_keys import further_key
+from kvitt.contracts.helved.receipts import answer_to
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.answers import (
+    Answer,
+    Details,
+    Status,
+    details_of,
+    with_outcome,
+    without_outcomes,
+)
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.events import (
+    CORRECTED,
+    AllSettled,
+    AreaOutcome,
+    CaseListed,
+    Corrected,
+    Event,
+    MessageInProgress,
+    Ordered,
+    OrderSettled,
+    OrderUnclear,
+    OrderWithdrawn,
+    OutboxRecord,
+    Queued,
+    ReceiptRead,
+    Refused,
+    Reply,
+    Simulated,
+    Unchanged,
+    WithRail,
+    withdrawal_event,
+)
+from kvitt.disbursement.ids import event_id, named_uuid
+from kvitt.disbursement.inbox import InboxMessage, ReplyTo
+from kvitt.disbursement.rail import (
+    Candidate,
+    Observation,
+    Rails,
+    ReceiptOutcome,
+    Severity,
+)
+from kvitt.disbursement.refusals import WITHDRAWN
+from kvitt.disbursement.ruling import PaymentVersion, Settled
+from kvitt.disbursement.values import (
+    Area,
+    CaseId,
+    Order,
+    OrderId,
+    PaymentId,
+)
+from kvitt.formats import topics
+
+_EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
+_ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
+_SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
+_NONE = Details(None, ())
+
+
+def reply_to(event: Event, message: ReplyTo, rails: Rails) -> Reply:
+    """The records of an event, and the answer to keep."""
+    return _REPLIES[type(event)](event, message, rails)
+
+
+class _Records:
+    """Makes records about one message: its key, and the headers that go on with whatever it leads to."""
+
+    def __init__(self, message: ReplyTo) -> None:
+        assert message.key is not None, "records without a key are skipped"
+        self.key, self._message = message.key, message
+        senders = topics.carried(topics.decode_headers(message.headers))
+        self._carried: list[topics.Header] = [*senders, ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
+        self.plain = topics.encode_headers(self._carried)
+
+    def event(self, kind: str) -> str:
+        """The id of something published about the message itself."""
+        message = self._message
+        return named_uuid(_EVENTS, f"{message.source}\0{message.partition}\0{message.position}\0{kind}")
+
+    def headers(self, *more: topics.Header) -> bytes:
+        """The headers with more behind them."""
+        return topics.encode_headers([*self._carried, *more])
+
+    def status(self, value: bytes, event: str, reason: str | None = None) -> OutboxRecord:
+        """An answer under the sender's key; `reason` explains a refusal further, in a header."""
+        headers = self.plain if reason is None else self.headers(("reason", reason))
+        return OutboxRecord(topics.STATUSES, self.key, value, headers, event)
+
+    def order_with_receipt(self, settled: Settled, versions: Sequence[PaymentVersion], mark: str, rails: Rails) -> OutboxRecord:
+        """The order with its receipt under the key of the order.
+
+        Whatever the receipt says, the record names the payments of the order as that of the order did.
+        """
+        order, receipt = settled.order, settled.receipt
+        uids = ",".join(each.payment_id for each in versions)
+        event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
+        value = rails.of(self._message.scheme).with_acknowledgement(order.message, receipt)
+        return OutboxRecord(topics.ORDERS, order.told_under or self.key, value, self.headers(("uids", uids)), event)
+
+    def payment(self, order: Candidate, payment_id: str, version: PaymentVersion | None, again: str = "") -> OutboxRecord:
+        """A payment as it holds now, None: not any more, as a tombstone. `again` tells apart what was published of this order before."""
+        event = event_id(OrderId(order.order_id), f"payment {payment_id}{again}")
+        if version is None:
+            return OutboxRecord(topics.PAYMENTS, payment_id.encode(), None, self.plain, event)
+        value = payment.encode(payment_document.decode(version.document))
+        named = (order.case_no, payment_id, version.version)
+        return OutboxRecord(topics.PAYMENTS, payment_id.encode(), value, self.plain, event, payment=named)
+
+
+def _answered(records: _Records, answer: Answer, event: str | None = None, reason: str | None = None) -> Reply:
+    """One status, which is the answer to keep."""
+    value = status.encode(answer)
+    return Reply((records.status(value, event or records.event(answer.status.value), reason),), value)
+
+
+def _queued(_: Queued, message: ReplyTo, __: Rails) -> Reply:
+    """MOTTATT, except for dry runs."""
+    assert isinstance(message, InboxMessage), "what waits was read"
+    return Reply() if message.dry_run else _answered(_Records(message), Answer(Status.RECEIVED), reason="waiting")
+
+
+def _refused(event: Refused, message: ReplyTo, _: Rails) -> Reply:
+    """FEILET for good."""
+    assert isinstance(message, InboxMessage), "what is refused was read"
+    return _answered(_Records(message), Answer(Status.FAILED, None, event.refusal, message.dry_run), reason=event.reason)
+
+
+def _unchanged(event: Unchanged, message: ReplyTo, _: Rails) -> Reply:
+    """OK; a dry run also hears on its scheme's topic, if there is one, that the simulation succeeded without postings."""
+    records = _Records(message)
+    reply = _answered(records, Answer(Status.OK, dry_run=event.dry_run))
+    topic = topics.DRY_RUNS.get(message.scheme) if event.dry_run else None
+    if topic is None:
+        return reply
+    value = dry_run.encode_no_change(message.scheme)
+    return replace(reply, records=(*reply.records, OutboxRecord(topic, records.key, value, records.plain, records.event("info"))))
+
+
+def _keys(records: _Records, orders: Sequence[Order]) -> Mapping[str, bytes]:
+    """The keys of orders that are not published under their sender's, which the first one has."""
+    return {order.order_id: further_key(records.key, order.area) for order in orders[1:]}
+
+
+def _simulated(event: Simulated, message: ReplyTo, rails: Rails) -> Reply:
+    """The requests to simulate, one per order; the answer comes with what is simulated."""
+    records, rail = _Records(message), rails.of(message.scheme)
+    keys = _keys(records, event.orders)
+    return Reply(
+        [
+            OutboxRecord(
+                topics.SIMULATIONS,
+                keys.get(order.order_id, records.key),
+                rail.encode_simulation(order),
+                records.plain,
+                records.event(f"simulation {order.area}"),
+            )
+            for order in event.orders
+        ]
+    )
+
+
+def _ordered(event: Ordered, message: ReplyTo, _: Rails) -> Reply:
+    """MOTTATT with the lines; then, order by order, its pending payments, and the order by reference to its bytes."""
+    records = _Records(message)
+    keys = _keys(records, event.orders)
+    reply = _answered(records, Answer(Status.RECEIVED, details_of(event.orders)), event_id(event.orders[0].order_id, "received"))
+    published = list(reply.records)
+    for order, xml in zip(event.orders, event.messages, strict=True):
+        pending = records.headers(("hash_key", hashlib.sha256(xml).hexdigest()))
+        for each in order.payments:
+            made = event_id(order.order_id, f"pending {each.payment_id}")
+            named = (event.case_no, each.payment_id, order.number)
+            published.append(
+                OutboxRecord(topics.PENDING_PAYMENTS, each.payment_id.encode(), payment.encode(each), pending, made, payment=named)
+            )
+        headers = records.headers(("uids", ",".join(each.payment_id for each in order.payments)))
+        key, made = keys.get(order.order_id, records.key), event_id(order.order_id, "order")
+        published.append(OutboxRecord(topics.ORDERS, key, None, headers, made, order_id=order.order_id))
+    return Reply(published, reply.answer, keys)
+
+
+def _so_far(message: ReplyTo) -> Answer:
+    assert isinstance(message, MessageInProgress), "this happens to messages with orders"
+    assert message.answer is not None, "messages with orders have an answer"
+    return status.decode(message.answer)
+
+
+def _with_rail(_: WithRail, message: ReplyTo, __: Rails) -> Reply:
+    """HOS_OPPDRAG; the answer to keep stays as it is."""
+    records = _Records(message)
+    answer = Answer(Status.WITH_RAIL, without_outcomes(_so_far(message).details or _NONE))
+    return Reply((records.status(status.encode(answer), records.event("with rail")),))
+
+
+def _receipt_read(event: ReceiptRead, message: ReplyTo, rails: Rails) -> Reply:
+    """The order with its receipt, and the payments that it made true."""
+    records, settled = _Records(message), event.settled
+    order = records.order_with_receipt(settled, event.versions, settled.mark, rails)
+    true = event.versions if settled.outcome is ReceiptOutcome.ACCEPTED else ()
+    return Reply([order, *(records.payment(settled.order, each.payment_id, each) for each in true)])
+
+
+def _settled(event: OrderSettled, message: ReplyTo, _: Rails) -> Reply:
+    """The worse one of both answers; of several areas it says which are paid. Nothing is published yet."""
+    so_far = _so_far(message)
+    settled = event.settled
+    answer = answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, so_far.details or _NONE)
+    return Reply((), status.encode(_weighed(so_far, answer, Area(settled.order.area))))
+
+
+def _weighed(so_far: Answer, answer: Answer, area: Area) -> Answer:
+    """The answer so far, made worse or not by what became of the order of an area."""
+    details = with_outcome(so_far.details or _NONE, area, answer.status)
+    return told_apart(replace(worse(so_far, answer), details=details))
+
+
+def _unclear(event: OrderUnclear, message: ReplyTo, _: Rails) -> Reply:
+    """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
+    settled, details = event.settled, _so_far(message).details or _NONE
+    answer = answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, details)
+    answer = told_apart(replace(answer, details=with_outcome(details, Area(settled.order.area), None)))
+    made = event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}")
+    return Reply((_Records(message).status(status.encode(answer), made),))
+
+
+def _all_settled(event: AllSettled, message: ReplyTo, _: Rails) -> Reply:
+    """OK or FEILET, as it is kept."""
+    assert isinstance(message, MessageInProgress), "this happens to messages with orders"
+    assert message.answer is not None, "messages with orders have an answer"
+    made = event_id(OrderId(event.settled.order.order_id), "answer")
+    return Reply((_Records(message).status(message.answer, made),))
+
+
+def _withdrawn(event: OrderWithdrawn, message: ReplyTo, _: Rails) -> Reply:
+    """FEILET, with the reason that nothing was sent; of several areas it says which are paid. Published with the last one."""
+    value = status.encode(_weighed(_so_far(message), Answer(Status.FAILED, None, WITHDRAWN), event.area))
+    return Reply((_Records(message).status(value, withdrawal_event(event.order_id)),) if event.last else (), value)
+
+
+def _corrected(event: Corrected, message: ReplyTo, rails: Rails) -> Reply:
+    """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
+    records, settled, mark = _Records(message), event.settled, event.mark
+    published = [records.order_with_receipt(settled, event.versions, mark, rails)]
+    true = event.versions if settled.outcome is ReceiptOutcome.ACCEPTED else ()
+    published += [records.payment(settled.order, each.payment_id, each, mark) for each in true]
+    published += [records.payment(settled.order, payment_id, version, mark) for payment_id, version in event.fallen]
+    so_far = _so_far(message).details or _NONE
+    answers = [(each.area, _of_area(each, so_far)) for each in event.outcomes]
+    details = reduce(lambda details, one: with_outcome(details, one[0], one[1].status), answers, so_far)
+    value = status.encode(told_apart(replace(reduce(worse, [each for _, each in answers]), details=details)))
+    made = event_id(OrderId(settled.order.order_id), f"answer{mark}")
+    return Reply([*published, records.status(value, made, CORRECTED)], value)
+
+
+def _of_area(outcome: AreaOutcome, details: Details) -> Answer:
+    if outcome.receipt is None:
+        return Answer(Status.FAILED, details, WITHDRAWN)
+    return answer_for(outcome.accepted, outcome.receipt, details)
+
+
+_REPLIES: Mapping[type, Callable[[Any, ReplyTo, Rails], Reply]] = {
+    Queued: _queued,
+    Refused: _refused,
+    Unchanged: _unchanged,
+    Simulated: _simulated,
+    Ordered: _ordered,
+    WithRail: _with_rail,
+    ReceiptRead: _receipt_read,
+    OrderSettled: _settled,
+    OrderUnclear: _unclear,
+    AllSettled: _all_settled,
+    OrderWithdrawn: _withdrawn,
+    Corrected: _corrected,
+}
+
+
+def case_list(event: CaseListed) -> OutboxRecord:
+    """The ids of a case's living payments, under the case's own key (helved §1.2)."""
+    key = cases.encode_key(CaseId(event.case_id), event.scheme)
+    value = cases.encode_payments([PaymentId(payment_id) for payment_id in event.payment_ids])
+    name = f"{event.scheme}\0{event.case_id}\0list\0{event.message_no}\0{','.join(event.payment_ids)}\0{event.by}"
+    return OutboxRecord(topics.CASES, key, value, topics.encode_headers([("fagsystem", event.scheme.value)]), named_uuid(_EVENTS, name))
+
+
+def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:
+    """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
+    if accepted and receipt.severity not in (Severity.OK, Severity.WARNING):
+        return Answer(Status.OK, details)
+    return answer_to(receipt, details)
+
+
+def worse(one: Answer, other: Answer) -> Answer:
+    """Of the answers to the orders of one message: a failure counts more than a note, a note more than none."""
+    if one.status is Status.FAILED or (one.error is not None and other.status is not Status.FAILED):
+        return one
+    return other
+
+
+def told_apart(answer: Answer) -> Answer:
+    """A failure of some areas of a message, with the areas behind its text: which are paid, which are not, which are open.
+
+    For readers that know the members of the contract only; said anew whenever one of the areas comes to another end.
+    """
+    lines = answer.details.lines if answer.details else ()
+    ends = {line.area: line.status for line in lines if line.area}
+    if answer.error is None or answer.status is not Status.FAILED or not ends:
+        return answer
+    groups = ((word, [AREAS[area].name for area in ends if ends[area] is end]) for end, word in _ENDS.items())
+    said = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups if names)
+    text = _SAID_BEFORE.sub("", answer.error.text)
+    alike = set(ends.values()) == {Status.FAILED}
+    return replace(answer, error=replace(answer.error, text=text if alike else f"{text} ({said})"))

@@ -1,0 +1,221 @@
+"""The JSON shapes of the stream contract, field by field in the contract's order, with the wire's names (helved §2.6, §2.7).
+
+They live only inside `wire/`: a shape is decoded, turned into a value of `rules/`, and forgotten.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+from msgspec import Meta, Struct, field
+
+from kvitt.contracts.helved.messages import DpKind
+from kvitt.disbursement.values import HoldBack, RateType
+from kvitt.kernel.money import Kroner
+
+Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
+"""An amount as the stream contract lets it be."""
+
+
+class RateName(StrEnum):
+    """`periodetype`."""
+
+    DAG = "DAG"
+    UKEDAG = "UKEDAG"
+    MND = "MND"
+    EN_GANG = "EN_GANG"
+
+    @property
+    def rate_type(self) -> RateType:
+        """The rate that the name stands for."""
+        return _RATES[self]
+
+
+_RATES = {
+    RateName.DAG: RateType.DAY,
+    RateName.UKEDAG: RateType.WEEKDAY,
+    RateName.MND: RateType.MONTH,
+    RateName.EN_GANG: RateType.ONE_OFF,
+}
+RATE_NAMES = {rate_type: name for name, rate_type in _RATES.items()}
+
+
+class HoldBackCause(StrEnum):
+    """`årsak`; the values keep these words as they are."""
+
+    SETTLEMENT = "AVVENT_AVREGNING"
+    REIMBURSEMENT = "AVVENT_REFUSJONSKRAV"
+
+
+class HoldBackShape(Struct):
+    """`avvent`."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    transferred_on: date | None = field(name="overføres", default=None)
+    cause: HoldBackCause | None = field(name="årsak", default=None)
+    registered_by_mistake: bool = field(name="feilregistrering", default=False)
+
+    @classmethod
+    def of(cls, held: HoldBack) -> Self:
+        """The shape of a hold-back."""
+        cause = HoldBackCause(held.cause) if held.cause else None
+        return cls(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake)
+
+    def value(self) -> HoldBack:
+        """The hold-back as the rules know it, its cause as plain text."""
+        return HoldBack(self.start, self.end, self.transferred_on, self.cause and self.cause.value, self.registered_by_mistake)
+
+
+class DpDayShape(Struct, gc=False):
+    """An entry of `utbetalinger` of DpUtbetaling."""
+
+    reporting_period: str = field(name="meldeperiode")
+    day: date = field(name="dato")
+    decided_rate: Amount = field(name="sats")
+    amount: Amount = field(name="utbetaltBeløp")
+    kind: DpKind = field(name="utbetalingstype")
+
+
+class DpShape(Struct):
+    """DpUtbetaling."""
+
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str = field(name="ident")
+    days: list[DpDayShape] = field(name="utbetalinger")
+    decided_at: str = field(name="vedtakstidspunktet")
+    dry_run: bool = field(name="dryrun", default=False)
+    caseworker: str | None = field(name="saksbehandler", default=None)
+    approver: str | None = field(name="beslutter", default=None)
+
+
+class AapEntryShape(Struct):
+    """An entry of `utbetalinger` of AapUtbetaling."""
+
+    payment_id: UUID = field(name="id")
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    decided_rate: Amount = field(name="sats")
+    amount: Amount = field(name="utbetaltBeløp")
+
+
+class AapShape(Struct):
+    """AapUtbetaling."""
+
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str = field(name="ident")
+    entries: list[AapEntryShape] = field(name="utbetalinger")
+    decided_at: str = field(name="vedtakstidspunktet")
+    dry_run: bool = field(name="dryrun", default=False)
+    caseworker: str | None = field(name="saksbehandler", default=None)
+    approver: str | None = field(name="beslutter", default=None)
+    hold_back: HoldBackShape | None = field(name="avvent", default=None)
+
+
+class SpanShape(Struct):
+    """An entry of `perioder` of TsDto."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    amount: Amount = field(name="beløp")
+    office: str | None = field(name="betalendeEnhet", default=None)
+
+
+class TsPaymentShape(Struct):
+    """An entry of `utbetalinger` of TsDto."""
+
+    payment_id: UUID = field(name="id")
+    benefit: str = field(name="stønad")
+    spans: list[SpanShape] = field(name="perioder")
+    use_umbrella_area: bool = field(name="brukFagområdeTillst", default=False)
+
+
+class TsShape(Struct):
+    """TsDto."""
+
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str = field(name="personident")
+    decided_at: str = field(name="vedtakstidspunkt")
+    rate_name: RateName = field(name="periodetype")
+    payments: list[TsPaymentShape] = field(name="utbetalinger")
+    dry_run: bool = field(name="dryrun", default=False)
+    caseworker: str | None = field(name="saksbehandler", default=None)
+    approver: str | None = field(name="beslutter", default=None)
+
+
+class TpEntryShape(Struct):
+    """An entry of `perioder` of TpUtbetaling."""
+
+    reporting_period: str = field(name="meldeperiode")
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    amount: Amount = field(name="beløp")
+    benefit: str = field(name="stønad")
+    office: str | None = field(name="betalendeEnhet", default=None)
+    with_children: bool = field(name="barnetillegg", default=False)
+
+
+class TpShape(Struct):
+    """TpUtbetaling."""
+
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str = field(name="personident")
+    decided_at: str = field(name="vedtakstidspunkt")
+    entries: list[TpEntryShape] = field(name="perioder")
+    dry_run: bool = field(name="dryrun", default=False)
+    caseworker: str | None = field(name="saksbehandler", default=None)
+    approver: str | None = field(name="beslutter", default=None)
+
+
+class PlainSpanShape(Struct):
+    """An entry of `perioder` of HistoriskUtbetaling; it names no office."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    amount: Amount = field(name="beløp")
+
+
+class HistoriskShape(Struct):
+    """HistoriskUtbetaling."""
+
+    payment_id: UUID = field(name="id")
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str = field(name="personident")
+    benefit: str = field(name="stønad")
+    decided_at: str = field(name="vedtakstidspunkt")
+    rate_name: RateName = field(name="periodetype")
+    spans: list[PlainSpanShape] = field(name="perioder")
+    dry_run: bool = field(name="dryrun", default=False)
+    caseworker: str | None = field(name="saksbehandler", default=None)
+    approver: str | None = field(name="beslutter", default=None)
+
+
+class DaysShape(Struct):
+    """`periode` of ValpUtbetaling."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+
+
+class ValpShape(Struct):
+    """ValpUtbetaling; note its own spellings."""
+
+    payment_id: UUID = field(name="id")
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str = field(name="personIdent")
+    days: DaysShape = field(name="periode")
+    amount: Amount = field(name="belop")
+    grant_kind: str = field(name="tilskuddstype")
+    measure: str = field(name="tiltakskode")
+    caseworker: str = field(name="saksbehandler")
+    decided_at: str = field(name="besluttetTidspunkt")
+    approver: str | None = field(name="beslutter", default=None)
+    office: str | None = field(name="kostnadssted", default=None)
+    dry_run: bool = field(name="dryrun", default=False)

@@ -1,0 +1,140 @@
+"""The contract of the rapid: needs with lines of their senders' own, answered where they stand (rapid §2)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from kvitt.contracts.rapid.derive import forwarded_order
+from kvitt.contracts.rapid.needs import Need, digest_of, reconciliation_key
+from kvitt.contracts.rapid.reply import (
+    NOT_MADE,
+    RECEIVED,
+    TECHNICAL,
+    copy_of,
+    reply_to,
+)
+from kvitt.contracts.rapid.wire import need as needs
+from kvitt.contracts.rapid.wire import solutions
+from kvitt.contracts.rapid.wire.need import InvalidNeed
+from kvitt.contracts.rapid.wire.solutions import SolutionStatus
+from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.contract import Contract, WhenBusy
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.events import (
+    Announcement,
+    Event,
+    OutboxRecord,
+    ReceiptArrived,
+    Reply,
+)
+from kvitt.disbursement.inbox import (
+    FAILURE,
+    IdempotencyRecord,
+    Identity,
+    InboxMessage,
+    Incoming,
+    ParsedRecord,
+    ReplyTo,
+    Skipped,
+)
+from kvitt.disbursement.refusals import BASE
+from kvitt.disbursement.states import MessageState
+from kvitt.disbursement.values import (
+    InvalidForm,
+    Order,
+    Refusal,
+    Scheme,
+)
+from kvitt.errors import Undecodable
+from kvitt.formats import json_reading, topics
+from kvitt.kernel.clock import oslo
+
+_ANY_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
+_INVALID: Final = f"{NOT_MADE}, behovet er ugyldig: "
+_AGAIN = frozenset({SolutionStatus.REJECTED, SolutionStatus.FAILED})
+_FOR_OTHERS, _TOMBSTONE = "the record is for others", "a tombstone says nothing about a case"
+
+
+class Rapid(Contract):
+    """Needs for sykepenger."""
+
+    name = "rapid"
+    sources: Mapping[str, Scheme] = {topics.RAPID: Scheme.SYKEPENGER}
+    answers_on = topics.RAPID
+    copies_on = topics.RAPID
+    forwards = True
+    replies_from_body = True
+    used_otherwise = Refusal(409, f"{NOT_MADE}: utbetalingId og fagsystemId er brukt før, med et annet innhold", BASE)
+
+    def __init__(self, *, answer_invalid: bool = True, hears_strays: bool = False) -> None:
+        """`answer_invalid` False: needs that break rules are stored and hear nothing, as of old (design §12).
+
+        `hears_strays`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are.
+        """
+        self.answers_invalid, self._hears_strays = answer_invalid, hears_strays
+
+    def read(self, record: Incoming) -> ParsedRecord | Skipped:
+        """A need of ours; everything else on the rapid is for others, but what was to be one and is no JSON is kept (rapid §1.4, §2.1).
+
+        One that is nested too deep, also where nobody reads, is kept: without a limit of our own it would depend on the caller's stack
+        whether a stored need can be read again. A need is answered where it stands, key or none.
+        """
+        if record.body is None:
+            return Skipped(record, _TOMBSTONE, kept=False, unaddressed=True)
+        try:
+            found = needs.read(record.body, record.edition)
+            if found is None:
+                return Skipped(record, _FOR_OTHERS, kept=False)
+            json_reading.read(_ANY_OBJECT, record.body)
+        except Undecodable as broken:
+            return Skipped(record, str(broken), kept=True)
+        if isinstance(found, InvalidNeed):
+            return ParsedRecord(record, Scheme.SYKEPENGER, InvalidForm(400, _INVALID + "; ".join(found.problems), BASE))
+        identity = Identity((found.person, found.payment_id), digest_of(found)) if found.lines else None
+        return ParsedRecord(record, Scheme.SYKEPENGER, found, case_id=found.case_id, identity=identity)
+
+    def when_busy(self, message: InboxMessage) -> WhenBusy | Refusal:
+        """A need waits, unless it asks for nothing."""
+        assert isinstance(message.content, Need), "refusals wait for nothing"
+        return WhenBusy.QUEUE if message.content.lines else WhenBusy.HANDLE
+
+    def may_come_again(self, record: IdempotencyRecord) -> bool:
+        """Only after the rail, or an operator, said no for good."""
+        return record.state is MessageState.ANSWERED and solutions.decode(record.answer or RECEIVED).status in _AGAIN
+
+    def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
+        """The one order of a need with lines."""
+        need = message.content
+        assert isinstance(need, Need), "a refusal leads to nothing"
+        if not need.lines:
+            return ()
+        return (forwarded_order(need, case.orders_made + 1, reconciliation_key(at, message.message_no), oslo(at)),)
+
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:
+        """Solutions on the need, and the events of the rapid (rapid §2.3–§2.6)."""
+        return reply_to(event, message, at)
+
+    def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:
+        """Copies of receipts: of our own orders, and of those that nobody can place if the rapid is ours."""
+        if not isinstance(event, ReceiptArrived):
+            return ()
+        ours = event.scheme is Scheme.SYKEPENGER or (event.scheme is None and self._hears_strays)
+        return (copy_of(event, at),) if ours else ()
+
+    def in_short(self, answer: bytes) -> Answer:
+        """A solution as a status."""
+        return solutions.in_short(solutions.decode(answer))
+
+    def failure_in(self, answer: bytes) -> Refusal | None:
+        """Told as a technical fault."""
+        solution = solutions.decode(answer)
+        failed = solution.status is SolutionStatus.FAILED and solution.text.startswith(TECHNICAL + FAILURE)
+        return Refusal(500, solution.text.removeprefix(TECHNICAL), BASE) if failed else None
+
+    def published_answer(self, value: bytes) -> Answer | None:
+        """The solution in a message of the rapid; None for an event."""
+        solution = solutions.of_message(value)
+        return None if solution is None else solutions.in_short(solution)

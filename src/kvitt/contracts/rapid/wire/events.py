@@ -1,0 +1,125 @@
+"""The events that tell the rapid how an order fares: made, transferred, receipted, and the receipt itself (rapid §2.4–§2.6, §3.3).
+
+Each is built whole from stored facts, so that the same facts give the same bytes. Times are Oslo local times without zone.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Final
+
+import msgspec
+
+from kvitt.contracts.rapid.needs import Need, NeedLine, total
+from kvitt.contracts.rapid.wire.packet import (
+    Participant,
+    Trace,
+    default_text,
+    trace_fields,
+)
+from kvitt.contracts.rapid.wire.solutions import SolutionStatus, code_of, of_receipt
+from kvitt.disbursement.rail import Observation
+from kvitt.formats.times import mapper_text
+
+ORDER_EVENT: Final = "oppdrag_utbetaling"
+STATUS_EVENT: Final = "transaksjon_status"
+RECEIPT_EVENT: Final = "oppdrag_kvittering"
+_TRANSFERRED: Final = "Meldingen er videresendt på MQ til Oppdrag"
+
+Leaf = str | int | date | None
+_encoder = msgspec.json.Encoder()
+
+
+def payment_order(need: Need, key: int, event_id: str, at: datetime, cause: Trace) -> bytes:
+    """`oppdrag_utbetaling`: the neutral order, as soon as it is made; `cause` is the need. Source: rapid §2.4."""
+    head = {"@event_name": ORDER_EVENT, **_order(need, key, at), "@id": event_id, "@opprettet": mapper_text(at)}
+    return _encoder.encode({**head, **_unread(event_id, at), "@forårsaket_av": trace_fields(cause)})
+
+
+def transferred(need: Need, key: int, xml: bytes, *, event_id: str, at: datetime, made_at: datetime, made_event_id: str) -> bytes:
+    """The `oppdrag_utbetaling` of `made_at` once more, with the proof that it is on the queue (rapid §2.9).
+
+    It is caused by the first one, read once since, and has an id of its own.
+    """
+    made = Trace(made_event_id, mapper_text(made_at), ORDER_EVENT)
+    head = {"@event_name": ORDER_EVENT, **_order(need, key, made_at), "@id": event_id, "@opprettet": default_text(at)}
+    readers = [
+        Participant(made_event_id, default_text(made_at)),
+        Participant(made_event_id, default_text(at)),
+        Participant(event_id, default_text(at)),
+    ]
+    read = {"system_read_count": 1, "system_participating_services": readers, "@forårsaket_av": trace_fields(made)}
+    proof = {"status": SolutionStatus.TRANSFERRED, "beskrivelse": _TRANSFERRED, "xmlmelding": xml.decode()}
+    return _encoder.encode({**head, **read, "kvittering": proof})
+
+
+def transaction_status(need: Need, key: int, receipt: Observation, *, original: str, event_id: str, at: datetime) -> bytes:
+    """`transaksjon_status`: what the rail said of our order; `original` is the normalised receipt. Source: rapid §3.3 step 6.
+
+    Who and what is meant is told from our own facts, never from the echo.
+    """
+    solution = of_receipt(receipt, key, at)
+    said = {
+        "@event_name": STATUS_EVENT,
+        "@id": event_id,
+        "@opprettet": mapper_text(at),
+        "fødselsnummer": need.person,
+        "utbetalingId": need.payment_id,
+        "avstemmingsnøkkel": key,
+        "fagsystemId": need.case_id,
+        "status": solution.status,
+        "feilkode_oppdrag": code_of(receipt),
+        "beskrivelse": solution.text,
+        "originalXml": original,
+    }
+    words = {"kodemelding": receipt.code, "beskrivendemelding": receipt.text}
+    return _encoder.encode({**said, **{name: text for name, text in words.items() if text}, **_unread(event_id, at)})
+
+
+def raw_receipt(original: str, event_id: str, at: datetime) -> bytes:
+    """`oppdrag_kvittering`: a copy of every receipt, normalised, whatever becomes of it. Source: rapid §3.3 step 2."""
+    head = {"@event_name": RECEIPT_EVENT, "originalXml": original, "@id": event_id, "@opprettet": mapper_text(at)}
+    return _encoder.encode({**head, **_unread(event_id, at)})
+
+
+def _unread(event_id: str, at: datetime) -> Mapping[str, object]:
+    return {"system_read_count": 0, "system_participating_services": [Participant(event_id, default_text(at))]}
+
+
+def _order(need: Need, key: int, made_at: datetime) -> Mapping[str, object]:
+    members = {
+        "fødselsnummer": need.person,
+        "organisasjonsnummer": need.organisation,
+        "saksbehandler": need.caseworker,
+        "opprettet": mapper_text(made_at),
+        "avstemmingsnøkkel": key,
+        "mottaker": need.recipient,
+        "fagsystemId": need.case_id,
+        "utbetalingId": need.payment_id,
+        "fagområde": need.area,
+        "endringskode": need.change,
+        "totalbeløp": total(need),
+        "linjer": [_line(line) for line in need.lines],
+    }
+    return members | ({"maksdato": need.last_day} if need.last_day else {})
+
+
+def _line(line: NeedLine) -> Mapping[str, Leaf]:
+    """What is not known is left out, never null (rapid §2.4)."""
+    always: dict[str, Leaf] = {
+        "fom": line.start,
+        "tom": line.end,
+        "endringskode": line.change,
+        "sats": line.amount,
+        "delytelseId": line.line_id,
+        "satstype": line.rate,
+        "klassekode": line.class_code,
+    }
+    known: dict[str, Leaf] = {
+        "grad": line.grade,
+        "statuskode": "OPPH" if line.ceased else None,
+        "datoKlassifikFom": line.class_from,
+        "datoStatusFom": line.ceased_from,
+        "refDelytelseId": line.ref_line,
+        "refFagsystemId": line.ref_case,
+    }
+    return always | {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,231 @@
+"""Who did what, when and why: the operators' chain, what callers asked for at the doors, and the chains of cases, as one list of acts.
+
+Reads only. An act is shown whole by its name: `operators:12`, `case:DAGPENGER:S-1:3`, `payout:p-1:2`, `plan:p:HOLD:1`, `account:7`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec import Struct, json
+
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound
+from kvitt.kernel.actor import Actor, decode
+from kvitt.kernel.database import Connection
+from kvitt.kernel.queries import load
+
+_SQL = load("acts", "kvitt.disbursement")
+_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+_END: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_BIGGEST: Final = 2**63 - 1
+
+
+class AuditedAct(Struct, frozen=True):
+    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `door`, `address`, `trace` where a call came from."""
+
+    entry: str
+    at: datetime
+    act: str
+    subject: str
+    by: str | None = None
+    approved_by: str | None = None
+    reason: str | None = None
+    door: str | None = None
+    address: str | None = None
+    trace: str | None = None
+    digest: str | None = None
+    hash: str | None = None
+
+
+class Wanted(Struct, frozen=True):
+    """Which acts: about one case, order, payout or plan (at most one), by people whose name holds `person`, in a span of time."""
+
+    case: tuple[Scheme, str] | None = None
+    order_id: str | None = None
+    payout_id: str | None = None
+    plan_id: str | None = None
+    person: str | None = None
+    since: datetime = _BEGINNING
+    until: datetime = _END
+
+
+class _OfOperator(Struct, frozen=True):
+    by: str
+    approved_by: str | None
+    reason: str
+    subject: str
+
+
+class Acts:
+    """Looks acts up, on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def listed(self, wanted: Wanted, limit: int) -> list[AuditedAct]:
+        """Acts, newest first, at most so many. Raises CaseNotFound, OrderNotFound."""
+        found = [act for source in self._sources(wanted) for act in source(wanted, limit)]
+        return sorted(found, key=lambda act: act.at, reverse=True)[:limit]
+
+    def show(self, entry: str) -> AuditedAct:
+        """One act by its name, with the digest of its content and its hash. Raises ActNotFound."""
+        kind, _, rest = entry.partition(":")
+        find: Callable[[str], AuditedAct | None] | None = {
+            "operators": self._operators_act,
+            "case": self._case_entry,
+            "payout": self._payout_change,
+            "plan": self._plan_step,
+            "account": self._account,
+        }.get(kind)
+        act = find(rest) if find else None
+        if act is None:
+            raise ActNotFound(f"no act has the name {entry}")
+        return act
+
+    def _sources(self, wanted: Wanted) -> Sequence[Callable[[Wanted, int], Iterator[AuditedAct]]]:
+        if wanted.case or wanted.order_id:
+            # What kvitt noted of a case by itself was done by nobody.
+            return (self._of_operators,) if wanted.person else (self._of_operators, self._of_case)
+        if wanted.plan_id:
+            return self._of_operators, self._of_plans
+        if wanted.payout_id:
+            return self._of_operators, self._of_payouts
+        return self._of_operators, self._of_payouts, self._of_plans, self._of_accounts
+
+    def _asked(self, wanted: Wanted, limit: int, **more: object) -> dict[str, object]:
+        name = wanted.person.lower() if wanted.person else None
+        return {"since": wanted.since, "until": wanted.until, "name": name, "limit": limit, **more}
+
+    def _of_operators(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
+        rows = self._connection.execute(
+            _SQL.acts_of_operators, self._asked(wanted, limit, subjects=self._subjects(wanted), acts=_acts(wanted))
+        )
+        return (_of_operator(*row) for row in rows)
+
+    def _subjects(self, wanted: Wanted) -> list[str] | None:
+        """What acts about it name: an order, a payout, a plan, or any order of a case."""
+        if wanted.case:
+            return [row[0] for row in self._connection.execute(_SQL.orders_of_case, {"case_no": self._case_no(*wanted.case)})]
+        one = wanted.order_id or wanted.payout_id or wanted.plan_id
+        return None if one is None else [one]
+
+    def _of_case(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
+        case_no, scheme, case_id = self._case_of(wanted)
+        asked = self._asked(wanted, limit, case_no=case_no, order_id=wanted.order_id)
+        for seq, *entry in self._connection.execute(_SQL.entries_of_case, asked):
+            yield _of_case(scheme, case_id, seq, *entry)
+
+    def _case_of(self, wanted: Wanted) -> tuple[int, str, str]:
+        if wanted.case:
+            scheme, case_id = wanted.case
+            return self._case_no(scheme, case_id), scheme.value, case_id
+        row = self._connection.execute(_SQL.case_of_order, {"order_id": wanted.order_id}).fetchone()
+        if row is None:
+            raise OrderNotFound(wanted.order_id or "")
+        return row[0], row[1], row[2]
+
+    def _case_no(self, scheme: Scheme, case_id: str) -> int:
+        row = self._connection.execute(_SQL.case_number, {"scheme": scheme.value, "case_id": case_id}).fetchone()
+        if row is None:
+            raise CaseNotFound(scheme.value, case_id)
+        return int(row[0])
+
+    def _of_payouts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
+        asked = self._asked(wanted, limit, payout_id=wanted.payout_id)
+        return (_of_payout(*row) for row in self._connection.execute(_SQL.changes_of_payouts, asked))
+
+    def _of_plans(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
+        asked = self._asked(wanted, limit, plan_id=wanted.plan_id)
+        return (_of_plan(*row) for row in self._connection.execute(_SQL.steps_of_plans, asked))
+
+    def _of_accounts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
+        return (_of_account(*row) for row in self._connection.execute(_SQL.made_accounts, self._asked(wanted, limit)))
+
+    def _operators_act(self, seq: str) -> AuditedAct | None:
+        row = self._row(_SQL.act_of_operator, seq=seq)
+        return None if row is None else _of_operator(*row)
+
+    def _case_entry(self, rest: str) -> AuditedAct | None:
+        scheme, _, named = rest.partition(":")
+        case_id, _, seq = named.rpartition(":")
+        found = self._connection.execute(_SQL.case_number, {"scheme": scheme, "case_id": case_id}).fetchone()
+        row = self._row(_SQL.entry_of_case, case_no=found[0], seq=seq) if found else None
+        return None if row is None else _of_case(scheme, case_id, *row)
+
+    def _payout_change(self, rest: str) -> AuditedAct | None:
+        payout_id, _, sequence = rest.rpartition(":")
+        row = self._row(_SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
+        return None if row is None else _of_payout(payout_id, *row)
+
+    def _plan_step(self, rest: str) -> AuditedAct | None:
+        plan_id, _, step = rest.rpartition(":")
+        plan_id, _, operation = plan_id.rpartition(":")
+        row = self._row(_SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
+        return None if row is None else _of_plan(plan_id, *row)
+
+    def _account(self, account_id: str) -> AuditedAct | None:
+        row = self._row(_SQL.made_account, account_id=account_id)
+        return None if row is None else _of_account(*row)
+
+    def _row(self, statement: str, **named: object) -> Sequence[Any] | None:
+        """The row of an entry; None where the last part of the name is no number that one can have."""
+        last = next(reversed(named))
+        number = str(named[last])
+        if not (number.isascii() and number.isdigit() and int(number[:20]) <= _BIGGEST):
+            return None
+        return self._connection.execute(statement, named | {last: int(number)}).fetchone()
+
+
+def _acts(wanted: Wanted) -> str | None:
+    """How acts about it are called: a payout and a plan may have the same name."""
+    return "payout " if wanted.payout_id else "ledger " if wanted.plan_id else None
+
+
+def _of_operator(seq: int, at: datetime, what: str, note: str, *hashes: bytes) -> AuditedAct:
+    told = json.decode(note, type=_OfOperator)
+    digest, hashed = map(_hex, hashes or (None, None))
+    return AuditedAct(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=digest, hash=hashed)
+
+
+def _of_case(  # noqa: PLR0917 - a row, as it is read
+    scheme: str,
+    case_id: str,
+    seq: int,
+    at: datetime,
+    what: str,
+    message_no: int | None,
+    order_id: str | None,
+    receipt_no: int | None,
+    digest: bytes | None = None,
+    hashed: bytes | None = None,
+) -> AuditedAct:
+    about = (("message", message_no), ("order", order_id), ("receipt", receipt_no))
+    subject = ", ".join(f"{name} {value}" for name, value in about if value is not None)
+    return AuditedAct(f"case:{scheme}:{case_id}:{seq}", at, what, subject, digest=_hex(digest), hash=_hex(hashed))
+
+
+def _of_payout(  # noqa: PLR0917 - a row, as it is read
+    payout_id: str, sequence: int, at: datetime, status: str, actor: str | None, details: str | None, hashed: bytes | None = None
+) -> AuditedAct:
+    who, reason = decode(actor), details if status == "cancelled" else None
+    act = "payout created" if sequence == 0 else f"payout {status}"
+    return AuditedAct(f"payout:{payout_id}:{sequence}", at, act, payout_id, reason=reason, hash=_hex(hashed), **_asked_by(who))
+
+
+def _of_plan(plan_id: str, operation: str, batch_id: int, at: datetime, actor: str | None) -> AuditedAct:
+    return AuditedAct(f"plan:{plan_id}:{operation}:{batch_id}", at, f"plan {operation.lower()}", plan_id, **_asked_by(decode(actor)))
+
+
+def _of_account(account_id: int, at: datetime, actor: str | None) -> AuditedAct:
+    return AuditedAct(f"account:{account_id}", at, "account made", f"account {account_id}", **_asked_by(decode(actor)))
+
+
+def _asked_by(actor: Actor | None) -> dict[str, str | None]:
+    if actor is None:
+        return {}
+    return {"by": actor.name, "door": actor.door, "address": actor.address, "trace": actor.trace}
+
+
+def _hex(content: bytes | None) -> str | None:
+    return None if content is None else bytes(content).hex()

@@ -1,0 +1,203 @@
+"""Acts about orders, dead letters and imported cases that one person asks for and another one confirms, with what each would do.
+
+What an act would do to a case is found out by doing it and taking it back, so that nothing else can come of it later.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+from psycopg.rows import class_row
+
+from kvitt.disbursement.dead import OPEN, DeadLetters, Put
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.resolve import Resolve
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import NotInThatState, OrderNotFound
+from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("operate", "kvitt.disbursement")
+_SHOWN_BYTES: Final = 4096
+Doing = Callable[[Connection, Any, Operator], str]
+
+
+class OrderNamed(Struct, frozen=True):
+    """The order that an act is about."""
+
+    order_id: str
+
+
+class OrderDecided(OrderNamed, frozen=True):
+    """An order with what the rail would have said."""
+
+    accepted: bool
+
+
+class LetterReplayed(Struct, frozen=True):
+    """A dead letter with what is put in place of its bytes and its key; None leaves them."""
+
+    number: int
+    body: bytes | None = None
+    key: bytes | None = None
+
+
+class ImportAsked(Struct, frozen=True):
+    """An import from the state topics of the brokers that are set."""
+
+    leave_out: bool = False
+
+
+class PaymentForgotten(Struct, frozen=True):
+    """A payment that an import found and did not learn; `*` is the whole case."""
+
+    scheme: Scheme
+    case_id: str
+    payment_id: str
+
+
+class _Order(NamedTuple):
+    """An order of a case; `held_for` are the reasons in one line."""
+
+    order_id: str
+    area: str
+    state: str
+    resends: int
+    held_for: str
+    lines: int
+
+
+class _Payment(NamedTuple):
+    """The newest version of a payment."""
+
+    payment_id: str
+    version: int
+    state: str
+
+
+class _Case(NamedTuple):
+    """A case as far as an effect is told by it."""
+
+    orders: Mapping[str, _Order]
+    payments: Mapping[str, _Payment]
+
+
+def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
+    """What two people can do with an order."""
+
+    def release(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
+        left = Operate(connection, clock, ports).release(asked.order_id, operator)
+        still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
+        return f"order {asked.order_id} {still}"
+
+    def resend(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
+        Operate(connection, clock, ports).resend(asked.order_id, operator)
+        return f"order {asked.order_id} will be sent once more"
+
+    def decide(connection: Connection, asked: OrderDecided, operator: Operator) -> str:
+        told = operator is not LOOKING
+        Operate(connection, clock, ports).decide(asked.order_id, accepted=asked.accepted, operator=operator, told=told)
+        return f"order {asked.order_id} is {'accepted' if asked.accepted else 'rejected'} by an operator's word"
+
+    def adopt(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
+        effect = Resolve(connection, clock, ports).adopt(asked.order_id, operator)
+        return f"order {asked.order_id} is {effect.state.value}, as the rail says"
+
+    def keep(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
+        effect = Resolve(connection, clock, ports).keep(asked.order_id, operator)
+        return f"order {asked.order_id} stays {effect.state.value}, whatever the rail says"
+
+    acts: Mapping[str, tuple[type[OrderNamed], Doing]] = {
+        "order release": (OrderNamed, release),
+        "order resend": (OrderNamed, resend),
+        "order decide": (OrderDecided, decide),
+        "order adopt": (OrderNamed, adopt),
+        "order keep": (OrderNamed, keep),
+    }
+    return [
+        ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(_effect_on_order, run), run)
+        for name, (arguments, run) in acts.items()
+    ]
+
+
+def letter_act(clock: Clock, ports: Ports, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
+    """The replay of a dead letter; `put` gives what appends its record in the transaction of a connection."""
+
+    def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
+        letters = DeadLetters(connection, clock, ports)
+        letter, record = letters.find(asked.number), letters.as_replayed(asked.number, body=asked.body, key=asked.key)
+        if letter.state != OPEN:
+            raise NotInThatState(f"dead letter {asked.number} was {letter.state} by {letter.closed_by}: {letter.note}")
+        key = "no key" if record.key is None else f"the key {record.key.decode(errors='backslashreplace')}"
+        whose = "as its sender wrote it" if record.body == letter.body else "with a mended body"
+        shown = record.body[:_SHOWN_BYTES].decode(errors="backslashreplace")
+        text = f"dead letter {asked.number} would be appended to {record.topic} under {key}, {whose}:\n{shown}"
+        return ShownEffect.of(text, letter.state, record.topic, record.key, sha256(record.body).hexdigest())
+
+    def run(connection: Connection, asked: LetterReplayed, operator: Operator) -> str:
+        record = DeadLetters(connection, clock, ports, put(connection)).replay(asked.number, operator, body=asked.body, key=asked.key)
+        return f"dead letter {asked.number} was appended to {record.topic} and closed"
+
+    return ApprovableAct("dead replay", LetterReplayed, lambda asked: f"dead letter {asked.number}", preview, run)
+
+
+def forget_act(clock: Clock, ports: Ports) -> ApprovableAct[PaymentForgotten]:
+    """From now on the rail pays nothing of a payment that an import did not learn."""
+
+    def preview(connection: Connection, asked: PaymentForgotten) -> ShownEffect:
+        with connection.transaction(force_rollback=True):
+            done = run(connection, asked, LOOKING)
+        what = "the whole case" if asked.payment_id == "*" else f"payment {asked.payment_id}"
+        return ShownEffect.of(f"the rail would count as paying nothing of {what} of {asked.scheme.value} case {asked.case_id}", done)
+
+    def run(connection: Connection, asked: PaymentForgotten, operator: Operator) -> str:
+        Operate(connection, clock, ports).forget(asked.scheme, asked.case_id, asked.payment_id, operator)
+        return f"{asked.payment_id} of case {asked.case_id} is forgotten"
+
+    return ApprovableAct("import forget", PaymentForgotten, lambda asked: f"payment {asked.payment_id}", preview, run)
+
+
+def _effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
+    """What an act does to the case of an order: done, looked at, and taken back."""
+    row = connection.execute(_SQL.case_in_short, (asked.order_id,)).fetchone()
+    if row is None:
+        raise OrderNotFound(asked.order_id)
+    case_no, scheme, case_id, head = row
+    before = _look_at(connection, case_no)
+    with connection.transaction(force_rollback=True):
+        run(connection, asked, LOOKING)
+        after = _look_at(connection, case_no)
+    changes = list(_changes(before, after))
+    text = "\n".join([f"{scheme} case {case_id}", *(changes or ["nothing of the case would be another than it is"])])
+    return ShownEffect.of(text, text, bytes(head).hex(), *before.orders.values(), *before.payments.values())
+
+
+def _look_at(connection: Connection, case_no: int) -> _Case:
+    with connection.cursor(row_factory=class_row(_Order)) as orders, connection.cursor(row_factory=class_row(_Payment)) as payments:
+        return _Case(
+            {each.order_id: each for each in orders.execute(_SQL.orders_in_short, (case_no,))},
+            {each.payment_id: each for each in payments.execute(_SQL.payments_in_short, (case_no,))},
+        )
+
+
+def _changes(before: _Case, after: _Case) -> Iterator[str]:
+    for order_id, now in after.orders.items():
+        was = before.orders.get(order_id)
+        held = f", held for: {now.held_for}" if now.held_for else ""
+        if was is None:
+            yield f"order {order_id} of {now.area}, {now.lines} lines, would be made{held}"
+        elif was.state != now.state or was.resends != now.resends:
+            again = ", to be sent once more" if was.resends != now.resends else ""
+            yield f"order {order_id} of {now.area}, {now.lines} lines, is {was.state} and would be {now.state}{again}{held}"
+        elif was.held_for != now.held_for:
+            yield f"order {order_id} of {now.area}, {now.lines} lines, is held for: {was.held_for}; {held[2:] or 'it would be sent'}"
+    for payment_id, then in after.payments.items():
+        stood = before.payments.get(payment_id)
+        if stood != then:
+            yield f"payment {payment_id} {f'is {stood.state} and ' if stood else ''}would be {then.state}"

@@ -1,0 +1,265 @@
+"""A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, Final
+
+import psycopg
+from psycopg.errors import LockNotAvailable
+
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.derive.micro_chained import AtRail, CaseState
+from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRecord
+from kvitt.disbursement.rows import CaseStep
+from kvitt.disbursement.states import MessageState, What
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import (
+    Area,
+    LineAtRail,
+    Payment,
+    PaymentId,
+    Scheme,
+)
+from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.queries import load
+
+_SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
+CaseKey = tuple[Scheme, str]
+ALL: Final = "*"
+"""Among the unknown payments of a case: nothing of the whole case was taken over."""
+_PLACE_IN_LIST = itemgetter(1)
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Case:
+    """A case whose row this transaction has locked. Changes stay here until `step` writes them back."""
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.case_no: int = row[0]
+        self.scheme, self.case_id = Scheme(row[1]), str(row[2])
+        self.person: str | None = row[3]
+        self.areas = [Area(area) for area in row[4]]
+        self.orders_made: int = row[5]
+        self.open_orders: int = row[6]
+        self.waiting: int = row[7]
+        self.audit_seq: int = row[8]
+        self.audit_hash: bytes = bytes(row[9])
+        self.last_at: datetime = row[10]
+        self.unknown: list[str] = list(row[11])
+        self.contradictions: int = row[12]
+        self.payments: dict[PaymentId, Payment] = {}
+        self.listed: dict[PaymentId, int] = {}
+        self.elsewhere: frozenset[PaymentId] = frozenset()
+        self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
+        self.forwarded: list[LineAtRail] = []
+        self.at_rail: list[AtRail] = []
+        self.changed = False
+        self.deferred = False
+        """Something came before for this case, when somebody else held it, and is not handled yet."""
+
+    @classmethod
+    def new(cls, number: int, scheme: Scheme, case_id: str) -> "Case":
+        """A case that nothing has happened to."""
+        return cls([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
+
+    def accepted(self, document: bytes, listed: int) -> None:
+        """Takes in an accepted payment as it is stored."""
+        stored = payment_document.decode(document)
+        self.payments[stored.payment_id] = stored
+        self.listed[stored.payment_id] = listed
+
+    @property
+    def key(self) -> CaseKey:
+        """By what its messages and receipts name it."""
+        return self.scheme, self.case_id
+
+    @property
+    def busy(self) -> bool:
+        """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
+        return self.waiting > 0 or not self.may_go_on
+
+    @property
+    def may_go_on(self) -> bool:
+        """The next message may be derived: no order is open, and nothing that stands is contradicted."""
+        return self.open_orders == 0 and self.contradictions == 0
+
+    def state(self) -> CaseState:
+        """The case as the rules see it."""
+        unknown = tuple(PaymentId(each) for each in self.unknown if each != ALL)
+        return CaseState(
+            self.payments,
+            self.person,
+            frozenset(self.areas),
+            self.orders_made,
+            self.elsewhere,
+            unknown,
+            left_out=ALL in self.unknown,
+            at_rail=tuple(self.at_rail),
+            lines=tuple(self.forwarded),
+        )
+
+    def learnt(self, payment_ids: Iterable[str]) -> None:
+        """These payments are known from now on, by an accepted order or by an operator's word."""
+        if self.unknown:
+            known = set(payment_ids)
+            self.unknown = [each for each in self.unknown if each not in known]
+            self.changed = True
+
+    def known_to_rail(self, area: Area, person: str) -> None:
+        """An order was accepted: from now on the rail knows the case in this area, and whose case it is."""
+        if area not in self.areas:
+            self.areas.append(area)
+        self.person = self.person or person
+        self.changed = True
+
+    def unknown_to_rail(self, area: Area, *, in_area: bool, at_all: bool) -> None:
+        """An order is no longer accepted: unless the rail knows the case by others in this area, or `at_all`, it does not any more."""
+        if not in_area:
+            self.areas.remove(area)
+        if not at_all:
+            self.person = None
+        self.changed = True
+
+    def step(self) -> CaseStep:
+        """The row to write back."""
+        areas = ",".join(self.areas)
+        counts = (self.orders_made, self.open_orders, self.waiting)
+        chain = (self.audit_seq, self.audit_hash, self.last_at)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions)
+
+    def moment(self, now: datetime) -> datetime:
+        """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
+        return max(now, self.last_at)
+
+    def note(
+        self,
+        facts: UnitOfWork,
+        at: datetime,
+        what: What,
+        content: bytes,
+        *,
+        message_no: int | None = None,
+        order_id: str | None = None,
+        receipt_no: int | None = None,
+        said: str | None = None,
+    ) -> None:
+        """Adds an entry to the case's audit chain; `at` is the case's own moment."""
+        self.last_at = max(self.last_at, at)
+        self.audit_seq += 1
+        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
+        entry = link(self.audit_hash, told)
+        self.audit_hash = entry.hash
+        self.changed = True
+        facts.audit.append(entry)
+
+
+def lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
+    """Locks the named cases that exist, in sorted order; their accepted payments are not loaded."""
+    return _locked(cursor, _SQL.lock_cases, _columns(sorted(set(keys))))
+
+
+def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, make: bool) -> tuple[list[Case], set[CaseKey]]:
+    """Locks those of the named cases that nobody else holds, and gives the keys of the others; waits for nobody longer than a moment.
+
+    `make` makes those that are not there, unless somebody else is making them just now.
+    """
+    ordered = sorted(set(keys))
+    cases = _locked(cursor, _DEFERRED.lock_free_cases, _columns(ordered))
+    left = set(ordered) - {case.key for case in cases}
+    if not left:
+        return cases, left
+    held = {(Scheme(row[0]), str(row[1])) for row in cursor.execute(_DEFERRED.known_cases, _columns(sorted(left)), binary=True)}
+    if not make or not left - held:
+        return cases, held
+    cursor.execute(_DEFERRED.wait_shortly)
+    for key in sorted(left - held):
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(_SQL.ensure_cases, _columns([key]), binary=True)
+                cases += _locked(cursor, _SQL.lock_cases, _columns([key]))
+        except LockNotAvailable:
+            held.add(key)
+    return cases, held
+
+
+def ensure_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey]) -> None:
+    """Makes the cases that are not there yet."""
+    cursor.execute(_SQL.ensure_cases, _columns(sorted(set(keys))), binary=True)
+
+
+def _columns(keys: Sequence[CaseKey]) -> list[list[str]]:
+    return [[scheme.value for scheme, _ in keys], [case_id for _, case_id in keys]]
+
+
+def _locked(cursor: psycopg.Cursor[Any], statement: str, named: Sequence[Sequence[str]]) -> list[Case]:
+    cases = []
+    for row in cursor.execute(statement, named, binary=True):
+        case = Case(row)
+        case.deferred = row[-1]
+        cases.append(case)
+    return cases
+
+
+def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
+    """Loads the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before.
+
+    With them, what of their orders the rail may have though it counts as rejected.
+    """
+    by_number = {case.case_no: case for case in cases}
+    for case in cases:
+        case.payments.clear()
+        case.listed.clear()
+        case.at_rail.clear()
+    named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
+    rows = cursor.execute(_SQL.current_payments, named, binary=True).fetchall()
+    for case_no, listed, document, number, continues in sorted(rows, key=_PLACE_IN_LIST):
+        if number is None:
+            by_number[case_no].accepted(document, listed)
+        else:
+            by_number[case_no].at_rail.append(AtRail(number, payment_document.decode(document), continues))
+
+
+def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
+    """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
+    cases = lock_cases(cursor, keys)
+    load_payments(cursor, cases)
+    return cases
+
+
+def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
+    """Loads the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
+    by_number = {case.case_no: case for case in cases}
+    for case in by_number.values():
+        case.forwarded.clear()
+    for case_no, *line in cursor.execute(_SQL.accepted_lines, [list(by_number)], binary=True) if by_number else ():
+        by_number[case_no].forwarded.append(LineAtRail(*line))
+
+
+def find_elsewhere(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+    """Marks the payment ids that senders chose and that another case has."""
+    asked = [(index, payment_id, each.scheme.value, each.case_id) for index, each in enumerate(records) for payment_id in each.chosen_ids]
+    if not asked:
+        return
+    found = cursor.execute(_SQL.payments_elsewhere, [list(column) for column in zip(*asked, strict=True)], binary=True)
+    for index, payment_id in found.fetchall():
+        key = records[index].case_key
+        assert key is not None, "only messages with a case were asked for"
+        cases[key].elsewhere |= {PaymentId(payment_id)}
+
+
+def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+    """Gives the cases what is stored under the identities of these records. Asks nothing where none has one."""
+    asked: dict[tuple[int, str, str], Case] = {}
+    for each in records:
+        if each.identity and each.case_key:
+            case = cases[each.case_key]
+            asked[case.case_no, *each.identity.key] = case
+    if not asked:
+        return
+    ordered = sorted(asked)
+    columns = [list(range(len(ordered))), *map(list, zip(*ordered, strict=True))]
+    for ordinal, message_no, digest, state, answer in cursor.execute(_SQL.idempotency_records, columns, binary=True):
+        _, *key = ordered[ordinal]
+        stored = IdempotencyRecord(message_no, bytes(digest), MessageState(state), None if answer is None else bytes(answer))
+        asked[ordered[ordinal]].idempotency[key[0], key[1]] = stored

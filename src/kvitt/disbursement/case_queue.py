@@ -1,0 +1,87 @@
+"""The queue of a case: when its last open order is settled, the next waiting message is derived in the same transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+import structlog
+
+from kvitt.disbursement.case import (
+    Case,
+    CaseKey,
+    find_elsewhere,
+    load_lines,
+    load_payments,
+)
+from kvitt.disbursement.editions import Edition
+from kvitt.disbursement.handle import Handler
+from kvitt.disbursement.inbox import (
+    Incoming,
+    ParsedRecord,
+    failure,
+    numbered,
+)
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.kernel.queries import load
+
+_SQL = load("cases", "kvitt.disbursement")
+_log = structlog.get_logger(__name__)
+_PER_LOOK = 20
+"""How many messages of one case are looked at in one query; more are fetched while none of them opens an order."""
+
+
+class _Queued(NamedTuple):
+    case_no: int
+    message_no: int
+    parsed: ParsedRecord
+    received_at: datetime
+
+
+def let_in(cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
+    """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
+
+    `now` was read under their locks. Of a case that is contradicted nothing is derived.
+    """
+    free = {case.case_no: case for case in cases.values() if case.waiting and case.may_go_on}
+    if free:
+        # Their receipts may have changed the accepted payments in this very transaction.
+        load_payments(cursor, list(free.values()))
+        load_lines(cursor, [case for case in free.values() if ports.contracts.forwards(case.scheme)])
+    last_seen: dict[int, int] = {}
+    while free:
+        queued = _queued(cursor, list(free), last_seen, ports)
+        find_elsewhere(cursor, cases, [each.parsed for each in queued])
+        for each in queued:
+            case, last_seen[each.case_no] = free[each.case_no], each.message_no
+            if case.may_go_on:
+                _handle(case, each, facts, case.moment(now), ports)
+        seen = {each.case_no for each in queued}
+        # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
+        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
+
+
+def _handle(case: Case, queued: "_Queued", facts: UnitOfWork, now: datetime, ports: Ports) -> None:
+    incoming = queued.parsed.incoming
+    message = numbered(queued.parsed, queued.message_no, queued.received_at)
+    gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
+    case.waiting -= 1
+    try:
+        Handler(contract, ports.rails, gathered, now).handle(case, message, None)
+    except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
+        _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
+        gathered = UnitOfWork()
+        Handler(contract, ports.rails, gathered, now).refuse(case, message, None, failure(incoming, error))
+    facts.add(gathered)
+
+
+def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:
+    columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
+    rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
+    return [_Queued(row[0], row[1], ports.contracts.parse_again(_incoming(row[2:8], row[9])), row[8]) for row in rows]
+
+
+def _incoming(row: Sequence[Any], edition: int) -> Incoming:
+    key = None if row[3] is None else bytes(row[3])
+    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5], edition=Edition(edition))

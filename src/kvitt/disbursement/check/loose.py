@@ -1,0 +1,154 @@
+"""What belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
+
+import hashlib
+import re
+from collections import Counter
+
+from msgspec.structs import replace
+
+from kvitt.disbursement.check.chain import Chain
+from kvitt.disbursement.check.course import Course
+from kvitt.disbursement.check.earlier import says_the_same
+from kvitt.disbursement.check.replay import step_of
+from kvitt.disbursement.check.report import Findings, Kind
+from kvitt.disbursement.check.stored import (
+    SPAN,
+    SQL,
+    Reader,
+    StoredReceipt,
+    StoredTold,
+    taken_told,
+)
+from kvitt.disbursement.check.told import match_told
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.events import ReceiptArrived
+from kvitt.disbursement.handle import Handler
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rail import Rails, ReceiptOutcome
+from kvitt.disbursement.rows import MessageRow
+from kvitt.disbursement.states import MessageState
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import InvalidForm, Refusal
+from kvitt.errors import UnreadableReceipt
+from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.people import same_person
+from kvitt.kernel.queries import load
+
+_APPROVALS = load("approvals", "kvitt.kernel")
+_SUBJECT = re.compile(r'"subject":"([0-9a-f-]{36})"')
+_WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE})
+
+
+def check_messages(reader: Reader, found: Findings, ports: Ports) -> None:
+    """Refuses again every message that has no case, and compares the answer and what was told."""
+    after = 0
+    while rows := reader.rows(SQL.messages_without_case, after=after, limit=SPAN):
+        messages = [MessageRow(*row) for row in rows]
+        told: dict[int, list[StoredTold]] = {}
+        for row in reader.rows(SQL.told_without_case, first=messages[0].message_no, last=messages[-1].message_no):
+            told.setdefault(row[0], []).append(taken_told(row))
+        found.looked_at("messages", len(messages))
+        found.looked_at("records_told", sum(map(len, told.values())))
+        for message in messages:
+            try:
+                _check_message(message, told.get(message.message_no, []), found, ports)
+            except Exception as error:  # noqa: BLE001 - what can not even be read again is a difference, and the check goes on
+                found.differs(Kind.MESSAGE, None, message.message_no, f"can not be read again: {type(error).__name__}")
+        after = messages[-1].message_no
+
+
+def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, ports: Ports) -> None:
+    if hashlib.sha256(stored.body).digest() != stored.digest:
+        found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
+    course, facts = Course(stored, ports.contracts), UnitOfWork()
+    failure = course.failure()
+    if course.parsed.case_key and not failure:
+        found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
+        return
+    _refuse_again(Handler(course.contract, ports.rails, facts, stored.received_at), course, failure)
+    course.step(step_of(facts))
+    early = any(each.early for each in told)
+    answer = stored.answer if early and says_the_same(course.contract, course.answer, stored.answer) else course.answer
+    if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, answer, stored.received_at):
+        found.differs(Kind.MESSAGE, None, stored.message_no, "is not answered with its refusal")
+    if failure:  # its reason stands in a header in kvitt's own words of that day
+        facts.outbox = [replace(row, headers=told[0].row.headers if told else row.headers) for row in facts.outbox]
+    match_told(ports.contracts, found, None, facts.outbox, told)
+
+
+def _refuse_again(handler: Handler, course: Course, failure: Refusal | None) -> None:
+    content = failure or course.message.content
+    assert isinstance(content, Refusal), "what can be read has a case"
+    # A contract may have been set to leave it unanswered when it came in.
+    if isinstance(content, InvalidForm) and course.stored.answer is None:
+        handler.ignore(course.message, None)
+    else:
+        handler.refuse(None, course.message, None, content, None if failure else course.parsed.dead)
+
+
+def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:
+    """Reads again every receipt that answers no order."""
+    after = 0
+    while rows := reader.rows(SQL.receipts_without_order, after=after, limit=SPAN):
+        found.looked_at("receipts", len(rows))
+        for row in rows:
+            _check_receipt(StoredReceipt(*row[1:]), found, rails)
+        after = rows[-1][1]
+
+
+def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None:
+    if hashlib.sha256(stored.body).digest() != stored.digest:
+        found.differs(Kind.RECEIPT, None, stored.receipt_no, "has another body than came in")
+    if stored.outcome not in _WITHOUT_ORDER:
+        found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
+        return
+    try:
+        receipt = rails.named(stored.rail).read(stored.body)[stored.place]
+    except UnreadableReceipt as error:
+        if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
+            found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
+        return
+    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
+        found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
+
+
+def check_copies(reader: Reader, found: Findings, contracts: Contracts) -> None:
+    """Makes again every copy of a receipt that a contract published."""
+    by_topic = {contract.copies_on: contract for contract in contracts if contract.copies_on}
+    for topic, outbox_no, event, made_at, key, value, body in reader.walk(SQL.copies_of_receipts, topics=list(by_topic)):
+        found.looked_at("records_told", 1)
+        scheme = next(iter(by_topic[topic].sources.values()))
+        made = [(each.key, each.value) for each in by_topic[topic].announce(ReceiptArrived(scheme, event, bytes(body)), made_at)]
+        if made != [(key, bytes(value))]:
+            found.differs(Kind.TOLD, None, outbox_no, "copies a receipt otherwise than it came")
+
+
+def released_orders(reader: Reader) -> frozenset[str]:
+    """The orders that operators have let go though they were held."""
+    return frozenset(order_id for row in reader.rows(SQL.releases) for order_id in _SUBJECT.findall(row[0]))
+
+
+def resent_orders(reader: Reader) -> Counter[str]:
+    """How often operators have had each order sent once more."""
+    return Counter(order_id for row in reader.rows(SQL.resends) for order_id in _SUBJECT.findall(row[0]))
+
+
+def check_operators(reader: Reader, found: Findings) -> None:
+    """Follows the chain of operator actions to its head."""
+    chain = Chain(0, found)
+    while rows := reader.rows(SQL.audit_of_operators, after=chain.seq, limit=SPAN):
+        found.looked_at("audit_entries", len(rows))
+        for entry in (AuditRow(*row) for row in rows):
+            chain.follow(entry)
+            if digest((entry.note or "").encode()) != entry.digest:
+                found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")
+    for seq, head in reader.rows(SQL.head_of_operators):
+        chain.end(seq, bytes(head))
+
+
+def check_approvals(reader: Reader, found: Findings) -> None:
+    """Each approval that was confirmed was asked for by another person than the one who confirmed it."""
+    for approval_no, asked_by, decided_by in reader.rows(_APPROVALS.confirmed_by):
+        found.looked_at("approvals", 1)
+        if same_person(asked_by, decided_by):
+            found.differs(Kind.APPROVAL, None, f"approval {approval_no}", "was confirmed by the person who asked for it")

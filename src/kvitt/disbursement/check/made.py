@@ -1,0 +1,46 @@
+"""What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
+
+from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.rows import OrderRow, PaymentRow
+from kvitt.disbursement.ruling import PaymentVersion
+from kvitt.disbursement.states import OrderState, PaymentState
+from kvitt.kernel.audit import AuditRow
+
+VersionKey = tuple[str, int]
+
+
+class Version:
+    """A payment version of the replay."""
+
+    def __init__(self, made: PaymentRow) -> None:
+        self.made = made
+        self.state = PaymentState.PENDING
+        self.superseded = False
+
+    @property
+    def as_made(self) -> PaymentVersion:
+        """As its order made it."""
+        return PaymentVersion(self.made.payment_id, self.made.version, self.made.document)
+
+
+class MadeOrder:
+    """An order of the replay. `state` is ready until an entry settles it or leaves it in doubt; sending is no entry of the chain."""
+
+    def __init__(self, made: OrderRow) -> None:
+        self.made = made
+        self.state = OrderState.READY
+        self.settled_by: AuditRow | None = None
+        self.by_hand = False
+        self.ruled: dict[int, ReceiptOutcome] = {}
+        self.contradiction: MadeContradiction | None = None
+        self.in_contradiction = False
+        self.taken_back = False
+
+
+class MadeContradiction:
+    """A contradiction of the replay; `resolution` is the entry that closed it."""
+
+    def __init__(self, order: MadeOrder, entry: AuditRow, rails: OrderState) -> None:
+        self.order_id, self.receipt_no, self.found_at = order.made.order_id, entry.receipt_no, entry.at
+        self.ours, self.rails = order.state, rails
+        self.resolution: AuditRow | None = None

@@ -1,0 +1,56 @@
+"""What the rail has, and may have, when a message of a replay is handled: by that its orders were held or let go (design §8)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.check.made import MadeOrder
+from kvitt.disbursement.derive.micro_chained import AtRail
+from kvitt.disbursement.rows import LineRow
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import LineAtRail
+
+if TYPE_CHECKING:
+    from kvitt.disbursement.check.replay import Replay
+
+_Lines = Mapping[str, Sequence[LineRow]]
+
+
+def look_at_rail(replay: "Replay") -> None:
+    """Gives the case of a replay what it was loaded with: forwarded lines, or what the rail may have besides the accepted payments."""
+    case = replay.case
+    doubted = [each for each in replay.orders.values() if _may_be_there(replay, each)]
+    if replay.forwards:
+        accepted = (each for each in replay.orders.values() if each.state is OrderState.ACCEPTED)
+        lines = _by_order(replay)
+        case.forwarded = [
+            line for each in sorted([*accepted, *doubted], key=lambda each: each.made.number) for line in _forwarded(each, lines)
+        ]
+    else:
+        case.at_rail = [version for each in doubted for version in _wanted(replay, each, _by_order(replay))]
+
+
+def _may_be_there(replay: "Replay", order: MadeOrder) -> bool:
+    """Whether an order counts as rejected, or as taken back, by a word or an answer that may not be the rail's last."""
+    if order.state not in (OrderState.REJECTED, OrderState.WITHDRAWN):
+        return False
+    stored = replay.stored.orders.get(order.made.order_id)
+    return order.by_hand or (stored is not None and stored.resends > 0)
+
+
+def _by_order(replay: "Replay") -> _Lines:
+    return {order_id: list(lines) for order_id, lines in groupby(replay.lines, key=lambda line: line.order_id)}
+
+
+def _forwarded(order: MadeOrder, lines: _Lines) -> Iterator[LineAtRail]:
+    for line in lines.get(order.made.order_id, ()):
+        about = line.line_id, line.refers_to, line.class_code, line.start_on, line.end_on, line.amount, line.ceased_from
+        yield LineAtRail(*about, certain=order.state is OrderState.ACCEPTED)
+
+
+def _wanted(replay: "Replay", order: MadeOrder, lines: _Lines) -> Iterator[AtRail]:
+    for version in replay.by_order.get(order.made.order_id, ()):
+        first = next(line for line in lines[order.made.order_id] if line.payment_id == version.made.payment_id)
+        continues = first.refers_to is not None or first.ceased_from is not None
+        yield AtRail(order.made.number, payment_document.decode(version.made.document), continues)

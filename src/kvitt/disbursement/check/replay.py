@@ -1,0 +1,435 @@
+"""The replay of one case: its audit chain in order, each entry made again from the stored rows that it tells of (design §13).
+
+The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from kvitt.disbursement.case import ALL, Case
+from kvitt.disbursement.check.chain import Chain
+from kvitt.disbursement.check.contradicted import CONTRADICTING
+from kvitt.disbursement.check.course import Course
+from kvitt.disbursement.check.earlier import says_the_same
+from kvitt.disbursement.check.handling import Elsewhere, Handling, agrees
+from kvitt.disbursement.check.imports import taken_over
+from kvitt.disbursement.check.made import (
+    MadeContradiction,
+    MadeOrder,
+    Version,
+    VersionKey,
+)
+from kvitt.disbursement.check.rail import look_at_rail
+from kvitt.disbursement.check.report import Findings, Kind
+from kvitt.disbursement.check.stored import StoredCase
+from kvitt.disbursement.events import (
+    AllSettled,
+    CaseListed,
+    Event,
+    OrderOfMessage,
+    OrderSettled,
+    OrderUnclear,
+    OrderWithdrawn,
+    ReceiptRead,
+)
+from kvitt.disbursement.imported import left_out_entry
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.publish import OutboxWriter
+from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
+from kvitt.disbursement.rows import (
+    LineRow,
+    MessageStep,
+    NeedRow,
+    OrderRow,
+    OutboxRow,
+    PaymentRow,
+)
+from kvitt.disbursement.ruling import PaymentVersion, Settled, decide
+from kvitt.disbursement.states import (
+    OPEN_ORDER,
+    MessageState,
+    OrderState,
+    PaymentState,
+    What,
+)
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import Action, Area, Scheme
+from kvitt.errors import UnreadableReceipt
+from kvitt.kernel.audit import AuditRow, digest
+
+_VERDICT = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
+_KNOWN = frozenset(What)
+
+
+class Replay:
+    """What the chain of one case gives, and the rows that should be stored for it."""
+
+    def __init__(
+        self,
+        stored: StoredCase,
+        found: Findings,
+        ports: Ports,
+        elsewhere: Elsewhere,
+        *,
+        released: frozenset[str],
+        resent: Mapping[str, int],
+    ) -> None:
+        self.stored, self.found, self.contracts = stored, found, ports.contracts
+        self.released, self.resent = released, resent
+        self.early = stored.early_messages
+        number, scheme, case_id = stored.head[:3]
+        self.forwards = ports.contracts.forwards(Scheme(scheme))
+        self.case = Case.new(number, scheme, case_id)
+        self.rail = ports.rails.of(self.case.scheme)
+        self._handling = Handling(self.case, ports.rails, elsewhere)
+        self.chain = Chain(number, found)
+        self.courses: dict[int, Course] = {}
+        self.orders: dict[str, MadeOrder] = {}
+        self.lines: list[LineRow] = []
+        self.needs: list[NeedRow] = []
+        self.versions: dict[VersionKey, Version] = {}
+        self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
+        self.by_order: dict[str, list[Version]] = {}
+        self._current: dict[str, Version] = {}
+        self.told: list[OutboxRow] = []
+        self.lists: dict[int, list[OutboxRow]] = {}
+        self.receipts: dict[int, Observation] = {}
+        self.contradictions: list[MadeContradiction] = []
+        self.last_handled = 0
+
+    def run(self) -> None:
+        """Replays all entries; differences are noted as they show."""
+        self._read_receipts()
+        for entry in self.stored.audit:
+            self.case.audit_seq, self.case.audit_hash = entry.seq - 1, self.chain.hash
+            self.chain.follow(entry)
+            if entry.what not in _KNOWN:
+                self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+            elif entry.what == What.IMPORTED:
+                self._imported(entry)
+            elif entry.what == What.LEFT_OUT:
+                self._left_out(entry)
+            elif entry.what == What.FORGOTTEN:
+                self._forgotten(entry)
+            elif entry.what == What.WITHDRAWN:
+                self._withdrawn(entry)
+            elif entry.what in CONTRADICTING:
+                CONTRADICTING[entry.what](self, entry)
+            elif entry.what in _VERDICT:
+                self._settled(entry, _VERDICT[What(entry.what)])
+            elif course := self._course(entry):
+                self._waiting(entry, course) if entry.what == What.WAITING else self._handled(entry, course)
+        self.chain.end(self.stored.head[8], bytes(self.stored.head[9]))
+
+    def differs(self, kind: Kind, subject: object, text: str) -> None:
+        """Notes a difference of this case."""
+        self.found.differs(kind, self.stored.case_no, subject, text)
+
+    def _read_receipts(self) -> None:
+        for receipt_no, stored in self.stored.receipts.items():
+            try:
+                self.receipts[receipt_no] = self.placed(self.rail.read(stored.body)[stored.place])
+            except UnreadableReceipt:
+                self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
+
+    def placed(self, said: Observation) -> Observation:
+        """What was said, with what its order is known by, where it names the order by its id alone."""
+        stored = self.stored.orders.get(said.order_id or "")
+        if stored is None:
+            return said
+        return replace(said, case=self.case.key, area=stored.made.area, correlation_key=stored.made.correlation_key)
+
+    def _imported(self, entry: AuditRow) -> None:
+        """The case as another hub left it: its first versions are true from the start, by no order of ours."""
+        if entry is not self.stored.audit[0]:
+            self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
+            return
+        try:
+            again = taken_over(self.stored, entry)
+        except (msgspec.MsgspecError, LookupError, ValueError):
+            self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
+            return
+        if not agrees(again.entry, entry):
+            self.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
+        self.case.person, self.case.areas, self.case.unknown = again.person, list(again.areas), list(again.unknown)
+        for row in again.versions:
+            version = self.versions[row.payment_id, row.version] = Version(row)
+            self._becomes_true(version)
+
+    def _left_out(self, entry: AuditRow) -> None:
+        """The case that an import found and could not take over."""
+        if entry is not self.stored.audit[0]:
+            self.differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
+        elif not agrees(left_out_entry(self.stored.case_no, entry.at), entry):
+            self.differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
+        self.case.unknown = [ALL]
+
+    def _forgotten(self, entry: AuditRow) -> None:
+        """An operator's word that the rail pays nothing of what was not taken over."""
+        what = entry.note or ""
+        if what not in self.case.unknown or entry.digest != digest(what.encode()):
+            self.differs(Kind.ENTRY, entry.seq, "forgets what was not unknown")
+        self.case.learnt([what])
+
+    def _course(self, entry: AuditRow) -> Course | None:
+        """The course of the message that an entry tells of; its first entry begins it."""
+        number = entry.message_no
+        if number in self.courses:
+            return self.courses[number]
+        if number is None or number not in self.stored.messages:
+            self.differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
+            return None
+        course = self.courses[number] = Course(self.stored.messages[number], self.contracts)
+        if course.stored.received_at != entry.at:
+            self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
+        return course
+
+    def _waiting(self, entry: AuditRow, course: Course) -> None:
+        if not self.case.busy:
+            self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
+        facts = UnitOfWork()
+        self._handling.handler(course, facts, entry).queue(self.case, course.message, course.stored)
+        course.step(step_of(facts))
+        if not agrees(facts.audit[0], entry):
+            self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
+        self.told.extend(facts.outbox)
+        self.needs.extend(facts.needs)
+
+    def _handled(self, entry: AuditRow, course: Course) -> None:
+        number = course.stored.message_no
+        in_turn = self._handling.in_turn(course, entry)
+        if in_turn and not self.case.may_go_on:
+            self.differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open, or while it was contradicted")
+        if in_turn and number <= self.last_handled:
+            self.differs(Kind.ENTRY, entry.seq, "was handled after a later message")
+        self.last_handled = number if in_turn else self.last_handled
+        if course.state is MessageState.WAITING:
+            self.case.waiting -= 1
+        look_at_rail(self)
+        facts = self._handling.repeated(course, entry)
+        if facts is None:
+            self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
+            self._take_as_stored(course)
+            return
+        course.step(step_of(facts))
+        self.told.extend(facts.outbox)
+        self.lines.extend(facts.lines)
+        self.needs.extend(facts.needs)
+        self._made(course, facts.orders, facts.payments)
+        self.stand(course)
+
+    def stand(self, course: Course) -> None:
+        """What a repeat of this need would hear from now on."""
+        for record in self.case.idempotency.values():
+            if record.message_no == course.stored.message_no and course.answer:
+                record.state, record.answer = course.state, course.answer
+
+    def _take_as_stored(self, course: Course) -> None:
+        """Goes on from the stored rows, so that what follows is still compared."""
+        course.trusted = False
+        orders = [each.made for each in self.stored.orders.values() if each.made.message_no == course.stored.message_no]
+        made_by = {each.order_id for each in orders}
+        self.case.orders_made += len(orders)
+        self.case.open_orders += len(orders)
+        for order_id in made_by:
+            self.lines.extend(self.stored.lines.get(order_id, ()))
+        self._made(course, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
+
+    def _made(self, course: Course, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
+        for each in orders:
+            order = self._under_its_key(each)
+            made = self.orders[order.order_id] = MadeOrder(order)
+            self._by_lines.setdefault((order.area, order.correlation_key), []).append(made)
+            course.open_orders.add(order.order_id)
+            course.order_ids.append(order.order_id)
+        for payment in payments:
+            version = self.versions[payment.payment_id, payment.version] = Version(payment)
+            self.by_order.setdefault(payment.order_id, []).append(version)
+
+    def _under_its_key(self, order: OrderRow) -> OrderRow:
+        """An early order is told under the sender's key to its end."""
+        stored = self.stored.orders.get(order.order_id)
+        early = stored is not None and stored.made.told_under is None and order.message_no in self.early
+        return replace(order, told_under=None) if early else order
+
+    def _settled(self, entry: AuditRow, ruling: ReceiptOutcome) -> None:
+        """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
+        order = self.orders.get(entry.order_id or "")
+        if order is None or order.state not in OPEN_ORDER:
+            self.differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
+            return
+        course = self.courses[order.made.message_no]
+        receipt = self.receipts.get(entry.receipt_no or 0)
+        if receipt is None:
+            self.differs(Kind.ENTRY, entry.seq, f"names receipt {entry.receipt_no}, which its order does not have")
+            course.trusted = False
+        else:
+            self._rule_again(entry, order, receipt, ruling)
+        order.ruled[entry.receipt_no or 0] = ruling
+        self._book_again(entry, order, course, receipt, ruling)
+
+    def _withdrawn(self, entry: AuditRow) -> None:
+        """An entry about an order that an operator took back before it was sent."""
+        order = self.orders.get(entry.order_id or "")
+        if order is None or order.state not in OPEN_ORDER:
+            self.differs(Kind.ENTRY, entry.seq, f"takes back order {entry.order_id}, which is not open")
+            return
+        course = self.courses[order.made.message_no]
+        order.settled_by, order.state = entry, OrderState.WITHDRAWN
+        course.open_orders.discard(order.made.order_id)
+        self.case.open_orders -= 1
+        self.drop(order.made)
+        if course.trusted:
+            event = OrderWithdrawn(order.made.order_id, Area(order.made.area), last=not course.open_orders)
+            self.publish(course, event, entry.at)
+            answer = course.answer or b""
+            if course.stored.message_no in self.early and says_the_same(course.contract, answer, course.stored.answer):
+                answer = course.stored.answer or answer
+            if (digest(answer), course.stored.message_no) != (entry.digest, entry.message_no):
+                self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
+        if not course.open_orders:
+            course.state, course.answered_at = MessageState.ANSWERED, entry.at
+        self.stand(course)
+
+    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, ruling: ReceiptOutcome) -> None:
+        content = digest(order.made.message, receipt.raw_severity.encode(), receipt.text.encode())
+        if (content, order.made.message_no) != (entry.digest, entry.message_no):
+            self.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
+        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, receipt.correlation_key), ())]
+        answered = self.rail.match(receipt, same_lines) if receipt.case == self.case.key else None
+        if answered is None or answered.order_id != order.made.order_id:
+            self.differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
+        # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
+        by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
+        states = (OrderState.SENT, OrderState.UNKNOWN)
+        possible = {decide(self.rail, receipt, replace(_candidate_of(order), state=state), by_hand=by_hand) for state in states}
+        if ruling not in possible:
+            self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
+
+    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Observation | None, ruling: ReceiptOutcome) -> None:
+        versions = self.as_ordered(order.made)
+        answered = order.settled_by is not None
+        order.settled_by = entry
+        said = self.stored.receipts.get(entry.receipt_no or 0)
+        order.by_hand = said is not None and said.by_hand
+        if ruling is ReceiptOutcome.UNCLEAR:
+            order.state = OrderState.UNKNOWN
+        else:
+            order.state = OrderState(ruling.value)
+            course.open_orders.discard(order.made.order_id)
+            self.case.open_orders -= 1
+            self.accept(order.made, entry) if ruling is ReceiptOutcome.ACCEPTED else self.drop(order.made)
+        final = ruling is not ReceiptOutcome.UNCLEAR and not course.open_orders
+        if final:
+            course.state, course.answered_at = MessageState.ANSWERED, entry.at
+        if receipt is not None and course.trusted:
+            body = self.stored.receipts[entry.receipt_no or 0].body
+            settled = Settled(replace(_candidate_of(order), answered=answered), receipt, entry.receipt_no or 0, ruling, body)
+            self._publish_again(entry, course, settled, versions, final=final)
+        self.stand(course)
+
+    def _publish_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Sequence[PaymentVersion], *, final: bool) -> None:
+        self.publish(course, ReceiptRead(settled, versions), entry.at)
+        unclear = settled.outcome is ReceiptOutcome.UNCLEAR
+        self.publish(course, OrderUnclear(settled) if unclear else OrderSettled(settled), entry.at)
+        if final:
+            self.publish(course, AllSettled(settled), entry.at)
+
+    def publish(self, course: Course, event: Event, at: datetime) -> None:
+        """What a message's contract makes of an event: what is told, and the answer that it has from then on."""
+        told, answer = self.made_of(course, event, at)
+        self.told.extend(told)
+        course.answer = answer or course.answer
+
+    def made_of(self, course: Course, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
+        """What a message's contract makes of an event: the records, and the answer."""
+        facts = UnitOfWork()
+        orders = self._orders_of(course) if course.contract.replies_from_body else ()
+        answer = OutboxWriter(self.contracts, facts).publish(event, course.in_progress(orders), at)
+        return facts.outbox, answer
+
+    def _orders_of(self, course: Course) -> tuple[OrderOfMessage, ...]:
+        made = [self.orders[order_id].made for order_id in course.order_ids]
+        return tuple([OrderOfMessage(each.order_id, each.reconciliation_key, each.made_at, each.message) for each in made])
+
+    def as_ordered(self, order: OrderRow) -> Sequence[PaymentVersion]:
+        """The versions of an order as they stand in it."""
+        made = sorted(self.by_order.get(order.order_id, ()), key=lambda each: each.made.position)
+        return [each.as_made for each in made]
+
+    def accept(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
+        """The versions of an order become the truth."""
+        became = self.by_order.get(order.order_id, ())
+        for version in became:
+            self._becomes_true(version)
+        self.case.known_to_rail(Area(order.area), order.person)
+        self.settle_in(order, became, entry, again=again)
+
+    def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
+        """Puts what holds now in its order, and tells the case list."""
+        in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
+        self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
+        if changed:
+            self.relist(order, entry, again=again)
+
+    def _becomes_true(self, version: Version) -> None:
+        if before := self._current.get(version.made.payment_id):
+            before.superseded = True
+        version.state = PaymentState.ACCEPTED
+        self.case.learnt([version.made.payment_id])
+        self.hold(version.made.payment_id, version)
+
+    def hold(self, payment_id: str, version: Version | None) -> None:
+        """The version of a payment that holds from now on, or none."""
+        if version is None:
+            self._current.pop(payment_id, None)
+            return
+        version.superseded = False
+        self._current[payment_id] = version
+        self.case.accepted(version.made.document, version.made.listed)
+
+    def candidate(self, order: MadeOrder) -> Candidate:
+        """An order of the replay as a receipt finds it."""
+        return _candidate_of(order)
+
+    def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
+        """Tells the case list as an order leaves it."""
+        facts = UnitOfWork()
+        living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
+        listed = CaseListed(self.case.scheme, self.case.case_id, living, order.message_no, f"{order.order_id}{again}")
+        contract = self.courses[order.message_no].contract
+        OutboxWriter(self.contracts, facts).announce(contract, listed, order.message_no, entry.at)
+        self.lists.setdefault(order.message_no, []).extend(facts.outbox)
+
+    def drop(self, order: OrderRow) -> None:
+        """The versions of an order will never be."""
+        for version in self.by_order.get(order.order_id, ()):
+            version.state = PaymentState.DROPPED
+
+
+def step_of(facts: UnitOfWork) -> MessageStep:
+    """What handling did to the message, whether it was stored before or came in with it."""
+    if facts.steps:
+        return facts.steps[0]
+    kept = facts.messages[0]
+    return MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer)
+
+
+def _candidate_of(order: MadeOrder) -> Candidate:
+    made = order.made
+    return Candidate(
+        made.order_id,
+        made.case_no,
+        made.area,
+        made.number,
+        made.message_no,
+        order.state,
+        made.correlation_time,
+        made.is_first_order,
+        made.message,
+        made.person,
+        told_under=made.told_under,
+    )

@@ -1,0 +1,165 @@
+"""The port Contract: how the senders of some topics talk to the hub; and the registry by which a record finds its own (design §3).
+
+The core knows no contract by name. Each is one object that `app/` makes and that names its topics; whatever may differ between senders is
+asked of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.events import (
+    Announcement,
+    Event,
+    OutboxRecord,
+    Reply,
+)
+from kvitt.disbursement.inbox import (
+    FAILURE,
+    IdempotencyRecord,
+    InboxMessage,
+    Incoming,
+    ParsedRecord,
+    ReplyTo,
+    Skipped,
+    failed,
+)
+from kvitt.disbursement.refusals import USED_OTHERWISE
+from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.errors import UnknownSource
+
+
+class WhenBusy(Enum):
+    """What becomes of a message whose case has an open order: it waits its turn, or is handled all the same."""
+
+    QUEUE = "queue"
+    HANDLE = "handle"
+
+
+class Contract(Protocol):
+    """What the hub asks of a contract; where there is an answer here, it is the usual one. All methods are pure functions.
+
+    The moment of what happens is an argument, and so is everything that is stored: `kvitt check` asks again, years later, and must get
+    the same bytes.
+    """
+
+    name: str
+    """What it is called in documentation and logs."""
+    sources: Mapping[str, Scheme]
+    """The topics on which it is heard, with the scheme of all that stands on each."""
+    answers_on: str
+    """The topic on which it answers."""
+    outputs: Sequence[str] = ()
+    """The topics on which only the hub publishes for it."""
+    lists_on: str | None = None
+    """The topic on which it announces the payments of cases (`CaseListed`)."""
+    copies_on: str | None = None
+    """The topic on which it copies receipts as they come (`ReceiptArrived`)."""
+    forwards: bool = False
+    """Its senders make the order lines themselves; the hub passes them on as they are, and compares lines instead of payments."""
+    replies_from_body: bool = False
+    """Its replies are made from what was asked: messages come with their body and their orders."""
+    answers_invalid: bool = True
+    """It answers messages that break rules of their form (`InvalidForm`); else they are stored and hear nothing."""
+    used_otherwise: Refusal = USED_OTHERWISE
+    """What a message hears that asks for something else under an identity that was used before."""
+
+    def read(self, record: Incoming) -> ParsedRecord | Skipped:
+        """The instruction in a record, or the refusal to answer with; or that it is none of ours, or can not be answered at all.
+
+        It looks at no state. What it raises becomes an answer that kvitt failed (500), and a dead letter.
+        """
+
+    def when_busy(self, message: InboxMessage) -> WhenBusy | Refusal:  # noqa: ARG002 - the usual answer looks at nothing
+        """What becomes of a message whose case has an open order; a refusal answers it at once."""
+        return WhenBusy.QUEUE
+
+    def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
+        """Whether a repeat of this message is handled as new, as after a final no; else it hears the stored answer."""
+        return False
+
+    def replays_on(self, source: str) -> str:
+        """The topic on which a record of a topic is put once more, where senders keep the first one to themselves."""
+        return source
+
+    def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
+        """The orders that turn what is accepted of a case into what a message asks for; none: nothing differs."""
+
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:
+        """What is published about an event, and the answer to keep. `message` is a MessageInProgress once it has orders."""
+
+    def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:  # noqa: ARG002 - the usual answer looks at nothing
+        """What is published about what happens to no message alone."""
+        return ()
+
+    def in_short(self, answer: bytes) -> Answer:
+        """A kept answer in the core's words."""
+
+    def failure_in(self, answer: bytes) -> Refusal | None:
+        """The refusal in an answer which says that kvitt itself failed on the message; None in any other."""
+        said = self.in_short(answer)
+        return said.error if said.error and said.error.text.startswith(FAILURE) else None
+
+    def published_answer(self, value: bytes) -> Answer | None:
+        """The answer in a record on the topic of answers, in the core's words; None for a record that is none."""
+        return self.in_short(value)
+
+    def same_answer(self, one: bytes, other: bytes) -> bool:
+        """Whether two answers say the same, whatever the words; for records of earlier days."""
+        return one == other
+
+
+class Contracts:
+    """All contracts of a hub. No two of them share a topic."""
+
+    def __init__(self, *contracts: Contract) -> None:
+        self._contracts = contracts
+        self._by_source = {source: contract for contract in contracts for source in contract.sources}
+        self._by_scheme = {scheme: contract for contract in reversed(contracts) for scheme in contract.sources.values()}
+        assert len(self._by_source) == sum(len(contract.sources) for contract in contracts), "two contracts share a topic"
+        self._by_answers = {contract.answers_on: contract for contract in contracts}
+        self.bodies_of = [source for source, contract in self._by_source.items() if contract.replies_from_body]
+        """The topics whose messages are answered from their bodies."""
+
+    def __iter__(self) -> Iterator[Contract]:
+        return iter(self._contracts)
+
+    def of(self, source: str) -> Contract:
+        """The contract of what came in on a topic. Raises UnknownSource."""
+        try:
+            return self._by_source[source]
+        except KeyError:
+            raise UnknownSource(source) from None
+
+    def answering_on(self, topic: str) -> Contract | None:
+        """The contract whose answers stand on a topic."""
+        return self._by_answers.get(topic)
+
+    def scheme_of(self, source: str) -> Scheme:
+        """The scheme of what came in on a topic. Raises UnknownSource."""
+        return self.of(source).sources[source]
+
+    def input_of(self, scheme: Scheme) -> str:
+        """The topic on which the senders of a scheme are heard, the first where there are several."""
+        return next(source for source, contract in self._by_source.items() if contract.sources[source] is scheme)
+
+    def forwards(self, scheme: Scheme) -> bool:
+        """Whether the orders of a scheme are their senders' own."""
+        return scheme in self._by_scheme and self._by_scheme[scheme].forwards
+
+    def parse(self, record: Incoming) -> ParsedRecord | Skipped:
+        """A record as its contract reads it; one on which reading itself fails is answered and kept like any that kvitt fails on."""
+        contract = self.of(record.source)
+        try:
+            return contract.read(record)
+        except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
+            return failed(record, contract.sources[record.source], error)
+
+    def parse_again(self, record: Incoming) -> ParsedRecord:
+        """A stored message, read as it was when it came in; raises what reading raises."""
+        found = self.of(record.source).read(record)
+        assert isinstance(found, ParsedRecord), "what is skipped is no message"
+        return found

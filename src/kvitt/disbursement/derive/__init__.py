@@ -1,0 +1,1 @@
+"""Derivations: how what is wanted becomes the smallest correct orders."""

@@ -1,0 +1,311 @@
+"""From claims to orders: compare with the accepted state, validate what changed, build one order per area (design §7).
+
+The same function serves orders and simulations, so that a preview is what would be sent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.disbursement import refusals
+from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
+from kvitt.disbursement.derive.chain import ORDER_BEGINS, extend, extend_unknown
+from kvitt.disbursement.ids import line_id, order_id
+from kvitt.disbursement.instructions import (
+    Claim,
+    Claims,
+    Decision,
+    PaymentClaim,
+)
+from kvitt.disbursement.validation import (
+    broken_claim,
+    broken_decision,
+    changed_for_life,
+    repeated_payment,
+)
+from kvitt.disbursement.values import (
+    Action,
+    Area,
+    LineAtRail,
+    LineId,
+    Order,
+    OrderId,
+    OrderLine,
+    Payment,
+    PaymentId,
+    Period,
+    RateType,
+    Refusal,
+)
+from kvitt.kernel.money import Kroner
+
+MAX_LINES = 5000
+"""Of one order: more would make XML that neither the rail nor its receipts can carry (8 MB), and no answer would ever come."""
+
+
+class AtRail(Struct, frozen=True):
+    """A payment as an order wanted it that counts as rejected, and that the rail may have all the same: by an operator's word, or by the
+    answer to one of its copies. `continues`: its lines go on from a line that the rail had, and are no chain of their own.
+    """
+
+    number: int
+    payment: Payment
+    continues: bool
+
+
+class CaseState(Struct, frozen=True):
+    """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
+
+    `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
+    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
+    rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
+    """
+
+    payments: Mapping[PaymentId, Payment]
+    person: str | None
+    areas: frozenset[Area]
+    orders_made: int
+    elsewhere: frozenset[PaymentId] = frozenset()
+    unknown: tuple[PaymentId, ...] = ()
+    left_out: bool = False
+    at_rail: tuple[AtRail, ...] = ()
+    lines: tuple[LineAtRail, ...] = ()
+
+
+NEW_CASE = CaseState({}, None, frozenset(), 0)
+
+
+_NOT_KNOWN = (ORDER_BEGINS, ORDER_BEGINS)
+"""The days of a line that nobody knows the days of."""
+
+
+class Change(Struct, frozen=True):
+    """One payment that differs from what is accepted: its claim and what is stored of it."""
+
+    claim: PaymentClaim
+    stored: Payment | None
+    area: Area
+
+
+def _with_omitted(claims: Claims, state: CaseState) -> tuple[PaymentClaim, ...]:
+    if not claims.decision.whole_case:
+        return claims.payments
+    named = {claim.payment_id for claim in claims.payments}
+    omitted = (
+        PaymentClaim(Claim.CEASE_STORED, payment_id, None, stored.rate_type, ())
+        for payment_id, stored in state.payments.items()
+        if payment_id not in named and stored.action is not Action.DELETE
+    )
+    return (*claims.payments, *omitted)
+
+
+def _differs(claim: PaymentClaim, stored: Payment | None) -> bool:
+    """Whether the accepted state is not yet what is claimed; a cessation of what pays nothing is no difference (design §12)."""
+    if stored is None:
+        return True
+    if claim.kind is Claim.PAY:
+        return stored.action is Action.DELETE or claim.periods != stored.periods or stored.periods_unknown
+    return bool(stored.wanted) or stored.periods_unknown
+
+
+def _area(claim: PaymentClaim, stored: Payment | None) -> Area:
+    """A payment keeps its area while it lives; a revived one may come back in another."""
+    if stored is not None and (stored.action is not Action.DELETE or claim.benefit is None or claim.benefit.name == stored.benefit):
+        return stored.area
+    assert claim.benefit is not None, "only what is stored can be omitted"
+    return claim.benefit.area
+
+
+def _locked(decision: Decision, claims: Sequence[PaymentClaim], state: CaseState) -> Refusal | None:
+    if any(claim.payment_id in state.elsewhere for claim in claims):
+        return refusals.unchangeable("sakId")
+    if state.person is not None and state.person != decision.person:
+        return refusals.unchangeable("personident")
+    for claim in claims:
+        stored = state.payments.get(claim.payment_id)
+        if stored is not None and (broken := changed_for_life(decision, claim, stored)):
+            return broken
+    return None
+
+
+def _unknown(claims: Claims, state: CaseState) -> Refusal | None:
+    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
+    if state.left_out:
+        return refusals.NOT_TAKEN_OVER
+    if not state.unknown or not claims.decision.whole_case:
+        return None
+    named = {claim.payment_id for claim in claims.payments}
+    return next((refusals.nothing_to_cease(payment_id) for payment_id in state.unknown if payment_id not in named), None)
+
+
+def _unbuildable(decision: Decision, change: Change) -> Refusal | None:
+    if broken := broken_claim(decision, change.claim):
+        return broken
+    if change.claim.kind is not Claim.PAY:
+        return refusals.nothing_to_cease(change.claim.payment_id) if change.stored is None else None
+    if change.stored is not None and _same_money(change.claim.periods, change.stored.wanted):
+        return refusals.NO_REAL_CHANGE
+    return None
+
+
+def _same_money(wanted: Sequence[Period], accepted: Sequence[Period]) -> bool:
+    """Only the paying office differs: the rail would see no difference."""
+    return len(wanted) == len(accepted) and all(
+        (new.start, new.end, new.amount, new.decided_rate) == (old.start, old.end, old.amount, old.decided_rate)
+        for new, old in zip(wanted, accepted, strict=True)
+    )
+
+
+class _OrderBuilder:
+    """Collects the lines and payments of one order; line ids follow from the order's id and their position."""
+
+    def __init__(self, decision: Decision, area: Area, number: int, first: bool) -> None:
+        self.decision, self.area, self.first = decision, area, first
+        self.number = number
+        self.order_id: OrderId = order_id(decision.scheme, area, decision.case_id, number)
+        self.lines: list[OrderLine] = []
+        self.payments: list[Payment] = []
+
+    def add(self, change: Change) -> None:
+        claim, stored = change.claim, change.stored
+        target = self._target(claim, stored)
+        weekdays_only = claim.rate_type is RateType.WEEKDAY
+        if stored is not None and stored.periods_unknown:
+            chain = extend_unknown(stored.last_sent, claim.periods, weekdays_only=weekdays_only)
+        else:
+            chain = extend(stored.wanted if stored else (), claim.periods, weekdays_only=weekdays_only)
+        joined = stored if stored is not None and stored.area == self.area else None
+        if chain.cease_from is not None and joined is not None:
+            # The last line of the chain again, as it was sent, ended from a date; never with a reference.
+            by = self._by_sender(target) if claim.kind is Claim.CEASE else target
+            self.lines.append(self._line(joined.last_line, None, by, _last_sent(joined), chain.cease_from))
+        refers_to = joined.last_line if joined else None
+        for period in chain.new:
+            fresh = line_id(self.order_id, len(self.lines))
+            self.lines.append(self._line(fresh, refers_to, target, period, None))
+            refers_to = fresh
+        last = self.lines[-1]
+        sent = None if (last.start, last.end) == _NOT_KNOWN else Period(last.start, last.end, last.amount, None, last.decided_rate)
+        self.payments.append(replace(target, last_line=last.line_id, last_sent=sent))
+
+    def _target(self, claim: PaymentClaim, stored: Payment | None) -> Payment:
+        if claim.kind is not Claim.PAY:
+            assert stored is not None, "checked before building"
+            return replace(stored, action=Action.DELETE, decision_id=self.decision.decision_id)
+        assert claim.benefit is not None, "paid claims name their benefit"
+        revived = stored is None or stored.action is Action.DELETE
+        return Payment(
+            original_key=self.decision.key,
+            area=self.area,
+            payment_id=claim.payment_id,
+            action=Action.CREATE if revived else Action.UPDATE,
+            first_of_case=self.first,
+            case_id=self.decision.case_id,
+            decision_id=self.decision.decision_id,
+            last_line=LineId(""),
+            last_sent=None,
+            person=self.decision.person,
+            decided_at=self.decision.decided_at,
+            benefit=claim.benefit.name,
+            approver=self.decision.approver,
+            caseworker=self.decision.caseworker,
+            rate_type=claim.rate_type,
+            hold_back=self.decision.hold_back,
+            periods=claim.periods,
+        )
+
+    def _by_sender(self, target: Payment) -> Payment:
+        """A cessation in the sender's own words names the sender's people; an omission those that are stored."""
+        names = self.decision
+        return replace(target, decided_at=names.decided_at, caseworker=names.caseworker, approver=names.approver)
+
+    def _line(self, own: LineId, refers_to: LineId | None, by: Payment, period: Period, ceased_from: date | None) -> OrderLine:
+        return OrderLine(
+            line_id=own,
+            refers_to=refers_to,
+            payment_id=by.payment_id,
+            class_code=BENEFITS[by.benefit].class_code,
+            start=period.start,
+            end=period.end,
+            amount=period.amount,
+            decided_rate=period.decided_rate,
+            rate_type=by.rate_type,
+            ceased_from=ceased_from,
+            decided_on=by.decided_at[:10],
+            caseworker=by.caseworker,
+            approver=by.approver,
+            decision_id=self.decision.decision_id,
+        )
+
+    def order(self, made_at: datetime) -> Order:
+        first_line = self.lines[0]
+        return Order(
+            order_id=self.order_id,
+            scheme=self.decision.scheme,
+            area=self.area,
+            case_id=self.decision.case_id,
+            number=self.number,
+            is_first_order=self.first,
+            frequency=SCHEMES[self.decision.scheme].frequency,
+            person=self.payments[0].person,
+            caseworker=first_line.caseworker,
+            office=_office(self.payments),
+            hold_back=self.decision.hold_back,
+            made_at=made_at,
+            lines=tuple(self.lines),
+            payments=tuple(self.payments),
+        )
+
+
+def _last_sent(payment: Payment) -> Period:
+    """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
+
+    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender is told.
+    """
+    if payment.last_sent is not None:
+        return payment.last_sent
+    return payment.periods[-1] if payment.periods else Period(*_NOT_KNOWN, amount=Kroner(1))
+
+
+def _office(payments: Iterable[Payment]) -> str | None:
+    """The office of the earliest-ending period that names one, in the first payment that has any (helved §5.1)."""
+    for payment in payments:
+        for period in sorted(payment.periods, key=lambda each: each.end):
+            if period.office is not None:
+                return period.office
+    return None
+
+
+def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, ...] | Refusal:
+    """The orders that turn the accepted state of a case into what a message claims; none when nothing differs.
+
+    One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
+    `made_at` is the clock in Oslo local time. Source: helved §3.4, with design §12 where it reports defects.
+    """
+    decision = claims.decision
+    if broken := repeated_payment(claims.payments):
+        return broken
+    payments = _with_omitted(claims, state)
+    if broken := _locked(decision, payments, state) or _unknown(claims, state):
+        return broken
+    pairs = ((claim, state.payments.get(claim.payment_id)) for claim in payments)
+    changes = [Change(claim, stored, _area(claim, stored)) for claim, stored in pairs if _differs(claim, stored)]
+    for change in changes:
+        if broken := _unbuildable(decision, change):
+            return broken
+    if not changes:
+        return broken_decision(decision) or ()
+    orders = _build(decision, changes, state, made_at)
+    return refusals.TOO_MANY_LINES if any(len(order.lines) > MAX_LINES for order in orders) else orders
+
+
+def _build(decision: Decision, changes: Sequence[Change], state: CaseState, made_at: datetime) -> tuple[Order, ...]:
+    builders: dict[Area, _OrderBuilder] = {}
+    for change in changes:
+        if change.area not in builders:
+            number = state.orders_made + len(builders) + 1
+            builders[change.area] = _OrderBuilder(decision, change.area, number, change.area not in state.areas)
+        builders[change.area].add(change)
+    return tuple(builder.order(made_at) for builder in builders.values())

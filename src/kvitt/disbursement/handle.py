@@ -1,0 +1,181 @@
+"""Handle: what a message does to its case at one moment, under the case's lock, whatever its contract (design §4 steps 3-5).
+
+It is refused, queued, answered from a stored answer, found to change nothing, simulated, or made into orders. What its sender hears of it
+is the contract's reply.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from kvitt.disbursement.case import Case
+from kvitt.disbursement.contract import Contract, WhenBusy
+from kvitt.disbursement.events import (
+    Event,
+    Ordered,
+    Queued,
+    Refused,
+    Repeated,
+    Reply,
+    Simulated,
+    Unchanged,
+)
+from kvitt.disbursement.holding import reasons_to_hold
+from kvitt.disbursement.holds import HoldReason
+from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
+from kvitt.disbursement.publish import publish
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.rows import MessageRow, MessageStep, NeedRow
+from kvitt.disbursement.states import MessageState, What
+from kvitt.disbursement.store_order import store_order
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import InvalidForm, Order, Refusal
+from kvitt.kernel.audit import digest
+
+
+class Handler:
+    """Handles messages of one contract at one moment; what each one causes goes to `facts` only when all of it is sound.
+
+    Everywhere `record` is the row-to-be of the message, None when it is stored already.
+    """
+
+    def __init__(self, contract: Contract, rails: Rails, facts: UnitOfWork, now: datetime) -> None:
+        self._contract, self._rails, self._facts, self._now = contract, rails, facts, now
+
+    def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
+        """Handles a message that has just come in, answers its repeat, or queues it behind what its case is busy with."""
+        if isinstance(message.content, Refusal):
+            return self._refuse_form(case, message, record, message.content, reason)
+        assert case is not None, "a message that can be read has a case"
+        if stored := self.stored_answer(case, message):
+            return self._repeat(case, message, record, stored)
+        if case.busy:
+            decided = self._contract.when_busy(message)
+            if decided is WhenBusy.QUEUE:
+                return self.queue(case, message, record)
+            if isinstance(decided, Refusal):
+                return self.refuse(case, message, record, decided)
+        return self.handle(case, message, record)
+
+    def stored_answer(self, case: Case, message: InboxMessage) -> IdempotencyRecord | None:
+        """The message that this one repeats, unless it may come again."""
+        stored = case.idempotency.get(message.identity.key) if message.identity else None
+        return None if stored is None or self._contract.may_come_again(stored) else stored
+
+    def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
+        """Queues a message behind the case's open order."""
+        reply = self._reply(Queued(), message)
+        self._store_message(case, message, record, MessageState.WAITING, reply)
+        case.waiting += 1
+        case.note(self._facts, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
+        return MessageState.WAITING
+
+    def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None) -> MessageState:
+        """Derives and answers a message now; returns its new state."""
+        if isinstance(message.content, Refusal):
+            return self.refuse(case, message, record, message.content)
+        assert case is not None, "a message that can be read has a case"
+        state = case.state()
+        derived = self._contract.derive(message, state, self._now)
+        if isinstance(derived, Refusal):
+            return self.refuse(case, message, record, derived)
+        if not derived:
+            return self._answer(case, message, record, Unchanged(message.dry_run))
+        if message.dry_run:
+            return self._simulate(case, message, record, derived)
+        return self._order(case, message, record, derived, reasons_to_hold(derived, state))
+
+    def refuse(
+        self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
+    ) -> MessageState:
+        """Answers a message with a refusal, for good."""
+        return self._answer(case, message, record, Refused(refusal, reason))
+
+    def ignore(self, message: InboxMessage, record: MessageRow | None) -> MessageState:
+        """Keeps a message that breaks the rules of its form, and answers nothing."""
+        self._store_message(None, message, record, MessageState.ANSWERED, Reply())
+        return MessageState.ANSWERED
+
+    def _refuse_form(
+        self, case: Case | None, message: InboxMessage, record: MessageRow, refusal: Refusal, reason: str | None
+    ) -> MessageState:
+        if isinstance(refusal, InvalidForm) and not self._contract.answers_invalid:
+            return self.ignore(message, record)
+        return self.refuse(case, message, record, refusal, reason)
+
+    def _repeat(self, case: Case, message: InboxMessage, record: MessageRow, stored: IdempotencyRecord) -> MessageState:
+        """The stored answer once more; another content under the same identity is refused. Nothing is sent (design §12)."""
+        assert message.identity is not None, "only what has an identity repeats"
+        if stored.digest != message.identity.digest:
+            return self.refuse(case, message, record, self._contract.used_otherwise)
+        return self._answer(case, message, record, Repeated(stored), known=False)
+
+    def _reply(self, event: Event, message: InboxMessage) -> Reply:
+        reply = self._contract.reply(event, message, self._now)
+        publish(self._facts, reply.records, message.message_no, self._now)
+        return reply
+
+    def _answer(
+        self, case: Case | None, message: InboxMessage, record: MessageRow | None, event: Event, *, known: bool = True
+    ) -> MessageState:
+        """`known`: from now on a repeat hears this answer, unless it is a refusal."""
+        reply = self._reply(event, message)
+        known = known and not isinstance(event, Refused)
+        self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
+        if case:
+            said = () if reply.answer is None else (reply.answer,)
+            case.note(self._facts, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
+        return MessageState.ANSWERED
+
+    def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
+        reply = self._reply(Simulated(orders), message)
+        self._store_message(case, message, record, MessageState.ANSWERED, reply)
+        requests = [each.value or b"" for each in reply.records]
+        case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
+        return MessageState.ANSWERED
+
+    def _order(
+        self,
+        case: Case,
+        message: InboxMessage,
+        record: MessageRow | None,
+        orders: Sequence[Order],
+        held: Sequence[Sequence[HoldReason]],
+    ) -> MessageState:
+        rail = self._rails.of(message.scheme)
+        encoded = [rail.encode(order) for order in orders]
+        messages = [each.message for each in encoded]
+        reply = self._reply(Ordered(case.case_no, orders, messages), message)
+        for order, leaves, reasons in zip(orders, encoded, held, strict=True):
+            own_key = reply.order_keys.get(order.order_id)
+            store_order(self._facts, case, order, leaves, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
+        self._store_message(case, message, record, MessageState.DERIVED, reply)
+        case.note(self._facts, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
+        case.orders_made += len(orders)
+        case.open_orders += len(orders)
+        return MessageState.DERIVED
+
+    def _store_message(
+        self,
+        case: Case | None,
+        message: InboxMessage,
+        record: MessageRow | None,
+        state: MessageState,
+        reply: Reply,
+        *,
+        known: bool = True,
+    ) -> None:
+        """A new row, or the next step of the one that was queued. `known`: from now on it decides what a repeat of it hears."""
+        derived_at = None if state is MessageState.WAITING else self._now
+        answered_at = self._now if state is MessageState.ANSWERED else None
+        if record is None:
+            self._facts.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, reply.answer))
+            return
+        case_no = case.case_no if case else None
+        moved = replace(record, case_no=case_no, state=state.value, derived_at=derived_at, answered_at=answered_at, answer=reply.answer)
+        self._facts.messages.append(moved)
+        if message.identity and case and known:
+            key, asked = message.identity.key, message.identity.digest
+            case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
+            self._facts.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))

@@ -1,0 +1,148 @@
+"""Messages as they come in and as their contract reads them, before any state is looked at (design §4 step 2)."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kvitt.disbursement.editions import CURRENT, Edition
+from kvitt.disbursement.refusals import BASE
+from kvitt.disbursement.states import MessageState
+from kvitt.disbursement.values import (
+    Instruction,
+    PaymentId,
+    Refusal,
+    Scheme,
+)
+from kvitt.kernel.leases import Lease
+
+_REASON_CHARACTERS = 500
+Content = Instruction | Refusal
+"""What a message asks for, in the values of its contract, or why nothing can be made of it."""
+IdempotencyKey = tuple[str, str]
+"""By what a message is the same as another one of its case: two names that its contract chooses."""
+
+
+class Incoming(Struct, frozen=True):
+    """A record of an input topic under the identity that its edge gave it. `lease` is None for sources without a position to keep.
+
+    `follows` is how far the partition had been read before it, where that is not its own position (None): sources may leave
+    positions out. A record is only handled when everything before it is. `edition` is that of the day on which it came in.
+    """
+
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    body: bytes | None
+    headers: bytes | None = None
+    lease: Lease | None = None
+    follows: int | None = None
+    edition: Edition = CURRENT
+
+
+class Identity(Struct, frozen=True):
+    """What makes a message a repeat: the same `key` within its case; `digest` tells whether it asks for the same."""
+
+    key: IdempotencyKey
+    digest: bytes
+
+
+class IdempotencyRecord(Struct):
+    """The newest message of an identity: what it asked for, how far it has come, and the answer that its sender had last."""
+
+    message_no: int
+    digest: bytes
+    state: MessageState
+    answer: bytes | None
+
+
+class ReplyTo(Struct, frozen=True):
+    """A stored message as its answers need it: where it came in, under which key, and what was asked.
+
+    `body` is empty where the contract's answers do not need it (`Contract.replies_from_body`).
+    """
+
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    headers: bytes | None
+    scheme: Scheme
+    body: bytes
+    received_at: datetime
+
+
+class InboxMessage(ReplyTo, frozen=True):
+    """A message that has a number, read as far as it can be."""
+
+    content: Content
+    dry_run: bool = False
+    identity: Identity | None = None
+
+
+class Skipped(Struct, frozen=True):
+    """A record that is no message: passed by, or `kept` as a dead letter with the reason. `unaddressed`: nobody could be answered."""
+
+    incoming: Incoming
+    reason: str
+    kept: bool
+    unaddressed: bool = False
+
+
+class ParsedRecord(Struct, frozen=True):
+    """A record read as far as it can be.
+
+    `case_id` is None for one that is refused before its case matters. `identity` is given where a repeat shall hear the stored answer.
+    `chosen_ids` are payment ids that the sender chose, and that no other case may have. `dead` says why it is kept as a dead letter, too.
+    """
+
+    incoming: Incoming
+    scheme: Scheme
+    content: Content
+    dry_run: bool = False
+    case_id: str | None = None
+    identity: Identity | None = None
+    chosen_ids: tuple[PaymentId, ...] = ()
+    dead: str | None = None
+
+    @property
+    def case_key(self) -> tuple[Scheme, str] | None:
+        """The case that it belongs to."""
+        return None if self.case_id is None else (self.scheme, self.case_id)
+
+
+def failure(incoming: Incoming, error: Exception) -> Refusal:
+    """What the sender is told when kvitt itself failed on its message (helved §3.8)."""
+    said = " ".join(str(error).split())[:_REASON_CHARACTERS]
+    where = f"(partition={incoming.partition}, offset={incoming.position})"
+    return Refusal(500, f"{FAILURE}{incoming.source} {where}: {type(error).__name__}: {said}", BASE)
+
+
+FAILURE = "Feil ved prosessering av melding fra "
+"""How the text of every such refusal begins; by it a stored one is known."""
+
+
+def failed(record: Incoming, scheme: Scheme, error: Exception, *, dry_run: bool = False) -> ParsedRecord:
+    """A record on which kvitt itself failed: it is refused before its case matters, and kept as a dead letter."""
+    return ParsedRecord(record, scheme, failure(record, error), dry_run, dead=f"{type(error).__name__}: {error}")
+
+
+def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> InboxMessage:
+    """A record that was read, as the message that it is under its number."""
+    incoming = parsed.incoming
+    assert incoming.body is not None, "tombstones are skipped"
+    return InboxMessage(
+        message_no=message_no,
+        source=incoming.source,
+        partition=incoming.partition,
+        position=incoming.position,
+        key=incoming.key,
+        headers=incoming.headers,
+        scheme=parsed.scheme,
+        body=incoming.body,
+        received_at=received_at,
+        content=parsed.content,
+        dry_run=parsed.dry_run,
+        identity=parsed.identity,
+    )

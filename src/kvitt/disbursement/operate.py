@@ -1,0 +1,333 @@
+"""What operators do: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.disbursement.books import lock_messages
+from kvitt.disbursement.case import Case, load_cases, lock_cases
+from kvitt.disbursement.case_queue import let_in
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
+from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.publish import OutboxWriter
+from kvitt.disbursement.rail import Rail, ReceiptOutcome
+from kvitt.disbursement.rows import MessageStep
+from kvitt.disbursement.ruling import BY_HAND
+from kvitt.disbursement.settle import RawReceipt, Settle
+from kvitt.disbursement.states import MessageState, OrderState, What
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import Area, Scheme
+from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
+from kvitt.kernel.audit import digest
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator, note
+from kvitt.kernel.queries import load
+
+_SQL, _ORDERS = load("operate", "kvitt.disbursement"), load("orders", "kvitt.disbursement")
+EVERYWHERE = "*"
+
+
+class Stop(Struct, frozen=True):
+    """A standing order not to send over a rail to an area (`*` = any of either)."""
+
+    rail: str
+    area: str
+    stopped_by: str
+    stopped_at: datetime
+    reason: str
+
+
+class OpenOrder(Struct, frozen=True):
+    """An order that an operator may have to look at."""
+
+    order_id: str
+    scheme: str
+    case_id: str
+    area: str
+    state: str
+    held_for: tuple[HoldReason, ...]
+    made_at: datetime
+    message_no: int
+    rail_says: str | None = None
+    """What a receipt says against the state, until two people have resolved it."""
+
+
+class UnknownPayment(Struct, frozen=True):
+    """A payment that an import found on a case's list, and learnt nothing of; `*` is the whole case."""
+
+    scheme: str
+    case_id: str
+    payment_id: str
+
+
+class OddReceipt(Struct, frozen=True):
+    """A receipt that changed nothing and that a person should look at; `note` says why, or is the rail's own words.
+
+    `is_open`: nobody has closed it, and what it was about is not settled otherwise.
+    """
+
+    receipt_no: int
+    received_at: datetime
+    outcome: str
+    severity: str | None
+    order_id: str | None
+    size: int
+    note: str
+    closed_at: datetime | None
+    closed_by: str | None
+    closed_because: str | None
+    is_open: bool
+
+
+def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
+    """Why a receipt can not be closed, from its outcome and who closed it."""
+    if row is None:
+        return ReceiptNotFound(f"no receipt has the number {receipt_no}")
+    outcome, closed_by, because = row
+    if closed_by is not None:
+        return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
+    if outcome == ReceiptOutcome.CONTRADICTS:
+        return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
+    return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
+
+
+def _where(rail: str, areas: Sequence[str]) -> str:
+    """What was stopped, as the operators' chain names it."""
+    return ",".join(areas) if rail == EVERYWHERE else f"{rail}: {','.join(areas)}"
+
+
+def areas_of(scheme: Scheme) -> list[str]:
+    """All areas of a scheme, for stopping the whole of it."""
+    return [area for area, terms in AREAS.items() if terms.scheme is scheme]
+
+
+class Operate:
+    """Operator actions on one connection, each one transaction. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+        self._connection, self._clock, self._ports = connection, clock, ports
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for looking something up on it between two acts."""
+        return self._connection
+
+    def stop(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> None:
+        """Nothing ready is sent over a rail to these areas (`*` = any) until resumed; messages are taken in and derived all the same.
+
+        Raises UnknownRail.
+        """
+        if rail != EVERYWHERE:
+            self._ports.rails.named(rail)
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
+            now = self._clock()
+            arguments = {"rail": rail, "areas": list(areas), "reason": operator.reason, "by": operator.name, "now": now}
+            cursor.execute(_SQL.stop_sending, arguments)
+            note(cursor, now, "stop", operator, _where(rail, areas))
+
+    def resume(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> list[str]:
+        """Lets sending go on; gives the areas that were stopped."""
+        with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
+            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"rail": rail, "areas": list(areas)}))
+            if resumed:
+                note(cursor, self._clock(), "resume", operator, _where(rail, resumed))
+            return resumed
+
+    def stopped(self) -> list[Stop]:
+        """What is stopped."""
+        return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
+
+    def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states, newest first; only those that something holds if asked."""
+        return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
+
+    def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
+        """Orders that wait for a person, newest first: held ones, those in doubt, and those that the rail contradicts."""
+        found = [
+            *self.orders([OrderState.READY], held_only=True, limit=limit),
+            *self.orders([OrderState.UNKNOWN], limit=limit),
+            *self._listed(_SQL.list_contradicted_orders, {"limit": limit}),
+        ]
+        return sorted(found, key=lambda each: each.message_no, reverse=True)[:limit]
+
+    def orders_of_case(self, case_id: str, states: Sequence[OrderState], *, limit: int = 100) -> list[OpenOrder]:
+        """Orders in these states of the cases with this id, of whatever scheme, newest first."""
+        arguments = {"schemes": [scheme.value for scheme in Scheme], "case_id": case_id, "states": [state.value for state in states]}
+        return self._listed(_SQL.list_orders_of_case, {**arguments, "limit": limit})
+
+    def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
+        rows = self._connection.execute(statement, arguments)
+        return [OpenOrder(*(*row[:5], decode_all(row[5]), *row[6:])) for row in rows]
+
+    def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
+        """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
+
+        Only those that are open, or `everything`.
+        """
+        statement = _SQL.odd_receipts if everything else _SQL.open_receipts
+        return [OddReceipt(*row) for row in self._connection.execute(statement, (limit,))]
+
+    def close_receipt(self, receipt_no: int, operator: Operator) -> None:
+        """Says that a receipt which settled nothing has been dealt with. Raises ReceiptNotFound, NotInThatState."""
+        with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
+            now = self._clock()
+            closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
+            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+                raise _not_to_close(receipt_no, cursor.execute(_SQL.outcome_of_receipt, (receipt_no,)).fetchone())
+            note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
+
+    def receipt_body(self, receipt_no: int) -> bytes:
+        """A receipt as it came. Raises ReceiptNotFound."""
+        row = self._connection.execute(_SQL.receipt_body, (receipt_no,)).fetchone()
+        if row is None:
+            raise ReceiptNotFound(f"no receipt has the number {receipt_no}")
+        return bytes(row[0])
+
+    def release(self, order_id: str, operator: Operator) -> tuple[HoldReason, ...]:
+        """Lifts what may be lifted by hand of a held order, and gives what holds it still; it is sent once nothing does.
+
+        Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
+        operator.need_second_person()
+        arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
+        return decode_all(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
+
+    def resend(self, order_id: str, operator: Operator) -> None:
+        """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
+
+        The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
+        """
+        operator.need_second_person()
+        self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
+
+    def _move(
+        self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
+    ) -> Sequence[Any]:
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            self._find(cursor, order_id)
+            moved: Sequence[Any] | None = cursor.execute(statement, arguments).fetchone()
+            if moved is None:
+                raise NotInThatState(_not_moved(cursor, order_id, what))
+            note(cursor, self._clock(), what, operator, order_id)
+            return moved
+
+    def _find(self, cursor: psycopg.Cursor[Any], order_id: str) -> tuple[Scheme, str, int, bytes]:
+        row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
+        if row is None:
+            raise OrderNotFound(order_id)
+        return Scheme(row[0]), row[1], row[3], bytes(row[6])
+
+    def withdraw(self, order_id: str, operator: Operator) -> None:
+        """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            scheme, case_id, message_no, _ = self._find(cursor, order_id)
+            case = load_cases(cursor, [(scheme, case_id)])[0]
+            asked = lock_messages(cursor, [message_no], self._ports.contracts)[message_no]
+            now = case.moment(max(self._clock(), asked.last_at))
+            if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
+                raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
+            cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
+            facts = UnitOfWork()
+            still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
+            self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
+            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports)
+            facts.cases = [case.step()]
+            facts.write(cursor)
+            note(cursor, now, "withdraw", operator, order_id)
+
+    def _withdrawn(
+        self, facts: UnitOfWork, case: Case, asked: MessageInProgress, order: tuple[str, Area], now: datetime, *, last: bool
+    ) -> None:
+        message_no, (order_id, area) = asked.message_no, order
+        value = OutboxWriter(self._ports.contracts, facts).publish(OrderWithdrawn(order_id, area, last), asked, now)
+        state = MessageState.ANSWERED if last else MessageState.DERIVED
+        facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
+        case.open_orders -= 1
+        case.note(facts, now, What.WITHDRAWN, digest(value or b""), message_no=message_no, order_id=order_id)
+
+    def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
+        """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.
+
+        Raises NeedsSecondPerson, and NotInThatState when it is not unknown.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "case", case_id), self._connection.cursor() as cursor:
+            case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
+            if case is None or payment_id not in case.unknown:
+                raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
+            now, facts = case.moment(self._clock()), UnitOfWork()
+            case.learnt([payment_id])
+            case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
+            facts.cases = [case.step()]
+            facts.write(cursor)
+            note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
+
+    def unknown(self, limit: int = 100) -> list[UnknownPayment]:
+        """What imports found and did not learn, case by case."""
+        return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
+
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator, told: bool = True) -> None:
+        """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
+
+        It is logged and counted if `told`.
+
+        Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            scheme, case_id, _, xml = self._find(cursor, order_id)
+            lock_cases(cursor, [(scheme, case_id)])
+            self._refuse_to_decide(cursor, order_id)
+            rail = self._ports.rails.of(scheme)
+            word = _word(rail, xml, accepted=accepted, operator=operator)
+            booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
+            if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
+            note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
+        if told:
+            booked.tell()
+
+    def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
+        """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
+        row = cursor.execute(_SQL.standing_of_order, (order_id,)).fetchone()
+        assert row is not None, "orders are never deleted"
+        state, may_have_left, contradicted = row
+        if state == OrderState.READY and not may_have_left:
+            raise NotInThatState(
+                f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
+            )
+        if state == OrderState.WITHDRAWN:
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+        if state in (OrderState.ACCEPTED, OrderState.REJECTED):
+            then = (
+                "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"
+                if contradicted
+                else "only a receipt of the rail that says otherwise opens it again"
+            )
+            raise NotInThatState(f"order {order_id} is {state} already: {then}")
+
+
+def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
+    """Why an order can not be released or sent again, and what can be done."""
+    row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
+    assert row is not None, "orders are never deleted"
+    state, held_for = row[4], decode_all(row[5])
+    if what == "resend":
+        return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
+    if state == OrderState.READY and held_for:
+        return f"what holds order {order_id} can not be released: {'; '.join(reason.text for reason in held_for)} (see `kvitt order list`)"
+    return f"order {order_id} is {state}, and nothing holds it that could be released"
+
+
+def _word(rail: Rail, message: bytes, *, accepted: bool, operator: Operator) -> RawReceipt:
+    """An operator's word about an order, in the form of the rail's."""
+    words = rail.words_of_operator(message, accepted=accepted, text=f"Avgjort av operatør: {operator.reason}")
+    return RawReceipt(f"{BY_HAND}{uuid.uuid4()}", words, by_hand=True)

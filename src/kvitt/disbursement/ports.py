@@ -1,0 +1,35 @@
+"""What `app/` plugs into the hub: its contracts and its rails (design §3)."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.rail import Rails
+
+if TYPE_CHECKING:
+    from kvitt.disbursement.check.report import Findings
+    from kvitt.disbursement.check.stored import Reader
+
+
+def _nothing(_reader: "Reader", _found: "Findings") -> None:
+    """Walks through nothing."""
+
+
+class SubjectCheck(Struct, frozen=True):
+    """What `kvitt check` proves of a subject beside cases: `walk` goes through its rows, `statements` look at all of them at once.
+
+    Each statement has the kind of difference that it finds, and returns the number of a case or null, an id, and what is wrong.
+    """
+
+    statements: Sequence[tuple[str, str]]
+    walk: "Callable[[Reader, Findings], None]" = _nothing
+
+
+class Ports(Struct, frozen=True):
+    """Everything that the core reaches through a port, and what is checked with it."""
+
+    contracts: Contracts
+    rails: Rails
+    checks: Sequence[SubjectCheck] = ()

@@ -1,0 +1,137 @@
+"""Preview: what a message would do now, by the very code that would do it, in a transaction that writes nothing (design §7)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.case import Case, find_elsewhere, load_payments
+from kvitt.disbursement.handle import Handler
+from kvitt.disbursement.holds import HoldReason, decode_all
+from kvitt.disbursement.inbox import (
+    InboxMessage,
+    Incoming,
+    ParsedRecord,
+    Skipped,
+    failure,
+    numbered,
+)
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import (
+    Order,
+    Payment,
+    PaymentId,
+    Refusal,
+    Scheme,
+)
+from kvitt.kernel.database import Connection
+from kvitt.kernel.queries import load
+
+_SQL = load("preview", "kvitt.disbursement")
+
+
+class Preview(Struct, frozen=True):
+    """What a message would lead to: its `answer`, and orders (none: nothing differs, or it is refused) with what would hold each of them.
+
+    `reason` explains a refusal further, as the header of the real answer does. `waits`: the case has an order without a receipt, so the
+    message would wait, and be compared with what is accepted by then. It also waits while the case is `contradicted`: a receipt of the
+    rail says otherwise than what stands. `after` are the payments that would hold once the rail has accepted all.
+    """
+
+    scheme: Scheme
+    case_id: str
+    answer: Answer
+    reason: str | None
+    orders: tuple[Order, ...]
+    held: tuple[tuple[HoldReason, ...], ...]
+    before: tuple[Payment, ...]
+    after: tuple[Payment, ...]
+    waits: bool
+    contradicted: bool
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why it would be answered FEILET, or None."""
+        return self.answer.error if self.answer.status is Status.FAILED else None
+
+
+def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, body: bytes, *, now: datetime) -> Preview:
+    """What this message would do at `now`, against what is accepted at this moment; stores nothing.
+
+    A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
+    """
+    parsed = ports.contracts.parse(Incoming(ports.contracts.input_of(scheme), 0, 0, key, body))
+    if isinstance(parsed, Skipped):
+        raise ValueError(parsed.reason)  # noqa: TRY004 - the bytes are wrong, not their type
+    message = replace(numbered(parsed, 0, now), dry_run=False)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        case, waits = _load(connection, parsed)
+    before = tuple(case.payments.values()) if case else ()
+    orders = _orders(ports, message, case, now)
+    facts = _decided(ports, message, case, now, parsed)
+    answer = facts.steps[0].answer
+    return Preview(
+        scheme=scheme,
+        case_id=case.case_id if case else "",
+        answer=Answer(Status.OK) if answer is None else ports.contracts.of(message.source).in_short(answer),
+        reason=parsed.dead,
+        orders=orders if facts.orders else (),
+        held=tuple(decode_all(row.held_for) for row in facts.orders),
+        before=before,
+        after=_after(before, orders) if facts.orders else before,
+        waits=waits,
+        contradicted=bool(case and case.contradictions),
+    )
+
+
+def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
+    """What handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
+    contract, facts = ports.contracts.of(message.source), UnitOfWork()
+    try:
+        handler = Handler(contract, ports.rails, facts, now)
+        if isinstance(message.content, Refusal):
+            handler.refuse(None, message, None, message.content, parsed.dead)
+        else:
+            handler.handle(case, message, None)
+    except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
+        facts = UnitOfWork()
+        Handler(contract, ports.rails, facts, now).refuse(case, message, None, failure(parsed.incoming, error))
+    return facts
+
+
+def _orders(ports: Ports, message: InboxMessage, case: Case | None, now: datetime) -> tuple[Order, ...]:
+    """The orders as they are derived, as values."""
+    if case is None or isinstance(message.content, Refusal):
+        return ()
+    try:
+        derived = ports.contracts.of(message.source).derive(message, case.state(), now)
+    except Exception:  # noqa: BLE001 - handling meets it too, and answers it
+        return ()
+    return () if isinstance(derived, Refusal) else tuple(derived)
+
+
+def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bool]:
+    """The case as it stands, not locked, for this transaction decides nothing; and whether a message would wait.
+
+    One that is not known yet is as new as the message would find it; there is none for a message that can not be read.
+    """
+    if parsed.case_key is None:
+        return None, False
+    scheme, case_id = parsed.case_key
+    with connection.cursor() as cursor:
+        row = cursor.execute(_SQL.find_case, (scheme.value, case_id), binary=True).fetchone()
+        case = Case(row) if row else Case.new(0, scheme, case_id)
+        load_payments(cursor, [case])
+        find_elsewhere(cursor, {parsed.case_key: case}, [parsed])
+    return case, case.busy or bool(row and row[-1])
+
+
+def _after(before: Sequence[Payment], orders: Sequence[Order]) -> tuple[Payment, ...]:
+    after: dict[PaymentId, Payment] = {each.payment_id: each for each in before}
+    for order in orders:
+        after.update({each.payment_id: each for each in order.payments})
+    return tuple(after.values())

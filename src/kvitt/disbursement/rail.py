@@ -1,0 +1,267 @@
+"""The port Rail: how money leaves, as the core sees it (design §3).
+
+A rail turns orders into bytes and reads what comes back as observations: facts about one order each, in the core's words, with the rail's
+own beside them. What the rail's words mean is the rail's to say; what becomes of an order by them is the core's to decide.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.ids import named_uuid
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.values import Order, Scheme
+from kvitt.errors import UnknownRail
+
+_FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
+
+
+class Capabilities(Struct, frozen=True):
+    """What a rail can do. `chains`: it keeps lines of which one holds on any day; else it pays single transfers.
+
+    `answers_duplicates`: it refuses what it has already, and says so; else a copy might be paid twice.
+    """
+
+    chains: bool = False
+    simulates: bool = False
+    reconciles: bool = False
+    cancels: bool = False
+    answers_duplicates: bool = False
+
+
+class Severity(StrEnum):
+    """How an answer ends for its order, whatever codes the rail has for it; UNKNOWN stands for a missing or unheard-of one (design §12)."""
+
+    OK = "ok"
+    WARNING = "warning"
+    REJECTED = "rejected"
+    TECHNICAL = "technical"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """What a rail says in words of its own, and the core or a contract acts upon."""
+
+    NOTHING_TO_CHANGE = "nothing to change"
+    """It has no order that this one could change."""
+    ORDER_EXISTS = "order exists"
+    LINE_EXISTS = "line exists"
+
+
+COPY_REASONS = frozenset({Reason.ORDER_EXISTS, Reason.LINE_EXISTS})
+"""With these a rail answers a copy of what it has."""
+
+
+class ReceiptOutcome(StrEnum):
+    """What an observation turned out to be; the values stand in the store.
+
+    A rail itself says one of the first six. SETTLED, RETURNED and CANCELLED may come after ACCEPTED: they are kept, and change no order.
+    """
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNCLEAR = "unclear"
+    SETTLED = "settled"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    REPEAT = "repeat"
+    CONTRADICTS = "contradicts"
+    UNMATCHED = "unmatched"
+    UNREADABLE = "unreadable"
+    DEFERRED = "deferred"
+    """Kept until its case is free; no outcome in the store."""
+
+
+class Encoded(Struct, frozen=True):
+    """An order as it leaves over a rail. `message` are its bytes for ever.
+
+    The rail's answer carries what `correlation_key` (a digest) and `correlation_time` are made of, so that it finds the order. `document`
+    is JSON: what the rail wants to know of the order later without reading the message again.
+    """
+
+    rail: str
+    message: bytes
+    correlation_key: bytes
+    correlation_time: str
+    document: str = "{}"
+
+
+class Observation(Struct, frozen=True):
+    """One thing that one answer says of one order. `case`, `area` and `correlation_key` name it, or `order_id` alone does.
+
+    `severity` is in the core's words, `raw_severity`, `code` and `text` as they came (trimmed, maybe empty); `others` is what else the rail
+    said about its answer, as (name, text).
+    """
+
+    case: tuple[Scheme, str] | None
+    area: str
+    correlation_key: bytes
+    correlation_time: str
+    severity: Severity
+    raw_severity: str
+    code: str = ""
+    text: str = ""
+    reasons: frozenset[Reason] = frozenset()
+    others: tuple[tuple[str, str], ...] = ()
+    order_id: str | None = None
+
+    @property
+    def answers_copy(self) -> bool:
+        """Whether it refuses a copy, because the rail has the order or a line of it already."""
+        return not COPY_REASONS.isdisjoint(self.reasons)
+
+
+class Candidate(Struct, frozen=True):
+    """An order that an observation may be about, as it is stored."""
+
+    order_id: str
+    case_no: int
+    area: str
+    number: int
+    message_no: int
+    state: OrderState
+    correlation_time: str
+    is_first_order: bool
+    message: bytes
+    person: str
+    was_unknown: bool = False
+    """A copy of it may be at the rail, whatever its state is now."""
+    answered: bool = False
+    """An observation that was unclear has been told already."""
+    told_under: bytes | None = None
+    """The key of its records on the order topic; None: its sender's."""
+    contradicted: str | None = None
+    """What the rail last said against what stands, as long as that is open or two people kept what stands."""
+    decided_by_hand: bool = False
+    """Its state is an operator's word: the rail's receipt has not come."""
+
+    @property
+    def may_have_copies(self) -> bool:
+        """Whether it may have reached the rail more than once."""
+        return self.was_unknown or self.state is OrderState.UNKNOWN
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it waits for no answer any more."""
+        return self.state in _CLOSED
+
+
+_CLOSED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED, OrderState.WITHDRAWN})
+
+
+class OrderToSend(Struct, frozen=True):
+    """An order that a sender holds in state `sending`, with the stored bytes; `resend` counts how often operators had it sent again."""
+
+    order_id: str
+    message: bytes
+    message_no: int
+    number: int
+    priority: int
+    resend: int
+
+
+class TransportFile(Struct, frozen=True):
+    """What is put on the queue as one message: one order or several, under an id that the same orders always get."""
+
+    file_id: str
+    message: bytes
+    orders: Sequence[OrderToSend]
+
+    @classmethod
+    def of(cls, orders: Sequence[OrderToSend], message: bytes) -> "TransportFile":
+        """The file of these orders; one alone is its own. Only a file of one order may be a resend."""
+        assert len(orders) == 1 or not any(each.resend for each in orders), "a resend leaves alone"
+        alone = len(orders) == 1
+        file_id = orders[0].order_id if alone else named_uuid(_FILES, "\0".join(each.order_id for each in orders))
+        return cls(file_id, message, orders)
+
+    @property
+    def priority(self) -> int:
+        """The highest of its orders'."""
+        return max(each.priority for each in self.orders)
+
+    @property
+    def resend(self) -> int:
+        """Which resend it is; 0 = none."""
+        return self.orders[0].resend
+
+
+class Schedule(Protocol):
+    """When a rail answers."""
+
+    def is_open(self, moment: datetime) -> bool:
+        """Whether it answers at this moment (which has a time zone)."""
+
+    def open_time_ago(self, now: datetime, amount: timedelta) -> datetime:
+        """The latest moment from which on to `now` at least `amount` (> 0) of open time has passed."""
+
+
+class Rail(Protocol):
+    """A way for money to leave. All methods are pure: the same content gives the same bytes, the clock is in the order."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the store, in settings and in commands."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it answers."""
+
+    def encode(self, order: Order) -> Encoded:
+        """The order as it leaves. Raises InvalidOrderMessage or ValueError when the rail has no form for it."""
+
+    def encode_simulation(self, order: Order) -> bytes:
+        """The same order as a question what it would do; asked only of a rail that simulates."""
+
+    def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
+        """The orders as the transport messages that they leave in, together with those that may share one; a resend leaves alone."""
+
+    def read(self, answer: bytes) -> Sequence[Observation]:
+        """What an answer says, of each order that it is about. Raises UnreadableReceipt."""
+
+    def match(self, observation: Observation, candidates: Sequence[Candidate]) -> Candidate | None:
+        """The order that an observation is about, among those with its correlation key, oldest first; None without candidates."""
+
+    def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
+        """What an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED or CANCELLED."""
+
+    def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
+        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` gives the observation again."""
+
+    def words_of_operator(self, message: bytes, *, accepted: bool, text: str) -> bytes:
+        """An operator's decision about an order in the form of an answer of the rail."""
+
+
+class Rails:
+    """All rails of a hub, by name; the first is where orders leave that were made before there were others."""
+
+    def __init__(self, *rails: Rail, of_scheme: Mapping[Scheme, str] | None = None) -> None:
+        """`of_scheme` names the rail of schemes that leave on another one than the catalogue says."""
+        assert rails, "a hub has a rail"
+        self._by_name = {rail.name: rail for rail in rails}
+        assert len(self._by_name) == len(rails), "two rails have one name"
+        self._of_scheme = of_scheme or {}
+        self.default = rails[0]
+
+    def __iter__(self) -> Iterator[Rail]:
+        return iter(self._by_name.values())
+
+    def named(self, name: str) -> Rail:
+        """The rail of that name. Raises UnknownRail."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownRail(name) from None
+
+    def of(self, scheme: Scheme) -> Rail:
+        """The rail on which the orders of a scheme leave. Raises UnknownRail."""
+        return self.named(self._of_scheme.get(scheme, SCHEMES[scheme].rail))

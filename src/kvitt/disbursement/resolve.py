@@ -1,0 +1,349 @@
+"""Resolve: two people make the rail's word about an order theirs, or keep what stands; one transaction each (design §12).
+
+Adopting turns the order and its payments round and tells of it anew. What was derived from the state that was wrong and has not left is
+taken back, and derived again in the same transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+from psycopg.errors import UniqueViolation
+
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.books import lock_messages
+from kvitt.disbursement.case import Case, load_cases, load_payments
+from kvitt.disbursement.case_queue import let_in
+from kvitt.disbursement.contract import Contract
+from kvitt.disbursement.contradiction import said_of
+from kvitt.disbursement.events import (
+    AreaOutcome,
+    CaseListed,
+    Corrected,
+    WithRail,
+)
+from kvitt.disbursement.holds import IN_CONTRADICTION
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.publish import OutboxWriter
+from kvitt.disbursement.rail import (
+    Candidate,
+    Observation,
+    Rail,
+    ReceiptOutcome,
+)
+from kvitt.disbursement.ruling import PaymentVersion, Settled
+from kvitt.disbursement.states import ORDER_TURNS, OrderState, What
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import (
+    Area,
+    Payment,
+    PaymentId,
+    Scheme,
+)
+from kvitt.errors import NotInThatState, OrderNotFound
+from kvitt.kernel.audit import digest
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.operators import Operator, note
+from kvitt.kernel.queries import load
+
+_SQL, _ORDERS, _OPERATE = (
+    load("contradictions", "kvitt.disbursement"),
+    load("orders", "kvitt.disbursement"),
+    load("operate", "kvitt.disbursement"),
+)
+
+
+class DerivedAgain(Struct, frozen=True):
+    """An order that a message leads to now."""
+
+    order_id: str
+    area: str
+    message_no: int
+    lines: int
+
+
+class Effect(Struct, frozen=True):
+    """What an act has done, or would do: `state` is what the order is by it, `payments` those of the order that it turned round.
+
+    `taken_back` are orders that had not left, `derived` what waiting messages lead to; `paid` is accepted afterwards, `then_paid` once
+    the rail has accepted `derived`; `left_open` counts the case's other contradictions.
+    """
+
+    order_id: str
+    scheme: Scheme
+    case_id: str
+    state: OrderState
+    payments: tuple[str, ...]
+    taken_back: tuple[str, ...]
+    derived: tuple[DerivedAgain, ...]
+    paid: tuple[Payment, ...]
+    then_paid: tuple[Payment, ...]
+    left_open: int
+
+
+class _Open(Struct, frozen=True):
+    """The open contradiction that an act is about."""
+
+    contradiction_no: int
+    receipt_no: int
+    ours: OrderState
+    rails: OrderState
+    body: bytes
+    place: int
+
+
+class _Turned(Struct, frozen=True):
+    """What adopting did to the payments of an order: its versions, as they stand in it, and what holds in their place if they fell."""
+
+    versions: tuple[PaymentVersion, ...] = ()
+    fallen: tuple[tuple[str, PaymentVersion | None], ...] = ()
+
+
+class Resolve:
+    """Resolves contradictions on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+        self._connection, self._clock, self._ports = connection, clock, ports
+
+    def adopt(self, order_id: str, operator: Operator, *, dry_run: bool = False) -> Effect:
+        """The rail's word about an order becomes ours; a dry run does all of it and takes it back.
+
+        Raises NeedsSecondPerson, OrderNotFound, and NotInThatState, with what has to be done first, when nothing contradicts the order,
+        when another order of the case may be with the rail, or when later accepted orders stand on what would be turned round.
+        """
+        return self._resolve(order_id, operator, What.ADOPTED, dry_run=dry_run)
+
+    def keep(self, order_id: str, operator: Operator, *, dry_run: bool = False) -> Effect:
+        """What stands of an order goes on to stand, whatever the rail says. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        return self._resolve(order_id, operator, What.KEPT, dry_run=dry_run)
+
+    def _resolve(self, order_id: str, operator: Operator, what: What, *, dry_run: bool) -> Effect:
+        if not dry_run:
+            operator.need_second_person()
+        with transaction(self._connection, "order", order_id) as outer, self._connection.cursor() as cursor:
+            effect = self._act(cursor, order_id, operator, what)
+            if dry_run:
+                raise psycopg.Rollback(outer)
+            fault_point("resolve.before_commit")
+        if not dry_run:
+            fault_point("resolve.after_commit")
+        return effect
+
+    def _act(self, cursor: psycopg.Cursor[Any], order_id: str, operator: Operator, what: What) -> Effect:
+        found = cursor.execute(_OPERATE.case_of_order, (order_id,)).fetchone()
+        if found is None:
+            raise OrderNotFound(order_id)
+        key = Scheme(found[0]), str(found[1])
+        case = load_cases(cursor, [key])[0]
+        opened = _open_contradiction(cursor, order_id)
+        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
+        turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
+        work.close(what, operator)
+        let_in(cursor, work.facts, {key: case}, work.now, self._ports)
+        load_payments(cursor, [case])
+        work.facts.cases = [case.step()]
+        work.facts.write(cursor)
+        note(cursor, work.now, "adopt" if what is What.ADOPTED else "keep", operator, order_id)
+        return _effect(work, what, turned, taken_back)
+
+
+def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Open:
+    row = cursor.execute(_SQL.contradiction_of_order, (order_id,), binary=True).fetchone()
+    if row is None:
+        raise NotInThatState(f"no receipt contradicts what stands of order {order_id}")
+    contradiction_no, receipt_no, ours, rails, resolved_at, resolution, by, body, place = row
+    if resolved_at is not None:
+        raise NotInThatState(
+            f"the contradiction about order {order_id} was resolved before: {resolution} by {by} at {resolved_at:%Y-%m-%d %H:%M:%S}"
+        )
+    return _Open(contradiction_no, receipt_no, OrderState(ours), OrderState(rails), bytes(body), place)
+
+
+def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
+    row = cursor.execute(_SQL.order_to_turn, (order_id,), binary=True).fetchone()
+    assert row is not None, "orders are never deleted"
+    return Candidate(*(*row[:5], OrderState(row[5]), row[6], row[7], bytes(row[8]), *row[9:]))
+
+
+class _Resolving:
+    """One act on a locked case inside its transaction."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
+        self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
+        self.now = case.moment(now)
+        self.facts = UnitOfWork()
+        self._rail: Rail = ports.rails.of(case.scheme)
+        self.receipt: Observation = self._rail.read(opened.body)[opened.place]
+
+    def keep(self) -> _Turned:
+        """What stands is the word of people from now on."""
+        if self._cursor.execute(_SQL.keep_order, (self.order.order_id,)).fetchone() is None:
+            raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
+        return _Turned()
+
+    def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
+        """Turns the order and its payments round and tells of it; gives what became of the payments, and the orders taken back."""
+        assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
+        waiting = self._not_left()
+        self._refuse_if_built_upon()
+        messages = sorted({message_no for _, message_no, _ in waiting})
+        locked = lock_messages(self._cursor, [self.order.message_no, *messages], self._contracts)
+        self.now = max(self.now, *(each.last_at for each in locked.values()))
+        asked = locked[self.order.message_no]
+        row = self._cursor.execute(_SQL.turn_order, {"order_id": self.order.order_id, "now": self.now}).fetchone()
+        if row is None:
+            raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
+        turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
+        outbox = OutboxWriter(self._contracts, self.facts)
+        progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
+        if not row[0] and progress and progress[2]:
+            outbox.publish(WithRail(), asked, self.now)
+        outcome = ReceiptOutcome(self.opened.rails.value)
+        settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
+        answer = outbox.publish(Corrected(settled, turned.versions, turned.fallen, self._outcomes()), asked, self.now)
+        if answer is not None:
+            self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
+        if turned.versions:
+            self._announce_case_list(self._contracts.of(asked.source))
+        self._take_back(waiting)
+        return turned, tuple(order_id for order_id, _, _ in waiting)
+
+    def _not_left(self) -> list[tuple[str, int, bytes]]:
+        """The open orders of the case with their messages and bytes: none of them may have left, nor any other order of their messages."""
+        rows = self._cursor.execute(_SQL.open_orders_of_case, (self.order.case_no,), binary=True).fetchall()
+        for order_id, _, _, state, may_have_left, _ in rows:
+            if may_have_left:
+                raise NotInThatState(
+                    f"order {order_id} of the case is {state} and may be with the rail: wait for its receipt, or decide it, and then adopt"
+                )
+        numbers = [message_no for _, _, message_no, *_ in rows]
+        for message_no, left, not_left in self._cursor.execute(_SQL.left_of_messages, (numbers,), binary=True).fetchall():
+            raise NotInThatState(
+                f"message {message_no} can not be derived again as a whole: order {left} of it has left, order {not_left} has not;"
+                f" take that one back with `kvitt order withdraw` (its sender hears FEILET), and then adopt"
+            )
+        return [(order_id, message_no, bytes(xml)) for order_id, _, message_no, _, _, xml in rows]
+
+    def _refuse_if_built_upon(self) -> None:
+        arguments = {"order_id": self.order.order_id}
+        later = [row[0] for row in self._cursor.execute(_SQL.later_versions, arguments)]
+        lines = self._cursor.execute(_SQL.later_lines, arguments).fetchall()
+        if self.opened.rails is OrderState.ACCEPTED:
+            if doubled := [*later, *(order_id for order_id, anew in lines if anew and order_id not in later)]:
+                raise NotInThatState(
+                    f"later accepted orders pay the same payments: {', '.join(doubled)}; the rail pays by their lines and by those of this"
+                    " order. Have this order undone at the rail, and keep what stands"
+                )
+            return
+        if built := [*later, *(order_id for order_id, _ in lines if order_id not in later)]:
+            raise NotInThatState(
+                f"later accepted orders stand on the lines of order {self.order.order_id}: {', '.join(built)};"
+                " ask the rail about them, the newest first"
+            )
+
+    def _accept(self) -> _Turned:
+        order_id = self.order.order_id
+        self._cursor.execute(_SQL.supersede_by_dropped, (order_id,))
+        try:
+            rows = self._cursor.execute(_SQL.accept_dropped, (order_id,)).fetchall()
+        except UniqueViolation as error:
+            raise NotInThatState(f"a payment of order {order_id} is another case's by now; settle that case first") from error
+        self.case.known_to_rail(Area(self.order.area), self.order.person)
+        versions = _in_order(rows)
+        self.case.learnt(each.payment_id for each in versions)
+        return _Turned(versions)
+
+    def _reject(self) -> _Turned:
+        versions = _in_order(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
+        payment_ids = [each.payment_id for each in versions]
+        arguments = {"case_no": self.order.case_no, "payment_ids": payment_ids}
+        again = {row[0]: PaymentVersion(*row) for row in self._cursor.execute(_SQL.hold_again, arguments)}
+        known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
+        assert known is not None, "the answer is one row"
+        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
+        fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
+        return _Turned(versions, fallen)
+
+    def _outcomes(self) -> list[AreaOutcome]:
+        rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
+        return [
+            AreaOutcome(
+                Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[place]
+            )
+            for area, state, body, place in rows
+        ]
+
+    def _announce_case_list(self, contract: Contract) -> None:
+        outbox = OutboxWriter(self._contracts, self.facts)
+        rows = self._cursor.execute(_ORDERS.case_lists, [[self.case.case_no]], binary=True).fetchall()
+        for _, payment_ids in rows:
+            by = f"{self.order.order_id}\0{self.opened.receipt_no}"
+            listed = CaseListed(self.case.scheme, self.case.case_id, payment_ids, self.order.message_no, by)
+            outbox.announce(contract, listed, self.order.message_no, self.now)
+
+    def _take_back(self, orders: Sequence[tuple[str, int, bytes]]) -> None:
+        """Orders that have not left, and were derived from what no longer stands, go; their messages wait again."""
+        if not orders:
+            return
+        order_ids = [order_id for order_id, _, _ in orders]
+        gone = self._cursor.execute(_SQL.take_back, {"now": self.now, "order_ids": order_ids}).fetchall()
+        if len(gone) < len(orders):
+            raise NotInThatState("an order of the case has just left: wait for its receipt, and then adopt")
+        self._cursor.execute(_ORDERS.drop_payments, [order_ids], binary=True)
+        by_message: dict[int, list[bytes]] = {}
+        for _, message_no, xml in orders:
+            by_message.setdefault(message_no, []).append(xml)
+        self._cursor.execute(_SQL.requeue, (list(by_message),))
+        self.case.open_orders -= len(orders)
+        self.case.waiting += len(by_message)
+        for message_no, documents in by_message.items():
+            self.case.note(self.facts, self.now, What.REQUEUED, digest(*documents), message_no=message_no)
+
+    def close(self, what: What, operator: Operator) -> None:
+        """Closes the contradiction; the case's orders are free when it was the last one."""
+        arguments = {
+            "now": self.now,
+            "resolution": what.value,
+            "by": operator.name,
+            "approved_by": operator.approved_by,
+            "reason": operator.reason,
+            "contradiction_no": self.opened.contradiction_no,
+        }
+        closed = self._cursor.execute(_SQL.resolve, arguments).fetchone()
+        assert closed is not None, "the case is locked, and so is what contradicts it"
+        self.case.contradictions -= 1
+        content = said_of(self.order.message, self.receipt)
+        order_id, message_no = self.order.order_id, self.order.message_no
+        self.case.note(self.facts, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
+        if not self.case.contradictions:
+            self._cursor.execute(_SQL.free_orders, {"case_no": self.case.case_no, "reason": IN_CONTRADICTION.encode()})
+
+
+def _in_order(rows: Sequence[tuple[Any, ...]]) -> tuple[PaymentVersion, ...]:
+    return tuple(PaymentVersion(*version) for _, *version in sorted(rows))
+
+
+def _effect(work: _Resolving, what: What, turned: _Turned, taken_back: tuple[str, ...]) -> Effect:
+    case, facts = work.case, work.facts
+    then: dict[PaymentId, Payment] = dict(case.payments)
+    then.update({PaymentId(row.payment_id): payment_document.decode(row.document) for row in facts.payments})
+    lines = [line.order_id for line in facts.lines]
+    payments = tuple(each.payment_id for each in turned.versions)
+    state = work.opened.rails if what is What.ADOPTED else work.opened.ours
+    return Effect(
+        order_id=work.order.order_id,
+        scheme=case.scheme,
+        case_id=case.case_id,
+        state=state,
+        payments=payments,
+        taken_back=taken_back,
+        derived=tuple(DerivedAgain(row.order_id, row.area, row.message_no, lines.count(row.order_id)) for row in facts.orders),
+        paid=tuple(case.payments.values()),
+        then_paid=tuple(then.values()),
+        left_open=case.contradictions,
+    )

@@ -1,0 +1,194 @@
+"""The rows that a transaction about cases writes, each with its statement of `write.sql`."""
+
+from datetime import date, datetime
+
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.queries import load
+from kvitt.kernel.rows import Row
+
+_WRITE = load("write", "kvitt.disbursement")
+
+
+class MessageRow(Row, frozen=True):
+    """A record that came in, with what became of it at once."""
+
+    statement = _WRITE.add_messages
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    digest: bytes
+    body: bytes
+    headers: bytes | None
+    scheme: str
+    case_no: int | None
+    dry_run: bool
+    state: str
+    received_at: datetime
+    derived_at: datetime | None
+    answered_at: datetime | None
+    answer: bytes | None
+    edition: int
+
+
+class MessageStep(Row, frozen=True):
+    """A message that was stored before and is now derived or answered; None keeps what is stored."""
+
+    statement = _WRITE.step_messages
+    message_no: int
+    state: str
+    derived_at: datetime | None
+    answered_at: datetime | None
+    answer: bytes | None
+    told_at: datetime | None = None
+
+
+class OrderRow(Row, frozen=True):
+    """A new order, sent over its rail unless it is held; `held_for` are its reasons as JSON.
+
+    Only forwarded ones have a key for reconciliation. `told_under` is the key of its records on the order topic; None: its sender's. `day`
+    is Oslo's, `sum_kroner` sums up its lines.
+    """
+
+    statement = _WRITE.add_orders
+    order_id: str
+    case_no: int
+    number: int
+    area: str
+    person: str
+    message_no: int
+    rail: str
+    message: bytes
+    correlation_time: str
+    correlation_key: bytes
+    rail_document: str
+    is_first_order: bool
+    made_at: datetime
+    held_for: str
+    day: date
+    sum_kroner: Kroner
+    priority: int
+    reconciliation_key: int | None
+    told_under: bytes | None
+
+
+class LineRow(Row, frozen=True):
+    """One line of a new order; `office` None: the rail's usual one pays it. `grade` is a percentage."""
+
+    statement = _WRITE.add_lines
+    order_id: str
+    position: int
+    line_id: str
+    refers_to: str | None
+    payment_id: str
+    class_code: str
+    start_on: date
+    end_on: date
+    amount: Kroner
+    decided_rate: Kroner | None
+    ceased_from: date | None
+    decision_id: str
+    forwarded: bool
+    rate_type: str
+    decided_on: date | None
+    caseworker: str
+    approver: str
+    recipient: str
+    office: str | None
+    grade: int | None
+
+
+class PaymentRow(Row, frozen=True):
+    """A version of a payment, pending until its order is receipted; `position` is its place among the payments of the order, from 0."""
+
+    statement = _WRITE.add_payments
+    case_no: int
+    payment_id: str
+    version: int
+    order_id: str
+    area: str
+    action: str
+    client_chose: bool
+    listed: int
+    last_line: str
+    document: bytes
+    position: int
+    currency: str
+
+
+class OutboxRow(Row, frozen=True):
+    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
+
+    statement = _WRITE.add_outbox
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+    event_id: str
+    message_no: int | None
+    order_id: str | None
+    made_at: datetime
+    case_no: int | None = None
+    payment_id: str | None = None
+    version: int | None = None
+
+
+class NeedRow(Row, frozen=True):
+    """A need of the rapid that was let in, under its identity within the case."""
+
+    statement = _WRITE.add_needs
+    message_no: int
+    case_no: int
+    person: str
+    payment_id: str
+    digest: bytes
+
+
+class CaseStep(Row, frozen=True):
+    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
+
+    statement = _WRITE.step_cases
+    case_no: int
+    person: str | None
+    areas: str
+    orders_made: int
+    open_orders: int
+    waiting: int
+    audit_seq: int
+    audit_hash: bytes
+    last_at: datetime
+    unknown: str
+    contradictions: int = 0
+
+
+class DeferredRow(Row, frozen=True):
+    """A message (with its place on its topic) or a receipt (with message id and rail) that came for a case that somebody else holds."""
+
+    statement = _WRITE.add_deferred
+    scheme: str
+    case_id: str
+    source: str | None
+    partition: int | None
+    position: int | None
+    key: bytes | None
+    headers: bytes | None
+    message_id: str | None
+    body: bytes
+    came_at: datetime
+    rail: str | None = None
+
+
+class DeadLetterRow(Row, frozen=True):
+    """A record that could not be read, with the reason."""
+
+    statement = _WRITE.add_dead_letters
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    body: bytes
+    headers: bytes | None
+    reason: str
+    message_no: int | None
+    at: datetime

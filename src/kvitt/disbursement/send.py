@@ -1,0 +1,139 @@
+"""Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from kvitt.disbursement import metrics
+from kvitt.disbursement.books import lock_messages
+from kvitt.disbursement.events import WithRail
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.publish import OutboxWriter
+from kvitt.disbursement.rail import OrderToSend
+from kvitt.disbursement.rows import MessageStep
+from kvitt.disbursement.states import MessageState
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.errors import LeaseLost
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.leases import Lease
+from kvitt.kernel.queries import load
+
+_SQL, _LEASES, _DEFERRED = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.disbursement")
+
+
+class UnknownOrder(Struct, frozen=True):
+    """An order whose last put may have come through or not; `resend` tells which copy of it that was, `file_id` in which file."""
+
+    order_id: str
+    message_no: int
+    resend: int
+    file_id: str
+
+
+class Send:
+    """The three steps of sending over one rail, on one connection and under one lease, whose fencing token every write carries.
+
+    `term` tells apart the attempts of one owner: what an earlier one left half sent is unknown too.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1, *, rail: str | None = None) -> None:
+        """`rail` is whose orders leave, None: those of the default one. Raises UnknownRail."""
+        self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
+        self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
+        self._sender = f"{lease.name}:{lease.token}:{term}"
+
+    def _hold(self) -> None:
+        if self._connection.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
+            raise LeaseLost(self._lease.name)
+
+    def claim(self, limit: int) -> list[OrderToSend]:
+        """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
+        with self._connection.transaction():
+            self._hold()
+            arguments = {"rail": self._rail.name, "sender": self._sender, "now": self._clock(), "limit": limit}
+            rows = self._connection.execute(_SQL.claim_ready, arguments, binary=True).fetchall()
+            orders = _in_order(rows)
+            self._share(orders)
+            fault_point("send.before_claim_commit")
+        fault_point("send.after_claim_commit")
+        return orders
+
+    def _share(self, orders: Sequence[OrderToSend]) -> None:
+        """Notes which of them leave in one transport message; most rails have one for each, and then there is nothing to note."""
+        files = [file for file in self._rail.files_of(orders) if len(file.orders) > 1]
+        if shared := [(each.order_id, file.file_id) for file in files for each in file.orders]:
+            self._connection.execute(_SQL.share_files, [list(column) for column in zip(*shared, strict=True)], binary=True)
+
+    def sent(self, orders: Sequence[tuple[str, int]], *, hurried: bool = False) -> int:
+        """The queue has these (order id, message number): they are `sent`, and messages whose last order this was hear HOS_OPPDRAG.
+
+        Gives how many moved; those that a receipt has overtaken stay as they are. `hurried` waits for locks no longer
+        than a moment. Raises LeaseLost, LockNotAvailable when somebody else holds one of them.
+        """
+        if not orders:
+            return 0
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            self._hold()
+            if hurried:
+                cursor.execute(_DEFERRED.wait_shortly)
+            asked = lock_messages(cursor, [message_no for _, message_no in orders], self._contracts)
+            now = self._clock()
+            at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}
+            order_ids, moments = [order_id for order_id, _ in orders], [at[message_no] for _, message_no in orders]
+            arguments = {"order_ids": order_ids, "moments": moments, "sender": self._sender}
+            moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
+            first_time = sorted({message_no for _, message_no, first in moved if first})
+            complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
+            facts = UnitOfWork()
+            outbox = OutboxWriter(self._contracts, facts)
+            for message_no in first_time:
+                told = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
+                facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
+            facts.write(cursor)
+        fault_point("send.after_sent_commit")
+        metrics.sent([order_id for order_id, *_ in moved])
+        return len(moved)
+
+    def give_back(self, order_ids: Sequence[str]) -> int:
+        """Orders of ours of which for certain nothing reached the queue are `ready` again; gives how many. Raises LeaseLost."""
+        with self._connection.transaction():
+            self._hold()
+            rows = self._connection.execute(_SQL.give_back, (list(order_ids), self._sender), binary=True).fetchall()
+        return len(rows)
+
+    def mark_unknown(self) -> list[str]:
+        """Orders that a sender before us had begun to send become `unknown`; gives their ids."""
+        with self._connection.transaction():
+            self._hold()
+            arguments = {"rail": self._rail.name, "sender": self._sender}
+            return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, arguments, binary=True)]
+
+    def has_orphans(self) -> bool:
+        """Whether orders are left that `mark_unknown` could not touch, because somebody else has locked them."""
+        arguments = {"rail": self._rail.name, "sender": self._sender}
+        row = self._connection.execute(_SQL.has_orphans, arguments, binary=True).fetchone()
+        return row is not None and bool(row[0])
+
+    def unknown_orders(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
+        """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue; some left out."""
+        arguments = {"rail": self._rail.name, "but": list(but), "limit": limit}
+        return [UnknownOrder(*row) for row in self._connection.execute(_SQL.unknown_unsent, arguments, binary=True)]
+
+    def put_again(self, order_ids: Sequence[str]) -> list[OrderToSend]:
+        """Takes unknown orders that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost.
+
+        Those that somebody else has locked are left out, and those that left in one file with an order that is answered.
+        """
+        with self._connection.transaction():
+            self._hold()
+            arguments = {"order_ids": list(order_ids), "sender": self._sender, "now": self._clock()}
+            rows = self._connection.execute(_SQL.unknown_to_sending, arguments, binary=True).fetchall()
+        return _in_order(rows)
+
+
+def _in_order(rows: Sequence[Any]) -> list[OrderToSend]:
+    """Claimed rows, oldest first."""
+    return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))

@@ -1,0 +1,352 @@
+"""Settle: receipts accept or reject orders, answer their messages, and let the next message of each case in (design §4 step 7)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+from psycopg.errors import LockNotAvailable
+
+from kvitt.disbursement import metrics
+from kvitt.disbursement.books import Books
+from kvitt.disbursement.case import (
+    Case,
+    CaseKey,
+    lock_cases,
+    lock_free_cases,
+)
+from kvitt.disbursement.case_queue import let_in
+from kvitt.disbursement.contradiction import open_contradictions
+from kvitt.disbursement.events import ReceiptArrived
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.publish import OutboxWriter, copy_event
+from kvitt.disbursement.rail import (
+    Candidate,
+    Observation,
+    Rail,
+    ReceiptOutcome,
+)
+from kvitt.disbursement.rows import DeferredRow
+from kvitt.disbursement.ruling import Contradicted, Settled, decide
+from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import UnreadableReceipt
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection, may_pass
+from kvitt.kernel.executor import BatchExecutor, Locks, resume
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.queries import load
+
+_SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
+_log = structlog.get_logger(__name__)
+_MOVES = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED, ReceiptOutcome.UNCLEAR})
+"""With these an order gets another state."""
+
+
+class RawReceipt(Struct, frozen=True):
+    """An answer of the rail as the queue handed it out, or an operator's word in its place."""
+
+    message_id: str
+    body: bytes
+    by_hand: bool = False
+
+
+class _Read(Struct, frozen=True):
+    """One thing that a raw receipt of a rail says, at its place in it; or the reason why nothing could be read."""
+
+    rail: Rail
+    raw: RawReceipt
+    digest: bytes
+    receipt: Observation | None
+    reason: str = ""
+    place: int = 0
+
+    @property
+    def case_key(self) -> tuple[Scheme, str] | None:
+        return self.receipt.case if self.receipt else None
+
+
+def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
+    """All that a raw receipt says, of one order or of many."""
+    hashed = hashlib.sha256(raw.body).digest()
+    try:
+        return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(rail.read(raw.body))]
+    except UnreadableReceipt as error:
+        return [_Read(rail, raw, hashed, None, str(error))]
+
+
+class Settle:
+    """Executes batches of receipts on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports, rail: str | None = None) -> None:
+        """`rail` is whose receipts they are, None: of the default one. Raises UnknownRail."""
+        self._connection, self._clock, self._ports = connection, clock, ports
+        self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
+        self._executor = BatchExecutor(self)
+        self._held: set[CaseKey] = set()
+        """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
+
+    def execute(self, batch: Sequence[RawReceipt]) -> list[ReceiptOutcome]:
+        """One outcome for each thing that a receipt says, all of them durable on return; what was handed in before is a REPEAT.
+
+        A receipt whose effect fails alone is kept as UNCLEAR with the reason, and its order stays open for an operator. One whose case a
+        stranger holds is DEFERRED: kept, behind what was kept of that case before, for `Resume` to settle when the case is free.
+        """
+        return self._executor.execute([each for raw in batch for each in _read(self._rail, raw)])
+
+    def run(self, batch: Sequence[_Read], locks: Locks) -> list[ReceiptOutcome]:
+        """Settles receipts in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
+        return self._transact(batch, wait=locks is Locks.WAIT)
+
+    def failed(self, command: _Read, error: Exception) -> ReceiptOutcome:
+        """Keeps a receipt that fails alone, without effect. Raises what may pass: then it comes again from the queue."""
+        if isinstance(error, LockNotAvailable) and command.case_key:
+            return self._transact([command], wait=None)[0]
+        if may_pass(error):
+            raise error
+        _log.error("receipt kept without effect", error=type(error).__name__)
+        return self._transact([_without_effect(command, error)])[0]
+
+    def resume(self, key: CaseKey, limit: int) -> int:
+        """Settles up to `limit` receipts that were kept while somebody else held their case, in the order in which they came.
+
+        Returns how many; 0 while the case is held. Raises psycopg errors that may pass.
+        """
+        return resume(lambda most, failure_of: self._resume(key, most, failure_of), limit)
+
+    def _transact(self, batch: Sequence[_Read], *, wait: bool | None = True) -> list[ReceiptOutcome]:
+        """`wait` for cases that somebody else holds; False: settle what is free and keep the rest; None: keep all, and look at no case."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            batch = _with_cases(cursor, batch)
+            keys = {key for each in batch if (key := each.case_key)}
+            cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
+            kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
+            booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
+            fault_point("settle.before_commit")
+        fault_point("settle.after_commit")
+        booked.tell()
+        rest = iter(booked.verdicts)
+        return [ReceiptOutcome.DEFERRED if each in kept else next(rest) for each in batch]
+
+    def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cases, held = lock_free_cases(cursor, [key], make=False)
+            # Read under the lock of the case: what somebody else has settled meanwhile is not among them.
+            rows = [] if held else cursor.execute(_DEFERRED.deferred_receipts, (key[0].value, key[1], limit), binary=True).fetchall()
+            if not rows:
+                return 0
+            all_said = [each for _, message_id, body, rail in rows for each in self._read_again(message_id, bytes(body), rail)]
+            read = [each for each in _with_cases(cursor, all_said) if each.case_key == key]
+            if failure_of:
+                _log.error("receipt kept without effect", error=type(failure_of).__name__)
+                read = [_without_effect(each, failure_of) for each in read]
+            booked = self._book(cursor, read, {case.key: case for case in cases}, ())
+            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
+        booked.tell()
+        return len(rows)
+
+    def _read_again(self, message_id: str, body: bytes, rail: str) -> list[_Read]:
+        return _read(self._ports.rails.named(rail), RawReceipt(message_id, body))
+
+    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
+        """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
+        (one,) = _with_cases(cursor, _read(self._rail, raw))
+        cases = lock_cases(cursor, [one.case_key]) if one.case_key else []
+        return self._book(cursor, [one], {case.key: case for case in cases}, ())
+
+    def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> tuple[dict[CaseKey, Case], set[CaseKey]]:
+        """Locks cases that are there; gives them, and the keys of those that somebody else holds and that are not waited for."""
+        wary = keys & self._held if wait else keys
+        patient = keys - wary
+        cases = lock_cases(cursor, list(patient)) if patient else []
+        held: set[CaseKey] = set()
+        if wary:
+            free, held = lock_free_cases(cursor, list(wary), make=False)
+            cases += free
+            self._held.difference_update(wary - held)
+            self._held.update(held)
+        return {case.key: case for case in cases}, held
+
+    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]) -> "Booked":
+        """Rules on receipts of cases that are locked, books what follows, and keeps the others."""
+        now = self._clock()
+        numbers = _store_raw(cursor, batch, now) if batch else []
+        by_number = {case.case_no: case for case in cases.values()}
+        facts = UnitOfWork()
+        facts.deferred = _deferred(kept, now)
+        self._copy(facts, batch, numbers, now)
+        ruled = _rule(cursor, batch, numbers)
+        Books(cursor, facts, by_number, now, self._ports.contracts).settle(ruled.settled)
+        open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
+        _close_receipts(cursor, ruled.closed)
+        let_in(cursor, facts, cases, now, self._ports)
+        facts.cases = [case.step() for case in cases.values() if case.changed]
+        with cursor.connection.pipeline():
+            facts.write(cursor)
+        return Booked(ruled.verdicts, ruled.settled, facts, now)
+
+    def _copy(self, facts: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
+        """Contracts may copy every receipt of their own as it came, before anything is made of it."""
+        copying = [contract for contract in self._ports.contracts if contract.copies_on]
+        outbox = OutboxWriter(self._ports.contracts, facts)
+        for each, number in zip(batch, numbers, strict=True):
+            if number is not None and each.place == 0:
+                scheme = each.case_key[0] if each.case_key else None
+                arrived = ReceiptArrived(scheme, copy_event(each.raw.message_id, each.digest), each.raw.body)
+                for contract in copying:
+                    outbox.announce(contract, arrived, None, now)
+
+
+def _without_effect(one: _Read, error: Exception) -> _Read:
+    return _Read(one.rail, one.raw, one.digest, None, f"{type(error).__name__}: {error}", one.place)
+
+
+def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
+    """What names its order by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
+    asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
+    if not asked:
+        return batch
+    rows = cursor.execute(_SQL.orders_by_id, [sorted(asked)], binary=True)
+    found = {order_id: ((Scheme(scheme), case_id), area, key) for order_id, scheme, case_id, area, key in rows}
+    return [_placed(each, found) for each in batch]
+
+
+def _placed(each: _Read, found: Mapping[str, tuple[CaseKey, str, bytes]]) -> _Read:
+    if each.receipt is None or each.receipt.order_id is None or each.receipt.order_id not in found:
+        return each
+    case, area, key = found[each.receipt.order_id]
+    return replace(each, receipt=replace(each.receipt, case=case, area=area, correlation_key=key))
+
+
+def _deferred(kept: Sequence[_Read], now: datetime) -> list[DeferredRow]:
+    """A row for each receipt and case: read again, it says all that it has to say of that case."""
+    rows = []
+    for case, rail, message_id, body in dict.fromkeys((each.case_key, each.rail.name, each.raw.message_id, each.raw.body) for each in kept):
+        assert case is not None, "only what is for a case waits for it"
+        rows.append(DeferredRow(case[0].value, case[1], None, None, None, None, None, message_id, body, now, rail))
+    return rows
+
+
+def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> list[int | None]:
+    """The number of each thing said that is new; None for what is stored already, or comes twice in this batch.
+
+    The bytes stand once, with the first thing that they say.
+    """
+    names = [(each.raw.message_id, each.digest) for each in batch]
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
+    columns = [
+        [each.rail.name for each in batch],
+        [each.raw.message_id for each in batch],
+        [each.digest for each in batch],
+        [each.place for each in batch],
+        [each.raw.body if first[name] == index else b"" for index, (each, name) in enumerate(zip(batch, names, strict=True))],
+        [now] * len(batch),
+    ]
+    rows = cursor.execute(_SQL.add_receipts, columns, binary=True)
+    stored = {(message_id, bytes(digest), place): number for number, message_id, digest, place in rows}
+    return [stored.pop((*name, each.place), None) for each, name in zip(batch, names, strict=True)]
+
+
+class Booked(Struct, frozen=True):
+    """What receipts have done in a transaction that may still be open; `tell` it once that has committed."""
+
+    verdicts: list[ReceiptOutcome]
+    settled: list[Settled]
+    facts: UnitOfWork
+    at: datetime
+
+    def tell(self) -> None:
+        """Writes it to the log and counts it."""
+        metrics.settled(self.verdicts, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
+
+
+class _Ruled(Struct):
+    verdicts: list[ReceiptOutcome]
+    settled: list[Settled]
+    contradicted: list[Contradicted]
+    closed: list[tuple[int, str | None, str | None, str, str]]
+
+
+def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
+    asked = [
+        (index, each.case_key[0].value, each.case_key[1], each.rail.name, each.receipt.area, each.receipt.correlation_key)
+        for index, each in enumerate(batch)
+        if each.case_key and each.receipt
+    ]
+    found: dict[int, list[Candidate]] = {}
+    if asked:
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
+            found.setdefault(row[0], []).append(Candidate(*(*row[1:6], OrderState(row[6]), row[7], row[8], bytes(row[9]), *row[10:])))
+    return found
+
+
+def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
+    """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
+    candidates = _candidates(cursor, batch)
+    ruling = _Ruling()
+    ruled = _Ruled([], [], [], [])
+    for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
+        if number is None:
+            ruled.verdicts.append(ReceiptOutcome.REPEAT)
+            continue
+        if each.receipt is None:
+            _log.error("receipt could not be read", receipt_no=number)
+            ruled.verdicts.append(ReceiptOutcome.UNREADABLE)
+            ruled.closed.append((number, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
+            continue
+        order = each.rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
+        decided = ruling.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
+        if decided in (ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNCLEAR, ReceiptOutcome.CONTRADICTS):
+            about = {"order_id": order.order_id, "area": order.area} if order else {}
+            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, severity=each.receipt.severity.value, **about)
+        ruled.verdicts.append(decided)
+        severity = each.receipt.raw_severity
+        ruled.closed.append((number, order.order_id if order else None, severity, decided.value, each.receipt.text))
+    ruled.settled, ruled.contradicted = list(ruling.settled.values()), ruling.contradicted
+    return ruled
+
+
+class _Ruling:
+    """What the receipts of one batch have decided so far."""
+
+    def __init__(self) -> None:
+        self.settled: dict[str, Settled] = {}
+        self.contradicted: list[Contradicted] = []
+        self._states: dict[str, OrderState] = {}
+        self._words: dict[str, str] = {}
+
+    def as_they_are(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The candidates as this batch has left them so far."""
+        if not self._states and not self._words:
+            return candidates
+        return [
+            replace(
+                each,
+                state=self._states.get(each.order_id, each.state),
+                contradicted=self._words.get(each.order_id, each.contradicted),
+            )
+            for each in candidates
+        ]
+
+    def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
+        """What a receipt makes of the order that it answers, after those before it."""
+        decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
+        if decided in _MOVES:
+            self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)
+            self.settled[order.order_id] = Settled(order, receipt, number, decided, read.raw.body, read.raw.by_hand)
+        elif decided is ReceiptOutcome.CONTRADICTS:
+            rails = OrderState.REJECTED if order.state is OrderState.ACCEPTED else OrderState.ACCEPTED
+            self._words[order.order_id] = rails.value
+            self.contradicted.append(Contradicted(order, receipt, number, order.state, rails))
+        return decided
+
+
+def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[tuple[int, str | None, str | None, str, str]]) -> None:
+    if closed:
+        cursor.execute(_SQL.close_receipts, [list(column) for column in zip(*closed, strict=True)], binary=True)

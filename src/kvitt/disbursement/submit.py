@@ -1,0 +1,322 @@
+"""Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.errors import LockNotAvailable
+
+from kvitt.disbursement import metrics
+from kvitt.disbursement.case import (
+    Case,
+    CaseKey,
+    ensure_cases,
+    find_elsewhere,
+    find_stored_answers,
+    load_lines,
+    load_payments,
+    lock_cases,
+    lock_free_cases,
+)
+from kvitt.disbursement.handle import Handler
+from kvitt.disbursement.inbox import (
+    InboxMessage,
+    Incoming,
+    ParsedRecord,
+    Skipped,
+    failed,
+    failure,
+    numbered,
+)
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow
+from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import LeaseLost
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection, may_pass
+from kvitt.kernel.executor import BatchExecutor, Locks, resume
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.queries import load
+
+_CASES, _LEASES, _DEFERRED = load("cases", "kvitt.disbursement"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.disbursement")
+_log = structlog.get_logger(__name__)
+_private = structlog.get_logger("kvitt.restricted")
+
+
+class Outcome(StrEnum):
+    """What became of a record."""
+
+    DERIVED = "derived"
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    DEAD = "dead"
+    DEFERRED = "deferred"
+    SKIPPED = "skipped"
+    REPEATED = "repeated"
+
+
+class Submit:
+    """Executes batches on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
+        self._connection, self._clock, self._ports = connection, clock, ports
+        self._executor = BatchExecutor(self)
+        self._held: set[CaseKey] = set()
+        """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
+
+    def execute(self, batch: Sequence[Incoming]) -> list[Outcome]:
+        """One outcome per record, all of them durable on return.
+
+        A record that fails alone is answered and kept; it never sinks its neighbours. Raises LeaseLost when a source
+        partition is no longer ours, or a batch before this one has failed (nothing is done then), psycopg errors when the
+        connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
+        to handle when the case is free; nobody else waits for it.
+        """
+        return self._executor.execute([self._ports.contracts.parse(each) for each in batch])
+
+    def run(self, batch: Sequence[ParsedRecord | Skipped], locks: Locks) -> list[Outcome]:
+        """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
+        return self._transact(batch, wait=locks is Locks.WAIT)
+
+    def failed(self, command: ParsedRecord | Skipped, error: Exception) -> Outcome:
+        """Answers a record that fails alone, and keeps it. Raises what may pass: then it comes again from its source."""
+        if isinstance(error, LockNotAvailable) and isinstance(command, ParsedRecord) and command.case_key:
+            return self._transact([command], wait=None)[0]
+        if may_pass(error):
+            raise error
+        incoming = command.incoming
+        if self._repeated(incoming):
+            return Outcome.REPEATED
+        broken = command if isinstance(command, Skipped) else failed(command.incoming, command.scheme, error, dry_run=command.dry_run)
+        _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
+        return self._transact([broken])[0]
+
+    def resume(self, key: CaseKey, limit: int) -> int:
+        """Handles up to `limit` messages that were kept while somebody else held their case, in the order in which they came.
+
+        Returns how many; 0 while the case is held. Raises psycopg errors that may pass.
+        """
+        return resume(lambda most, failure_of: self._resume(key, most, failure_of), limit)
+
+    def _repeated(self, incoming: Incoming) -> bool:
+        """Whether this edge identity is taken: the record was handled before, its answer stands."""
+        row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
+        return row is not None
+
+    def _transact(self, readings: Sequence[ParsedRecord | Skipped], *, wait: bool | None = True) -> list[Outcome]:
+        """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            _advance(cursor, [each.incoming for each in readings])
+            keys = {key for each in readings if isinstance(each, ParsedRecord) and (key := each.case_key)}
+            cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
+            sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, ParsedRecord)])
+            outcomes = [sorting.sort(each) for each in readings]
+            sorting.write(cursor)
+            fault_point("submit.before_commit")
+        fault_point("submit.after_commit")
+        metrics.taken(sorting.facts, outcomes)
+        return outcomes
+
+    def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cases, held = lock_free_cases(cursor, [key], make=True)
+            # Read under the lock of the case: what somebody else has handled meanwhile is not among them.
+            rows = [] if held else cursor.execute(_DEFERRED.deferred_messages, (key[0].value, key[1], limit), binary=True).fetchall()
+            if not rows:
+                return 0
+            load_payments(cursor, cases)
+            looked = [self._ports.contracts.parse(Incoming(*row[1:7])) for row in rows]
+            if failure_of:
+                _private.warning("kept message failed alone", error=str(failure_of))
+                looked = [
+                    each if isinstance(each, Skipped) else failed(each.incoming, each.scheme, failure_of, dry_run=each.dry_run)
+                    for each in looked
+                ]
+            for case in cases:
+                case.deferred = False
+            sorting = self._sorting(cursor, {case.key: case for case in cases}, [each for each in looked if isinstance(each, ParsedRecord)])
+            outcomes = [sorting.sort(each) for each in looked]
+            sorting.write(cursor)
+            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
+        metrics.taken(sorting.facts, outcomes)
+        return len(rows)
+
+    def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
+        """Locks cases and loads what is accepted; those that somebody else holds are waited for, or left out."""
+        if not keys:
+            return {}
+        wary = keys & self._held if wait else keys
+        cases: list[Case] = []
+        if patient := keys - wary:
+            ensure_cases(cursor, list(patient))
+            cases = lock_cases(cursor, list(patient))
+        if wary:
+            free, held = lock_free_cases(cursor, list(wary), make=True)
+            cases += free
+            self._held.difference_update(wary - held)
+            self._held.update(held)
+        load_payments(cursor, cases)
+        return {case.key: case for case in cases}
+
+    def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], readings: Sequence[ParsedRecord]) -> "_Sorting":
+        """Looks up what the messages of free cases ask about, and draws their numbers."""
+        now = [each for each in readings if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
+        numbers: list[int] = []
+        if now:
+            find_elsewhere(cursor, cases, now)
+            find_stored_answers(cursor, cases, now)
+            load_lines(cursor, self._forwarding(cases, now))
+            numbers = [row[0] for row in cursor.execute(_CASES.next_message_numbers, [len(now)], binary=True).fetchall()]
+        return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
+
+    def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:
+        """The cases whose senders make the lines."""
+        forwards = {source for contract in self._ports.contracts if contract.forwards for source in contract.sources}
+        return [cases[key] for each in records if each.incoming.source in forwards and (key := each.case_key)]
+
+
+def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
+    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    for each in batch:
+        if each.lease:
+            key = (each.lease.name, each.lease.token)
+            follows = each.position if each.follows is None else each.follows
+            first = spans[key][0] if key in spans else follows
+            spans[key] = (first, each.position + 1)
+    if not spans:
+        return
+    ordered = sorted(spans)
+    columns = [
+        [name for name, _ in ordered],
+        [token for _, token in ordered],
+        *map(list, zip(*(spans[key] for key in ordered), strict=True)),
+    ]
+    told = ", ".join(name for name, _ in ordered)
+    try:
+        moved = cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()
+    except LockNotAvailable as error:
+        # Nobody's record is at fault, and each would wait anew: the source is read again, without what is locked.
+        raise LeaseLost(f"somebody else has locked a source partition among {told}") from error
+    if len(moved) < len(ordered):
+        raise LeaseLost(f"or not read up to here: a source partition among {told}")
+
+
+class _Sorting:
+    """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
+
+    def __init__(self, facts: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
+        self.facts, self._cases, self._numbers, self._now, self._ports = facts, cases, numbers, now, ports
+
+    def sort(self, reading: ParsedRecord | Skipped) -> Outcome:
+        """What becomes of the next one."""
+        if isinstance(reading, ParsedRecord):
+            if (key := reading.case_key) and (key not in self._cases or self._cases[key].deferred):
+                self._defer(reading, key)
+                return Outcome.DEFERRED
+            return self._handle(reading)
+        if not reading.kept:
+            return Outcome.SKIPPED
+        self._dead_letter(reading.incoming, reading.reason, None)
+        return Outcome.DEAD
+
+    def write(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Writes what came of all of it."""
+        self.facts.cases = [case.step() for case in self._cases.values() if case.changed]
+        with cursor.connection.pipeline():
+            self.facts.write(cursor)
+
+    def _defer(self, reading: ParsedRecord, key: CaseKey) -> None:
+        """Its case is held by somebody else, or something that came before waits for it: kept as it came."""
+        incoming = reading.incoming
+        self.facts.deferred.append(
+            DeferredRow(
+                key[0].value,
+                key[1],
+                incoming.source,
+                incoming.partition,
+                incoming.position,
+                incoming.key,
+                incoming.headers,
+                None,
+                incoming.body or b"",
+                self._now,
+            )
+        )
+
+    def _dead_letter(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
+        body = incoming.body or b""
+        self.facts.dead.append(
+            DeadLetterRow(
+                incoming.source, incoming.partition, incoming.position, incoming.key, body, incoming.headers, reason, message_no, self._now
+            )
+        )
+
+    def _handle(self, reading: ParsedRecord) -> Outcome:
+        key = reading.case_key
+        case = self._cases[key] if key else None
+        now = case.moment(self._now) if case else self._now
+        message, record = _taken(reading, next(self._numbers), now)
+        try:
+            outcome, facts = self._decide(case, message, record, reading.dead, now)
+        except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; its neighbours go on
+            _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
+            outcome, facts = self._failed(reading, message, record, error, now)
+        if reading.dead and outcome is not Outcome.DEAD:
+            self._dead_letter(reading.incoming, reading.dead, message.message_no)
+        self.facts.add(facts)
+        return outcome
+
+    def _decide(
+        self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None, now: datetime
+    ) -> tuple[Outcome, UnitOfWork]:
+        facts = UnitOfWork()
+        return Outcome(self._handler(message, facts, now).receive(case, message, record, reason).value), facts
+
+    def _handler(self, message: InboxMessage, facts: UnitOfWork, now: datetime) -> Handler:
+        return Handler(self._ports.contracts.of(message.source), self._ports.rails, facts, now)
+
+    def _failed(
+        self, reading: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime
+    ) -> tuple[Outcome, UnitOfWork]:
+        """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
+        facts, reason = UnitOfWork(), f"{type(error).__name__}: {error}"
+        try:
+            self._handler(message, facts, now).refuse(None, message, record, failure(reading.incoming, error))
+        except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
+            _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
+            self._dead_letter(reading.incoming, reason, None)
+            return Outcome.DEAD, UnitOfWork()
+        self._dead_letter(reading.incoming, reason, message.message_no)
+        return Outcome.ANSWERED, facts
+
+
+def _taken(reading: ParsedRecord, number: int, now: datetime) -> tuple[InboxMessage, MessageRow]:
+    """The message under its number, and its row as far as it is known before its case is looked at."""
+    incoming = reading.incoming
+    assert incoming.body is not None, "tombstones have no reading"
+    message = numbered(reading, number, now)
+    record = MessageRow(
+        number,
+        incoming.source,
+        incoming.partition,
+        incoming.position,
+        incoming.key,
+        hashlib.sha256(incoming.body).digest(),
+        incoming.body,
+        incoming.headers,
+        reading.scheme.value,
+        None,
+        reading.dry_run,
+        "received",
+        now,
+        None,
+        None,
+        None,
+        incoming.edition,
+    )
+    return message, record

@@ -1,0 +1,135 @@
+"""The hash chains, made again from their entries: of operators, of each case, of each payout (design §11).
+
+A part of `kvitt check` that is quick enough to be asked for often, and that can be asked for one chain alone.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.disbursement.check.chain import Chain
+from kvitt.disbursement.check.report import Findings, Kind
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import CaseNotFound, PayoutNotFound
+from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
+from kvitt.payouts.repository import event_hash
+
+_SQL = load("acts", "kvitt.disbursement")
+OPERATORS = 0
+"""The chain of what operators did."""
+
+
+class Group(StrEnum):
+    """The chains that can be verified without naming one."""
+
+    ALL = "all"
+    OPERATORS = "operators"
+
+
+class Verified(Struct, frozen=True):
+    """How much was verified, and every break as a sentence. `head` is the last hash, where one chain was asked for."""
+
+    chains: int
+    entries: int
+    head: str | None
+    breaks: tuple[str, ...]
+
+
+def verify(conninfo: str, chain: "Group | tuple[Scheme, str] | str" = Group.ALL) -> Verified:
+    """Verifies all chains, the operators', one case's (scheme and id) or one payout's (its id), in one read-only snapshot.
+
+    Streams: memory does not grow with the chains. Raises CaseNotFound, PayoutNotFound.
+    """
+    with connect(conninfo, application="kvitt audit", paused_ms=0) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction(), connection.cursor() as cursor:
+            verifying = _Verifying(cursor)
+            if isinstance(chain, Group):
+                verifying.chains(None if chain is Group.ALL else 0)
+                if chain is Group.ALL:
+                    verifying.payouts(None)
+            elif isinstance(chain, str):
+                verifying.payouts(chain)
+            else:
+                verifying.chains(_number(cursor, *chain))
+            return verifying.verified(one=chain is not Group.ALL)
+
+
+def _number(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> int:
+    row = cursor.execute(_SQL.case_number, {"scheme": scheme.value, "case_id": case_id}).fetchone()
+    if row is None:
+        raise CaseNotFound(scheme.value, case_id)
+    return int(row[0])
+
+
+class _Verifying:
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._cursor, self._found = cursor, Findings()
+        self._chains = self._entries = 0
+        self._head: bytes = b""
+
+    def chains(self, number: int | None) -> None:
+        """The chains of cases and operators; None means all."""
+        asked = {"chain": number}
+        for chain, rows in groupby(self._cursor.stream(_SQL.chains, asked, binary=True), key=itemgetter(0)):
+            self._chain(Chain(chain, self._found), rows)
+        for chain, seq in self._cursor.execute(_SQL.heads_of_nothing, asked):
+            self._found.differs(Kind.CHAIN, chain, 0, f"has no entries, where the head names entry {seq}")
+
+    def _chain(self, chain: Chain, rows: Iterator[Any]) -> None:
+        self._chains += 1
+        end = (0, b"")
+        for row in rows:
+            entry = AuditRow(*row[:10])
+            chain.follow(entry)
+            self._entries += 1
+            if entry.chain == OPERATORS and digest((entry.note or "").encode()) != entry.digest:
+                self._found.differs(Kind.ENTRY, entry.chain, entry.seq, "is not noted in the words that were digested")
+            end = (row[10], bytes(row[11]))
+        chain.end(*end)
+        self._head = end[1]
+
+    def payouts(self, payout_id: str | None) -> None:
+        """The chains of payouts; None means all. Raises PayoutNotFound for one that is not there."""
+        rows = self._cursor.stream(_SQL.payout_chains, {"payout_id": payout_id}, binary=True)
+        for payout, events in groupby(rows, key=itemgetter(0)):
+            self._payout(payout, events)
+        if payout_id is not None and not self._chains:
+            raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
+
+    def _payout(self, payout_id: str, events: Iterator[Any]) -> None:
+        self._chains += 1
+        made, end = b"", b""
+        for place, (_, sequence, at, body, actor, hashed, head) in enumerate(events):
+            if sequence is None:
+                self._found.differs(Kind.PAYOUT, None, payout_id, "has no events")
+                return
+            self._entries += 1
+            if sequence != place:
+                self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} in place {place}")
+            if event_hash(made, payout_id, sequence, at, bytes(body), actor=actor) != bytes(hashed):
+                self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content gives")
+            made, end = bytes(hashed), bytes(head or b"")
+        if made != end:
+            self._found.differs(Kind.PAYOUT, None, payout_id, "names another last event than there is")
+        self._head = end
+
+    def verified(self, *, one: bool) -> Verified:
+        """What was found."""
+        differences = self._found.report().differences
+        breaks = [f"{each.kind.value} {_name(each.case, each.subject)} {each.text}" for each in differences]
+        return Verified(self._chains, self._entries, self._head.hex() if one and self._head else None, tuple(breaks))
+
+
+def _name(chain: int | None, subject: str) -> str:
+    if chain is None:
+        return subject
+    return f"of operators, entry {subject}" if chain == 0 else f"of case number {chain}, entry {subject}"

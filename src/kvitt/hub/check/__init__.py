@@ -1,6 +1,0 @@
-"""Check: the streaming proof that the store is consistent, by doing all of it again from what came in (design §13)."""
-
-from kvitt.hub.check.check import check
-from kvitt.hub.check.report import Counts, Difference, Kind, Report
-
-__all__ = ["Counts", "Difference", "Kind", "Report", "check"]

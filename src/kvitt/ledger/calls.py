@@ -1,0 +1,84 @@
+"""What callers ask of the ledger, and what it answers."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kvitt.kernel.actor import Actor
+from kvitt.ledger.rules import (
+    INT64_MAX,
+    Batch,
+    Operation,
+    Refusal,
+    Totals,
+)
+
+
+class Account(Struct, frozen=True):
+    """An account as it is made; its id is the ledger's."""
+
+    account_id: int
+    currency: str
+    description: str | None
+    created_at: datetime
+
+
+class AccountState(Struct, frozen=True):
+    """An account with its totals at some moment."""
+
+    account: Account
+    totals: Totals
+
+
+class NewAccount(Struct, frozen=True):
+    """A request to make an account. `request_key` recognises a repeat; `created_at` None means now; `actor` is who asked at a door."""
+
+    currency: str
+    description: str | None = None
+    created_at: datetime | None = None
+    request_key: str | None = None
+    actor: Actor | None = None
+
+
+StepKey = tuple[str, Operation, int]
+"""A plan's id, what was done to it, and the batch that was held, or the largest number where the plan was ended."""
+
+
+class Call(Struct, frozen=True):
+    """A hold of one batch, or the end of a plan with all its batches.
+
+    `solvent` names an account that must have nothing less than zero left when all open plans end against it; else nothing is done.
+    `actor` is who asked for it at a door.
+    """
+
+    plan_id: str
+    operation: Operation
+    batches: tuple[Batch, ...]
+    solvent: int | None = None
+    actor: Actor | None = None
+
+    def key(self) -> StepKey:
+        """Under what the answer to the call is found again."""
+        return self.plan_id, self.operation, self.batches[0].batch_id if self.operation is Operation.HOLD else INT64_MAX
+
+    def accounts(self) -> set[int]:
+        """The accounts between which it moves money."""
+        return {account for batch in self.batches for posting in batch.postings for account in posting[:2]}
+
+
+class Done(Struct, frozen=True):
+    """The accounts that a call touched, with their totals after it, by id, and its moment. A repeat is answered as the first time."""
+
+    affected: dict[int, AccountState]
+    at: datetime
+
+
+class Insolvent(Struct, frozen=True):
+    """The account that had to stay solvent does not exist, or would not have stayed so."""
+
+    account_id: int
+
+
+CallResult = Done | Refusal | Insolvent
+Command = Call | NewAccount
+Result = CallResult | Account

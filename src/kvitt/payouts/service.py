@@ -1,0 +1,335 @@
+"""Serves payouts to the APIs and the command line: the four methods, what operators do, and what can be read (payouts §2; design §9)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Event
+from uuid import uuid4
+
+from msgspec import Struct
+
+from kvitt.disbursement.acts import Acts, AuditedAct, Wanted
+from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import LOCK_MS, Connection, pool
+from kvitt.kernel.executor import ReconnectingWriter
+from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.identifiers import wrong_id, wrong_text
+from kvitt.kernel.money import NOTHING, Minor
+from kvitt.kernel.operators import Operator
+from kvitt.ledger.calls import AccountState
+from kvitt.ledger.repository import states_of
+from kvitt.ledger.rules import (
+    INT64_MAX,
+    Operation,
+    Totals,
+    after_final,
+    after_hold,
+    net_by_account,
+)
+from kvitt.payouts.decide import (
+    Decision,
+    PayoutChange,
+    decide,
+    draft,
+    to_create,
+)
+from kvitt.payouts.model import (
+    CancelPayout,
+    Command,
+    ConfirmPayout,
+    CreatePayout,
+    Draft,
+    Keeper,
+    MarkPaid,
+    NewPayout,
+    Payout,
+    PayoutCursor,
+    PayoutEvent,
+    PayoutRecord,
+    RepublishEvents,
+)
+from kvitt.payouts.ports import Parties, RemoteLedger
+from kvitt.payouts.remote import RemotePayouts
+from kvitt.payouts.repository import PayoutReader
+from kvitt.payouts.rules import (
+    MAX_PAYOUT_ID,
+    PayoutStatus,
+    is_payout_id,
+    other_currencies,
+)
+from kvitt.payouts.saga import SagaContext
+from kvitt.payouts.writer import PayoutWriter, Result
+
+_MAX_BATCH, _MAX_WAITING = 256, 4096
+_READERS = 8
+_MOST_ACTS = 100
+
+
+class AccountPreview(Struct, frozen=True):
+    """The totals of an account in its currency, now and after the act."""
+
+    account_id: int
+    currency: str
+    before: Totals
+    after: Totals
+
+
+class PayoutPreview(Struct, frozen=True):
+    """A payout as it would be. `changes` False: it is so already. `solvent` False: it would be refused for lack of funds.
+
+    `accounts` is None where the plan is in another's ledger, which can not be asked without changing it.
+    """
+
+    payout: Payout
+    changes: bool
+    solvent: bool
+    accounts: tuple[AccountPreview, ...] | None
+
+
+class PayoutService:
+    """Takes calls from many threads; those that change something share transactions. Close it when done.
+
+    Every method raises psycopg errors when the database is away; a call that was to change something has not done it then. Where that could
+    not be found out, ResultUnknown names the payout.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        clock: Clock,
+        parties: Parties,
+        ledger: RemoteLedger | None = None,
+        *,
+        busy_seconds: float = 90.0,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        """`ledger` None: plans are in our own. Who is at work at another's is left alone `busy_seconds`; `sleep` waits between tries."""
+        self._clock, self._parties = clock, parties
+        self._writer: ReconnectingWriter[Command, Result] = ReconnectingWriter(
+            conninfo, "kvitt payouts", lambda connection: PayoutWriter(connection, clock).execute
+        )
+        self._writers: GroupCommit[Command, Result] = GroupCommit(
+            lambda _: self._writer.execute, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
+        )
+        self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
+        self.remote: RemotePayouts | None = None
+        if ledger is not None:
+            self.remote = RemotePayouts(SagaContext(self._pool, clock, ledger, busy_seconds, sleep or Event().wait))
+
+    def close(self) -> None:
+        """Does what waits, then closes the connections."""
+        self._writers.close()
+        self._writer.close()
+        self._pool.close()
+
+    def create(self, new: NewPayout, deadline: datetime | None = None, *, actor: Actor | None = None) -> Payout:
+        """Holds and stores a payout; nothing is held or stored of one that is refused, and its id is free. `actor` is who asked.
+
+        Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed, ResultUnknown.
+        """
+        command = CreatePayout(self.drafted(new, deadline), actor)
+        with _named_if_unknown(command.payout_id):
+            return self.remote.create(command, deadline) if self.remote else self._done(command)
+
+    def drafted(self, new: NewPayout, deadline: datetime | None = None) -> Draft:
+        """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
+        if new.cash.amount <= 0:
+            raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
+        if new.cash.amount > INT64_MAX:
+            raise InvalidPayout(f"cash.amount must be at most {INT64_MAX}")
+        payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
+        if wrong := wrong_id(payout_id, MAX_PAYOUT_ID):
+            raise InvalidPayout(f"Payout id {wrong}")
+        if new.payout_id is not None:
+            with self._reading() as reading:
+                if reading.exists(payout_id):
+                    raise PayoutAlreadyExists(f"there is a payout with the id {payout_id}")
+        return draft(new, payout_id, self._parties, self._clock(), deadline)
+
+    def get(self, payout_id: str) -> Payout:
+        """A payout as it stands. Raises PayoutNotFound."""
+        with self._reading() as reading:
+            return reading.record(payout_id).payout
+
+    def confirm(
+        self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None, actor: Actor | None = None
+    ) -> None:
+        """The money moves; of a payout that is confirmed already, nothing does. `operator` is who does it, where a person does, `actor` who
+        asked for it at a door.
+
+        Raises PayoutNotFound, PayoutInOtherState, PayoutsFailed, and NeedsSecondPerson for an operator without one.
+        """
+        if operator:
+            operator.need_second_person()
+        self._end(ConfirmPayout(_named(payout_id), operator, actor), deadline)
+
+    def cancel(
+        self,
+        payout_id: str,
+        details: str | None,
+        deadline: datetime | None = None,
+        *,
+        operator: Operator | None = None,
+        actor: Actor | None = None,
+    ) -> None:
+        """Nothing is held any more, or what had moved moves back; of a payout that is cancelled already, nothing does.
+
+        Raises as `confirm`, and InvalidPayout without details.
+        """
+        if operator:
+            operator.need_second_person()
+        self._end(cancellation(payout_id, details, operator, actor), deadline)
+
+    def preview_create(self, new: NewPayout) -> PayoutPreview:
+        """What `create` would do. Raises as `create`, except for a shop that has not that much."""
+        change = to_create(self.drafted(new))
+        with self._pool.connection() as connection:
+            return _preview_of(_possible(change), connection, own=self.remote is None)
+
+    def preview_confirm(self, payout_id: str) -> PayoutPreview:
+        """What `confirm` would do. Raises as `confirm`."""
+        return self._preview(ConfirmPayout(_named(payout_id)))
+
+    def preview_cancel(self, payout_id: str, details: str | None) -> PayoutPreview:
+        """What `cancel` would do. Raises as `cancel`."""
+        return self._preview(cancellation(payout_id, details))
+
+    def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
+        """An operator notes that the bank has taken the order.
+
+        Raises BadOperator, NeedsSecondPerson, PayoutNotFound, PayoutInOtherState.
+        """
+        operator = Operator(by, reason, approved_by)
+        operator.need_second_person()
+        self._done(MarkPaid(_named(payout_id), operator))
+
+    def republish(self, payout_id: str, by: str, reason: str) -> int:
+        """An operator has all events of a payout published again, byte for byte; returns how many. Raises BadOperator, PayoutNotFound."""
+        self._done(RepublishEvents(_named(payout_id), Operator(by, reason)))
+        return len(self.events(payout_id))
+
+    def page(
+        self,
+        after: PayoutCursor | None = None,
+        limit: int = 100,
+        *,
+        party_id: str | None = None,
+        shop_id: str | None = None,
+        status: PayoutStatus | None = None,
+    ) -> list[Payout]:
+        """Payouts, newest first, those behind `after`."""
+        with self._reading() as reading:
+            return reading.page(after, limit, party_id=party_id, shop_id=shop_id, status=status)
+
+    def events(self, payout_id: str) -> list[PayoutEvent]:
+        """The events of a payout, in order, each sequence number once. Raises PayoutNotFound."""
+        with self._reading() as reading:
+            return reading.events(payout_id)
+
+    def asked_for_by(self, payout_id: str) -> tuple[str, str] | None:
+        """The door and the name of who had a payout made; None where that is not known."""
+        with self._pool.connection() as connection:
+            made = Acts(connection).show(f"payout:{payout_id}:0")
+        return (made.door, made.by) if made.door and made.by else None
+
+    def acts(self, payout_id: str) -> list[AuditedAct]:
+        """Who asked for each change of a payout, and what operators did to it and why, newest first."""
+        with self._pool.connection() as connection:
+            return Acts(connection).listed(Wanted(payout_id=payout_id), _MOST_ACTS)
+
+    def _preview(self, command: ConfirmPayout | CancelPayout) -> PayoutPreview:
+        with self._pool.connection() as connection:
+            return previewed(connection, command)[1]
+
+    def _end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> None:
+        """Where the plan is: at another's ledger, or in our own."""
+        with _named_if_unknown(command.payout_id):
+            if not (self.remote and self.remote.end(command, deadline)):
+                self._done(command)
+
+    def _done(self, command: Command) -> Payout:
+        result = self._writers.submit(command).result()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    @contextmanager
+    def _reading(self) -> Iterator[PayoutReader]:
+        with self._pool.connection() as connection:
+            yield PayoutReader(connection)
+
+
+@contextmanager
+def _named_if_unknown(payout_id: str) -> Iterator[None]:
+    """Where a step towards another's ledger can not be found out, the payout is what to look for."""
+    try:
+        yield
+    except ResultUnknown as unknown:
+        raise ResultUnknown("payout", payout_id) from unknown
+
+
+def _named(payout_id: str) -> str:
+    if not is_payout_id(payout_id):
+        raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
+    return payout_id
+
+
+def cancellation(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> CancelPayout:
+    """The command to cancel a payout. Raises InvalidPayout, PayoutNotFound."""
+    if details is None:
+        raise InvalidPayout("Details are required to cancel a payout")
+    if wrong := wrong_text(details, required=True):
+        raise InvalidPayout(f"Details {wrong}")
+    return CancelPayout(_named(payout_id), details, operator, actor)
+
+
+def previewed(connection: Connection, command: Command) -> tuple[PayoutRecord, PayoutPreview]:
+    """A payout as it stands, and what a command would make of it. Raises what the command would be refused with, but for lack of funds."""
+    record = PayoutReader(connection).record(command.payout_id)
+    return record, _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
+
+
+def _possible(decided: Decision) -> PayoutChange | Payout:
+    if isinstance(decided, KvittError):
+        raise decided
+    return decided
+
+
+def _preview_of(decided: PayoutChange | Payout, connection: Connection, *, own: bool) -> PayoutPreview:
+    """What has to be done, worked out on the totals of this moment; `own`: the plan is, or would be, in our own ledger."""
+    if isinstance(decided, Payout):
+        return PayoutPreview(decided, changes=False, solvent=True, accounts=() if own else None)
+    if not own:
+        return PayoutPreview(decided.payout, changes=True, solvent=True, accounts=None)
+    net = net_by_account([posting for batch in decided.calls[0].batches for posting in batch.postings]) if decided.calls else {}
+    solvent = decided.calls[0].solvent if decided.calls else None
+    states = states_of(connection, {*net, *([] if solvent is None else [solvent])})
+    if decided.before is None:
+        _compare_currencies(decided.payout, states)
+    before = {account_id: state.totals for account_id, state in states.items()}
+    after = {account_id: _after(decided, before[account_id], net.get(account_id, NOTHING)) for account_id in before}
+    accounts = tuple(
+        AccountPreview(account_id, states[account_id].account.currency, before[account_id], after[account_id])
+        for account_id in net
+        if account_id in before
+    )
+    return PayoutPreview(decided.payout, changes=True, solvent=_is_solvent(solvent, after), accounts=accounts)
+
+
+def _compare_currencies(payout: Payout, states: Mapping[int, AccountState]) -> None:
+    """Raises InvalidPayout as the making of the payout would, where an account is in another currency."""
+    currencies = {account_id: state.account.currency for account_id, state in states.items()}
+    if wrong := other_currencies(payout.currency, payout.cash_flow, currencies):
+        raise InvalidPayout(*wrong)
+
+
+def _after(change: PayoutChange, totals: Totals, net: Minor) -> Totals:
+    for call in change.calls:
+        totals = after_hold(totals, NOTHING, net) if call.operation is Operation.HOLD else after_final(totals, call.operation, net)
+    return totals
+
+
+def _is_solvent(account_id: int | None, after: Mapping[int, Totals]) -> bool:
+    return account_id is None or (account_id in after and after[account_id].available_min >= 0)

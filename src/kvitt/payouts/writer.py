@@ -1,0 +1,285 @@
+"""Writes payouts whose plans are in our own ledger: a batch of commands makes and moves them, in one transaction (design §4, §9)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
+from kvitt.kernel.actor import Actor
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.database import Connection
+from kvitt.kernel.executor import BatchExecutor, Locks
+from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.operators import note
+from kvitt.kernel.queries import load
+from kvitt.ledger.calls import CallResult, Done, Insolvent
+from kvitt.ledger.post import post
+from kvitt.ledger.repository import states_of
+from kvitt.ledger.rules import Overflow, PlanState, Refusal
+from kvitt.payouts.decide import (
+    Decision,
+    PayoutChange,
+    decide,
+    failed,
+    reason_of,
+    to_create,
+)
+from kvitt.payouts.model import (
+    CancelPayout,
+    Command,
+    ConfirmPayout,
+    CreatePayout,
+    Keeper,
+    MarkPaid,
+    Payout,
+    PayoutRecord,
+    RepublishEvents,
+    actor_of,
+)
+from kvitt.payouts.repository import (
+    SQL,
+    PayoutUnitOfWork,
+    events,
+    lock,
+    records,
+)
+from kvitt.payouts.rules import (
+    TOO_MUCH,
+    PayoutStatus,
+    other_currencies,
+    plan_id_of,
+    reversal_plan_id_of,
+)
+
+_DEFERRED = load("deferred", "kvitt.disbursement")
+_ATTEMPTS: Final = 5
+_TRIES: Final = range(1, 65)
+"""The attempts of which one finds a name for its plan that nobody has taken."""
+_AUDITED_AS: Final = {
+    ConfirmPayout: "payout confirm",
+    CancelPayout: "payout cancel",
+    MarkPaid: "payout paid",
+    RepublishEvents: "payout republish",
+}
+
+Result = Payout | Exception
+"""A payout as it stands after its command, also where that had nothing to do; or why the command was refused."""
+
+
+class PayoutWriter:
+    """Executes batches on one connection. Not for sharing between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._clock = connection, clock
+        self._executor: BatchExecutor[Command, Result] = BatchExecutor(self, names=_names, attempts=_ATTEMPTS)
+
+    def execute(self, batch: Sequence[Command]) -> list[Result]:
+        """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
+
+        Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
+        gives the psycopg error, and nothing was done of that command; ResultUnknown names the payout of which that could not be found out.
+        """
+        results: dict[int, Result] = {}
+        for places in _rounds(batch):
+            try:
+                results.update(zip(places, self._executor.execute([batch[place] for place in places]), strict=True))
+            except psycopg.Error as error:
+                # The rounds before have been done, and their callers are told that.
+                self._connection.close()
+                results.update(dict.fromkeys(places, error))
+        return [results[place] for place in range(len(batch))]
+
+    def within(self, command: Command) -> Payout:
+        """Does one command in the caller's own transaction. Raises what it is refused with."""
+        with self._connection.cursor() as cursor:
+            (result,) = self._do(cursor, [command])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def run(self, batch: Sequence[Command], locks: Locks) -> list[Result]:
+        """Does commands about different payouts in one transaction."""
+        try:
+            with transaction(self._connection), self._connection.cursor() as cursor:
+                if locks is Locks.FREE:
+                    cursor.execute(_DEFERRED.wait_shortly)
+                results = self._do(cursor, batch)
+                fault_point("payouts.before_commit")
+        except ResultUnknown:
+            return [ResultUnknown("payout", command.payout_id) for command in batch]
+        fault_point("payouts.after_commit")
+        return results
+
+    def failed(self, command: Command, error: Exception) -> Result:  # noqa: ARG002 - its caller knows what it asked for
+        """The error is the answer: its caller is told."""
+        return error
+
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Result]:
+        decided = self._decided(cursor, batch)
+        actors = [actor_of(command) for command in batch]
+        answers = self._post(cursor, decided, actors)
+        now = self._clock()
+        work = PayoutUnitOfWork(now)
+        results = [_result(cursor, each, actor, answers, work) for each, actor in zip(decided, actors, strict=True)]
+        _republish(cursor, work, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
+        work.write(cursor)
+        for command, each, result in zip(batch, decided, results, strict=True):
+            operator = None if isinstance(command, CreatePayout) else command.operator
+            if operator and isinstance(result, Payout) and (isinstance(each, PayoutChange) or isinstance(command, RepublishEvents)):
+                note(cursor, now, _AUDITED_AS[type(command)], operator, command.payout_id)
+        return results
+
+    def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Decision]:
+        """What each command comes to, under the locks of all their payouts."""
+        payout_ids = [command.payout_id for command in batch]
+        lock(cursor, payout_ids)
+        there = records(self._connection, payout_ids)
+        taken = _taken_plans(self._connection, batch, there)
+        return [_decide(command, there.get(command.payout_id), taken) for command in batch]
+
+    def _post(self, cursor: psycopg.Cursor[Any], decided: Sequence[Decision], actors: Sequence[Actor | None]) -> Iterator[CallResult]:
+        """The ledger's answers to all calls of what is to be done, in their order."""
+        calls = [
+            replace(call, actor=actor)
+            for each, actor in zip(decided, actors, strict=True)
+            if isinstance(each, PayoutChange)
+            for call in each.calls
+        ]
+        answers = post(cursor, list(enumerate(calls)), self._clock) if calls else {}
+        return iter([answers[place] for place in range(len(calls))])
+
+
+def _names(command: Command) -> frozenset[str]:
+    return frozenset((command.payout_id,))
+
+
+def _rounds(batch: Sequence[Command]) -> Iterator[list[int]]:
+    """The places of commands in groups in which no payout is named twice, in their order."""
+    waiting = list(range(len(batch)))
+    while waiting:
+        seen: set[str] = set()
+        later: list[int] = []
+        group: list[int] = []
+        for place in waiting:
+            (later if batch[place].payout_id in seen else group).append(place)
+            seen.add(batch[place].payout_id)
+        yield group
+        waiting = later
+
+
+class _Plan(Struct, frozen=True):
+    plan_id: str
+    state: str
+
+
+class _Republished(Struct, frozen=True):
+    republished: int
+
+
+TakenPlans = Mapping[str, PlanState]
+"""Plans that others have held under names that ours would have, in some attempt."""
+
+
+def _taken_plans(connection: Connection, batch: Sequence[Command], there: Mapping[str, PayoutRecord]) -> TakenPlans:
+    """The first names are looked for of payouts that are to be made; all that may be needed, of those that are to be reversed."""
+    first = {plan_id_of(each.payout_id): each.payout_id for each in batch if isinstance(each, CreatePayout) and each.payout_id not in there}
+    back = [each.payout_id for each in batch if isinstance(each, CancelPayout) and _is_confirmed(there.get(each.payout_id))]
+    taken = _states(connection, [*first, *(reversal_plan_id_of(payout_id, attempt) for payout_id in back for attempt in _TRIES)])
+    again = [payout_id for plan_id, payout_id in first.items() if taken.get(plan_id) is PlanState.ROLLED_BACK]
+    return {**taken, **_states(connection, [plan_id_of(payout_id, attempt) for payout_id in again for attempt in _TRIES])}
+
+
+def _is_confirmed(record: PayoutRecord | None) -> bool:
+    return record is not None and record.payout.status is PayoutStatus.CONFIRMED
+
+
+def _states(connection: Connection, plan_ids: Sequence[str]) -> TakenPlans:
+    rows = fetch(connection, _Plan, SQL.plans_there, [plan_ids]) if plan_ids else []
+    return {row.plan_id: PlanState(row.state) for row in rows}
+
+
+def _first_free(name: Callable[[str, int], str], payout_id: str, taken: TakenPlans) -> int | None:
+    """The first attempt whose plan nobody has held; None when the names have run out."""
+    return next((attempt for attempt in _TRIES if name(payout_id, attempt) not in taken), None)
+
+
+def _to_create(command: CreatePayout, taken: TakenPlans) -> Decision:
+    """A plan that was rolled back holds nothing, so the next attempt has another one. One that is held, or was committed, is not gone
+    round: it may be the same payout, made by the service that kvitt took over from.
+    """
+    attempt = _first_free(plan_id_of, command.payout_id, taken)
+    before = [taken[plan_id_of(command.payout_id, earlier)] for earlier in range(1, attempt or 1)]
+    if attempt is None or any(state is not PlanState.ROLLED_BACK for state in before):
+        return failed("hold", command.payout_id, "a plan of this name is there already")
+    return to_create(command.draft, attempt)
+
+
+def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) -> Decision:
+    if isinstance(command, CreatePayout):
+        if record is not None:
+            return PayoutAlreadyExists(f"there is a payout with the id {command.payout_id}")
+        return _to_create(command, taken)
+    if record is None:
+        return PayoutNotFound(f"Payout not found, payoutId='{command.payout_id}'")
+    attempt = _first_free(reversal_plan_id_of, command.payout_id, taken)
+    decided = decide(command, record, attempt or 1)
+    if isinstance(decided, PayoutChange) and decided.calls and record.keeper is not Keeper.OWN:
+        return failed(decided.act, command.payout_id, "its plan is in another ledger, which is not set")
+    return decided
+
+
+def _result(
+    cursor: psycopg.Cursor[Any], decided: Decision, actor: Actor | None, answers: Iterator[CallResult], work: PayoutUnitOfWork
+) -> Result:
+    """What became of a command; what it changed is noted."""
+    if not isinstance(decided, PayoutChange):
+        return decided
+    given = [next(answers) for _ in decided.calls]
+    for place, answer in enumerate(given):
+        if not isinstance(answer, Done):
+            refused = _refused(cursor.connection, decided, answer)
+            if place:
+                # The first half of a reversal was held, and the second is refused: nothing of this transaction may stay.
+                raise refused
+            return refused
+    done_at = [answer.at for answer in given if isinstance(answer, Done)]
+    if decided.before is None:
+        work.created(decided.payout, Keeper.OWN, decided.calls[0].plan_id, actor, *done_at)
+    else:
+        work.moved(decided.before, decided.payout, actor, decided.reversal_plan_id, *done_at)
+    return decided.payout
+
+
+def _refused(connection: Connection, change: PayoutChange, answer: Refusal | Insolvent) -> KvittError:
+    """The ledger's refusal as the payouts' own: what can not be paid out as it was asked for is the caller's to mend."""
+    if isinstance(answer, Insolvent):
+        return InsufficientFunds("the shop has not that much")
+    if change.before is None:
+        if wrong := _of_other_currency(connection, change):
+            return InvalidPayout(*wrong)
+        if isinstance(answer, Overflow):
+            return InvalidPayout(TOO_MUCH)
+    return failed(change.act, change.payout.payout_id, reason_of(answer))
+
+
+def _of_other_currency(connection: Connection, change: PayoutChange) -> list[str]:
+    """Accounts of the flow, and the one that must stay solvent, that are not in the payout's currency; looked for after a refusal only."""
+    payout = change.payout
+    accounts = {account for each in payout.cash_flow for account in (each.source, each.target)}
+    solvent = {call.solvent for call in change.calls if call.solvent is not None}
+    states = states_of(connection, sorted(accounts | solvent))
+    return other_currencies(payout.currency, payout.cash_flow, {key: state.account.currency for key, state in states.items()})
+
+
+def _republish(cursor: psycopg.Cursor[Any], work: PayoutUnitOfWork, done: Sequence[Command]) -> None:
+    again = [each.payout_id for each in done if isinstance(each, RepublishEvents)]
+    if again:
+        for payout_id, published in events(cursor.connection, again).items():
+            row = fetch_one(cursor.connection, _Republished, SQL.note_republished, (payout_id,))
+            assert row is not None, "the payout is locked, and none is ever deleted"
+            work.republished(payout_id, published, row.republished)

@@ -1,0 +1,179 @@
+"""Compares what the store has as accepted with what the rail will pay, payment by payment, day by day (design §7, §13).
+
+Both sides are streamed in one order out of one snapshot, so memory holds one case at a time. A chain belongs to the payment whose
+last line is the chain's newest.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Final
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.catalogue import AREAS, RAIL_RATE
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.values import Area
+from kvitt.kernel.queries import load
+from kvitt.rails.oppdrag.emulator import Span, all_spans
+from kvitt.rails.oppdrag.order_xml import encode_line_id
+
+Connection = psycopg.Connection[tuple[object, ...]]
+_SQL = load("comparison", "kvitt.rails.oppdrag")
+_ONE_DAY: Final = timedelta(days=1)
+_SATURDAY: Final = 5
+_WEEKDAY_RATE, _ONE_OFF_RATE = "DAG", "ENG"
+KEPT: Final = 100
+"""How many differences are described; all are counted."""
+
+
+class Stretch(Struct, frozen=True, order=True):
+    """Days, both ends included, on which the same amount holds."""
+
+    start: date
+    end: date
+    amount: int
+
+
+class Difference(Struct, frozen=True):
+    """A chain that pays something else than its payment says; `payment_id` is empty for a chain of no payment."""
+
+    area: str
+    case_id: str
+    payment_id: str
+    text: str
+
+
+class Compared(Struct, frozen=True):
+    """How much was compared. `in_motion` are cases left out because an order of theirs has no receipt yet."""
+
+    cases: int
+    payments: int
+    in_motion: int
+    count: int
+    differences: tuple[Difference, ...]
+
+
+class _Accepted(Struct, frozen=True):
+    """A payment of the store: its chain's last line as the wire names it, its rate as the rail does, and what it pays, if that is known."""
+
+    payment_id: str
+    last_line: str
+    rate: str
+    stretches: tuple[Stretch, ...]
+    known: bool
+
+
+def stretches(rate: str, pieces: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """The fewest stretches that pay the same by this rate of the rail; what only touches a weekend pays nothing by weekday."""
+    if rate == _ONE_OFF_RATE:
+        return tuple(sorted(pieces))
+    joined: list[Stretch] = []
+    for piece in sorted(pieces):
+        start, end = (_to_monday(piece.start), _to_friday(piece.end)) if rate == _WEEKDAY_RATE else (piece.start, piece.end)
+        if start > end:
+            continue
+        before = joined[-1] if joined else None
+        if before and before.amount == piece.amount and _following(before.end, rate) == start:
+            joined[-1] = Stretch(before.start, end, piece.amount)
+        else:
+            joined.append(Stretch(start, end, piece.amount))
+    return tuple(joined)
+
+
+def _to_monday(day: date) -> date:
+    return day + timedelta(days=max(0, 7 - day.weekday())) if day.weekday() >= _SATURDAY else day
+
+
+def _to_friday(day: date) -> date:
+    return day - timedelta(days=max(0, day.weekday() - _SATURDAY + 1))
+
+
+def _following(day: date, rate: str) -> date | None:
+    if day == date.max:
+        return None
+    return _to_monday(day + _ONE_DAY) if rate == _WEEKDAY_RATE else day + _ONE_DAY
+
+
+def compare(connection: Connection, contracts: Contracts) -> Compared:
+    """Compares everything, in a read-only snapshot of its own; changes nothing.
+
+    Of forwarded orders no payments are kept: what the rail pays by them is left out.
+    """
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        in_motion = {(str(area), str(case_id)) for area, case_id in connection.execute(_SQL.cases_in_motion)}
+        found: list[Difference] = []
+        cases = payments = count = 0
+        with connection.cursor(name="accepted_payments") as cursor:
+            cursor.itersize = 2000
+            cursor.execute(_SQL.accepted_payments)
+            for key, accepted, paid in _side_by_side(cursor, all_spans(connection)):
+                if key in in_motion or (not accepted and _is_forwarded(key[0], contracts)):
+                    continue
+                cases, payments = cases + 1, payments + len(accepted)
+                for difference in _differences(key, accepted, paid):
+                    count += 1
+                    if len(found) < KEPT:
+                        found.append(difference)
+    return Compared(cases, payments, len(in_motion), count, tuple(found))
+
+
+_Key = tuple[str, str]
+
+
+def _is_forwarded(area: str, contracts: Contracts) -> bool:
+    terms = AREAS.get(Area(area))
+    return terms is not None and contracts.forwards(terms.scheme)
+
+
+def _side_by_side(
+    rows: Iterable[Sequence[object]], rail: Iterator[tuple[str, str, tuple[Span, ...]]]
+) -> Iterator[tuple[_Key, list[_Accepted], tuple[Span, ...]]]:
+    """Every case that either side knows, with what each side says of it; both come sorted by (area, case id)."""
+    store = ((key, [_accepted(row) for row in group]) for key, group in groupby(rows, key=lambda row: (str(row[0]), str(row[1]))))
+    ours, theirs = next(store, None), next(rail, None)
+    while ours or theirs:
+        key = min(each for each in (ours and ours[0], theirs and (theirs[0], theirs[1])) if each)
+        accepted: list[_Accepted] = []
+        paid: tuple[Span, ...] = ()
+        if ours and ours[0] == key:
+            accepted, ours = ours[1], next(store, None)
+        if theirs and (theirs[0], theirs[1]) == key:
+            paid, theirs = theirs[2], next(rail, None)
+        yield key, accepted, paid
+
+
+def _accepted(row: Sequence[object]) -> _Accepted:
+    document = row[3]
+    assert isinstance(document, bytes), "documents are bytea"
+    stored = payment_document.decode(document)
+    rate = RAIL_RATE[stored.rate_type]
+    pieces = (Stretch(period.start, period.end, period.amount) for period in stored.wanted)
+    return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
+
+
+def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[Span]) -> Iterator[Difference]:
+    chains: dict[str, list[Span]] = {}
+    for span in paid:
+        chains.setdefault(span.chain_last_line_id, []).append(span)
+    for each in accepted:
+        spans = chains.pop(each.last_line, [])
+        if not each.known:
+            continue
+        rates = {span.rate_code for span in spans} or {each.rate}
+        if rates != {each.rate}:
+            yield Difference(*key, each.payment_id, f"the rail pays by rate {', '.join(sorted(rates))}, the store by {each.rate}")
+            continue
+        pays = stretches(each.rate, (Stretch(span.start, span.end, span.amount) for span in spans))
+        if pays != each.stretches:
+            yield Difference(*key, each.payment_id, f"the rail pays {_told(pays)}, the store has {_told(each.stretches)}")
+    for last_line, spans in chains.items():
+        told = _told([Stretch(span.start, span.end, span.amount) for span in spans])
+        yield Difference(*key, "", f"the rail pays {told} in a chain (last line {last_line}) that belongs to no payment")
+
+
+def _told(pays: Sequence[Stretch]) -> str:
+    return ", ".join(f"{each.amount} from {each.start} to {each.end}" for each in pays) or "nothing"

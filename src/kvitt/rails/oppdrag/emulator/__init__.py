@@ -1,0 +1,43 @@
+"""The rail emulator: plays the payment mainframe from its own rules, independently of the hub's (design §8)."""
+
+from kvitt.rails.oppdrag.emulator.damage import DamageForm
+from kvitt.rails.oppdrag.emulator.emulator import Emulator
+from kvitt.rails.oppdrag.emulator.faults import (
+    Chance,
+    Faults,
+    get_faults,
+    set_faults,
+)
+from kvitt.rails.oppdrag.emulator.records import (
+    Duplicates,
+    Received,
+    duplicates,
+    received,
+)
+from kvitt.rails.oppdrag.emulator.schedule import (
+    Day,
+    Span,
+    all_spans,
+    days_of,
+    schedule,
+    spans,
+)
+
+__all__ = [
+    "Chance",
+    "DamageForm",
+    "Day",
+    "Duplicates",
+    "Emulator",
+    "Faults",
+    "Received",
+    "Span",
+    "all_spans",
+    "days_of",
+    "duplicates",
+    "get_faults",
+    "received",
+    "schedule",
+    "set_faults",
+    "spans",
+]

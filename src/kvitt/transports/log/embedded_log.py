@@ -1,0 +1,91 @@
+"""The embedded log: topics with partitions and positions as PostgreSQL tables, for running without Kafka (design §10).
+
+Appending locks the partition's row until commit, so positions become visible in order and a reader may go on from the last one.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from kvitt.formats.partitions import TopicPartition, partition_of
+from kvitt.formats.topics import ALL_TOPICS, PARTITIONS
+from kvitt.kernel.commits import transaction
+from kvitt.kernel.queries import load
+
+_SQL = load("log", "kvitt.transports.log")
+CHANNEL = "kvitt_log"
+BYTES_AT_ONCE = 4 << 20
+"""Of one partition in one read; the record that reaches it is the last one read."""
+
+
+class Record(Struct, frozen=True):
+    """A record where it stands in the log; headers as the store keeps them."""
+
+    topic: str
+    partition: int
+    position: int
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+
+
+class NewRecord(Struct, frozen=True):
+    """A record to append."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: bytes = b"[]"
+
+
+def make_topics(connection: psycopg.Connection[Any], topics: Sequence[str] = ALL_TOPICS) -> None:
+    """Makes the topics that are not there yet; does nothing otherwise."""
+    connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
+
+
+def reserve(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None]]) -> list[tuple[int, int]]:
+    """Reserves a (partition, position) for each (topic, key) in this transaction, in order; a record without key goes to partition 0."""
+    wanted = [TopicPartition(topic, partition_of(key) if key else 0) for topic, key in records]
+    counts = Counter(wanted)
+    asked = [[topic for topic, _ in counts], [partition for _, partition in counts], list(counts.values())]
+    rows = cursor.execute(_SQL.reserve_positions, asked, binary=True).fetchall()
+    following = {TopicPartition(topic, partition): position for topic, partition, position in rows}
+    reserved = []
+    for each in wanted:
+        reserved.append((each.partition, following[each]))
+        following[each] += 1
+    return reserved
+
+
+def append(connection: psycopg.Connection[Any], records: Sequence[NewRecord], at: datetime) -> list[tuple[int, int]]:
+    """Appends records in one transaction and wakes readers; returns each one's (partition, position)."""
+    with transaction(connection, "the record"), connection.cursor() as cursor:
+        places = reserve(cursor, [(each.topic, each.key) for each in records])
+        columns = [
+            [each.topic for each in records],
+            [partition for partition, _ in places],
+            [position for _, position in places],
+            [at] * len(records),
+            [each.key for each in records],
+            [each.value for each in records],
+            [each.headers for each in records],
+        ]
+        cursor.execute(_SQL.append, columns, binary=True)
+        cursor.execute(f"NOTIFY {CHANNEL}")
+    return places
+
+
+def read(connection: psycopg.Connection[Any], positions: Mapping[TopicPartition, int], limit: int) -> list[Record]:
+    """Up to `limit` records of each partition from its position on, and no more than memory should hold, as they were appended."""
+    asked = {
+        "topics": [topic for topic, _ in positions],
+        "partitions": [partition for _, partition in positions],
+        "positions": list(positions.values()),
+        "records": limit,
+        "bytes": BYTES_AT_ONCE,
+    }
+    return [Record(*row) for row in connection.execute(_SQL.read, asked, binary=True)]

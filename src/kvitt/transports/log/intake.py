@@ -1,0 +1,132 @@
+"""The intake from the embedded log: reads the input topics and hands each record to the hub, under one lease per partition.
+
+The position that was handled is stored with the effect, in the same transaction; what this process remembers only saves a look.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.submit import Outcome
+from kvitt.disbursement.values import Scheme
+from kvitt.formats.partitions import TopicPartition
+from kvitt.formats.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE
+from kvitt.kernel.database import LOCK_MS, Connection, connect
+from kvitt.kernel.leases import Lease, LeaseKeeper
+from kvitt.kernel.loop import Step
+from kvitt.transports.log.embedded_log import CHANNEL, read
+
+Hand = Callable[[Incoming, int], "Future[Outcome]"]
+"""Hands a record to the hub on a lane; records of one lane are handled in order."""
+
+_LOOK_SECONDS, _RETAKE_SECONDS = 0.2, 1.0
+_MAX_OUTSTANDING_BYTES = 64 << 20
+
+
+class _Outstanding:
+    """What was handed in and is not done, oldest first, with its size."""
+
+    def __init__(self) -> None:
+        self._handed: deque[tuple[Future[Outcome], int]] = deque()
+        self._bytes = 0
+
+    def add(self, future: "Future[Outcome]", size: int) -> None:
+        self._handed.append((future, size))
+        self._bytes += size
+
+    def settle(self, max_records: int) -> None:
+        """Lets go of what is done, and waits while there is too much. Raises what a record raised."""
+        while self._handed and (self._handed[0][0].done() or len(self._handed) > max_records or self._bytes > _MAX_OUTSTANDING_BYTES):
+            future, size = self._handed.popleft()
+            self._bytes -= size
+            future.result()
+
+    def finish(self) -> None:
+        """Waits for everything, whatever came of it."""
+        for future, _ in self._handed:
+            future.exception()
+
+
+class Intake:
+    """The input partitions that this process reads."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        keeper: LeaseKeeper,
+        hand: Hand,
+        *,
+        topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
+        limit: int = 256,
+        max_outstanding: int = 2048,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
+        """A step that finds nothing waits `look_seconds` for something to be appended."""
+        self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
+        self._limit, self._max_outstanding, self._look_seconds = limit, max_outstanding, look_seconds
+        # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
+        # are free, so the messages of a case lie in any partition of its scheme's topics.
+        schemes = list(Scheme)
+        self._lanes: dict[TopicPartition, int] = {
+            TopicPartition(topic, partition): schemes.index(SCHEME_OF_SOURCE[topic]) for topic in topics for partition in range(PARTITIONS)
+        }
+
+    @contextmanager
+    def steps(self) -> Iterator[Step]:
+        """Opens a connection and returns the step of the loop; whatever was handed in is finished before it closes."""
+        outstanding = _Outstanding()
+        with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            partitions = _LeasedPartitions(connection, self._keeper, self._lanes)
+            try:
+                yield lambda: self._step(partitions, outstanding)
+            finally:
+                outstanding.finish()
+
+    def _step(self, partitions: "_LeasedPartitions", outstanding: _Outstanding) -> int:
+        outstanding.settle(self._max_outstanding)
+        records = partitions.next(self._limit)
+        for incoming, lane in records:
+            outstanding.add(self._hand(incoming, lane), len(incoming.body or b""))
+        if not records:
+            partitions.wait(self._look_seconds)
+        return len(records)
+
+
+class _LeasedPartitions:
+    """The partitions that we hold, and how far each is read."""
+
+    def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[TopicPartition, int]) -> None:
+        self._connection, self._keeper, self._lanes = connection, keeper, lanes
+        self._leases: dict[TopicPartition, Lease] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._retake_at = 0.0
+
+    def next(self, limit: int) -> Sequence[tuple[Incoming, int]]:
+        """What has come in on our partitions since the last look."""
+        if time.monotonic() >= self._retake_at:
+            self._take_free()
+        if not self._positions:
+            return ()
+        incoming = []
+        for record in read(self._connection, self._positions, limit):
+            at = TopicPartition(record.topic, record.partition)
+            follows, self._positions[at] = self._positions[at], record.position + 1
+            lease = self._leases[at]
+            found = Incoming(record.topic, record.partition, record.position, record.key, record.value, record.headers, lease, follows)
+            incoming.append((found, self._lanes[at]))
+        return incoming
+
+    def _take_free(self) -> None:
+        for each in self._lanes:
+            if each not in self._leases and (grant := self._keeper.take(self._connection, f"intake:{each.topic}:{each.partition}")):
+                self._leases[each], self._positions[each] = grant.lease, grant.position
+        self._retake_at = time.monotonic() + _RETAKE_SECONDS
+
+    def wait(self, seconds: float) -> None:
+        """Until somebody appends to the log, or for a moment."""
+        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+            return

@@ -1,0 +1,1 @@
+"""The queue port and its adapters: a table, STOMP, IBM MQ."""

@@ -59,7 +59,7 @@ def filled(kvitt_server: TestServer) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("name", LOOKS)
 def test_open_work_is_found_by_its_index(filled: Connection, name: str) -> None:
-    row = filled.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {getattr(load('ops'), name)}".encode(), LOOKS[name]).fetchone()
+    row = filled.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {getattr(load('ops', 'kvitt.ops'), name)}".encode(), LOOKS[name]).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]  # type: ignore[index]
     assert set(scanned(plan)) <= OPEN_WORK

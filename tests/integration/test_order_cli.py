@@ -175,7 +175,9 @@ def test_a_beginning_is_looked_up_in_the_key(site: Site) -> None:
     )
     site.bench.connection.execute("ANALYZE orders")
     arguments = {"first": "5f2c" + "0" * 28, "last": "5f2c" + "f" * 28, "limit": 6}
-    row = site.bench.connection.execute(f"EXPLAIN (FORMAT JSON) {load('lookup').orders_between}".encode(), arguments).fetchone()
+    row = site.bench.connection.execute(
+        f"EXPLAIN (FORMAT JSON) {load('lookup', 'kvitt.disbursement').orders_between}".encode(), arguments
+    ).fetchone()
     assert row is not None
     assert "orders_pkey" in json.dumps(row[0])
     assert "Seq Scan" not in json.dumps(row[0])

@@ -101,8 +101,8 @@ SENDING = {"order_ids": IDS, "sender": "sender:1:1", "now": NOW}
 RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 
 Parameters = Sequence[Any] | dict[str, Any]
-HUB = "kvitt.store"
-QUEUE, RAIL = "kvitt.rail", "kvitt.rails.oppdrag.emulator"
+HUB, LEDGER, LOG = "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
+QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
         "ensure_cases": NAMED_CASES,
@@ -139,7 +139,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "pending_payments": [IDS],
         "case_lists": [NUMBERS],
     },
-    (HUB, "log"): {
+    (LOG, "log"): {
         "read": {"topics": THREE[0], "partitions": THREE[1], "positions": THREE[2], "records": 256, "bytes": 4 << 20},
         "unrelayed": [2000],
         "relay_to_log": RELAYED,
@@ -179,7 +179,7 @@ HOT[HUB, "deferred"] = {
     "deferred_receipts": ["DAGPENGER", "case-1", 200],
     "take_deferred": [NOW, NUMBERS],
 }
-HOT[HUB, "ledger"] = {
+HOT[LEDGER, "ledger"] = {
     "lock_plans": [TEXTS],
     "postings_of_plans": [TEXTS],
     "lock_accounts": [NUMBERS],
@@ -202,8 +202,8 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "waiting_for_cases",  # for a figure: as much as waits
     },
     (HUB, "orders"): set(),
-    (HUB, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
-    (HUB, "log"): {
+    (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
+    (LOG, "log"): {
         *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert
     },
     (HUB, "write"): {

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from uuid import UUID, uuid5
 
 import psycopg
 import pytest
 
+import kvitt
 from kvitt.disbursement.rows import DeadLetterRow, OutboxRow
 from kvitt.formats import topics
 from kvitt.kernel.database import connect
@@ -29,7 +31,8 @@ ONLY_HASH_JOINS = (
 TOLD_LONG_AGO = """
     INSERT INTO outbox (topic, key, value, headers, event_id, made_at, relayed_at)
     SELECT 'status', 'key', 'x', '[]', gen_random_uuid(), now(), now() FROM generate_series(1, 20000) AS n"""
-PACKAGES = ("kvitt.kernel", "kvitt.store", "kvitt.rail", "kvitt.rails.oppdrag.emulator")
+HOUSE = Path(kvitt.__file__).parent
+PACKAGES = tuple("kvitt." + ".".join(each.parent.relative_to(HOUSE).parts) for each in sorted(HOUSE.rglob("sql")) if each.is_dir())
 STATEMENTS = [
     (package, path.name.removesuffix(".sql"), name)
     for package in PACKAGES

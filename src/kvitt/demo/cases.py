@@ -1,6 +1,6 @@
 """Made-up cases for the demo: each a life of messages, and for every message what shall be paid once it is accepted.
 
-What shall be paid is known here by making, not by calculation: nothing of `kvitt.rules` is used, so that the outcome of a run can be
+What shall be paid is known here by making, not by calculation: nothing of the derivation is used, so that the outcome of a run can be
 compared with it (`demo.oracle`). Class codes and areas stand here once more for the same reason.
 """
 

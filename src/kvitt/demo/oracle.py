@@ -1,6 +1,6 @@
 """The demo's own judge: replays each case with the answers it got, and compares what shall be paid with the rail's books, day by day.
 
-It knows what each message means from the making of it (`demo.cases`) and uses nothing of `kvitt.rules` to tell what is right.
+It knows what each message means from the making of it (`demo.cases`) and uses nothing of the derivation to tell what is right.
 """
 
 from collections import Counter

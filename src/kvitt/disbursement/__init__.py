@@ -1,1 +1,1 @@
-"""Cases, decisions, payments and orders: what is asked for, derived, sent, settled and proved. It declares the ports of contracts and rails."""
+"""Cases, decisions, payments and orders: asked for, derived, sent, settled, proved. Declares the ports Contract and Rail."""

@@ -38,7 +38,7 @@ class AreaTerms(Struct, frozen=True):
     name: str
 
 
-_DATA = resources.files("kvitt.rules") / "data"
+_DATA = resources.files("kvitt.disbursement") / "data"
 _TOML = tomllib.loads((_DATA / "schemes.toml").read_text("utf-8"))
 
 UMBRELLA_AREA = Area("TILLST")

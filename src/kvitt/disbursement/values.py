@@ -1,6 +1,6 @@
 """The words of the rules as frozen values: what a payment, a period, an order and its lines are.
 
-Design §2 names them; the wire's words are mapped in `wire/`. Dates are calendar days.
+Design §2 names them; the wire's words are mapped in the contracts and rails. Dates are calendar days.
 """
 
 from datetime import date, datetime

@@ -4,7 +4,7 @@ import csv
 from importlib import resources
 from typing import Final
 
-_ROWS = csv.DictReader((resources.files("kvitt.rules") / "data" / "currencies.csv").read_text("utf-8").splitlines())
+_ROWS = csv.DictReader((resources.files("kvitt.kernel") / "data" / "currencies.csv").read_text("utf-8").splitlines())
 EXPONENTS: Final = {row["code"]: int(row["exponent"]) for row in _ROWS}
 """By code: 2 where a hundred minor units make one, 0 where there is no smaller unit."""
 

@@ -37,7 +37,7 @@ class Queries:
 
 
 @cache
-def load(name: str, package: str = "kvitt.store") -> Queries:
+def load(name: str, package: str) -> Queries:
     """The statements of `sql/<name>.sql` in `package`; raise FileNotFoundError or ValueError when it can't be read as such."""
     path = files(package) / "sql" / f"{name}.sql"
     return Queries(f"{package}/sql/{name}.sql", path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Input messages: the JSON that benefit systems send, as values of `rules.messages` (helved §2.1, §2.6).
 
-Decoding checks that a message is what its contract says, no more: whether it may be paid is for `rules/`.
+Decoding checks that a message is what its contract says, no more: whether it may be paid is for the derivation.
 """
 
 from collections.abc import Callable

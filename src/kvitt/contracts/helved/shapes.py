@@ -1,6 +1,6 @@
 """The JSON shapes of the stream contract, field by field in the contract's order, with the wire's names (helved §2.6, §2.7).
 
-They live only inside `wire/`: a shape is decoded, turned into a value of `rules/`, and forgotten.
+They live only in this contract: a shape is decoded, turned into a value of the core, and forgotten.
 """
 
 from datetime import date

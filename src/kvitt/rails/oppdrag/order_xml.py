@@ -32,7 +32,7 @@ OWN_OFFICE: Final = "8020"
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _LINE_ID_LIMIT = 30
 CAUSE = {HoldBackCause.SETTLEMENT.value: "AVAV", HoldBackCause.REIMBURSEMENT.value: "AVRK"}
-_SCHEMA = etree.XMLSchema(etree.XML((resources.files("kvitt.wire") / "xsd" / "oppdrag.xsd").read_bytes()))
+_SCHEMA = etree.XMLSchema(etree.XML((resources.files("kvitt.rails.oppdrag") / "xsd" / "oppdrag.xsd").read_bytes()))
 _SPECIAL = re.compile("[&<>\r]")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 

@@ -21,7 +21,7 @@ DEAD_LETTER_SUFFIX = ".dlq"
 LONGEST_NAP_SECONDS = 0.25
 """Messages that return because a consumer died make no noise; a waiting consumer looks this often by itself."""
 
-_SQL = load("table_queue", package="kvitt.rail")
+_SQL = load("table_queue", "kvitt.transports.queue")
 
 
 class TableQueue:

@@ -1,1 +1,0 @@
-"""The use cases: what happens in one transaction, and group commit."""

@@ -1,1 +1,0 @@
-"""The way to the payment system: queue adapters, sender, receiver, simulation client, and the rail emulator."""

@@ -1,1 +1,0 @@
-"""Bytes to values of rules/ and back, one module per contract; no I/O."""

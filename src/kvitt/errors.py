@@ -7,7 +7,7 @@
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
     │       OrderNotFound, CaseNotFound, ActNotFound, DeadLetterNotFound, TopicNotFound, NoDataDirectory, ReceiptNotFound, AccountNotFound,
-    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound
+    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound, JobNotFound
     ├── Conflict        409  It can not be done as things stand; look at them again.
     │       NotInThatState, NotReplayable, PayoutAlreadyExists, InsufficientFunds, PayoutInOtherState, PlanRefused, KeyReused,
     │       RequestInProgress, ApprovalLapsed, EffectChanged
@@ -202,6 +202,10 @@ class PartyNotFound(NotFound):
 
 class ApprovalNotFound(NotFound, who="operator"):
     """There is no approval with this number."""
+
+
+class JobNotFound(NotFound, who="operator"):
+    """There is no scheduled job with this name."""
 
 
 class Conflict(KvittError, status=409, who="caller"):

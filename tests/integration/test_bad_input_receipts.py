@@ -46,7 +46,7 @@ def deliver(way: Way, *bodies: bytes) -> None:
     way.hub.run()
 
 
-def verdict_on(way: Way, body: bytes) -> str:
+def outcome_on(way: Way, body: bytes) -> str:
     """What a receipt turned out to be."""
     query = "SELECT outcome FROM receipts WHERE body = %s"
     return str((way.connection.execute(query, (body,)).fetchone() or ("",))[0])
@@ -97,7 +97,7 @@ def test_a_receipt_that_tells_nothing_is_kept_and_the_right_one_still_counts(
     key, case, xml = waiting_for_receipt(way)
     bad = broken(xml) + (b"" if outcome == "unclear" else f"<!-- {case} -->".encode())
     deliver(way, bad)
-    assert verdict_on(way, bad) == outcome
+    assert outcome_on(way, bad) == outcome
     state = "SELECT state FROM orders JOIN cases USING (case_no) WHERE case_id = %s"
     assert way.connection.execute(state, (case,)).fetchone() == ("unknown" if outcome == "unclear" else "sent",)
     deliver(way, receipt(xml, mmel()))

@@ -233,7 +233,7 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
     assert stage.order_states("S") == ["unknown"]
 
 
-def test_orders_in_doubt_are_sent_again_only_when_the_queue_never_got_them(stage: Stage, rival: LeaseKeeper) -> None:
+def test_unknown_orders_are_sent_again_only_when_the_queue_never_got_them(stage: Stage, rival: LeaseKeeper) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (order,) = stage.sender.claim(10)
     run_out(stage, "sender")

@@ -89,8 +89,8 @@ def test_whatever_comes_after_a_rejection_changes_nothing(stage: Stage, severity
 def test_of_an_acceptance_and_a_later_rejection_the_first_counts(stage: Stage, together: bool) -> None:
     receipt = ordered(stage)
     both = [receipt, told(receipt, "08", ORDER_EXISTS)]
-    verdicts = stage.settle(both) if together else [*stage.settle(both[:1]), *stage.settle(both[1:])]
-    assert verdicts == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
+    outcomes = stage.settle(both) if together else [*stage.settle(both[:1]), *stage.settle(both[1:])]
+    assert outcomes == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
     assert stage.final("k").status is Status.OK
 
 

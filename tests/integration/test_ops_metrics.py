@@ -59,7 +59,7 @@ def test_a_hub_at_work_counts_what_it_does(database: str) -> None:
         append(connection, [*records, NewRecord(topics.primary_input(Scheme.AAP), None, b"no key")], datetime.now(UTC))
         # What a role counts is counted after its commit, so each is waited for.
         until(lambda: grown("kvitt_batch_size_sum", step="submit") == len(records) + 1)
-        until(lambda: grown("kvitt_receipts_total", verdict="accepted") == 5 * len(PLAIN))
+        until(lambda: grown("kvitt_receipts_total", outcome="accepted") == 5 * len(PLAIN))
         until(lambda: grown("kvitt_batch_size_sum", step="receiver") == 5 * len(PLAIN))
         assert grown("kvitt_messages_total", scheme="DAGPENGER", outcome="derived") == 5
         assert grown("kvitt_messages_total", scheme="AAP", outcome="answered") == 2

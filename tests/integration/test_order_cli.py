@@ -80,8 +80,8 @@ def test_a_beginning_of_several_orders_names_them_and_does_nothing(site: Site) -
     before = site.bench.acts()
     for verb in ("release", "resend", "withdraw", "decide"):
         approval = () if verb == "withdraw" else ("--approved-by", "ola")
-        verdict = ("--accepted",) if verb == "decide" else ()
-        said = site.kvitt("order", verb, "5f2c0d3", *verdict, "--by", "kari", *approval, "--reason", "a test", fails=2)
+        how = ("--accepted",) if verb == "decide" else ()
+        said = site.kvitt("order", verb, "5f2c0d3", *how, "--by", "kari", *approval, "--reason", "a test", fails=2)
         assert f"may be any of {TWINS[0]}, {TWINS[1]}" in said
     assert site.bench.acts() == before
 

@@ -92,7 +92,14 @@ def test_the_outbox_and_the_dead_letters_are_numbered_as_they_were_handed_in(con
 
 def test_receipts_are_numbered_as_they_came(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     numbers = range(ROWS)
-    columns = [[f"id-{number}" for number in numbers], [b"x"] * ROWS, [f"{number}".encode() for number in numbers], [NOW] * ROWS]
+    columns = [
+        ["oppdrag"] * ROWS,
+        [f"id-{number}" for number in numbers],
+        [b"x"] * ROWS,
+        [0] * ROWS,
+        [f"{number}".encode() for number in numbers],
+        [NOW] * ROWS,
+    ]
     connection.execute(load("orders", "kvitt.disbursement").add_receipts, columns, binary=True)
     assert numbered(connection, "SELECT body FROM receipts ORDER BY receipt_no") == list(numbers)
 

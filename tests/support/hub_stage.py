@@ -91,10 +91,10 @@ class Stage:
 
     def finish(self) -> list[ReceiptOutcome]:
         """Sends and settles until nothing is left to send."""
-        verdicts: list[ReceiptOutcome] = []
+        outcomes: list[ReceiptOutcome] = []
         while receipts := self.exchange():
-            verdicts += self.settle(receipts)
-        return verdicts
+            outcomes += self.settle(receipts)
+        return outcomes
 
     def answers(self, key: str) -> list[Answer]:
         """What the sender of `key` was told, in order."""

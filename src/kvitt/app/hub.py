@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from kvitt.app.jobs import jobs_of
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import INPUTS, QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.config import Settings
@@ -21,6 +22,7 @@ from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
+from kvitt.kernel.jobs import Scheduler
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import (
     MakeStep,
@@ -46,6 +48,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "relay": ("relay",),
         "sender": ("sender",),
         "receiver": ("receiver", _RESUME),
+        "scheduler": ("scheduler",),
         "emulator": ("emulator",),
         "payouts": (_APIS,),
         "ledger": (_APIS,),
@@ -94,7 +97,7 @@ class HubProcess:
         self.log = log_of(conninfo, settings, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._outbox, self._deferred = WakeUp(), WakeUp(), WakeUp()
+        self._orders, self._outbox, self._deferred, self._jobs = WakeUp(), WakeUp(), WakeUp(), WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if _APIS in self._loops() else None
 
@@ -147,6 +150,7 @@ class HubProcess:
     def _notify_all(self) -> None:
         self._notify_work()
         self._deferred.notify()
+        self._jobs.notify()
 
     def _notify_work(self) -> None:
         """There are orders to send, and records to publish."""
@@ -160,6 +164,7 @@ class HubProcess:
             "rapid": lambda: self._intake_loop("rapid"),
             "relay": self._relay_loop,
             "emulator": lambda: self._emulator_steps,
+            "scheduler": self._scheduler_loop,
             _RESUME: self._resume_loop,
             _APIS: self._api_loop,
             **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
@@ -184,6 +189,9 @@ class HubProcess:
     def _api_loop(self) -> MakeStep:
         assert self.apis is not None, "addresses are taken where a role answers calls"
         return self.apis.steps
+
+    def _scheduler_loop(self) -> MakeStep:
+        return Scheduler(self.conninfo, self._keeper, jobs_of(self._settings, self.ports), utc_now, self._jobs).steps
 
     def _intake_loop(self, role: str) -> MakeStep:
         return self.log.intake(self._keeper, self._writers.submit, role)
@@ -235,8 +243,7 @@ def operations(hub: HubProcess, settings: Settings) -> Iterator["OpsServer"]:
     # Imported here: a process that shows nothing need not wait for it.
     from kvitt.ops.server import OpsServer
 
-    schedules = {rail.name: rail.schedule for rail in hub.ports.rails}
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, schedules=schedules, broker_lag=hub.log.read_lag)
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.log.read_lag)
     server.start()
     try:
         yield server

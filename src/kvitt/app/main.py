@@ -1,5 +1,6 @@
 """The program: all commands, and the concrete parts that they are given."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kvitt.disbursement.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
+    from kvitt.kernel.jobs import Job
     from kvitt.payouts.service import PayoutService
 
 
@@ -46,6 +48,11 @@ class _Wired:
         from kvitt.app.approvals import approvals_of
 
         return approvals_of(settings, connection)
+
+    def jobs(self, settings: "Settings") -> "Sequence[Job]":
+        from kvitt.app.jobs import jobs_of
+
+        return jobs_of(settings, self.ports)
 
     def put(self, connection: "Connection", settings: "Settings") -> "Put":
         from kvitt.app.approvals import put_of

@@ -1,5 +1,6 @@
 """What this hub is plugged together from: one line per rail, one line per contract."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kvitt.config import OpsSettings, RapidSettings
@@ -7,17 +8,30 @@ from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.rapid.contract import Rapid
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
-from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.rail import Rail, Rails
+from kvitt.disbursement.values import Scheme
 from kvitt.ledger import check as ledger_check
 from kvitt.payouts import check as payout_check
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
 
 
-def ports_of(rapid: RapidSettings, ops: OpsSettings, *, hears_strays: bool = False) -> Ports:
-    """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place."""
+def ports_of(
+    rapid: RapidSettings,
+    ops: OpsSettings,
+    *,
+    hears_strays: bool = False,
+    further: Sequence[Rail] = (),
+    of_scheme: Mapping[Scheme, str] | None = None,
+) -> Ports:
+    """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
+
+    `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one.
+    """
     rails = Rails(
         Oppdrag(OpeningHours(ops.rail_opens, ops.rail_closes, ops.rail_every_day)),
+        *further,
+        of_scheme=of_scheme,
     )
     return Ports(
         contracts=Contracts(

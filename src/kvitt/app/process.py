@@ -21,7 +21,7 @@ from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.config import Settings, shown
 from kvitt.kernel.state_log import StateLog
 
-USUAL = "intake,relay,sender,receiver"
+USUAL = "intake,relay,sender,receiver,scheduler"
 STOP_SECONDS = 30.0
 _START_SECONDS = 30.0
 Made = TypeVar("Made")
@@ -77,7 +77,11 @@ def _tell_where(settings: Settings, conninfo: str, pages: str) -> None:
     )
 )
 @click.option(
-    "--roles", default=USUAL, show_default=True, metavar="ROLE,…", help="intake, rapid, relay, sender, receiver, payouts, ledger, emulator."
+    "--roles",
+    default=USUAL,
+    show_default=True,
+    metavar="ROLE,…",
+    help="intake, rapid, relay, sender, receiver, scheduler, payouts, ledger, emulator.",
 )
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)

@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "db": Listed("kvitt.cli.installation:db", "Look after the database"),
     "kafka": Listed("kvitt.cli.kafka:kafka", "Where kvitt stands in the input topics, and where it shall begin"),
     "import": Listed("kvitt.cli.import_:import_", "Fill an empty kvitt with what another hub knows"),
+    "job": Listed("kvitt.cli.job:job", "Look at scheduled jobs, and run one now"),
     "ledger": Listed("kvitt.cli.ledger:ledger", "Look at the double-entry ledger, and make accounts"),
     "party": Listed("kvitt.cli.party:party", "Load and show parties: their shops, contracts, payout tools and fee terms"),
     "token": Listed(

@@ -1,5 +1,6 @@
 """What the commands are given by the program that they are part of: they know no contract, no rail and no transport of their own."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from kvitt.disbursement.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
+    from kvitt.kernel.jobs import Job
     from kvitt.payouts.service import PayoutService
 
 
@@ -32,6 +34,9 @@ class Wiring(Protocol):
 
     def approvals(self, connection: "Connection", settings: "Settings") -> "Approvals":
         """Acts that can be asked for, with all that they need, on a connection."""
+
+    def jobs(self, settings: "Settings") -> "Sequence[Job]":
+        """The scheduled jobs as the settings say."""
 
     def put(self, connection: "Connection", settings: "Settings") -> "Put":
         """What appends a dead letter's record to its topic, in the transaction of a connection where the log is a table."""

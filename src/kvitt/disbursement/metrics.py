@@ -1,6 +1,6 @@
 """Tells what a batch about cases came to: a log line each, and counts of this process.
 
-Lines and labels hold numbers, ids of our own, schemes and verdicts; never keys, bodies, people or case ids (design §11).
+Lines and labels hold numbers, ids of our own, schemes and outcomes; never keys, bodies, people or case ids (design §11).
 """
 
 from collections import Counter
@@ -44,19 +44,19 @@ def sent(order_ids: Sequence[str]) -> None:
         _say("orders sent", orders=len(order_ids), order_ids=list(order_ids[:_NAMED]))
 
 
-def settled(verdicts: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], facts: UnitOfWork) -> None:
-    """A batch of receipts was committed: with these verdicts, of which these moved orders (id, area, verdict)."""
-    kinds = Counter(verdict.value for verdict in verdicts)
-    for verdict, times in kinds.items():
-        METRICS.add(Counted.RECEIPTS, verdict, times=times)
-    for _, area, verdict in orders:
-        METRICS.add(Counted.ORDERS, scheme_of(area), verdict.value)
+def settled(outcomes: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], facts: UnitOfWork) -> None:
+    """A batch of receipts was committed: with these outcomes, of which these moved orders (id, area, outcome)."""
+    kinds = Counter(outcome.value for outcome in outcomes)
+    for outcome, times in kinds.items():
+        METRICS.add(Counted.RECEIPTS, outcome, times=times)
+    for _, area, outcome in orders:
+        METRICS.add(Counted.ORDERS, scheme_of(area), outcome.value)
     _count_made(facts)
     answered = [step.message_no for step in facts.steps if step.answered_at]
     moved = [order_id for order_id, _, _ in orders]
     _say(
         "receipts settled",
-        receipts=len(verdicts),
+        receipts=len(outcomes),
         **kinds,
         settled_ids=moved[:_NAMED],
         answered=len(answered),

@@ -289,8 +289,8 @@ class Operate:
             rail = self._ports.rails.of(scheme)
             word = _word(rail, xml, accepted=accepted, operator=operator)
             booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
-            if booked.verdicts != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
-                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.verdicts[0].value}")
+            if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.outcomes[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
         if told:
             booked.tell()

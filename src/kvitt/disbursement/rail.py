@@ -1,4 +1,4 @@
-"""The port Rail: how money leaves, as the core sees it (design §3).
+"""The port Rail: how money leaves, as the core sees it (design §3). `docs/rail-port.md` tells how to write one.
 
 A rail turns orders into bytes and reads what comes back as observations: facts about one order each, in the core's words, with the rail's
 own beside them. What the rail's words mean is the rail's to say; what becomes of an order by them is the core's to decide.

@@ -15,8 +15,12 @@ BY_HAND = "operator-"
 """How the message ids of receipts begin that are an operator's word; the store and `kvitt check` know them by it."""
 SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
 _SETTLED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED})
-_LATER = frozenset({ReceiptOutcome.SETTLED, ReceiptOutcome.RETURNED, ReceiptOutcome.CANCELLED})
-"""Said of an order that was accepted: kept, and nothing changes by it."""
+_IMPLIES = {
+    ReceiptOutcome.SETTLED: ReceiptOutcome.ACCEPTED,
+    ReceiptOutcome.CANCELLED: ReceiptOutcome.REJECTED,
+    ReceiptOutcome.RETURNED: ReceiptOutcome.UNCLEAR,
+}
+"""What is said of an order that was accepted is kept, and changes nothing; where that was not said before, it is said by this."""
 
 
 class PaymentVersion(Struct, frozen=True, gc=False):
@@ -62,6 +66,10 @@ def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool 
     only the severity counts.
     """
     said = rail.decide(replace(receipt, reasons=frozenset()) if by_hand else receipt, order)
+    if said in _IMPLIES:
+        if order.state is OrderState.ACCEPTED:
+            return said
+        said = _IMPLIES[said]
     if order.state is OrderState.WITHDRAWN:
         if said is not ReceiptOutcome.ACCEPTED or order.correlation_time != receipt.correlation_time:
             return ReceiptOutcome.UNMATCHED
@@ -70,12 +78,10 @@ def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool 
         return ReceiptOutcome.UNMATCHED
     if order.state in _SETTLED:
         return _of_settled(said, receipt, order)
-    return ReceiptOutcome.UNCLEAR if said in _LATER else said
+    return said
 
 
 def _of_settled(said: ReceiptOutcome, receipt: Observation, order: Candidate) -> ReceiptOutcome:
-    if said in _LATER and order.state is OrderState.ACCEPTED:
-        return said
     other = said in SETTLING and said.value not in (order.state.value, order.contradicted)
     # Once the rail has accepted an order, "exists already" answers a copy of it; where a person has, it may be the only answer.
     to_a_copy = order.state is OrderState.ACCEPTED and not order.decided_by_hand and receipt.answers_copy

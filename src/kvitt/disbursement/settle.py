@@ -46,6 +46,15 @@ _SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.
 _log = structlog.get_logger(__name__)
 _MOVES = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED, ReceiptOutcome.UNCLEAR})
 """With these an order gets another state."""
+_FOR_A_PERSON = frozenset(
+    {
+        ReceiptOutcome.UNMATCHED,
+        ReceiptOutcome.UNCLEAR,
+        ReceiptOutcome.CONTRADICTS,
+        ReceiptOutcome.RETURNED,
+        ReceiptOutcome.CANCELLED,
+    }
+)
 
 
 class RawReceipt(Struct, frozen=True):
@@ -130,7 +139,7 @@ class Settle:
             fault_point("settle.before_commit")
         fault_point("settle.after_commit")
         booked.tell()
-        rest = iter(booked.verdicts)
+        rest = iter(booked.outcomes)
         return [ReceiptOutcome.DEFERRED if each in kept else next(rest) for each in batch]
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -188,7 +197,7 @@ class Settle:
         facts.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             facts.write(cursor)
-        return Booked(ruled.verdicts, ruled.settled, facts, now)
+        return Booked(ruled.outcomes, ruled.settled, facts, now)
 
     def _copy(self, facts: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
@@ -255,18 +264,18 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
 class Booked(Struct, frozen=True):
     """What receipts have done in a transaction that may still be open; `tell` it once that has committed."""
 
-    verdicts: list[ReceiptOutcome]
+    outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     facts: UnitOfWork
     at: datetime
 
     def tell(self) -> None:
         """Writes it to the log and counts it."""
-        metrics.settled(self.verdicts, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
+        metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
 
 
 class _Ruled(Struct):
-    verdicts: list[ReceiptOutcome]
+    outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     contradicted: list[Contradicted]
     closed: list[tuple[int, str | None, str | None, str, str]]
@@ -293,19 +302,19 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
     ruled = _Ruled([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
-            ruled.verdicts.append(ReceiptOutcome.REPEAT)
+            ruled.outcomes.append(ReceiptOutcome.REPEAT)
             continue
         if each.receipt is None:
             _log.error("receipt could not be read", receipt_no=number)
-            ruled.verdicts.append(ReceiptOutcome.UNREADABLE)
+            ruled.outcomes.append(ReceiptOutcome.UNREADABLE)
             ruled.closed.append((number, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
             continue
         order = each.rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
         decided = ruling.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
-        if decided in (ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNCLEAR, ReceiptOutcome.CONTRADICTS):
+        if decided in _FOR_A_PERSON:
             about = {"order_id": order.order_id, "area": order.area} if order else {}
-            _log.error("receipt needs an operator", receipt_no=number, verdict=decided.value, severity=each.receipt.severity.value, **about)
-        ruled.verdicts.append(decided)
+            _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
+        ruled.outcomes.append(decided)
         severity = each.receipt.raw_severity
         ruled.closed.append((number, order.order_id if order else None, severity, decided.value, each.receipt.text))
     ruled.settled, ruled.contradicted = list(ruling.settled.values()), ruling.contradicted

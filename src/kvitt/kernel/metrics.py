@@ -19,7 +19,7 @@ class Counted(StrEnum):
     MESSAGES = "messages"  # scheme, outcome
     ORDERS = "orders"  # scheme, made or what its receipt did
     SENT = "sent"
-    RECEIPTS = "receipts"  # verdict
+    RECEIPTS = "receipts"  # outcome
     RELAYED = "relayed"
     RESTARTS = "restarts"  # role
     CALLS = "calls"  # door, method or route, outcome

@@ -1,11 +1,10 @@
 """Alarms about orders that have no receipt after the set time within the rail's opening hours (design §8).
 
-Every process may look: the store lets one alarm stand per order, so whoever raises it is the only one to tell. An alarm is a row, a line in
+The scheduler looks: the store lets one alarm stand per order, so whoever raises it is the only one to tell. An alarm is a row, a line in
 the log at level error, and part of a metric; it is over when the order is settled.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +14,8 @@ from msgspec import Struct
 
 from kvitt.disbursement.rail import Schedule
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.database import Connection, connect
-from kvitt.kernel.loop import Step
+from kvitt.kernel.database import Connection
+from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.queries import load
 
 _SQL = load("ops", "kvitt.ops")
@@ -85,24 +84,18 @@ def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: in
     return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
 
 
-class AlarmWatch:
-    """The loop that looks now and then, in any number of processes."""
+def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:
+    """Looks now and then for orders without a receipt, and tells of each once."""
 
-    def __init__(self, conninfo: str, clock: Clock, deadline: ReceiptDeadline) -> None:
-        self._conninfo, self._clock, self._deadline = conninfo, clock, deadline
-
-    @contextmanager
-    def steps(self) -> Iterator[Step]:
-        """Opens a connection and returns the step of the loop."""
-        with connect(self._conninfo, application="kvitt alarms", statement_timeout_ms=_STATEMENT_MS) as connection:
-            yield lambda: self._step(connection)
-
-    def _step(self, connection: Connection) -> int:
-        now = self._clock()
-        raised, cleared = raise_and_clear(connection, now, self._deadline)
+    def run(connection: Connection, _due: datetime) -> str:
+        now = clock()
+        connection.execute(f"SET LOCAL statement_timeout = {_STATEMENT_MS:d}")
+        raised, cleared = raise_and_clear(connection, now, deadline)
         _log_each("order has no receipt", _log.error, raised, now)
         _log_each("order without receipt is settled", _log.info, cleared, now)
-        return len(raised) + len(cleared)
+        return f"{len(raised)} alarms raised, {len(cleared)} cleared"
+
+    return Job("alarms", Every(every), run)
 
 
 def _log_each(event: str, log: Any, alarms: Sequence[Alarm], now: datetime) -> None:

@@ -36,7 +36,7 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.MESSAGES: ("kvitt_messages", "Records taken in by this process, by what became of them at once", ("scheme", "outcome")),
     Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),
     Counted.SENT: ("kvitt_orders_sent", "Orders put on the queue by this process", ()),
-    Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("verdict",)),
+    Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("outcome",)),
     Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox told by this process", ()),
     Counted.CALLS: ("kvitt_calls", "Calls answered by the doors of this process", ("door", "method", "outcome")),
     Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the doors of this process did not take", ("door", "why")),

@@ -2,10 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
@@ -13,12 +12,9 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kvitt.config import OpsSettings
-from kvitt.disbursement.rail import Schedule
 from kvitt.errors import PortTaken
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.loop import Step, run_loop
 from kvitt.kernel.metrics import METRICS
-from kvitt.ops.alarms import AlarmWatch, ReceiptDeadline
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
@@ -82,30 +78,23 @@ class OpsServer:
         clock: Clock,
         roles: Callable[[], Sequence[RoleState]],
         *,
-        schedules: Mapping[str, Schedule] | None = None,
         broker_lag: ReadLag | None = None,
     ) -> None:
-        """`roles` says how the roles are doing now. `schedules` say by rail when late receipts count; without any nobody watches them.
+        """`roles` says how the roles are doing now.
 
         `broker_lag` None means that the log is the embedded one.
         """
         self._conninfo, self._settings, self._clock, self._roles = conninfo, settings, clock, roles
-        self._schedules = schedules or {}
         self._figures = FigureReader(conninfo, clock, embedded_log=broker_lag is None)
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
         self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._registry = registry_of(Metrics(METRICS, figures, roles, self._lag))
-        self._stop = threading.Event()
         self._stopping = False
 
     def start(self) -> None:
-        """Listens and watches; returns at once. Raises PortTaken when the port that is set can not be had."""
+        """Listens; returns at once. Raises PortTaken when the port that is set can not be had."""
         self._pages = self._listen()
-        deadline = ReceiptDeadline(self._schedules, timedelta(minutes=self._settings.receipt_after_minutes))
-        self._watch = AlarmWatch(self._conninfo, self._clock, deadline)
-        self._thread = threading.Thread(target=run_loop, args=("alarms", self._watch_steps, self._stop), name="alarms", daemon=True)
-        self._thread.start()
         _log.info("health and metrics", url=self.url)
 
     @property
@@ -119,10 +108,7 @@ class OpsServer:
         self._stopping = True
 
     def stop(self) -> None:
-        """Stops listening and watching."""
-        self._stop.set()
-        # A look that hangs ends with the process: it holds nothing that another could not do.
-        self._thread.join(_WAIT_SECONDS)
+        """Stops listening."""
         self._pages.close()
         self._figures.close()
 
@@ -144,15 +130,6 @@ class OpsServer:
 
     def _metrics(self) -> Page:
         return Page(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self._registry))
-
-    @contextmanager
-    def _watch_steps(self) -> Iterator[Step]:
-        with self._watch.steps() as step:
-            yield lambda: step() or self._pause()
-
-    def _pause(self) -> int:
-        self._stop.wait(self._settings.look_seconds)
-        return 0
 
 
 def _alive() -> Page:

@@ -55,3 +55,7 @@ RETURNING l.lease;
 -- name: hold_lease
 -- Locks a lease for this transaction if the fencing token is still the lease's; no row: it is not, and nothing may be written under it.
 SELECT lease FROM leases WHERE lease = %b AND fencing_token = %b FOR SHARE;
+
+-- name: release_lease
+-- Gives up one lease, so that the next owner need not wait.
+UPDATE leases SET until = '-infinity' WHERE lease = %(lease)s AND fencing_token = %(token)s;

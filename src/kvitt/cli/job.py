@@ -1,0 +1,71 @@
+"""`kvitt job`: what is done at set times, when it was done last, and doing it now."""
+
+from contextlib import closing
+from typing import Any, Final
+
+import click
+
+from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
+from kvitt.cli.operator import reasoned
+from kvitt.cli.shell import connected, example, located, opened
+from kvitt.cli.text import moment, shown
+from kvitt.cli.wiring import wiring
+from kvitt.config import Settings
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.jobs import Scheduler, list_jobs
+from kvitt.kernel.leases import LeaseKeeper
+from kvitt.kernel.loop import WakeUp
+from kvitt.kernel.operators import Operator
+
+
+def _state(row: Any) -> str:
+    return f"{row.state} ({row.tries} times)" if row.tries else str(row.state)
+
+
+_JOBS: Final = (
+    Column("name", "job"),
+    Column("timetable", "is due"),
+    Column("catch_up", kind=Kind.HIDDEN),
+    Column("state", show=_state),
+    Column("next_due", "next"),
+    Column("last_due", "last for", show=lambda row: moment(row.last_due)),
+    Column("last_run", "last at", show=lambda row: moment(row.last_run)),
+    Column("tries", kind=Kind.HIDDEN),
+    Column("outcome", "came of it", Kind.TEXT),
+)
+
+
+@click.group(epilog=example("kvitt job list", 'kvitt job run alarms --by kari --reason "the rail is open again"'))
+def job() -> None:
+    """Look at scheduled jobs, which the role `scheduler` runs, and run one now."""
+
+
+@job.command("list", epilog=example("kvitt job list", "kvitt job list --json"))
+@json_option
+@located
+def list_scheduled(settings: Settings, *, as_json: bool) -> None:
+    """List all jobs: when each is due, when it was run last and for which due time, and what came of it."""
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt job") as connection:
+        found = list_jobs(connection)
+    if as_json:
+        print_json(_JOBS, found)
+    elif found:
+        print_table(_JOBS, found)
+    else:
+        click.echo("no scheduler has run here yet")
+
+
+@job.command(epilog=example('kvitt job run alarms --by kari --reason "the rail is open again"'))
+@click.argument("name", metavar="JOB")
+@reasoned
+@located
+def run(settings: Settings, *, name: str, by: str, reason: str) -> None:
+    """Run a JOB now, out of turn; when it is due next stays as it is."""
+    operator = Operator(by, reason)
+    with (
+        opened(settings) as conninfo,
+        connected(conninfo, application="kvitt job") as connection,
+        closing(LeaseKeeper(conninfo, seconds=settings.lease_seconds)) as keeper,
+    ):
+        outcome = Scheduler(conninfo, keeper, wiring().jobs(settings), utc_now, WakeUp()).run_now(connection, name, operator)
+    click.echo(shown(f"job {name}: {outcome}"))

@@ -87,10 +87,10 @@ class Books:
     """
 
     def __init__(
-        self, cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], now: datetime, contracts: Contracts
+        self, cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[int, Case], now: datetime, contracts: Contracts
     ) -> None:
-        self._cursor, self._facts, self._cases, self._now, self._contracts = cursor, facts, cases, now, contracts
-        self._outbox = OutboxWriter(contracts, facts)
+        self._cursor, self._work, self._cases, self._now, self._contracts = cursor, work, cases, now, contracts
+        self._outbox = OutboxWriter(contracts, work)
         self._moments: dict[int, datetime] = {}
 
     def settle(self, settled: Sequence[Settled]) -> None:
@@ -177,7 +177,7 @@ class Books:
         if state is MessageState.ANSWERED:
             message = self._publish(AllSettled(group[-1]), message, at)
         answered_at = at if state is MessageState.ANSWERED else None
-        self._facts.steps.append(MessageStep(message.message_no, state.value, None, answered_at, message.answer))
+        self._work.steps.append(MessageStep(message.message_no, state.value, None, answered_at, message.answer))
 
     def _book_order(self, each: Settled, message: MessageInProgress, versions: Sequence[PaymentVersion]) -> MessageInProgress:
         order, case = each.order, self._cases[each.order.case_no]
@@ -186,7 +186,7 @@ class Books:
         content = digest(order.message, each.receipt.raw_severity.encode(), each.receipt.text.encode())
         what = _WHAT[each.outcome]
         case.note(
-            self._facts,
+            self._work,
             at,
             what,
             content,

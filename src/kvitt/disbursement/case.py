@@ -134,7 +134,7 @@ class Case:
 
     def note(
         self,
-        facts: UnitOfWork,
+        work: UnitOfWork,
         at: datetime,
         what: What,
         content: bytes,
@@ -151,7 +151,7 @@ class Case:
         entry = link(self.audit_hash, told)
         self.audit_hash = entry.hash
         self.changed = True
-        facts.audit.append(entry)
+        work.audit.append(entry)
 
 
 def lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:

@@ -39,8 +39,8 @@ class _Queued(NamedTuple):
     received_at: datetime
 
 
-def let_in(cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
-    """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `facts`, moves the cases.
+def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
+    """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `work`, moves the cases.
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.
     """
@@ -56,13 +56,13 @@ def let_in(cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[CaseKe
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:
-                _handle(case, each, facts, case.moment(now), ports)
+                _handle(case, each, work, case.moment(now), ports)
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_Queued", facts: UnitOfWork, now: datetime, ports: Ports) -> None:
+def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, ports: Ports) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
     gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
@@ -73,7 +73,7 @@ def _handle(case: Case, queued: "_Queued", facts: UnitOfWork, now: datetime, por
         _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = UnitOfWork()
         Handler(contract, ports.rails, gathered, now).refuse(case, message, None, failure(incoming, error))
-    facts.add(gathered)
+    work.add(gathered)
 
 
 def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:

@@ -23,7 +23,7 @@ _SQL = load("contradictions", "kvitt.disbursement")
 
 
 def open_contradictions(
-    cursor: psycopg.Cursor[Any], facts: UnitOfWork, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
+    cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
 ) -> None:
     """Opens a contradiction for each order that a receipt contradicts, and holds the open orders of their locked cases.
 
@@ -45,7 +45,7 @@ def open_contradictions(
         content = said_of(order.message, each.receipt)
         case.contradictions += 1
         at, message_no = case.moment(now), order.message_no
-        case.note(facts, at, What.CONTRADICTED, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
+        case.note(work, at, What.CONTRADICTED, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
     cursor.execute(_SQL.hold_orders, [[each.order.case_no for each in found], IN_CONTRADICTION.encode()], binary=True)
 
 

@@ -35,13 +35,13 @@ from kvitt.kernel.audit import digest
 
 
 class Handler:
-    """Handles messages of one contract at one moment; what each one causes goes to `facts` only when all of it is sound.
+    """Handles messages of one contract at one moment; what each one causes goes to `work` only when all of it is sound.
 
     Everywhere `record` is the row-to-be of the message, None when it is stored already.
     """
 
-    def __init__(self, contract: Contract, rails: Rails, facts: UnitOfWork, now: datetime) -> None:
-        self._contract, self._rails, self._facts, self._now = contract, rails, facts, now
+    def __init__(self, contract: Contract, rails: Rails, work: UnitOfWork, now: datetime) -> None:
+        self._contract, self._rails, self._work, self._now = contract, rails, work, now
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, answers its repeat, or queues it behind what its case is busy with."""
@@ -68,7 +68,7 @@ class Handler:
         reply = self._reply(Queued(), message)
         self._store_message(case, message, record, MessageState.WAITING, reply)
         case.waiting += 1
-        case.note(self._facts, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
+        case.note(self._work, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
         return MessageState.WAITING
 
     def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None) -> MessageState:
@@ -113,7 +113,7 @@ class Handler:
 
     def _reply(self, event: Event, message: InboxMessage) -> Reply:
         reply = self._contract.reply(event, message, self._now)
-        publish(self._facts, reply.records, message.message_no, self._now)
+        publish(self._work, reply.records, message.message_no, self._now)
         return reply
 
     def _answer(
@@ -125,14 +125,14 @@ class Handler:
         self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
         if case:
             said = () if reply.answer is None else (reply.answer,)
-            case.note(self._facts, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
+            case.note(self._work, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
         return MessageState.ANSWERED
 
     def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
         reply = self._reply(Simulated(orders), message)
         self._store_message(case, message, record, MessageState.ANSWERED, reply)
         requests = [each.value or b"" for each in reply.records]
-        case.note(self._facts, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
+        case.note(self._work, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
         return MessageState.ANSWERED
 
     def _order(
@@ -149,9 +149,9 @@ class Handler:
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
-            store_order(self._facts, case, order, leaves, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
+            store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
         self._store_message(case, message, record, MessageState.DERIVED, reply)
-        case.note(self._facts, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
+        case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         return MessageState.DERIVED
@@ -170,12 +170,12 @@ class Handler:
         derived_at = None if state is MessageState.WAITING else self._now
         answered_at = self._now if state is MessageState.ANSWERED else None
         if record is None:
-            self._facts.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, reply.answer))
+            self._work.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, reply.answer))
             return
         case_no = case.case_no if case else None
         moved = replace(record, case_no=case_no, state=state.value, derived_at=derived_at, answered_at=answered_at, answer=reply.answer)
-        self._facts.messages.append(moved)
+        self._work.messages.append(moved)
         if message.identity and case and known:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
-            self._facts.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))
+            self._work.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))

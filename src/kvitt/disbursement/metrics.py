@@ -21,20 +21,20 @@ NO_SCHEME = "none"
 """Stands for the scheme where there is none to be known."""
 
 
-def taken(facts: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
+def taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
     """A batch of records was committed with these outcomes."""
     kinds = Counter(outcome.value for outcome in outcomes)
-    stored = Counter((message.scheme, message.state) for message in facts.messages)
+    stored = Counter((message.scheme, message.state) for message in work.messages)
     for (scheme, state), times in stored.items():
         METRICS.add(Counted.MESSAGES, scheme, state, times=times)
-    unstored = kinds - Counter(message.state for message in facts.messages)
+    unstored = kinds - Counter(message.state for message in work.messages)
     for outcome, times in unstored.items():
         METRICS.add(Counted.MESSAGES, NO_SCHEME, outcome, times=times)
     METRICS.batch("submit", len(outcomes))
-    _count_made(facts)
-    numbers = [message.message_no for message in facts.messages]
+    _count_made(work)
+    numbers = [message.message_no for message in work.messages]
     schemes = sorted({scheme for scheme, _ in stored})
-    _say("messages taken", records=len(outcomes), **kinds, schemes=schemes, message_nos=numbers[:_NAMED], **_made(facts))
+    _say("messages taken", records=len(outcomes), **kinds, schemes=schemes, message_nos=numbers[:_NAMED], **_made(work))
 
 
 def sent(order_ids: Sequence[str]) -> None:
@@ -44,15 +44,15 @@ def sent(order_ids: Sequence[str]) -> None:
         _say("orders sent", orders=len(order_ids), order_ids=list(order_ids[:_NAMED]))
 
 
-def settled(outcomes: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], facts: UnitOfWork) -> None:
+def settled(outcomes: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], work: UnitOfWork) -> None:
     """A batch of receipts was committed: with these outcomes, of which these moved orders (id, area, outcome)."""
     kinds = Counter(outcome.value for outcome in outcomes)
     for outcome, times in kinds.items():
         METRICS.add(Counted.RECEIPTS, outcome, times=times)
     for _, area, outcome in orders:
         METRICS.add(Counted.ORDERS, scheme_of(area), outcome.value)
-    _count_made(facts)
-    answered = [step.message_no for step in facts.steps if step.answered_at]
+    _count_made(work)
+    answered = [step.message_no for step in work.steps if step.answered_at]
     moved = [order_id for order_id, _, _ in orders]
     _say(
         "receipts settled",
@@ -61,7 +61,7 @@ def settled(outcomes: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnu
         settled_ids=moved[:_NAMED],
         answered=len(answered),
         message_nos=answered[:_NAMED],
-        **_made(facts),
+        **_made(work),
     )
 
 
@@ -76,11 +76,11 @@ def scheme_of(area: str) -> str:
     return AREAS[Area(area)].scheme.value if Area(area) in AREAS else NO_SCHEME
 
 
-def _count_made(facts: UnitOfWork) -> None:
-    for order in facts.orders:
+def _count_made(work: UnitOfWork) -> None:
+    for order in work.orders:
         METRICS.add(Counted.ORDERS, scheme_of(order.area), "made")
 
 
-def _made(facts: UnitOfWork) -> dict[str, object]:
+def _made(work: UnitOfWork) -> dict[str, object]:
     """The new orders of a transaction as fields of a line; none when there are none."""
-    return {"orders": len(facts.orders), "order_ids": [order.order_id for order in facts.orders[:_NAMED]]} if facts.orders else {}
+    return {"orders": len(work.orders), "order_ids": [order.order_id for order in work.orders[:_NAMED]]} if work.orders else {}

@@ -235,23 +235,23 @@ class Operate:
             if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
-            facts = UnitOfWork()
+            work = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-            self._withdrawn(facts, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
-            let_in(cursor, facts, {(scheme, case_id): case}, now, self._ports)
-            facts.cases = [case.step()]
-            facts.write(cursor)
+            self._withdrawn(work, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
+            let_in(cursor, work, {(scheme, case_id): case}, now, self._ports)
+            work.cases = [case.step()]
+            work.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
 
     def _withdrawn(
-        self, facts: UnitOfWork, case: Case, asked: MessageInProgress, order: tuple[str, Area], now: datetime, *, last: bool
+        self, work: UnitOfWork, case: Case, asked: MessageInProgress, order: tuple[str, Area], now: datetime, *, last: bool
     ) -> None:
         message_no, (order_id, area) = asked.message_no, order
-        value = OutboxWriter(self._ports.contracts, facts).publish(OrderWithdrawn(order_id, area, last), asked, now)
+        value = OutboxWriter(self._ports.contracts, work).publish(OrderWithdrawn(order_id, area, last), asked, now)
         state = MessageState.ANSWERED if last else MessageState.DERIVED
-        facts.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
+        work.steps.append(MessageStep(message_no, state.value, None, now if last else None, value))
         case.open_orders -= 1
-        case.note(facts, now, What.WITHDRAWN, digest(value or b""), message_no=message_no, order_id=order_id)
+        case.note(work, now, What.WITHDRAWN, digest(value or b""), message_no=message_no, order_id=order_id)
 
     def forget(self, scheme: Scheme, case_id: str, payment_id: str, operator: Operator) -> None:
         """From now on the rail pays nothing of a payment, or with `*` of a case, that was not taken over, by the word of two people.
@@ -263,11 +263,11 @@ class Operate:
             case = next(iter(load_cases(cursor, [(scheme, case_id)])), None)
             if case is None or payment_id not in case.unknown:
                 raise NotInThatState(f"{scheme.value} case {case_id} has nothing unknown by the name of {payment_id}")
-            now, facts = case.moment(self._clock()), UnitOfWork()
+            now, work = case.moment(self._clock()), UnitOfWork()
             case.learnt([payment_id])
-            case.note(facts, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
-            facts.cases = [case.step()]
-            facts.write(cursor)
+            case.note(work, now, What.FORGOTTEN, digest(payment_id.encode()), said=payment_id)
+            work.cases = [case.step()]
+            work.write(cursor)
             note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
 
     def unknown(self, limit: int = 100) -> list[UnknownPayment]:

@@ -72,17 +72,17 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
         case, waits = _load(connection, parsed)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(ports, message, case, now)
-    facts = _decided(ports, message, case, now, parsed)
-    answer = facts.steps[0].answer
+    work = _decided(ports, message, case, now, parsed)
+    answer = work.steps[0].answer
     return Preview(
         scheme=scheme,
         case_id=case.case_id if case else "",
         answer=Answer(Status.OK) if answer is None else ports.contracts.of(message.source).in_short(answer),
         reason=parsed.dead,
-        orders=orders if facts.orders else (),
-        held=tuple(decode_all(row.held_for) for row in facts.orders),
+        orders=orders if work.orders else (),
+        held=tuple(decode_all(row.held_for) for row in work.orders),
         before=before,
-        after=_after(before, orders) if facts.orders else before,
+        after=_after(before, orders) if work.orders else before,
         waits=waits,
         contradicted=bool(case and case.contradictions),
     )
@@ -90,17 +90,17 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
 
 def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
     """What handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
-    contract, facts = ports.contracts.of(message.source), UnitOfWork()
+    contract, work = ports.contracts.of(message.source), UnitOfWork()
     try:
-        handler = Handler(contract, ports.rails, facts, now)
+        handler = Handler(contract, ports.rails, work, now)
         if isinstance(message.content, Refusal):
             handler.refuse(None, message, None, message.content, parsed.dead)
         else:
             handler.handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
-        facts = UnitOfWork()
-        Handler(contract, ports.rails, facts, now).refuse(case, message, None, failure(parsed.incoming, error))
-    return facts
+        work = UnitOfWork()
+        Handler(contract, ports.rails, work, now).refuse(case, message, None, failure(parsed.incoming, error))
+    return work
 
 
 def _orders(ports: Ports, message: InboxMessage, case: Case | None, now: datetime) -> tuple[Order, ...]:

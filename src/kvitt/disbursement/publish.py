@@ -16,11 +16,11 @@ from kvitt.disbursement.rows import OutboxRow
 from kvitt.disbursement.unit_of_work import UnitOfWork
 
 
-def publish(facts: UnitOfWork, records: Iterable[OutboxRecord], message_no: int | None, at: datetime) -> None:
+def publish(work: UnitOfWork, records: Iterable[OutboxRecord], message_no: int | None, at: datetime) -> None:
     """Adds records about a message, or about none, to what the transaction writes."""
     for each in records:
         case_no, payment_id, version = each.payment or (None, None, None)
-        facts.outbox.append(
+        work.outbox.append(
             OutboxRow(
                 topic=each.topic,
                 key=each.key,
@@ -40,18 +40,18 @@ def publish(facts: UnitOfWork, records: Iterable[OutboxRecord], message_no: int 
 class OutboxWriter:
     """Publishes what happens to messages whose orders are under way."""
 
-    def __init__(self, contracts: Contracts, facts: UnitOfWork) -> None:
-        self._contracts, self._facts = contracts, facts
+    def __init__(self, contracts: Contracts, work: UnitOfWork) -> None:
+        self._contracts, self._work = contracts, work
 
     def publish(self, event: Event, message: MessageInProgress, at: datetime) -> bytes | None:
         """Publishes what the message's contract makes of an event; returns the answer to keep from now on, None when it stays."""
         reply = self._contracts.of(message.source).reply(event, message, at)
-        publish(self._facts, reply.records, message.message_no, at)
+        publish(self._work, reply.records, message.message_no, at)
         return reply.answer
 
     def announce(self, contract: Contract, event: Announcement, message_no: int | None, at: datetime) -> None:
         """Publishes what a contract makes of what happens to no message alone."""
-        publish(self._facts, contract.announce(event, at), message_no, at)
+        publish(self._work, contract.announce(event, at), message_no, at)
 
 
 def copy_event(message_id: str, digest: bytes) -> str:

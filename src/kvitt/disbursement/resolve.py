@@ -141,15 +141,15 @@ class Resolve:
         key = Scheme(found[0]), str(found[1])
         case = load_cases(cursor, [key])[0]
         opened = _open_contradiction(cursor, order_id)
-        work = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
-        turned, taken_back = work.adopt() if what is What.ADOPTED else (work.keep(), ())
-        work.close(what, operator)
-        let_in(cursor, work.facts, {key: case}, work.now, self._ports)
+        act = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
+        turned, taken_back = act.adopt() if what is What.ADOPTED else (act.keep(), ())
+        act.close(what, operator)
+        let_in(cursor, act.work, {key: case}, act.now, self._ports)
         load_payments(cursor, [case])
-        work.facts.cases = [case.step()]
-        work.facts.write(cursor)
-        note(cursor, work.now, "adopt" if what is What.ADOPTED else "keep", operator, order_id)
-        return _effect(work, what, turned, taken_back)
+        act.work.cases = [case.step()]
+        act.work.write(cursor)
+        note(cursor, act.now, "adopt" if what is What.ADOPTED else "keep", operator, order_id)
+        return _effect(act, what, turned, taken_back)
 
 
 def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Open:
@@ -176,7 +176,7 @@ class _Resolving:
     def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
         self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
-        self.facts = UnitOfWork()
+        self.work = UnitOfWork()
         self._rail: Rail = ports.rails.of(case.scheme)
         self.receipt: Observation = self._rail.read(opened.body)[opened.place]
 
@@ -199,7 +199,7 @@ class _Resolving:
         if row is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
-        outbox = OutboxWriter(self._contracts, self.facts)
+        outbox = OutboxWriter(self._contracts, self.work)
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
         if not row[0] and progress and progress[2]:
             outbox.publish(WithRail(), asked, self.now)
@@ -279,7 +279,7 @@ class _Resolving:
         ]
 
     def _announce_case_list(self, contract: Contract) -> None:
-        outbox = OutboxWriter(self._contracts, self.facts)
+        outbox = OutboxWriter(self._contracts, self.work)
         rows = self._cursor.execute(_ORDERS.case_lists, [[self.case.case_no]], binary=True).fetchall()
         for _, payment_ids in rows:
             by = f"{self.order.order_id}\0{self.opened.receipt_no}"
@@ -302,7 +302,7 @@ class _Resolving:
         self.case.open_orders -= len(orders)
         self.case.waiting += len(by_message)
         for message_no, documents in by_message.items():
-            self.case.note(self.facts, self.now, What.REQUEUED, digest(*documents), message_no=message_no)
+            self.case.note(self.work, self.now, What.REQUEUED, digest(*documents), message_no=message_no)
 
     def close(self, what: What, operator: Operator) -> None:
         """Closes the contradiction; the case's orders are free when it was the last one."""
@@ -319,7 +319,7 @@ class _Resolving:
         self.case.contradictions -= 1
         content = said_of(self.order.message, self.receipt)
         order_id, message_no = self.order.order_id, self.order.message_no
-        self.case.note(self.facts, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
+        self.case.note(self.work, self.now, what, content, message_no=message_no, order_id=order_id, receipt_no=self.opened.receipt_no)
         if not self.case.contradictions:
             self._cursor.execute(_SQL.free_orders, {"case_no": self.case.case_no, "reason": IN_CONTRADICTION.encode()})
 
@@ -328,21 +328,21 @@ def _in_order(rows: Sequence[tuple[Any, ...]]) -> tuple[PaymentVersion, ...]:
     return tuple(PaymentVersion(*version) for _, *version in sorted(rows))
 
 
-def _effect(work: _Resolving, what: What, turned: _Turned, taken_back: tuple[str, ...]) -> Effect:
-    case, facts = work.case, work.facts
+def _effect(act: _Resolving, what: What, turned: _Turned, taken_back: tuple[str, ...]) -> Effect:
+    case, work = act.case, act.work
     then: dict[PaymentId, Payment] = dict(case.payments)
-    then.update({PaymentId(row.payment_id): payment_document.decode(row.document) for row in facts.payments})
-    lines = [line.order_id for line in facts.lines]
+    then.update({PaymentId(row.payment_id): payment_document.decode(row.document) for row in work.payments})
+    lines = [line.order_id for line in work.lines]
     payments = tuple(each.payment_id for each in turned.versions)
-    state = work.opened.rails if what is What.ADOPTED else work.opened.ours
+    state = act.opened.rails if what is What.ADOPTED else act.opened.ours
     return Effect(
-        order_id=work.order.order_id,
+        order_id=act.order.order_id,
         scheme=case.scheme,
         case_id=case.case_id,
         state=state,
         payments=payments,
         taken_back=taken_back,
-        derived=tuple(DerivedAgain(row.order_id, row.area, row.message_no, lines.count(row.order_id)) for row in facts.orders),
+        derived=tuple(DerivedAgain(row.order_id, row.area, row.message_no, lines.count(row.order_id)) for row in work.orders),
         paid=tuple(case.payments.values()),
         then_paid=tuple(then.values()),
         left_open=case.contradictions,

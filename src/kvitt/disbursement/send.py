@@ -87,12 +87,12 @@ class Send:
             moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
             first_time = sorted({message_no for _, message_no, first in moved if first})
             complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
-            facts = UnitOfWork()
-            outbox = OutboxWriter(self._contracts, facts)
+            work = UnitOfWork()
+            outbox = OutboxWriter(self._contracts, work)
             for message_no in first_time:
                 told = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
-                facts.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
-            facts.write(cursor)
+                work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
+            work.write(cursor)
         fault_point("send.after_sent_commit")
         metrics.sent([order_id for order_id, *_ in moved])
         return len(moved)

@@ -186,23 +186,23 @@ class Settle:
         now = self._clock()
         numbers = _store_raw(cursor, batch, now) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
-        facts = UnitOfWork()
-        facts.deferred = _deferred(kept, now)
-        self._copy(facts, batch, numbers, now)
+        work = UnitOfWork()
+        work.deferred = _deferred(kept, now)
+        self._copy(work, batch, numbers, now)
         ruled = _rule(cursor, batch, numbers)
-        Books(cursor, facts, by_number, now, self._ports.contracts).settle(ruled.settled)
-        open_contradictions(cursor, facts, by_number, ruled.contradicted, now)
+        Books(cursor, work, by_number, now, self._ports.contracts).settle(ruled.settled)
+        open_contradictions(cursor, work, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
-        let_in(cursor, facts, cases, now, self._ports)
-        facts.cases = [case.step() for case in cases.values() if case.changed]
+        let_in(cursor, work, cases, now, self._ports)
+        work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
-            facts.write(cursor)
-        return Booked(ruled.outcomes, ruled.settled, facts, now)
+            work.write(cursor)
+        return Booked(ruled.outcomes, ruled.settled, work, now)
 
-    def _copy(self, facts: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
+    def _copy(self, work: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
         copying = [contract for contract in self._ports.contracts if contract.copies_on]
-        outbox = OutboxWriter(self._ports.contracts, facts)
+        outbox = OutboxWriter(self._ports.contracts, work)
         for each, number in zip(batch, numbers, strict=True):
             if number is not None and each.place == 0:
                 scheme = each.case_key[0] if each.case_key else None
@@ -266,12 +266,12 @@ class Booked(Struct, frozen=True):
 
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
-    facts: UnitOfWork
+    work: UnitOfWork
     at: datetime
 
     def tell(self) -> None:
         """Writes it to the log and counts it."""
-        metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.facts)
+        metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
 
 
 class _Ruled(Struct):

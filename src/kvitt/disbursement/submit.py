@@ -119,7 +119,7 @@ class Submit:
             sorting.write(cursor)
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
-        metrics.taken(sorting.facts, outcomes)
+        metrics.taken(sorting.work, outcomes)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -143,7 +143,7 @@ class Submit:
             outcomes = [sorting.sort(each) for each in looked]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
-        metrics.taken(sorting.facts, outcomes)
+        metrics.taken(sorting.work, outcomes)
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
@@ -209,8 +209,8 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(self, facts: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
-        self.facts, self._cases, self._numbers, self._now, self._ports = facts, cases, numbers, now, ports
+    def __init__(self, work: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
+        self.work, self._cases, self._numbers, self._now, self._ports = work, cases, numbers, now, ports
 
     def sort(self, reading: ParsedRecord | Skipped) -> Outcome:
         """What becomes of the next one."""
@@ -226,14 +226,14 @@ class _Sorting:
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
         """Writes what came of all of it."""
-        self.facts.cases = [case.step() for case in self._cases.values() if case.changed]
+        self.work.cases = [case.step() for case in self._cases.values() if case.changed]
         with cursor.connection.pipeline():
-            self.facts.write(cursor)
+            self.work.write(cursor)
 
     def _defer(self, reading: ParsedRecord, key: CaseKey) -> None:
         """Its case is held by somebody else, or something that came before waits for it: kept as it came."""
         incoming = reading.incoming
-        self.facts.deferred.append(
+        self.work.deferred.append(
             DeferredRow(
                 key[0].value,
                 key[1],
@@ -250,7 +250,7 @@ class _Sorting:
 
     def _dead_letter(self, incoming: Incoming, reason: str, message_no: int | None) -> None:
         body = incoming.body or b""
-        self.facts.dead.append(
+        self.work.dead.append(
             DeadLetterRow(
                 incoming.source, incoming.partition, incoming.position, incoming.key, body, incoming.headers, reason, message_no, self._now
             )
@@ -262,37 +262,37 @@ class _Sorting:
         now = case.moment(self._now) if case else self._now
         message, record = _taken(reading, next(self._numbers), now)
         try:
-            outcome, facts = self._decide(case, message, record, reading.dead, now)
+            outcome, work = self._decide(case, message, record, reading.dead, now)
         except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; its neighbours go on
             _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
-            outcome, facts = self._failed(reading, message, record, error, now)
+            outcome, work = self._failed(reading, message, record, error, now)
         if reading.dead and outcome is not Outcome.DEAD:
             self._dead_letter(reading.incoming, reading.dead, message.message_no)
-        self.facts.add(facts)
+        self.work.add(work)
         return outcome
 
     def _decide(
         self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None, now: datetime
     ) -> tuple[Outcome, UnitOfWork]:
-        facts = UnitOfWork()
-        return Outcome(self._handler(message, facts, now).receive(case, message, record, reason).value), facts
+        work = UnitOfWork()
+        return Outcome(self._handler(message, work, now).receive(case, message, record, reason).value), work
 
-    def _handler(self, message: InboxMessage, facts: UnitOfWork, now: datetime) -> Handler:
-        return Handler(self._ports.contracts.of(message.source), self._ports.rails, facts, now)
+    def _handler(self, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
+        return Handler(self._ports.contracts.of(message.source), self._ports.rails, work, now)
 
     def _failed(
         self, reading: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime
     ) -> tuple[Outcome, UnitOfWork]:
         """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
-        facts, reason = UnitOfWork(), f"{type(error).__name__}: {error}"
+        work, reason = UnitOfWork(), f"{type(error).__name__}: {error}"
         try:
-            self._handler(message, facts, now).refuse(None, message, record, failure(reading.incoming, error))
+            self._handler(message, work, now).refuse(None, message, record, failure(reading.incoming, error))
         except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
             _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
             self._dead_letter(reading.incoming, reason, None)
             return Outcome.DEAD, UnitOfWork()
         self._dead_letter(reading.incoming, reason, message.message_no)
-        return Outcome.ANSWERED, facts
+        return Outcome.ANSWERED, work
 
 
 def _taken(reading: ParsedRecord, number: int, now: datetime) -> tuple[InboxMessage, MessageRow]:

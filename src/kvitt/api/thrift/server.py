@@ -132,7 +132,7 @@ async def _answered(endpoint: Endpoint, body: bytes, trace: CallTrace) -> _CallA
         return _CallAnswer(504, b"", UNKNOWN, "deadline reached", called.method)
     except CallRefused as refused:
         return _CallAnswer(refused.status, b"", refused.error_class, refused.reason, called.method)
-    except Exception as error:  # noqa: BLE001 - whoever called is told, and the journal says what it was
+    except Exception as error:  # noqa: BLE001 - whoever called is told, and the log says what it was
         return _failed(called.method, error)
 
 

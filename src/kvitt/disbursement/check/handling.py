@@ -26,9 +26,9 @@ class Handling:
     def __init__(self, case: Case, rails: Rails, elsewhere: Elsewhere) -> None:
         self._case, self._rails, self._elsewhere = case, rails, elsewhere
 
-    def handler(self, course: Course, facts: UnitOfWork, entry: AuditRow) -> Handler:
+    def handler(self, course: Course, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
-        return Handler(course.contract, self._rails, facts, entry.at)
+        return Handler(course.contract, self._rails, work, entry.at)
 
     def in_turn(self, course: Course, entry: AuditRow) -> bool:
         """Whether the message had to wait for its turn. Repeats and some refusals are answered at once, whatever the case is busy with."""
@@ -61,9 +61,9 @@ class Handling:
             self._case.elsewhere = self._elsewhere(self._case.case_no, course.parsed.chosen_ids)
             yield self._handled(course, entry)
         if failure := course.failure():
-            facts = UnitOfWork()
-            self.handler(course, facts, entry).refuse(self._case, course.message, None, replace(failure))
-            yield facts
+            work = UnitOfWork()
+            self.handler(course, work, entry).refuse(self._case, course.message, None, replace(failure))
+            yield work
 
     def _said(self, course: Course, status: Status) -> bool:
         answer = course.stored.answer
@@ -80,8 +80,8 @@ class Handling:
 
     def _handled(self, course: Course, entry: AuditRow) -> UnitOfWork | None:
         """What handling gives; None when it fails, as it then has failed before."""
-        facts = UnitOfWork()
-        handler = self.handler(course, facts, entry)
+        work = UnitOfWork()
+        handler = self.handler(course, work, entry)
         came_in = course.state is MessageState.RECEIVED
         try:
             if came_in and not self.in_turn(course, entry):
@@ -90,7 +90,7 @@ class Handling:
                 handler.handle(self._case, course.message, course.stored if came_in else None)
         except (KvittError, ValueError, OverflowError):
             return None
-        return facts
+        return work
 
 
 def agrees(made: AuditRow, entry: AuditRow) -> bool:

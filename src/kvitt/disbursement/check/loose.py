@@ -60,20 +60,20 @@ def check_messages(reader: Reader, found: Findings, ports: Ports) -> None:
 def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, ports: Ports) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
-    course, facts = Course(stored, ports.contracts), UnitOfWork()
+    course, work = Course(stored, ports.contracts), UnitOfWork()
     failure = course.failure()
     if course.parsed.case_key and not failure:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return
-    _refuse_again(Handler(course.contract, ports.rails, facts, stored.received_at), course, failure)
-    course.step(step_of(facts))
+    _refuse_again(Handler(course.contract, ports.rails, work, stored.received_at), course, failure)
+    course.step(step_of(work))
     early = any(each.early for each in told)
     answer = stored.answer if early and says_the_same(course.contract, course.answer, stored.answer) else course.answer
     if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, answer, stored.received_at):
         found.differs(Kind.MESSAGE, None, stored.message_no, "is not answered with its refusal")
     if failure:  # its reason stands in a header in kvitt's own words of that day
-        facts.outbox = [replace(row, headers=told[0].row.headers if told else row.headers) for row in facts.outbox]
-    match_told(ports.contracts, found, None, facts.outbox, told)
+        work.outbox = [replace(row, headers=told[0].row.headers if told else row.headers) for row in work.outbox]
+    match_told(ports.contracts, found, None, work.outbox, told)
 
 
 def _refuse_again(handler: Handler, course: Course, failure: Refusal | None) -> None:

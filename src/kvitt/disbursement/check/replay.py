@@ -190,13 +190,13 @@ class Replay:
     def _waiting(self, entry: AuditRow, course: Course) -> None:
         if not self.case.busy:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
-        facts = UnitOfWork()
-        self._handling.handler(course, facts, entry).queue(self.case, course.message, course.stored)
-        course.step(step_of(facts))
-        if not agrees(facts.audit[0], entry):
+        work = UnitOfWork()
+        self._handling.handler(course, work, entry).queue(self.case, course.message, course.stored)
+        course.step(step_of(work))
+        if not agrees(work.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
-        self.told.extend(facts.outbox)
-        self.needs.extend(facts.needs)
+        self.told.extend(work.outbox)
+        self.needs.extend(work.needs)
 
     def _handled(self, entry: AuditRow, course: Course) -> None:
         number = course.stored.message_no
@@ -209,16 +209,16 @@ class Replay:
         if course.state is MessageState.WAITING:
             self.case.waiting -= 1
         look_at_rail(self)
-        facts = self._handling.repeated(course, entry)
-        if facts is None:
+        work = self._handling.repeated(course, entry)
+        if work is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
             self._take_as_stored(course)
             return
-        course.step(step_of(facts))
-        self.told.extend(facts.outbox)
-        self.lines.extend(facts.lines)
-        self.needs.extend(facts.needs)
-        self._made(course, facts.orders, facts.payments)
+        course.step(step_of(work))
+        self.told.extend(work.outbox)
+        self.lines.extend(work.lines)
+        self.needs.extend(work.needs)
+        self._made(course, work.orders, work.payments)
         self.stand(course)
 
     def stand(self, course: Course) -> None:
@@ -346,10 +346,10 @@ class Replay:
 
     def made_of(self, course: Course, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
         """What a message's contract makes of an event: the records, and the answer."""
-        facts = UnitOfWork()
+        work = UnitOfWork()
         orders = self._orders_of(course) if course.contract.replies_from_body else ()
-        answer = OutboxWriter(self.contracts, facts).publish(event, course.in_progress(orders), at)
-        return facts.outbox, answer
+        answer = OutboxWriter(self.contracts, work).publish(event, course.in_progress(orders), at)
+        return work.outbox, answer
 
     def _orders_of(self, course: Course) -> tuple[OrderOfMessage, ...]:
         made = [self.orders[order_id].made for order_id in course.order_ids]
@@ -397,12 +397,12 @@ class Replay:
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""
-        facts = UnitOfWork()
+        work = UnitOfWork()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
         listed = CaseListed(self.case.scheme, self.case.case_id, living, order.message_no, f"{order.order_id}{again}")
         contract = self.courses[order.message_no].contract
-        OutboxWriter(self.contracts, facts).announce(contract, listed, order.message_no, entry.at)
-        self.lists.setdefault(order.message_no, []).extend(facts.outbox)
+        OutboxWriter(self.contracts, work).announce(contract, listed, order.message_no, entry.at)
+        self.lists.setdefault(order.message_no, []).extend(work.outbox)
 
     def drop(self, order: OrderRow) -> None:
         """The versions of an order will never be."""
@@ -410,11 +410,11 @@ class Replay:
             version.state = PaymentState.DROPPED
 
 
-def step_of(facts: UnitOfWork) -> MessageStep:
+def step_of(work: UnitOfWork) -> MessageStep:
     """What handling did to the message, whether it was stored before or came in with it."""
-    if facts.steps:
-        return facts.steps[0]
-    kept = facts.messages[0]
+    if work.steps:
+        return work.steps[0]
+    kept = work.messages[0]
     return MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer)
 
 

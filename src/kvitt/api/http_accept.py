@@ -29,7 +29,7 @@ MakeProtocol = Callable[[Seat], asyncio.Protocol]
 
 
 class Greeting(Struct, frozen=True):
-    """What comes before HTTP: TLS, or nothing, and how long a caller may take over it."""
+    """The beginning of a connection, before HTTP: TLS, or nothing, and how long a caller may take over it."""
 
     tls: SSLContext | None
     seconds: float

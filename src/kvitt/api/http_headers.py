@@ -9,7 +9,7 @@ _BLANKS = b" \t"
 
 
 class CallerGone(Exception):
-    """The caller went away before the request was whole; nobody hears an answer."""
+    """The caller went away before the request was whole; nobody gets an answer."""
 
 
 class BodyOverLimit(Exception):

@@ -27,7 +27,7 @@ class Limits(Struct, frozen=True):
 
 
 class Seats:
-    """Who has how many connections to a listener. Used by one thread only."""
+    """Counts the connections to a listener by caller. Used by one thread only."""
 
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most, self._most_per_address = most, most_per_address
@@ -72,7 +72,7 @@ class Seat:
 
 
 def network_of(address: str) -> str:
-    """What counts as one caller: an IPv4 address, or the network of 64 bits of an IPv6 address, for whoever has one has them all."""
+    """The network that counts as one caller: an IPv4 address, or 64 bits of an IPv6 address, for whoever has one has them all."""
     if ":" not in address:
         return address
     found = ip_address(address.partition("%")[0])

@@ -31,7 +31,7 @@ _LINGER_SECONDS, _LINGER_BYTES = 3.0, 2_097_152
 
 
 class Phase(Enum):
-    """What a connection waits for."""
+    """The phase of a connection: what it waits for."""
 
     IDLE = "the next request"
     HEAD = "the rest of a head"

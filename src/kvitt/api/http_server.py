@@ -28,7 +28,7 @@ MAX_BODY = 4_194_304
 
 
 class ListenAddress(Struct, frozen=True):
-    """Where a listener listens, and with which files in PEM. `client_ca_file` wants every client to show a certificate of it.
+    """An address to listen at, with its files in PEM. `client_ca_file` wants every client to show a certificate of it.
 
     `port` None: the usual one if it is free, else any.
     """
@@ -51,7 +51,7 @@ class HttpListener:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         host, port = self._socket.getsockname()[:2]
         scheme = "https" if self._address.certificate_file else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

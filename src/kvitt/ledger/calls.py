@@ -1,4 +1,4 @@
-"""What callers ask of the ledger, and what it answers."""
+"""Calls to the ledger and their answers, as values."""
 
 from datetime import datetime
 

@@ -22,4 +22,4 @@ STATEMENTS: Final = (
     (_LEDGER, _SQL.plans_going_back),
     (_LEDGER, _SQL.plans_beside_steps),
 )
-"""What a difference is about, and the statement that finds it: the number of a case (null), an id, and what is wrong."""
+"""Kinds of differences, each with a statement that finds it: the number of a case (null), an id, and what is wrong."""

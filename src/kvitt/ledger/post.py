@@ -310,10 +310,10 @@ class LedgerWriter:
     def execute(self, batch: Sequence[Command]) -> list[Result | Exception]:
         """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
 
-        A command on which kvitt itself fails gives the exception: a psycopg error where nothing was done, ResultUnknown where that could
-        not be found out. Raises psycopg errors when the connection is gone, and nothing of the batch was done.
+        A command on which kvitt itself fails has the exception as its result: a psycopg error where nothing was done, ResultUnknown where
+        that could not be found out. Raises psycopg errors when the connection is gone, and nothing of the batch was done.
 
-        A command that needs what a stranger has locked gives LockNotAvailable; its neighbours do not wait for it.
+        A command that needs what a stranger has locked has LockNotAvailable as its result; its neighbours do not wait for it.
         """
         return self._executor.execute(batch)
 
@@ -332,7 +332,7 @@ class LedgerWriter:
         return [results[place] for place in range(len(batch))]
 
     def failed(self, command: Command, error: Exception) -> Result | Exception:  # noqa: ARG002 - its caller knows what it asked for
-        """The error is the answer: those before it have been done, and are told that."""
+        """The error is the result; those before it have been done."""
         return error
 
     def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
@@ -365,7 +365,7 @@ def _names(command: Command) -> set[str | int]:
 
 
 def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> ResultUnknown:
-    """What is told of a command of which it is not known whether it was done: what to look for."""
+    """Names what to look for after a command of which it is not known whether it was done."""
     if isinstance(command, Call):
         named = ResultUnknown("plan", command.plan_id)
     else:
@@ -375,7 +375,7 @@ def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> Result
 
 
 def _make_accounts(connection: Connection, wanted: Sequence[NewAccount], now: datetime) -> list[Result]:
-    """One account per request, in order; a request key that was used before gives the account of then, if it asked for the same."""
+    """One account per request, in order; a request key that was used before leads to the account of then, if it asked for the same."""
     results: list[Result | None] = [_wrong(each) for each in wanted]
     sound = [(place, each) for place, each in enumerate(wanted) if results[place] is None]
     if sound:

@@ -138,7 +138,7 @@ class StepRow(Row, frozen=True):
 
 
 class EntryRow(Row, frozen=True):
-    """What a step did to one account."""
+    """The entry that a step made on one account."""
 
     statement = SQL.add_entries
     account_id: int
@@ -187,7 +187,7 @@ def batches_of(connection: Connection, plan_ids: Sequence[str]) -> dict[str, lis
 
 
 def stored_results(connection: Connection, keys: Iterable[StepKey]) -> dict[StepKey, Done]:
-    """What was answered to steps that are stored."""
+    """The answers that were given to stored steps."""
     wanted = sorted(keys)
     columns = [[key[0] for key in wanted], [key[1].value for key in wanted], [key[2] for key in wanted]]
     results: dict[tuple[str, str, int], Done] = {}

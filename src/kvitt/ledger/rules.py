@@ -18,7 +18,7 @@ MAX_PLAN_ID, MAX_CURRENCY, MAX_DESCRIPTION = 64, 4, 4096
 
 
 class Operation(StrEnum):
-    """What a call does to a plan; the value is its name in the texts of refusals."""
+    """An operation on a plan; the value is its name in the texts of refusals."""
 
     HOLD = "HOLD"
     COMMIT = "COMMIT"
@@ -26,7 +26,7 @@ class Operation(StrEnum):
 
 
 class PlanState(StrEnum):
-    """Where a plan is (design §6); a plan that was never held has no state."""
+    """The state of a plan (design §6); a plan that was never held has no state."""
 
     HELD = "held"
     COMMITTED = "committed"
@@ -110,7 +110,7 @@ class Wrongs:
 
 
 def malformed(plan_id: str, operation: Operation, batches: Sequence[Batch]) -> Refusal | None:
-    """What is wrong with a call whatever is stored: the first broken rule of payouts §4.4 steps 1 and 2, or None.
+    """Judges a call whatever is stored: the first broken rule of payouts §4.4 steps 1 and 2, or None.
 
     Lengths that the ledger has no room for are refused here too, before anything is written.
     """
@@ -154,7 +154,7 @@ def _malformed_postings(batches: Sequence[Batch]) -> InvalidPostings | None:
 
 
 def unfit(plan_id: str, batch: Batch) -> Refusal | None:
-    """What a hold that comes in at a door may not bring: an id or a currency that hides something, or texts with control characters.
+    """Judges a hold that comes in at an API: it may not bring an id or a currency that hides something, or texts with control characters.
 
     Plans and postings that are stored are ended under the ids and texts that they have.
     """
@@ -180,7 +180,7 @@ def out_of_order(plan_id: str, state: PlanState | None, operation: Operation) ->
 
 
 def differing(operation: Operation, stored: Mapping[int, Sequence[Posting]], received: Sequence[Batch]) -> InvalidPostings | None:
-    """What differs between the batches of a plan that are stored and those of a call (payouts §4.4 step 4), with their multiplicity.
+    """Compares the stored batches of a plan with those of a call (payouts §4.4 step 4), with their multiplicity.
 
     A final operation names all batches; a hold names one, which is either stored already or newer than all that are.
     """
@@ -220,7 +220,7 @@ def unknown_accounts(batches: Sequence[Batch], currencies: Mapping[int, str]) ->
 
 
 def net_by_account(postings: Sequence[Posting]) -> dict[int, Minor]:
-    """What each account gains (or, negative, loses) by postings, in the order in which they name the accounts."""
+    """Nets postings: what each account gains (or, negative, loses), in the order in which they name the accounts."""
     net: dict[int, Minor] = {}
     for source, target, amount, _, _ in postings:
         net[source] = Minor(net.get(source, 0) - amount)

@@ -60,7 +60,7 @@ class LedgerService:
 
     @contextmanager
     def reading(self) -> Iterator[LedgerReader]:
-        """Everything else that can be looked at. Raises psycopg errors when the database is away."""
+        """Lends a reader of everything else. Raises psycopg errors when the database is away."""
         with self._pool.connection() as connection:
             yield LedgerReader(connection)
 
@@ -77,7 +77,7 @@ class LedgerService:
 
 
 def _states_on(connection: Connection) -> Callable[[Sequence[int]], Sequence[AccountState | None]]:
-    """What looks many accounts up at once on a connection."""
+    """Makes a function that looks many accounts up at once on a connection."""
 
     def execute(batch: Sequence[int]) -> Sequence[AccountState | None]:
         found = LedgerReader(connection).states(set(batch))

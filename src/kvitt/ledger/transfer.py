@@ -53,7 +53,7 @@ class Transfer(Struct, frozen=True):
 
 
 class Transferred(Struct, frozen=True):
-    """What both accounts had before and have after it, by id. `changed`: it was not done before under this name."""
+    """Both accounts before and after a transfer, by id. `changed`: it was not done before under this name."""
 
     before: tuple[AccountState, ...]
     after: tuple[AccountState, ...]
@@ -122,12 +122,12 @@ def _post(cursor: psycopg.Cursor[Any], calls: Collection[Call], clock: Clock) ->
 
 
 def _state_of(connection: Connection, plan_id: str) -> PlanState | None:
-    """How the plan stands, locked, if it was held before: then what is left is its end, which is answered as the first time."""
+    """The state of the plan, locked, if it was held before: then what is left is its end, which is answered as the first time."""
     return next((PlanState(row.state) for row in repository.lock_plans(connection, [plan_id])), None)
 
 
 def _locked_states(connection: Connection, wanted: Transfer) -> tuple[AccountState, ...]:
-    """What both accounts have, locked: nobody else comes between this and what they have after it."""
+    """Both accounts, locked: nobody else comes between this and what they have after it."""
     return _ordered({row.account_id: row.state() for row in repository.lock_accounts(connection, _accounts(wanted))}, wanted)
 
 

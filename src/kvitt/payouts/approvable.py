@@ -32,7 +32,7 @@ class PayoutNamed(Struct, frozen=True):
 
 
 class PayoutCancelled(PayoutNamed, frozen=True):
-    """A payout with what everyone hears of why it is cancelled."""
+    """A payout with the details that are published where it is cancelled."""
 
     details: str
 
@@ -44,7 +44,7 @@ class PartiesLoaded(Struct, frozen=True):
 
 
 def payout_acts(clock: Clock) -> Sequence[ApprovableAct[Any]]:
-    """What two people can do with a payout whose plan is in our own ledger."""
+    """Acts of two people on a payout whose plan is in our own ledger."""
 
     def made(name: str, arguments: type[Any], command: Callable[[Any, Operator], Command]) -> ApprovableAct[Any]:
         def preview(connection: Connection, asked: PayoutNamed) -> ShownEffect:

@@ -43,7 +43,7 @@ STATEMENTS = (
     (Kind.PAYOUT, _SQL.payouts_beside_events),
     (Kind.PAYOUT, _SQL.payouts_before_steps),
 )
-"""What only all rows together can tell."""
+"""Kinds of differences that only all rows together can show, with their statements."""
 
 
 class _PayoutId(Struct, frozen=True):
@@ -130,7 +130,7 @@ def _differing(record: PayoutRecord, events: Sequence[_Event], last: _Event) -> 
         details = payout.cancel_details if status is PayoutStatus.CANCELLED else None
         snapshot = replace(payout, sequence=event.sequence, status=status, cancel_details=details)
         if encode_event(snapshot, event.at) != event.body:
-            yield f"has an event {event.sequence} that tells something else"
+            yield f"has an event {event.sequence} with another content"
         head = event_hash(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
         if head != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"

@@ -54,7 +54,7 @@ _BATCH: Final = 1
 
 
 class PayoutChange(Struct, frozen=True):
-    """What has to be done: `calls` to the ledger, one after the other, after which `payout` is true. `act` names it in a failure."""
+    """A change to be made: `calls` to the ledger, one after the other, after which `payout` is true. `act` names it in a failure."""
 
     act: str
     payout: Payout
@@ -138,7 +138,7 @@ def _unpaid(new: NewPayout, payout_id: str, now: datetime, cash_flow: tuple[Cash
 
 
 def decide(command: Command, record: PayoutRecord, attempt: int = 1) -> Decision:
-    """What a command comes to for a payout that exists. `attempt` numbers the reversals that were tried."""
+    """Decides what a command comes to for a payout that exists. `attempt` numbers the reversals that were tried."""
     payout = record.payout
     match command:
         case ConfirmPayout():
@@ -199,7 +199,7 @@ def _end(record: PayoutRecord, operation: Operation) -> Call:
 
 
 def _sound(change: PayoutChange) -> PayoutChange | PayoutsFailed:
-    """What the ledger would refuse whatever it holds is refused before it is asked."""
+    """Refuses, before the ledger is asked, what it would refuse whatever it holds."""
     for call in change.calls:
         if refusal := malformed(call.plan_id, call.operation, call.batches):
             return failed(change.act, change.payout.payout_id, reason_of(refusal))

@@ -86,7 +86,7 @@ class _Currency(Struct, frozen=True):
 
 
 class LoadResult(Struct, frozen=True):
-    """What loading a file did, or would do: parties by id with their new revision, those as before, the keys of accounts that were
+    """The outcome of loading a file: parties by id with their new revision, those as before, the keys of accounts that were
     made, and the currencies in which the house's accounts are others than before.
     """
 
@@ -129,16 +129,16 @@ class LocalParties:
         """The movements by the terms that hold at `created_at`. Raises PayoutNotFound, InvalidPayout, PayoutsFailed."""
         with self._pool.connection() as connection:
             entry, house = _entry(connection, party_id), _house(connection, cash.currency)
-        told = f"partyId='{party_id}', payoutParams='{params_text(shop_id, cash, instant_text(created_at), payout_tool_id)}'"
+        asked = f"partyId='{party_id}', payoutParams='{params_text(shop_id, cash, instant_text(created_at), payout_tool_id)}'"
         if entry is None:
-            raise PayoutNotFound(f"PartyNotFound, {told}")
+            raise PayoutNotFound(f"PartyNotFound, {asked}")
         shop = next((shop for shop in entry.shops if shop.id == shop_id), None)
         if shop is None:
-            raise PayoutNotFound(f"ShopNotFound, {told}")
+            raise PayoutNotFound(f"ShopNotFound, {asked}")
         contract = next(contract for contract in entry.contracts if contract.id == shop.contract)
         tool = next((tool for tool in contract.payout_tools if tool.id == payout_tool_id), None)
         if tool is None:
-            raise PayoutNotFound(f"PayoutToolNotFound, {told}")
+            raise PayoutNotFound(f"PayoutToolNotFound, {asked}")
         if wrong := _not_permitted(entry, shop, cash.currency, tool.currency):
             raise InvalidPayout(f"OperationNotPermitted: {wrong}, partyId='{party_id}', shopId='{shop_id}'")
         return _computed(contract, shop, house, cash, created_at)
@@ -183,7 +183,7 @@ def load_directory(
     """Stores a directory, and makes the ledger accounts that it does not name, once for each shop and currency, however often it is loaded.
 
     What the file does not have stays as it is: other parties, and the house's accounts in other currencies. `own_ledger` False: the
-    ledger is another service, in which none is made. A dry run gives what would be done, and does nothing. Where an `operator` loads it,
+    ledger is another service, in which none is made. A dry run returns what would be done, and does nothing. Where an `operator` loads it,
     what has changed is in the operators' audit chain, with the digest of each party; a second person approves it, unless the operator is
     `alone` with the database. Raises NeedsSecondPerson, and BadDirectory for accounts that the ledger does not have, or has in another
     currency, or that are neither named nor can be made.
@@ -232,13 +232,13 @@ def _houses(connection: Connection, found: Directory) -> list[HouseAccounts]:
 
 
 Documents = Mapping[str, bytes]
-"""What is stored, by the id of a party or by a currency."""
+"""Stored documents by the id of a party or by a currency."""
 
 
 def _put(
     connection: Connection, clock: Clock, parties: Documents, houses: Documents, operator: Operator | None
 ) -> tuple[dict[str, int], set[str]]:
-    """Stores documents; gives the new revisions of parties that changed, and the currencies of the house that did."""
+    """Stores documents; returns the new revisions of parties that changed, and the currencies of the house that did."""
     with transaction(connection, "the directory of parties"), connection.cursor() as cursor:
         now = clock()
         columns = {"ids": list(parties), "documents": list(parties.values()), "now": now}
@@ -246,20 +246,20 @@ def _put(
         columns = {"currencies": list(houses), "documents": list(houses.values()), "now": now}
         currencies = {row.currency for row in fetch(connection, _Currency, _SQL.put_house, columns)}
         if operator:
-            told = [f"{key} {sha256(parties[key]).hexdigest()}" for key in sorted(changed)]
-            told += [f"house/{key} {sha256(houses[key]).hexdigest()}" for key in sorted(currencies)]
-            for subject in told:
+            subjects = [f"{key} {sha256(parties[key]).hexdigest()}" for key in sorted(changed)]
+            subjects += [f"house/{key} {sha256(houses[key]).hexdigest()}" for key in sorted(currencies)]
+            for subject in subjects:
                 note(cursor, now, "party load", operator, subject)
         return changed, currencies
 
 
 def _differing(connection: Connection, parties: Documents, houses: Documents) -> tuple[dict[str, int], set[str]]:
-    """What storing documents would give. One that lacks an account which is still to be made is never as before."""
+    """Compares documents with the stored ones. One that lacks an account which is still to be made is never as before."""
     rows = fetch(connection, _PartyRow, _SQL.some_parties, (list(parties),))
     before = {row.party_id: (row.document, row.revision) for row in rows}
     stored = {row.currency: row.document for row in fetch(connection, _HouseRow, _SQL.houses, (list(houses),))}
-    told = {key: before.get(key, (None, 0)) for key in parties}
-    changed = {key: revision + 1 for key, (document, revision) in told.items() if document != parties[key]}
+    before_each = {key: before.get(key, (None, 0)) for key in parties}
+    changed = {key: revision + 1 for key, (document, revision) in before_each.items() if document != parties[key]}
     return changed, {key for key, document in houses.items() if stored.get(key) != document}
 
 

@@ -66,7 +66,7 @@ class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What moves, from a moment on until another one; without them for ever. Of payouts in `currency` only, where one is named."""
+    """The movements from a moment on until another one; without them for ever. Of payouts in `currency` only, where one is named."""
 
     cash_flow: tuple[Term, ...]
     currency: Currency | None = None
@@ -138,10 +138,10 @@ def _flawed(value: object, place: str) -> Iterator[str]:
     if isinstance(value, Struct):
         for field in fields(value):
             inner = getattr(value, field.name)
-            told = f"{place}.{field.name}" if place else field.name
+            path = f"{place}.{field.name}" if place else field.name
             if field.type in _NAMES and inner is not None and (wrong := wrong_id(inner)):
-                yield f"{told}: {wrong}"
-            yield from _flawed(inner, told)
+                yield f"{path}: {wrong}"
+            yield from _flawed(inner, path)
     elif isinstance(value, tuple):
         for number, item in enumerate(value):
             yield from _flawed(item, f"{place}[{number}]")

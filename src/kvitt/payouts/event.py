@@ -1,4 +1,4 @@
-"""A payout and its events in Thrift: what callers are given, and what is told on the topic of payouts (payouts §1, §5)."""
+"""A payout and its events in Thrift: what callers get, and what is published on the topic of payouts (payouts §1, §5)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,7 +27,7 @@ SIDES: Final[Mapping[AccountType, tuple[str, int]]] = {
 
 
 def encode_event(payout: Payout, at: datetime) -> bytes:
-    """The event of a payout's last change with the snapshot after it: the first one tells all of it, later ones the status (payouts §5)."""
+    """The event of a payout's last change with the snapshot after it: the first one has all of it, later ones the status (payouts §5)."""
     payouts, snapshot = module("payouts"), payout_struct(payout)
     if payout.sequence == 0:
         change = payouts.PayoutChange(created=payouts.PayoutCreated(payout=snapshot))

@@ -14,11 +14,11 @@ from kvitt.ledger.rules import INT64_MAX
 from kvitt.payouts.rules import AccountType, CashFlowPosting
 
 MAX_DEPTH: Final = 8
-"""How deep volumes may be nested."""
+"""The deepest nesting of volumes."""
 
 
 class Rounding(StrEnum):
-    """Where a share that ends on a half goes; all others go to the nearest."""
+    """The rounding of a share that ends on a half; all others go to the nearest."""
 
     HALF_AWAY_FROM_ZERO = "half_away_from_zero"
     HALF_TOWARDS_ZERO = "half_towards_zero"
@@ -76,7 +76,7 @@ class TermsDoNotFit(Struct, frozen=True):
 
 
 def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
-    """What no amount could be computed by, or None."""
+    """Judges a volume: the reason why no amount could be computed by it, or None."""
     if depth > MAX_DEPTH:
         return f"is nested more than {MAX_DEPTH} deep"
     match volume:
@@ -106,7 +106,7 @@ def has_unit(volume: Volume) -> bool:
 
 
 def amount_of(volume: Volume, amount: Minor) -> Minor:
-    """What a sound volume comes to for an amount of at least zero."""
+    """The amount of a sound volume for an amount of at least zero that is paid out."""
     match volume:
         case Fixed(amount=fixed):
             return fixed

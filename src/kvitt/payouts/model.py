@@ -1,4 +1,4 @@
-"""Payouts as values: what is asked for, what is stored, what is told, and the commands about one of them."""
+"""Payouts as values: what is asked for, what is stored, what is published, and the commands about one of them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -135,7 +135,7 @@ Command = CreatePayout | ConfirmPayout | CancelPayout | MarkPaid | RepublishEven
 
 
 def actor_of(command: Command) -> Actor | None:
-    """Who asked for it: at a door, or on the command line."""
+    """The actor behind a command: at an API, or on the command line."""
     if not isinstance(command, CreatePayout) and command.operator is not None:
         return Actor(CLI, command.operator.name)
     return None if isinstance(command, MarkPaid | RepublishEvents) else command.actor

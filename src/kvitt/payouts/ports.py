@@ -25,7 +25,7 @@ class Shop(Struct, frozen=True):
 
 
 class Party(Struct, frozen=True):
-    """What payouts read of a party: its shops, and by contract the ids of its payout tools."""
+    """A party as payouts read it: its shops, and by contract the ids of its payout tools."""
 
     party_id: str
     shops: Mapping[str, Shop]
@@ -49,7 +49,7 @@ class Parties(Protocol):
 
 
 def params_text(shop_id: str, cash: Cash, created_at: str, payout_tool_id: str) -> str:
-    """What a cash flow was asked for, as it stands in the contract's texts of refusals (payouts §2.2 step 6)."""
+    """The parameters of a cash flow, as they stand in the contract's texts of refusals (payouts §2.2 step 6)."""
     amount = f"Cash(amount:{cash.amount}, currency:CurrencyRef(symbolic_code:{cash.currency}))"
     return f"PayoutParams(id:{shop_id}, amount:{amount}, timestamp:{created_at}, payout_tool_id:{payout_tool_id})"
 

@@ -155,7 +155,7 @@ def _in_progress(payout_id: str) -> PayoutInProgress:
 
 
 def _to_do(decided: PayoutChange | Payout | KvittError) -> PayoutChange:
-    """What has to be done; raises the refusal where that is what was decided."""
+    """The change that was decided; raises the refusal where that is what was decided."""
     if isinstance(decided, KvittError):
         raise decided
     assert isinstance(decided, PayoutChange), "what is done already was answered"

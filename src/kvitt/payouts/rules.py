@@ -20,7 +20,7 @@ MAX_PAYOUT_ID: Final = 57
 
 
 class PayoutStatus(StrEnum):
-    """Where a payout is (design §6); upper case in the texts of refusals."""
+    """The state of a payout (design §6); upper case in the texts of refusals."""
 
     UNPAID = "unpaid"
     PAID = "paid"
@@ -37,7 +37,7 @@ PAYOUT_ARCS: Final[Mapping[PayoutStatus, frozenset[PayoutStatus]]] = {
 
 
 class AccountType(StrEnum):
-    """What an account is to a payout: whose, and what for."""
+    """The role of an account in a payout: whose, and what for."""
 
     MERCHANT_SETTLEMENT = "merchant_settlement"
     MERCHANT_GUARANTEE = "merchant_guarantee"
@@ -78,7 +78,7 @@ class Payout(Struct, frozen=True):
 
 
 class PostingKind(StrEnum):
-    """What a movement is, by the types of its two accounts (payouts §2.3)."""
+    """The kind of a movement, by the types of its two accounts (payouts §2.3)."""
 
     AMOUNT = "amount"
     EXTERNAL_FEE = "external_fee"
@@ -108,7 +108,7 @@ KIND_OF: Final[Mapping[tuple[AccountType, AccountType], PostingKind]] = {
 
 
 class Worth(NamedTuple):
-    """What a cash flow pays out, and what it costs."""
+    """The amount that a cash flow pays out, and its fees."""
 
     amount: Minor
     fee: Minor
@@ -135,7 +135,7 @@ def has_room(cash_flow: Sequence[CashFlowPosting]) -> bool:
 
 
 def other_currencies(currency: str, cash_flow: Sequence[CashFlowPosting], accounts: Mapping[int, str]) -> list[str]:
-    """What is not in the currency that was asked for: movements of a cash flow, and accounts, whose currencies are given by id.
+    """Names what is not in the currency that was asked for: movements of a cash flow, and accounts, whose currencies are given by id.
 
     Amounts of two currencies are never added, compared or moved as if they were of one.
     """
@@ -146,7 +146,7 @@ def other_currencies(currency: str, cash_flow: Sequence[CashFlowPosting], accoun
 
 
 def can_be_stored(text: str) -> bool:
-    """Whether a text of a request can be kept and told as it is: PostgreSQL has no NUL, and UTF-8 no half of a pair."""
+    """Whether a text of a request can be kept and published as it is: PostgreSQL has no NUL, and UTF-8 no half of a pair."""
     return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 

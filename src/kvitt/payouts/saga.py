@@ -48,20 +48,20 @@ _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 30.0
 _MOST_CURRENCIES: Final = 100_000
 NAME_OF: Final = {SagaAction.CREATE: "hold", SagaAction.CONFIRM: "commit", SagaAction.CANCEL: "rollback", SagaAction.REVERSE: "revert"}
-"""What a step does at the ledger, as failures name it."""
+"""The acts of steps at the ledger, as failures name them."""
 
 
 class CallBudget(Struct, frozen=True):
-    """How often a call that was not taken is made, and until when it may be made again."""
+    """Bounds a call that is not taken: how often it is made, and until when it may be made again."""
 
     tries: int = 1
     deadline: datetime | None = None
 
 
 class SagaContext(Struct, frozen=True):
-    """Where saga steps are stored and carried out.
+    """The surroundings of sagas: where steps are stored and carried out.
 
-    An owner that was not heard of for `busy_seconds` has lost its step; a call of the ledger must take less. `sleep` waits so many
+    An owner that has not prolonged its step for `busy_seconds` has lost it; a call of the ledger must take less. `sleep` waits so many
     seconds between two tries.
     """
 
@@ -98,7 +98,7 @@ class SagaRunner:
             fault_point("payouts.after_hold")
             if available.get(draft.settlement, -1) >= 0:
                 return self._created(step, draft.payout)
-        # The rest is for whoever comes next, if it fails: what the caller hears is known.
+        # The rest is for whoever comes next, if it fails: what the caller gets is known.
         with suppress(SagaStepLost):
             try:
                 self._rollback(step, batch, budget)
@@ -163,7 +163,7 @@ class SagaRunner:
         self._call(step, budget, lambda: self._ledger.commit(step.plan_id, batch, deadline=budget.deadline))
 
     def _give_up(self, step: SagaStep, batch: Batch, budget: CallBudget, refused: LedgerRefused) -> None:
-        """What was refused is over; of a reversal something may be held."""
+        """Closes a step that was refused; of a reversal something may be held, and is released."""
         if step.action is not SagaAction.REVERSE:
             self._close(step, SagaState.COMPENSATED, str(refused), held=True)
             return
@@ -219,7 +219,7 @@ class SagaRunner:
         raise AssertionError("the last try returns or raises")
 
     def _batch(self, step: SagaStep) -> Batch:
-        """What the step's plan holds, from the draft of what is to be made, or from the payout that is there."""
+        """The batch of the step's plan, from the draft of what is to be made, or from the payout that is there."""
         if step.content.draft is not None:
             return held_batch(step.content.draft.payout)
         with self._context.pool.connection() as connection:
@@ -267,7 +267,7 @@ class SagaRunner:
 
     @contextmanager
     def _failing(self, step: SagaStep) -> Iterator[None]:
-        """What the ledger did not do becomes the contract's failure, and the step is left for whoever comes next."""
+        """Turns what the ledger did not do into the contract's failure, and leaves the step for whoever comes next."""
         name = NAME_OF[step.action]
         try:
             yield

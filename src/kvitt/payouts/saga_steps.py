@@ -19,7 +19,7 @@ _LONGEST_WAIT_SECONDS: Final = 30.0
 
 
 class SagaAction(StrEnum):
-    """What a saga step is to do."""
+    """The act that a saga step is to do."""
 
     CREATE = "create"
     CONFIRM = "confirm"
@@ -28,7 +28,7 @@ class SagaAction(StrEnum):
 
 
 class SagaState(StrEnum):
-    """Where a saga step is: to be done, to be undone so that nothing stays held, or at an end."""
+    """The state of a saga step: to be done, to be undone so that nothing stays held, or at an end."""
 
     FORWARD = "forward"
     COMPENSATING = "compensating"
@@ -37,7 +37,7 @@ class SagaState(StrEnum):
 
 
 class SagaContent(Struct, frozen=True, omit_defaults=True):
-    """What its action needs: the draft of a create, the details of a cancel, who does it where a person does, and who asked for it."""
+    """Contents of a saga step: the draft of a create, the details of a cancel, who does it where a person does, and who asked for it."""
 
     draft: Draft | None = None
     details: str | None = None
@@ -115,7 +115,7 @@ class SagaSteps:
         self.cursor, self._busy = cursor, busy_seconds
 
     def open_for(self, payout_id: str) -> OpenStep | None:
-        """What is under way for a payout."""
+        """The step that is under way for a payout, or None."""
         row = fetch_one(self.cursor.connection, _OpenStepRow, _SQL.open_saga_step, (payout_id,))
         return None if row is None else OpenStep(row.step(), row.busy)
 

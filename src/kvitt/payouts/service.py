@@ -134,7 +134,7 @@ class PayoutService:
             return self.remote.create(command, deadline) if self.remote else self._done(command)
 
     def drafted(self, new: NewPayout, deadline: datetime | None = None) -> Draft:
-        """What `create` would hold and store, without doing it; whether the shop has that much is not looked at. Raises as `create`."""
+        """Drafts what `create` would hold and store; whether the shop has that much is not looked at. Raises as `create`."""
         if new.cash.amount <= 0:
             raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
         if new.cash.amount > INT64_MAX:
@@ -183,17 +183,17 @@ class PayoutService:
         self._end(cancellation(payout_id, details, operator, actor), deadline)
 
     def preview_create(self, new: NewPayout) -> PayoutPreview:
-        """What `create` would do. Raises as `create`, except for a shop that has not that much."""
+        """Previews `create`. Raises as `create`, except for a shop that has not that much."""
         change = to_create(self.drafted(new))
         with self._pool.connection() as connection:
             return _preview_of(_possible(change), connection, own=self.remote is None)
 
     def preview_confirm(self, payout_id: str) -> PayoutPreview:
-        """What `confirm` would do. Raises as `confirm`."""
+        """Previews `confirm`. Raises as `confirm`."""
         return self._preview(ConfirmPayout(_named(payout_id)))
 
     def preview_cancel(self, payout_id: str, details: str | None) -> PayoutPreview:
-        """What `cancel` would do. Raises as `cancel`."""
+        """Previews `cancel`. Raises as `cancel`."""
         return self._preview(cancellation(payout_id, details))
 
     def paid(self, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
@@ -235,7 +235,7 @@ class PayoutService:
         return (made.door, made.by) if made.door and made.by else None
 
     def acts(self, payout_id: str) -> list[AuditedAct]:
-        """Who asked for each change of a payout, and what operators did to it and why, newest first."""
+        """Lists who asked for each change of a payout, and what operators did to it and why, newest first."""
         with self._pool.connection() as connection:
             return Acts(connection).listed(Wanted(payout_id=payout_id), _MOST_ACTS)
 
@@ -244,7 +244,7 @@ class PayoutService:
             return previewed(connection, command)[1]
 
     def _end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> None:
-        """Where the plan is: at another's ledger, or in our own."""
+        """Ends a payout where its plan is: at another's ledger, or in our own."""
         with _named_if_unknown(command.payout_id):
             if not (self.remote and self.remote.end(command, deadline)):
                 self._done(command)
@@ -263,7 +263,7 @@ class PayoutService:
 
 @contextmanager
 def _named_if_unknown(payout_id: str) -> Iterator[None]:
-    """Where a step towards another's ledger can not be found out, the payout is what to look for."""
+    """Names the payout as what to look for, where a step towards another's ledger can not be found out."""
     try:
         yield
     except ResultUnknown as unknown:
@@ -298,7 +298,7 @@ def _possible(decided: Decision) -> PayoutChange | Payout:
 
 
 def _preview_of(decided: PayoutChange | Payout, connection: Connection, *, own: bool) -> PayoutPreview:
-    """What has to be done, worked out on the totals of this moment; `own`: the plan is, or would be, in our own ledger."""
+    """Works out what has to be done on the totals of this moment; `own`: the plan is, or would be, in our own ledger."""
     if isinstance(decided, Payout):
         return PayoutPreview(decided, changes=False, solvent=True, accounts=() if own else None)
     if not own:

@@ -82,14 +82,14 @@ class PayoutWriter:
         """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
 
         Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
-        gives the psycopg error, and nothing was done of that command; ResultUnknown names the payout of which that could not be found out.
+        has the psycopg error as its result, and nothing was done of it; ResultUnknown names the payout where that could not be found out.
         """
         results: dict[int, Result] = {}
         for places in _rounds(batch):
             try:
                 results.update(zip(places, self._executor.execute([batch[place] for place in places]), strict=True))
             except psycopg.Error as error:
-                # The rounds before have been done, and their callers are told that.
+                # The rounds before have been done, and their callers get that result.
                 self._connection.close()
                 results.update(dict.fromkeys(places, error))
         return [results[place] for place in range(len(batch))]
@@ -116,7 +116,7 @@ class PayoutWriter:
         return results
 
     def failed(self, command: Command, error: Exception) -> Result:  # noqa: ARG002 - its caller knows what it asked for
-        """The error is the answer: its caller is told."""
+        """The error is the result of the command."""
         return error
 
     def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Result]:
@@ -135,7 +135,7 @@ class PayoutWriter:
         return results
 
     def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Decision]:
-        """What each command comes to, under the locks of all their payouts."""
+        """Decides what each command comes to, under the locks of all their payouts."""
         payout_ids = [command.payout_id for command in batch]
         lock(cursor, payout_ids)
         there = records(self._connection, payout_ids)
@@ -236,7 +236,7 @@ def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) ->
 def _result(
     cursor: psycopg.Cursor[Any], decided: Decision, actor: Actor | None, answers: Iterator[CallResult], work: PayoutUnitOfWork
 ) -> Result:
-    """What became of a command; what it changed is noted."""
+    """Notes what a command changed, and returns its result."""
     if not isinstance(decided, PayoutChange):
         return decided
     given = [next(answers) for _ in decided.calls]

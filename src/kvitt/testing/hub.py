@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from psycopg.rows import dict_row
 
 from kvitt.app.ports import ports_of
-from kvitt.app.transports import EmbeddedLog
+from kvitt.app.transports import EmbeddedTransport
 from kvitt.config import Settings
 from kvitt.disbursement.check.check import check
 from kvitt.disbursement.ports import Ports
@@ -123,7 +123,7 @@ class Hub:
     @cached_property
     def _log(self) -> psycopg.Connection[Any]:
         """The connection of whoever puts and reads records; the topics are there."""
-        EmbeddedLog(self.conninfo).prepare()
+        EmbeddedTransport(self.conninfo).prepare()
         connection = self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
         make_topics(connection, self._roles.inputs)
         return connection

@@ -1,4 +1,4 @@
-"""What every request passes: the size of its body, who sends it, and whether it may come twice (design §11, §12).
+"""Lets requests in: the size of the body, who sends it, and whether it came before (design §11, §12).
 
 All of it is around the application, so that no route can be forgotten.
 """
@@ -83,9 +83,9 @@ class Gate:
         return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
 
     async def _once(self, scope: Scope, body: bytes, send: Send, repeat: IdempotentRequest) -> None:
-        """The answer is kept before it is told: who heard it once hears nothing else later.
+        """Keeps the answer before it is sent: who got it once gets no other one later.
 
-        Where it can not be kept it is told all the same: it is what was done, and the repeat does the same once more, to the same effect.
+        Where it can not be kept it is sent all the same: it is what was done, and the repeat does the same once more, to the same effect.
         """
         recorded = RecordedAnswer()
         try:
@@ -95,19 +95,19 @@ class Gate:
                 try:
                     await repeat.end(recorded.final())
                 except psycopg.Error as error:
-                    _log.warning("an answer is told and could not be kept", error=type(error).__name__)
+                    _log.warning("an answer is sent and could not be kept", error=type(error).__name__)
         for message in recorded.messages:
             await send(message)
 
 
 def _replayed(body: bytes, receive: Receive | None) -> Receive:
     """Gives the body that was read already; then whatever comes, or nothing more."""
-    told = False
+    handed_out = False
 
     async def replay() -> Message:
-        nonlocal told
-        if not told:
-            told = True
+        nonlocal handed_out
+        if not handed_out:
+            handed_out = True
             return {"type": "http.request", "body": body, "more_body": False}
         if receive is None:
             await asyncio.Event().wait()

@@ -81,7 +81,7 @@ class LedgerAccess:
         self._ledger, self._work = ledger, work
 
     async def looked(self, look: Callable[[LedgerReader], Found]) -> Found:
-        """What a look finds."""
+        """Reads the ledger on a thread."""
 
         def do() -> Found:
             with self._ledger.reading() as ledger:
@@ -94,7 +94,7 @@ class LedgerAccess:
         return await self._work.on_thread(lambda: self._ledger.totals_before(account_id, moment))
 
     async def called(self, call: Call) -> AffectedView:
-        """What a call touched. Raises PlanRefused, PostingsRefused."""
+        """Has a call done, and returns what it touched. Raises PlanRefused, PostingsRefused."""
         answer = await self._work.committed(self._ledger.submit(call))
         if isinstance(answer, Done):
             return AffectedView(call.plan_id, [account_view(state) for state in answer.affected.values()])
@@ -133,7 +133,7 @@ def router(ledger: LedgerService, work: RouteWork) -> list[Router]:
     responses=PROBLEMS,
     operation_class=Repeatable,
     summary="Make an account",
-    description="With an Idempotency-Key a repeat gives the same account.",
+    description="With an Idempotency-Key a repeat returns the same account.",
 )
 async def create_account(
     request: Request[Any, Any, Any], data: JSONBody[NewAccountBody], access: NamedDependency[LedgerAccess]

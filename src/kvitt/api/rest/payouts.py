@@ -155,7 +155,7 @@ async def cancel(
     payouts: NamedDependency[PayoutService],
     work: NamedDependency[RouteWork],
 ) -> PayoutView:
-    """What was held is released, what had moved moves back; a payout that is cancelled already keeps its details."""
+    """Releases what was held, and moves back what had moved; a payout that is cancelled already keeps its details."""
     refuse_flawed(("details", wrong_text(data.details, required=True)))
     actor = actor_of(request)
     await work.on_thread(lambda: payouts.cancel(payout_id, data.details, actor=actor))
@@ -164,7 +164,7 @@ async def cancel(
 
 @get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
 async def events(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> EventList:
-    """What was told of it, in order, each sequence number once."""
+    """The published events, in order, each sequence number once."""
     found = await work.on_thread(lambda: payouts.events(payout_id))
     return EventList([EventView(each.sequence, each.at, each.status) for each in found])
 

@@ -1,4 +1,4 @@
-"""Problems: what a caller is told instead of an answer, in the form of RFC 9457, with the page that explains it."""
+"""Makes problems of failures, in the form of RFC 9457, with the page that explains it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     code: str
     errors: Sequence[Wrong] = ()
     look_at: str | None = None
-    """Where it can be seen whether it was done, when that is not known."""
+    """The path that shows whether it was done, when that is not known."""
 
 
 def problem_of(error: Exception) -> Problem:
@@ -86,7 +86,7 @@ def _known(error: KvittError) -> Problem:
 
 
 def _path(unknown: ResultUnknown) -> str | None:
-    """Where this door shows what an unknown result was about."""
+    """The path at which this API shows what an unknown result was about."""
     return f"/{_COLLECTION[unknown.kind]}/{quote(unknown.identity, safe='')}" if unknown.kind in _COLLECTION else None
 
 

@@ -1,6 +1,6 @@
 """Requests with an `Idempotency-Key`: whether one came before, and its answer, recorded as it is sent (design §12).
 
-A request is taken only once its route has let the caller in and its body is one of the route's: nobody hears an answer
+A request is taken only once its route has let the caller in and its body is one of the route's: nobody gets an answer
 that they may not ask for, and what can not be done at all leaves its key free.
 """
 
@@ -35,7 +35,7 @@ _NOT_FINAL: Final = frozenset({401, 403, 408, 429})
 
 
 class IdempotencyKeys(Struct, frozen=True):
-    """Where requests that may be repeated are kept, and the threads on which that is done."""
+    """The store of requests that may be repeated, and the threads on which it is asked."""
 
     pool: ConnectionPool[Any]
     clock: Clock
@@ -54,7 +54,10 @@ class IdempotentRequest:
         self.begun: Begun | None = None
 
     async def begin(self) -> Answered | None:
-        """What was answered before; None: it is ours to answer. Raises KeyReused, RequestInProgress, and psycopg errors."""
+        """Takes the request; returns its earlier answer, or None where it is ours to answer.
+
+        Raises KeyReused, RequestInProgress, and psycopg errors.
+        """
         keys = self._keys
 
         def do() -> Answered | Begun:
@@ -105,7 +108,7 @@ class RecordedAnswer:
 
 
 def digest_of(scope: Scope, body: bytes) -> bytes:
-    """By which the same request is recognised: method, path and question as they were sent, and the body."""
+    """The digest by which the same request is recognised: method, path and question as they were sent, and the body."""
     path = scope.get("raw_path") or scope["path"].encode()
     return hashlib.sha256(scope["method"].encode() + b" " + path + b"?" + scope["query_string"] + b"\n" + body).digest()
 

@@ -1,4 +1,4 @@
-"""What all routes have in common: the permission that each needs, cursors, the problems that it may answer, and where work is done."""
+"""Shares what all routes need: the permission that each needs, cursors, the problems that it may answer, and where work is done."""
 
 import asyncio
 import base64
@@ -27,8 +27,8 @@ Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
 _NOT_ASKED: Final = frozenset({"payouts", "work", "access", "request", "data"})
-"""What routes are given that no caller can say."""
-_TOLD: Final = {
+"""Parameters that routes are given and no caller can name."""
+_MEANINGS: Final = {
     400: "the request breaks rules",
     401: "no valid token",
     403: "the caller may not do this",
@@ -42,7 +42,7 @@ _TOLD: Final = {
     504: "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
 }
 PROBLEMS: Final = {
-    status: ResponseSpec(Problem, description=told, media_type=PROBLEM, generate_examples=False) for status, told in _TOLD.items()
+    status: ResponseSpec(Problem, description=meaning, media_type=PROBLEM, generate_examples=False) for status, meaning in _MEANINGS.items()
 }
 
 
@@ -53,8 +53,8 @@ class Repeatable(Operation):
     def __post_init__(self) -> None:
         """The gate reads the header; no route does."""
         key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
-        told = "the same request with the same key is done once, and answered alike"
-        self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=told)]
+        meaning = "the same request with the same key is done once, and answered alike"
+        self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=meaning)]
 
 
 def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
@@ -88,18 +88,18 @@ def refuse_flawed(*named: tuple[str, str | None]) -> None:
 
 
 class RouteWork:
-    """Where routes have their work done, so that the event loop never waits: on threads, or by group commit."""
+    """Has the work of routes done on threads or by group commit, so that the event loop never waits."""
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
 
     async def on_thread(self, do: Callable[[], Found]) -> Found:
-        """What `do` gives, done on a thread; a request that is given up leaves it to be finished."""
+        """Runs `do` on a thread and returns its result; a request that is given up leaves it to be finished."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, do)
 
     @staticmethod
     async def committed(future: "Future[CallResult | Account | Exception]") -> CallResult | Account:
-        """What a command to the ledger came to. Raises what it failed with."""
+        """Waits for the result of a command to the ledger. Raises what it failed with."""
         result = await asyncio.wrap_future(future)
         if isinstance(result, Exception):
             raise result
@@ -107,14 +107,14 @@ class RouteWork:
 
 
 def actor_of(request: ASGIConnection[Any, Any, Any, Any]) -> Actor:
-    """Who asks, as the rows of what is done name it: the token's subject, the caller's address, and the id of its own trace."""
+    """The actor, as the rows of what is done name it: the token's subject, the caller's address, and the id of its own trace."""
     caller, client = request.scope["caller"], request.scope.get("client")  # type: ignore[typeddict-item]
     trace = request.headers.get("traceparent") or request.headers.get("x-request-id")
     return Actor(REST, caller.subject, client[0] if client else None, trace)
 
 
 def encode_cursor(*parts: str | int) -> str:
-    """A place in a list, as callers give it back."""
+    """A place in a list, as callers hand it back."""
     return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
 
 

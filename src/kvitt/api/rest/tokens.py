@@ -1,4 +1,4 @@
-"""Who is calling: tokens are checked against their issuer's keys, and say what their application or its groups may do (design §11)."""
+"""Finds out who calls: tokens are checked against their issuer's keys, and name what their application or groups may do (design §11)."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 """Only those with a public key: who can check a token must not be able to make one."""
 _FRESH_SECONDS, _AGAIN_SECONDS = 600.0, 5.0
 PATIENCE_SECONDS: Final = 5.0
-"""How long one waits for keys that are being fetched, and how long a fetch may take."""
+"""The longest wait for keys that are being fetched, and the longest fetch."""
 _MOST_BYTES: Final = 1_048_576
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_TOKEN: Final = 16_384
@@ -32,7 +32,7 @@ _LONGEST_NAME: Final = 255
 
 
 class Permission(StrEnum):
-    """What one may be allowed to do."""
+    """Rights that applications and groups can have."""
 
     PAYOUTS_READ = "payouts:read"
     PAYOUTS_WRITE = "payouts:write"
@@ -41,14 +41,14 @@ class Permission(StrEnum):
 
 
 class Caller(Struct, frozen=True):
-    """Who calls: the application, and what it may do. `subject` keeps the idempotency keys of callers apart."""
+    """A caller: the application, and what it may do. `subject` keeps the idempotency keys of callers apart."""
 
     subject: str
     permissions: frozenset[Permission]
 
 
 class Grants(Struct, frozen=True):
-    """What applications and groups may do. `by_scope`: the token's own scopes count, for an issuer that is ours."""
+    """The rights of applications and groups. `by_scope`: the token's own scopes count, for an issuer that is ours."""
 
     applications: Mapping[str, Sequence[Permission]] = {}
     groups: Mapping[str, Sequence[Permission]] = {}
@@ -144,11 +144,11 @@ class Tokens:
         self._keys = IssuerKeys(fetch)
 
     def awaited(self, token: str) -> "Future[None] | None":
-        """What has to be waited for before it can be said whose token this is; None: nothing. Raises NotAuthenticated."""
+        """The fetch to wait for before it can be said whose token this is; None: there is none. Raises NotAuthenticated."""
         return self._keys.awaited(_key_id(token))
 
     def caller(self, token: str) -> Caller:
-        """Who shows this token, by the keys that are known now. Raises NotAuthenticated, IssuerUnreachable."""
+        """Checks a token by the keys that are known now, and returns its caller. Raises NotAuthenticated, IssuerUnreachable."""
         key_id = _key_id(token)
         try:
             claims = jwt.decode(

@@ -1,4 +1,4 @@
-"""What is asked and answered over REST. Amounts are whole minor units; moments are RFC 3339 with a zone."""
+"""Bodies and answers of the REST API. Amounts are whole minor units; moments are RFC 3339 with a zone."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -93,7 +93,7 @@ class PayoutPage(Struct, frozen=True):
 
 
 class EventView(Struct, frozen=True):
-    """An event as it was told: its number, when, and the status then."""
+    """A published event: its number, when, and the status then."""
 
     sequence: int
     at: datetime
@@ -133,7 +133,7 @@ class AccountPage(Struct, frozen=True):
 
 
 class EntryView(Struct, frozen=True):
-    """What a step did to an account; `batch_id` is null for the end of a whole plan."""
+    """An entry that a step made on an account; `batch_id` is null for the end of a whole plan."""
 
     number: int
     at: datetime
@@ -153,7 +153,7 @@ class EntryPage(Struct, frozen=True):
 
 
 class BalanceView(Struct, frozen=True):
-    """What an account had just before a moment."""
+    """The totals of an account just before a moment."""
 
     account_id: int
     at: datetime

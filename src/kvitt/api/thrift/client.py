@@ -1,4 +1,4 @@
-"""The client side of woody: calls with trace headers and a deadline, and three ways to fail that callers must tell apart (payouts §7.3)."""
+"""Calls services over Thrift and HTTP (woody), with trace headers and a deadline; calls fail in three ways (payouts §7.3)."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ class ThriftClient:
         self._http = httpx.Client(verify=verify, trust_env=False)
 
     def call(self, method: str, *arguments: Any, deadline: datetime | None = None) -> Any:
-        """What the method gives. Raises what it declares, ServiceUnavailable, CallResultUnknown, CallResultUnexpected.
+        """Calls a method and returns its result. Raises what it declares, ServiceUnavailable, CallResultUnknown, CallResultUnexpected.
 
         The deadline is the earliest of `deadline` and that of the call for which this thread works, else now and `seconds`.
         """
@@ -69,7 +69,7 @@ class ThriftClient:
         sequence = next(self._sequence) % _MOST_SEQUENCE
         response = self._post(self.service.call(method, sequence, arguments), (inbound or root()).child(until), remaining)
         try:
-            return self.service.read_reply(_told(response), method, sequence)
+            return self.service.read_reply(_body_of(response), method, sequence)
         except BadThrift as error:
             raise CallResultUnexpected(str(error)) from error
 
@@ -94,19 +94,19 @@ class ThriftClient:
             raise CallResultUnknown(type(error).__name__) from error
 
 
-def _told(response: httpx.Response) -> bytes:
-    """The body of an answer that has one. Raises the failure that the answer tells of."""
+def _body_of(response: httpx.Response) -> bytes:
+    """The body of an answer that has one. Raises the failure that the answer stands for."""
     if response.status_code == 200:
         return response.content
     reason = response.headers.get(ERROR_REASON, "")
-    told = f"{response.status_code} {reason}".strip()
+    said = f"{response.status_code} {reason}".strip()
     if response.status_code == 503:
-        raise ServiceUnavailable(told)
+        raise ServiceUnavailable(said)
     if response.status_code == 504:
-        raise CallResultUnknown(told)
+        raise CallResultUnknown(said)
     if response.status_code == 502:
-        raise _CLASSES.get(response.headers.get(ERROR_CLASS, "").lower(), CallResultUnexpected)(told)
-    raise CallResultUnexpected(told)
+        raise _CLASSES.get(response.headers.get(ERROR_CLASS, "").lower(), CallResultUnexpected)(said)
+    raise CallResultUnexpected(said)
 
 
 def _earliest(*moments: datetime | None) -> datetime | None:

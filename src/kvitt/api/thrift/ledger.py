@@ -66,11 +66,11 @@ class _ServiceAdapter(ABC):
 
     @abstractmethod
     def done(self, done: Done) -> Any:
-        """What a hold or an end gives."""
+        """The reply to a hold or an end."""
 
     @abstractmethod
     def account(self, state: AccountState) -> Any:
-        """What a look at an account gives."""
+        """The reply to a look at an account."""
 
     async def _hold(self, asked: Any) -> Any:
         change = _given(asked.plan_change)

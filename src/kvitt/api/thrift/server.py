@@ -40,7 +40,7 @@ from kvitt.kernel.metrics import METRICS, Counted
 
 _log = structlog.get_logger(__name__)
 Handler = Callable[[Any], Awaitable[Any]]
-"""Does a call: its arguments by name, and what it gives. Throws what its method declares, CallRefused, BadThrift or errors of kvitt."""
+"""Does a call: its arguments by name, and its result. Throws what its method declares, CallRefused, BadThrift or errors of kvitt."""
 Scope = MutableMapping[str, Any]
 MAX_BODY: Final = 4_194_304
 BUSINESS, UNEXPECTED, UNAVAILABLE, UNKNOWN = "Business Error", "Result Unexpected", "Resource Unavailable", "Result Unknown"
@@ -132,7 +132,7 @@ async def _answered(endpoint: Endpoint, body: bytes, trace: CallTrace) -> _CallA
         return _CallAnswer(504, b"", UNKNOWN, "deadline reached", called.method)
     except CallRefused as refused:
         return _CallAnswer(refused.status, b"", refused.error_class, refused.reason, called.method)
-    except Exception as error:  # noqa: BLE001 - whoever called is told, and the log says what it was
+    except Exception as error:  # noqa: BLE001 - whoever called gets a failure, and the log says what it was
         return _failed(called.method, error)
 
 
@@ -154,15 +154,15 @@ def _failed(method: str, error: Exception) -> _CallAnswer:
 
 
 def _headers(answer: _CallAnswer, trace: CallTrace | None) -> list[tuple[bytes, bytes]]:
-    told = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(answer.body)).encode())]
+    headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(answer.body)).encode())]
     if trace is not None:
-        told += [(name.encode(), value.encode("latin-1")) for name, value in trace.headers().items()]
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in trace.headers().items()]
     if answer.status == 405:
-        told.append((b"allow", b"POST"))
+        headers.append((b"allow", b"POST"))
     if answer.error_class is not None:
-        told.append((ERROR_CLASS.encode(), answer.error_class.encode()))
-        told.append((ERROR_REASON.encode(), header_text(answer.reason or "")))
-    return told
+        headers.append((ERROR_CLASS.encode(), answer.error_class.encode()))
+        headers.append((ERROR_REASON.encode(), header_text(answer.reason or "")))
+    return headers
 
 
 def header_text(text: str) -> bytes:

@@ -70,11 +70,11 @@ class PartyManagementAdapter:
         try:
             return cash_flow_from_wire(self._client.call("ComputePayoutCashFlow", self._user, party_id, params, deadline=deadline))
         except self._types.OperationNotPermitted as error:
-            told = params_text(shop_id, cash, moment, payout_tool_id)
-            raise InvalidPayout(f"OperationNotPermitted, partyId='{party_id}', payoutParams='{told}'") from error
+            asked = params_text(shop_id, cash, moment, payout_tool_id)
+            raise InvalidPayout(f"OperationNotPermitted, partyId='{party_id}', payoutParams='{asked}'") from error
         except self._not_found as error:
-            told = params_text(shop_id, cash, moment, payout_tool_id)
-            raise PayoutNotFound(f"{type(error).__name__}, partyId='{party_id}', payoutParams='{told}'") from error
+            asked = params_text(shop_id, cash, moment, payout_tool_id)
+            raise PayoutNotFound(f"{type(error).__name__}, partyId='{party_id}', payoutParams='{asked}'") from error
         except NoSuchAccount as error:
             raise PayoutsFailed(f"PartyManagement computed an account that a payout can't have: {error}") from error
         except self._others as error:

@@ -25,11 +25,11 @@ _chance = random.SystemRandom()
 
 
 class BadHeaders(Exception):
-    """The headers of a call can't be used; the text is the reason that the caller is told."""
+    """The headers of a call can't be used; the text is the reason that the caller gets."""
 
 
 class CallTrace(Struct, frozen=True):
-    """Where a call stands in its chain; `meta` is baggage that is passed on, `address` where the call came from."""
+    """The place of a call in its chain; `meta` is baggage that is passed on, `address` where the call came from."""
 
     trace_id: str
     span_id: str
@@ -40,15 +40,15 @@ class CallTrace(Struct, frozen=True):
     address: str | None = None
 
     def child(self, deadline: datetime) -> "CallTrace":
-        """What a call that is made because of this one carries."""
+        """The trace of a call that is made because of this one."""
         return CallTrace(self.trace_id, new_id(), self.span_id, deadline, instant_text(deadline), self.meta)
 
     def headers(self) -> dict[str, str]:
         """As they are sent."""
-        told = {_TRACE: self.trace_id, _PARENT: self.parent_id, _SPAN: self.span_id}
+        sent = {_TRACE: self.trace_id, _PARENT: self.parent_id, _SPAN: self.span_id}
         if self.deadline_text is not None:
-            told[_DEADLINE] = self.deadline_text
-        return told
+            sent[_DEADLINE] = self.deadline_text
+        return sent
 
     def baggage(self) -> dict[str, str]:
         """The headers of what is passed on."""
@@ -60,7 +60,7 @@ current: ContextVar[CallTrace | None] = ContextVar("woody_trace", default=None)
 
 
 def actor() -> Actor:
-    """Who calls, as the rows of what is done name it: the user that the caller says it acts for, and where the call came from."""
+    """The actor, as the rows of what is done name it: the user that the caller says it acts for, and where the call came from."""
     trace = current.get()
     if trace is None:
         return Actor(THRIFT, UNNAMED)

@@ -43,7 +43,7 @@ def envelope(body: bytes, kind: int) -> tuple[str, int, int]:
 
 
 def walk(body: bytes, at: int, shape: Shape, most: int = MAX_VALUES) -> int:
-    """Goes through a struct that begins at `at`, of at most so many values; gives where it ends.
+    """Goes through a struct that begins at `at`, of at most so many values; returns where it ends.
 
     Raises BadThrift naming the field and the rule.
     """

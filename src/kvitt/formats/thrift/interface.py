@@ -19,7 +19,7 @@ STRUCT, LIST, SET, MAP = TType.STRUCT, TType.LIST, TType.SET, TType.MAP
 
 
 class Shape(Struct):
-    """What a struct on the wire may look like."""
+    """The shape of a struct on the wire."""
 
     name: str
     fields: dict[int, Field]

@@ -32,7 +32,7 @@ class UnknownMethod(Exception):
 
 
 class Service:
-    """A service of one of our interface definitions: what its methods take and give."""
+    """A service of one of our interface definitions: what its methods take and return."""
 
     def __init__(self, interface: str, name: str) -> None:
         """`interface` is the name of the definition file, `name` the service in it."""
@@ -45,7 +45,7 @@ class Service:
         return getattr(self._service, f"{method}_args")
 
     def result(self, method: str) -> Any:
-        """The class of a method's results: field 0 what it gives, the others what it throws."""
+        """The class of a method's results: field 0 what it returns, the others what it throws."""
         return getattr(self._service, f"{method}_result")
 
     def read_call(self, body: bytes) -> Called:
@@ -62,7 +62,7 @@ class Service:
         return _head(method, CALL, sequence) + encode(kind(**dict(zip(names, arguments, strict=True))))
 
     def reply(self, called: Called, value: Any) -> bytes:
-        """The bytes of a reply that gives `value`; None for a method that gives nothing."""
+        """The bytes of a reply that returns `value`; None for a method that returns nothing."""
         kind = self.result(called.method)
         return _head(called.method, REPLY, called.sequence) + encode(kind(success=value) if 0 in kind.thrift_spec else kind())
 
@@ -75,7 +75,7 @@ class Service:
         return None
 
     def read_reply(self, body: bytes, method: str, sequence: int) -> Any:
-        """What a call gave. Raises the declared exception that it threw, or BadThrift when this is no reply to it."""
+        """Reads the result of a call. Raises the declared exception that it threw, or BadThrift when this is no reply to it."""
         answered, number, at = envelope(body, REPLY)
         if (answered, number) != (method, sequence):
             raise BadThrift("answers another call")

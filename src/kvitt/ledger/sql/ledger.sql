@@ -1,5 +1,5 @@
 -- name: lock_plans
--- Locks the plans that exist, in sorted order, and gives their states, and when each was changed last.
+-- Locks the plans that exist, in sorted order, and returns their states, and when each was changed last.
 SELECT p.plan_id, p.state, p.changed_at
 FROM ledger.plans AS p JOIN unnest(%b::text[]) AS w (plan_id) ON p.plan_id = w.plan_id
 ORDER BY p.plan_id
@@ -13,7 +13,7 @@ CROSS JOIN LATERAL (SELECT * FROM ledger.postings AS q WHERE q.plan_id = w.plan_
 ORDER BY p.plan_id, p.batch_id, p.position;
 
 -- name: lock_accounts
--- Locks accounts in sorted order and gives their totals, and the last moment of each.
+-- Locks accounts in sorted order and returns their totals, and the last moment of each.
 SELECT a.account_id, a.currency, a.description, a.created_at, a.posted, a.available_min, a.available_max, a.entries, a.last_at
 FROM ledger.accounts AS a JOIN unnest(%b::bigint[]) AS w (account_id) ON a.account_id = w.account_id
 ORDER BY a.account_id

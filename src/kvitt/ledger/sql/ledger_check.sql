@@ -59,7 +59,7 @@ WHERE (SELECT count(*) FROM ledger.steps WHERE operation = 'HOLD') <> (SELECT co
 -- instead (by account, number and `seed`), and sums of weighted movements are compared: those that the totals show with those that the
 -- postings ask for; what committed plans give in all is compared as it is. What differs, differs in the sums too, but for one seed in 2^29.
 -- Totals are split at bit 31, so that products fit 64 bits.
-WITH told AS (
+WITH shown AS (
     SELECT e.account_id, count(*) AS entries, min(e.entry) AS first, max(e.entry) AS newest, sum(t.who) AS who,
            sum((e.posted >> 31) * t.by) * 2147483648 + sum((e.posted & 2147483647) * t.by) AS posted,
            sum(((e.available_min >> 31) + (e.available_max >> 31)) * t.by) * 2147483648
@@ -101,11 +101,11 @@ WITH told AS (
           FROM ledger.accounts) AS a
 )
 SELECT NULL::bigint, account_id::text, 'was moved by something else than its postings, or has entries of no step'
-FROM latest FULL JOIN told USING (account_id) FULL JOIN noted USING (account_id) FULL JOIN asked USING (account_id)
+FROM latest FULL JOIN shown USING (account_id) FULL JOIN noted USING (account_id) FULL JOIN asked USING (account_id)
 WHERE latest.account_id IS NULL OR asked.unnoted OR latest.committed <> coalesce(asked.committed, 0)
    OR (latest.entries, latest.entries, least(latest.entries, 1), latest.entries) IS DISTINCT FROM
-      (coalesce(told.entries, 0), coalesce(told.newest, 0), coalesce(told.first, 0), coalesce(noted.entries, 0))
-   OR (noted.who, asked.posted, asked.bounds) IS DISTINCT FROM (told.who, told.posted + latest.posted, told.bounds + latest.bounds);
+      (coalesce(shown.entries, 0), coalesce(shown.newest, 0), coalesce(shown.first, 0), coalesce(noted.entries, 0))
+   OR (noted.who, asked.posted, asked.bounds) IS DISTINCT FROM (shown.who, shown.posted + latest.posted, shown.bounds + latest.bounds);
 
 -- name: accounts_going_back
 -- Entries that are earlier than the one before them on their account; those that were there before moments were taken under the lock are

@@ -5,7 +5,7 @@ WHERE %(after)s::text IS NULL OR payout_id > %(after)s
 ORDER BY payout_id LIMIT %(limit)s;
 
 -- name: events_of
--- What was told of payouts, with the hashes, each payout's in order.
+-- Events of payouts, with the hashes, each payout's in order.
 SELECT e.payout_id, e.sequence, e.at, e.status, e.body, e.hash, e.actor
 FROM unnest(%b::text[]) AS w (payout_id)
 CROSS JOIN LATERAL (SELECT * FROM payouts.events AS v WHERE v.payout_id = w.payout_id OFFSET 0) AS e
@@ -82,14 +82,14 @@ FROM payouts.events AS e WHERE NOT EXISTS (SELECT FROM payouts.payouts AS p WHER
 
 -- name: events_not_published
 -- Events that were not put into the outbox, once each, as they are stored.
-SELECT NULL::bigint, e.payout_id, 'has an event ' || e.sequence || ' that is not told as it is'
+SELECT NULL::bigint, e.payout_id, 'has an event ' || e.sequence || ' that is not published as it is'
 FROM payouts.events AS e
 LEFT JOIN outbox AS o ON o.event_id = md5(e.payout_id || ' ' || e.sequence || ' 0')::uuid
 WHERE (o.topic, o.key, o.value, o.headers) IS DISTINCT FROM ('pm-events-payout', convert_to(e.payout_id, 'UTF8'), e.body, '[]'::bytea);
 
 -- name: published_of_no_event
--- What is told of payouts and is neither an event, nor one that was told again as often as is noted.
-SELECT NULL::bigint, o.outbox_no::text, 'tells of a payout what is no event of it'
+-- Records about payouts that are neither an event, nor one that was published again as often as is noted.
+SELECT NULL::bigint, o.outbox_no::text, 'is about a payout and no event of it'
 FROM outbox AS o
 WHERE o.topic = 'pm-events-payout'
   AND NOT EXISTS (
@@ -102,7 +102,7 @@ WHERE o.topic = 'pm-events-payout'
 
 -- name: published_out_of_order
 -- Payouts of which a later event stands in the outbox before an earlier one.
-SELECT NULL::bigint, w.payout_id, 'is told out of order'
+SELECT NULL::bigint, w.payout_id, 'is published out of order'
 FROM (
     SELECT e.payout_id, o.outbox_no, lag(o.outbox_no) OVER (PARTITION BY e.payout_id ORDER BY e.sequence) AS before
     FROM payouts.events AS e JOIN outbox AS o ON o.event_id = md5(e.payout_id || ' ' || e.sequence || ' 0')::uuid

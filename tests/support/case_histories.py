@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.send import Send
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
@@ -105,7 +105,7 @@ class Hub:
 
     def _incoming(self, scheme: Scheme, body: bytes) -> Incoming:
         self._records += 1
-        return Incoming(topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
+        return Incoming(helved_topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
 
     def send(self) -> list[bytes]:
         """Sends what is ready; gives the XML of the orders in order."""

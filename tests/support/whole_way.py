@@ -11,9 +11,9 @@ import psycopg
 from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.formats.partitions import partition_of
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import spans
@@ -41,14 +41,16 @@ class Way:
 
     def send(self, scheme: Scheme, *records: tuple[bytes | None, bytes | None], headers: bytes = b"[]") -> None:
         """Appends records to the scheme's topic."""
-        topic = topics.primary_input(scheme)
+        topic = helved_topics.primary_input(scheme)
         append(self.connection, [NewRecord(topic, key, value, headers) for key, value in records], datetime.now(UTC))
 
     def answers(self, key: bytes) -> list[Answer]:
         """What the status topic says under a key."""
         query = "SELECT value FROM log_records WHERE topic = %s AND key = %s ORDER BY partition, position"
         return [
-            status.decode(bytes(value)) for (value,) in self.connection.execute(query, (topics.STATUSES, key)) if isinstance(value, bytes)
+            status.decode(bytes(value))
+            for (value,) in self.connection.execute(query, (helved_topics.STATUSES, key))
+            if isinstance(value, bytes)
         ]
 
     def final(self, key: bytes) -> Answer:

@@ -27,7 +27,7 @@ from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing.clock import START, Clock
 from kvitt.testing.doors import OpenDoors, Rest, Thrift
 from kvitt.testing.rail import Rail, SentOrder
-from kvitt.testing.roles import INPUTS, Roles
+from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
 from kvitt.transports.log.embedded_log import NewRecord, append
 from kvitt.transports.queue.table_queue import TableQueue
@@ -123,7 +123,7 @@ class Hub:
     @cached_property
     def _log(self) -> psycopg.Connection[Any]:
         """The connection of whoever puts and reads records; the topics are there."""
-        EmbeddedTransport(self.conninfo).prepare()
+        EmbeddedTransport(self.conninfo, self.ports).prepare()
         return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
 
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
@@ -131,8 +131,9 @@ class Hub:
 
         A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON. Raises ValueError for a topic that nobody reads.
         """
-        if topic not in INPUTS:
-            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(INPUTS)}")
+        inputs = self.ports.contracts.inputs()
+        if topic not in inputs:
+            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(inputs)}")
         pairs = headers.items() if isinstance(headers, Mapping) else headers
         ((partition, position),) = append(self._log, [NewRecord(topic, _key(key), _bytes(body), encode_headers(pairs))], self.clock())
         return Place(topic, partition, position)

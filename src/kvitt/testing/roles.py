@@ -13,7 +13,6 @@ from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.errors import LeaseLost
-from kvitt.formats.topics import RAPID, SCHEME_OF_INPUT
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
@@ -25,7 +24,6 @@ from kvitt.transports.log.intake import Intake
 from kvitt.transports.log.relay import LogRelay
 from kvitt.transports.queue.table_queue import TableQueue
 
-INPUTS: Final = (*SCHEME_OF_INPUT, RAPID)
 _LEASE_SECONDS: Final = 3600.0
 """Whoever looks at a test in a debugger may take his time."""
 _SEED: Final = 7
@@ -81,7 +79,9 @@ class Roles:
         with connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             submit = Submit(connection, self._clock, self._ports)
             gathered = _Gathered(submit, self._settings.max_batch)
-            with Intake(self._conninfo, self._leases, gathered.hand, topics=INPUTS, look_seconds=0.0).steps() as read:
+            with Intake(
+                self._conninfo, self._leases, gathered.hand, topics=self._ports.contracts.inputs(), look_seconds=0.0
+            ).steps() as read:
                 yield lambda: gathered.after(read)
 
     def _sender(self) -> AbstractContextManager[Step]:

@@ -84,7 +84,9 @@ def test_a_payout_from_its_making_to_its_reversal(shop: str) -> None:
         ("3", "cancelled"),
     ]
     assert "is cancelled: sent back" in page
-    assert "4 events of payout cli-1 will be told again" in payout(shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost")
+    assert "4 events of payout cli-1 will be published again" in payout(
+        shop, "republish", "cli-1", "--by", "kari", "--reason", "topic lost"
+    )
     assert check(shop, PORTS).differences == ()
 
 

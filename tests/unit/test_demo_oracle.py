@@ -8,7 +8,7 @@ import pytest
 from kvitt.cli.ids import SHORT
 from kvitt.contracts.helved import reading as forms
 from kvitt.contracts.helved.forms import claims_of
-from kvitt.demo.cases import WEEKDAY, Days, Life, Pay, Step, lives
+from kvitt.demo.cases import WEEKDAY, Days, Life, MadeMessage, Pay, lives
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import differences, judge
 from kvitt.disbursement.answers import Answer, Status
@@ -27,7 +27,7 @@ BROKEN = Answer(Status.FAILED, None, Refusal(500, "Teknisk feil", "", "OSUR"))
 OUR_FAULT = Answer(Status.FAILED, None, Refusal(400, "Perioder kan ikke overlappe", ""))
 
 
-def life(scheme: str, *steps: Step) -> Life:
+def life(scheme: str, *steps: MadeMessage) -> Life:
     return Life(scheme, "C1", "01810112345", steps)
 
 
@@ -43,26 +43,26 @@ WHOLE = span(MONDAY, date(2025, 6, 13), 500)
 
 
 def test_a_whole_case_message_replaces_what_was_said_before() -> None:
-    told = judge(life("dp", Step("first", (FIRST,)), Step("omit", (SECOND,))), [OK, OK])
+    told = judge(life("dp", MadeMessage("first", (FIRST,)), MadeMessage("omit", (SECOND,))), [OK, OK])
     assert told.paid == (SECOND,)
 
 
 def test_a_message_of_one_payment_leaves_the_others() -> None:
-    told = judge(life("historisk", Step("first", (FIRST,)), Step("grow", (SECOND,))), [OK, OK])
+    told = judge(life("historisk", MadeMessage("first", (FIRST,)), MadeMessage("grow", (SECOND,))), [OK, OK])
     assert told.paid == (FIRST, SECOND)
 
 
 def test_what_failed_at_the_rail_changes_nothing_and_is_nobodys_fault() -> None:
-    assert judge(life("dp", Step("first", (FIRST,)), Step("omit", (SECOND,))), [OK, BROKEN]).paid == (FIRST,)
-    assert judge(life("dp", Step("first", (FIRST,))), [BROKEN]).wrong == ()
+    assert judge(life("dp", MadeMessage("first", (FIRST,)), MadeMessage("omit", (SECOND,))), [OK, BROKEN]).paid == (FIRST,)
+    assert judge(life("dp", MadeMessage("first", (FIRST,))), [BROKEN]).wrong == ()
 
 
 @pytest.mark.parametrize(
     ("step", "answer"),
-    [(Step("first", (FIRST,)), OUR_FAULT), (Step("mistake", (FIRST,), spoilt="overlap"), OK)],
+    [(MadeMessage("first", (FIRST,)), OUR_FAULT), (MadeMessage("mistake", (FIRST,), spoilt="overlap"), OK)],
     ids=["refused", "accepted"],
 )
-def test_an_answer_that_can_not_be_right_is_told(step: Step, answer: Answer) -> None:
+def test_an_answer_that_can_not_be_right_is_told(step: MadeMessage, answer: Answer) -> None:
     assert len(judge(life("dp", step), [answer]).wrong) == 1
 
 
@@ -81,12 +81,12 @@ def test_an_answer_that_can_not_be_right_is_told(step: Step, answer: Answer) -> 
     ids=["equal", "in pieces, weekends or not", "a day short", "another amount", "a day more", "another chain", "a weekend", "nothing"],
 )
 def test_the_books_are_compared_day_by_day(spans: tuple[Span, ...], count: int) -> None:
-    case = life("dp", Step("first", (FIRST,)))
+    case = life("dp", MadeMessage("first", (FIRST,)))
     assert len(differences([case], [judge(case, [OK])], books(*spans))) == count
 
 
 def test_a_case_that_the_rail_has_never_heard_of_is_a_difference() -> None:
-    case = life("dp", Step("first", (FIRST,)))
+    case = life("dp", MadeMessage("first", (FIRST,)))
     assert len(differences([case], [judge(case, [OK])], iter([]))) == 1
 
 

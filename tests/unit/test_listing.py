@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, cell_width, described, print_list, table
+from kvitt.cli.listing import READ_AHEAD, Column, Fit, cell_width, described, print_list, table
 from kvitt.cli.order import ORDERS
 from kvitt.disbursement.holds import HoldKind, HoldReason
 from kvitt.disbursement.operate import OpenOrder
@@ -40,18 +40,22 @@ def test_a_pipe_gets_one_line_for_each_row() -> None:
 
 
 def test_numbers_stand_on_the_right_grouped() -> None:
-    columns = (Column("name", of=lambda row: row[0]), Column("rows", kind=Kind.NUMBER, of=lambda row: row[1]))
+    columns = (Column("name", of=lambda row: row[0]), Column("rows", kind=Fit.NUMBER, of=lambda row: row[1]))
     assert list(table(columns, [("a", 1234567), ("b", 5)]))[2:] == ["a     1,234,567", "b             5"]
 
 
 def test_wide_characters_take_two_places() -> None:
-    columns = (Column("name", of=lambda row: row[0]), Column("rows", kind=Kind.NUMBER, of=lambda row: row[1]))
+    columns = (Column("name", of=lambda row: row[0]), Column("rows", kind=Fit.NUMBER, of=lambda row: row[1]))
     heading, *_, row = table(columns, [("漢字", 1)])
     assert cell_width(heading) == cell_width(row)
 
 
 def test_texts_of_one_thing_go_on_below_themselves() -> None:
-    columns = (Column("no", of=len), Column("why", kind=Kind.TEXT, of=lambda row: row[0]), Column("none", of=lambda row: row[1:] or None))
+    columns = (
+        Column("no", of=len),
+        Column("why", kind=Fit.TEXT, of=lambda row: row[0]),
+        Column("none", of=lambda row: row[1:] or None),
+    )
     lines = list(described(columns, [WHY], 40))
     assert lines[0] == "no   1"
     assert max(map(len, lines)) <= 40
@@ -60,7 +64,7 @@ def test_texts_of_one_thing_go_on_below_themselves() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "told"),
-    [(5, ""), (6, "more: 1 left out by --limit 5\n"), (5 + LOOK_FURTHER, "more: at least 1,000 left out by --limit 5\n")],
+    [(5, ""), (6, "more: 1 left out by --limit 5\n"), (5 + READ_AHEAD, "more: at least 1,000 left out by --limit 5\n")],
 )
 def test_a_list_says_how_much_it_leaves_out(capsys: pytest.CaptureFixture[str], rows: int, told: str) -> None:
     columns = (Column("number", of=lambda row: row),)

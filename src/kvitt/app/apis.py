@@ -78,7 +78,7 @@ class Apis:
             if payouts and payouts.remote:
                 threads.append(opened.enter_context(_sweeping(payouts.remote)))
             _log.info("doors", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
-            self._tell_of_fewer()
+            self._warn_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
             yield lambda: self._look(threads, rest_first=next(rounds) > 0)
@@ -98,7 +98,7 @@ class Apis:
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         return make_app(tokens_of(self._settings), requests, self._clock, threads, payouts=payouts, ledger=ledger), MAX_BODY
 
-    def _tell_of_fewer(self) -> None:
+    def _warn_of_fewer(self) -> None:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
             _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
 

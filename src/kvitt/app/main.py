@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kvitt.cli import COMMANDS
-from kvitt.cli.shell import Commands, Listed
+from kvitt.cli.shell import Commands, Lazy
 
 if TYPE_CHECKING:
     from kvitt.config import PayoutsSettings, Settings
@@ -61,11 +61,9 @@ class _Wired:
 
 
 _OWN = {
-    "demo": Listed("kvitt.demo.run:demo", "Run everything on the examples and on made-up cases, then prove the outcome"),
-    "up": Listed("kvitt.app.process:up", "Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM"),
-    "run": Listed(
-        "kvitt.app.process:run", "Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work"
-    ),
+    "demo": Lazy("kvitt.demo.run:demo", "Run everything on the examples and on made-up cases, then prove the outcome"),
+    "up": Lazy("kvitt.app.process:up", "Run the hub: intake, sender, receiver, relay and the rail emulator, until Ctrl-C or SIGTERM"),
+    "run": Lazy("kvitt.app.process:run", "Run chosen roles of the hub until SIGTERM or Ctrl-C; as many processes as wanted share the work"),
 }
 main = Commands(
     "kvitt",

@@ -43,7 +43,7 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
         with operations(hub, settings) as shown:
             hub.start()
             try:
-                _tell_where(settings, conninfo, shown.url)
+                _print_where(settings, conninfo, shown.url)
                 if hub.apis:
                     click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
                 while not stop.wait(1.0):
@@ -55,7 +55,7 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
     click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
 
 
-def _tell_where(settings: Settings, conninfo: str, pages: str) -> None:
+def _print_where(settings: Settings, conninfo: str, pages: str) -> None:
     where = "the given database" if settings.database_url else str(settings.data)
     option = "--database URL" if settings.database_url else f"--data {settings.data}"
     click.echo(f"kvitt is up on {where} ({', '.join(roles_of(settings))})")
@@ -102,8 +102,8 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as opened:
         with_migrations = settings.database_url is None
-        conninfo = _reached(stop, lambda: opened.enter_context(database(settings, own=False, upgrade_it=with_migrations)))
-        hub = conninfo and _reached(stop, lambda: _hub(conninfo, settings, wanted))
+        conninfo = _retried(stop, lambda: opened.enter_context(database(settings, own=False, upgrade_it=with_migrations)))
+        hub = conninfo and _retried(stop, lambda: _hub(conninfo, settings, wanted))
         if not hub:
             return
         with operations(hub, settings) as shown:
@@ -115,8 +115,8 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
             _stop(hub)
 
 
-def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
-    """What the attempt gives, tried again for half a minute while a server does not answer: all may have been started at once.
+def _retried(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
+    """What the attempt returns, tried again for half a minute while a server does not answer: all may have been started at once.
 
     None when told to stop meanwhile. Raises what the last attempt raised.
     """
@@ -127,7 +127,7 @@ def _reached(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
             made = attempt()
         except Exception as error:
             if not _is_away(error) or time.monotonic() > deadline:
-                _tell_of_brokers(error)
+                _raise_for_brokers(error)
                 raise
             name, reason = type(error).__name__, " ".join(str(error).split())[:200]
             states.enters("server", (name, reason), "warning", "waits for a server", error=name, reason=reason)
@@ -152,7 +152,7 @@ def _is_away(error: Exception) -> bool:
     return brokers or isinstance(error, OperationalError | TimeoutError)
 
 
-def _tell_of_brokers(error: Exception) -> None:
+def _raise_for_brokers(error: Exception) -> None:
     """Ends the command with the reason when it was the brokers that could not be reached."""
     if type(error).__name__ == "KafkaException":
         raise click.ClickException(f"the Kafka brokers can not be reached: {error.args[0].str()}") from error

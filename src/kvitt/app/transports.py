@@ -86,7 +86,7 @@ def queues_of(settings: Settings, rail: str, *, default: str) -> QueuePair:
     return QueuePair(f"{rail}.request", f"{rail}.receipts")
 
 
-class EmbeddedLog:
+class EmbeddedTransport:
     """The log as tables."""
 
     read_lag: ReadLag | None = None
@@ -113,7 +113,7 @@ class EmbeddedLog:
         yield LogRelay(connection, utc_now, lease).step
 
 
-class KafkaLog:
+class KafkaTransport:
     """The log on Kafka brokers."""
 
     def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str], others: Sequence[str] = ()) -> None:
@@ -166,16 +166,16 @@ class KafkaLog:
             relay.close()
 
 
-Log = EmbeddedLog | KafkaLog
+Log = EmbeddedTransport | KafkaTransport
 
 
 def log_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> Log:
     """The log that is set, for a process with these roles."""
     if settings.kafka is None:
-        return EmbeddedLog(conninfo)
+        return EmbeddedTransport(conninfo)
     topics = [topic for role, names in INPUTS.items() if role in roles for topic in names]
     others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
-    return KafkaLog(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
+    return KafkaTransport(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
 
 
 class RelayRole:

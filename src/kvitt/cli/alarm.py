@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from kvitt.cli.listing import LOOK_FURTHER, Column, json_option, limit_option, print_list
+from kvitt.cli.listing import READ_AHEAD, Column, json_option, limit_option, print_list
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.config import Settings
 from kvitt.ops import alarms
@@ -40,6 +40,6 @@ def list_alarms(settings: Settings, *, cleared: bool, limit: int, as_json: bool)
     """List the standing alarms, newest first."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
-        found = alarms.list_alarms(connection, cleared=cleared, limit=limit + LOOK_FURTHER)
+        found = alarms.list_alarms(connection, cleared=cleared, limit=limit + READ_AHEAD)
     nothing = "there has been no alarm" if cleared else "no alarm stands"
     print_list(_ALARMS, found, limit=limit, as_json=as_json, nothing=nothing)

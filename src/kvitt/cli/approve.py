@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from kvitt.cli.arguments import NUMBER
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
+from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import moment, shown, shown_lines
 from kvitt.cli.wiring import wiring
@@ -24,25 +24,25 @@ _ABOUT: Final = (
     Column("act"),
     Column("subject", "about"),
     Column("asked_by", "by"),
-    Column("reason", "why", Kind.TEXT),
+    Column("reason", "why", Fit.TEXT),
     Column("lapses_at", "lapses"),
     Column("state", show=_state),
 )
 _DECIDED: Final = (
     Column("decided_at", "decided", show=lambda each: moment(each.decided_at)),
-    Column("decided_by", kind=Kind.HIDDEN),
-    Column("decided_because", "because", Kind.TEXT),
-    Column("outcome", "came of it", Kind.TEXT),
+    Column("decided_by", kind=Fit.HIDDEN),
+    Column("decided_because", "because", Fit.TEXT),
+    Column("outcome", "came of it", Fit.TEXT),
 )
-_LISTED: Final = (*_ABOUT, *(Column(each.name, kind=Kind.HIDDEN) for each in _DECIDED))
+_LISTED: Final = (*_ABOUT, *(Column(each.name, kind=Fit.HIDDEN) for each in _DECIDED))
 _SHOWN: Final = (
     Column("approval_no", "approval"),
     *_ABOUT[1:],
     *_DECIDED,
     Column("changed_at", "shown anew", show=lambda each: moment(each.changed_at)),
     Column("seen", "effect"),
-    Column("arguments", kind=Kind.HIDDEN),
-    Column("effect_text", kind=Kind.HIDDEN, of=lambda each: each.effect),
+    Column("arguments", kind=Fit.HIDDEN),
+    Column("effect_text", kind=Fit.HIDDEN, of=lambda each: each.effect),
 )
 
 
@@ -60,7 +60,7 @@ def list_approvals(settings: Settings, *, everything: bool, limit: int, as_json:
     """List what waits for a second person, newest first."""
     states = None if everything else (ApprovalState.ASKED,)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        found = wiring().approvals(connection, settings).listed(states, limit + LOOK_FURTHER)
+        found = wiring().approvals(connection, settings).listed(states, limit + READ_AHEAD)
     print_list(_LISTED, found, limit=limit, as_json=as_json, nothing="nobody has asked for anything")
 
 

@@ -10,7 +10,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from kvitt.cli.ids import SchemeName, case_of, order_of, payout_of, plan_of
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
+from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
 from kvitt.config import Settings
@@ -25,12 +25,12 @@ ACTS: Sequence[Column] = (
     Column("act"),
     Column("by"),
     Column("approved_by"),
-    Column("reason", kind=Kind.TEXT),
+    Column("reason", kind=Fit.TEXT),
     Column("subject", "about"),
     Column("entry"),
-    Column("door", kind=Kind.HIDDEN),
-    Column("address", kind=Kind.HIDDEN),
-    Column("trace", kind=Kind.HIDDEN),
+    Column("door", kind=Fit.HIDDEN),
+    Column("address", kind=Fit.HIDDEN),
+    Column("trace", kind=Fit.HIDDEN),
 )
 
 
@@ -59,7 +59,7 @@ def _is_day(text: str) -> bool:
 
 
 _SHOWN: Sequence[Column] = (
-    *(Column(each.name, each.title, Kind.TEXT if each.kind is Kind.TEXT else Kind.WORD) for each in ACTS),
+    *(Column(each.name, each.title, Fit.TEXT if each.kind is Fit.TEXT else Fit.WORD) for each in ACTS),
     Column("digest"),
     Column("hash"),
 )
@@ -115,7 +115,7 @@ def list_acts(
         raise click.UsageError("name one of --case, --order, --payout and --plan")
     with opened(settings) as conninfo, connected(conninfo, application="kvitt audit") as connection:
         wanted = _wanted(connection, case=case, order=order, payout=payout, plan=plan, person=person, since=since, until=until)
-        found = Acts(connection).listed(wanted, limit + LOOK_FURTHER)
+        found = Acts(connection).listed(wanted, limit + READ_AHEAD)
     print_list(ACTS, found, limit=limit, as_json=as_json, nothing="there are no such acts")
 
 

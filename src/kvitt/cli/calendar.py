@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from kvitt.cli.listing import Column, Kind, cell_width, table, terminal_width
+from kvitt.cli.listing import Column, Fit, cell_width, table, terminal_width
 from kvitt.cli.shell import print_page
 from kvitt.cli.text import kroner, shown
 from kvitt.disbursement.catalogue import RAIL_RATE
@@ -138,7 +138,7 @@ _LINES: Final = (
     Column("class_code", "class"),
     Column("start", "from"),
     Column("end", "to"),
-    Column("amount_kroner", "kroner", Kind.NUMBER, of=lambda line: line.amount),
+    Column("amount_kroner", "kroner", Fit.NUMBER, of=lambda line: line.amount),
     Column("rate", of=lambda line: RAIL_RATE[line.rate_type]),
     Column("ceased_from", "ceases from"),
     Column("payment_id", "payment"),

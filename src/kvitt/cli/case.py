@@ -10,7 +10,7 @@ import msgspec
 
 from kvitt.cli.calendar import draw
 from kvitt.cli.ids import SchemeName, case_of
-from kvitt.cli.listing import Column, Kind, folded, prose, table, terminal_width
+from kvitt.cli.listing import Column, Fit, folded, prose, table, terminal_width
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import kroner, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
@@ -69,7 +69,7 @@ def _plain(value: object) -> object:
     return value
 
 
-_ToldAt = dict[tuple[datetime, int | None, str], Told]
+_PublishedAt = dict[tuple[datetime, int | None, str], Told]
 _LEAST_ROOM: Final = 40
 _ORDERS: Final = (
     Column("order_id", "order"),
@@ -78,7 +78,7 @@ _ORDERS: Final = (
     Column("state"),
     Column("made_at", "made"),
     Column("settled_at", "settled"),
-    Column("held_for", kind=Kind.TEXT, show=lambda order: "; ".join(reason.text for reason in order.held_for)),
+    Column("held_for", kind=Fit.TEXT, show=lambda order: "; ".join(reason.text for reason in order.held_for)),
 )
 
 
@@ -103,7 +103,7 @@ def case_lines(found: CaseHistory) -> Iterator[str]:
         yield ""
         yield from table(_ORDERS, found.orders, terminal_width())
     yield ""
-    yield from _course(found)
+    yield from _timeline(found)
     accepted, pending = schedule_of(found.accepted), schedule_of(found.pending)
     yield from draw(accepted.days, "accepted, day by day", accepted.beyond)
     if found.pending:
@@ -123,17 +123,17 @@ def schedule_of(payments: Sequence[PaymentOfCase]) -> Schedule:
     return expand([*chain.from_iterable(each.owed for each in payments)])
 
 
-def _course(found: CaseHistory) -> Iterator[str]:
+def _timeline(found: CaseHistory) -> Iterator[str]:
     orders = {each.order_id: each for each in found.orders}
     places = {line.line_id: (order.number, line.position) for order in found.orders for line in order.lines if line.ceased_from is None}
-    told: _ToldAt = {(each.made_at, each.message_no, each.answer.status.value): each for each in found.told}
+    published: _PublishedAt = {(each.made_at, each.message_no, each.answer.status.value): each for each in found.told}
     yield f"{'time (UTC)':<23}  {'what':<12}  about"
     yield "─" * 72
     for event in found.events:
         # The audit chain tells the same once more, for proof and not for reading.
         if event.what is Happening.NOTED:
             continue
-        yield from _row(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], event.what.value, _about(event, told))
+        yield from _row(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], event.what.value, _about(event, published))
         if event.what is Happening.ORDERED and event.order_id:
             for line in _lines(orders[event.order_id], places):
                 yield from _row("", "", line)
@@ -146,12 +146,12 @@ def _row(time: str, what: str, about: str) -> Iterator[str]:
         yield f"{indent}{part}".rstrip() if number else f"{time:<23}  {what:<12}  {part}"
 
 
-def _about(event: Event, told: _ToldAt) -> str:
+def _about(event: Event, published: _PublishedAt) -> str:
     if event.what is not Happening.TOLD:
         return event.text
     status = event.text.removeprefix("told ")
     about = f"{status} to message {event.message_no}"
-    found = told.get((event.at, event.message_no, status))
+    found = published.get((event.at, event.message_no, status))
     error = found.answer.error if found else None
     return f"{about}: [{error.status}] {error.text}" if error else about
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from kvitt.cli.listing import Column, Kind, table
+from kvitt.cli.listing import Column, Fit, table
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
@@ -45,7 +45,7 @@ def check_with_progress(conninfo: str, *, visible: bool) -> Report:
 def compare_with_rail(conninfo: str) -> Compared:
     """Compares the accepted payments with what the rail's books will pay."""
     with connect(conninfo, application="kvitt check") as connection:
-        return compare(connection)
+        return compare(connection, wiring().ports.contracts)
 
 
 def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
@@ -63,4 +63,4 @@ def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
     yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
 
 
-_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Kind.NUMBER, of=lambda row: row[1]))
+_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Fit.NUMBER, of=lambda row: row[1]))

@@ -8,7 +8,7 @@ import click
 
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.calendar import print_preview
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_described, print_json, print_list
+from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.operator import ask, ask_option, is_asked_for, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
@@ -34,32 +34,32 @@ _ABOUT: Final = (
     Column("dead_no", "no", of=lambda letter: letter.number),
     Column("at", "came"),
     Column("source", "on", show=_came_on),
-    Column("partition", kind=Kind.HIDDEN),
-    Column("position", kind=Kind.HIDDEN),
-    Column("key", kind=Kind.HIDDEN, of=lambda letter: None if letter.key is None else letter.key.decode(errors="backslashreplace")),
+    Column("partition", kind=Fit.HIDDEN),
+    Column("position", kind=Fit.HIDDEN),
+    Column("key", kind=Fit.HIDDEN, of=lambda letter: None if letter.key is None else letter.key.decode(errors="backslashreplace")),
 )
 _END: Final = (
-    Column("message_no", kind=Kind.HIDDEN),
-    Column("closed_at", kind=Kind.HIDDEN),
-    Column("closed_by", kind=Kind.HIDDEN),
-    Column("note", kind=Kind.HIDDEN),
+    Column("message_no", kind=Fit.HIDDEN),
+    Column("closed_at", kind=Fit.HIDDEN),
+    Column("closed_by", kind=Fit.HIDDEN),
+    Column("note", kind=Fit.HIDDEN),
 )
 _LETTERS: Final = (
     *_ABOUT,
-    Column("size_bytes", "bytes", Kind.NUMBER, of=lambda letter: letter.size),
+    Column("size_bytes", "bytes", Fit.NUMBER, of=lambda letter: letter.size),
     Column("state", show=_state),
-    Column("reason", "why", Kind.TEXT),
+    Column("reason", "why", Fit.TEXT),
     *_END,
 )
 _LETTER: Final = (
     Column("dead_no", "dead letter", of=lambda letter: letter.number),
     *_ABOUT[1:5],
     Column("key", of=_ABOUT[5].of, show=lambda letter: shown_bytes(letter.key)),
-    Column("reason", "why", Kind.TEXT),
+    Column("reason", "why", Fit.TEXT),
     Column("state", show=lambda letter: f"{_state(letter)} {moment(letter.closed_at)}".rstrip()),
-    Column("note", "because", Kind.TEXT),
+    Column("note", "because", Fit.TEXT),
     *_END[:3],
-    Column("body", kind=Kind.HIDDEN, of=lambda letter: letter.body.decode(errors="backslashreplace")),
+    Column("body", kind=Fit.HIDDEN, of=lambda letter: letter.body.decode(errors="backslashreplace")),
 )
 
 
@@ -77,7 +77,7 @@ def list_letters(settings: Settings, *, everything: bool, limit: int, as_json: b
     """List the dead letters that are open, newest first."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
-        letters = DeadLetters(connection, utc_now, wiring().ports).listed(state=None if everything else OPEN, limit=limit + LOOK_FURTHER)
+        letters = DeadLetters(connection, utc_now, wiring().ports).listed(state=None if everything else OPEN, limit=limit + READ_AHEAD)
     nothing = "there are no dead letters" if everything else "there are no open dead letters"
     print_list(_LETTERS, letters, limit=limit, as_json=as_json, nothing=nothing)
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
 from kvitt.cli.calendar import draw
-from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
+from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.config import Settings
 from kvitt.disbursement.schedule import Beyond, Due
@@ -82,16 +82,16 @@ def faults(settings: Settings, /, *, clear: bool, closed: bool | None, delay_sec
 
 
 def _print_faults(switched: Faults) -> None:
-    told = []
+    lines = []
     for name in _CHANCES:
         chance = getattr(switched, name)
         if chance.probability or chance.next:
-            told.append(f"{name} {chance.probability:g}" + (f", the next {chance.next} for certain" if chance.next else ""))
+            lines.append(f"{name} {chance.probability:g}" + (f", the next {chance.next} for certain" if chance.next else ""))
     if switched.delay.probability or switched.delay.next:
-        told.append(f"delay-seconds {switched.delay_seconds:g}")
+        lines.append(f"delay-seconds {switched.delay_seconds:g}")
     if switched.closed:
-        told.append("closed")
-    click.echo("\n".join(told) or "the rail has no faults")
+        lines.append("closed")
+    click.echo("\n".join(lines) or "the rail has no faults")
 
 
 @emulator.command(epilog=example("kvitt emulator schedule DP AZ111", "kvitt emulator schedule TILLSTPB 300000123 --json"))
@@ -127,8 +127,8 @@ def received(settings: Settings, *, last: int, as_json: bool) -> None:
             newest.append(each)
         doubled = duplicates(connection)
     print_list(_RECEIVED, list(newest), limit=last, as_json=as_json, nothing="the rail has received nothing")
-    told = f"{outcomes.total()} orders: " + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none")
-    click.echo(told, err=as_json)
+    summary = f"{outcomes.total()} orders: " + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none")
+    click.echo(summary, err=as_json)
     click.echo(
         f"accepted twice: {len(doubled.lines)} lines; one message id with other bytes: {len(doubled.conflicting_messages)}; "
         f"same bytes under several ids: {len(doubled.same_bytes)}",
@@ -144,7 +144,7 @@ _RECEIVED: Final = (
     Column("area"),
     Column("outcome"),
     Column("repeats", show=lambda order: str(order.repeats or "")),
-    Column("note", kind=Kind.TEXT),
+    Column("note", kind=Fit.TEXT),
 )
 _PIECES: Final = (
     Column("chain_first_line_id"),

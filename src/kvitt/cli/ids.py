@@ -95,8 +95,8 @@ def _only(found: Sequence[str], named: str, argument: str) -> str:
 
     if len(found) == 1:
         return found[0]
-    told = ", ".join(map(shown, found[: CANDIDATES - 1])) + (", and more" if len(found) == CANDIDATES else "")
-    raise click.BadParameter(f"{shown(named)[:80]!r} may be any of {told}", param_hint=argument)
+    names = ", ".join(map(shown, found[: CANDIDATES - 1])) + (", and more" if len(found) == CANDIDATES else "")
+    raise click.BadParameter(f"{shown(named)[:80]!r} may be any of {names}", param_hint=argument)
 
 
 def _is_uuid(text: str) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.cli.arguments import existing_file
 from kvitt.cli.ids import SchemeName, case_of
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_list, table, terminal_width
+from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_list, table, terminal_width
 from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.config import KafkaSettings, Settings, read_client_file
@@ -100,7 +100,7 @@ def helved(
 def list_unknown(settings: Settings, *, limit: int, as_json: bool) -> None:
     """List the payments, and whole cases (*), that an import found and learnt nothing of: what would cease them is refused."""
     with operating(settings) as operate:
-        unknown = operate.unknown(limit + LOOK_FURTHER)
+        unknown = operate.unknown(limit + READ_AHEAD)
     print_list(_UNKNOWN, unknown, limit=limit, as_json=as_json, nothing="everything that was imported is known")
 
 
@@ -149,6 +149,6 @@ _UNKNOWN: Final = (Column("scheme"), Column("case_id", "case"), Column("payment_
 _ODDITIES: Final = (
     Column("kind", " ", of=lambda row: "FAULT" if row[0].is_fault else "note"),
     Column("oddity", "what is odd", of=lambda row: row[0].value),
-    Column("times", kind=Kind.NUMBER, of=lambda row: row[1]),
-    Column("such_as", kind=Kind.TEXT, of=lambda row: _such_as(row[0], row[2])),
+    Column("times", kind=Fit.NUMBER, of=lambda row: row[1]),
+    Column("such_as", kind=Fit.TEXT, of=lambda row: _such_as(row[0], row[2])),
 )

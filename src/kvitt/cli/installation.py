@@ -14,7 +14,7 @@ from kvitt.kernel import migrate
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.postgres import EmbeddedServer, running_server
 
-_TOLD_EACH = 100_000
+_PRINTED_EACH = 100_000
 """Progress is told each time so many rows are filled in."""
 
 
@@ -29,17 +29,17 @@ def upgrade(settings: Settings) -> None:
     """Bring the database to this version's schema; does nothing when it is there already."""
 
     if conninfo := settings.database_url or running_server(settings.data):
-        applied = migrate.upgrade(conninfo, progress=_tell)
+        applied = migrate.upgrade(conninfo, progress=_print_progress)
     else:
         with EmbeddedServer(settings.data) as server:
-            applied = migrate.upgrade(server.conninfo, progress=_tell)
+            applied = migrate.upgrade(server.conninfo, progress=_print_progress)
     for name in applied:
         click.echo(f"applied {name}")
     click.echo("the database is up to date")
 
 
-def _tell(filled: Filled) -> None:
-    if filled.done or filled.rows % _TOLD_EACH == 0:
+def _print_progress(filled: Filled) -> None:
+    if filled.done or filled.rows % _PRINTED_EACH == 0:
         click.echo(f"filled in {filled.name}: {filled.rows} rows{', all' if filled.done else ''}")
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from kvitt.cli.listing import Column, Kind, json_option, print_json, print_table
+from kvitt.cli.listing import Column, Fit, json_option, print_json, print_table
 from kvitt.cli.operator import reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown
@@ -25,13 +25,13 @@ def _state(row: Any) -> str:
 _JOBS: Final = (
     Column("name", "job"),
     Column("timetable", "is due"),
-    Column("catch_up", kind=Kind.HIDDEN),
+    Column("catch_up", kind=Fit.HIDDEN),
     Column("state", show=_state),
     Column("next_due", "next"),
     Column("last_due", "last for", show=lambda row: moment(row.last_due)),
     Column("last_run", "last at", show=lambda row: moment(row.last_run)),
-    Column("tries", kind=Kind.HIDDEN),
-    Column("outcome", "came of it", Kind.TEXT),
+    Column("tries", kind=Fit.HIDDEN),
+    Column("outcome", "came of it", Fit.TEXT),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list, print_table
+from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list, print_table
 from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.config import KafkaSettings, Settings
@@ -128,17 +128,17 @@ def _topics(brokers: KafkaSettings, named: str | None) -> list[str]:
 _POSITIONS: Final = (
     Column("topic"),
     Column("partition"),
-    Column("first", kind=Kind.NUMBER),
-    Column("stored", kind=Kind.NUMBER, show=lambda at: "nothing" if at.stored is None else f"{at.stored:,}"),
-    Column("end", kind=Kind.NUMBER),
-    Column("waiting", kind=Kind.NUMBER, of=lambda at: at.lag),
+    Column("first", kind=Fit.NUMBER),
+    Column("stored", kind=Fit.NUMBER, show=lambda at: "nothing" if at.stored is None else f"{at.stored:,}"),
+    Column("end", kind=Fit.NUMBER),
+    Column("waiting", kind=Fit.NUMBER, of=lambda at: at.lag),
 )
 _STARTS: Final = (
     Column("topic", of=lambda each: each.position.topic),
     Column("partition", of=lambda each: each.position.partition),
-    Column("first", kind=Kind.NUMBER, of=lambda each: each.position.first),
-    Column("end", kind=Kind.NUMBER, of=lambda each: each.position.end),
-    Column("begins_at", kind=Kind.NUMBER, of=lambda each: each.offset),
-    Column("never_read", kind=Kind.NUMBER, of=lambda each: each.skipped),
-    Column("will_be_read", kind=Kind.NUMBER, of=lambda each: each.read),
+    Column("first", kind=Fit.NUMBER, of=lambda each: each.position.first),
+    Column("end", kind=Fit.NUMBER, of=lambda each: each.position.end),
+    Column("begins_at", kind=Fit.NUMBER, of=lambda each: each.offset),
+    Column("never_read", kind=Fit.NUMBER, of=lambda each: each.skipped),
+    Column("will_be_read", kind=Fit.NUMBER, of=lambda each: each.read),
 )

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from kvitt.cli.arguments import FROM_ZERO, NUMBER, Whole
 from kvitt.cli.ids import plan_of
 from kvitt.cli.listing import (
-    LOOK_FURTHER,
+    READ_AHEAD,
     Column,
-    Kind,
+    Fit,
     json_option,
     limit_option,
     print_described,
@@ -108,7 +108,7 @@ def list_accounts(settings: Settings, *, after: int, limit: int, as_json: bool) 
     """List accounts by id."""
 
     with opened(settings) as conninfo, connected(conninfo) as connection:
-        found = LedgerReader(connection).accounts(after, limit + LOOK_FURTHER)
+        found = LedgerReader(connection).accounts(after, limit + READ_AHEAD)
     print_list(_ACCOUNT, found, limit=limit, as_json=as_json, nothing="there are no such accounts")
 
 
@@ -128,7 +128,7 @@ def history(settings: Settings, *, account_id: int, after: int, limit: int, whol
         ledger = LedgerReader(connection)
         columns = _entry_columns(ledger.account(account_id).account.currency)
         if not whole:
-            found = ledger.history(account_id, after, limit + LOOK_FURTHER)
+            found = ledger.history(account_id, after, limit + READ_AHEAD)
             print_list(columns, found, limit=limit, as_json=as_json, nothing="nothing happened to it")
         elif as_json:
             print_json(columns, ledger.statement(account_id, after))
@@ -165,7 +165,7 @@ def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Colu
     def total(row: Any) -> int:
         return int(getattr(row.totals, name))
 
-    return Column(f"{name}_minor", name.replace("_", " "), Kind.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
+    return Column(f"{name}_minor", name.replace("_", " "), Fit.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
 
 
 _TOTALS: Final = ("posted", "available_min", "available_max")
@@ -174,7 +174,7 @@ _ACCOUNT: Final = (
     Column("currency", of=lambda state: state.account.currency),
     *(_total(name, lambda state: str(state.account.currency)) for name in _TOTALS),
     Column("created_at", "created", of=lambda state: state.account.created_at),
-    Column("description", kind=Kind.TEXT, of=lambda state: state.account.description),
+    Column("description", kind=Fit.TEXT, of=lambda state: state.account.description),
 )
 
 
@@ -186,7 +186,7 @@ def _entry_columns(currency: str) -> Sequence[Column]:
         Column("operation", least=9),
         Column("batch_id", "batch", least=5),
         *(_total(name, lambda _: currency, least=16) for name in _TOTALS),
-        Column("plan_id", "plan", Kind.TEXT),
+        Column("plan_id", "plan", Fit.TEXT),
     )
 
 
@@ -194,16 +194,16 @@ _POSTING: Final = (
     Column("batch_id", "batch", of=lambda row: row[0]),
     Column("source", "from", of=lambda row: row[1].source),
     Column("target", "to", of=lambda row: row[1].target),
-    Column("amount_minor", "amount", Kind.NUMBER, of=lambda row: row[1].amount, show=lambda row: minor(row[1].amount, row[1].currency)),
+    Column("amount_minor", "amount", Fit.NUMBER, of=lambda row: row[1].amount, show=lambda row: minor(row[1].amount, row[1].currency)),
     Column("currency", of=lambda row: row[1].currency),
-    Column("description", kind=Kind.TEXT, of=lambda row: row[1].description),
+    Column("description", kind=Fit.TEXT, of=lambda row: row[1].description),
 )
 _PLAN: Final = (
     Column("plan_id", "plan"),
     Column("state"),
     Column("held_at", "held"),
     Column("changed_at", "changed"),
-    Column("postings", kind=Kind.HIDDEN, of=lambda plan: [{each.name: each.value(row) for each in _POSTING} for row in _postings(plan)]),
+    Column("postings", kind=Fit.HIDDEN, of=lambda plan: [{each.name: each.value(row) for each in _POSTING} for row in _postings(plan)]),
 )
 
 
@@ -251,7 +251,11 @@ class _Line(Struct, frozen=True):
 
 def _money(name: str, title: str) -> Column:
     return Column(
-        f"{name}_minor", title, Kind.NUMBER, of=lambda row: getattr(row, name), show=lambda row: minor(getattr(row, name), row.currency)
+        f"{name}_minor",
+        title,
+        Fit.NUMBER,
+        of=lambda row: getattr(row, name),
+        show=lambda row: minor(getattr(row, name), row.currency),
     )
 
 
@@ -262,8 +266,8 @@ _LINES: Sequence[Column] = (
     _money("posted_after", "posted after"),
     _money("available_min_before", "available min before"),
     _money("available_min_after", "available min after"),
-    Column("changed", kind=Kind.HIDDEN),
-    Column("dry_run", kind=Kind.HIDDEN),
+    Column("changed", kind=Fit.HIDDEN),
+    Column("dry_run", kind=Fit.HIDDEN),
 )
 
 

@@ -18,14 +18,14 @@ from kvitt.cli.arguments import Whole
 from kvitt.cli.text import moment, shown, shown_json
 
 MOST: Final = 100_000
-LOOK_FURTHER: Final = 1000
+READ_AHEAD: Final = 1000
 """A list reads so many more than it shows, to say how many it leaves out; beyond, it says `at least`."""
 _GAP: Final = "  "
 _BELOW: Final = "    "
 _LEAST_TEXT: Final = 20
 
 
-class Kind(Enum):
+class Fit(Enum):
     """How a column behaves where there is not room for all."""
 
     WORD = auto()
@@ -47,7 +47,7 @@ class Column(Struct, frozen=True):
 
     name: str
     title: str = ""
-    kind: Kind = Kind.WORD
+    kind: Fit = Fit.WORD
     of: Callable[[Any], object] | None = None
     show: Callable[[Any], str] | None = None
     least: int = 0
@@ -66,7 +66,7 @@ class Column(Struct, frozen=True):
             return ""
         if isinstance(value, datetime):
             return moment(value)
-        return f"{value:,}" if self.kind is Kind.NUMBER and isinstance(value, int) else shown(value)
+        return f"{value:,}" if self.kind is Fit.NUMBER and isinstance(value, int) else shown(value)
 
     @property
     def heading(self) -> str:
@@ -81,7 +81,7 @@ limit_option = click.option(
 
 
 def print_list(columns: Sequence[Column], rows: Sequence[object], *, limit: int, as_json: bool, nothing: str) -> None:
-    """Prints the first `limit` of the rows and how many are left out of those that were read: `limit + LOOK_FURTHER` at most.
+    """Prints the first `limit` of the rows and how many are left out of those that were read: `limit + READ_AHEAD` at most.
 
     `nothing` is said where there are no rows.
     """
@@ -92,7 +92,7 @@ def print_list(columns: Sequence[Column], rows: Sequence[object], *, limit: int,
     else:
         click.echo(nothing)
     if (left := len(rows) - limit) > 0:
-        click.echo(f"more: {'at least ' if left >= LOOK_FURTHER else ''}{left:,} left out by --limit {limit}", err=as_json)
+        click.echo(f"more: {'at least ' if left >= READ_AHEAD else ''}{left:,} left out by --limit {limit}", err=as_json)
 
 
 def print_json(columns: Sequence[Column], rows: Iterable[object]) -> None:
@@ -121,7 +121,7 @@ def terminal_width() -> int | None:
 
 def table(columns: Sequence[Column], rows: Iterable[object], width: int | None = None, *, headed: bool = True) -> Iterator[str]:
     """The lines of a table, with its heading, none wider than `width` unless a single id or number is."""
-    seen = [column for column in columns if column.kind is not Kind.HIDDEN]
+    seen = [column for column in columns if column.kind is not Fit.HIDDEN]
     cells = [[column.text(row) for column in seen] for row in rows]
     widths = [
         max(column.least, cell_width(column.heading), *(cell_width(row[place]) for row in cells)) for place, column in enumerate(seen)
@@ -138,10 +138,10 @@ def table(columns: Sequence[Column], rows: Iterable[object], width: int | None =
 
 def described(columns: Sequence[Column], row: object, width: int | None = None) -> Iterator[str]:
     """One thing, a field to a line, what is empty left out; texts that are too long go on below themselves."""
-    fields = [(column, cell) for column in columns if column.kind is not Kind.HIDDEN and (cell := column.text(row))]
+    fields = [(column, cell) for column in columns if column.kind is not Fit.HIDDEN and (cell := column.text(row))]
     names = max((cell_width(column.heading) for column, _ in fields), default=0)
     for column, cell in fields:
-        room = max(width - names - len(_GAP), _LEAST_TEXT) if width and column.kind is Kind.TEXT else cell_width(cell)
+        room = max(width - names - len(_GAP), _LEAST_TEXT) if width and column.kind is Fit.TEXT else cell_width(cell)
         for number, part in enumerate(folded(cell, room)):
             heading = "" if number else column.heading
             yield f"{heading}{' ' * (names - cell_width(heading))}{_GAP}{part}".rstrip()
@@ -183,7 +183,7 @@ def folded(text: str, width: int) -> Iterator[str]:
 def _beside(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
     """The columns that stand beside each other: all that fit, the first in any case. Texts yield before words, the last of each first."""
     beside = list(range(len(columns)))
-    yielding = sorted(beside[1:], key=lambda place: (columns[place].kind is not Kind.TEXT, -place))
+    yielding = sorted(beside[1:], key=lambda place: (columns[place].kind is not Fit.TEXT, -place))
     while width is not None and yielding and sum(widths[place] for place in beside) + len(_GAP) * (len(beside) - 1) > width:
         beside.remove(yielding.pop(0))
     return beside
@@ -193,7 +193,7 @@ def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
     padded = []
     for cell, column, width in zip(cells, columns, widths, strict=True):
         space = " " * (width - cell_width(cell))
-        padded.append(space + cell if column.kind is Kind.NUMBER else cell + space)
+        padded.append(space + cell if column.kind is Fit.NUMBER else cell + space)
     return _GAP.join(padded).rstrip()
 
 
@@ -201,7 +201,7 @@ def _below(fields: Sequence[tuple[Column, str]], width: int) -> Iterator[str]:
     """What yielded from a row: words in a row as long as they fit, each text on lines of its own."""
     line = ""
     for column, cell in fields:
-        if column.kind is Kind.TEXT:
+        if column.kind is Fit.TEXT:
             continue
         named = f"{column.heading} {cell}"
         if line and cell_width(_BELOW + line + _GAP + named) > width:
@@ -211,6 +211,6 @@ def _below(fields: Sequence[tuple[Column, str]], width: int) -> Iterator[str]:
     if line:
         yield _BELOW + line
     for column, cell in fields:
-        if column.kind is Kind.TEXT:
+        if column.kind is Fit.TEXT:
             for part in folded(f"{column.heading}: {cell}", max(width - len(_BELOW), _LEAST_TEXT)):
                 yield _BELOW + part

@@ -10,9 +10,9 @@ from msgspec import to_builtins
 from kvitt.cli.calendar import draw, schedule_of
 from kvitt.cli.ids import order_of
 from kvitt.cli.listing import (
-    LOOK_FURTHER,
+    READ_AHEAD,
     Column,
-    Kind,
+    Fit,
     described,
     json_option,
     limit_option,
@@ -66,7 +66,7 @@ def list_orders(settings: Settings, *, states: tuple[str, ...], case_id: str | N
 
     wanted = [OrderState(state) for state in states]
     with operating(settings) as operate:
-        most = limit + LOOK_FURTHER
+        most = limit + READ_AHEAD
         if case_id is not None:
             orders = operate.orders_of_case(case_id, wanted or list(OrderState), limit=most)
         elif wanted:
@@ -224,7 +224,7 @@ def _resolve(
 
 _HELD_FOR: Final = Column(
     "held_for",
-    kind=Kind.TEXT,
+    kind=Fit.TEXT,
     of=lambda order: to_builtins(order.held_for),
     show=lambda order: "; ".join(reason.text for reason in order.held_for),
 )
@@ -244,8 +244,8 @@ _LINES: Final = (
     Column("class_code", "class"),
     Column("start", "from"),
     Column("end", "to"),
-    Column("amount_kroner", "kroner", Kind.NUMBER, of=lambda line: line.amount),
-    Column("decided_rate_kroner", "of", Kind.NUMBER, of=lambda line: line.decided_rate),
+    Column("amount_kroner", "kroner", Fit.NUMBER, of=lambda line: line.amount),
+    Column("decided_rate_kroner", "of", Fit.NUMBER, of=lambda line: line.decided_rate),
     Column("ceased_from", "ceases from"),
     Column("payment_id", "payment"),
     Column("refers_to", "after"),
@@ -256,7 +256,7 @@ _RECEIPTS: Final = (
     Column("received_at", "came"),
     Column("severity"),
     Column("outcome", "what"),
-    Column("note", "why", Kind.TEXT),
+    Column("note", "why", Fit.TEXT),
 )
 _ALARMS: Final = (Column("alarm_no", "alarm"), Column("sent_at", "sent"), Column("raised_at", "raised"), Column("cleared_at", "cleared"))
 _CONTRADICTIONS: Final = (
@@ -269,10 +269,10 @@ _CONTRADICTIONS: Final = (
     Column("resolved_at", "resolved"),
     Column("resolved_by", "by"),
     Column("approved_by"),
-    Column("reason", kind=Kind.TEXT),
+    Column("reason", kind=Fit.TEXT),
 )
 _NOTED: Final = (Column("seq", "entry"), Column("at", "time (UTC)"), Column("what"))
-_ACTS: Final = (Column("at", "time (UTC)"), Column("what"), Column("by"), Column("approved_by"), Column("reason", kind=Kind.TEXT))
+_ACTS: Final = (Column("at", "time (UTC)"), Column("what"), Column("by"), Column("approved_by"), Column("reason", kind=Fit.TEXT))
 
 
 def _dicts(columns: Sequence[Column], rows: Sequence[object]) -> list[dict[str, object]]:
@@ -291,20 +291,20 @@ def _state(order: OrderShown) -> str:
 
 SHOWN: Final = (
     Column("order_id", "order"),
-    Column("scheme", kind=Kind.HIDDEN),
+    Column("scheme", kind=Fit.HIDDEN),
     Column("case_id", "case", show=lambda order: f"{order.scheme} {order.case_id}"),
     Column("area"),
     Column("number", show=lambda order: f"{order.number} of the case{', its first' if order.is_first_order else ''}"),
-    Column("is_first_order", kind=Kind.HIDDEN),
-    Column("message_no", "message", Kind.TEXT, show=_where),
-    Column("source", kind=Kind.HIDDEN),
-    Column("partition", kind=Kind.HIDDEN),
-    Column("position", kind=Kind.HIDDEN),
-    Column("key", kind=Kind.HIDDEN),
+    Column("is_first_order", kind=Fit.HIDDEN),
+    Column("message_no", "message", Fit.TEXT, show=_where),
+    Column("source", kind=Fit.HIDDEN),
+    Column("partition", kind=Fit.HIDDEN),
+    Column("position", kind=Fit.HIDDEN),
+    Column("key", kind=Fit.HIDDEN),
     Column("state", show=_state),
-    Column("decided_by_hand", kind=Kind.HIDDEN),
+    Column("decided_by_hand", kind=Fit.HIDDEN),
     Column("rail_says", "the rail says"),
-    Column("was_unknown", kind=Kind.HIDDEN),
+    Column("was_unknown", kind=Fit.HIDDEN),
     Column("resends", "sent once more", show=lambda order: f"{order.resends} times" if order.resends else ""),
     _HELD_FOR,
     Column("made_at", "made"),
@@ -313,13 +313,13 @@ SHOWN: Final = (
     Column("settled_at", "settled"),
     Column("receipt_no", "settled by receipt"),
     Column("correlation_time"),
-    Column("message", kind=Kind.HIDDEN, of=lambda order: order.message.decode(errors="backslashreplace")),
-    Column("lines", kind=Kind.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
-    Column("receipts", kind=Kind.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
-    Column("alarms", kind=Kind.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
-    Column("contradictions", kind=Kind.HIDDEN, of=lambda order: _dicts(_CONTRADICTIONS, order.contradictions)),
-    Column("noted", kind=Kind.HIDDEN, of=lambda order: _dicts(_NOTED, order.noted)),
-    Column("acts", kind=Kind.HIDDEN, of=lambda order: _dicts(_ACTS, order.acts)),
+    Column("message", kind=Fit.HIDDEN, of=lambda order: order.message.decode(errors="backslashreplace")),
+    Column("lines", kind=Fit.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
+    Column("receipts", kind=Fit.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
+    Column("alarms", kind=Fit.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
+    Column("contradictions", kind=Fit.HIDDEN, of=lambda order: _dicts(_CONTRADICTIONS, order.contradictions)),
+    Column("noted", kind=Fit.HIDDEN, of=lambda order: _dicts(_NOTED, order.noted)),
+    Column("acts", kind=Fit.HIDDEN, of=lambda order: _dicts(_ACTS, order.acts)),
 )
 
 
@@ -341,7 +341,7 @@ def _part(title: str, columns: Sequence[Column], rows: Sequence[Any], width: int
         yield from table(columns, rows, width)
 
 
-_DERIVED: Final = (Column("order_id", "order"), Column("area"), Column("message_no", "message"), Column("lines", kind=Kind.NUMBER))
+_DERIVED: Final = (Column("order_id", "order"), Column("area"), Column("message_no", "message"), Column("lines", kind=Fit.NUMBER))
 EFFECT: Final = (
     Column("order_id"),
     Column("scheme"),

@@ -11,7 +11,18 @@ from msgspec import Struct, json
 from kvitt.cli.arguments import ANY_NUMBER
 from kvitt.cli.audit import ACTS
 from kvitt.cli.ids import payout_of
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list, prose, table, terminal_width
+from kvitt.cli.listing import (
+    READ_AHEAD,
+    Column,
+    Fit,
+    json_option,
+    limit_option,
+    print_json,
+    print_list,
+    prose,
+    table,
+    terminal_width,
+)
 from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import minor, moment, shown, shown_json
@@ -123,7 +134,7 @@ def show(settings: Settings, *, payout_id: str, as_json: bool) -> None:
     with acting_on(settings, payout_id) as (payouts, named):
         found, events, acts = payouts.get(named), payouts.events(named), payouts.acts(named)
     if as_json:
-        click.echo(shown_json(json.encode(told_whole(found, events, acts)).decode()))
+        click.echo(shown_json(json.encode(payout_document(found, events, acts)).decode()))
     else:
         print_page(payout_page(found, events, acts))
 
@@ -199,10 +210,10 @@ def paid(settings: Settings, *, payout_id: str, by: str, reason: str, approved_b
 @reasoned
 @located
 def republish(settings: Settings, *, payout_id: str, by: str, reason: str) -> None:
-    """Tell all events of a PAYOUT again, byte for byte."""
+    """Publish all events of a PAYOUT again, byte for byte."""
     with acting_on(settings, payout_id) as (payouts, named):
         count = payouts.republish(named, by, reason)
-    click.echo(shown(f"{count} events of payout {named} will be told again"))
+    click.echo(shown(f"{count} events of payout {named} will be published again"))
 
 
 @payout.command("list", epilog=example("kvitt payout list", "kvitt payout list --party party-1 --status unpaid --json"))
@@ -217,7 +228,7 @@ def list_payouts(settings: Settings, *, party_id: str | None, shop_id: str | Non
 
     wanted = None if status is None else PayoutStatus(status)
     with paying(settings) as payouts:
-        found = payouts.page(None, limit + LOOK_FURTHER, party_id=party_id, shop_id=shop_id, status=wanted)
+        found = payouts.page(None, limit + READ_AHEAD, party_id=party_id, shop_id=shop_id, status=wanted)
     print_list(PAYOUTS, found, limit=limit, as_json=as_json, nothing="there are no such payouts")
 
 
@@ -243,7 +254,7 @@ def _print_preview(preview: PayoutPreview, *, as_json: bool) -> None:
     """What would be; the status of the command tells whether it would be refused."""
 
     if as_json:
-        click.echo(shown_json(json.encode(told(preview)).decode()))
+        click.echo(shown_json(json.encode(preview_document(preview)).decode()))
     else:
         print_page(preview_page(preview))
     if not preview.solvent:
@@ -291,7 +302,7 @@ _ACCOUNTS: Final = (
     Column("account_id", "account"),
     Column("currency"),
     *(
-        Column(f"{name}_{when}_minor", name.replace("_", " ") + suffix, Kind.NUMBER, of=_total(when, name), show=_total_shown(when, name))
+        Column(f"{name}_{when}_minor", name.replace("_", " ") + suffix, Fit.NUMBER, of=_total(when, name), show=_total_shown(when, name))
         for when, suffix in (("before", ""), ("after", " after"))
         for name in ("posted", "available_min", "available_max")
     ),
@@ -299,13 +310,13 @@ _ACCOUNTS: Final = (
 """What accounts have before and after, each in its own currency."""
 
 
-def told(preview: PayoutPreview) -> dict[str, object]:
+def preview_document(preview: PayoutPreview) -> dict[str, object]:
     """What would be, for `--json`."""
     accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
     return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
 
 
-def told_whole(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> dict[str, object]:
+def payout_document(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> dict[str, object]:
     """The payout with what was told of it and who did what and why, for `--json`."""
     rows: tuple[tuple[str, Sequence[Column], Sequence[object]], ...] = (("events", _EVENTS, events), ("acts", ACTS, acts))
     return _fields(PAYOUTS, payout) | {name: [_fields(columns, each) for each in found] for name, columns, found in rows}
@@ -335,25 +346,25 @@ def _amount(row: Any) -> str:
 _FLOW: Final = (
     Column("source", "from", show=lambda each: f"{each.source_type.value} {each.source}"),
     Column("target", "to", show=lambda each: f"{each.target_type.value} {each.target}"),
-    Column("source_type", kind=Kind.HIDDEN),
-    Column("target_type", kind=Kind.HIDDEN),
-    Column("amount_minor", "amount", Kind.NUMBER, of=lambda each: each.amount, show=_amount),
+    Column("source_type", kind=Fit.HIDDEN),
+    Column("target_type", kind=Fit.HIDDEN),
+    Column("amount_minor", "amount", Fit.NUMBER, of=lambda each: each.amount, show=_amount),
     Column("currency"),
     Column("kind", "is", of=_kind),
-    Column("details", kind=Kind.TEXT),
+    Column("details", kind=Fit.TEXT),
 )
 _EVENTS: Final = (Column("sequence", "event"), Column("at", "time (UTC)"), Column("status"))
 PAYOUTS: Final = (
     Column("payout_id", "payout"),
     Column("status"),
-    Column("amount_minor", "amount", Kind.NUMBER, of=lambda each: each.amount, show=_amount),
-    Column("fee_minor", "fee", Kind.NUMBER, of=lambda each: each.fee, show=lambda each: minor(each.fee, each.currency)),
+    Column("amount_minor", "amount", Fit.NUMBER, of=lambda each: each.amount, show=_amount),
+    Column("fee_minor", "fee", Fit.NUMBER, of=lambda each: each.fee, show=lambda each: minor(each.fee, each.currency)),
     Column("currency"),
     Column("created_at", "created"),
     Column("party_id", "party"),
     Column("shop_id", "shop"),
-    Column("payout_tool_id", kind=Kind.HIDDEN),
-    Column("cancel_details", kind=Kind.HIDDEN),
-    Column("sequence", kind=Kind.HIDDEN),
-    Column("cash_flow", kind=Kind.HIDDEN, of=lambda each: [{part.name: part.value(row) for part in _FLOW} for row in each.cash_flow]),
+    Column("payout_tool_id", kind=Fit.HIDDEN),
+    Column("cancel_details", kind=Fit.HIDDEN),
+    Column("sequence", kind=Fit.HIDDEN),
+    Column("cash_flow", kind=Fit.HIDDEN, of=lambda each: [{part.name: part.value(row) for part in _FLOW} for row in each.cash_flow]),
 )

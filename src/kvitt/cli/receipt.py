@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from kvitt.cli.arguments import NUMBER
-from kvitt.cli.listing import LOOK_FURTHER, Column, Kind, json_option, limit_option, print_json, print_list
+from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_json, print_list
 from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown_lines
@@ -30,7 +30,7 @@ def receipt() -> None:
 def list_receipts(settings: Settings, *, everything: bool, limit: int, as_json: bool) -> None:
     """List the receipts that a person should look at, newest first."""
     with operating(settings) as operate:
-        receipts = operate.odd_receipts(limit + LOOK_FURTHER, everything=everything)
+        receipts = operate.odd_receipts(limit + READ_AHEAD, everything=everything)
     nothing = "there has been no such receipt" if everything else "no receipt waits for a person"
     print_list(_RECEIPTS, receipts, limit=limit, as_json=as_json, nothing=nothing)
 
@@ -75,11 +75,11 @@ _RECEIPTS: Final = (
     Column("severity"),
     Column("order_id", "order"),
     Column("is_open", "state", show=_state),
-    Column("closed_at", kind=Kind.HIDDEN),
-    Column("closed_by", kind=Kind.HIDDEN),
-    Column("closed_because", kind=Kind.HIDDEN),
-    Column("size_bytes", "bytes", Kind.NUMBER, of=lambda receipt: receipt.size),
-    Column("note", "why", Kind.TEXT),
+    Column("closed_at", kind=Fit.HIDDEN),
+    Column("closed_by", kind=Fit.HIDDEN),
+    Column("closed_because", kind=Fit.HIDDEN),
+    Column("size_bytes", "bytes", Fit.NUMBER, of=lambda receipt: receipt.size),
+    Column("note", "why", Fit.TEXT),
 )
 _BODY: Final = (
     Column("receipt_no", of=lambda row: row[0]),

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import click
 
 from kvitt.cli.ids import SchemeName
-from kvitt.cli.listing import MOST, Column, Kind, json_option, print_list
+from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list
 from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.config import Settings
@@ -22,7 +22,7 @@ _STOPS: Final = (
     Column("area"),
     Column("stopped_by", "by"),
     Column("stopped_at", "since"),
-    Column("reason", "why", Kind.TEXT),
+    Column("reason", "why", Fit.TEXT),
 )
 
 

@@ -32,7 +32,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 _RELATION = re.compile(r'"([^"]+)"')
 COULD_NOT, BAD_RESULT, TERMINATED = 2, 1, 143
-_LOOK = {
+_SHOWN_BY = {
     "account": "kvitt ledger account show {}",
     "dead letter": "kvitt dead show {}",
     "order": "kvitt order show {}",
@@ -47,7 +47,7 @@ _LOOK = {
 """Which command shows what became of something, by what is told of it when that is not known."""
 
 
-class Listed(NamedTuple):
+class Lazy(NamedTuple):
     """A command that is loaded when it is run: where it is, as module:name, and the first sentence of its help."""
 
     place: str
@@ -57,7 +57,7 @@ class Listed(NamedTuple):
 class Commands(click.Group):
     """Commands that are loaded when they are run, and end with one line, not with a traceback, when something with a name goes wrong."""
 
-    def __init__(self, name: str, table: Mapping[str, Listed], **attributes: Any) -> None:
+    def __init__(self, name: str, table: Mapping[str, Lazy], **attributes: Any) -> None:
         super().__init__(name, **attributes)
         self._table = table
 
@@ -87,7 +87,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ResultUnknown as error:
-            look = _LOOK.get(error.kind)
+            look = _SHOWN_BY.get(error.kind)
             _fail(f"{error}{f' ({look.format(error.identity)})' if look else ''}", error.code, error.doc)
         except KvittError as error:
             _fail(str(error), error.code, error.doc)
@@ -97,11 +97,11 @@ class Commands(click.Group):
                 raise
             raise click.UsageError(harmless, error.ctx) from None
         except Exception as error:
-            _tell(error)
+            _explain(error)
             raise
 
 
-def _tell(error: Exception) -> None:
+def _explain(error: Exception) -> None:
     """Ends the command when it is known what the error means: a file that can not be used, a value that can not be stored, no database."""
     if isinstance(error, OSError) and error.filename is not None and not isinstance(error, BrokenPipeError):
         raise click.UsageError(f"{shown(error.filename)} can not be used: {error.strerror}") from error

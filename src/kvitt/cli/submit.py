@@ -12,7 +12,7 @@ from kvitt.cli.calendar import print_preview
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
 from kvitt.cli.text import shown
-from kvitt.cli.watch import FINAL, Client, Told, statuses_of
+from kvitt.cli.watch import FINAL, Client, PublishedStatus, statuses_of
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.disbursement.answers import Status
@@ -79,29 +79,29 @@ def _send(settings: Settings, scheme: Scheme, key: str, body: bytes, wait: float
         try:
             place = client.send([NewRecord(topic, key.encode(), body)])[0]
             click.echo(f"appended    {topic} {place[0]}:{place[1]} under key {shown(key)}")
-            for told in statuses_of(client, key.encode(), wait, lambda: client.answered_silently(topic, place)):
-                click.echo(line_of(told))
-                last = told.answer
+            for status in statuses_of(client, key.encode(), wait, lambda: client.answered_silently(topic, place)):
+                click.echo(line_of(status))
+                last = status.answer
             silent = client.answered_silently(topic, place)
         finally:
             client.close()
     if last is not None and last.status in FINAL:
         return last.status is Status.OK
     if silent:
-        click.echo("a dry run: its simulation was asked for, and no status is told of it")
+        click.echo("a dry run: its simulation was asked for, and no status is published of it")
         return True
     raise NoFinalStatus(f"no final status within {wait:g} s; the message is kept and will be answered under its key")
 
 
-def line_of(told: Told) -> str:
+def line_of(status: PublishedStatus) -> str:
     """A status as one line for a person."""
-    answer = told.answer
+    answer = status.answer
     said = f"{answer.status.value:<12}"
     if answer.details:
         lines, days = answer.details.lines, [line.start for line in answer.details.lines] + [line.end for line in answer.details.lines]
         said += f"{len(lines)} line{'s' if len(lines) != 1 else ''}, {min(days)} to {max(days)}" if lines else ""
     if answer.error:
         said += f" [{answer.error.status}] {answer.error.text}"
-    if told.reason:
-        said += f" ({told.reason})"
+    if status.reason:
+        said += f" ({status.reason})"
     return shown(said.rstrip())

@@ -9,7 +9,7 @@ import click
 import psycopg
 
 from kvitt.cli.arguments import Whole
-from kvitt.cli.listing import MOST, Column, Kind, json_option, print_json, print_list
+from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown
 from kvitt.config import Settings
@@ -115,8 +115,8 @@ def line_of(row: Sequence[Any]) -> str:
     """A record on one line; line breaks inside XML and JSON are only there for the eye, and go."""
 
     partition, position, at, key, value, headers = row
-    told = shown(" ".join(f"{name}={text}" for name, text in decode_headers(headers)))
-    return f"{partition}:{position} {at:%Y-%m-%dT%H:%M:%S.%f} {_text(key)} [{told}] {_text(value)}"
+    pairs = shown(" ".join(f"{name}={text}" for name, text in decode_headers(headers)))
+    return f"{partition}:{position} {at:%Y-%m-%dT%H:%M:%S.%f} {_text(key)} [{pairs}] {_text(value)}"
 
 
 def _text(content: bytes | None) -> str:
@@ -144,7 +144,7 @@ _RECORD: Final = (
 )
 _TOPICS: Final = (
     Column("topic", of=lambda row: row[0]),
-    Column("partitions", kind=Kind.NUMBER, of=lambda row: row[1]),
-    Column("records", kind=Kind.NUMBER, of=lambda row: row[2]),
+    Column("partitions", kind=Fit.NUMBER, of=lambda row: row[1]),
+    Column("records", kind=Fit.NUMBER, of=lambda row: row[2]),
     Column("last_record_at", "last record", of=lambda row: row[3]),
 )

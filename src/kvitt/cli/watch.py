@@ -27,7 +27,7 @@ FINAL = frozenset({Status.OK, Status.FAILED})
 _AT_ONCE = 2000
 
 
-class Told(Struct, frozen=True):
+class PublishedStatus(Struct, frozen=True):
     """A status as it stands on the status topic; `reason` is its header of that name, which explains a refusal further."""
 
     key: bytes
@@ -51,10 +51,10 @@ class Client:
         """Appends records in order; gives where each one stands."""
         return self._log.send(records)
 
-    def hear(self, seconds: float) -> list[Told]:
+    def hear(self, seconds: float) -> list[PublishedStatus]:
         """What has been told since the last look; waits up to `seconds` when that is nothing."""
         return [
-            Told(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
+            PublishedStatus(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
             for record in self._log.read(seconds)
             if record.key is not None and record.value is not None
         ]
@@ -124,12 +124,12 @@ class _KafkaLog:
         return found
 
 
-def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[Told]:
+def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[PublishedStatus]:
     """The statuses told under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not silent():
-        for told in client.hear(0.2):
-            if told.key == key:
-                yield told
-                if told.answer.status in FINAL:
+        for heard in client.hear(0.2):
+            if heard.key == key:
+                yield heard
+                if heard.answer.status in FINAL:
                     return

@@ -47,7 +47,7 @@ class Pay(Struct, frozen=True):
         return self.base + timedelta(days=place)
 
 
-class Step(Struct, frozen=True):
+class MadeMessage(Struct, frozen=True):
     """One message of a case: what it shows, and the payments that it names. `spoilt` names the mistake in one that must be refused.
 
     `rushed`: it follows so fast that the one before it has no answer yet.
@@ -65,10 +65,10 @@ class Life(Struct, frozen=True):
     scheme: str
     case_id: str
     person: str
-    steps: tuple[Step, ...]
+    steps: tuple[MadeMessage, ...]
 
 
-class Kind(Struct, frozen=True):
+class Grant(Struct, frozen=True):
     """A kind of payment that the demo knows: benefit, area and class code as the rail books it, and usual amounts."""
 
     benefit: str
@@ -77,24 +77,30 @@ class Kind(Struct, frozen=True):
     amounts: tuple[int, int]
 
 
-DP, DP_HOLIDAY = Kind("Dagpenger", "DP", "DAGPENGER", (200, 1077)), Kind("DagpengerFerietillegg", "DP", "DAGPENGERFERIE", (900, 9000))
-AAP = Kind("", "AAP", "AAPOR", (300, 1100))
-TP, TP_CHILDREN = Kind("ARBEIDSTRENING", "TILTPENG", "TPTPATT", (285, 298)), Kind("ARBEIDSTRENING+", "TILTPENG", "TPBTATTILT", (53, 159))
+DP, DP_HOLIDAY = (
+    Grant("Dagpenger", "DP", "DAGPENGER", (200, 1077)),
+    Grant("DagpengerFerietillegg", "DP", "DAGPENGERFERIE", (900, 9000)),
+)
+AAP = Grant("", "AAP", "AAPOR", (300, 1100))
+TP, TP_CHILDREN = (
+    Grant("ARBEIDSTRENING", "TILTPENG", "TPTPATT", (285, 298)),
+    Grant("ARBEIDSTRENING+", "TILTPENG", "TPBTATTILT", (53, 159)),
+)
 TS = (
-    Kind("TILSYN_BARN_AAP", "TILLSTPB", "TSTBASISP4-OP", (400, 4000)),
-    Kind("LÆREMIDLER_AAP", "TILLSTLM", "TSLMASISP3-OP", (450, 900)),
-    Kind("BOUTGIFTER_AAP", "TILLSTBO", "TSBUASIA-OP", (2000, 4900)),
-    Kind("DAGLIG_REISE_TILTAK_AVKLARING", "TILLSTDR", "TSDRAAG-OP", (40, 400)),
+    Grant("TILSYN_BARN_AAP", "TILLSTPB", "TSTBASISP4-OP", (400, 4000)),
+    Grant("LÆREMIDLER_AAP", "TILLSTLM", "TSLMASISP3-OP", (450, 900)),
+    Grant("BOUTGIFTER_AAP", "TILLSTBO", "TSBUASIA-OP", (2000, 4900)),
+    Grant("DAGLIG_REISE_TILTAK_AVKLARING", "TILLSTDR", "TSDRAAG-OP", (40, 400)),
 )
 HISTORISK = (
-    Kind("ORTOSE", "HELSREF", "HTOHHÅ", (800, 6000)),
-    Kind("PARYKK", "HELSREF", "HTOHPAAV", (1000, 7000)),
-    Kind("REISEUTGIFTER", "HELSREF", "HTRUTR", (100, 2000)),
+    Grant("ORTOSE", "HELSREF", "HTOHHÅ", (800, 6000)),
+    Grant("PARYKK", "HELSREF", "HTOHPAAV", (1000, 7000)),
+    Grant("REISEUTGIFTER", "HELSREF", "HTRUTR", (100, 2000)),
 )
 VALP = (
-    Kind("ARBEIDSMARKEDSOPPLAERING_SKOLEPENGER", "TILSOPP", "TTOAAMOSKOLP", (5000, 40000)),
-    Kind("ARBEIDSMARKEDSOPPLAERING_EKSAMENSGEBYR", "TILSOPP", "TTOAAMOEKSGEB", (500, 4000)),
-    Kind("FAG_OG_YRKESOPPLAERING_STUDIEREISE", "TILSOPP", "TTOFOYSTUDREIS", (500, 9000)),
+    Grant("ARBEIDSMARKEDSOPPLAERING_SKOLEPENGER", "TILSOPP", "TTOAAMOSKOLP", (5000, 40000)),
+    Grant("ARBEIDSMARKEDSOPPLAERING_EKSAMENSGEBYR", "TILSOPP", "TTOAAMOEKSGEB", (500, 4000)),
+    Grant("FAG_OG_YRKESOPPLAERING_STUDIEREISE", "TILSOPP", "TTOFOYSTUDREIS", (500, 9000)),
 )
 WHOLE_CASE: Final = frozenset({"dp", "aap", "tp"})
 """Schemes whose messages hold the whole case, so that what a message leaves out ceases."""
@@ -119,14 +125,14 @@ class _Maker:
     def _id(self) -> str:
         return str(uuid.uuid5(_IDS, f"{self._scheme}/{self._case_id}/{self._made}"))
 
-    def _amount(self, kind: Kind) -> int:
+    def _amount(self, kind: Grant) -> int:
         """A usual amount that ends in a digit of the payment's own: two payments with equal lines would be held for an operator."""
         return self._rng.randint(*kind.amounts) // 10 * 10 + self._made % 10
 
     def _base(self) -> date:
         return _MONDAYS[self._monday + 2 * (self._made - 1)]
 
-    def _fortnight(self, kind: Kind, label: str) -> Pay:
+    def _fortnight(self, kind: Grant, label: str) -> Pay:
         """Ten weekdays of a reporting period, in one or two stretches."""
         split = self._rng.choice((None, None, 3, 5, 7))
         amounts = self._amount(kind), self._amount(kind)
@@ -163,7 +169,7 @@ class _Maker:
         days = (Days(0, self._rng.randint(20, 130), self._amount(kind)),)
         return (Pay(self._id(), kind.benefit, kind.area, kind.class_code, ONE_OFF, date(2025, 8, 1), days),)
 
-    def _single(self, kind: Kind, rate: str) -> Pay:
+    def _single(self, kind: Grant, rate: str) -> Pay:
         base, rng = self._base(), self._rng
         months = rng.randint(1, 3)
         length = {ONE_OFF: rng.choice((1, 1, 5, 20)), WEEKDAY: 10, MONTH: 30}[rate]
@@ -235,25 +241,25 @@ class _Living:
         self._before: dict[str, tuple[Days, ...]] = {}
         self._last: tuple[Pay, ...] = ()
 
-    def first(self) -> Step:
+    def first(self) -> MadeMessage:
         count = self._rng.randint(1, 3) if self._scheme in WHOLE_CASE else 1
-        return Step("first", self._say([pay for _ in range(count) for pay in self._maker.next()]) or ())
+        return MadeMessage("first", self._say([pay for _ in range(count) for pay in self._maker.next()]) or ())
 
-    def correct(self) -> Step:
+    def correct(self) -> MadeMessage:
         """A correction that makes sense as the case stands."""
         while True:
             shows = self._rng.choice(_CORRECTIONS)
             named = self._last if shows == "no change" else self._say(self._changes(shows))
             if named is not None:
-                return Step(shows, named)
+                return MadeMessage(shows, named)
 
-    def spoil(self) -> Step:
+    def spoil(self) -> MadeMessage:
         """A mistake in what would otherwise be a correction; it changes nothing, also not in the sender's mind."""
         pays = tuple(replace(pay, days=_raise(pay, self._rng)) for pay in self._living())
         if not pays:
             return self.correct()
         named = pays if self._scheme in WHOLE_CASE else pays[:1]
-        return Step("mistake", named, spoilt=self._rng.choice(_MISTAKES[self._scheme]))
+        return MadeMessage("mistake", named, spoilt=self._rng.choice(_MISTAKES[self._scheme]))
 
     def _living(self) -> list[Pay]:
         return [pay for pay in self._pays.values() if pay.days]
@@ -306,7 +312,7 @@ def lives(count: int, run: str, seed: int) -> Iterator[Life]:
         yield Life(scheme, case_id, _person(rng), _steps(scheme, case_id, rng))
 
 
-def _steps(scheme: str, case_id: str, rng: random.Random) -> tuple[Step, ...]:
+def _steps(scheme: str, case_id: str, rng: random.Random) -> tuple[MadeMessage, ...]:
     living = _Living(scheme, _Maker(scheme, case_id, rng), rng)
     steps = [living.first()]
     for _ in range(rng.randint(3, 7)):

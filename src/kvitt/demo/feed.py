@@ -15,13 +15,13 @@ from typing import Final
 from msgspec import Struct
 
 import kvitt
-from kvitt.cli.watch import FINAL, Client, Told
+from kvitt.cli.watch import FINAL, Client, PublishedStatus
 from kvitt.disbursement.answers import Answer
 from kvitt.formats.partitions import partition_of
 from kvitt.transports.log.embedded_log import NewRecord
 
 _KEYS: Final = uuid.UUID("c2d6a0a4-6f8e-5a35-9f1c-0f3a7b1e9d44")
-PATIENCE_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 30.0
 _OUTSTANDING: Final = 1200
 _PER_APPEND: Final = 300
 _LOOK_SECONDS: Final = 0.2
@@ -46,10 +46,10 @@ def key_for(case: str, number: int, behind: bytes | None = None) -> bytes:
 
 
 class Feed:
-    """Sends the letters of many cases and gathers the final answers by key; `told` is called with how many more have been answered."""
+    """Sends the letters of many cases and gathers the final answers by key; `answered` is called with how many more have been answered."""
 
-    def __init__(self, client: Client, cases: Sequence[Sequence[Letter]], told: Callable[[int], None]) -> None:
-        self._client, self._cases, self._told = client, cases, told
+    def __init__(self, client: Client, cases: Sequence[Sequence[Letter]], answered: Callable[[int], None]) -> None:
+        self._client, self._cases, self._answered = client, cases, answered
         self._case_of = {letter.key: number for number, letters in enumerate(cases) for letter in letters}
         self._sent = [0] * len(cases)
         self._ready = deque(number for number, letters in enumerate(cases) if letters)
@@ -71,16 +71,16 @@ class Feed:
         quiet_since = time.monotonic()
         while self._ready or self._outstanding:
             self._send()
-            told = self._client.hear(_LOOK_SECONDS)
-            if self._take(told):
+            statuses = self._client.hear(_LOOK_SECONDS)
+            if self._note(statuses):
                 quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > PATIENCE_SECONDS:
+            elif time.monotonic() - quiet_since > WAIT_SECONDS:
                 return
 
     def listen(self) -> None:
-        """Takes in what has been told since, to catch answers that nobody waits for."""
-        while told := self._client.hear(0.0):
-            self._take(told)
+        """Takes in what has been published since, to catch answers that nobody waits for."""
+        while statuses := self._client.hear(0.0):
+            self._note(statuses)
 
     def _send(self) -> None:
         batch: list[NewRecord] = []
@@ -97,10 +97,10 @@ class Feed:
         if batch:
             self._client.send(batch)
 
-    def _take(self, told: Sequence[Told]) -> int:
-        """Notes final answers; a case whose last sent letter is answered may send its next. Gives how many letters were answered."""
+    def _note(self, statuses: Sequence[PublishedStatus]) -> int:
+        """Notes final answers; a case whose last sent letter is answered may send its next. Returns how many letters were answered."""
         answered = 0
-        for each in told:
+        for each in statuses:
             number = self._case_of.get(each.key)
             if number is None or each.answer.status not in FINAL:
                 continue
@@ -112,7 +112,7 @@ class Feed:
             if letters[sent - 1].key == each.key and sent < len(letters):
                 self._ready.append(number)
         self._outstanding -= answered
-        self._told(answered)
+        self._answered(answered)
         return answered
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any, Final
 
-from kvitt.demo.cases import Days, Life, Pay, Step
+from kvitt.demo.cases import Days, Life, MadeMessage, Pay
 
 Document = dict[str, Any]
 _DECIDED: Final = "2025-07-04T09:15:30.305852"
@@ -22,7 +22,7 @@ def body_of(life: Life, number: int) -> bytes:
     return (text[:-20] if step.spoilt == "torn" else text).encode()
 
 
-def _dp(life: Life, step: Step) -> Document:
+def _dp(life: Life, step: MadeMessage) -> Document:
     entries = [
         {
             "meldeperiode": pay.label.rstrip("F"),
@@ -38,7 +38,7 @@ def _dp(life: Life, step: Step) -> Document:
     return {"sakId": life.case_id, "ident": life.person, "vedtakstidspunktet": _DECIDED, "utbetalinger": entries}
 
 
-def _aap(life: Life, step: Step) -> Document:
+def _aap(life: Life, step: MadeMessage) -> Document:
     entries = [{"id": pay.label, "sats": _DAILY_RATE, **_span(pay, days, "utbetaltBeløp")} for pay in step.named for days in pay.days]
     return {
         "sakId": life.case_id,
@@ -50,7 +50,7 @@ def _aap(life: Life, step: Step) -> Document:
     }
 
 
-def _ts(life: Life, step: Step) -> Document:
+def _ts(life: Life, step: MadeMessage) -> Document:
     payments = [
         {"id": pay.label, "stønad": pay.benefit, "perioder": [_span(pay, days) for days in pay.days], "brukFagområdeTillst": False}
         for pay in step.named
@@ -65,7 +65,7 @@ def _ts(life: Life, step: Step) -> Document:
     }
 
 
-def _tp(life: Life, step: Step) -> Document:
+def _tp(life: Life, step: MadeMessage) -> Document:
     entries = [
         {
             "meldeperiode": pay.label.partition("|")[0],
@@ -80,7 +80,7 @@ def _tp(life: Life, step: Step) -> Document:
     return {"sakId": life.case_id, "personident": life.person, "vedtakstidspunkt": _DECIDED, "perioder": entries}
 
 
-def _historisk(life: Life, step: Step) -> Document:
+def _historisk(life: Life, step: MadeMessage) -> Document:
     pay = step.named[0]
     return {
         "id": pay.label,
@@ -93,7 +93,7 @@ def _historisk(life: Life, step: Step) -> Document:
     }
 
 
-def _valp(life: Life, step: Step) -> Document:
+def _valp(life: Life, step: MadeMessage) -> Document:
     pay = step.named[0]
     measure, _, grant = pay.benefit.rpartition("_")
     days = pay.days[0] if pay.days else Days(0, 0, 0)
@@ -116,7 +116,7 @@ def _span(pay: Pay, days: Days, amount_name: str = "beløp") -> Document:
     return {"fom": str(pay.day(days.first)), "tom": str(pay.day(days.last)), amount_name: days.amount}
 
 
-_FORMS: Final[dict[str, Callable[[Life, Step], Document]]] = {
+_FORMS: Final[dict[str, Callable[[Life, MadeMessage], Document]]] = {
     "dp": _dp,
     "aap": _aap,
     "ts": _ts,

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kvitt.demo.cases import WHOLE_CASE, Life, Pay, Step
+from kvitt.demo.cases import WHOLE_CASE, Life, MadeMessage, Pay
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.rails.oppdrag.comparison import Stretch, stretches
 from kvitt.rails.oppdrag.emulator import Span
@@ -45,7 +45,7 @@ def judge(life: Life, answers: Sequence[Answer | None]) -> Judged:
     return Judged(tuple(pay for pay in state.values() if pay.days), tuple(wrong))
 
 
-def _complaint(step: Step, answer: Answer, ever: set[str]) -> str:
+def _complaint(step: MadeMessage, answer: Answer, ever: set[str]) -> str:
     """Why this can't be the answer; empty when it can."""
     if step.spoilt:
         return "a mistake was accepted" if answer.status is Status.OK else ""
@@ -74,8 +74,8 @@ def differences(lives: Iterable[Life], judged: Iterable[Judged], books: Iterator
             continue
         paid, due = booked(spans), expected.pop((area, case_id), Counter())
         if paid != due:
-            found.append(f"{area} {case_id}: the rail pays {_told(paid - due)} and should pay {_told(due - paid)}")
-    found += [f"{area} {case_id}: the rail pays nothing and should pay {_told(due)}" for (area, case_id), due in expected.items()]
+            found.append(f"{area} {case_id}: the rail pays {_described(paid - due)} and should pay {_described(due - paid)}")
+    found += [f"{area} {case_id}: the rail pays nothing and should pay {_described(due)}" for (area, case_id), due in expected.items()]
     return found
 
 
@@ -96,5 +96,5 @@ def booked(spans: Sequence[Span]) -> Counter[Series]:
     return Counter(each for each in joined if each[2])
 
 
-def _told(series: Counter[Series]) -> str:
+def _described(series: Counter[Series]) -> str:
     return "; ".join(f"{code} {len(dues)} × from {dues[0].start} to {dues[-1].end}" for code, _, dues in series) or "nothing else"

@@ -86,7 +86,7 @@ def pay_out(conninfo: str, connection: Connection, settings: PayoutsSettings, ru
     load_directory(connection, utc_now, read_directory(parties_example()))
     with wiring().payouts(conninfo, settings) as payouts:
         story = _Story(connection, payouts)
-        return _told(story, payouts, run_id)
+        return _played(story, payouts, run_id)
 
 
 _STEPS: Final = (
@@ -99,7 +99,7 @@ _STEPS: Final = (
 )
 
 
-def _told(story: _Story, payouts: PayoutService, run_id: str) -> PayoutStory:
+def _played(story: _Story, payouts: PayoutService, run_id: str) -> PayoutStory:
     before = story.look(_STEPS[0])
     story.sell(run_id)
     sold = story.look(_STEPS[1])

@@ -18,7 +18,7 @@ from kvitt.cli.arguments import ANY_NUMBER, Whole
 from kvitt.cli.case import case_lines
 from kvitt.cli.check import check_with_progress, compare_with_rail
 from kvitt.cli.ids import SHORT
-from kvitt.cli.listing import Column, Kind, table
+from kvitt.cli.listing import Column, Fit, table
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, print_page, working
 from kvitt.cli.text import shown
 from kvitt.cli.watch import Client
@@ -61,7 +61,7 @@ MISBEHAVIOUR: Final = Faults(
     warn=Chance(0.01),
 )
 _SHOWN: Final = 10
-_TOLD_IN: Final = "dp"
+_SHOWN_SCHEME: Final = "dp"
 """The scheme whose case is shown: its schedule is easy on the eye."""
 
 
@@ -266,16 +266,16 @@ def _complain(proof: Proof) -> None:
 
 def print_outcome(conninfo: str, paid: Sequence[Life], totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
     """Prints the outcome of a run, with the story of one of the cases that are `paid` something in the end."""
-    if life := most_told(paid):
+    if life := most_eventful(paid):
         print_page("One of the cases:\n", case_lines(history(conninfo, wiring().ports, Scheme(SHORT[life.scheme]), life.case_id)), "")
     print_page(_table(totals))
     print_page("\n".join(_proved(proof, summary)))
 
 
-def most_told(paid: Sequence[Life]) -> Life | None:
+def most_eventful(paid: Sequence[Life]) -> Life | None:
     """The case in which the most different things happen."""
-    told = [life for life in paid if life.scheme == _TOLD_IN]
-    return max(told, key=lambda life: (len({step.shows for step in life.steps}), -len(life.steps)), default=None)
+    candidates = [life for life in paid if life.scheme == _SHOWN_SCHEME]
+    return max(candidates, key=lambda life: (len({step.shows for step in life.steps}), -len(life.steps)), default=None)
 
 
 def _table(totals: Sequence[SchemeTotals]) -> Iterator[str]:
@@ -287,23 +287,25 @@ def _table(totals: Sequence[SchemeTotals]) -> Iterator[str]:
 
 _TOTALS: Final = (
     Column("scheme"),
-    Column("messages", "received", Kind.NUMBER),
-    Column("orders", "ordered", Kind.NUMBER),
-    Column("accepted", kind=Kind.NUMBER),
-    Column("rejected", kind=Kind.NUMBER),
-    Column("at_once", "answered at once", Kind.NUMBER),
-    Column("waited", "waited in a queue", Kind.NUMBER),
+    Column("messages", "received", Fit.NUMBER),
+    Column("orders", "ordered", Fit.NUMBER),
+    Column("accepted", kind=Fit.NUMBER),
+    Column("rejected", kind=Fit.NUMBER),
+    Column("at_once", "answered at once", Fit.NUMBER),
+    Column("waited", "waited in a queue", Fit.NUMBER),
 )
 
 
 def _proved(proof: Proof, summary: Summary) -> list[str]:
     counts = proof.report.counts
-    told = [f"differs: {each}" for each in proof.wrong[:_SHOWN]]
-    told += [f"differs: {each.area} {each.case_id}: {each.text}" for each in proof.compared.differences[:_SHOWN]]
-    told += [f"differs: {each.kind.value} {each.subject}: {each.text}" for each in proof.report.differences[:_SHOWN]]
-    told.append(f"answered     {summary.messages - summary.unanswered:,} of {summary.messages:,} messages, {summary.doubled} of them twice")
-    told.append(f"schedules    {proof.compared.payments:,} payments compared with the rail: {summary.schedule_differences} differences")
+    lines = [f"differs: {each}" for each in proof.wrong[:_SHOWN]]
+    lines += [f"differs: {each.area} {each.case_id}: {each.text}" for each in proof.compared.differences[:_SHOWN]]
+    lines += [f"differs: {each.kind.value} {each.subject}: {each.text}" for each in proof.report.differences[:_SHOWN]]
+    lines.append(
+        f"answered     {summary.messages - summary.unanswered:,} of {summary.messages:,} messages, {summary.doubled} of them twice"
+    )
+    lines.append(f"schedules    {proof.compared.payments:,} payments compared with the rail: {summary.schedule_differences} differences")
     replayed = f"{counts.messages:,} messages replayed, {counts.audit_entries:,} audit entries"
-    told.append(f"check        {replayed}: {summary.check_differences} differences")
-    told.append(f"seconds      {summary.seconds}")
-    return [shown(each) for each in told]
+    lines.append(f"check        {replayed}: {summary.check_differences} differences")
+    lines.append(f"seconds      {summary.seconds}")
+    return [shown(each) for each in lines]

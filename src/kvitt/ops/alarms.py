@@ -23,8 +23,8 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 10_000
 """Raised in one statement, which reads all open orders; more are raised in the same look."""
 _STATEMENT_MS = 30_000
-_TOLD_ALONE = 100
-"""When the rail is down all of its orders are late: beyond so many, a look tells their number. The store has them all."""
+_LOGGED_ALONE = 100
+"""When the rail is down all of its orders are late: beyond so many, a look logs their number. The store has them all."""
 
 
 class ReceiptDeadline(Struct, frozen=True):
@@ -99,8 +99,8 @@ def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:
 
 
 def _log_each(event: str, log: Any, alarms: Sequence[Alarm], now: datetime) -> None:
-    for alarm in alarms[:_TOLD_ALONE]:
+    for alarm in alarms[:_LOGGED_ALONE]:
         waited = int((now - alarm.sent_at).total_seconds())
         log(event, order_id=alarm.order_id, area=alarm.area, sent_at=alarm.sent_at.isoformat(), waited_seconds=waited)
-    if len(alarms) > _TOLD_ALONE:
-        log(f"{event}: and more", orders=len(alarms) - _TOLD_ALONE, areas=sorted({alarm.area for alarm in alarms[_TOLD_ALONE:]}))
+    if len(alarms) > _LOGGED_ALONE:
+        log(f"{event}: and more", orders=len(alarms) - _LOGGED_ALONE, areas=sorted({alarm.area for alarm in alarms[_LOGGED_ALONE:]}))

@@ -75,8 +75,8 @@ class Figures(Struct, frozen=True):
     now: datetime
     orders: Sequence[OpenOrders]
     unanswered: Sequence[Unanswered]
-    untold: int
-    untold_since: datetime | None
+    unpublished: int
+    unpublished_since: datetime | None
     late: Sequence[Late]
     dead_letters: int
     contradictions: int
@@ -92,7 +92,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
     """Reads them all. Raises psycopg errors, also when a statement takes too long."""
     ages = {"now": now, "ages": [seconds for _, seconds in AGES]}
     names = [*(name for name, _ in AGES), OLDER]
-    ((untold, untold_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
+    ((unpublished, unpublished_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
     ((dead_letters,),) = connection.execute(_SQL.open_dead_letters).fetchall()
     ((messages, receipts, oldest),) = connection.execute(_DEFERRED.waiting_for_cases).fetchall()
     ((contradictions, contradicted_since),) = connection.execute(_SQL.open_contradictions).fetchall()
@@ -101,8 +101,8 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
         now,
         [OpenOrders(row[0], row[1], names[row[2]], row[3], row[4]) for row in connection.execute(_SQL.open_orders, ages)],
         [Unanswered(*row) for row in connection.execute(_SQL.unanswered_messages)],
-        untold,
-        untold_since,
+        unpublished,
+        unpublished_since,
         [Late(*row) for row in connection.execute(_SQL.standing_alarms)],
         dead_letters,
         contradictions,

@@ -37,7 +37,7 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),
     Counted.SENT: ("kvitt_orders_sent", "Orders put on the queue by this process", ()),
     Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("outcome",)),
-    Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox told by this process", ()),
+    Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox published by this process", ()),
     Counted.CALLS: ("kvitt_calls", "Calls answered by the doors of this process", ("door", "method", "outcome")),
     Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the doors of this process did not take", ("door", "why")),
     Counted.RESTARTS: ("kvitt_role_restarts", "How often a role of this process failed and started anew", ("role",)),
@@ -85,7 +85,7 @@ class Metrics(Collector):
             return
         try:
             lag = self._broker_lag()
-        except Exception as error:  # noqa: BLE001 - whatever the client raises, it is told as `kvitt_broker_up 0`
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, it is shown as `kvitt_broker_up 0`
             name = type(error).__name__
             self._states.enters("lag", name, "info", "no lag for the metrics", error=name)
             yield _gauge("kvitt_broker_up", "Whether the log's brokers could be asked", 0)
@@ -146,9 +146,9 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     """What the store says about unfinished work, zeros too, so that an alert has something to look at."""
     yield from _orders(figures)
     yield from _messages(figures)
-    yield _gauge("kvitt_outbox_records", "Records of the outbox that are not told yet", figures.untold)
-    waited = _seconds(figures, [figures.untold_since] if figures.untold_since else [])
-    yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not told yet", waited)
+    yield _gauge("kvitt_outbox_records", "Records of the outbox that are not published yet", figures.unpublished)
+    waited = _seconds(figures, [figures.unpublished_since] if figures.unpublished_since else [])
+    yield _gauge("kvitt_outbox_oldest_seconds", "Age of the oldest record of the outbox that is not published yet", waited)
     yield from _deferred(figures)
     yield _gauge("kvitt_open_dead_letters", "Dead letters that wait for an operator", figures.dead_letters)
     said = "Orders of which a receipt says otherwise than what stands; their cases wait for two people"

@@ -71,7 +71,7 @@ def _database(check: Callable[[], list[str]]) -> list[Reason]:
 def _broker(lag: Callable[[], Sequence[TopicLag]]) -> list[Reason]:
     try:
         lag()
-    except Exception as error:  # noqa: BLE001 - whatever the client raises becomes the reason that is told
+    except Exception as error:  # noqa: BLE001 - whatever the client raises becomes the reason that is shown
         return [Reason("broker_unreachable", f"the log's brokers can not be asked: {type(error).__name__}")]
     return []
 

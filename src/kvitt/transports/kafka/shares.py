@@ -101,13 +101,13 @@ class AssignedPartitions:
         for each in self._assigned.values():
             was_read = each.lease is not None
             if (failure := each.reap()) and was_read:
-                self._tell_failed(each.at, type(failure).__name__)
+                self._note_failed(each.at, type(failure).__name__)
                 failed.append(each)
         if failed:
             self._leave(failed)
         return totals(self._assigned.values())
 
-    def _tell_failed(self, at: TopicPartition, error: str) -> None:
+    def _note_failed(self, at: TopicPartition, error: str) -> None:
         self._states.enters(f"{at.topic} {at.partition}", error, "warning", "partition is read again", **at._asdict(), error=error)
 
     def take_free(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kvitt.testing import TestServer
-from kvitt.testing.scratch import leave, scratch_directory
+from kvitt.testing.scratch import scratch_directory
 from support.tried import tried
 
 pytest_plugins = ["support.broker_fixtures", "support.thrift_fixtures", "kvitt.testing_plugin"]
@@ -64,11 +64,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") == "true" and reporter and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_unconfigure() -> None:
-    """Nothing of the tests' directories is left."""
-    leave()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,5 +1,6 @@
 """The pytest plugin that comes with kvitt: fixtures `kvitt_hub` and `kvitt_server`. Loads nothing of kvitt until a test asks for one."""
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ def kvitt_server() -> Iterator["TestServer"]:
 
     yield shared_server()
     close_shared_server()
+
+
+def pytest_unconfigure() -> None:
+    """Stops the server of the run also where no fixture has started it, and removes what was in directories of tests."""
+    if server := sys.modules.get("kvitt.testing.server"):
+        server.close_shared_server()
+    if scratch := sys.modules.get("kvitt.testing.scratch"):
+        scratch.leave()
 
 
 @pytest.fixture

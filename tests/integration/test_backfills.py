@@ -6,10 +6,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from hub_messages import tp
 from hypothesis import given
-from rapid_messages import PERSON, line, need
-from rapid_stage import other_case, rapid_on
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import payment
@@ -22,8 +19,10 @@ from kvitt.kernel.backfill import Filled
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import pending, upgrade
 from support.case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
-from support.hub_messages import payment_uid
+from support.hub_messages import payment_uid, tp
 from support.older_database import Connection, contents, make_older, module_of, put_back
+from support.rapid_messages import PERSON, line, need
+from support.rapid_stage import other_case, rapid_on
 from support.state_records import case_list, period, run, utbetaling
 from support.state_records import payment as payment_record
 from support.wire_values import payments

@@ -1,7 +1,6 @@
 """Whatever comes in is answered or kept with the reason, and what comes behind it is served (helved §3.2, §3.8; design §12)."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -10,8 +9,6 @@ from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
-from kvitt.testing import TestServer
-from kvitt.transports.log.embedded_log import NewRecord, append
 from support.hub_messages import DECIDED, FORTNIGHT, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from support.whole_way import Way, whole_way
 
@@ -26,8 +23,8 @@ DP, AAP, TS, TP, HIST, VALP = (
 
 
 @pytest.fixture(scope="module")
-def way(kvitt_server: TestServer) -> Iterator[Way]:
-    with whole_way(kvitt_server) as made:
+def way() -> Iterator[Way]:
+    with whole_way() as made:
         yield made
 
 
@@ -109,7 +106,7 @@ def test_what_can_not_be_read_is_refused_by_the_contracts_words_and_kept(way: Wa
 
 def test_the_sender_of_an_internal_topic_is_told_the_name_it_knows(way: Way) -> None:
     key = b"internal"
-    append(way.connection, [NewRecord(helved_topics.INTERNAL_INPUTS[DP], key, b"{")], datetime.now(UTC))
+    way.hub.put(helved_topics.INTERNAL_INPUTS[DP], key, b"{")
     error = way.final(key).error
     assert error
     assert error.text.endswith("fra teamdagpenger.utbetaling.v1")

@@ -7,39 +7,27 @@ import pytest
 
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.values import Scheme
-from kvitt.kernel.queue import Outgoing
-from kvitt.rails.oppdrag.emulator import (
-    Chance,
-    DamageForm,
-    Faults,
-    received,
-    set_faults,
-)
+from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.rails.oppdrag.emulator.damage import damage
-from kvitt.testing import TestServer
 from support.hub_messages import dp, text
-from support.patience import until
 from support.whole_way import Way, whole_way
 
 DP = Scheme.DAGPENGER
 
 
 @pytest.fixture(scope="module")
-def way(kvitt_server: TestServer) -> Iterator[Way]:
-    with whole_way(kvitt_server) as made:
+def way() -> Iterator[Way]:
+    with whole_way() as made:
         yield made
 
 
 def waiting_for_receipt(way: Way) -> tuple[bytes, str, bytes]:
     """An order at the rail whose receipt was swallowed: the message's key, its case, and the receipt that never came."""
     case, key = way.case(), str(uuid4()).encode()
-    set_faults(way.connection, Faults(swallow=Chance(next=1)))
+    way.hub.rail.fault(swallow=1)
     way.send(DP, (key, text(dp(case))))
-    query = "SELECT o.message FROM orders AS o JOIN cases USING (case_no) WHERE case_id = %s AND o.state = 'sent'"
-    until(lambda: way.connection.execute(query, (case,)).fetchone())
-    until(lambda: any(each.case_id == case for each in received(way.connection)))
-    (xml,) = way.connection.execute(query, (case,)).fetchone() or (b"",)
-    assert isinstance(xml, bytes)
+    way.hub.run()
+    xml = next(each.message for each in way.hub.sent() if each.case_id == case)
     return key, case, xml
 
 
@@ -53,13 +41,14 @@ def receipt(xml: bytes, answer: bytes) -> bytes:
 
 
 def deliver(way: Way, *bodies: bytes) -> None:
-    way.receipts.put([Outgoing(str(uuid4()), body) for body in bodies])
+    for body in bodies:
+        way.hub.rail.reply(body)
+    way.hub.run()
 
 
 def outcome_on(way: Way, body: bytes) -> str:
-    """What a receipt turned out to be, as soon as it is known."""
+    """What a receipt turned out to be."""
     query = "SELECT outcome FROM receipts WHERE body = %s"
-    until(lambda: way.connection.execute(query, (body,)).fetchone())
     return str((way.connection.execute(query, (body,)).fetchone() or ("",))[0])
 
 
@@ -112,7 +101,7 @@ def test_a_receipt_that_tells_nothing_is_kept_and_the_right_one_still_counts(
     state = "SELECT state FROM orders JOIN cases USING (case_no) WHERE case_id = %s"
     assert way.connection.execute(state, (case,)).fetchone() == ("unknown" if outcome == "unclear" else "sent",)
     deliver(way, receipt(xml, mmel()))
-    until(lambda: way.answers(key)[-1].status is Status.OK)
+    assert way.answers(key)[-1].status is Status.OK
     said = [answer.status.value for answer in way.answers(key)]
     assert said == ["MOTTATT", "HOS_OPPDRAG", *(["FEILET"] if outcome == "unclear" else []), "OK"]
 
@@ -126,7 +115,7 @@ def test_an_unheard_of_severity_is_told_with_the_raw_text(way: Way) -> None:
     assert "'16'" in error.text
     assert "Uvanlig svar" in error.text
     deliver(way, receipt(xml, mmel()))
-    until(lambda: way.answers(key)[-1].status is Status.OK)
+    assert way.answers(key)[-1].status is Status.OK
 
 
 def test_doubled_receipts_answer_once(way: Way) -> None:
@@ -134,7 +123,7 @@ def test_doubled_receipts_answer_once(way: Way) -> None:
     deliver(way, *[receipt(xml, mmel())] * 5, receipt(xml, mmel("08", "for sent")))
     way.final(key)
     query = "SELECT count(*) FROM receipts WHERE position(%s::bytea IN body) > 0"
-    until(lambda: way.connection.execute(query, (f"<fagsystemId>{case}<".encode(),)).fetchone() == (6,))
+    assert way.connection.execute(query, (f"<fagsystemId>{case}<".encode(),)).fetchone() == (6,)
     way.good_behind(DP, (b"x", None))
     assert [answer.status.value for answer in way.answers(key)] == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 
 from kvitt.disbursement.values import Scheme
-from kvitt.testing import TestServer
 from support.hub_messages import FORTNIGHT, OTHER_PERSON, PLAIN, Json, aap, dp, historisk, payment_uid, text, tp, ts, ts_payment, valp
 from support.whole_way import Way, whole_way
 
@@ -34,8 +33,8 @@ class Rule(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def way(kvitt_server: TestServer) -> Iterator[Way]:
-    with whole_way(kvitt_server) as made:
+def way() -> Iterator[Way]:
+    with whole_way() as made:
         yield made
 
 

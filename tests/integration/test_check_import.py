@@ -42,7 +42,7 @@ def assert_proved(stage: Stage) -> Report:
     """The check finds nothing, and the rail pays what the store has."""
     report = check(stage.conninfo, PORTS)
     assert found(report) == []
-    compared = compare(stage.connection)
+    compared = compare(stage.connection, PORTS.contracts)
     assert compared.differences == ()
     return report
 

@@ -48,7 +48,7 @@ def at_rail(line_id: str = LINE, first: int = 1, last: int = 26, *, class_code: 
 
 
 def paid(stage: Stage, case: str, area: str = "AAP") -> dict[str, int]:
-    return {str(day.date): day.amount for day in schedule(stage.emulator._connected(), area, case)}
+    return {str(day.date): day.amount for day in schedule(stage.connection, area, case)}
 
 
 def unknown(stage: Stage, case: str) -> object:
@@ -80,7 +80,7 @@ def test_days_that_the_last_line_is_known_to_have_are_cut_where_an_update_begins
     assert new[1:] == (LINE, "2026-06-10", "2026-06-12", 700, None, False)
     stage.finish()
     assert paid(stage, "A1") == {f"2026-06-{day}": 700 for day in (10, 11, 12)}
-    assert compare(stage.connection).differences == ()
+    assert compare(stage.connection, PORTS.contracts).differences == ()
 
 
 @pytest.mark.parametrize("how", ["left out", "empty"])

@@ -24,13 +24,13 @@ from kvitt.ledger.calls import Done
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.read import LedgerReader
 from kvitt.payouts.service import PayoutService
+from kvitt.testing import START
 from support.hub_messages import dp, ts, ts_payment
-from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, staged
+from support.hub_stage import REPLIES, Stage, staged
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
 from support.payout_stage import payout_stage, wanted
 from support.tried import tried
 
-START = datetime(2026, 7, 1, tzinfo=UTC)
 BACK = timedelta(minutes=-10)
 KARI = Operator("kari", "a test", "ola")
 TWO_AREAS = (
@@ -168,16 +168,16 @@ def told(stage: Stage, key: str) -> list[tuple[str, datetime]]:
 
 def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: Stage) -> None:
     """Whoever takes in, sends or settles has a clock of its own; here each look is at one that is ahead, or behind."""
-    stage.clock.set(FIRST_MOMENT)
+    stage.clock.set(START)
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
-    stage.clock.set(FIRST_MOMENT + BACK)
+    stage.clock.set(START + BACK)
     stage.hand_in(Scheme.DAGPENGER, ("m-2", dp("A", 700)))
     for _ in range(2):
         orders = stage.sender.claim(9)
         stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
-        stage.clock.set(FIRST_MOMENT - BACK)
+        stage.clock.set(START - BACK)
         stage.sender.sent([(order.order_id, order.message_no) for order in orders])
-        stage.clock.set(FIRST_MOMENT + BACK)
+        stage.clock.set(START + BACK)
         stage.settle(stage.rail())
     for key in ("m-1", "m-2"):
         moments = [moment for _, moment in told(stage, key)]
@@ -193,10 +193,10 @@ def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) ->
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("m-1", ts("A", TWO_AREAS[0], TWO_AREAS[1])))
     orders = stage.sender.claim(9)
     stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
-    for order, moment in zip(orders, (FIRST_MOMENT - BACK, FIRST_MOMENT), strict=True):
+    for order, moment in zip(orders, (START - BACK, START), strict=True):
         stage.clock.set(moment)
         stage.sender.sent([(order.order_id, order.message_no)])
-    stage.clock.set(FIRST_MOMENT)
+    stage.clock.set(START)
     stage.settle(stage.rail())
     moments = [moment for _, moment in told(stage, "m-1")]
     assert (len(orders), moments) == (2, sorted(moments))
@@ -206,11 +206,11 @@ def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) ->
 
 def test_an_order_is_taken_back_and_the_next_message_let_in_not_earlier_than_what_was_before(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")), ("m-2", dp("A", 700)))
-    stage.clock.set(FIRST_MOMENT + BACK)
+    stage.clock.set(START + BACK)
     order_id = str(stage.one("SELECT order_id::text FROM orders"))
     operate = Operate(stage.connection, stage.clock, PORTS)
     operate.stop(["DP"], KARI)
-    stage.clock.set(FIRST_MOMENT + 2 * BACK)
+    stage.clock.set(START + 2 * BACK)
     operate.withdraw(order_id, KARI)
     assert stage.order_states("A") == ["withdrawn", "ready"]
     assert check(stage.conninfo, PORTS).differences == ()

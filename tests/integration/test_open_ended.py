@@ -12,13 +12,12 @@ from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
-from kvitt.testing import TestServer
 from support.whole_way import Way, whole_way
 
 
 @pytest.fixture(scope="module")
-def way(kvitt_server: TestServer) -> Iterator[Way]:
-    with whole_way(kvitt_server) as found:
+def way() -> Iterator[Way]:
+    with whole_way() as found:
         yield found
 
 

@@ -15,12 +15,13 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clear
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.testing import START
 from support.hub_messages import dp
-from support.hub_stage import FIRST_MOMENT, Stage, staged, told
+from support.hub_stage import Stage, staged, told
 
 DEADLINE = ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.
-SOON, LATER = FIRST_MOMENT + timedelta(minutes=59), FIRST_MOMENT + timedelta(minutes=61)
+SOON, LATER = START + timedelta(minutes=59), START + timedelta(minutes=61)
 NIGHT = datetime(2026, 7, 1, 20, 0, tzinfo=UTC)
 FRIDAY_EVENING, MONDAY_AT_SIX, MONDAY_MORNING = (
     datetime(2026, 7, 3, 18, 30, tzinfo=UTC),

@@ -24,9 +24,10 @@ from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.server import OpsServer, Remembered
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.testing import START
 from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.hub_messages import PLAIN, aap, dp, text
-from support.hub_stage import FIRST_MOMENT, Stage, staged
+from support.hub_stage import Stage, staged
 from support.patience import PATIENCE_SECONDS, until
 from support.topics import TOPICS
 
@@ -77,15 +78,15 @@ def test_a_hub_at_work_counts_what_it_does(database: str) -> None:
 def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
     with staged(database) as stage:
         make_topics(stage.connection, TOPICS)
-        append(stage.connection, [NewRecord(helved_topics.primary_input(Scheme.AAP), b"k", b"x")] * 3, FIRST_MOMENT)
+        append(stage.connection, [NewRecord(helved_topics.primary_input(Scheme.AAP), b"k", b"x")] * 3, START)
         stage.hand_in(Scheme.DAGPENGER, ("S-1", dp("S-1")), ("again", dp("S-1", 700)), ("S-2", dp("S-2")))
         stage.put()
-        stage.clock.set(FIRST_MOMENT + timedelta(hours=2))
+        stage.clock.set(START + timedelta(hours=2))
         stage.hand_in(Scheme.AAP, ("S-3", aap("S-3")), ("S-4", aap("S-4")))
         (begun,) = stage.sender.claim(1)
         stage.new_sender().mark_unknown()
         Operate(stage.connection, stage.clock, PORTS).stop([Area("TILLST")], Operator("kari", "rates are wrong"))
-        now = FIRST_MOMENT + timedelta(hours=2, minutes=5)
+        now = START + timedelta(hours=2, minutes=5)
         raise_and_clear(stage.connection, now, ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60)))
         samples = shown_of(stage, now)
     assert begun.order_id
@@ -112,7 +113,7 @@ def test_blocked_orders_and_dead_letters_are_counted(database: str) -> None:
     with staged(database) as stage:
         stage.hand_in(Scheme.AAP, ("S-1", aap("S-1")), ("bad", b"{"))
         stage.rows("""UPDATE orders SET held_for = '[{"kind": "equal_line", "text": "equal to another"}]' RETURNING 1""")
-        samples = shown_of(stage, FIRST_MOMENT)
+        samples = shown_of(stage, START)
     assert samples["kvitt_blocked_orders", (("scheme", "AAP"),)] == 1
     assert samples["kvitt_open_dead_letters", ()] == 1
 
@@ -121,7 +122,7 @@ def test_labels_name_no_case_no_person_and_no_key(database: str) -> None:
     with staged(database) as stage:
         stage.hand_in(Scheme.AAP, ("KEY-OF-SENDER", aap("S-SECRET-CASE")), ("KEY-2", b"{"))
         stage.put()
-        exposed = generate_latest(_registry(stage, FIRST_MOMENT + timedelta(days=1))).decode()
+        exposed = generate_latest(_registry(stage, START + timedelta(days=1))).decode()
     for secret in ("S-SECRET-CASE", "KEY-OF-SENDER", "01020312345", "BEH-1"):
         assert secret not in exposed
 

@@ -194,8 +194,8 @@ def test_an_order_that_somebody_called_rejected_and_the_rail_may_have_holds_its_
     assert stage.finish() == []
     (reason,) = reasons(stage)
     assert f"553 by order 1 (payment {stage.one('SELECT payment_id::text FROM payments LIMIT 1')}), which the rail may have" in reason
-    assert len(schedule(stage.emulator._connected(), "DP", "S")) == 3
-    assert {each.amount for each in schedule(stage.emulator._connected(), "DP", "S")} == {553}
+    assert len(schedule(stage.connection, "DP", "S")) == 3
+    assert {each.amount for each in schedule(stage.connection, "DP", "S")} == {553}
 
 
 def test_what_the_rail_rejected_itself_does_not_hold_its_repeat(stage: Stage) -> None:
@@ -217,7 +217,7 @@ def test_a_change_that_somebody_called_rejected_holds_no_other_change_of_the_sam
     assert held(stage) == []
     stage.finish()
     assert stage.final("again").status.value == "OK"
-    assert {each.amount for each in schedule(stage.emulator._connected(), "AAP", "S")} == {700}
+    assert {each.amount for each in schedule(stage.connection, "AAP", "S")} == {700}
 
 
 def test_one_off_grants_of_one_kind_on_one_day_are_held_when_they_are_equal(stage: Stage) -> None:

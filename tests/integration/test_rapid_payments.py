@@ -10,6 +10,7 @@ from kvitt.contracts.rapid.needs import NeedKind
 from kvitt.disbursement.check import check
 from kvitt.disbursement.submit import Outcome
 from kvitt.kernel.queue import Outgoing
+from support.hub_stage import REPLIES
 from support.hub_stage import told as receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, ORGANISATION, PAYMENT_ID, PERSON, cessation, line, need
 from support.rapid_stage import Rapid, other_case, rapid_on
@@ -150,7 +151,7 @@ def test_a_receipt_that_overtakes_the_sender_is_told_after_overfort(rapid: Rapid
     rapid.sender.claim(10)
     ((order_id, xml),) = rapid.rows("SELECT order_id::text, message FROM orders")
     assert isinstance(xml, bytes)
-    rapid.requests.put([Outgoing(str(order_id), xml, "test.replies")])
+    rapid.requests.put([Outgoing(str(order_id), xml, REPLIES)])
     rapid.settle(rapid.rail())
     assert rapid.heard() == ["raw receipt", "queued OVERFØRT", "OVERFØRT", "rail AKSEPTERT", "AKSEPTERT"]
     assert rapid.sender.sent([(str(order_id), 1)]) == 0

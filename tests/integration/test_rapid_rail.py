@@ -38,7 +38,7 @@ class Broker:
     def open(self) -> Queue:
         if self.down:
             raise ConnectionError("down")
-        return TableQueue(self._conninfo, "test.requests")
+        return TableQueue(self._conninfo, "oppdrag.request")
 
 
 def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapid: Rapid) -> None:

@@ -3,15 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
-from kvitt.app.ports import PORTS
-from kvitt.disbursement.check import check
+from kvitt.app.hub import HubProcess
+from kvitt.config import Settings
 from kvitt.formats.topics import RAPID
-from kvitt.testing import TestServer
-from kvitt.transports.log.embedded_log import NewRecord, append
 from support.patience import until
 from support.rapid_messages import PERSON
 from support.rapid_stage import Message, following_need, in_short, other_case
@@ -22,16 +19,23 @@ QUESTION = b'{"@event_name": "behov"'
 
 
 @pytest.fixture(scope="module")
-def way(kvitt_server: TestServer) -> Iterator[Way]:
-    with whole_way(kvitt_server) as made:
-        yield made
-        assert [repr(difference) for difference in check(made.connection.info.dsn, PORTS).differences] == []
+def way() -> Iterator[Way]:
+    """A hub whose roles run in threads of their own, as `kvitt up` has them: the test only looks."""
+    with whole_way() as made:
+        running = HubProcess(made.hub.conninfo, Settings(lease_seconds=2.0))
+        running.start()
+        try:
+            yield made
+        finally:
+            running.stop()
+        assert made.hub.findings() == []
 
 
 def send(way: Way, *messages: Message | bytes, key: str = PERSON) -> None:
     """Appends records to the rapid."""
     values = [json.dumps(each, ensure_ascii=False).encode() if isinstance(each, dict) else each for each in messages]
-    append(way.connection, [NewRecord(RAPID, key.encode(), value) for value in values], datetime.now(UTC))
+    for value in values:
+        way.hub.put(RAPID, key, value)
 
 
 def told(way: Way, case: str) -> list[tuple[object, object, Message]]:

@@ -49,12 +49,12 @@ def resend(stage: Stage) -> None:
 
 def swallowed(stage: Stage) -> None:
     """The next receipt never comes, though its order takes effect."""
-    set_faults(stage.emulator._connected(), Faults(swallow=Chance(next=1)))
+    set_faults(stage.connection, Faults(swallow=Chance(next=1)))
 
 
 def names(stage: Stage) -> list[str]:
     """What the rail's queue has had, in order."""
-    return [str(name) for (name,) in stage.rows("SELECT message_id FROM queue.message WHERE queue = 'test.requests' ORDER BY sequence")]
+    return [str(name) for (name,) in stage.rows("SELECT message_id FROM queue.message WHERE queue = 'oppdrag.request' ORDER BY sequence")]
 
 
 def state(stage: Stage) -> tuple[object, ...]:
@@ -62,7 +62,7 @@ def state(stage: Stage) -> tuple[object, ...]:
 
 
 def days(stage: Stage) -> int:
-    return len(list(all_spans(stage.emulator._connected())))
+    return len(list(all_spans(stage.connection)))
 
 
 def second_order(stage: Stage) -> None:
@@ -107,7 +107,7 @@ def test_a_first_order_that_the_rail_has_stays_in_doubt_untold_and_can_be_sent_a
         assert ORDER_EXISTS.encode() in receipt.body
         assert stage.settle([receipt]) == [ReceiptOutcome.UNCLEAR]
         assert (stage.said("k"), state(stage)) == (["MOTTATT", "HOS_OPPDRAG"], ("unknown", True, count))
-    assert len(list(received(stage.emulator._connected()))) == 3
+    assert len(list(received(stage.connection))) == 3
     Operate(stage.connection, stage.clock, PORTS).decide(str(stage.one("SELECT order_id::text FROM orders")), accepted=True, operator=GUARD)
     assert stage.said("k")[-1] == "OK"
 
@@ -145,7 +145,7 @@ def test_the_first_copys_receipt_counts_whenever_it_comes(stage: Stage, when: st
 
 
 def test_a_refusal_of_the_first_copy_that_comes_while_it_is_ready_again_ends_it_unsent(stage: Stage) -> None:
-    set_faults(stage.emulator._connected(), Faults(refuse=Chance(next=1)))
+    set_faults(stage.connection, Faults(refuse=Chance(next=1)))
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (refused,) = stage.exchange()
     resend(stage)
@@ -170,7 +170,7 @@ class Breaking:
     """The table queue with a producer whose puts break off: before anything is stored, or after."""
 
     def __init__(self, conninfo: str, fates: list[str]) -> None:
-        self._queue, self.fates = TableQueue(conninfo, "test.requests"), fates
+        self._queue, self.fates = TableQueue(conninfo, "oppdrag.request"), fates
         self.drops_repeats, self.connect, self.was_put, self.close = True, self._queue.connect, self._queue.was_put, self._queue.close
         self.receive, self.acknowledge, self.release = self._queue.receive, self._queue.acknowledge, self._queue.release
 
@@ -216,7 +216,7 @@ def test_an_order_put_anew_at_the_rail_is_answered_anew(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (receipt,) = stage.exchange()
     stage.requests.receive(10, 0.0)
-    stage.connection.execute("DELETE FROM queue.message WHERE queue = 'test.requests'")
+    stage.connection.execute("DELETE FROM queue.message WHERE queue = 'oppdrag.request'")
     xml = stage.bytes("SELECT message FROM orders")[0]
     stage.requests.put([Outgoing(str(stage.one("SELECT order_id::text FROM orders")), xml, REPLIES)])
     (anew,) = stage.rail()

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from kvitt.contracts.helved.topics import STATUSES
 from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
 from kvitt.testing import DamageForm, Hub
+from support.rapid_messages import PERSON, need
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
 PARTIES = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
@@ -97,6 +99,18 @@ def test_a_test_can_look_between_two_roles(kvitt_hub: Hub) -> None:
     told = kvitt_hub.published(STATUSES)[-1]
     assert (told.text_key, told.header("trace")) == ("key", "7")
     kvitt_hub.check()
+
+
+def test_nobody_sleeps(kvitt_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = threading.Event.wait
+
+    def wait(event: threading.Event, timeout: float | None = None) -> bool:
+        assert timeout is None or threading.current_thread() is not threading.main_thread(), "a role sleeps"
+        return waits(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", wait)
+    assert statuses(paid(kvitt_hub), "S-1")[-1] == "OK"
+    assert kvitt_hub.run() == 0
 
 
 def test_what_nobody_reads_and_who_is_no_role_are_refused(kvitt_hub: Hub) -> None:
@@ -196,6 +210,14 @@ def test_the_rapid_is_heard_and_what_others_say_there_is_not_taken_for_ours(kvit
     assert (place.topic, place.position) == (RAPID, 0)
     kvitt_hub.run()
     assert kvitt_hub.published(RAPID) == []
+
+
+def test_a_need_is_answered_and_what_was_forwarded_is_no_difference(kvitt_hub: Hub) -> None:
+    kvitt_hub.put(RAPID, PERSON, need())
+    kvitt_hub.run()
+    said = [each.json["@løsning"]["Utbetaling"]["status"] for each in kvitt_hub.published(RAPID) if "@løsning" in each.json]
+    assert said == ["MOTTATT", "OVERFØRT", "AKSEPTERT"]
+    kvitt_hub.check()
 
 
 def test_settings_are_those_of_the_test() -> None:

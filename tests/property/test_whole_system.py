@@ -39,10 +39,10 @@ from kvitt.rails.oppdrag.emulator import (
 )
 from kvitt.rails.oppdrag.emulator.damage import damage
 from kvitt.rails.oppdrag.emulator.order import Answer as RailAnswer
-from kvitt.testing import TestServer
+from kvitt.testing import START, TestServer
 from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
 from support.hub_messages import body_of
-from support.hub_stage import FIRST_MOMENT, REPLIES, Stage, again, staged
+from support.hub_stage import REPLIES, Stage, again, staged
 from support.strategies import messages_of
 from support.tried import tried
 
@@ -113,7 +113,7 @@ class Play:
         self._chance = random.Random(history.seed)
         self._fates = 0
         self._pool: list[RawReceipt] = []
-        stage.clock.set(FIRST_MOMENT)
+        stage.clock.set(START)
 
     def key(self, index: int) -> str:
         return f"{self.cases[0]}/{index}"

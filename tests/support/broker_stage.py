@@ -11,10 +11,11 @@ from kvitt.config import KafkaSettings
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.testing import Clock
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.queue.stomp_queue import StompQueue
 from property.test_whole_system import GUARD, Play
-from support.hub_stage import Stage, Ticking
+from support.hub_stage import REPLIES, Stage
 from support.kafka_stage import header, read
 from support.patience import until
 
@@ -41,13 +42,13 @@ class BrokerStage(Stage):
             return StompQueue(*artemis, f"{prefix}.{name}")
 
         self._kafka = kafka
-        self.requests, self.replies = queue("requests"), queue("test.replies")  # type: ignore[assignment]
+        self.requests, self.replies = queue("requests"), queue(REPLIES)
         # How often the rail looks at its clock depends on the broker; the hub's must not tick for it, or equal inputs would differ in time.
-        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=Ticking())
+        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=Clock())
 
     def close(self) -> None:
         """Ends all connections."""
-        self.requests.close()
+        self.emulator.close()
         super().close()
 
     def rail(self) -> list[RawReceipt]:

@@ -1,76 +1,59 @@
-"""The whole hub on one database, stepped by hand: what real objects do, one after the other, without threads and with a clock that ticks.
+"""A hub whose parts are stepped by hand: what real objects do, one after the other.
 
 hand in → send → rail → receipts (kept here, so that a test may double, reorder or damage them) → settle
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import msgspec
-import psycopg
 
 from kvitt.app.ports import PORTS
+from kvitt.config import Settings
 from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.send import Send
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
-from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.queue import Outgoing
-from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.kernel.queue import Outgoing, Queue
+from kvitt.testing import Hub
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import Json, text
 
-REQUESTS, REPLIES = "test.requests", "test.replies"
-FIRST_MOMENT = datetime(2026, 7, 1, 8, 0, tzinfo=UTC)
+REQUESTS, REPLIES = Settings().request_queue, Settings().reply_queue
 Row = tuple[object, ...]
 
 
-class Ticking:
-    """A clock that every look moves on by a millisecond, so that the same looks read the same times."""
-
-    def __init__(self) -> None:
-        self._now = FIRST_MOMENT
-
-    def __call__(self) -> datetime:
-        self._now += timedelta(milliseconds=1)
-        return self._now
-
-    def set(self, now: datetime) -> None:
-        """Goes on from `now`."""
-        self._now = now
-
-
 class Stage:
-    """The parts of a hub and of the rail on one database; `key` of a message is also how its answers are found."""
+    """A hub of `kvitt.testing`, and its parts by themselves; `key` of a message is also how its answers are found."""
 
-    def __init__(self, conninfo: str) -> None:
-        self.conninfo, self.clock = conninfo, Ticking()
-        self.connection: psycopg.Connection[Row] = connect(conninfo, application="kvitt stage")
-        self.submit = Submit(self.connection, self.clock, PORTS).execute
-        self.settle = Settle(self.connection, self.clock, PORTS).execute
+    def __init__(self, conninfo: str, ports: Ports = PORTS) -> None:
+        self.hub = Hub(conninfo, Settings(), ports=ports)
+        self.conninfo, self.clock, self.connection = conninfo, self.hub.clock, self.hub.connection
+        self.submit = Submit(self.connection, self.clock, ports).execute
+        self.settle = Settle(self.connection, self.clock, ports).execute
         self.keeper = LeaseKeeper(conninfo, seconds=600.0)
         held = self.keeper.take(self.connection, "sender")
         assert held
         self.lease, self._terms = held.lease, count(1)
         self.sender = self.new_sender()
-        self.requests, self.replies = TableQueue(conninfo, REQUESTS), TableQueue(conninfo, REPLIES)
-        self.emulator = Emulator(conninfo, self.requests, lambda name: TableQueue(conninfo, name), wait_seconds=0.0, clock=self.clock)
+        self.requests: Queue = TableQueue(conninfo, REQUESTS)
+        self.replies: Queue = TableQueue(conninfo, REPLIES)
         self._position = 0
 
     def close(self) -> None:
         """Ends all connections."""
-        self.emulator.close()
-        self.replies.close()
+        for queue in (self.requests, self.replies):
+            queue.close()
         self.keeper.close()
-        self.connection.close()
+        self.hub.close()
 
     def new_sender(self) -> Send:
         """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
@@ -96,8 +79,7 @@ class Stage:
 
     def rail(self) -> list[RawReceipt]:
         """Lets the rail answer what it has, and gives the receipts in its order."""
-        while self.emulator.step():
-            continue
+        self.hub.run("emulator")
         deliveries = self.replies.receive(1000, 0.0)
         self.replies.acknowledge()
         return [RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries]

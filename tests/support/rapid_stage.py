@@ -8,8 +8,7 @@ from typing import Any
 from kvitt.app.ports import ports_of
 from kvitt.config import OpsSettings, RapidSettings
 from kvitt.disbursement.inbox import Incoming
-from kvitt.disbursement.settle import Settle
-from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.submit import Outcome
 from kvitt.formats.topics import RAPID
 from support.hub_stage import Stage
 from support.rapid_messages import PERSON, line, need
@@ -21,10 +20,7 @@ class Rapid(Stage):
     """A stage whose hub owns the rapid. Records told are kept in the outbox, in the order in which they are told."""
 
     def __init__(self, conninfo: str, *, answer_invalid_needs: bool = True) -> None:
-        super().__init__(conninfo)
-        ports = ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), OpsSettings(), hears_strays=True)
-        self.submit = Submit(self.connection, self.clock, ports).execute
-        self.settle = Settle(self.connection, self.clock, ports).execute
+        super().__init__(conninfo, ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), OpsSettings(), hears_strays=True))
         self._offset = 0
         self._read = 0
 

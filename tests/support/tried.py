@@ -11,6 +11,6 @@ ASKED = int(os.environ.get("KVITT_EXAMPLES", "0"))
 USUAL = 100
 
 
-def tried(usual: int = USUAL) -> settings:
-    """Settings for a property that is usually tried with so many examples."""
-    return settings(max_examples=ASKED or usual, derandomize=usual >= ASKED)
+def tried(usual: int = USUAL, *, least: int = 1) -> settings:
+    """Settings for a property that is usually tried with so many examples, and never with fewer than `least`."""
+    return settings(max_examples=max(ASKED, least) if ASKED else usual, derandomize=usual >= ASKED)

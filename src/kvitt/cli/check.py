@@ -45,7 +45,7 @@ def check_with_progress(conninfo: str, *, visible: bool) -> Report:
 def compare_with_rail(conninfo: str) -> Compared:
     """Compares the accepted payments with what the rail's books will pay."""
     with connect(conninfo, application="kvitt check") as connection:
-        return compare(connection)
+        return compare(connection, wiring().ports.contracts)
 
 
 def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:

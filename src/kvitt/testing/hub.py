@@ -34,7 +34,7 @@ from kvitt.transports.queue.table_queue import TableQueue
 
 _SQL = load("testing", package="kvitt.testing")
 _MOST_ROUNDS: Final = 10_000
-Headers = Mapping[str, str] | Iterable[Header]
+Headers = Mapping[str, str] | Iterable[Header] | bytes
 
 
 class Differs(AssertionError):
@@ -87,7 +87,7 @@ class Hub:
     clock       the time of the hub
     rail        the emulator: its faults, its books
     settings    those that the hub runs with
-    ports       the contracts that it keeps
+    ports       the contracts that it keeps, and the rails that it sends by
     """
 
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
@@ -101,7 +101,7 @@ class Hub:
         self._put_at_rail: dict[str, Outgoing] = {}
         self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
-        self.rail = Rail(self.connection, lambda: TableQueue(conninfo, settings.reply_queue), self._put_at_rail)
+        self.rail = Rail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
 
     def close(self) -> None:
         """Ends connections and doors; the database stays."""
@@ -129,13 +129,13 @@ class Hub:
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
         """Puts a record on an input topic, as a sender does; the hub reads it when it runs.
 
-        A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON. Raises ValueError for a topic that nobody reads.
+        A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON; `headers` are names with values, or bytes in the
+        place of what the log keeps of them. Raises ValueError for a topic that nobody reads.
         """
-        inputs = self.ports.contracts.inputs()
-        if topic not in inputs:
-            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(inputs)}")
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
-        ((partition, position),) = append(self._log, [NewRecord(topic, _key(key), _bytes(body), encode_headers(pairs))], self.clock())
+        if topic not in self._roles.inputs:
+            raise ValueError(f"the hub does not read {topic}; it reads {', '.join(self._roles.inputs)}")
+        record = NewRecord(topic, _key(key), _bytes(body), _headers(headers))
+        ((partition, position),) = append(self._log, [record], self.clock())
         return Place(topic, partition, position)
 
     def run(self, *roles: str) -> int:
@@ -147,7 +147,8 @@ class Hub:
         """
         if unknown := [role for role in roles if role not in self._roles.makers]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(self._roles.makers)}")
-        assert self._log, "the topics are there"
+        if not roles or {"intake", "relay"}.intersection(roles):
+            assert self._log, "the topics are there"
         done = 0
         for _ in range(_MOST_ROUNDS):
             worked = sum(self._roles.step(role) for role in roles or self._roles.makers)
@@ -173,7 +174,7 @@ class Hub:
     def findings(self) -> list[str]:
         """What `kvitt check` finds: all derived again from what came in, and compared with what is stored and what the rail will pay."""
         found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo, self.ports).differences]
-        compared = compare(self.connection)
+        compared = compare(self.connection, self.ports.contracts)
         return found + [f"payment {each.payment_id} of case {each.case_id} in {each.area}: {each.text}" for each in compared.differences]
 
     def check(self) -> None:
@@ -206,3 +207,9 @@ def _bytes(body: object) -> bytes | None:
     if body is None or isinstance(body, bytes):
         return body
     return (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()
+
+
+def _headers(headers: Headers) -> bytes:
+    if isinstance(headers, bytes):
+        return headers
+    return encode_headers(headers.items() if isinstance(headers, Mapping) else headers)

@@ -54,7 +54,9 @@ class RequestQueue(TableQueue):
 class Rail:
     """What a test may do at the rail."""
 
-    def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[], Queue], taken: dict[str, Outgoing]) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], taken: dict[str, Outgoing]
+    ) -> None:
         self._connection, self._open_replies, self._taken = connection, open_replies, taken
         self._numbers = count(1)
 
@@ -115,9 +117,9 @@ class Rail:
         """What the rail will pay on a case: the days on which each line is valid, by its own rule."""
         return spans(self._connection, area, case_id)
 
-    def reply(self, receipt: bytes, *, message_id: str = "") -> None:
-        """Puts an answer of the test's own on the queue of receipts; settled by the next run."""
-        queue = self._open_replies()
+    def reply(self, receipt: bytes, *, message_id: str = "", rail: str | None = None) -> None:
+        """Puts an answer of the test's own on the queue of receipts, of the named rail or the default one; settled by the next run."""
+        queue = self._open_replies(rail)
         try:
             queue.put([Outgoing(message_id or f"reply-{next(self._numbers)}", receipt)])
         finally:

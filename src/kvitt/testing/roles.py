@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Final
 
+from kvitt.app.transports import QueuePair, queues_of
 from kvitt.config import Settings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -37,14 +39,24 @@ class Roles:
         self._conninfo, self._settings, self._clock, self._ports, self._taken = conninfo, settings, clock, ports, taken
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[Step, ExitStack]] = {}
+        self.inputs = ports.contracts.inputs()
         self.makers: Mapping[str, MakeStep] = {
             "intake": self._intake,
-            "sender": self._sender,
+            **{self._on_rail("sender", rail.name): partial(self._sender, rail.name) for rail in ports.rails},
             "emulator": self._emulator,
-            "receiver": self._receiver,
+            **{self._on_rail("receiver", rail.name): partial(self._receiver, rail.name) for rail in ports.rails},
             "resume": self._resume,
             "relay": self._relay,
         }
+
+    def _on_rail(self, role: str, rail: str) -> str:
+        """What a role is called that each rail has for itself; that of the default rail by its role alone."""
+        return role if rail == self._ports.rails.default.name else f"{role} {rail}"
+
+    def queues_of(self, rail: str | None = None) -> QueuePair:
+        """The queues of a rail; None: of the default one."""
+        default = self._ports.rails.default.name
+        return queues_of(self._settings, rail or default, default=default)
 
     def step(self, role: str) -> int:
         """Lets a role do what there is to do, up to a batch; gives how much that was. Raises what the role raised; it then begins anew."""
@@ -79,17 +91,17 @@ class Roles:
         with connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             submit = Submit(connection, self._clock, self._ports)
             gathered = _Gathered(submit, self._settings.max_batch)
-            with Intake(
-                self._conninfo, self._leases, gathered.hand, topics=self._ports.contracts.inputs(), look_seconds=0.0
-            ).steps() as read:
+            with Intake(self._conninfo, self._leases, gathered.hand, topics=self.inputs, look_seconds=0.0).steps() as read:
                 yield lambda: gathered.after(read)
 
-    def _sender(self) -> AbstractContextManager[Step]:
-        def requests() -> RequestQueue:
-            return RequestQueue(self._conninfo, self._settings.request_queue, self._taken)
+    def _sender(self, rail: str) -> AbstractContextManager[Step]:
+        queues = self.queues_of(rail)
 
-        reply_to = self._settings.reply_queue
-        return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, wake_up=_Awake(), reply_to=reply_to).steps()
+        def requests() -> RequestQueue:
+            return RequestQueue(self._conninfo, queues.requests, self._taken)
+
+        awake, reply_to = _Awake(), queues.replies
+        return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, rail=rail, wake_up=awake, reply_to=reply_to).steps()
 
     @contextmanager
     def _emulator(self) -> Iterator[Step]:
@@ -101,11 +113,11 @@ class Roles:
         finally:
             emulator.close()
 
-    def _receiver(self) -> AbstractContextManager[Step]:
+    def _receiver(self, rail: str) -> AbstractContextManager[Step]:
         def replies() -> TableQueue:
-            return self._queue(self._settings.reply_queue)
+            return self._queue(self.queues_of(rail).replies)
 
-        return Receiver(self._conninfo, replies, self._clock, self._ports, _Awake(), look_seconds=0.0).steps()
+        return Receiver(self._conninfo, replies, self._clock, self._ports, _Awake(), rail=rail, look_seconds=0.0).steps()
 
     def _resume(self) -> AbstractContextManager[Step]:
         return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
@@ -123,9 +135,9 @@ class Roles:
 
 
 class _Awake(WakeUp):
-    """A wake_up that nobody sleeps by: who finds nothing to do says so at once."""
+    """Wakes nobody, since nobody sleeps: who finds nothing to do says so at once."""
 
-    def wait(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Returns at once."""
 
 

@@ -13,7 +13,9 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.catalogue import RAIL_RATE
+from kvitt.disbursement.catalogue import AREAS, RAIL_RATE
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.values import Area
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator import Span, all_spans
 from kvitt.rails.oppdrag.order_xml import encode_line_id
@@ -95,8 +97,11 @@ def _following(day: date, rate: str) -> date | None:
     return _to_monday(day + _ONE_DAY) if rate == _WEEKDAY_RATE else day + _ONE_DAY
 
 
-def compare(connection: Connection) -> Compared:
-    """Compares everything, in a read-only snapshot of its own; changes nothing."""
+def compare(connection: Connection, contracts: Contracts) -> Compared:
+    """Compares everything, in a read-only snapshot of its own; changes nothing.
+
+    Of forwarded orders no payments are kept: what the rail pays by them is left out.
+    """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         in_motion = {(str(area), str(case_id)) for area, case_id in connection.execute(_SQL.cases_in_motion)}
@@ -106,7 +111,7 @@ def compare(connection: Connection) -> Compared:
             cursor.itersize = 2000
             cursor.execute(_SQL.accepted_payments)
             for key, accepted, paid in _side_by_side(cursor, all_spans(connection)):
-                if key in in_motion:
+                if key in in_motion or (not accepted and _is_forwarded(key[0], contracts)):
                     continue
                 cases, payments = cases + 1, payments + len(accepted)
                 for difference in _differences(key, accepted, paid):
@@ -117,6 +122,11 @@ def compare(connection: Connection) -> Compared:
 
 
 _Key = tuple[str, str]
+
+
+def _is_forwarded(area: str, contracts: Contracts) -> bool:
+    terms = AREAS.get(Area(area))
+    return terms is not None and contracts.forwards(terms.scheme)
 
 
 def _side_by_side(

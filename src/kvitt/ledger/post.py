@@ -24,7 +24,7 @@ from kvitt.ledger.calls import (
     StepKey,
 )
 from kvitt.ledger.rules import MAX_CURRENCY, MAX_DESCRIPTION, InvalidRequest, PlanState, malformed
-from kvitt.ledger.transaction import AnsweredBefore, LedgerTransaction, LockedAccount, LockedPlan
+from kvitt.ledger.transaction import AnsweredBefore, LedgerTransaction, LockedAccount, LockedPlan, accounts_of, step_key
 
 _ATTEMPTS: Final = 5
 ReservedPlans = Callable[[Connection, Collection[str]], Mapping[str, str]]
@@ -45,7 +45,7 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
         try:
             results[place] = ledger.apply(call)
         except AnsweredBefore:
-            repeated[place] = call.key()
+            repeated[place] = step_key(call)
     if repeated:
         stored = repository.stored_results(connection, set(repeated.values()))
         results.update({place: stored[key] for place, key in repeated.items()})
@@ -57,7 +57,7 @@ def _locked(connection: Connection, calls: Sequence[Call], clock: Clock) -> Ledg
     """Locks the plans, then the accounts, that calls name and that their plans have, and reads the clock."""
     plans = _lock_plans(connection, {call.plan_id for call in calls})
     named = {call.solvent for call in calls if call.solvent is not None}
-    named.update(*(call.accounts() for call in calls), *(plan.net for plan in plans.values()))
+    named.update(*(accounts_of(call) for call in calls), *(plan.net for plan in plans.values()))
     accounts = {row.account_id: LockedAccount(row) for row in repository.lock_accounts(connection, named)}
     return LedgerTransaction(plans, accounts, clock())
 
@@ -132,7 +132,7 @@ def refused_at_once(connection: Connection, calls: Mapping[int, Call], reserved:
 
 def _names(command: Command) -> set[str | int]:
     """The plan and the accounts that a command names."""
-    return {command.plan_id, *command.accounts()} if isinstance(command, Call) else set()
+    return {command.plan_id, *accounts_of(command)} if isinstance(command, Call) else set()
 
 
 def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> ResultUnknown:

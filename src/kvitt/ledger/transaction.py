@@ -12,6 +12,7 @@ from kvitt.kernel.rows import write
 from kvitt.ledger.calls import AccountState, Call, CallResult, Done, Insolvent, StepKey
 from kvitt.ledger.repository import AccountStep, EntryRow, LockedAccountRow, PlanRow, PlanStep, PostingRow, StepRow, text_array
 from kvitt.ledger.rules import (
+    INT64_MAX,
     STATE_AFTER,
     Batch,
     InvalidRequest,
@@ -29,6 +30,16 @@ from kvitt.ledger.rules import (
 )
 
 _EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def step_key(call: Call) -> StepKey:
+    """Under what the answer to a call is found again."""
+    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else INT64_MAX
+
+
+def accounts_of(call: Call) -> set[int]:
+    """The accounts between which a call moves money."""
+    return {account for batch in call.batches for posting in batch.postings for account in posting[:2]}
 
 
 class LockedAccount:
@@ -133,7 +144,7 @@ class LedgerTransaction:
         return locked is not None and after.get(account_id, locked.totals).available_min >= 0
 
     def _result_of(self, call: Call) -> Done:
-        done = self._results.get(call.key())
+        done = self._results.get(step_key(call))
         if done is None:
             raise AnsweredBefore
         return done
@@ -150,7 +161,7 @@ class LedgerTransaction:
             self._add_batch(call.plan_id, plan, batch)
         at = max(self._now, plan.changed_at, *(self._accounts[account_id].last_at for account_id in totals))
         plan.step(call.operation, at)
-        key = call.key()
+        key = step_key(call)
         done = self._results[key] = Done(self._add_entries(key, totals, at), at)
         return self._add_step(call, key, done)
 

@@ -6,8 +6,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as PartitionOffset
 
 from kvitt.config import KafkaSettings
-from kvitt.contracts.helved.importing import StateRecord
 from kvitt.errors import TopicNotFound
+from kvitt.formats.partitions import StateRecord
 from kvitt.formats.topics import decode_headers
 from kvitt.transports.kafka.clients import (
     names_of,

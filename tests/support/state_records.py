@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kvitt.contracts.helved.importing import Importing, ImportReport, StateRecord
+from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.disbursement.values import LineId
 from kvitt.formats import topics
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.order_xml import encode_line_id

@@ -12,10 +12,11 @@ from confluent_kafka import Producer
 from kvitt.app.main import main
 from kvitt.config import KafkaSettings, read_client_file
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.importing import Importing, StateRecord
+from kvitt.contracts.helved.importing import Importing
 from kvitt.disbursement.imported import Oddity
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade

@@ -38,6 +38,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.formats.json_members import refuse_repeated
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
@@ -48,15 +49,6 @@ from kvitt.kernel.rows import columns, write
 
 _SQL = load("importing", "kvitt.contracts.helved")
 _SPAN, _SHOWN = 500, 20
-
-
-class StateRecord(Struct, frozen=True):
-    """A record of a state topic."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
 
 
 class ImportReport(Struct, frozen=True):

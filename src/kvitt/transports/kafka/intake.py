@@ -21,6 +21,8 @@ from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.kernel.state_log import StateLog
+from kvitt.transports.kafka.assigned_partition import size_of
+from kvitt.transports.kafka.assigned_partitions import AssignedPartitions
 from kvitt.transports.kafka.clients import (
     ConsumerErrors,
     group_of,
@@ -28,8 +30,6 @@ from kvitt.transports.kafka.clients import (
     names_of,
     new_consumer,
 )
-from kvitt.transports.kafka.share import size_of
-from kvitt.transports.kafka.shares import AssignedPartitions
 from kvitt.transports.kafka.topics import TopicIds
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]

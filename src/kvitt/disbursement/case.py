@@ -22,6 +22,7 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
@@ -211,7 +212,7 @@ def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, mak
     held: set[CaseKey] = {*fetch(cursor, _CaseName, _DEFERRED.known_cases, _columns(sorted(left)), scheme=Scheme)}
     if not make or not left - held:
         return cases, held
-    cursor.execute(_DEFERRED.wait_shortly)
+    wait_shortly(cursor)
     for key in sorted(left - held):
         try:
             with cursor.connection.transaction():

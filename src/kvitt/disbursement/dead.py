@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from kvitt.disbursement.inbox import Incoming, Skipped
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.values import Scheme
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
 from kvitt.formats import topics
 from kvitt.formats.json_members import refuse_repeated
@@ -76,11 +75,6 @@ class DeadLetter(Struct, frozen=True):
     closed_at: datetime | None
     closed_by: str | None
     note: str | None
-
-    @property
-    def scheme(self) -> Scheme:
-        """The scheme whose topic it came in on."""
-        return topics.SCHEME_OF_SOURCE[self.source]
 
 
 def _refuse_repeated(number: int, body: bytes) -> None:

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import Reader
+from kvitt.kernel.audit import event_link
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.payouts.event import encode_event
 from kvitt.payouts.model import PayoutRecord
-from kvitt.payouts.repository import event_hash, records
+from kvitt.payouts.repository import records
 from kvitt.payouts.rules import (
     PAYOUT_ARCS,
     PayoutStatus,
@@ -46,7 +47,7 @@ STATEMENTS = (
 """Kinds of differences that only all rows together can show, with their statements."""
 
 
-class _PayoutId(Struct, frozen=True):
+class _NextPayout(Struct, frozen=True):
     payout_id: str
 
 
@@ -79,7 +80,7 @@ def check_payouts(reader: Reader, found: Findings) -> None:
 
 def _spans(reader: Reader) -> Iterator[list[str]]:
     after: str | None = None
-    while rows := fetch(reader.cursor.connection, _PayoutId, _SQL.payouts_after, {"after": after, "limit": _SPAN}):
+    while rows := fetch(reader.cursor.connection, _NextPayout, _SQL.payouts_after, {"after": after, "limit": _SPAN}):
         payout_ids = [row.payout_id for row in rows]
         yield payout_ids
         after = payout_ids[-1]
@@ -131,7 +132,7 @@ def _differing(record: PayoutRecord, events: Sequence[_Event], last: _Event) -> 
         snapshot = replace(payout, sequence=event.sequence, status=status, cancel_details=details)
         if encode_event(snapshot, event.at) != event.body:
             yield f"has an event {event.sequence} with another content"
-        head = event_hash(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
+        head = event_link(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
         if head != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"
         head = event.hash

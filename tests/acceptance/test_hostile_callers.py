@@ -48,7 +48,7 @@ class Process:
             "[http]\nheader_seconds = 0.5\nbody_seconds = 0.5\nidle_seconds = 0.5",
             *more,
             f"[ops]\nport = {self.ops}",
-            f"[woody]\nport = {self.thrift}",
+            f"[thrift]\nport = {self.thrift}",
             f"[rest]\nport = {self.rest}",
         ]
         config.write_text("\n".join(lines), "utf-8")

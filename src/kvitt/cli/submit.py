@@ -19,12 +19,13 @@ from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import KafkaSettings, Settings
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.preview import preview
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
 from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import STATUSES, decode_headers, primary_input
+from kvitt.formats.topics import decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load
@@ -195,7 +196,7 @@ def _preview(settings: Settings, scheme: Scheme, key: str, body: bytes) -> bool:
 
 def _send(settings: Settings, scheme: Scheme, key: str, body: bytes, wait: float) -> bool:
 
-    topic = primary_input(scheme)
+    topic = wiring().ports.contracts.input_of(scheme)
     last = None
     with working(settings) as conninfo:
         client = Client(conninfo, settings)

@@ -4,7 +4,7 @@ Appending locks the partition's row until commit, so positions become visible in
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.formats.partitions import TopicPartition, partition_of
-from kvitt.formats.topics import ALL_TOPICS, PARTITIONS
+from kvitt.formats.topics import PARTITIONS
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.fault_points import fault_point
@@ -50,7 +50,7 @@ class NewRecord(Struct, frozen=True):
     headers: bytes = b"[]"
 
 
-def make_topics(connection: psycopg.Connection[Any], topics: Sequence[str] = ALL_TOPICS) -> None:
+def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str]) -> None:
     """Makes the topics that are not there yet; does nothing otherwise."""
     connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
 

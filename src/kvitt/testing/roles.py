@@ -59,7 +59,7 @@ class Roles:
         return queues_of(self._settings, rail or default, default=default)
 
     def step(self, role: str) -> int:
-        """Lets a role do what there is to do, up to a batch; returns how much that was. Raises what the role raised; it then begins anew."""
+        """Lets a role do what there is to do, up to a batch, and returns how much that was. Raises what it raised; then it begins anew."""
         if role not in self._opened:
             opened = ExitStack()
             self._opened[role] = (opened.enter_context(self.makers[role]()), opened)

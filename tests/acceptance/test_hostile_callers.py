@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.transports.log.embedded_log import NewRecord, append
@@ -112,7 +112,9 @@ def taken_in(database: str, key: str) -> bool:
 
 def tell(database: str, key: str) -> None:
     with connect(database) as connection:
-        append(connection, [NewRecord(topics.primary_input(Scheme.DAGPENGER), key.encode(), text(dp(f"case-{key}", 500)))], utc_now())
+        append(
+            connection, [NewRecord(helved_topics.primary_input(Scheme.DAGPENGER), key.encode(), text(dp(f"case-{key}", 500)))], utc_now()
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from lxml import etree
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import Kind, check
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
@@ -19,6 +20,7 @@ from kvitt.rails.oppdrag.receipt_xml import LEAVES
 from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from kvitt.transports.log.relay import LogRelay
 from support.case_histories import CaseStage, aap, answered, ts
+from support.topics import TOPICS
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 
@@ -36,7 +38,7 @@ def assert_clean(database: str) -> None:
 
 def relay(hub: CaseStage) -> int:
     """Tells the embedded log what waits in the outbox; gives how many records that were."""
-    make_topics(hub.connection)
+    make_topics(hub.connection, TOPICS)
     row: Any = hub.connection.execute(
         load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
     ).fetchone()
@@ -75,7 +77,7 @@ def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: 
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     relay(hub)
-    append(hub.connection, [NewRecord(topics.primary_input(Scheme.AAP), b"k", b"not taken yet")], hub.clock())
+    append(hub.connection, [NewRecord(helved_topics.primary_input(Scheme.AAP), b"k", b"not taken yet")], hub.clock())
     hub.connection.execute("DELETE FROM log_records WHERE log_no < 4")
     assert_clean(database)
 
@@ -100,7 +102,7 @@ def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: 
     said = "".join(f"<{name}>{name} &lt; æ  </{name}>" for name in LEAVES if name != "alvorlighetsgrad")
     hub.answer(answered(xml).replace(b"<beskrMelding></beskrMelding>", said.encode()))
     assert_clean(database)
-    row = hub.connection.execute("SELECT value FROM outbox WHERE topic = %s AND value IS NOT NULL", (topics.ORDERS,)).fetchone()
+    row = hub.connection.execute("SELECT value FROM outbox WHERE topic = %s AND value IS NOT NULL", (helved_topics.ORDERS,)).fetchone()
     assert row is not None
     told = etree.fromstring(row[0]).find("mmel")
     assert told is not None

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from support.hub_stage import Stage
 
 PERSON = "01020312345"
@@ -84,7 +84,7 @@ class CaseStage(Stage):
 
     def _record(self, scheme: Scheme, body: bytes) -> Incoming:
         self._records += 1
-        return Incoming(topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
+        return Incoming(helved_topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
 
     def send(self) -> list[bytes]:
         """Notes what is ready as sent; gives the XML of the orders in order."""

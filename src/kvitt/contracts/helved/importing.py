@@ -13,6 +13,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.contracts.helved import cases, payment
+from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.imported import (
@@ -38,7 +39,6 @@ from kvitt.disbursement.values import (
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.partitions import StateRecord
-from kvitt.formats.topics import CASES, PAYMENTS
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction

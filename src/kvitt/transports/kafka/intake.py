@@ -17,7 +17,6 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import RecordsGone
 from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import SCHEME_OF_INPUT
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
@@ -52,7 +51,7 @@ class KafkaIntake:
         hand: Hand,
         settings: KafkaSettings,
         *,
-        topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
+        topics: Sequence[str],
         limit: int = 512,
         max_outstanding: int = 1024,
     ) -> None:

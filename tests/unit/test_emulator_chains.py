@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from kvitt.rails.oppdrag.emulator.decide import Book, rule
 from kvitt.rails.oppdrag.emulator.order import (
     CaseKey,
     Change,
@@ -14,7 +15,6 @@ from kvitt.rails.oppdrag.emulator.order import (
     Order,
     OrderLine,
 )
-from kvitt.rails.oppdrag.emulator.ruling import Book, rule
 from kvitt.rails.oppdrag.emulator.schedule import ONE_DAY, pieces
 
 CASE = CaseKey("AAP", "SAK-1")

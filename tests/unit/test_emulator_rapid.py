@@ -11,6 +11,7 @@ from kvitt.contracts.rapid.needs import Need, NeedKind
 from kvitt.contracts.rapid.wire.need import read as need_of
 from kvitt.disbursement.values import Scheme
 from kvitt.rails.oppdrag.emulator import answers
+from kvitt.rails.oppdrag.emulator.decide import Book, Ruling, rule
 from kvitt.rails.oppdrag.emulator.order import (
     Answer,
     Change,
@@ -19,7 +20,6 @@ from kvitt.rails.oppdrag.emulator.order import (
 )
 from kvitt.rails.oppdrag.emulator.reading import Garbled, Invalid, read
 from kvitt.rails.oppdrag.emulator.receipts import echo
-from kvitt.rails.oppdrag.emulator.ruling import Book, Ruling, rule
 from kvitt.rails.oppdrag.emulator.schedule import pieces
 from kvitt.rails.oppdrag.forwarded_xml import encode
 from kvitt.rails.oppdrag.receipt_xml import decode

@@ -11,9 +11,10 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.rails.oppdrag.emulator import answers, books
-from kvitt.rails.oppdrag.emulator.books import Receipt, Verdict
+from kvitt.rails.oppdrag.emulator import answers
+from kvitt.rails.oppdrag.emulator import store as books
 from kvitt.rails.oppdrag.emulator.damage import damage
+from kvitt.rails.oppdrag.emulator.decide import Book, Ruling, rule
 from kvitt.rails.oppdrag.emulator.faults import (
     Dice,
     Faults,
@@ -31,7 +32,7 @@ from kvitt.rails.oppdrag.emulator.reading import (
     Unreadable,
 )
 from kvitt.rails.oppdrag.emulator.receipts import echo, receipt_id, unechoed
-from kvitt.rails.oppdrag.emulator.ruling import Book, Ruling, rule
+from kvitt.rails.oppdrag.emulator.store import Receipt, Verdict
 
 Connection = psycopg.Connection[tuple[object, ...]]
 

@@ -12,8 +12,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.emulator.books import entry_of
 from kvitt.rails.oppdrag.emulator.order import Entry
+from kvitt.rails.oppdrag.emulator.store import entry_of
 
 ONE_DAY = timedelta(days=1)
 FRIDAY = 5

@@ -7,6 +7,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.queries import load
+from kvitt.rails.oppdrag.emulator.decide import Book, Ruling
 from kvitt.rails.oppdrag.emulator.order import (
     CaseKey,
     Entry,
@@ -14,7 +15,6 @@ from kvitt.rails.oppdrag.emulator.order import (
     Order,
 )
 from kvitt.rails.oppdrag.emulator.reading import Reading
-from kvitt.rails.oppdrag.emulator.ruling import Book, Ruling
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")

@@ -198,7 +198,7 @@ HOT[LEDGER, "ledger"] = {
 NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "cases"): {"next_message_numbers"},  # a sequence
     (HUB, "deferred"): {
-        *("wait_shortly", "deferred_astray"),  # a setting, and a part of the check
+        "deferred_astray",  # a part of the check
         "waiting_for_cases",  # for a figure: as much as waits
     },
     (HUB, "orders"): set(),

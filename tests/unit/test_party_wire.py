@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kvitt.api.thrift.payout_values import cash_flow_from_wire
+from kvitt.api.thrift.services import cash_flow_from_wire
 from kvitt.errors import BadThrift
 from kvitt.formats.thrift.messages import (
     REPLY,

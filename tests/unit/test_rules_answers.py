@@ -3,13 +3,8 @@
 import pytest
 
 from kvitt.contracts.helved.receipts import answer_to
-from kvitt.disbursement.answers import (
-    Answer,
-    DetailLine,
-    Details,
-    Status,
-    details_of,
-)
+from kvitt.contracts.helved.status import details_of
+from kvitt.disbursement.answers import Answer, DetailLine, Details, Status
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.instructions import Claims, PaymentClaim
 from kvitt.disbursement.rail import Observation, Severity

@@ -4,14 +4,9 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 import pytest
 
-from kvitt.disbursement.ids import (
-    derived_payment_id,
-    event_id,
-    line_id,
-    named_uuid,
-    order_id,
-)
+from kvitt.disbursement.ids import derived_payment_id, line_id, order_id
 from kvitt.disbursement.values import Area, CaseId, Scheme
+from kvitt.kernel.content_ids import event_id, named_uuid
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,13 @@
 """What a sender is told: status, details per order line, error (helved §2.8)."""
 
-from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
-from operator import attrgetter
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from kvitt.disbursement.values import (
     Area,
     DecisionId,
-    Order,
-    OrderLine,
     Refusal,
 )
 from kvitt.kernel.money import Kroner
@@ -48,28 +43,6 @@ class Details(Struct, frozen=True):
 
     area: Area | None
     lines: tuple[DetailLine, ...]
-
-
-def _detail(line: OrderLine, area: Area | None) -> DetailLine:
-    amount = line.amount if line.ceased_from is None else Kroner(0)
-    return DetailLine(line.decision_id, line.start, line.end, line.decided_rate, amount, line.class_code, area)
-
-
-def details_of(orders: Sequence[Order]) -> Details:
-    """What the sender is told of the orders of one message: their lines by first day, those of a day in order of sending."""
-    of_one = len(orders) == 1
-    lines = sorted((_detail(line, None if of_one else order.area) for order in orders for line in order.lines), key=attrgetter("start"))
-    return Details(orders[0].area if of_one else None, tuple(lines))
-
-
-def with_outcome(details: Details, area: Area, status: Status | None) -> Details:
-    """The lines of one of several areas with what became of their order; None: nothing certain. Of one area alone nothing changes."""
-    return replace(details, lines=tuple(replace(line, status=status) if line.area == area else line for line in details.lines))
-
-
-def without_outcomes(details: Details) -> Details:
-    """As if no order were settled yet."""
-    return replace(details, lines=tuple(replace(line, status=None) if line.area else line for line in details.lines))
 
 
 class Answer(Struct, frozen=True):

@@ -22,6 +22,7 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -172,7 +173,7 @@ def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, mak
     held = {(Scheme(row[0]), str(row[1])) for row in cursor.execute(_DEFERRED.known_cases, _columns(sorted(left)), binary=True)}
     if not make or not left - held:
         return cases, held
-    cursor.execute(_DEFERRED.wait_shortly)
+    wait_shortly(cursor)
     for key in sorted(left - held):
         try:
             with cursor.connection.transaction():

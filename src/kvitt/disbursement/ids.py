@@ -2,7 +2,6 @@
 
 import hashlib
 from functools import lru_cache
-from uuid import UUID
 
 from kvitt.disbursement.values import (
     Area,
@@ -12,17 +11,9 @@ from kvitt.disbursement.values import (
     PaymentId,
     Scheme,
 )
+from kvitt.kernel.content_ids import OURS, named_uuid
 
-_NAMESPACE = UUID("6f3c2a56-0d3b-5a7e-9a41-5d1f0f5b7c11").bytes
 _JAVA_BITS = 32
-_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-"""The seventeenth digit of a UUID keeps its two lower bits; the upper ones say which kind of UUID it is."""
-
-
-def named_uuid(namespace: bytes, name: str) -> str:
-    """The text of `uuid5` for the bytes of a namespace, ten times as fast as making the object first."""
-    digits = hashlib.sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
 def _java_hash(text: str) -> int:
@@ -48,14 +39,9 @@ def derived_payment_id(scheme: Scheme, case_id: CaseId, reporting_period: str, c
 
 def order_id(scheme: Scheme, area: Area, case_id: CaseId, number: int) -> OrderId:
     """The id of the n-th order of a case; a separator that no id can hold keeps different contents apart."""
-    return OrderId(named_uuid(_NAMESPACE, f"{scheme.value}\0{area}\0{case_id}\0{number}"))
+    return OrderId(named_uuid(OURS, f"{scheme.value}\0{area}\0{case_id}\0{number}"))
 
 
 def line_id(order: OrderId, position: int) -> LineId:
     """The id of the line at `position` (from 0) of an order."""
-    return LineId(named_uuid(_NAMESPACE, f"{order}\0{position}"))
-
-
-def event_id(order: OrderId, kind: str) -> str:
-    """The id of something told about an order, so that whoever hears it twice can drop the second."""
-    return named_uuid(_NAMESPACE, f"{order}\0{kind}")
+    return LineId(named_uuid(OURS, f"{order}\0{position}"))

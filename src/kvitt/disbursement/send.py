@@ -17,11 +17,12 @@ from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
+from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 
-_SQL, _LEASES, _DEFERRED = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.disbursement")
+_SQL, _LEASES = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kernel")
 
 
 class UnknownOrder(Struct, frozen=True):
@@ -78,7 +79,7 @@ class Send:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._hold()
             if hurried:
-                cursor.execute(_DEFERRED.wait_shortly)
+                wait_shortly(cursor)
             asked = lock_messages(cursor, [message_no for _, message_no in orders], self._contracts)
             now = self._clock()
             at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}

@@ -16,10 +16,9 @@ from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, PayoutNotFound
-from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.audit import AuditRow, digest, event_link
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.payouts.repository import event_hash
 
 _SQL = load("acts", "kvitt.disbursement")
 OPERATORS = 0
@@ -115,7 +114,7 @@ class _Verifying:
             self._entries += 1
             if sequence != place:
                 self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} in place {place}")
-            if event_hash(made, payout_id, sequence, at, bytes(body), actor=actor) != bytes(hashed):
+            if event_link(made, payout_id, sequence, at, bytes(body), actor=actor) != bytes(hashed):
                 self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content gives")
             made, end = bytes(hashed), bytes(head or b"")
         if made != end:

@@ -45,3 +45,9 @@ def link(previous: bytes, entry: AuditRow) -> AuditRow:
     where = f"{entry.chain}|{entry.seq}|{entry.at.timestamp():.6f}|{entry.what}"
     told = f"{where}|{entry.message_no}|{entry.order_id}|{entry.receipt_no}|{entry.note}"
     return replace(entry, hash=hashlib.sha256(previous + told.encode() + entry.digest).digest())
+
+
+def event_link(previous: bytes, subject: str, sequence: int, at: datetime, body: bytes, *, actor: str | None) -> bytes:
+    """The hash that links a published event of a subject to the one before it: none can be changed or taken out unseen (design §11)."""
+    who = () if actor is None else (actor.encode(),)
+    return digest(previous, subject.encode(), f"{sequence}|{at.timestamp():.6f}".encode(), body, *who)

@@ -14,9 +14,16 @@ from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from kvitt.errors import LeaseLost
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, Connection, connect, is_connection_lost, may_pass
+from kvitt.kernel.queries import load
 
+_SQL = load("locks", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _MOST_LOCKED: Final = 10_000
+
+
+def wait_shortly(cursor: psycopg.Cursor[Any]) -> None:
+    """Has the rest of the transaction wait for a lock for a moment only."""
+    cursor.execute(_SQL.wait_shortly)
 
 
 class Locks(Enum):

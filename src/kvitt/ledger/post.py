@@ -11,11 +11,10 @@ from kvitt.kernel.actor import encode
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.executor import BatchExecutor, Locks
+from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.money import NOTHING, Minor
-from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 from kvitt.ledger import repository
 from kvitt.ledger.calls import (
@@ -60,7 +59,6 @@ from kvitt.ledger.rules import (
     unknown_accounts,
 )
 
-_DEFERRED = load("deferred", "kvitt.disbursement")
 _ATTEMPTS: Final = 5
 _EVER = datetime.min.replace(tzinfo=UTC)
 ReservedPlans = Callable[[Connection, Collection[str]], Mapping[str, str]]
@@ -323,7 +321,7 @@ class LedgerWriter:
         try:
             with transaction(self._connection), self._connection.cursor() as cursor:
                 if locks is Locks.FREE:
-                    cursor.execute(_DEFERRED.wait_shortly)
+                    wait_shortly(cursor)
                 self._do(cursor, batch, results)
                 fault_point("ledger.before_commit")
         except ResultUnknown as unknown:

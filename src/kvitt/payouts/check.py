@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import Reader
+from kvitt.kernel.audit import event_link
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.payouts.event import encode_event
 from kvitt.payouts.model import PayoutRecord
-from kvitt.payouts.repository import event_hash, records
+from kvitt.payouts.repository import records
 from kvitt.payouts.rules import (
     PAYOUT_ARCS,
     PayoutStatus,
@@ -131,7 +132,7 @@ def _differing(record: PayoutRecord, events: Sequence[_Event], last: _Event) -> 
         snapshot = replace(payout, sequence=event.sequence, status=status, cancel_details=details)
         if encode_event(snapshot, event.at) != event.body:
             yield f"has an event {event.sequence} with another content"
-        head = event_hash(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
+        head = event_link(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
         if head != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"
         head = event.hash

@@ -16,7 +16,7 @@ from kvitt.disbursement.rows import OutboxRow
 from kvitt.errors import PayoutNotFound
 from kvitt.formats.topics import PAYOUT_EVENTS
 from kvitt.kernel.actor import Actor, encode
-from kvitt.kernel.audit import digest
+from kvitt.kernel.audit import event_link
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Minor
@@ -292,7 +292,7 @@ class PayoutUnitOfWork:
 
     def _event(self, previous: bytes, payout: Payout, actor: Actor | None, at: datetime) -> bytes:
         body, who = encode_event(payout, at), encode(actor)
-        head = event_hash(previous, payout.payout_id, payout.sequence, at, body, actor=who)
+        head = event_link(previous, payout.payout_id, payout.sequence, at, body, actor=who)
         self._events.append(
             EventRow(
                 payout_id=payout.payout_id,
@@ -344,12 +344,6 @@ def _movement(payout_id: str, position: int, posting: CashFlowPosting) -> Moveme
         currency=posting.currency,
         details=posting.details,
     )
-
-
-def event_hash(previous: bytes, payout_id: str, sequence: int, at: datetime, body: bytes, *, actor: str | None) -> bytes:
-    """The link of an event to the one before it: nothing of it can be changed, and none be taken out, unseen (design §11)."""
-    who = () if actor is None else (actor.encode(),)
-    return digest(previous, payout_id.encode(), f"{sequence}|{at.timestamp():.6f}".encode(), body, *who)
 
 
 def event_id(payout_id: str, sequence: int, time: int) -> str:

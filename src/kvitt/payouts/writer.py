@@ -12,11 +12,10 @@ from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.executor import BatchExecutor, Locks
+from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import note
-from kvitt.kernel.queries import load
 from kvitt.ledger.calls import CallResult, Done, Insolvent
 from kvitt.ledger.post import post
 from kvitt.ledger.repository import states_of
@@ -56,7 +55,6 @@ from kvitt.payouts.rules import (
     reversal_plan_id_of,
 )
 
-_DEFERRED = load("deferred", "kvitt.disbursement")
 _ATTEMPTS: Final = 5
 _TRIES: Final = range(1, 65)
 """The attempts of which one finds a name for its plan that nobody has taken."""
@@ -107,7 +105,7 @@ class PayoutWriter:
         try:
             with transaction(self._connection), self._connection.cursor() as cursor:
                 if locks is Locks.FREE:
-                    cursor.execute(_DEFERRED.wait_shortly)
+                    wait_shortly(cursor)
                 results = self._do(cursor, batch)
                 fault_point("payouts.before_commit")
         except ResultUnknown:

@@ -3,18 +3,18 @@
 Each class is the adapter of one of the payouts' ports.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from kvitt.api.thrift.client import ServiceUnavailable, ThriftCallFailed, ThriftClient
-from kvitt.api.thrift.payout_values import NoSuchAccount, cash_flow_from_wire
 from kvitt.errors import InvalidPayout, PayoutNotFound, PayoutsFailed
 from kvitt.formats.instants import instant_text
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
 from kvitt.kernel.money import Minor
 from kvitt.ledger.rules import Batch
+from kvitt.payouts.event import SIDES
 from kvitt.payouts.model import Cash
 from kvitt.payouts.ports import (
     LedgerRefused,
@@ -24,11 +24,12 @@ from kvitt.payouts.ports import (
     Shop,
     params_text,
 )
-from kvitt.payouts.rules import CashFlowPosting
+from kvitt.payouts.rules import AccountType, CashFlowPosting
 
 PARTY_MANAGEMENT = Service("parties", "PartyManagement")
 ACCOUNTER = Service("accounter", "Accounter")
 _USER: Final = "admin"
+_TYPE_OF: Final = {side: kind for kind, side in SIDES.items()}
 
 
 class PartyManagementAdapter:
@@ -147,3 +148,31 @@ class RemoteLedgerAdapter:
             for source, target, amount, currency, description in batch.postings
         ]
         return self._types.PostingBatch(id=batch.batch_id, postings=postings)
+
+
+class NoSuchAccount(Exception):
+    """A payout can't have an account of this type; the text names it."""
+
+
+def cash_flow_from_wire(postings: Sequence[Any]) -> tuple[CashFlowPosting, ...]:
+    """The movements in their order. Raises NoSuchAccount for types that no payout has: the system's subagent, and wallets."""
+    return tuple(
+        CashFlowPosting(
+            source_type=_type(each.source.account_type),
+            source=each.source.account_id,
+            target_type=_type(each.destination.account_type),
+            target=each.destination.account_id,
+            amount=Minor(each.volume.amount),
+            currency=each.volume.currency.symbolic_code,
+            details=each.details,
+        )
+        for each in postings
+    )
+
+
+def _type(account: Any) -> AccountType:
+    found = next((name, value) for name, value in vars(account).items() if value is not None)
+    kind = _TYPE_OF.get(found)
+    if kind is None:
+        raise NoSuchAccount(f"{found[0]} {found[1]}")
+    return kind

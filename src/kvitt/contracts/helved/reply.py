@@ -21,15 +21,9 @@ from kvitt.contracts.helved import (
 )
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.contracts.helved.receipts import answer_to
+from kvitt.contracts.helved.status import details_of, with_outcome, without_outcomes
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.answers import (
-    Answer,
-    Details,
-    Status,
-    details_of,
-    with_outcome,
-    without_outcomes,
-)
+from kvitt.disbursement.answers import Answer, Details, Status
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import (
     CORRECTED,
@@ -53,7 +47,6 @@ from kvitt.disbursement.events import (
     WithRail,
     withdrawal_event,
 )
-from kvitt.disbursement.ids import event_id, named_uuid
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import (
     Candidate,
@@ -72,6 +65,7 @@ from kvitt.disbursement.values import (
     PaymentId,
 )
 from kvitt.formats import topics
+from kvitt.kernel.content_ids import event_id, named_uuid
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}

@@ -4,10 +4,13 @@ Where a message has orders in several areas, `detaljer.ytelse` is the umbrella's
 contract, which its readers pass over (helved §2.1): its own `ytelse` and, once its order is settled, its `status`, OK or FEILET.
 """
 
+from collections.abc import Sequence
 from datetime import date
+from operator import attrgetter
 
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
 from kvitt.contracts.helved.shapes import Amount
 from kvitt.disbursement.answers import (
@@ -20,11 +23,14 @@ from kvitt.disbursement.catalogue import AREA_OF_NAME, AREAS
 from kvitt.disbursement.values import (
     Area,
     DecisionId,
+    Order,
+    OrderLine,
     Refusal,
     Scheme,
 )
 from kvitt.errors import Undecodable
 from kvitt.formats.json_reading import read
+from kvitt.kernel.money import Kroner
 
 
 class _LineShape(Struct, kw_only=True):
@@ -120,3 +126,25 @@ def _area(name: str, place: str) -> Area:
     if area is None:
         raise Undecodable(place, "is not a known word")
     return area
+
+
+def _detail(line: OrderLine, area: Area | None) -> DetailLine:
+    amount = line.amount if line.ceased_from is None else Kroner(0)
+    return DetailLine(line.decision_id, line.start, line.end, line.decided_rate, amount, line.class_code, area)
+
+
+def details_of(orders: Sequence[Order]) -> Details:
+    """What the sender is told of the orders of one message: their lines by first day, those of a day in order of sending."""
+    of_one = len(orders) == 1
+    lines = sorted((_detail(line, None if of_one else order.area) for order in orders for line in order.lines), key=attrgetter("start"))
+    return Details(orders[0].area if of_one else None, tuple(lines))
+
+
+def with_outcome(details: Details, area: Area, status: Status | None) -> Details:
+    """The lines of one of several areas with what became of their order; None: nothing certain. Of one area alone nothing changes."""
+    return replace(details, lines=tuple(replace(line, status=status) if line.area == area else line for line in details.lines))
+
+
+def without_outcomes(details: Details) -> Details:
+    """As if no order were settled yet."""
+    return replace(details, lines=tuple(replace(line, status=None) if line.area else line for line in details.lines))

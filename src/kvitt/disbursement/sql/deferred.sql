@@ -14,10 +14,6 @@ SELECT c.scheme, c.case_id
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id;
 
--- name: wait_shortly
--- From here on in this transaction nobody waits for a lock for longer than a moment.
-SET LOCAL lock_timeout = '100ms';
-
 -- name: cases_with_deferred
 -- Cases of which something waits until they are free, at most so many behind a given one, each found by one look into the index.
 WITH RECURSIVE found AS (

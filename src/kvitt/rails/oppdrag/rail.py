@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -48,11 +49,8 @@ class Oppdrag(Struct, frozen=True):
     """The rail, as it keeps open; `schedule` are its hours unless set otherwise."""
 
     schedule: OpeningHours = OpeningHours()
-
-    @property
-    def name(self) -> str:
-        """As in the store."""
-        return "oppdrag"
+    name: ClassVar[str] = "oppdrag"
+    """As in the store."""
 
     @property
     def capabilities(self) -> Capabilities:

@@ -16,8 +16,9 @@ from msgspec import Struct
 
 from bench.messages import DP_TOPIC, dp
 from bench.report import BrokerDurability
+from bench.topics import TOPIC_TERMS
 from kvitt.config import KafkaSettings, QueueSettings, Settings
-from kvitt.formats.topics import STATUSES
+from kvitt.contracts.helved.topics import STATUSES
 from kvitt.transports.kafka.clients import watermarks
 from kvitt.transports.kafka.topics import ensure_topics
 
@@ -54,7 +55,7 @@ def site() -> Iterator[Site]:
         try:
             bootstrap = kafka.start()
             host, port = artemis.start()
-            ensure_topics(KafkaSettings(bootstrap=bootstrap))
+            ensure_topics(KafkaSettings(bootstrap=bootstrap), TOPIC_TERMS)
             yield Site(bootstrap, host, port, _durability(bootstrap, artemis))
         finally:
             artemis.stop()

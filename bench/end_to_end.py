@@ -12,6 +12,7 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.topics import TOPICS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
@@ -58,7 +59,7 @@ def per_second(place: Place, count: int, *, apart: bool) -> float:
     """Messages per second to their final status on the embedded log and queue; `apart`: the emulator in a process of its own."""
     warming = max(count // 10, 100)
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection)
+        make_topics(connection, TOPICS)
         with _running(conninfo, apart=apart):
             log_new_cases(connection, 0, warming)
             wait_until_answered(connection, warming)

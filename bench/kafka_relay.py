@@ -10,6 +10,7 @@ from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.topics import TOPICS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
@@ -28,7 +29,7 @@ FROM generate_series(1, %s) AS n
 
 def _per_second(place: Place, records: int, at: Site | None) -> float:
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection)
+        make_topics(connection, TOPICS)
         connection.execute(_FILL, (uuid4().hex, records))
         connection.execute("VACUUM (ANALYZE) outbox")
         keeper = LeaseKeeper(conninfo, seconds=600.0)

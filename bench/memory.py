@@ -5,6 +5,7 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process, resident_mib
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.topics import TOPICS
 from kvitt.kernel.database import connect
 from kvitt.transports.log.embedded_log import make_topics
 
@@ -17,7 +18,7 @@ def run(place: Place, size: Size) -> None:
     step = size.memory_messages // _LOOKS
     resident = []
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection)
+        make_topics(connection, TOPICS)
         with hub_process(conninfo, ["emulator"]), hub_process(conninfo, [role for role in CASE_ROLES if role != "emulator"]) as hub:
             for look in range(_LOOKS):
                 log_new_cases(connection, look * step, step)

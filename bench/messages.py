@@ -6,9 +6,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
+from kvitt.contracts.helved.topics import EXTERNAL_INPUTS
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import EXTERNAL_INPUTS, PARTITIONS
+from kvitt.formats.topics import PARTITIONS
 
 DP_TOPIC = EXTERNAL_INPUTS[Scheme.DAGPENGER]
 TS_TOPIC = EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]

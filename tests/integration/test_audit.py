@@ -115,7 +115,7 @@ def site(database: str, tmp_path: Path) -> Iterator[Site]:
 
 
 def test_callers_over_rest_are_found_by_payout_plan_person_and_time(site: Site) -> None:
-    began = utc_now()
+    began = site.hub.clock()
     with site.client(application="shop") as shop, site.client(application="books") as books:
         body = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": 100_000, "currency": "RUB"}}
         payout_id = shop.post("/payouts", json=body).json()["payout_id"]

@@ -18,7 +18,7 @@ from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import pending, upgrade
-from support.case_histories import OTHER_PAYMENT, Hub, aap, answered, dp, ts
+from support.case_histories import OTHER_PAYMENT, CaseStage, aap, answered, dp, ts
 from support.hub_messages import payment_uid, tp
 from support.older_database import Connection, contents, make_older, module_of, put_back
 from support.rapid_messages import PERSON, line, need
@@ -43,7 +43,7 @@ def live(conninfo: str) -> None:
         lines = [line(grad=100), line(delytelseId=2, fom="2024-03-25", tom="2024-03-29")]
         stage.ask(need(), other_case(1, fagområde="SP", mottaker=PERSON, linjer=lines))
         stage.finish()
-    hub = Hub(conninfo)
+    hub = CaseStage(conninfo)
     for spans in HISTORY:
         hub.take(Scheme.AAP, aap("A1", spans))
         hub.accept()

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
@@ -98,14 +99,14 @@ def test_what_can_not_be_read_is_refused_by_the_contracts_words_and_kept(way: Wa
     value = body if isinstance(body, bytes) else text(body)
     error = way.refused(scheme, value).error
     assert error
-    wanted = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.primary_input(scheme)}"
+    wanted = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.primary_input(scheme)}"
     assert (error.status, error.text, error.system) == (400, wanted, "HELVED")
     assert way.dead(value)
 
 
 def test_the_sender_of_an_internal_topic_is_told_the_name_it_knows(way: Way) -> None:
     key = b"internal"
-    way.hub.put(topics.INTERNAL_INPUTS[DP], key, b"{")
+    way.hub.put(helved_topics.INTERNAL_INPUTS[DP], key, b"{")
     error = way.final(key).error
     assert error
     assert error.text.endswith("fra teamdagpenger.utbetaling.v1")
@@ -129,7 +130,7 @@ def test_nothing_about_an_unknown_case_is_fine(way: Way, scheme: Scheme, dry_run
     way.good_behind(scheme, (key, text({**EMPTY[scheme](way.case()), "dryrun": dry_run})))
     assert way.answers(key) == [Answer(Status.OK, None, None, dry_run)]
     told = way.connection.execute(
-        "SELECT count(*) FROM log_records WHERE topic = %s AND key = %s", (topics.DRY_RUNS[scheme], key)
+        "SELECT count(*) FROM log_records WHERE topic = %s AND key = %s", (helved_topics.DRY_RUNS[scheme], key)
     ).fetchone()
     assert told == (int(dry_run),)
 
@@ -166,7 +167,7 @@ def test_a_dry_run_of_nothing_about_a_known_case_simulates_the_cessation(way: Wa
     way.accepted(scheme, PLAIN[scheme](case))
     way.good_behind(scheme, (key, text({**EMPTY[scheme](case), "dryrun": True})))
     query = "SELECT value FROM log_records WHERE topic = %s AND key = %s"
-    ((request,),) = way.connection.execute(query, (topics.SIMULATIONS, key)).fetchall()
+    ((request,),) = way.connection.execute(query, (helved_topics.SIMULATIONS, key)).fetchall()
     assert isinstance(request, bytes)
     assert b"OPPH" in request
     assert way.days(AREA[scheme], case)
@@ -232,7 +233,7 @@ def test_headers_of_the_sender_are_carried_to_the_answer(way: Way) -> None:
     way.send(DP, (key, text(dp(way.case()))), headers=headers)
     way.final(key)
     query = "SELECT headers FROM log_records WHERE topic = %s AND key = %s"
-    for (carried,) in way.connection.execute(query, (topics.STATUSES, key)):
+    for (carried,) in way.connection.execute(query, (helved_topics.STATUSES, key)):
         assert isinstance(carried, bytes)
         pairs = topics.decode_headers(carried)
         assert dict(pairs)["trace"] == "2"

@@ -12,7 +12,7 @@ from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
-from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, Hub, aap, answered, dp, ts
+from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, CaseStage, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]
@@ -21,8 +21,8 @@ AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
 
 
 @pytest.fixture
-def hub(database: str) -> Iterator[Hub]:
-    hub = Hub(database)
+def hub(database: str) -> Iterator[CaseStage]:
+    hub = CaseStage(database)
     yield hub
     hub.close()
 
@@ -47,7 +47,7 @@ def test_an_empty_store_is_clean(database: str) -> None:
     assert assert_clean(database).counts.cases == 0
 
 
-def test_a_case_that_grows_changes_and_ceases_is_clean(hub: Hub, database: str) -> None:
+def test_a_case_that_grows_changes_and_ceases_is_clean(hub: CaseStage, database: str) -> None:
     for spans in (JUNE, LONGER, CHANGED, JUNE, []):
         hub.take(Scheme.AAP, aap("A1", spans))
         assert_clean(database)
@@ -62,7 +62,7 @@ def test_a_case_that_grows_changes_and_ceases_is_clean(hub: Hub, database: str) 
     assert counts.audit_entries == 12
 
 
-def test_every_step_on_the_way_is_clean(hub: Hub, database: str) -> None:
+def test_every_step_on_the_way_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, dp("D1", [500] * 28))
     claimed = hub.send()
     assert_clean(database)
@@ -70,7 +70,7 @@ def test_every_step_on_the_way_is_clean(hub: Hub, database: str) -> None:
     assert_clean(database)
 
 
-def test_messages_that_wait_behind_an_open_order_are_clean(hub: Hub, database: str) -> None:
+def test_messages_that_wait_behind_an_open_order_are_clean(hub: CaseStage, database: str) -> None:
     taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER), aap("A1", LONGER), aap("A1", JUNE, dryrun=True), aap("A1", []))
     assert taken == [Outcome.DERIVED, *[Outcome.WAITING] * 4]
     assert_clean(database)
@@ -79,7 +79,7 @@ def test_messages_that_wait_behind_an_open_order_are_clean(hub: Hub, database: s
     assert report.counts.orders == 3
 
 
-def test_rejections_warnings_and_repeats_are_clean(hub: Hub, database: str) -> None:
+def test_rejections_warnings_and_repeats_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A2", JUNE, payment=OTHER_PAYMENT))
     one, two = hub.send()
     rejected, warned = answered(one, "08", "Oppdraget finnes fra før"), answered(two, "04", "Merknad")
@@ -90,7 +90,7 @@ def test_rejections_warnings_and_repeats_are_clean(hub: Hub, database: str) -> N
     assert_clean(database)
 
 
-def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: Hub, database: str) -> None:
+def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
@@ -99,21 +99,21 @@ def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: 
     assert_clean(database)
 
 
-def test_a_receipt_that_overtakes_the_sender_is_clean(hub: Hub, database: str) -> None:
+def test_a_receipt_that_overtakes_the_sender_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
-    orders = hub._send.claim(10)
+    orders = hub.sender.claim(10)
     hub.answer(answered(orders[0].message))
-    assert hub._send.sent([(orders[0].order_id, orders[0].message_no)]) == 0
+    assert hub.sender.sent([(orders[0].order_id, orders[0].message_no)]) == 0
     assert_clean(database)
 
 
-def test_two_areas_of_one_message_receipted_at_once_are_clean(hub: Hub, database: str) -> None:
+def test_two_areas_of_one_message_receipted_at_once_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     hub.accept()
     assert assert_clean(database).counts.orders == len(AREAS)
 
 
-def test_two_areas_of_one_message_receipted_one_after_the_other_are_clean(hub: Hub, database: str) -> None:
+def test_two_areas_of_one_message_receipted_one_after_the_other_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     for xml in hub.send():
         hub.answer(answered(xml))
@@ -122,7 +122,7 @@ def test_two_areas_of_one_message_receipted_one_after_the_other_are_clean(hub: H
 
 @pytest.mark.parametrize("severities", [("08", "00"), ("00", "08"), ("04", "00"), ("08", "04"), ("", "00")])
 def test_a_message_is_answered_when_its_last_order_is_whatever_the_first_one_was(
-    hub: Hub, database: str, severities: tuple[str, str]
+    hub: CaseStage, database: str, severities: tuple[str, str]
 ) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     one, two = hub.send()
@@ -132,7 +132,7 @@ def test_a_message_is_answered_when_its_last_order_is_whatever_the_first_one_was
     assert_clean(database)
 
 
-def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: Hub, database: str) -> None:
+def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     hub.connection.execute("UPDATE orders SET state = 'unknown'")
@@ -141,22 +141,22 @@ def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: Hub, datab
     assert_clean(database)
 
 
-def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: Hub, database: str) -> None:
+def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
-    (order,) = hub._send.claim(10)
+    (order,) = hub.sender.claim(10)
     assert hub.answer(answered(order.message, "")) == [ReceiptOutcome.UNCLEAR]
-    hub._send.sent([(order.order_id, order.message_no)])
+    hub.sender.sent([(order.order_id, order.message_no)])
     assert_clean(database)
 
 
-def test_dry_runs_are_clean(hub: Hub, database: str) -> None:
+def test_dry_runs_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True), aap("A1", JUNE), aap("A2", [], payment=OTHER_PAYMENT, dryrun=True))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True), aap("A1", LONGER, dryrun=True))
     assert_clean(database)
 
 
-def test_refused_messages_are_clean(hub: Hub, database: str) -> None:
+def test_refused_messages_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", [("2026-06-12", "2026-06-01", 500)]), aap("A1", JUNE, ident="nobody"), aap("A" * 31, JUNE), b"{")
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
@@ -165,7 +165,7 @@ def test_refused_messages_are_clean(hub: Hub, database: str) -> None:
 
 
 @pytest.mark.parametrize("severity", ["00", "08"])
-def test_a_payment_that_another_case_has_or_had_is_refused_and_clean(hub: Hub, database: str, severity: str) -> None:
+def test_a_payment_that_another_case_has_or_had_is_refused_and_clean(hub: CaseStage, database: str, severity: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     assert hub.take(Scheme.AAP, aap("A2", JUNE)) == [Outcome.ANSWERED]
     (xml,) = hub.send()
@@ -173,14 +173,14 @@ def test_a_payment_that_another_case_has_or_had_is_refused_and_clean(hub: Hub, d
     assert_clean(database)
 
 
-def test_receipts_of_nothing_are_clean(hub: Hub, database: str) -> None:
+def test_receipts_of_nothing_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(xml.replace(b"A1", b"A9"), b"what?") == [ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE]
     assert assert_clean(database).counts.receipts == 2
 
 
-def test_what_operators_do_with_orders_is_clean(hub: Hub, database: str) -> None:
+def test_what_operators_do_with_orders_is_clean(hub: CaseStage, database: str) -> None:
     operate, operator = Operate(hub.connection, hub.clock, PORTS), Operator("Kari", "sent twice", "Ola")
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
     operate.withdraw(order_ids(database, "A1")[-1], operator)
@@ -197,7 +197,7 @@ def test_what_operators_do_with_orders_is_clean(hub: Hub, database: str) -> None
     assert_clean(database)
 
 
-def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: Hub, database: str) -> None:
+def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
@@ -209,17 +209,17 @@ def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: Hub, datab
     assert_clean(database)
 
 
-def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hub: Hub, database: str) -> None:
+def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
-    (order,) = hub._send.claim(1)
-    hub._send.sent([(order.order_id, order.message_no)])
+    (order,) = hub.sender.claim(1)
+    hub.sender.sent([(order.order_id, order.message_no)])
     hub.answer(answered(order.message))
     (rest,) = {each.order_id for each in history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1").orders} - {order.order_id}
     Operate(hub.connection, hub.clock, PORTS).withdraw(rest, Operator("Kari", "sent twice", "Ola"))
     assert_clean(database)
 
 
-def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> None:
+def test_it_finds_a_held_order_that_nobody_released(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", JUNE, also=[OTHER_PAYMENT]))
@@ -227,14 +227,14 @@ def test_it_finds_a_held_order_that_nobody_released(hub: Hub, database: str) -> 
     assert check(database, PORTS).by_kind == {Kind.ORDER: 1}
 
 
-def test_it_finds_an_operator_s_note_that_was_changed(hub: Hub, database: str) -> None:
+def test_it_finds_an_operator_s_note_that_was_changed(hub: CaseStage, database: str) -> None:
     Operate(hub.connection, hub.clock, PORTS).stop(["*"], Operator("Kari", "sent twice", "Ola"))
     assert_clean(database)
     hub.connection.execute("UPDATE audit SET note = replace(note, 'Kari', 'Nina') WHERE chain = 0")
     assert check(database, PORTS).by_kind == {Kind.CHAIN: 1, Kind.ENTRY: 1}
 
 
-def test_progress_is_told(hub: Hub, database: str) -> None:
+def test_progress_is_told(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, *(dp(f"D{number}", [500]) for number in range(3)))
     told: list[tuple[int, int]] = []
     check(database, PORTS, progress=lambda done, total: told.append((done, total)))
@@ -329,7 +329,7 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("what", TAMPERED)
-def test_it_finds_a_change_of(hub: Hub, database: str, what: str) -> None:
+def test_it_finds_a_change_of(hub: CaseStage, database: str, what: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", CHANGED), aap("A1", LONGER), aap("A2", JUNE, ident="nobody", payment=OTHER_PAYMENT))
@@ -356,7 +356,7 @@ LOOSE = {
 
 
 @pytest.mark.parametrize("what", LOOSE)
-def test_it_finds_a_change_outside_of_cases_of(hub: Hub, database: str, what: str) -> None:
+def test_it_finds_a_change_outside_of_cases_of(hub: CaseStage, database: str, what: str) -> None:
     hub.take(Scheme.AAP, b"{")
     hub.answer(b"<oppdrag><oppdrag-110/></oppdrag>", b"what?")
     assert_clean(database)
@@ -365,7 +365,7 @@ def test_it_finds_a_change_outside_of_cases_of(hub: Hub, database: str, what: st
     assert kind in check(database, PORTS).by_kind
 
 
-def test_all_differences_are_counted_and_none_holds_personal_data(hub: Hub, database: str) -> None:
+def test_all_differences_are_counted_and_none_holds_personal_data(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.connection.execute(
         "INSERT INTO receipts (message_id, digest, body, received_at, outcome) SELECT n::text, 'x', 'y', now(), 'accepted'"

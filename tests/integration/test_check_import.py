@@ -10,12 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved.importing import StateRecord
 from kvitt.disbursement.check import Kind, Report, check
 from kvitt.disbursement.imported import Oddity
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.comparison import compare
 from support.emulator_orders import Line

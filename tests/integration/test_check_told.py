@@ -10,6 +10,7 @@ import pytest
 from lxml import etree
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import Kind, check
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
@@ -18,14 +19,15 @@ from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.receipt_xml import LEAVES
 from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from kvitt.transports.log.relay import LogRelay
-from support.case_histories import Hub, aap, answered, ts
+from support.case_histories import CaseStage, aap, answered, ts
+from support.topics import TOPICS
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 
 
 @pytest.fixture
-def hub(database: str) -> Iterator[Hub]:
-    hub = Hub(database)
+def hub(database: str) -> Iterator[CaseStage]:
+    hub = CaseStage(database)
     yield hub
     hub.close()
 
@@ -34,9 +36,9 @@ def assert_clean(database: str) -> None:
     assert [repr(each) for each in check(database, PORTS).differences] == []
 
 
-def relay(hub: Hub) -> int:
+def relay(hub: CaseStage) -> int:
     """Tells the embedded log what waits in the outbox; gives how many records that were."""
-    make_topics(hub.connection)
+    make_topics(hub.connection, TOPICS)
     row: Any = hub.connection.execute(
         load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
     ).fetchone()
@@ -61,7 +63,7 @@ LOG_TAMPERED = {
 
 
 @pytest.mark.parametrize("what", LOG_TAMPERED)
-def test_it_finds_a_log_with_another(hub: Hub, database: str, what: str) -> None:
+def test_it_finds_a_log_with_another(hub: CaseStage, database: str, what: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     assert relay(hub) > 2
@@ -71,16 +73,16 @@ def test_it_finds_a_log_with_another(hub: Hub, database: str, what: str) -> None
     assert report.by_kind == {Kind.LOG: 1}, report.differences
 
 
-def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: Hub, database: str) -> None:
+def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     relay(hub)
-    append(hub.connection, [NewRecord(topics.primary_input(Scheme.AAP), b"k", b"not taken yet")], hub.clock())
+    append(hub.connection, [NewRecord(helved_topics.primary_input(Scheme.AAP), b"k", b"not taken yet")], hub.clock())
     hub.connection.execute("DELETE FROM log_records WHERE log_no < 4")
     assert_clean(database)
 
 
-def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(hub: Hub, database: str) -> None:
+def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.connection.execute("UPDATE outbox SET headers = '[]' WHERE outbox_no = 1")
     relay(hub)
@@ -94,13 +96,13 @@ def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(
         assert topics.decode_headers(told) == (*topics.decode_headers(carried), *behind)
 
 
-def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: Hub, database: str) -> None:
+def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     said = "".join(f"<{name}>{name} &lt; æ  </{name}>" for name in LEAVES if name != "alvorlighetsgrad")
     hub.answer(answered(xml).replace(b"<beskrMelding></beskrMelding>", said.encode()))
     assert_clean(database)
-    row = hub.connection.execute("SELECT value FROM outbox WHERE topic = %s AND value IS NOT NULL", (topics.ORDERS,)).fetchone()
+    row = hub.connection.execute("SELECT value FROM outbox WHERE topic = %s AND value IS NOT NULL", (helved_topics.ORDERS,)).fetchone()
     assert row is not None
     told = etree.fromstring(row[0]).find("mmel")
     assert told is not None
@@ -127,7 +129,7 @@ AS_TOLD_BEFORE = (
 )
 
 
-def test_what_was_told_in_an_earlier_form_is_clean_and_goes_on_so(hub: Hub, database: str) -> None:
+def test_what_was_told_in_an_earlier_form_is_clean_and_goes_on_so(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", [("2026-06-01", "2026-06-12", 600)]))

@@ -16,11 +16,11 @@ from kvitt.app.approvals import approvals_of
 from kvitt.app.main import main
 from kvitt.app.payouts import payouts_of
 from kvitt.config import PayoutsSettings, Settings
+from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.payouts.approvable import PayoutNamed

@@ -8,13 +8,13 @@ import pytest
 
 from integration.test_operate import KARI, KARI_AND_OLA, Bench, clock
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.dead import DeadLetters
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import DeadLetterNotFound, NotInThatState, ReceiptNotFound
-from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.ops.figures import read_figures
 
@@ -26,11 +26,11 @@ def bench(database: str) -> Iterator[Bench]:
 
 
 def kinds(bench: Bench) -> dict[str, int]:
-    return dict(read_figures(bench.connection, clock(), embedded_log=False).receipts)
+    return dict(read_figures(bench.connection, clock()).receipts)
 
 
 def letters(bench: Bench) -> int:
-    return read_figures(bench.connection, clock(), embedded_log=False).dead_letters
+    return read_figures(bench.connection, clock()).dead_letters
 
 
 def test_a_receipt_that_settled_nothing_is_closed_once(bench: Bench, database: str) -> None:

@@ -36,6 +36,7 @@ from support.hub_stage import REPLIES, staged
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, wanted
 from support.rest_stage import earn, rest_site
+from support.topics import TOPICS
 from support.woody_stage import ledger_door, post, serving
 
 TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
@@ -395,7 +396,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
         held = stage.keeper.take(stage.connection, "relay")
         assert held
-        make_topics(stage.connection)
+        make_topics(stage.connection, TOPICS)
         unseen(lambda connection: LogRelay(connection, stage.clock, held.lease).step())
         assert LogRelay(stage.connection, stage.clock, held.lease).step() == 0
         assert stage.one("SELECT count(*) FROM log_records") == stage.one("SELECT count(*) FROM outbox")

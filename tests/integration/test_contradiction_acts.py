@@ -96,7 +96,7 @@ def test_what_is_contradicted_is_listed_counted_and_an_alarm_until_it_is_resolve
     assert (listed["order_id"], listed["case_id"], listed["state"], listed["rail_says"]) == (order_id, "A", "rejected", "accepted")
     (alarm,) = list_alarms(stage.connection, cleared=False, limit=10)
     assert (alarm.kind, alarm.order_id, alarm.case_id) == ("contradiction", order_id, "A")
-    figures = read_figures(stage.connection, stage.clock(), embedded_log=False)
+    figures = read_figures(stage.connection, stage.clock())
     assert (figures.contradictions, figures.contradicted_since) == (1, alarm.raised_at)
     page = at_terminal(stage.conninfo, "case", "dp", "A").stdout
     assert f"contradicted: order {order_id} is rejected, and receipt" in page
@@ -109,7 +109,7 @@ def test_what_is_contradicted_is_listed_counted_and_an_alarm_until_it_is_resolve
     assert at_terminal(stage.conninfo, "order", "adopt", order_id, *WHO).returncode == 0
     assert at_terminal(stage.conninfo, "order", "list", "--json").stdout == ""
     assert list_alarms(stage.connection, cleared=False, limit=10) == []
-    assert read_figures(stage.connection, stage.clock(), embedded_log=False).contradictions == 0
+    assert read_figures(stage.connection, stage.clock()).contradictions == 0
     assert "adopted the rail's word about order 1" in at_terminal(stage.conninfo, "case", "dp", "A").stdout
 
 

@@ -7,18 +7,19 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.answers import Status
-from kvitt.disbursement.history import AmountOfDay, Happening, history
+from kvitt.disbursement.case_facts import AmountOfDay
+from kvitt.disbursement.history import Happening, history
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound
-from support.case_histories import AAP_PAYMENT, Hub, aap, answered, dp, ts
+from support.case_histories import AAP_PAYMENT, CaseStage, aap, answered, dp, ts
 
 JUNE = [("2026-06-04", "2026-06-09", 500)]
 LONGER = [*JUNE, ("2026-06-15", "2026-06-15", 700)]
 
 
 @pytest.fixture
-def hub(database: str) -> Iterator[Hub]:
-    hub = Hub(database)
+def hub(database: str) -> Iterator[CaseStage]:
+    hub = CaseStage(database)
     yield hub
     hub.close()
 
@@ -29,13 +30,13 @@ def test_an_unknown_case_is_not_found(database: str) -> None:
     assert error.value.status == 404
 
 
-def test_a_case_of_another_scheme_with_the_same_id_is_another_case(hub: Hub, database: str) -> None:
+def test_a_case_of_another_scheme_with_the_same_id_is_another_case(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     with pytest.raises(CaseNotFound):
         history(database, PORTS, Scheme.DAGPENGER, "A1")
 
 
-def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: Hub, database: str) -> None:
+def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
     case = history(database, PORTS, Scheme.AAP, "A1")
     assert (case.open_orders, case.orders_made, case.person, case.areas) == (1, 1, None, ())
@@ -46,7 +47,7 @@ def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: Hub, dat
     assert [line.amount for line in case.orders[0].lines] == [500]
 
 
-def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: Hub, database: str) -> None:
+def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
     hub.accept()
     case = history(database, PORTS, Scheme.AAP, "A1")
@@ -61,7 +62,7 @@ def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: Hub, database
     assert paid.schedule_days == tuple(AmountOfDay(date(2026, 6, day), amount) for day, amount in expected)
 
 
-def test_a_ceased_payment_is_listed_and_pays_nothing(hub: Hub, database: str) -> None:
+def test_a_ceased_payment_is_listed_and_pays_nothing(hub: CaseStage, database: str) -> None:
     for spans in (JUNE, []):
         hub.take(Scheme.AAP, aap("A1", spans))
         hub.accept()
@@ -69,7 +70,7 @@ def test_a_ceased_payment_is_listed_and_pays_nothing(hub: Hub, database: str) ->
     assert (ceased.version, ceased.schedule_days) == (2, ())
 
 
-def test_events_follow_each_other_as_they_happened(hub: Hub, database: str) -> None:
+def test_events_follow_each_other_as_they_happened(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, dp("D1", [500] * 5))
     (xml,) = hub.send()
     hub.answer(answered(xml, "04", "Merknad"))
@@ -79,21 +80,21 @@ def test_events_follow_each_other_as_they_happened(hub: Hub, database: str) -> N
         Happening.RECEIVED,
         Happening.NOTED,
         Happening.ORDERED,
-        Happening.TOLD,
+        Happening.PUBLISHED,
         Happening.SENDING,
         Happening.SENT,
-        Happening.TOLD,
+        Happening.PUBLISHED,
         Happening.RECEIPTED,
         Happening.NOTED,
-        Happening.TOLD,
+        Happening.PUBLISHED,
     ]
-    assert [each.answer.status for each in case.told] == [Status.RECEIVED, Status.WITH_RAIL, Status.OK]
+    assert [each.answer.status for each in case.published] == [Status.RECEIVED, Status.WITH_RAIL, Status.OK]
     assert [(each.severity, each.outcome, each.note) for each in case.receipts] == [("04", "accepted", "Merknad")]
-    assert case.messages[0].answer == case.told[-1].answer
+    assert case.messages[0].answer == case.published[-1].answer
     assert case.orders[0].message == xml
 
 
-def test_every_area_of_a_message_has_its_order(hub: Hub, database: str) -> None:
+def test_every_area_of_a_message_has_its_order(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")))
     hub.accept()
     case = history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1")
@@ -101,7 +102,7 @@ def test_every_area_of_a_message_has_its_order(hub: Hub, database: str) -> None:
     assert [each.schedule_days for each in case.accepted] == [(AmountOfDay(date(2026, 6, 1), 1000),)] * 2
 
 
-def test_texts_of_events_hold_no_personal_data(hub: Hub, database: str) -> None:
+def test_texts_of_events_hold_no_personal_data(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     texts = " ".join(each.text for each in history(database, PORTS, Scheme.AAP, "A1").events)
@@ -109,7 +110,7 @@ def test_texts_of_events_hold_no_personal_data(hub: Hub, database: str) -> None:
     assert "500" not in texts
 
 
-def test_a_dry_run_whose_simulation_was_asked_for_is_an_event(hub: Hub, database: str) -> None:
+def test_a_dry_run_whose_simulation_was_asked_for_is_an_event(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE, dryrun=True))
     events = history(database, PORTS, Scheme.AAP, "A1").events
     assert [each.what for each in events] == [Happening.RECEIVED, Happening.NOTED, Happening.SIMULATED]

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.settle import Settle
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import spans
 from support.hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
@@ -91,7 +91,7 @@ def test_a_waiting_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> N
     assert stage.said("dry") == []
     stage.settle(stage.exchange())
     assert stage.said("dry") == []
-    (request,) = stage.rows("SELECT value FROM outbox WHERE topic = %s AND key = 'dry'", topics.SIMULATIONS)
+    (request,) = stage.rows("SELECT value FROM outbox WHERE topic = %s AND key = 'dry'", helved_topics.SIMULATIONS)
     assert isinstance(request[0], bytes)
     assert b"<kodeEndring>ENDR</kodeEndring>" in request[0]
     assert [(answer.status, answer.dry_run) for answer in stage.answers("same")] == [(Status.OK, True)]
@@ -180,7 +180,7 @@ def test_writers_on_the_same_cases_take_turns(stage: Stage) -> None:
     assert failures == []
     stage.finish()
     assert stage.one("SELECT count(*) FROM messages WHERE state = 'answered'") == 90
-    assert stage.one('SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE \'{"status":"OK"%%\'', topics.STATUSES) == 90
+    assert stage.one('SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE \'{"status":"OK"%%\'', helved_topics.STATUSES) == 90
     assert stage.one("SELECT max(open_orders) + max(waiting) FROM cases") == 0
     last = "SELECT body FROM messages WHERE case_no = %s ORDER BY message_no DESC LIMIT 1"
     for case_no, case in stage.rows("SELECT case_no, case_id FROM cases"):
@@ -225,7 +225,7 @@ def test_the_case_list_tells_living_payments_in_the_order_in_which_they_joined(s
     stage.finish()
     stage.hand_in(TS, ("back", ts("S", ts_payment(uids[0]))))
     stage.finish()
-    told = stage.bytes("SELECT value FROM outbox WHERE topic = %s ORDER BY outbox_no", topics.CASES)
+    told = stage.bytes("SELECT value FROM outbox WHERE topic = %s ORDER BY outbox_no", helved_topics.CASES)
     lists = [msgspec.json.decode(value) for value in told]
     assert lists == [uids[:1], uids[:2], uids, uids[1:], [*uids[1:], uids[0]]]
 

@@ -10,11 +10,11 @@ import pytest
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.send import Send, UnknownOrder
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.formats import topics
 from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -25,7 +25,7 @@ from support.hub_messages import dp, text
 from support.hub_stage import Stage, staged
 from support.patience import until
 
-TOPIC = topics.primary_input(Scheme.DAGPENGER)
+TOPIC = helved_topics.primary_input(Scheme.DAGPENGER)
 LEASE = f"intake:{TOPIC}:0"
 
 

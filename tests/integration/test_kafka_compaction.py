@@ -8,6 +8,7 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from kvitt.config import KafkaSettings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.formats import topics
@@ -20,7 +21,7 @@ from support.patience import PATIENCE_SECONDS, until
 
 TS = Scheme.TILLEGGSSTONADER
 BENEFITS = {"BOUTGIFTER_AAP": "TILLSTBO", "TILSYN_BARN_AAP": "TILLSTPB"}
-COMPACTED = (topics.ORDERS, topics.SIMULATIONS, topics.CASES)
+COMPACTED = (helved_topics.ORDERS, helved_topics.SIMULATIONS, helved_topics.CASES)
 START = {(topic, partition): 0 for topic in COMPACTED for partition in range(topics.PARTITIONS)}
 AT_ONCE = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0", "min.compaction.lag.ms": "0"}
 MARK = b"mark"
@@ -78,7 +79,7 @@ def areas_of(records: list[Message], topic: str, sender: str) -> dict[bytes, tup
             value = bytes(each.value() or b"")
             (area,) = {area for area in BENEFITS.values() if f">{area}<".encode() in value}
             assert bytes(each.key() or b"") not in found, "compacted: one record per key"
-            uids = header(each, "uids") if topic == topics.ORDERS else ""
+            uids = header(each, "uids") if topic == helved_topics.ORDERS else ""
             found[bytes(each.key() or b"")] = (area, uids, b"<mmel>" in value)
     return found
 
@@ -100,8 +101,8 @@ def test_both_orders_of_a_message_their_receipts_and_their_simulations_survive_c
     for sender, case, receipted in (("settled", "S1", True), ("open", "S2", False)):
         first, second = (payment_uid(case, number) for number in range(2))
         expected = {sender.encode(): ("TILLSTBO", first, receipted), key(sender): ("TILLSTPB", second, receipted)}
-        assert areas_of(left, topics.ORDERS, sender) == expected
-    assert areas_of(left, topics.SIMULATIONS, "asked") == {b"asked": ("TILLSTBO", "", False), key("asked"): ("TILLSTPB", "", False)}
+        assert areas_of(left, helved_topics.ORDERS, sender) == expected
+    assert areas_of(left, helved_topics.SIMULATIONS, "asked") == {b"asked": ("TILLSTBO", "", False), key("asked"): ("TILLSTPB", "", False)}
 
 
 def key(sender: str) -> bytes:

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from kvitt.app.hub import HubProcess
 from kvitt.config import Settings
+from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from kvitt.kernel.database import connect
 from kvitt.ops.roles import Condition
 from support.hub_messages import dp, text

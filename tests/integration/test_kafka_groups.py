@@ -8,14 +8,14 @@ from brokers.kafka import Kafka
 from confluent_kafka import Producer
 
 from kvitt.config import KafkaSettings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from support.hub_messages import dp, text
 from support.kafka_stage import Neighbour, ends, joined, neighbours, send, until
 from support.patience import PATIENCE_SECONDS
 
-DP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
+DP = helved_topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -86,7 +86,7 @@ def test_members_that_come_and_go_under_load_hand_over_at_the_exact_record(datab
 def test_a_killed_broker_only_delays(database: str, own_kafka: Kafka) -> None:
     settings = joined(own_kafka.address)
     producer = Producer({"bootstrap.servers": settings.bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True})
-    start = ends(settings.bootstrap, [topics.STATUSES])
+    start = ends(settings.bootstrap, [helved_topics.STATUSES])
     with neighbours(Neighbour(database, settings, "intake", "relay")), connect(database) as connection:
         for index in range(2000):
             producer.produce(DP, text(dp(f"B{index}")), f"B{index}".encode())
@@ -100,4 +100,4 @@ def test_a_killed_broker_only_delays(database: str, own_kafka: Kafka) -> None:
         until(lambda: count(connection) == 2000)
         until(lambda: count(connection, "SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0)
         assert count(connection, "SELECT count(*) FROM cases") == 2000
-    assert sum(ends(settings.bootstrap, [topics.STATUSES]).values()) >= 2000 + sum(start.values())
+    assert sum(ends(settings.bootstrap, [helved_topics.STATUSES]).values()) >= 2000 + sum(start.values())

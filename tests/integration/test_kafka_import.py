@@ -11,11 +11,12 @@ from confluent_kafka import Producer
 
 from kvitt.app.main import main
 from kvitt.config import KafkaSettings, read_client_file
-from kvitt.contracts.helved.importing import Importing, StateRecord
+from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.importing import Importing
 from kvitt.disbursement.imported import Oddity
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
-from kvitt.formats import topics
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
@@ -84,13 +85,15 @@ def test_the_case_list_keeps_its_order_and_grows_at_its_end(stage: Stage) -> Non
     # The emulated rail knows nothing of what another hub has sent, so its answer is put right.
     stage.settle([told(receipt, "00") for receipt in stage.exchange()])
     assert stage.final("new").status.value == "OK"
-    listed = stage.one("SELECT convert_from(value, 'UTF8') FROM outbox WHERE topic = %s ORDER BY outbox_no DESC LIMIT 1", topics.CASES)
+    listed = stage.one(
+        "SELECT convert_from(value, 'UTF8') FROM outbox WHERE topic = %s ORDER BY outbox_no DESC LIMIT 1", helved_topics.CASES
+    )
     assert json.loads(str(listed)) == [*uids, new]
 
 
 def test_the_newest_record_of_a_key_counts_and_a_tombstone_takes_it_away(stage: Stage) -> None:
     first, second = payment_uid("C1"), payment_uid("C2")
-    gone = StateRecord(topics.PAYMENTS, 0, second.encode(), None)
+    gone = StateRecord(helved_topics.PAYMENTS, 0, second.encode(), None)
     old, new = utbetaling("C1", first, period(1, 5)), utbetaling("C1", first, period(1, 12))
     records = [payment(old), payment(utbetaling("C2", second, period(1, 5))), payment(new), gone, case_list("C1", first)]
     report = Importing(stage.connection, stage.clock).run(([each] for each in records), OPERATOR)
@@ -111,8 +114,8 @@ def test_a_dry_run_tells_everything_and_leaves_nothing(stage: Stage) -> None:
 ONCE = payment(utbetaling("C1", payment_uid("C1"), period(1, 5))).value
 assert ONCE is not None
 FAULTS = [
-    (Oddity.UNREADABLE, [StateRecord(topics.PAYMENTS, 0, payment_uid("C1").encode(), b"{")]),
-    (Oddity.UNREADABLE, [StateRecord(topics.PAYMENTS, 0, payment_uid("C1").encode(), ONCE[:-1] + b',"perioder":[]}')]),
+    (Oddity.UNREADABLE, [StateRecord(helved_topics.PAYMENTS, 0, payment_uid("C1").encode(), b"{")]),
+    (Oddity.UNREADABLE, [StateRecord(helved_topics.PAYMENTS, 0, payment_uid("C1").encode(), ONCE[:-1] + b',"perioder":[]}')]),
     (Oddity.OTHER_KEY, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), key="another")]),
     (Oddity.TWO_PARTITIONS, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), partition=each) for each in (0, 1)]),
     (Oddity.CASE_ID, [payment(utbetaling("C\u200b1", payment_uid("C\u200b1"), period(1, 5)))]),
@@ -168,7 +171,7 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
         stage.finish()
     stage.hand_in(Scheme.AAP, *[(f"{name} end", aap(name, utbetalinger=[])) for name in names[:3]])
     stage.finish()
-    start = ends(kafka, [topics.PAYMENTS, topics.CASES])
+    start = ends(kafka, [helved_topics.PAYMENTS, helved_topics.CASES])
     held = stage.keeper.take(stage.connection, "relay")
     assert held
     with closing(KafkaRelay(stage.connection, utc_now, held.lease, settings)) as relay:
@@ -178,13 +181,13 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
 
     def are_all_there() -> bool:
         """Brokers let readers of committed records see a transaction some time after its commit."""
-        found = [each for each in read(kafka, start) if each.topic() in (topics.PAYMENTS, topics.CASES)]
+        found = [each for each in read(kafka, start) if each.topic() in (helved_topics.PAYMENTS, helved_topics.CASES)]
         records[:] = [StateRecord(str(each.topic()), int(each.partition() or 0), each.key(), each.value()) for each in found]
-        return len(found) == stage.one("SELECT count(*) FROM outbox WHERE topic = ANY (%s)", [topics.PAYMENTS, topics.CASES])
+        return len(found) == stage.one("SELECT count(*) FROM outbox WHERE topic = ANY (%s)", [helved_topics.PAYMENTS, helved_topics.CASES])
 
     until(are_all_there)
     assert {each.key for each in records} <= {
-        each.key for topic in (topics.PAYMENTS, topics.CASES) for batch in read_state(settings, topic) for each in batch
+        each.key for topic in (helved_topics.PAYMENTS, helved_topics.CASES) for batch in read_state(settings, topic) for each in batch
     }
     state = """SELECT c.scheme, c.case_id, c.person, c.areas, p.payment_id, p.area, p.action, p.last_line, p.document,
                       row_number() OVER (PARTITION BY c.case_no, p.action = 'DELETE' ORDER BY p.listed)

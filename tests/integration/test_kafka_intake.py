@@ -7,6 +7,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
@@ -21,8 +22,8 @@ from kvitt.transports.kafka.intake import KafkaIntake
 from support.hub_messages import PLAIN, dp, text
 from support.kafka_stage import ends, hint, joined, roles, send, until
 
-DP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
-DP_TWIN = topics.INTERNAL_INPUTS[Scheme.DAGPENGER]
+DP = helved_topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
+DP_TWIN = helved_topics.INTERNAL_INPUTS[Scheme.DAGPENGER]
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -42,16 +43,16 @@ def count(connection: Connection, query: str = "SELECT count(*) FROM messages") 
 
 
 def test_messages_of_every_input_topic_are_taken_in_with_their_headers(database: str, settings: KafkaSettings) -> None:
-    for topic, scheme in topics.SCHEME_OF_INPUT.items():
+    for topic, scheme in helved_topics.SCHEME_OF_INPUT.items():
         send(settings.bootstrap, topic, (f"{topic} key".encode(), text(PLAIN[scheme](f"{topic[:20]}"))), headers=[("trace", b"a\xff")])
     with roles(database, settings, "intake"), connect(database) as connection:
-        until(lambda: count(connection) == len(topics.SCHEME_OF_INPUT))
+        until(lambda: count(connection) == len(helved_topics.SCHEME_OF_INPUT))
         found = rows(connection, "SELECT source, convert_from(key, 'UTF8'), partition, headers FROM messages ORDER BY 1")
     for source, key, partition, headers in found:
         assert key == f"{source} key"
         assert partition == partition_of(str(key).encode())
         assert topics.decode_headers(bytes(headers)) == (("trace", "a\ufffd"),)  # type: ignore[call-overload]
-    assert {str(row[0]) for row in found} == set(topics.SCHEME_OF_INPUT)
+    assert {str(row[0]) for row in found} == set(helved_topics.SCHEME_OF_INPUT)
 
 
 def test_an_external_topic_and_its_internal_twin_feed_the_same_case(database: str, settings: KafkaSettings) -> None:
@@ -65,7 +66,7 @@ def test_an_external_topic_and_its_internal_twin_feed_the_same_case(database: st
 
 
 def test_what_can_not_be_read_is_answered_or_kept_and_stops_nothing(database: str, settings: KafkaSettings) -> None:
-    typed = topics.INTERNAL_INPUTS[Scheme.TILTAKSPENGER]
+    typed = helved_topics.INTERNAL_INPUTS[Scheme.TILTAKSPENGER]
     send(settings.bootstrap, typed, (b"k", b"\xff not json"), (b"k", None), (b"\xff", b"{}"), (b"k", b""))
     send(settings.bootstrap, typed, (b"k", text(PLAIN[Scheme.TILTAKSPENGER]("SOUND"))))
     # The brokers themselves refuse records without a key on compacted topics.
@@ -73,7 +74,9 @@ def test_what_can_not_be_read_is_answered_or_kept_and_stops_nothing(database: st
     with roles(database, settings, "intake"), connect(database) as connection:
         until(lambda: count(connection, "SELECT count(*) FROM orders") == 1)
         until(lambda: count(connection, "SELECT count(*) FROM dead_letters") == 4)
-        told = rows(connection, f"SELECT convert_from(value, 'UTF8') FROM outbox WHERE topic = '{topics.STATUSES}' ORDER BY outbox_no")
+        told = rows(
+            connection, f"SELECT convert_from(value, 'UTF8') FROM outbox WHERE topic = '{helved_topics.STATUSES}' ORDER BY outbox_no"
+        )
     said = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {typed}"
     assert [said in str(value) for (value,) in told] == [True, True, False]
 
@@ -93,7 +96,7 @@ def test_a_hub_goes_on_from_what_it_has_stored_whatever_the_brokers_believe(data
 
 
 def test_a_new_group_without_a_past_begins_at_the_first_record(database: str, settings: KafkaSettings) -> None:
-    topic = topics.EXTERNAL_INPUTS[Scheme.HISTORISK]
+    topic = helved_topics.EXTERNAL_INPUTS[Scheme.HISTORISK]
     send(settings.bootstrap, topic, (b"first ever", text(PLAIN[Scheme.HISTORISK]("FIRST"))))
     fresh = KafkaSettings(bootstrap=settings.bootstrap, group=f"{settings.group}-fresh")
     everything = sum(ends(settings.bootstrap, [topic]).values())
@@ -164,7 +167,7 @@ def test_a_hub_that_can_not_write_takes_in_no_more_than_its_bound_and_stays_in_t
             handed.append(incoming)
             return writers.submit(incoming, lane)
 
-        intake = KafkaIntake(database, keeper, hand, settings, max_outstanding=40)  # type: ignore[arg-type]
+        intake = KafkaIntake(database, keeper, hand, settings, topics=list(PORTS.contracts.inputs("intake")), max_outstanding=40)  # type: ignore[arg-type]
         paused = threading.Event()
         thread = threading.Thread(target=run_loop, args=("intake", intake.steps, stop))
         with blocker.transaction():

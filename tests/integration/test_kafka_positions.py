@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from kvitt.config import KafkaSettings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
 from kvitt.kernel.database import connect
@@ -19,6 +20,7 @@ from support.kafka_stage import ends, hint, send
 from support.patience import PATIENCE_SECONDS, until
 from support.rapid_messages import need
 from support.run_stage import Place, running
+from support.topics import TOPIC_TERMS
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTSIDE = "another.rapid.v1"
@@ -30,14 +32,14 @@ WHO = ("--by", "kari", "--approved-by", "ola", "--reason", "a test")
 def broker() -> Iterator[str]:
     """A broker of this file's own: topics are deleted there."""
     with running_kafka() as running_broker:
-        ensure_topics(KafkaSettings(bootstrap=running_broker.address, rapid_topic=OUTSIDE))
+        ensure_topics(KafkaSettings(bootstrap=running_broker.address, rapid_topic=OUTSIDE), TOPIC_TERMS)
         yield running_broker.address
 
 
 @pytest.fixture
 def place(tmp_path: Path, database: str, broker: str) -> Place:
     settings = KafkaSettings(bootstrap=broker, group=tmp_path.name, rapid_topic=OUTSIDE)
-    hint(settings, {at: end for at, end in ends(broker, list(topics.SCHEME_OF_INPUT)).items() if end})
+    hint(settings, {at: end for at, end in ends(broker, list(helved_topics.SCHEME_OF_INPUT)).items() if end})
     return Place(tmp_path, database, settings)
 
 
@@ -61,7 +63,7 @@ def make_anew(kafka: str, topic: str) -> None:
 
 
 def test_a_topic_that_is_made_anew_below_a_running_hub_is_told_and_nothing_of_it_is_passed_by(place: Place) -> None:
-    topic = topics.EXTERNAL_INPUTS[Scheme.HISTORISK]
+    topic = helved_topics.EXTERNAL_INPUTS[Scheme.HISTORISK]
     with connect(place.database) as connection:
         with running(place, "intake") as (runner,):
             send(place.kafka, topic, *batch(Scheme.HISTORISK, "old", 30))
@@ -86,7 +88,7 @@ def test_a_topic_that_is_made_anew_below_a_running_hub_is_told_and_nothing_of_it
 
 
 def test_a_topic_that_was_made_anew_while_the_hub_was_away_is_refused_however_long_it_is(place: Place) -> None:
-    topic = topics.EXTERNAL_INPUTS[Scheme.VALP]
+    topic = helved_topics.EXTERNAL_INPUTS[Scheme.VALP]
     with connect(place.database) as connection, running(place, "intake") as (runner,):
         send(place.kafka, topic, *batch(Scheme.VALP, "old", 20))
         until(lambda: count(connection) == 20)
@@ -99,7 +101,7 @@ def test_a_topic_that_was_made_anew_while_the_hub_was_away_is_refused_however_lo
 
 
 def test_marks_of_transactions_that_are_deleted_behind_the_last_record_are_no_loss(place: Place) -> None:
-    topic = topics.EXTERNAL_INPUTS[Scheme.AAP]
+    topic = helved_topics.EXTERNAL_INPUTS[Scheme.AAP]
     producer = Producer({"bootstrap.servers": place.kafka, "transactional.id": "neighbour"})
     producer.init_transactions()
     positions = f"SELECT coalesce(sum(position), 0)::bigint FROM leases WHERE lease LIKE 'intake:{topic}:%'"
@@ -121,7 +123,7 @@ def test_marks_of_transactions_that_are_deleted_behind_the_last_record_are_no_lo
 
 
 def test_records_that_are_deleted_before_they_were_read_are_told_of(place: Place) -> None:
-    topic = topics.EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]
+    topic = helved_topics.EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]
     with connect(place.database) as connection, running(place, "intake") as (runner,):
         send(place.kafka, topic, *batch(Scheme.TILLEGGSSTONADER, "read", 30))
         until(lambda: count(connection) == 30)

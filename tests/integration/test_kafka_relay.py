@@ -11,10 +11,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from kvitt.config import KafkaSettings
 from kvitt.contracts.helved import payment
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.formats import topics
 from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -24,9 +24,10 @@ from support.hub_messages import dp
 from support.hub_stage import Stage, staged
 from support.kafka_stage import Neighbour, ends, header, joined, neighbours, read, until
 from support.patience import PATIENCE_SECONDS
+from support.topics import TOPIC_TERMS, TOPICS
 
 Connection = psycopg.Connection[tuple[object, ...]]
-OUTPUTS = [topics.STATUSES, topics.ORDERS, topics.PENDING_PAYMENTS, topics.PAYMENTS, topics.CASES]
+OUTPUTS = [helved_topics.STATUSES, helved_topics.ORDERS, helved_topics.PENDING_PAYMENTS, helved_topics.PAYMENTS, helved_topics.CASES]
 
 JAVA = {b"": 275646681, b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
 """Hashes of keys as Java's client makes them (the vectors of its own test of murmur2)."""
@@ -101,13 +102,13 @@ def test_the_state_topics_hold_what_is_accepted_and_nothing_else(stage: Stage, s
     tell_all(relay)
     relay.close()
     newest = {(each.topic(), each.key()): each.value() for each in read(settings.bootstrap, start)}
-    payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == topics.PAYMENTS}
+    payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == helved_topics.PAYMENTS}
     stored = stage.rows("SELECT payment_id::text, document FROM payments WHERE state = 'accepted' AND NOT superseded")
     assert payments == {
         str(payment_id).encode(): payment.encode(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
         for payment_id, document in stored
     }
-    assert [value for (topic, _), value in newest.items() if topic == topics.CASES] == [b"[]"] * 5
+    assert [value for (topic, _), value in newest.items() if topic == helved_topics.CASES] == [b"[]"] * 5
 
 
 def test_an_old_relay_is_fenced_and_tells_nothing_more(stage: Stage, settings: KafkaSettings) -> None:
@@ -146,8 +147,8 @@ def test_a_killed_relay_repeats_a_batch_at_most_under_the_same_ids(
 def test_an_order_of_many_megabytes_gets_through(stage: Stage, settings: KafkaSettings) -> None:
     value = b"<oppdrags-linje-150>" * 400_000
     insert = "INSERT INTO outbox (topic, key, value, headers, event_id, made_at) VALUES (%s, 'big', %s, '[]', gen_random_uuid(), now())"
-    stage.connection.execute(insert.encode(), (topics.ORDERS, value))
-    start = ends(settings.bootstrap, [topics.ORDERS])
+    stage.connection.execute(insert.encode(), (helved_topics.ORDERS, value))
+    start = ends(settings.bootstrap, [helved_topics.ORDERS])
     relay = relay_of(stage, settings)
     assert relay.step() == 1
     relay.close()
@@ -170,9 +171,11 @@ def test_a_broker_that_is_killed_in_between_gets_everything_in_order(stage: Stag
     records = read(settings.bootstrap, start)
     first_heard = list({header(each, "event-id"): each for each in reversed(records)}.values())[::-1]
     assert len(first_heard) == expected
-    for key in {each.key() for each in first_heard if each.topic() == topics.STATUSES}:
-        told = [header(each, "event-id") for each in first_heard if (each.topic(), each.key()) == (topics.STATUSES, key)]
-        written = stage.rows("SELECT event_id::text FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", topics.STATUSES, key)
+    for key in {each.key() for each in first_heard if each.topic() == helved_topics.STATUSES}:
+        told = [header(each, "event-id") for each in first_heard if (each.topic(), each.key()) == (helved_topics.STATUSES, key)]
+        written = stage.rows(
+            "SELECT event_id::text FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", helved_topics.STATUSES, key
+        )
         assert told == [event for (event,) in written]
 
 
@@ -185,24 +188,24 @@ def count(connection: Connection, condition: str) -> int:
 def test_topics_are_made_as_the_contract_says_and_checked_afterwards(own_kafka: Kafka) -> None:
     settings = KafkaSettings(bootstrap=own_kafka.address)
     with pytest.raises(TopicsDiffer, match="is missing"):
-        ensure_topics(KafkaSettings(bootstrap=settings.bootstrap, make_topics=False))
-    assert set(ensure_topics(settings)) == set(topics.ALL_TOPICS)
-    assert ensure_topics(settings) == []
+        ensure_topics(KafkaSettings(bootstrap=settings.bootstrap, make_topics=False), TOPIC_TERMS)
+    assert set(ensure_topics(settings, TOPIC_TERMS)) == set(TOPICS)
+    assert ensure_topics(settings, TOPIC_TERMS) == []
     admin = AdminClient({"bootstrap.servers": settings.bootstrap})
-    assert config(admin, topics.PAYMENTS)[0] == config(admin, topics.CASES)[0] == "compact"
-    assert config(admin, topics.STATUSES) == ("delete,compact", str(336 * 3_600_000)) or config(admin, topics.STATUSES) == (
+    assert config(admin, helved_topics.PAYMENTS)[0] == config(admin, helved_topics.CASES)[0] == "compact"
+    assert config(admin, helved_topics.STATUSES) == ("delete,compact", str(336 * 3_600_000)) or config(admin, helved_topics.STATUSES) == (
         "compact,delete",
         str(336 * 3_600_000),
     )
-    for future in admin.delete_topics([topics.STATUSES, topics.CASES]).values():
+    for future in admin.delete_topics([helved_topics.STATUSES, helved_topics.CASES]).values():
         future.result()
-    until(lambda: not {topics.STATUSES, topics.CASES} & set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
-    wrong = [NewTopic(topics.STATUSES, 4, 1, config={"cleanup.policy": "compact,delete"}), NewTopic(topics.CASES, 3, 1)]
+    until(lambda: not {helved_topics.STATUSES, helved_topics.CASES} & set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
+    wrong = [NewTopic(helved_topics.STATUSES, 4, 1, config={"cleanup.policy": "compact,delete"}), NewTopic(helved_topics.CASES, 3, 1)]
     for future in admin.create_topics(wrong).values():
         future.result()
-    until(lambda: {topics.STATUSES, topics.CASES} <= set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
+    until(lambda: {helved_topics.STATUSES, helved_topics.CASES} <= set(admin.list_topics(timeout=PATIENCE_SECONDS).topics))
     with pytest.raises(TopicsDiffer, match=r"status\.v1 has 4 partitions, not 3; helved\.saker\.v1 has cleanup delete, not compact"):
-        ensure_topics(settings)
+        ensure_topics(settings, TOPIC_TERMS)
 
 
 def config(admin: AdminClient, topic: str) -> tuple[str, str]:

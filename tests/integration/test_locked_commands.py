@@ -11,11 +11,11 @@ from integration.test_operate import Bench, clock
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.config import KafkaSettings
+from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import EXTERNAL_INPUTS, primary_input
 from kvitt.kernel import database as store
 from kvitt.kernel.database import connect
 from kvitt.ledger.calls import NewAccount
@@ -24,6 +24,7 @@ from kvitt.transports.kafka import plain as kafka_plain
 from kvitt.transports.kafka.topics import ensure_topics
 from kvitt.transports.log.embedded_log import make_topics
 from support.console_script import EXAMPLES
+from support.topics import TOPIC_TERMS, TOPICS
 
 KARI = ("--by", "kari", "--reason", "a reason")
 KARI_AND_OLA = (*KARI, "--approved-by", "ola")
@@ -60,7 +61,7 @@ def bench(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(store, "PATIENCE_MS", 100)
     with connect(database) as connection:
         bench = Bench(connection)
-        make_topics(connection)
+        make_topics(connection, TOPICS)
         bench.pay("A", 100)
         bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, b"key", b"{")])
         bench.settle([RawReceipt("r", b"garbage")])
@@ -129,7 +130,7 @@ def test_where_a_topic_begins_is_not_said_while_its_lease_is_locked(
     bench: Bench, database: str, tmp_path: Path, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KVITT_KAFKA_BOOTSTRAP", kafka)
-    ensure_topics(KafkaSettings(bootstrap=kafka))
+    ensure_topics(KafkaSettings(bootstrap=kafka), TOPIC_TERMS)
     topic = EXTERNAL_INPUTS[Scheme.HISTORISK]
     bench.connection.execute(
         "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%s, '', 1, '-infinity')", (f"intake:{topic}:0",)

@@ -16,6 +16,7 @@ from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.cli.text import moment
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.check import check
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.resume import Resume
@@ -23,7 +24,6 @@ from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
-from kvitt.formats.topics import STATUSES
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
@@ -37,6 +37,7 @@ from support import ledger_stage
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, REQUESTS, Stage, staged
 from support.payout_stage import payout_stage
+from support.topics import TOPICS
 from support.woody_stage import post, serving
 
 DP = Scheme.DAGPENGER
@@ -192,10 +193,10 @@ def test_what_waits_is_among_the_figures_until_it_is_handled(stage: Stage) -> No
     with locked(stage, CASE, "held"):
         stage.settle(receipts)
         stage.hand_in(DP, ("b", dp("held", 600)))
-        waits = read_figures(stage.connection, stage.clock(), embedded_log=True).deferred
+        waits = read_figures(stage.connection, stage.clock(), log_topics=list(PORTS.contracts.inputs())).deferred
         assert (waits.messages, waits.receipts, waits.oldest is not None) == (1, 1, True)
     resumed(stage)
-    waits = read_figures(stage.connection, stage.clock(), embedded_log=True).deferred
+    waits = read_figures(stage.connection, stage.clock(), log_topics=list(PORTS.contracts.inputs())).deferred
     assert (waits.messages, waits.receipts, waits.oldest) == (0, 0, None)
 
 
@@ -316,7 +317,7 @@ def test_a_case_shows_what_waits_while_somebody_has_locked_it_and_since_when(sta
 def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_the_others_are_told(stage: Stage) -> None:
     held = stage.keeper.take(stage.connection, "relay")
     assert held
-    make_topics(stage.connection)
+    make_topics(stage.connection, TOPICS)
     relay = LogRelay(stage.connection, stage.clock, held.lease)
     stage.hand_in(DP, ("a", dp("held")), ("b", dp("free")))
     stage.put()

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.holds import HoldKind
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import EVERYWHERE, Operate, areas_of
@@ -20,7 +21,6 @@ from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.submit import Submit
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound, ReceiptNotFound
-from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.operators import Operator

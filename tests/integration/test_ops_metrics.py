@@ -13,9 +13,9 @@ from integration.test_ops_server import Samples, scrape
 from kvitt.app.hub import HubProcess, operations
 from kvitt.app.ports import PORTS
 from kvitt.config import OpsSettings, Settings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Area, Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.metrics import Counters
 from kvitt.kernel.operators import Operator
@@ -29,6 +29,7 @@ from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.hub_messages import PLAIN, aap, dp, text
 from support.hub_stage import Stage, staged
 from support.patience import PATIENCE_SECONDS, until
+from support.topics import TOPICS
 
 SETTINGS = Settings(lease_seconds=2.0, ops=OpsSettings(port=0))
 
@@ -55,8 +56,8 @@ def test_a_hub_at_work_counts_what_it_does(database: str) -> None:
 
         good = [(scheme, f"{scheme.value}-{n}", text(PLAIN[scheme](f"{scheme.value[:4]}-{n}"))) for scheme in PLAIN for n in range(5)]
         bad = [(Scheme.AAP, "bad", b"{}"), (Scheme.AAP, "unread", text(aap("S-x", sakId=7)))]
-        records = [NewRecord(topics.primary_input(scheme), key.encode(), body) for scheme, key, body in [*good, *bad]]
-        append(connection, [*records, NewRecord(topics.primary_input(Scheme.AAP), None, b"no key")], datetime.now(UTC))
+        records = [NewRecord(helved_topics.primary_input(scheme), key.encode(), body) for scheme, key, body in [*good, *bad]]
+        append(connection, [*records, NewRecord(helved_topics.primary_input(Scheme.AAP), None, b"no key")], datetime.now(UTC))
         # What a role counts is counted after its commit, so each is waited for.
         until(lambda: grown("kvitt_batch_size_sum", step="submit") == len(records) + 1)
         until(lambda: grown("kvitt_receipts_total", outcome="accepted") == 5 * len(PLAIN))
@@ -76,8 +77,8 @@ def test_a_hub_at_work_counts_what_it_does(database: str) -> None:
 
 def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
     with staged(database) as stage:
-        make_topics(stage.connection)
-        append(stage.connection, [NewRecord(topics.primary_input(Scheme.AAP), b"k", b"x")] * 3, START)
+        make_topics(stage.connection, TOPICS)
+        append(stage.connection, [NewRecord(helved_topics.primary_input(Scheme.AAP), b"k", b"x")] * 3, START)
         stage.hand_in(Scheme.DAGPENGER, ("S-1", dp("S-1")), ("again", dp("S-1", 700)), ("S-2", dp("S-2")))
         stage.put()
         stage.clock.set(START + timedelta(hours=2))
@@ -105,7 +106,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
     assert samples["kvitt_sending_stopped", (("area", "TILLST"), ("rail", "*"))] == 1
     assert samples["kvitt_outbox_records", ()] > 4
     assert samples["kvitt_outbox_oldest_seconds", ()] == pytest.approx(7500, abs=1)
-    assert samples["kvitt_lag_records", (("topic", topics.primary_input(Scheme.AAP)),)] == 3
+    assert samples["kvitt_lag_records", (("topic", helved_topics.primary_input(Scheme.AAP)),)] == 3
 
 
 def test_blocked_orders_and_dead_letters_are_counted(database: str) -> None:
@@ -183,7 +184,7 @@ def shown_of(stage: Stage, now: datetime) -> Samples:
 
 def _registry(stage: Stage, now: datetime) -> CollectorRegistry:
     def figures() -> Figures:
-        return read_figures(stage.connection, now, embedded_log=True)
+        return read_figures(stage.connection, now, log_topics=list(PORTS.contracts.inputs()))
 
     return registry_of(Metrics(Counters(), figures, list, None))
 

@@ -15,9 +15,9 @@ import structlog
 from kvitt import logs
 from kvitt.app.hub import HubProcess, operations
 from kvitt.config import OpsSettings, Settings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
@@ -94,7 +94,7 @@ def marked(scheme: Scheme, number: int) -> bytes:
 
 def send(connection: psycopg.Connection[tuple[object, ...]], scheme: Scheme, *records: tuple[str | None, bytes | None]) -> None:
     headers = text([["navn", NAME]])
-    topic = topics.primary_input(scheme)
+    topic = helved_topics.primary_input(scheme)
     new = [NewRecord(topic, key.encode() if key else None, body, headers) for key, body in records]
     append(connection, new, datetime.now(UTC))
 
@@ -119,7 +119,9 @@ def test_no_word_of_a_message_reaches_the_ordinary_log(database: str, lines: Lin
             Scheme.AAP: aap(f"{CASE}-1", uid=taken, ident=PERSON),
             Scheme.HISTORISK: historisk(f"{CASE}-2", id=taken, personident=PERSON),
         }
-        claims = [NewRecord(topics.primary_input(scheme), f"{KEY}-{scheme.value}".encode(), text(body)) for scheme, body in both.items()]
+        claims = [
+            NewRecord(helved_topics.primary_input(scheme), f"{KEY}-{scheme.value}".encode(), text(body)) for scheme, body in both.items()
+        ]
         append(connection, claims, datetime.now(UTC))
         events = {"messages taken", "orders sent", "receipts settled", "health and metrics"}
         until(lambda: events <= {str(line["event"]) for line in lines()})

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 
 from integration.test_operate import KARI_AND_OLA, Bench, clock
 from kvitt.app.main import main
+from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import primary_input
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.testing import TestServer

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
@@ -15,7 +16,6 @@ from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.submit import Submit
 from kvitt.disbursement.values import Area, Order, Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
@@ -78,7 +78,7 @@ class Site:
         for case in cases:
             self._position += 1
             body = text(aap(case, amount))
-            records.append(Incoming(topics.primary_input(SCHEME), 0, self._position, f"key {case}".encode(), body, b"[]"))
+            records.append(Incoming(helved_topics.primary_input(SCHEME), 0, self._position, f"key {case}".encode(), body, b"[]"))
         self.submit(records)
 
     def send(self, queue: type[TableQueue] = TableQueue) -> None:
@@ -129,7 +129,7 @@ class Site:
     def said(self, case: str) -> list[str]:
         """The statuses that the sender of a case heard."""
         query = "SELECT convert_from(value, 'UTF8')::json ->> 'status' FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
-        return [str(status) for (status,) in self.connection.execute(query, (topics.STATUSES, f"key {case}".encode()))]
+        return [str(status) for (status,) in self.connection.execute(query, (helved_topics.STATUSES, f"key {case}".encode()))]
 
     def assert_clean(self) -> None:
         assert [repr(each) for each in check(self.conninfo, self.kit.ports).differences] == []
@@ -341,7 +341,7 @@ def test_each_rail_sends_its_own_orders_and_is_stopped_alone(site: Site) -> None
     from kvitt.disbursement.inbox import Incoming
 
     site.ask("A")
-    site.submit([Incoming(topics.primary_input(Scheme.DAGPENGER), 0, 1, b"key D", text(dp("D")), b"[]")])
+    site.submit([Incoming(helved_topics.primary_input(Scheme.DAGPENGER), 0, 1, b"key D", text(dp("D")), b"[]")])
     rails = dict(site.connection.execute("SELECT c.case_id, o.rail FROM orders AS o JOIN cases AS c USING (case_no)").fetchall())
     assert rails == {"A": site.kit.rail.name, "D": "oppdrag"}
     site.operate.stop(["*"], TWO, site.kit.rail.name)

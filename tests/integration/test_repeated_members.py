@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.check import check
 from kvitt.disbursement.dead import DeadLetters
@@ -22,7 +23,7 @@ from support.rapid_messages import need
 from support.rapid_stage import Rapid, rapid_on
 
 DP = Scheme.DAGPENGER
-UNREADABLE = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.primary_input(DP)}"
+UNREADABLE = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.primary_input(DP)}"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -85,7 +84,7 @@ def test_payouts_are_listed_in_pages_and_by_state(client: httpx.Client) -> None:
     assert client.get("/payouts", params={"party_id": "party-9"}).json() == {"payouts": [], "next": None}
 
 
-def test_a_plan_is_held_committed_and_shown_with_balances(client: httpx.Client) -> None:
+def test_a_plan_is_held_committed_and_shown_with_balances(site: Site, client: httpx.Client) -> None:
     source, target = an_account(client), an_account(client)
     plan = f"plan-{uuid4()}"
     held = client.post(f"/plans/{plan}/hold", json={"batch": a_batch(source, target)})
@@ -96,7 +95,7 @@ def test_a_plan_is_held_committed_and_shown_with_balances(client: httpx.Client) 
         (target, 0, 100),
     ]
     client.post(f"/plans/{plan}/hold", json={"batch": a_batch(target, source, 30, 2)})
-    between = datetime.now(UTC)
+    between = site.hub.clock()
     batches = [a_batch(source, target), a_batch(target, source, 30, 2)]
     committed = client.post(f"/plans/{plan}/commit", json={"batches": batches})
     assert committed.status_code == 200

@@ -24,8 +24,8 @@ from kvitt.api.rest.tokens import (
     Grants,
     Permission,
     Tokens,
-    fetched_from,
 )
+from kvitt.config import RestSettings
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import utc_now
@@ -169,7 +169,9 @@ def test_who_has_a_key_does_not_wait_for_an_issuer_that_never_answers(
     issuer = LocalIssuer(tmp_path)
     with (
         hanging_issuer(issuer) as (url, asked),
-        rest_site(ledger_database, tmp_path, fetch=fetched_from(url)) as site,
+        rest_site(
+            ledger_database, tmp_path, settings=RestSettings(issuer=ISSUER, jwks_url=url, applications={"tests": list(Permission)})
+        ) as site,
         site.client() as client,
     ):
         assert client.get("/accounts").status_code == 200

@@ -8,17 +8,18 @@ import pytest
 from brokers.kafka import Kafka
 
 from kvitt.config import KafkaSettings
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.transports.kafka.topics import ensure_topics
 from support.hub_messages import aap, dp, text
 from support.kafka_stage import joined, send
 from support.patience import PATIENCE_SECONDS, until
 from support.run_stage import Place, running
+from support.topics import TOPIC_TERMS
 
-DP, AAP = topics.EXTERNAL_INPUTS[Scheme.DAGPENGER], topics.EXTERNAL_INPUTS[Scheme.AAP]
+DP, AAP = helved_topics.EXTERNAL_INPUTS[Scheme.DAGPENGER], helved_topics.EXTERNAL_INPUTS[Scheme.AAP]
 ALL = "intake,relay,sender,receiver,emulator"
 
 
@@ -90,7 +91,7 @@ def test_secrets_in_any_part_of_the_database_url_are_not_shown(place: Place) -> 
 
 def test_a_broker_that_comes_back_is_waited_for(tmp_path: Path, database: str, own_kafka: Kafka) -> None:
     settings = KafkaSettings(bootstrap=own_kafka.address)
-    ensure_topics(settings)
+    ensure_topics(settings, TOPIC_TERMS)
     place = Place(tmp_path, database, settings)
     own_kafka.kill()
     with running(place, "relay") as (runner,):

@@ -11,7 +11,8 @@ import pytest
 
 import kvitt.testing
 from kvitt.config import RapidSettings, Settings
-from kvitt.formats.topics import PAYOUT_EVENTS, RAPID, STATUSES
+from kvitt.contracts.helved.topics import STATUSES
+from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
 from kvitt.testing import DamageForm, Hub
 from support.rapid_messages import PERSON, need

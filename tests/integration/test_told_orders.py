@@ -9,6 +9,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.check import check
@@ -24,12 +25,15 @@ from kvitt.transports.log.embedded_log import make_topics, read
 from kvitt.transports.log.relay import LogRelay
 from support.hub_messages import dp, payment_uid, text, ts, ts_payment
 from support.hub_stage import Stage, staged, told
+from support.topics import TOPICS
 
 TS, DP = Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER
 BOARDING, CHILDREN, MATERIAL = "BOUTGIFTER_AAP", "TILSYN_BARN_AAP", "LÆREMIDLER_AAP"
 AREA_OF = {BOARDING: "TILLSTBO", CHILDREN: "TILLSTPB", MATERIAL: "TILLSTLM"}
 FINAL = {Status.OK, Status.FAILED}
-SINCE_THE_FIRST = {(topic, partition): 0 for topic in (topics.ORDERS, topics.SIMULATIONS) for partition in range(topics.PARTITIONS)}
+SINCE_THE_FIRST = {
+    (topic, partition): 0 for topic in (helved_topics.ORDERS, helved_topics.SIMULATIONS) for partition in range(topics.PARTITIONS)
+}
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ def records(stage: Stage, topic: str) -> list[tuple[bytes, bytes, dict[str, str]
     return [(bytes(key), bytes(value), dict(topics.decode_headers(bytes(headers)))) for key, value, headers in rows]  # type: ignore[call-overload]
 
 
-def areas_under_keys(stage: Stage, topic: str = topics.ORDERS) -> dict[bytes, list[str]]:
+def areas_under_keys(stage: Stage, topic: str = helved_topics.ORDERS) -> dict[bytes, list[str]]:
     found: dict[bytes, list[str]] = {}
     for key, value, _ in records(stage, topic):
         found.setdefault(key, []).extend(area for area in AREA_OF.values() if f">{area}<".encode() in value)
@@ -70,7 +74,7 @@ def test_orders_of_one_message_and_their_receipts_share_no_key(stage: Stage) -> 
     stage.settle(list(receipts_of(stage).values()))
     keys = {"TILLSTBO": b"k", **{area: further_key(b"k", Area(area)) for area in ("TILLSTPB", "TILLSTLM")}}
     assert areas_under_keys(stage) == {key: [area, area] for area, key in keys.items()}, "the order, and the order with its receipt"
-    assert {headers["original-key"] for _, _, headers in records(stage, topics.ORDERS)} == {"k"}
+    assert {headers["original-key"] for _, _, headers in records(stage, helved_topics.ORDERS)} == {"k"}
     assert {partition_of(key) for key in keys.values()} == {partition_of(b"k")}
 
 
@@ -80,7 +84,7 @@ def test_a_receipt_stands_under_the_key_of_its_order_whatever_it_says(stage: Sta
     found = receipts_of(stage)
     stage.settle([told(found[area], severity, "sagt") for area, severity in zip(("TILLSTBO", "TILLSTPB"), severities, strict=True)])
     by_key: dict[bytes, set[str]] = {}
-    for key, value, headers in records(stage, topics.ORDERS):
+    for key, value, headers in records(stage, helved_topics.ORDERS):
         by_key.setdefault(key, set()).add(headers["uids"])
         assert (headers["uids"] == payment_uid("S", 0)) is (b">TILLSTBO<" in value)
     assert by_key == {b"k": {payment_uid("S", 0)}, further_key(b"k", Area("TILLSTPB")): {payment_uid("S", 1)}}
@@ -89,20 +93,20 @@ def test_a_receipt_stands_under_the_key_of_its_order_whatever_it_says(stage: Sta
 def test_a_message_in_one_area_is_told_under_the_senders_key_alone(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING)))
     stage.finish()
-    assert {key for key, _, _ in records(stage, topics.ORDERS)} == {b"k"}
+    assert {key for key, _, _ in records(stage, helved_topics.ORDERS)} == {b"k"}
     assert stage.rows("SELECT told_under FROM orders") == [(None,)]
-    assert b'"status":"OK"' not in records(stage, topics.STATUSES)[-1][1].partition(b'"linjer"')[2]
+    assert b'"status":"OK"' not in records(stage, helved_topics.STATUSES)[-1][1].partition(b'"linjer"')[2]
 
 
 def test_requests_to_simulate_share_no_key_either(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN, dryrun=True)))
-    assert areas_under_keys(stage, topics.SIMULATIONS) == {b"k": ["TILLSTBO"], further_key(b"k", Area("TILLSTPB")): ["TILLSTPB"]}
+    assert areas_under_keys(stage, helved_topics.SIMULATIONS) == {b"k": ["TILLSTBO"], further_key(b"k", Area("TILLSTPB")): ["TILLSTPB"]}
 
 
 def test_a_reader_of_the_log_that_keeps_the_newest_record_of_a_key_has_every_order(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN, MATERIAL)))
     stage.settle(list(receipts_of(stage).values())[:2])
-    make_topics(stage.connection)
+    make_topics(stage.connection, TOPICS)
     held = stage.keeper.take(stage.connection, "relay")
     assert held
     LogRelay(stage.connection, stage.clock, held.lease).step()
@@ -119,7 +123,7 @@ def test_a_receipt_names_the_payments_of_its_order_in_their_order(stage: Stage, 
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
     stage.settle([told(receipt, severity, "sagt") for receipt in stage.exchange()])
-    ordered, receipted = [headers["uids"] for key, _, headers in records(stage, topics.ORDERS) if key == b"k2"]
+    ordered, receipted = [headers["uids"] for key, _, headers in records(stage, helved_topics.ORDERS) if key == b"k2"]
     assert ordered == receipted == f"{three},{two},{one}"
 
 
@@ -132,7 +136,8 @@ def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stag
     stage.connection.execute("UPDATE payments SET listed = listed WHERE payment_id = %s", [three])
     stage.finish()
     told_true = [
-        key for (key,) in stage.rows("SELECT convert_from(key, 'UTF8') FROM outbox WHERE topic = %s ORDER BY outbox_no", topics.PAYMENTS)
+        key
+        for (key,) in stage.rows("SELECT convert_from(key, 'UTF8') FROM outbox WHERE topic = %s ORDER BY outbox_no", helved_topics.PAYMENTS)
     ]
     assert told_true == [one, two, three, two, one]
 
@@ -141,7 +146,7 @@ def test_the_case_list_is_told_after_every_accepted_change(stage: Stage) -> None
     for number, amount in enumerate((500, 600, 700)):
         stage.hand_in(DP, (f"k{number}", dp("D", amount)))
         stage.finish()
-    lists = [value for _, value, _ in records(stage, topics.CASES)]
+    lists = [value for _, value, _ in records(stage, helved_topics.CASES)]
     assert len(lists) == 3
     assert len(set(lists)) == 1
 
@@ -167,10 +172,10 @@ SENDERS = {
 
 def test_headers_of_a_sender_do_not_pass_for_the_hubs(stage: Stage) -> None:
     headers = topics.encode_headers([*SENDERS.items(), ("traceparent", "00-1")])
-    stage.submit([Incoming(topics.primary_input(DP), 0, 1, b"k", text(dp("D")), headers)])
+    stage.submit([Incoming(helved_topics.primary_input(DP), 0, 1, b"k", text(dp("D")), headers)])
     stage.finish()
     ours = {"original-key": "k", "fagsystem": "DAGPENGER"}
-    for topic in (topics.STATUSES, topics.PENDING_PAYMENTS, topics.ORDERS, topics.PAYMENTS):
+    for topic in (helved_topics.STATUSES, helved_topics.PENDING_PAYMENTS, helved_topics.ORDERS, helved_topics.PAYMENTS):
         query = "SELECT headers FROM outbox WHERE topic = %s"
         for found in (topics.decode_headers(each) for each in stage.bytes(query, topic)):
             assert len(dict(found)) == len(found)
@@ -183,7 +188,7 @@ def test_headers_of_a_sender_do_not_pass_for_the_hubs(stage: Stage) -> None:
 
 def paid(stage: Stage) -> dict[str, str | None]:
     """What the last status says of the lines of each area."""
-    said = json.loads(records(stage, topics.STATUSES)[-1][1])
+    said = json.loads(records(stage, helved_topics.STATUSES)[-1][1])
     return {line["ytelse"]: line.get("status") for line in said["detaljer"]["linjer"]}
 
 
@@ -244,7 +249,7 @@ def test_an_order_that_is_taken_back_leaves_the_other_area_paid_and_says_so(stag
 def test_until_orders_are_settled_their_lines_name_their_areas_only(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     receipts_of(stage)
-    for _, value, _ in records(stage, topics.STATUSES):
+    for _, value, _ in records(stage, helved_topics.STATUSES):
         lines = json.loads(value)["detaljer"]["linjer"]
         assert [(line["ytelse"], line.get("status")) for line in lines] == [("TILLSTBO", None), ("TILLSTPB", None)]
 
@@ -276,7 +281,7 @@ def test_the_rails_word_that_is_adopted_is_told_under_the_key_of_its_order_and_s
     Resolve(stage.connection, stage.clock, PORTS).adopt(str(order_id), both)
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "OK"}
     assert [answer.error for answer in stage.answers("k")][-1] is None
-    key, _, headers = records(stage, topics.ORDERS)[-1]
+    key, _, headers = records(stage, helved_topics.ORDERS)[-1]
     assert (key, headers["uids"]) == (further_key(b"k", Area("TILLSTPB")), payment_uid("S", 1))
     stage.settle([told(found["TILLSTBO"], "08", "Likevel ikke", message_id="later still")])
     ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions WHERE resolved_at IS NULL")
@@ -285,7 +290,7 @@ def test_the_rails_word_that_is_adopted_is_told_under_the_key_of_its_order_and_s
     last = stage.answers("k")[-1].error
     assert last
     assert last.text == "Likevel ikke (utført: TILLSTPB; ikke utført: TILLSTBO)"
-    key, _, headers = records(stage, topics.ORDERS)[-1]
+    key, _, headers = records(stage, helved_topics.ORDERS)[-1]
     assert (key, headers["uids"]) == (b"k", payment_uid("S", 0)), "what falls is named too"
 
 
@@ -297,4 +302,4 @@ def test_changes_in_two_areas_tell_the_case_list_once_for_each_under_events_of_t
     for receipt in stage.exchange():
         stage.settle([receipt])
     query = "SELECT count(*), count(DISTINCT event_id), count(DISTINCT value) FROM outbox WHERE topic = %s"
-    assert stage.rows(query, topics.CASES) == [(3, 3, 1)]
+    assert stage.rows(query, helved_topics.CASES) == [(3, 3, 1)]

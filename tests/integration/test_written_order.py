@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 import kvitt
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.rows import DeadLetterRow, OutboxRow
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
@@ -44,7 +44,7 @@ STATEMENTS = [
 def outbox_rows() -> Iterator[OutboxRow]:
     for number in range(ROWS):
         event = str(uuid5(EVENTS, str(number)))
-        yield OutboxRow(topics.STATUSES, f"key-{number % 7}".encode(), f"{number}".encode(), b"[]", event, None, None, NOW)
+        yield OutboxRow(helved_topics.STATUSES, f"key-{number % 7}".encode(), f"{number}".encode(), b"[]", event, None, None, NOW)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def numbered(connection: psycopg.Connection[tuple[object, ...]], query: str) -> 
 def test_log_numbers_are_the_order_of_writing_however_the_server_joins(
     database: str, connection: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    make_topics(connection, [topics.STATUSES])
+    make_topics(connection, [helved_topics.STATUSES])
     with connection.transaction(), connection.cursor() as cursor:
         write(cursor, list(outbox_rows()))
     connection.execute(TOLD_LONG_AGO)
@@ -76,8 +76,10 @@ def test_log_numbers_are_the_order_of_writing_however_the_server_joins(
 
 
 def test_log_numbers_of_appended_records_are_the_order_of_appending(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    make_topics(connection, [topics.STATUSES])
-    append(connection, [NewRecord(topics.STATUSES, f"key-{number % 7}".encode(), f"{number}".encode()) for number in range(ROWS)], NOW)
+    make_topics(connection, [helved_topics.STATUSES])
+    append(
+        connection, [NewRecord(helved_topics.STATUSES, f"key-{number % 7}".encode(), f"{number}".encode()) for number in range(ROWS)], NOW
+    )
     assert numbered(connection, "SELECT value FROM log_records ORDER BY log_no") == list(range(ROWS))
 
 

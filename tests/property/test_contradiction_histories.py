@@ -86,7 +86,7 @@ class Play:
 
     def _exchange(self, *, refused: bool = False) -> None:
         for held in self.stage.operate.orders([OrderState.READY], held_only=True):
-            if all(reason.kind == "equal_line" for reason in held.held_for):
+            if all(reason.kind == "paid_twice" for reason in held.held_for):
                 self.stage.operate.release(held.order_id, BOTH)
         set_faults(self.stage.connection, Faults(refuse=Chance(next=1)) if refused else Faults())
         self.on_the_way += self.stage.exchange()

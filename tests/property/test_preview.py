@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.messages import Message
 from kvitt.disbursement.holds import decode_all
 from kvitt.disbursement.preview import Preview, preview
@@ -116,7 +117,7 @@ def said(seen: Preview) -> tuple[bytes, str | None]:
 def told(stage: Stage, key: str) -> tuple[bytes, str | None]:
     """What the sender has been told, to the byte, with the reason behind it."""
     query = "SELECT value, headers FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no LIMIT 1"
-    ((value, headers),) = stage.rows(query, topics.STATUSES, key.encode())
+    ((value, headers),) = stage.rows(query, helved_topics.STATUSES, key.encode())
     assert isinstance(value, bytes)
     assert isinstance(headers, bytes)
     return value, dict(topics.decode_headers(headers)).get("reason")

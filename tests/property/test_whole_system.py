@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.messages import Message
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.check import check
@@ -26,7 +27,6 @@ from kvitt.disbursement.send import OrderToSend
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.emulator import (
@@ -232,7 +232,7 @@ def _judge_message(play: Play, model: Model, index: int, case: str) -> None:
     finals = [answer for answer in play.stage.answers(key) if answer.status in (Status.OK, Status.FAILED)]
     if told.dry_run:
         assert orders == {}
-        simulated = play.stage.one("SELECT count(*) FROM outbox WHERE topic = %s AND key = %s", topics.SIMULATIONS, key.encode())
+        simulated = play.stage.one("SELECT count(*) FROM outbox WHERE topic = %s AND key = %s", helved_topics.SIMULATIONS, key.encode())
         assert len(finals) + bool(simulated) == 1
         assert all(answer.dry_run for answer in finals)
         return

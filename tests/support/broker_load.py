@@ -7,8 +7,9 @@ from random import Random
 from confluent_kafka import KafkaError, Producer
 
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved.topics import STATUSES, primary_input
 from kvitt.disbursement.answers import Answer
-from kvitt.formats.topics import PARTITIONS, STATUSES, primary_input
+from kvitt.formats.topics import PARTITIONS
 from support.kafka_stage import header, read
 from support.kill_harness import Watch
 from support.kill_harness_load import Fed, Script, settled

@@ -18,6 +18,7 @@ from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_artemis, running_kafka
 from support.kill_harness import Process, Watch
 from support.patience import PATIENCE_SECONDS
+from support.topics import TOPIC_TERMS
 
 RAIL = "rail"
 _LEASE_SECONDS = 2.0
@@ -132,7 +133,7 @@ def running_site() -> Iterator[Site]:
         kafka, artemis = stack.enter_context(running_kafka()), stack.enter_context(running_artemis())
         server = stack.enter_context(EmbeddedServer(directory / "database"))
         upgrade(server.conninfo)
-        ensure_topics(KafkaSettings(bootstrap=kafka.address))
+        ensure_topics(KafkaSettings(bootstrap=kafka.address), TOPIC_TERMS)
         site = Site(directory, server, kafka, artemis)
         stack.callback(site.kill_all)
         yield site

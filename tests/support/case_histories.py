@@ -1,39 +1,25 @@
 """Histories of cases on a real store: messages go in, orders are marked as sent, receipts come back, all by the hub itself."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.rail import ReceiptOutcome
-from kvitt.disbursement.send import Send
-from kvitt.disbursement.settle import RawReceipt, Settle
-from kvitt.disbursement.submit import Outcome, Submit
+from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
-from kvitt.kernel.database import connect
-from kvitt.kernel.leases import Lease
-from kvitt.kernel.queries import load
+from support.hub_stage import Stage
 
 PERSON = "01020312345"
 AAP_PAYMENT = UUID("11111111-2222-4333-8444-555555555555")
 OTHER_PAYMENT = UUID("66666666-7777-4888-8999-000000000000")
+FIRST_MOMENT = datetime(2026, 7, 1, 11, 22, 5, 481516, UTC)
 EXISTS_ALREADY = "DELYTELSE-ID finnes i oppdragsbasen fra før"
-
-
-class Clock:
-    """Gives a later moment each time; two transactions never happen at once."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 7, 1, 11, 22, 5, 481516, UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1, microseconds=7)
-        return self.now
 
 
 def aap(
@@ -84,40 +70,33 @@ def answered(xml: bytes, severity: str = "00", text: str = "") -> bytes:
     return head + tag + told.encode() + rest
 
 
-class Hub:
-    """The hub on one database, driven step by step."""
+class CaseStage(Stage):
+    """A stage on which the test answers in the rail's place."""
 
     def __init__(self, conninfo: str) -> None:
-        self.connection = connect(conninfo, application="kvitt tests")
-        self.clock = Clock()
-        self._submit, self._settle = Submit(self.connection, self.clock, PORTS).execute, Settle(self.connection, self.clock, PORTS).execute
-        taken = {"lease": "sender", "owner": "tests", "seconds": 3600}
-        row: Any = self.connection.execute(load("leases", "kvitt.kernel").take_lease, taken).fetchone()
-        self._send = Send(self.connection, self.clock, PORTS, Lease("sender", row[0]))
+        super().__init__(conninfo)
+        self.clock.set(FIRST_MOMENT)
         self._records = 0
-
-    def close(self) -> None:
-        self.connection.close()
 
     def take(self, scheme: Scheme, *bodies: bytes) -> list[Outcome]:
         """Hands in messages as one batch."""
-        return self._submit([self._incoming(scheme, body) for body in bodies])
+        return self.submit([self._record(scheme, body) for body in bodies])
 
-    def _incoming(self, scheme: Scheme, body: bytes) -> Incoming:
+    def _record(self, scheme: Scheme, body: bytes) -> Incoming:
         self._records += 1
-        return Incoming(topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
+        return Incoming(helved_topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
 
     def send(self) -> list[bytes]:
-        """Sends what is ready; gives the XML of the orders in order."""
-        orders = self._send.claim(100)
-        self._send.sent([(each.order_id, each.message_no) for each in orders])
+        """Notes what is ready as sent; gives the XML of the orders in order."""
+        orders = self.sender.claim(100)
+        self.sender.sent([(each.order_id, each.message_no) for each in orders])
         return [each.message for each in orders]
 
     def answer(self, *receipts: bytes) -> list[ReceiptOutcome]:
         """Hands in receipts as one batch."""
         first = self._records + 1
         self._records += len(receipts)
-        return self._settle([RawReceipt(f"receipt-{first + index}", body) for index, body in enumerate(receipts)])
+        return self.settle([RawReceipt(f"receipt-{first + index}", body) for index, body in enumerate(receipts)])
 
     def accept(self) -> None:
         """Sends and accepts until nothing is left to send."""

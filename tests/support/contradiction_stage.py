@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import msgspec
 
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import RAIL_RATE
 from kvitt.disbursement.check.check import check
@@ -65,7 +66,7 @@ class Contradicted(Stage):
     def statuses_with_reasons(self, key: str) -> list[tuple[str, str | None]]:
         """The statuses of a sender's key, each with the reason in its headers."""
         rows = self.rows(
-            "SELECT value, headers FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", topics.STATUSES, key.encode()
+            "SELECT value, headers FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", helved_topics.STATUSES, key.encode()
         )
         said = []
         for value, headers in rows:

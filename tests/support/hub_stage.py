@@ -12,6 +12,7 @@ import msgspec
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -20,7 +21,6 @@ from kvitt.disbursement.send import Send
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queue import Outgoing, Queue
 from kvitt.testing import Hub
@@ -64,7 +64,7 @@ class Stage:
         """A record as the intake hands it in, at the next position of the scheme's topic."""
         self._position += 1
         value = body if isinstance(body, bytes) else text(body)
-        return Incoming(topics.primary_input(scheme), 0, self._position, key.encode(), value, b"[]")
+        return Incoming(helved_topics.primary_input(scheme), 0, self._position, key.encode(), value, b"[]")
 
     def hand_in(self, scheme: Scheme, *messages: tuple[str, Json | bytes]) -> list[Outcome]:
         """Submits messages (key, body) as one batch."""
@@ -99,7 +99,7 @@ class Stage:
     def answers(self, key: str) -> list[Answer]:
         """What the sender of `key` was told, in order."""
         query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
-        return [status.decode(value) for value in self.bytes(query, topics.STATUSES, key.encode())]
+        return [status.decode(value) for value in self.bytes(query, helved_topics.STATUSES, key.encode())]
 
     def said(self, key: str) -> list[str]:
         """The statuses of `key`, in order."""

@@ -49,7 +49,9 @@ class Roles:
             lambda _: lane_writer(conninfo, PORTS, lambda: None), lanes=2, max_batch=32
         )
         makers = {
-            "intake": KafkaIntake(conninfo, self.keeper, self.writers.submit, settings).steps,
+            "intake": KafkaIntake(
+                conninfo, self.keeper, self.writers.submit, settings, topics=list(PORTS.contracts.inputs("intake"))
+            ).steps,
             "relay": relay_steps(conninfo, self.keeper, settings, self.stop),
         }
         self.threads = [threading.Thread(target=run_loop, args=(role, makers[role], self.stop)) for role in roles]

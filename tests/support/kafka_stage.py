@@ -12,10 +12,12 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from kvitt.config import KafkaSettings
-from kvitt.formats.topics import PARTITIONS, SCHEME_OF_INPUT
+from kvitt.contracts.helved.topics import SCHEME_OF_INPUT
+from kvitt.formats.topics import PARTITIONS
 from kvitt.transports.kafka.topics import ensure_topics
 from support.kafka_process import Roles
 from support.patience import PATIENCE_SECONDS, until
+from support.topics import TOPIC_TERMS
 
 _BEING_MADE = frozenset(
     {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
@@ -26,7 +28,7 @@ _PROGRAM = Path(__file__).with_name("kafka_process.py")
 def joined(kafka: str) -> KafkaSettings:
     """Settings of a group of the test's own, whose input begins where the topics end now."""
     settings = KafkaSettings(bootstrap=kafka, group=f"test-{uuid4().hex[:8]}")
-    ensure_topics(settings)
+    ensure_topics(settings, TOPIC_TERMS)
     hint(settings, {place: end for place, end in ends(kafka, list(SCHEME_OF_INPUT)).items() if end})
     return settings
 

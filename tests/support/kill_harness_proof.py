@@ -7,10 +7,10 @@ import psycopg
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import duplicates, received, spans
 from support.desired import days_between
@@ -38,7 +38,7 @@ def told_in_log(conninfo: str) -> Told:
     told: dict[str, list[Answer]] = {}
     query = "SELECT key, value FROM log_records WHERE topic = %s ORDER BY partition, position"
     with connect(conninfo) as connection:
-        for key, value in connection.execute(query, (topics.STATUSES,)):
+        for key, value in connection.execute(query, (helved_topics.STATUSES,)):
             assert isinstance(key, bytes)
             assert isinstance(value, bytes)
             told.setdefault(key.decode(), []).append(status.decode(value))

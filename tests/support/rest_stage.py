@@ -1,35 +1,29 @@
 """A kvitt that answers REST on a free port, with the example's parties and a shop that has earned something."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 from msgspec import Struct
 
-from kvitt.api.http_server import HttpListener, ListenAddress
-from kvitt.api.rest.app import make_app
-from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
+import kvitt.testing
+from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import (
     Caller,
-    FetchKeys,
-    Grants,
     Permission,
     Tokens,
 )
+from kvitt.config import RestSettings, Settings
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import connect, pool
+from kvitt.kernel.database import connect
 from kvitt.ledger.calls import Call
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.read import LedgerReader
 from kvitt.ledger.rules import Batch, Operation, Posting
-from kvitt.ledger.service import LedgerService
-from kvitt.payouts.directory import LocalParties, known, load_directory
+from kvitt.payouts.directory import known, load_directory
 from kvitt.payouts.directory_file import read_directory
-from kvitt.payouts.repository import reserved_plans
-from kvitt.payouts.service import PayoutService
+from kvitt.testing import Hub
 from support.patience import PATIENCE_SECONDS
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
@@ -39,20 +33,29 @@ ALL = tuple(Permission)
 
 
 class Site(Struct, frozen=True):
-    """Where it answers, and who makes tokens for it."""
+    """The REST door of a hub, and the shop that has earned something."""
 
-    url: str
-    issuer: LocalIssuer
-    conninfo: str
+    hub: Hub
+
+    @property
+    def url(self) -> str:
+        return self.hub.rest.url
+
+    @property
+    def issuer(self) -> LocalIssuer:
+        return self.hub.rest.issuer
+
+    @property
+    def conninfo(self) -> str:
+        return self.hub.conninfo
 
     def token(self, *permissions: Permission, application: str = "tests") -> str:
         """A token that is valid for an hour."""
-        return self.issuer.token(application, permissions, AUDIENCE, timedelta(hours=1))
+        return self.hub.rest.token(*permissions, application=application)
 
     def client(self, *permissions: Permission, application: str = "tests") -> httpx.Client:
         """A caller who may do so much; all, unless said."""
-        token = self.token(*(permissions or ALL), application=application)
-        return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
+        return self.hub.rest.client(*permissions, application=application)
 
     @property
     def settlement(self) -> int:
@@ -82,21 +85,7 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
 
 
 @contextmanager
-def rest_site(conninfo: str, data: Path, *, fetch: FetchKeys | None = None) -> Iterator[Site]:
+def rest_site(conninfo: str, data: Path, *, settings: RestSettings | None = None) -> Iterator[Site]:
     """A site on this database; its issuer's key is in `data`."""
-    issuer = LocalIssuer(data)
-    with ExitStack() as opened:
-        parties = LocalParties(conninfo)
-        opened.callback(parties.close)
-        payouts = PayoutService(conninfo, utc_now, parties)
-        opened.callback(payouts.close)
-        ledger = LedgerService(conninfo, utc_now, reserved_plans)
-        opened.callback(ledger.close)
-        requests = opened.enter_context(pool(conninfo, application="kvitt rest", size=4))
-        threads = opened.enter_context(ThreadPoolExecutor(16))
-        tokens = Tokens(ISSUER, AUDIENCE, fetch or issuer.keys, Grants(by_scope=True))
-        app = make_app(tokens, requests, utc_now, threads, payouts=payouts, ledger=ledger)
-        door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "rest")
-        opened.callback(door.close)
-        opened.enter_context(door.serving(app))
-        yield Site(door.url, issuer, conninfo)
+    with kvitt.testing.hub(conninfo=conninfo, settings=Settings(data=data, rest=settings or RestSettings()), start=utc_now()) as hub:
+        yield Site(hub)

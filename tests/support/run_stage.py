@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from kvitt.config import KafkaSettings
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Status
-from kvitt.formats import topics
 from support.kafka_stage import ends, read
 from support.patience import PATIENCE_SECONDS, until
 
@@ -26,7 +26,7 @@ class Place:
 
     def __init__(self, directory: Path, database: str, settings: KafkaSettings, artemis: tuple[str, int] | None = None) -> None:
         self.kafka, self.database, self.run = settings.bootstrap, database, uuid4().hex[:8]
-        self.start = ends(self.kafka, [topics.STATUSES])
+        self.start = ends(self.kafka, [helved_topics.STATUSES])
         self.config = directory / "kvitt.toml"
         self.config.write_text(
             f"database_url = {json.dumps(database)}\ndata = {json.dumps(str(directory))}\nlease_seconds = 2.0\n"

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kvitt.contracts.helved.importing import Importing, ImportReport, StateRecord
+from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.disbursement.values import LineId
-from kvitt.formats import topics
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.order_xml import encode_line_id
@@ -42,12 +43,12 @@ def utbetaling(case: str, uid: str, *periods: Json, **changes: object) -> Json:
 def payment(document: Json, *, partition: int = 0, key: str | None = None) -> StateRecord:
     """The record of a payment."""
     value = json.dumps(document, ensure_ascii=False).encode()
-    return StateRecord(topics.PAYMENTS, partition, (key or str(document["uid"])).encode(), value)
+    return StateRecord(helved_topics.PAYMENTS, partition, (key or str(document["uid"])).encode(), value)
 
 
 def case_list(case: str, *uids: str, scheme: str = "AAP") -> StateRecord:
     """The record of a case list."""
-    return StateRecord(topics.CASES, 0, json.dumps({"sakId": case, "fagsystem": scheme}).encode(), json.dumps(uids).encode())
+    return StateRecord(helved_topics.CASES, 0, json.dumps({"sakId": case, "fagsystem": scheme}).encode(), json.dumps(uids).encode())
 
 
 def run(stage: Stage, *records: StateRecord, dry_run: bool = False, leave_out: bool = False) -> ImportReport:

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import kvitt.testing
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
-from kvitt.formats import topics
 from kvitt.formats.partitions import partition_of
 from kvitt.testing import Hub
 from support.hub_messages import PLAIN, Json, text
@@ -29,12 +29,12 @@ class Way:
     def send(self, scheme: Scheme, *records: tuple[bytes | None, bytes | None], headers: bytes = b"[]") -> None:
         """Puts records on the scheme's topic."""
         for key, value in records:
-            self.hub.put(topics.primary_input(scheme), key, value, headers)
+            self.hub.put(helved_topics.primary_input(scheme), key, value, headers)
 
     def answers(self, key: bytes) -> list[Answer]:
         """What the status topic says under a key, after everything that was to be done."""
         self.hub.run()
-        return [status.decode(each.value) for each in self.hub.published(topics.STATUSES, key) if each.value is not None]
+        return [status.decode(each.value) for each in self.hub.published(helved_topics.STATUSES, key) if each.value is not None]
 
     def final(self, key: bytes) -> Answer:
         """The one OK or FEILET of a key."""

@@ -15,13 +15,11 @@ from thriftpy2.http import THttpClient
 from thriftpy2.protocol.binary import TBinaryProtocol
 from thriftpy2.thrift import TClient
 
+import kvitt.testing
 from kvitt.api.http_server import HttpListener, ListenAddress
-from kvitt.api.thrift import ledger as woody_ledger
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.formats.thrift.interface import module
 from kvitt.kernel.clock import utc_now
-from kvitt.ledger.service import LedgerService
-from kvitt.payouts.repository import reserved_plans
 from support.patience import PATIENCE_SECONDS
 
 TRACE = {"woody.trace-id": "77", "woody.span-id": "78", "woody.parent-id": "undefined"}
@@ -42,12 +40,8 @@ def serving(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
 @contextmanager
 def ledger_door(conninfo: str) -> Iterator[str]:
     """The address of a ledger on this database."""
-    ledger = LedgerService(conninfo, utc_now, reserved_plans)
-    try:
-        with serving(woody_ledger.endpoints(ledger)) as url:
-            yield url
-    finally:
-        ledger.close()
+    with kvitt.testing.hub(conninfo=conninfo, start=utc_now()) as hub:
+        yield hub.thrift.url
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kvitt.contracts.helved.shapes import HoldBackCause
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.rapid.wire.solutions import TEXTS, SolutionStatus
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.derive.chain import extend
@@ -15,6 +15,7 @@ from kvitt.disbursement.derive.forwarded import HOLIDAY_PAY_CODES
 from kvitt.disbursement.ids import derived_payment_id
 from kvitt.disbursement.values import (
     CaseId,
+    HoldBackCause,
     LineId,
     Period,
     Scheme,
@@ -89,7 +90,9 @@ def test_the_reconciliation_key_of_the_page_is_its_moment_in_nanoseconds() -> No
 
 def test_every_topic_is_on_its_page() -> None:
     text = page("helved").replace("{aap,dp,ts,tp}", "aap")
-    named = {*topics.SCHEME_OF_INPUT, *topics.OUTPUTS} - {topics.PAYOUT_EVENTS, *topics.DRY_RUNS.values()} | {"helved.dryrun-aap.v1"}
+    named = {*helved_topics.SCHEME_OF_INPUT, *helved_topics.OUTPUTS} - {topics.PAYOUT_EVENTS, *helved_topics.DRY_RUNS.values()} | {
+        "helved.dryrun-aap.v1"
+    }
     assert not {topic for topic in named if f"`{topic}`" not in text}
     assert f"`{topics.RAPID}`" in page("rapid")
     assert f"`{topics.PAYOUT_EVENTS}`" in page("payouts")

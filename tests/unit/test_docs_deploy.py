@@ -11,16 +11,10 @@ import pytest
 
 from kvitt.app.main import main
 from kvitt.config import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
-from kvitt.formats.topics import (
-    ALL_TOPICS,
-    EXTERNAL_INPUTS,
-    INTERNAL_INPUTS,
-    OUTPUTS,
-    PARTITIONS,
-    RAPID,
-)
-from kvitt.transports.kafka.topics import Cleanup, terms_of
+from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS
+from kvitt.formats.topics import PARTITIONS, PAYOUT_EVENTS, RAPID, Keeping, TopicTerms
 from support.cli_values import members
+from support.topics import TOPIC_TERMS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/deploy.md").read_text("utf-8")
@@ -29,18 +23,18 @@ ACLS = (ROOT / "examples/deploy/kafka-acls.sh").read_text("utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/decisions").glob("*.md"))]
 
 
-@pytest.mark.parametrize("topic", ALL_TOPICS)
-def test_the_guide_tells_each_topic_with_its_terms(topic: str) -> None:
-    (row,) = [line for line in GUIDE.splitlines() if re.match(rf"\| `{re.escape(topic)}`", line)]
+@pytest.mark.parametrize("terms", TOPIC_TERMS, ids=lambda terms: terms.name)
+def test_the_guide_tells_each_topic_with_its_terms(terms: TopicTerms) -> None:
+    (row,) = [line for line in GUIDE.splitlines() if re.match(rf"\| `{re.escape(terms.name)}`", line)]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    terms = terms_of(topic)
-    kept = {Cleanup.OWNERS: "–", Cleanup.COMPACT: "for ever", Cleanup.COMPACT_AND_DELETE: "336 h"}[terms.cleanup]
-    owners = terms.cleanup is Cleanup.OWNERS
-    assert cells[1:4] == ["its owner's" if owners else str(PARTITIONS), "its owner's" if owners else terms.cleanup.value, kept]
+    kept = {Keeping.OWNERS: "–", Keeping.COMPACT: "for ever", Keeping.COMPACT_AND_DELETE: "336 h"}[terms.keeping]
+    owners = terms.keeping is Keeping.OWNERS
+    assert cells[1:4] == ["its owner's" if owners else str(PARTITIONS), "its owner's" if owners else terms.keeping.value, kept]
 
 
 @pytest.mark.parametrize(
-    ("name", "topics"), [("EXTERNAL", EXTERNAL_INPUTS.values()), ("INTERNAL", INTERNAL_INPUTS.values()), ("OUTPUTS", OUTPUTS)]
+    ("name", "topics"),
+    [("EXTERNAL", EXTERNAL_INPUTS.values()), ("INTERNAL", INTERNAL_INPUTS.values()), ("OUTPUTS", [*OUTPUTS, PAYOUT_EVENTS])],
 )
 def test_every_topic_gets_its_rights(name: str, topics: list[str]) -> None:
     (listed,) = re.findall(rf'(?m)^{name}="([^"]*)"', ACLS)

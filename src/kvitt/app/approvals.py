@@ -8,6 +8,7 @@ from typing import Any
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.contracts.helved.importing import Importing, ImportReport
+from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.approvable import (
     ImportAsked,
     forget_act,
@@ -16,7 +17,6 @@ from kvitt.disbursement.approvable import (
 )
 from kvitt.disbursement.dead import Put, Replayed
 from kvitt.errors import BadSettings, NotInThatState
-from kvitt.formats.topics import CASES, PAYMENTS
 from kvitt.kernel.approvals import ApprovableAct, Approvals, ShownEffect
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.app.jobs import jobs_of
 from kvitt.app.ports import ports_of
-from kvitt.app.transports import INPUTS, QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
+from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.config import Settings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -94,7 +94,7 @@ class HubProcess:
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
         self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
         self.board = RoleBoard(utc_now, self._loops())
-        self.log = log_of(conninfo, settings, roles)
+        self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._orders, self._outbox, self._deferred, self._jobs = WakeUp(), WakeUp(), WakeUp(), WakeUp()
@@ -118,7 +118,7 @@ class HubProcess:
             lanes=settings.lanes,
             max_batch=settings.max_batch,
             # An intake must never wait for room: it has a group to keep in touch with.
-            max_waiting=_ROOM_PER_INTAKE * len(INPUTS),
+            max_waiting=_ROOM_PER_INTAKE * len({contract.role for contract in self.ports.contracts}),
         )
         makers = self._makers()
         for loop in self._loops():
@@ -243,7 +243,8 @@ def operations(hub: HubProcess, settings: Settings) -> Iterator["OpsServer"]:
     # Imported here: a process that shows nothing need not wait for it.
     from kvitt.ops.server import OpsServer
 
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.log.read_lag)
+    log_topics = list(hub.ports.contracts.inputs()) if hub.log.read_lag is None else ()
+    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.log.read_lag, log_topics=log_topics)
     server.start()
     try:
         yield server

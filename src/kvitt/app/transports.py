@@ -9,16 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from msgspec import Struct
 
 from kvitt.config import KafkaSettings, QueueSettings, Settings
+from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.source import claim_database
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import LeaseLost
-from kvitt.formats.topics import (
-    ALL_TOPICS,
-    PAYOUT_EVENTS,
-    RAPID,
-    SCHEME_OF_INPUT,
-)
+from kvitt.formats.topics import OF_PAYOUTS, PAYOUT_EVENTS, RAPID, TopicTerms
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
@@ -31,8 +28,6 @@ from kvitt.transports.log.relay import LogRelay
 from kvitt.transports.queue.table_queue import TableQueue
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
-INPUTS = {"intake": tuple(SCHEME_OF_INPUT), "rapid": (RAPID,)}
-"""The topics that each role of intake reads."""
 EMBEDDED = "embedded"
 _RELAY_LEASE, _LOOK_SECONDS = "relay", 0.2
 
@@ -86,26 +81,31 @@ def queues_of(settings: Settings, rail: str, *, default: str) -> QueuePair:
     return QueuePair(f"{rail}.request", f"{rail}.receipts")
 
 
+def topics_of(contracts: Contracts) -> Sequence[TopicTerms]:
+    """All topics of a hub, those of payouts too."""
+    return (*contracts.topics, *OF_PAYOUTS)
+
+
 class EmbeddedTransport:
     """The log as tables."""
 
     read_lag: ReadLag | None = None
 
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, conninfo: str, ports: Ports) -> None:
+        self._conninfo, self._contracts = conninfo, ports.contracts
 
     def prepare(self) -> None:
         """Makes what is missing. Raises OtherLog when the database belongs to another log."""
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             claim_database(connection, EMBEDDED)
-            make_topics(connection)
+            make_topics(connection, [terms.name for terms in topics_of(self._contracts)])
 
     def require_start_offset(self) -> None:
         """What was taken in and what comes next are tables of one database."""
 
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
         """Reads the topics of a role."""
-        return Intake(self._conninfo, keeper, hand, topics=INPUTS[role]).steps
+        return Intake(self._conninfo, keeper, hand, topics=self._contracts.inputs(role)).steps
 
     @contextmanager
     def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
@@ -116,9 +116,12 @@ class EmbeddedTransport:
 class KafkaTransport:
     """The log on Kafka brokers."""
 
-    def __init__(self, conninfo: str, settings: KafkaSettings, topics: Sequence[str], others: Sequence[str] = ()) -> None:
-        """Reads `topics`; `others` are no matter of this process, and need not be there."""
-        self._conninfo, self._settings, self._topics, self._others = conninfo, settings, topics, others
+    def __init__(self, conninfo: str, settings: KafkaSettings, ports: Ports, roles: Sequence[str]) -> None:
+        """Reads what these roles read; what is only of other roles need not be there."""
+        self._conninfo, self._settings, self._contracts = conninfo, settings, ports.contracts
+        self._topics = [topic for role in roles for topic in ports.contracts.inputs(role)]
+        others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
+        self._others = [topic for topic, role in others.items() if role not in roles]
         self.read_lag: ReadLag | None = self._lag
 
     def _lag(self) -> Sequence[TopicLag]:
@@ -137,7 +140,7 @@ class KafkaTransport:
 
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             claim_database(connection, f"kafka {cluster_of(self._settings)}")
-            ensure_topics(self._settings, [topic for topic in ALL_TOPICS if topic not in self._others])
+            ensure_topics(self._settings, [terms for terms in topics_of(self._contracts) if terms.name not in self._others])
 
     def require_start_offset(self) -> None:
         """Looks whether it is known where to go on. Raises NotBegun, RecordsGone; KafkaException or TimeoutError when no broker answers."""
@@ -152,7 +155,7 @@ class KafkaTransport:
         """Reads the topics of a role, as a consumer group of its own for each role."""
         from kvitt.transports.kafka.intake import KafkaIntake
 
-        return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=INPUTS[role]).steps
+        return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=list(self._contracts.inputs(role))).steps
 
     @contextmanager
     def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
@@ -169,13 +172,11 @@ class KafkaTransport:
 Log = EmbeddedTransport | KafkaTransport
 
 
-def log_of(conninfo: str, settings: Settings, roles: Sequence[str]) -> Log:
+def log_of(conninfo: str, settings: Settings, ports: Ports, roles: Sequence[str]) -> Log:
     """The log that is set, for a process with these roles."""
     if settings.kafka is None:
-        return EmbeddedTransport(conninfo)
-    topics = [topic for role, names in INPUTS.items() if role in roles for topic in names]
-    others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
-    return KafkaTransport(conninfo, settings.kafka, topics, [topic for topic, role in others.items() if role not in roles])
+        return EmbeddedTransport(conninfo, ports)
+    return KafkaTransport(conninfo, settings.kafka, ports, roles)
 
 
 class RelayRole:

@@ -137,7 +137,16 @@ def replay(
             if record.key is None or record.topic == RAPID:
                 click.echo(f"dead letter {number} would be appended to {record.topic}; a need is forwarded as it is")
                 return
-            print_preview(preview(connection, wiring().ports, letters.find(number).scheme, record.key, record.body, now=record.at))
+            print_preview(
+                preview(
+                    connection,
+                    wiring().ports,
+                    wiring().ports.contracts.scheme_of(letters.find(number).source),
+                    record.key,
+                    record.body,
+                    now=record.at,
+                )
+            )
             return
         record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"

@@ -16,9 +16,9 @@ from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operatin
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.config import KafkaSettings, Settings, read_client_file
 from kvitt.contracts.helved.importing import Importing, ImportReport
+from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import CASES, PAYMENTS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 

@@ -9,8 +9,9 @@ import click
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list, print_table
 from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
+from kvitt.cli.wiring import wiring
 from kvitt.config import KafkaSettings, Settings
-from kvitt.formats.topics import RAPID, SCHEME_OF_SOURCE
+from kvitt.formats.topics import RAPID
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 
@@ -116,12 +117,12 @@ def _kafka(settings: Settings) -> KafkaSettings:
 
 
 def _topics(brokers: KafkaSettings, named: str | None) -> list[str]:
-
+    inputs = wiring().ports.contracts.inputs()
     if named is None:
-        return list(SCHEME_OF_SOURCE)
+        return list(inputs)
     source = RAPID if named == brokers.rapid_topic else named
-    if source not in SCHEME_OF_SOURCE:
-        raise click.UsageError(f"{named} is no input topic; there are {', '.join(SCHEME_OF_SOURCE)}")
+    if source not in inputs:
+        raise click.UsageError(f"{named} is no input topic; there are {', '.join(inputs)}")
     return [source]
 
 

@@ -19,7 +19,6 @@ from kvitt.disbursement.answers import Status
 from kvitt.disbursement.preview import preview
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
-from kvitt.formats.topics import primary_input
 from kvitt.kernel.clock import utc_now
 from kvitt.transports.log.embedded_log import NewRecord
 
@@ -72,7 +71,7 @@ def _preview(settings: Settings, scheme: Scheme, key: str, body: bytes) -> bool:
 
 def _send(settings: Settings, scheme: Scheme, key: str, body: bytes, wait: float) -> bool:
 
-    topic = primary_input(scheme)
+    topic = wiring().ports.contracts.input_of(scheme)
     last = None
     with working(settings) as conninfo:
         client = Client(conninfo, settings)

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from kvitt.config import KafkaSettings, Settings
 from kvitt.contracts.helved import status
+from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import STATUSES, decode_headers
+from kvitt.formats.topics import decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load

@@ -24,6 +24,7 @@ from kvitt.cli.text import shown
 from kvitt.cli.watch import Client
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
+from kvitt.contracts.helved.topics import primary_input
 from kvitt.demo.cases import Life, lives
 from kvitt.demo.feed import Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
@@ -32,7 +33,6 @@ from kvitt.demo.payout import page, pay_out
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.history import history
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import primary_input
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.comparison import Compared
 from kvitt.rails.oppdrag.emulator import (

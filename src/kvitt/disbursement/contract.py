@@ -30,6 +30,7 @@ from kvitt.disbursement.inbox import (
 from kvitt.disbursement.refusals import USED_OTHERWISE
 from kvitt.disbursement.values import Order, Refusal, Scheme
 from kvitt.errors import UnknownSource
+from kvitt.formats.topics import TopicTerms
 
 
 class WhenBusy(Enum):
@@ -50,10 +51,14 @@ class Contract(Protocol):
     """What it is called in documentation and logs."""
     sources: Mapping[str, Scheme]
     """The topics on which it is heard, with the scheme of all that stands on each."""
+    topics: Sequence[TopicTerms]
+    """All its topics, those too on which it only publishes, and how each is kept."""
     answers_on: str
     """The topic on which it answers."""
     outputs: Sequence[str] = ()
-    """The topics on which only the hub publishes for it."""
+    """The topics on which only the hub publishes."""
+    role: str = "intake"
+    """The role of a process that reads its topics (`kvitt run`)."""
     lists_on: str | None = None
     """The topic on which it announces the payments of cases (`CaseListed`)."""
     copies_on: str | None = None
@@ -141,6 +146,16 @@ class Contracts:
     def scheme_of(self, source: str) -> Scheme:
         """The scheme of what came in on a topic. Raises UnknownSource."""
         return self.of(source).sources[source]
+
+    @property
+    def topics(self) -> Sequence[TopicTerms]:
+        """The topics of all of them."""
+        return [terms for contract in self._contracts for terms in contract.topics]
+
+    def inputs(self, role: str | None = None) -> Mapping[str, Scheme]:
+        """The topics that a process with this role reads, None: all, each with the scheme of what stands there."""
+        reading = [contract for contract in self._contracts if role in (None, contract.role)]
+        return {source: scheme for contract in reading for source, scheme in contract.sources.items()}
 
     def input_of(self, scheme: Scheme) -> str:
         """The topic on which the senders of a scheme are heard, the first where there are several."""

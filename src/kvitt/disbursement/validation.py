@@ -2,20 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 
-from kvitt.contracts.helved.messages import DpMessage, Message, TpMessage
 from kvitt.disbursement import refusals
 from kvitt.disbursement.instructions import Claim, Decision, PaymentClaim
-from kvitt.disbursement.refusals import flawed_id, unchangeable
+from kvitt.disbursement.refusals import unchangeable
 from kvitt.disbursement.values import (
     Action,
     Payment,
     RateType,
     Refusal,
 )
-from kvitt.kernel.identifiers import Flaw, flaw_of
 
 MAX_DAYS = 1100
 MAX_ID_CHARACTERS = 30
@@ -90,32 +88,6 @@ def broken_case_id(case_id: str) -> Refusal | None:
         return refusals.BAD_CASE_ID
     # The rail trims what it echoes, so a receipt of such a case could not be matched; the byte order mark is trimmed, too.
     return None if case_id == case_id.strip().strip("\ufeff") else refusals.BLANK_AT_ENDS
-
-
-def flawed_ids(message: Message) -> Refusal | None:
-    """The first id of a message that hides something, or None: it would count as another one than everybody reads.
-
-    Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
-    id of ours: it is its own address, and is answered to the byte.
-    """
-    for field, text in (("sakId", message.head.case_id), ("behandlingId", message.head.decision_id)):
-        flaw = flaw_of(text)
-        if flaw not in (None, Flaw.EMPTY, Flaw.BLANK_AT_ENDS) and not (field == "sakId" and broken_case_id(text)):
-            return flawed_id(field, flaw)
-    for period in sorted({*_reporting_periods(message)}):
-        if flaw := flaw_of(period):
-            return flawed_id("meldeperiode", flaw)
-    return None
-
-
-def _reporting_periods(message: Message) -> Iterable[str]:
-    match message:
-        case DpMessage():
-            return [day.reporting_period for day in message.days]
-        case TpMessage():
-            return [entry.reporting_period for entry in message.entries]
-        case _:
-            return ()
 
 
 def broken_decision(decision: Decision) -> Refusal | None:

@@ -75,6 +75,13 @@ class Period(Struct, frozen=True, gc=False, omit_defaults=True):
     decided_rate: Kroner | None = field(default=None, name="decided_rate_kroner")
 
 
+class HoldBackCause(StrEnum):
+    """`årsak`; the values keep these words as they are."""
+
+    SETTLEMENT = "AVVENT_AVREGNING"
+    REIMBURSEMENT = "AVVENT_REFUSJONSKRAV"
+
+
 class HoldBack(Struct, frozen=True, omit_defaults=True):
     """Money of these days that the rail shall keep until `transferred_on` or a release (helved §2.4)."""
 

@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from kvitt.formats.topics import PARTITIONS
 
 _SEED, _MULTIPLIER, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
@@ -13,6 +15,15 @@ class TopicPartition(NamedTuple):
 
     topic: str
     partition: int
+
+
+class StateRecord(Struct, frozen=True):
+    """A record of a compacted topic, as it stands there now."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
 
 
 def murmur2(data: bytes) -> int:

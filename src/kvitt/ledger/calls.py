@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from kvitt.kernel.actor import Actor
 from kvitt.ledger.rules import (
-    INT64_MAX,
     Batch,
     Operation,
     Refusal,
@@ -56,14 +55,6 @@ class Call(Struct, frozen=True):
     batches: tuple[Batch, ...]
     solvent: int | None = None
     actor: Actor | None = None
-
-    def key(self) -> StepKey:
-        """Under what the answer to the call is found again."""
-        return self.plan_id, self.operation, self.batches[0].batch_id if self.operation is Operation.HOLD else INT64_MAX
-
-    def accounts(self) -> set[int]:
-        """The accounts between which it moves money."""
-        return {account for batch in self.batches for posting in batch.postings for account in posting[:2]}
 
 
 class Done(Struct, frozen=True):

@@ -7,7 +7,6 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from kvitt.formats.topics import SCHEME_OF_SOURCE
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
@@ -88,15 +87,18 @@ class Figures(Struct, frozen=True):
     lag: Sequence[TopicLag]
 
 
-def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded_log: bool) -> Figures:
-    """Reads them all. Raises psycopg errors, also when a statement takes too long."""
+def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topics: Sequence[str] = ()) -> Figures:
+    """Reads them all; `log_topics` are read from the embedded log.
+
+    Raises psycopg errors, also when a statement takes too long.
+    """
     ages = {"now": now, "ages": [seconds for _, seconds in AGES]}
     names = [*(name for name, _ in AGES), OLDER]
     ((unpublished, unpublished_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
     ((dead_letters,),) = connection.execute(_SQL.open_dead_letters).fetchall()
     ((messages, receipts, oldest),) = connection.execute(_DEFERRED.waiting_for_cases).fetchall()
     ((contradictions, contradicted_since),) = connection.execute(_SQL.open_contradictions).fetchall()
-    lag = connection.execute(_SQL.log_lag, {"topics": list(SCHEME_OF_SOURCE)}).fetchall() if embedded_log else []
+    lag = connection.execute(_SQL.log_lag, {"topics": list(log_topics)}).fetchall() if log_topics else []
     return Figures(
         now,
         [OpenOrders(row[0], row[1], names[row[2]], row[3], row[4]) for row in connection.execute(_SQL.open_orders, ages)],
@@ -117,8 +119,8 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, embedded
 class FigureReader:
     """Reads the figures on a connection of its own, opened when first asked and anew after a failure. For one caller at a time."""
 
-    def __init__(self, conninfo: str, clock: Clock, *, embedded_log: bool) -> None:
-        self._conninfo, self._clock, self._embedded_log = conninfo, clock, embedded_log
+    def __init__(self, conninfo: str, clock: Clock, log_topics: Sequence[str]) -> None:
+        self._conninfo, self._clock, self._log_topics = conninfo, clock, log_topics
         self._connection: psycopg.Connection[Any] | None = None
 
     def __call__(self) -> Figures:
@@ -126,7 +128,7 @@ class FigureReader:
         if self._connection is None:
             self._connection = connect(self._conninfo, application="kvitt metrics", statement_timeout_ms=_STATEMENT_MS)
         try:
-            return read_figures(self._connection, self._clock(), embedded_log=self._embedded_log)
+            return read_figures(self._connection, self._clock(), log_topics=self._log_topics)
         except psycopg.Error:
             self.close()
             raise

@@ -79,13 +79,14 @@ class OpsServer:
         roles: Callable[[], Sequence[RoleState]],
         *,
         broker_lag: ReadLag | None = None,
+        log_topics: Sequence[str] = (),
     ) -> None:
         """`roles` says how the roles are doing now.
 
-        `broker_lag` None means that the log is the embedded one.
+        `broker_lag` None means that the log is the embedded one, of which `log_topics` are read.
         """
         self._conninfo, self._settings, self._clock, self._roles = conninfo, settings, clock, roles
-        self._figures = FigureReader(conninfo, clock, embedded_log=broker_lag is None)
+        self._figures = FigureReader(conninfo, clock, log_topics)
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
         self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)

@@ -47,7 +47,7 @@ STATEMENTS = (
 """Kinds of differences that only all rows together can show, with their statements."""
 
 
-class _PayoutId(Struct, frozen=True):
+class _NextPayout(Struct, frozen=True):
     payout_id: str
 
 
@@ -80,7 +80,7 @@ def check_payouts(reader: Reader, found: Findings) -> None:
 
 def _spans(reader: Reader) -> Iterator[list[str]]:
     after: str | None = None
-    while rows := fetch(reader.cursor.connection, _PayoutId, _SQL.payouts_after, {"after": after, "limit": _SPAN}):
+    while rows := fetch(reader.cursor.connection, _NextPayout, _SQL.payouts_after, {"after": after, "limit": _SPAN}):
         payout_ids = [row.payout_id for row in rows]
         yield payout_ids
         after = payout_ids[-1]

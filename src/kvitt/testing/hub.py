@@ -29,7 +29,7 @@ from kvitt.testing.doors import OpenDoors, Rest, Thrift
 from kvitt.testing.rail import Rail, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
-from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
+from kvitt.transports.log.embedded_log import NewRecord, append
 from kvitt.transports.queue.table_queue import TableQueue
 
 _SQL = load("testing", package="kvitt.testing")
@@ -123,10 +123,8 @@ class Hub:
     @cached_property
     def _log(self) -> psycopg.Connection[Any]:
         """The connection of whoever puts and reads records; the topics are there."""
-        EmbeddedTransport(self.conninfo).prepare()
-        connection = self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
-        make_topics(connection, self._roles.inputs)
-        return connection
+        EmbeddedTransport(self.conninfo, self.ports).prepare()
+        return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
 
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
         """Puts a record on an input topic, as a sender does; the hub reads it when it runs.

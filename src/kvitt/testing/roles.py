@@ -39,7 +39,7 @@ class Roles:
         self._conninfo, self._settings, self._clock, self._ports, self._taken = conninfo, settings, clock, ports, taken
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[Step, ExitStack]] = {}
-        self.inputs = [source for contract in ports.contracts for source in contract.sources]
+        self.inputs = ports.contracts.inputs()
         self.makers: Mapping[str, MakeStep] = {
             "intake": self._intake,
             **{self._on_rail("sender", rail.name): partial(self._sender, rail.name) for rail in ports.rails},

@@ -103,4 +103,4 @@ def _code(status: int) -> str:
 
 def _problem(status: int, code: str, detail: str, wrongs: Sequence[Wrong] = (), *, doc: str | None = None) -> Problem:
     page, _, anchor = (doc or f"errors#{code.replace('_', '-')}").partition("#")
-    return Problem(f"docs/{page}.md#{anchor}", HTTPStatus(status).phrase, status, detail, code, wrongs)
+    return Problem(type=f"docs/{page}.md#{anchor}", title=HTTPStatus(status).phrase, status=status, detail=detail, code=code, errors=wrongs)

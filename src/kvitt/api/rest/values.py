@@ -219,7 +219,15 @@ PlanId = Annotated[str, Meta(min_length=1, max_length=MAX_PLAN_ID, pattern=_NO_N
 def payout_view(payout: Payout) -> PayoutView:
     """A payout as it is answered."""
     flow = [
-        MovementView(each.source_type, each.source, each.target_type, each.target, each.amount, each.currency, each.details)
+        MovementView(
+            source_type=each.source_type,
+            source=each.source,
+            target_type=each.target_type,
+            target=each.target,
+            amount=each.amount,
+            currency=each.currency,
+            details=each.details,
+        )
         for each in payout.cash_flow
     ]
     return PayoutView(
@@ -246,7 +254,16 @@ def account_view(state: AccountState) -> AccountView:
 
 def entry_view(entry: AccountEntry) -> EntryView:
     """A line of a history as it is answered."""
-    return EntryView(entry.number, entry.at, entry.plan_id, entry.operation, entry.batch_id, *entry.totals)
+    return EntryView(
+        number=entry.number,
+        at=entry.at,
+        plan_id=entry.plan_id,
+        operation=entry.operation,
+        batch_id=entry.batch_id,
+        posted=entry.totals.posted,
+        available_min=entry.totals.available_min,
+        available_max=entry.totals.available_max,
+    )
 
 
 def plan_view(plan: Plan) -> PlanView:

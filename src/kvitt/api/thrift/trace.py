@@ -41,7 +41,14 @@ class CallTrace(Struct, frozen=True):
 
     def child(self, deadline: datetime) -> "CallTrace":
         """The trace of a call that is made because of this one."""
-        return CallTrace(self.trace_id, new_id(), self.span_id, deadline, instant_text(deadline), self.meta)
+        return CallTrace(
+            trace_id=self.trace_id,
+            span_id=new_id(),
+            parent_id=self.span_id,
+            deadline=deadline,
+            deadline_text=instant_text(deadline),
+            meta=self.meta,
+        )
 
     def headers(self) -> dict[str, str]:
         """As they are sent."""
@@ -99,4 +106,12 @@ def read_trace(headers: Mapping[str, str], address: str | None = None) -> CallTr
     except ValueError:
         raise BadHeaders(f"bad header: {_DEADLINE}") from None
     meta = tuple((match[1].lower(), value) for name, value in headers.items() if (match := _META.fullmatch(name)))
-    return CallTrace(found[_TRACE] or "", found[_SPAN] or "", found[_PARENT] or "", deadline, text, meta[:_MOST_META], address)
+    return CallTrace(
+        trace_id=found[_TRACE] or "",
+        span_id=found[_SPAN] or "",
+        parent_id=found[_PARENT] or "",
+        deadline=deadline,
+        deadline_text=text,
+        meta=meta[:_MOST_META],
+        address=address,
+    )

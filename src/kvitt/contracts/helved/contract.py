@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from kvitt.contracts.helved import reading as forms
 from kvitt.contracts.helved import status
-from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.forms import claims_of, flawed_ids
 from kvitt.contracts.helved.reply import case_list, reply_to
 from kvitt.disbursement.answers import Answer, Details
 from kvitt.disbursement.catalogue import SCHEMES
@@ -31,10 +32,9 @@ from kvitt.disbursement.inbox import (
 from kvitt.disbursement.instructions import Claims
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.validation import broken_case_id, flawed_ids
+from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import Order, Refusal, Scheme
 from kvitt.errors import Undecodable
-from kvitt.formats import topics
 from kvitt.kernel.clock import oslo
 
 _NO_KEY = "the record has no key, so its sender can not be answered"
@@ -46,10 +46,11 @@ class Helved(Contract):
     """The case streams of six schemes."""
 
     name = "helved"
-    sources: Mapping[str, Scheme] = topics.SCHEME_OF_INPUT
-    answers_on = topics.STATUSES
-    outputs = topics.HELVED_OUTPUTS
-    lists_on = topics.CASES
+    sources: Mapping[str, Scheme] = helved_topics.SCHEME_OF_INPUT
+    answers_on = helved_topics.STATUSES
+    topics = helved_topics.TOPICS
+    outputs = helved_topics.OUTPUTS
+    lists_on = helved_topics.CASES
 
     def __init__(self, rails: Rails) -> None:
         """`rails` are asked for an order with its receipt, and for the question what it would do."""
@@ -80,7 +81,7 @@ class Helved(Contract):
 
     def replays_on(self, source: str) -> str:
         """The scheme's internal topic, which is ours to write to."""
-        return topics.INTERNAL_INPUTS[self.sources[source]]
+        return helved_topics.INTERNAL_INPUTS[self.sources[source]]
 
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """Micro-chained orders, one per area (helved §3.4)."""
@@ -119,7 +120,7 @@ def _text(key: bytes | None) -> str | None:
 
 def unreadable(topic: str) -> Refusal:
     """What the sender of an undecodable message is told, to the letter (helved §3.8)."""
-    text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {topics.named_input(topic)}"
+    text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.named_input(topic)}"
     return Refusal(400, text, BASE)
 
 

@@ -32,7 +32,8 @@ from kvitt.disbursement.instructions import (
     PaymentClaim,
 )
 from kvitt.disbursement.periods import Given, in_order, merge
-from kvitt.disbursement.refusals import HISTORISK_FORM, daily_rate_unsupported, not_in_umbrella_area
+from kvitt.disbursement.refusals import HISTORISK_FORM, daily_rate_unsupported, flawed_id, not_in_umbrella_area
+from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Benefit,
     CaseId,
@@ -43,6 +44,7 @@ from kvitt.disbursement.values import (
     Refusal,
     Scheme,
 )
+from kvitt.kernel.identifiers import Flaw, flaw_of
 
 _DP_BENEFIT = {DpKind.DAGPENGER: BENEFITS["DAGPENGER"], DpKind.HOLIDAY_SUPPLEMENT: BENEFITS["DAGPENGERFERIE"]}
 _DP_RATE = {DpKind.DAGPENGER: RateType.WEEKDAY, DpKind.HOLIDAY_SUPPLEMENT: RateType.ONE_OFF}
@@ -174,3 +176,29 @@ def claims_of(message: Message, key: str) -> Claims | Refusal:
             return _historisk(message, key)
         case ValpMessage():
             return _valp(message, key)
+
+
+def flawed_ids(message: Message) -> Refusal | None:
+    """The first id of a message that hides something, or None: it would count as another one than everybody reads.
+
+    Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
+    id of ours: it is its own address, and is answered to the byte.
+    """
+    for field, text in (("sakId", message.head.case_id), ("behandlingId", message.head.decision_id)):
+        flaw = flaw_of(text)
+        if flaw not in (None, Flaw.EMPTY, Flaw.BLANK_AT_ENDS) and not (field == "sakId" and broken_case_id(text)):
+            return flawed_id(field, flaw)
+    for period in sorted({*_reporting_periods(message)}):
+        if flaw := flaw_of(period):
+            return flawed_id("meldeperiode", flaw)
+    return None
+
+
+def _reporting_periods(message: Message) -> Iterable[str]:
+    match message:
+        case DpMessage():
+            return [day.reporting_period for day in message.days]
+        case TpMessage():
+            return [entry.reporting_period for entry in message.entries]
+        case _:
+            return ()

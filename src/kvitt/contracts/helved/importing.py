@@ -13,6 +13,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.contracts.helved import cases, payment
+from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.imported import (
@@ -37,7 +38,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.formats.json_members import refuse_repeated
-from kvitt.formats.topics import CASES, PAYMENTS
+from kvitt.formats.partitions import StateRecord
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
@@ -48,15 +49,6 @@ from kvitt.kernel.rows import columns, write
 
 _SQL = load("importing", "kvitt.contracts.helved")
 _SPAN, _SHOWN = 500, 20
-
-
-class StateRecord(Struct, frozen=True):
-    """A record of a state topic."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
 
 
 class ImportReport(Struct, frozen=True):

@@ -19,6 +19,7 @@ from kvitt.contracts.helved import (
     payment,
     status,
 )
+from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.contracts.helved.receipts import answer_to
 from kvitt.contracts.helved.status import details_of, with_outcome, without_outcomes
@@ -84,7 +85,7 @@ class _Records:
     def __init__(self, message: ReplyTo) -> None:
         assert message.key is not None, "records without a key are skipped"
         self.key, self._message = message.key, message
-        senders = topics.carried(topics.decode_headers(message.headers))
+        senders = helved_topics.carried(topics.decode_headers(message.headers))
         self._carried: list[topics.Header] = [*senders, ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
         self.plain = topics.encode_headers(self._carried)
 
@@ -100,7 +101,7 @@ class _Records:
     def status(self, value: bytes, event: str, reason: str | None = None) -> OutboxRecord:
         """An answer under the sender's key; `reason` explains a refusal further, in a header."""
         headers = self.plain if reason is None else self.headers(("reason", reason))
-        return OutboxRecord(topics.STATUSES, self.key, value, headers, event)
+        return OutboxRecord(helved_topics.STATUSES, self.key, value, headers, event)
 
     def order_with_receipt(self, settled: Settled, versions: Sequence[PaymentVersion], mark: str, rails: Rails) -> OutboxRecord:
         """The order with its receipt under the key of the order.
@@ -111,16 +112,16 @@ class _Records:
         uids = ",".join(each.payment_id for each in versions)
         event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
         value = rails.of(self._message.scheme).with_acknowledgement(order.message, receipt)
-        return OutboxRecord(topics.ORDERS, order.told_under or self.key, value, self.headers(("uids", uids)), event)
+        return OutboxRecord(helved_topics.ORDERS, order.told_under or self.key, value, self.headers(("uids", uids)), event)
 
     def payment(self, order: Candidate, payment_id: str, version: PaymentVersion | None, again: str = "") -> OutboxRecord:
         """A payment as it holds now, None: not any more, as a tombstone. `again` tells apart what was published of this order before."""
         event = event_id(OrderId(order.order_id), f"payment {payment_id}{again}")
         if version is None:
-            return OutboxRecord(topics.PAYMENTS, payment_id.encode(), None, self.plain, event)
+            return OutboxRecord(helved_topics.PAYMENTS, payment_id.encode(), None, self.plain, event)
         value = payment.encode(payment_document.decode(version.document))
         named = (order.case_no, payment_id, version.version)
-        return OutboxRecord(topics.PAYMENTS, payment_id.encode(), value, self.plain, event, payment=named)
+        return OutboxRecord(helved_topics.PAYMENTS, payment_id.encode(), value, self.plain, event, payment=named)
 
 
 def _answered(records: _Records, answer: Answer, event: str | None = None, reason: str | None = None) -> Reply:
@@ -145,7 +146,7 @@ def _unchanged(event: Unchanged, message: ReplyTo, _: Rails) -> Reply:
     """OK; a dry run also hears on its scheme's topic, if there is one, that the simulation succeeded without postings."""
     records = _Records(message)
     reply = _answered(records, Answer(Status.OK, dry_run=event.dry_run))
-    topic = topics.DRY_RUNS.get(message.scheme) if event.dry_run else None
+    topic = helved_topics.DRY_RUNS.get(message.scheme) if event.dry_run else None
     if topic is None:
         return reply
     value = dry_run.encode_no_change(message.scheme)
@@ -164,7 +165,7 @@ def _simulated(event: Simulated, message: ReplyTo, rails: Rails) -> Reply:
     return Reply(
         [
             OutboxRecord(
-                topics.SIMULATIONS,
+                helved_topics.SIMULATIONS,
                 keys.get(order.order_id, records.key),
                 rail.encode_simulation(order),
                 records.plain,
@@ -187,11 +188,11 @@ def _ordered(event: Ordered, message: ReplyTo, _: Rails) -> Reply:
             made = event_id(order.order_id, f"pending {each.payment_id}")
             named = (event.case_no, each.payment_id, order.number)
             published.append(
-                OutboxRecord(topics.PENDING_PAYMENTS, each.payment_id.encode(), payment.encode(each), pending, made, payment=named)
+                OutboxRecord(helved_topics.PENDING_PAYMENTS, each.payment_id.encode(), payment.encode(each), pending, made, payment=named)
             )
         headers = records.headers(("uids", ",".join(each.payment_id for each in order.payments)))
         key, made = keys.get(order.order_id, records.key), event_id(order.order_id, "order")
-        published.append(OutboxRecord(topics.ORDERS, key, None, headers, made, order_id=order.order_id))
+        published.append(OutboxRecord(helved_topics.ORDERS, key, None, headers, made, order_id=order.order_id))
     return Reply(published, reply.answer, keys)
 
 
@@ -295,7 +296,9 @@ def case_list(event: CaseListed) -> OutboxRecord:
     key = cases.encode_key(CaseId(event.case_id), event.scheme)
     value = cases.encode_payments([PaymentId(payment_id) for payment_id in event.payment_ids])
     name = f"{event.scheme}\0{event.case_id}\0list\0{event.message_no}\0{','.join(event.payment_ids)}\0{event.by}"
-    return OutboxRecord(topics.CASES, key, value, topics.encode_headers([("fagsystem", event.scheme.value)]), named_uuid(_EVENTS, name))
+    return OutboxRecord(
+        helved_topics.CASES, key, value, topics.encode_headers([("fagsystem", event.scheme.value)]), named_uuid(_EVENTS, name)
+    )
 
 
 def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:

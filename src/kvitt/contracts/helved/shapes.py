@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 
 from kvitt.contracts.helved.messages import DpKind
-from kvitt.disbursement.values import HoldBack, RateType
+from kvitt.disbursement.values import HoldBack, HoldBackCause, RateType
 from kvitt.kernel.money import Kroner
 
 Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
@@ -39,13 +39,6 @@ _RATES = {
     RateName.EN_GANG: RateType.ONE_OFF,
 }
 RATE_NAMES = {rate_type: name for name, rate_type in _RATES.items()}
-
-
-class HoldBackCause(StrEnum):
-    """`årsak`; the values keep these words as they are."""
-
-    SETTLEMENT = "AVVENT_AVREGNING"
-    REIMBURSEMENT = "AVVENT_REFUSJONSKRAV"
 
 
 class HoldBackShape(Struct):

@@ -49,7 +49,8 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.errors import Undecodable
-from kvitt.formats import json_reading, topics
+from kvitt.formats import json_reading
+from kvitt.formats.topics import RAPID, Keeping, TopicTerms
 from kvitt.kernel.clock import oslo
 
 _ANY_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
@@ -62,9 +63,11 @@ class Rapid(Contract):
     """Needs for sykepenger."""
 
     name = "rapid"
-    sources: Mapping[str, Scheme] = {topics.RAPID: Scheme.SYKEPENGER}
-    answers_on = topics.RAPID
-    copies_on = topics.RAPID
+    sources: Mapping[str, Scheme] = {RAPID: Scheme.SYKEPENGER}
+    topics = (TopicTerms(RAPID, Keeping.OWNERS),)
+    answers_on = RAPID
+    role = "rapid"
+    copies_on = RAPID
     forwards = True
     replies_from_body = True
     used_otherwise = Refusal(409, f"{NOT_MADE}: utbetalingId og fagsystemId er brukt før, med et annet innhold", BASE)

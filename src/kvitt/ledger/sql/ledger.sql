@@ -24,10 +24,10 @@ FOR UPDATE OF a;
 SELECT s.plan_id, s.operation, s.batch_id, s.at, a.account_id, a.currency, a.description, a.created_at, e.posted, e.available_min, e.available_max
 FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS w (plan_id, operation, batch_id)
 JOIN ledger.steps AS s ON s.plan_id = w.plan_id AND s.operation = w.operation AND s.batch_id = w.batch_id
-CROSS JOIN LATERAL unnest(s.accounts, s.entries) WITH ORDINALITY AS t (account_id, entry, place)
+CROSS JOIN LATERAL unnest(s.accounts, s.entries) WITH ORDINALITY AS t (account_id, entry, position)
 JOIN ledger.entries AS e ON e.account_id = t.account_id AND e.entry = t.entry
 JOIN ledger.accounts AS a ON a.account_id = t.account_id
-ORDER BY s.plan_id, s.operation, s.batch_id, t.place;
+ORDER BY s.plan_id, s.operation, s.batch_id, t.position;
 
 -- name: add_plans
 -- Stores plans that are held for the first time; one that another transaction has stored meanwhile is refused by the primary key.

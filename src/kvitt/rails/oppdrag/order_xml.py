@@ -11,10 +11,10 @@ from typing import Final
 
 from lxml import etree
 
-from kvitt.contracts.helved.shapes import HoldBackCause
 from kvitt.disbursement.catalogue import RAIL_RATE
 from kvitt.disbursement.values import (
     HoldBack,
+    HoldBackCause,
     LineId,
     Order,
     OrderLine,

@@ -17,11 +17,12 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import RecordsGone
 from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import SCHEME_OF_INPUT
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.kernel.state_log import StateLog
+from kvitt.transports.kafka.assigned_partition import size_of
+from kvitt.transports.kafka.assigned_partitions import AssignedPartitions
 from kvitt.transports.kafka.clients import (
     ConsumerErrors,
     group_of,
@@ -29,8 +30,6 @@ from kvitt.transports.kafka.clients import (
     names_of,
     new_consumer,
 )
-from kvitt.transports.kafka.share import size_of
-from kvitt.transports.kafka.shares import AssignedPartitions
 from kvitt.transports.kafka.topics import TopicIds
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -52,7 +51,7 @@ class KafkaIntake:
         hand: Hand,
         settings: KafkaSettings,
         *,
-        topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
+        topics: Sequence[str],
         limit: int = 512,
         max_outstanding: int = 1024,
     ) -> None:

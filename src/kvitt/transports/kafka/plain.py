@@ -6,16 +6,16 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as PartitionOffset
 
 from kvitt.config import KafkaSettings
-from kvitt.contracts.helved.importing import StateRecord
 from kvitt.errors import TopicNotFound
+from kvitt.formats.partitions import StateRecord
 from kvitt.formats.topics import decode_headers
+from kvitt.transports.kafka.assigned_partition import headers_of
 from kvitt.transports.kafka.clients import (
     names_of,
     new_plain_producer,
     new_reader,
     watermarks,
 )
-from kvitt.transports.kafka.share import headers_of
 from kvitt.transports.log.embedded_log import NewRecord, Record
 
 _SECONDS, _LOOK_SECONDS, _AT_ONCE = 15.0, 0.2, 2000

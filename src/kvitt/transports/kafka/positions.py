@@ -19,6 +19,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
+from kvitt.transports.kafka.assigned_partition import lease_of
 from kvitt.transports.kafka.clients import (
     group_of,
     names_of,
@@ -26,7 +27,6 @@ from kvitt.transports.kafka.clients import (
     new_reader,
     watermarks,
 )
-from kvitt.transports.kafka.share import lease_of
 from kvitt.transports.kafka.topics import TopicIds
 
 _SQL = load("kafka", "kvitt.transports.kafka")

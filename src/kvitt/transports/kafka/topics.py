@@ -1,25 +1,15 @@
 """The topics as the contract wants them, made where they are missing (helved §1); and whether they are those that were read before."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
-from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.config import KafkaSettings
 from kvitt.errors import RecordsGone, TopicsDiffer
-from kvitt.formats.topics import (
-    ALL_TOPICS,
-    CASES,
-    EXTERNAL_INPUTS,
-    PARTITIONS,
-    PAYMENTS,
-    PAYOUT_EVENTS,
-    RAPID,
-)
+from kvitt.formats.topics import PARTITIONS, Keeping, TopicTerms
 from kvitt.kernel.database import Connection
 from kvitt.kernel.queries import load
 from kvitt.transports.kafka.clients import names_of, new_admin
@@ -31,54 +21,32 @@ _TWO_WEEKS_MS = 336 * 3_600_000
 _SAFE_REPLICATION, _MIN_IN_SYNC = 3, 2
 
 
-class Cleanup(StrEnum):
-    """What the brokers do with old records."""
-
-    COMPACT = "compact"
-    COMPACT_AND_DELETE = "compact,delete"
-    OWNERS = ""
-    """The topic is another team's: theirs to decide."""
-
-
-class TopicTerms(Struct, frozen=True):
-    """What the contract wants of a topic; other teams' topics may have any number of partitions."""
-
-    name: str
-    cleanup: Cleanup
-
-    @property
-    def config(self) -> dict[str, str]:
-        """As a broker takes it."""
-        if self.cleanup is Cleanup.OWNERS:
-            return {}
-        keep = -1 if self.cleanup is Cleanup.COMPACT else _TWO_WEEKS_MS
-        return {"cleanup.policy": self.cleanup.value, "retention.ms": str(keep)}
+def _config_of(terms: TopicTerms) -> dict[str, str]:
+    """The terms of a topic as a broker takes them."""
+    if terms.keeping is Keeping.OWNERS:
+        return {}
+    keep = -1 if terms.keeping is Keeping.COMPACT else _TWO_WEEKS_MS
+    return {"cleanup.policy": terms.keeping.value, "retention.ms": str(keep)}
 
 
-def terms_of(topic: str) -> TopicTerms:
-    """The terms of a topic of the contract (helved §1.1, §1.2). Payout events may be on the topic of the service before kvitt."""
-    if topic in EXTERNAL_INPUTS.values() or topic in (RAPID, PAYOUT_EVENTS):
-        return TopicTerms(topic, Cleanup.OWNERS)
-    return TopicTerms(topic, Cleanup.COMPACT if topic in (PAYMENTS, CASES) else Cleanup.COMPACT_AND_DELETE)
-
-
-def ensure_topics(settings: KafkaSettings, topics: Sequence[str] = ALL_TOPICS) -> list[str]:
+def ensure_topics(settings: KafkaSettings, topics: Sequence[TopicTerms]) -> list[str]:
     """Makes the topics that are missing and checks the others; returns the names of those that were made.
 
-    Partitions and cleanup must be the contract's: another count would put keys elsewhere than joins expect, and a state topic that
-    deletes forgets payments. Another retention is only warned of. Raises TopicsDiffer, KafkaException when no broker answers.
+    Partitions and cleanup must be as the contracts want them: another count would put keys elsewhere than joins expect, and a state
+    topic that deletes forgets payments. Another retention is only warned of. Raises TopicsDiffer, KafkaException when no broker answers.
     """
     admin = new_admin(settings)
     there = admin.list_topics(timeout=_ADMIN_SECONDS).topics
     named = names_of(settings)
-    missing = [replace(terms_of(topic), name=named(topic)) for topic in topics if named(topic) not in there]
+    outside = [replace(terms, name=named(terms.name)) for terms in topics]
+    missing = [terms for terms in outside if terms.name not in there]
     faults = []
     made: list[str] = []
     if settings.make_topics:
         made = _make(admin, missing, settings.replication)
     else:
         faults = [f"{terms.name} is missing" for terms in missing]
-    ours = [terms for topic in topics if named(topic) in there and (terms := terms_of(topic)).cleanup is not Cleanup.OWNERS]
+    ours = [terms for terms in outside if terms.name in there and terms.keeping is not Keeping.OWNERS]
     for terms in ours:
         count = len(there[terms.name].partitions)
         if count != PARTITIONS:
@@ -93,7 +61,7 @@ def _make(admin: AdminClient, missing: Sequence[TopicTerms], replication: int) -
     if not missing:
         return []
     in_sync = {"min.insync.replicas": str(_MIN_IN_SYNC)} if replication >= _SAFE_REPLICATION else {}
-    wanted = [NewTopic(terms.name, PARTITIONS, replication, config={**terms.config, **in_sync}) for terms in missing]
+    wanted = [NewTopic(terms.name, PARTITIONS, replication, config={**_config_of(terms), **in_sync}) for terms in missing]
     made = []
     for name, future in admin.create_topics(wanted, operation_timeout=_ADMIN_SECONDS).items():
         try:
@@ -115,11 +83,11 @@ def _config_faults(admin: AdminClient, ours: Sequence[TopicTerms]) -> list[str]:
     for terms in ours:
         entries = answers[asked[terms.name]].result(_ADMIN_SECONDS)
         cleanup = ",".join(sorted(entries["cleanup.policy"].value.split(",")))
-        if cleanup != terms.cleanup:
-            faults.append(f"{terms.name} has cleanup {cleanup}, not {terms.cleanup.value}")
+        if cleanup != terms.keeping:
+            faults.append(f"{terms.name} has cleanup {cleanup}, not {terms.keeping.value}")
         # What is only compacted is kept for ever, whatever its retention says.
         kept = entries["retention.ms"].value
-        if terms.cleanup is Cleanup.COMPACT_AND_DELETE and kept != terms.config["retention.ms"]:
+        if terms.keeping is Keeping.COMPACT_AND_DELETE and kept != _config_of(terms)["retention.ms"]:
             _log.warning("topic has another retention", topic=terms.name, retention_ms=kept, wanted_ms=_TWO_WEEKS_MS)
     return faults
 

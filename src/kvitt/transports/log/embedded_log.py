@@ -4,7 +4,7 @@ Appending locks the partition's row until commit, so positions become visible in
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.formats.partitions import TopicPartition, partition_of
-from kvitt.formats.topics import ALL_TOPICS, PARTITIONS
+from kvitt.formats.topics import PARTITIONS
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.queries import load
 
@@ -42,7 +42,7 @@ class NewRecord(Struct, frozen=True):
     headers: bytes = b"[]"
 
 
-def make_topics(connection: psycopg.Connection[Any], topics: Sequence[str] = ALL_TOPICS) -> None:
+def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str]) -> None:
     """Makes the topics that are not there yet; does nothing otherwise."""
     connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
 

@@ -5,7 +5,7 @@ The position that was handled is stored with the effect, in the same transaction
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -13,7 +13,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import PARTITIONS, SCHEME_OF_INPUT, SCHEME_OF_SOURCE
+from kvitt.formats.topics import PARTITIONS
 from kvitt.kernel.database import LOCK_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import Step
@@ -59,19 +59,19 @@ class Intake:
         keeper: LeaseKeeper,
         hand: Hand,
         *,
-        topics: Sequence[str] = tuple(SCHEME_OF_INPUT),
+        topics: Mapping[str, Scheme],
         limit: int = 256,
         max_outstanding: int = 2048,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
-        """A step that finds nothing waits `look_seconds` for something to be appended."""
+        """`topics` are read, each with its scheme. A step that finds nothing waits `look_seconds` for something to be appended."""
         self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
         self._limit, self._max_outstanding, self._look_seconds = limit, max_outstanding, look_seconds
         # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
         # are free, so the messages of a case lie in any partition of its scheme's topics.
         schemes = list(Scheme)
         self._lanes: dict[TopicPartition, int] = {
-            TopicPartition(topic, partition): schemes.index(SCHEME_OF_SOURCE[topic]) for topic in topics for partition in range(PARTITIONS)
+            TopicPartition(topic, partition): schemes.index(scheme) for topic, scheme in topics.items() for partition in range(PARTITIONS)
         }
 
     @contextmanager

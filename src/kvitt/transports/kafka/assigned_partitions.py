@@ -20,9 +20,9 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
+from kvitt.transports.kafka.assigned_partition import AssignedPartition, totals
 from kvitt.transports.kafka.clients import watermarks
 from kvitt.transports.kafka.positions import gone
-from kvitt.transports.kafka.share import AssignedPartition, totals
 from kvitt.transports.kafka.topics import TopicIds
 
 _SQL, _LEASES = load("kafka", "kvitt.transports.kafka"), load("leases", "kvitt.kernel")

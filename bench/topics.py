@@ -1,0 +1,7 @@
+"""All topics of a hub as it is where nothing is set."""
+
+from kvitt.app.ports import PORTS
+from kvitt.app.transports import topics_of
+
+TOPIC_TERMS = topics_of(PORTS.contracts)
+TOPICS = [terms.name for terms in TOPIC_TERMS]

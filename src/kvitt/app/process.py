@@ -15,8 +15,8 @@ import structlog
 from msgspec.structs import replace
 from psycopg import OperationalError
 
-from kvitt.app.databases import database
 from kvitt.app.hub import ROLES, HubProcess, operations, roles_of
+from kvitt.app.parts import database
 from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.config import Settings, shown
 from kvitt.kernel.state_log import StateLog

@@ -7,7 +7,8 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.answers import Status
-from kvitt.disbursement.history import AmountOfDay, Happening, history
+from kvitt.disbursement.case_facts import AmountOfDay
+from kvitt.disbursement.history import Happening, history
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound
 from support.case_histories import AAP_PAYMENT, CaseStage, aap, answered, dp, ts
@@ -79,17 +80,17 @@ def test_events_follow_each_other_as_they_happened(hub: CaseStage, database: str
         Happening.RECEIVED,
         Happening.NOTED,
         Happening.ORDERED,
-        Happening.TOLD,
+        Happening.PUBLISHED,
         Happening.SENDING,
         Happening.SENT,
-        Happening.TOLD,
+        Happening.PUBLISHED,
         Happening.RECEIPTED,
         Happening.NOTED,
-        Happening.TOLD,
+        Happening.PUBLISHED,
     ]
-    assert [each.answer.status for each in case.told] == [Status.RECEIVED, Status.WITH_RAIL, Status.OK]
+    assert [each.answer.status for each in case.published] == [Status.RECEIVED, Status.WITH_RAIL, Status.OK]
     assert [(each.severity, each.outcome, each.note) for each in case.receipts] == [("04", "accepted", "Merknad")]
-    assert case.messages[0].answer == case.told[-1].answer
+    assert case.messages[0].answer == case.published[-1].answer
     assert case.orders[0].message == xml
 
 

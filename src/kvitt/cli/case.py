@@ -15,16 +15,8 @@ from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import kroner, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.disbursement.history import (
-    CaseHistory,
-    DeferredOfCase,
-    Event,
-    Happening,
-    OrderOfCase,
-    PaymentOfCase,
-    Told,
-    history,
-)
+from kvitt.disbursement.case_facts import DeferredOfCase, OrderOfCase, PaymentOfCase, PublishedAnswer
+from kvitt.disbursement.history import CaseHistory, Event, Happening, history
 from kvitt.disbursement.schedule import Schedule, expand
 from kvitt.disbursement.values import Scheme
 
@@ -69,7 +61,7 @@ def _plain(value: object) -> object:
     return value
 
 
-_PublishedAt = dict[tuple[datetime, int | None, str], Told]
+_PublishedAt = dict[tuple[datetime, int | None, str], PublishedAnswer]
 _LEAST_ROOM: Final = 40
 _ORDERS: Final = (
     Column("order_id", "order"),
@@ -126,7 +118,7 @@ def schedule_of(payments: Sequence[PaymentOfCase]) -> Schedule:
 def _timeline(found: CaseHistory) -> Iterator[str]:
     orders = {each.order_id: each for each in found.orders}
     places = {line.line_id: (order.number, line.position) for order in found.orders for line in order.lines if line.ceased_from is None}
-    published: _PublishedAt = {(each.made_at, each.message_no, each.answer.status.value): each for each in found.told}
+    published: _PublishedAt = {(each.made_at, each.message_no, each.answer.status.value): each for each in found.published}
     yield f"{'time (UTC)':<23}  {'what':<12}  about"
     yield "─" * 72
     for event in found.events:
@@ -147,9 +139,9 @@ def _row(time: str, what: str, about: str) -> Iterator[str]:
 
 
 def _about(event: Event, published: _PublishedAt) -> str:
-    if event.what is not Happening.TOLD:
+    if event.what is not Happening.PUBLISHED:
         return event.text
-    status = event.text.removeprefix("told ")
+    status = event.text.removeprefix("published ")
     about = f"{status} to message {event.message_no}"
     found = published.get((event.at, event.message_no, status))
     error = found.answer.error if found else None

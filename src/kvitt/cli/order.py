@@ -242,8 +242,8 @@ ORDERS: Final = (
 _LINES: Final = (
     Column("line_id", "line"),
     Column("class_code", "class"),
-    Column("start", "from"),
-    Column("end", "to"),
+    Column("start", "from", of=lambda line: line.start_on),
+    Column("end", "to", of=lambda line: line.end_on),
     Column("amount_kroner", "kroner", Fit.NUMBER, of=lambda line: line.amount),
     Column("decided_rate_kroner", "of", Fit.NUMBER, of=lambda line: line.decided_rate),
     Column("ceased_from", "ceases from"),

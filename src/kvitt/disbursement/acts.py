@@ -5,7 +5,7 @@ Reads only. An act is shown whole by its name: `operators:12`, `case:DAGPENGER:S
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec import Struct, json
 
@@ -13,6 +13,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound
 from kvitt.kernel.actor import Actor, decode
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL = load("acts", "kvitt.disbursement")
@@ -57,6 +58,92 @@ class _OfOperator(Struct, frozen=True):
     subject: str
 
 
+class _OperatorsEntry(NamedTuple):
+    seq: int
+    at: datetime
+    what: str
+    note: str
+    digest: bytes | None
+    hash: bytes | None
+
+    def act(self) -> AuditedAct:
+        noted = json.decode(self.note, type=_OfOperator)
+        return AuditedAct(
+            entry=f"operators:{self.seq}",
+            at=self.at,
+            act=self.what,
+            subject=noted.subject,
+            by=noted.by,
+            approved_by=noted.approved_by,
+            reason=noted.reason,
+            digest=_hex(self.digest),
+            hash=_hex(self.hash),
+        )
+
+
+class _NumberedCase(NamedTuple):
+    case_no: int
+    scheme: str
+    case_id: str
+
+
+class _CaseEntry(NamedTuple):
+    seq: int
+    at: datetime
+    what: str
+    message_no: int | None
+    order_id: str | None
+    receipt_no: int | None
+    digest: bytes | None
+    hash: bytes | None
+
+    def act(self, case: _NumberedCase) -> AuditedAct:
+        about = (("message", self.message_no), ("order", self.order_id), ("receipt", self.receipt_no))
+        subject = ", ".join(f"{name} {value}" for name, value in about if value is not None)
+        entry = f"case:{case.scheme}:{case.case_id}:{self.seq}"
+        return AuditedAct(entry, self.at, self.what, subject, digest=_hex(self.digest), hash=_hex(self.hash))
+
+
+class _PayoutChange(NamedTuple):
+    payout_id: str
+    sequence: int
+    at: datetime
+    status: str
+    actor: str | None
+    cancel_details: str | None
+    hash: bytes | None
+
+    def act(self) -> AuditedAct:
+        entry, act = f"payout:{self.payout_id}:{self.sequence}", "payout created" if self.sequence == 0 else f"payout {self.status}"
+        reason = self.cancel_details if self.status == "cancelled" else None
+        return AuditedAct(entry, self.at, act, self.payout_id, reason=reason, hash=_hex(self.hash), **_asked_by(decode(self.actor)))
+
+
+class _PlanStep(NamedTuple):
+    plan_id: str
+    operation: str
+    batch_id: int
+    at: datetime
+    actor: str | None
+
+    def act(self) -> AuditedAct:
+        entry = f"plan:{self.plan_id}:{self.operation}:{self.batch_id}"
+        return AuditedAct(entry, self.at, f"plan {self.operation.lower()}", self.plan_id, **_asked_by(decode(self.actor)))
+
+
+class _MadeAccount(NamedTuple):
+    account_id: int
+    created_at: datetime
+    made_by: str | None
+
+    def act(self) -> AuditedAct:
+        name = f"account:{self.account_id}"
+        return AuditedAct(name, self.created_at, "account made", f"account {self.account_id}", **_asked_by(decode(self.made_by)))
+
+
+_Entry = TypeVar("_Entry", _OperatorsEntry, _CaseEntry, _PayoutChange, _PlanStep, _MadeAccount)
+
+
 class Acts:
     """Looks acts up, on one connection. Not for sharing between threads."""
 
@@ -98,127 +185,85 @@ class Acts:
         return {"since": wanted.since, "until": wanted.until, "name": name, "limit": limit, **more}
 
     def _of_operators(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
-        rows = self._connection.execute(
-            _SQL.acts_of_operators, self._asked(wanted, limit, subjects=self._subjects(wanted), acts=_acts(wanted))
-        )
-        return (_of_operator(*row) for row in rows)
+        asked = self._asked(wanted, limit, subjects=self._subjects(wanted), acts=_acts(wanted))
+        return (row.act() for row in fetch(self._connection, _OperatorsEntry, _SQL.acts_of_operators, asked))
 
     def _subjects(self, wanted: Wanted) -> list[str] | None:
         """What acts about it name: an order, a payout, a plan, or any order of a case."""
         if wanted.case:
-            return [row[0] for row in self._connection.execute(_SQL.orders_of_case, {"case_no": self._case_no(*wanted.case)})]
+            return fetch_values(self._connection, _SQL.orders_of_case, {"case_no": self._case_no(*wanted.case)})
         one = wanted.order_id or wanted.payout_id or wanted.plan_id
         return None if one is None else [one]
 
     def _of_case(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
-        case_no, scheme, case_id = self._case_of(wanted)
-        asked = self._asked(wanted, limit, case_no=case_no, order_id=wanted.order_id)
-        for seq, *entry in self._connection.execute(_SQL.entries_of_case, asked):
-            yield _of_case(scheme, case_id, seq, *entry)
+        case = self._case_of(wanted)
+        asked = self._asked(wanted, limit, case_no=case.case_no, order_id=wanted.order_id)
+        return (row.act(case) for row in fetch(self._connection, _CaseEntry, _SQL.entries_of_case, asked))
 
-    def _case_of(self, wanted: Wanted) -> tuple[int, str, str]:
+    def _case_of(self, wanted: Wanted) -> "_NumberedCase":
         if wanted.case:
             scheme, case_id = wanted.case
-            return self._case_no(scheme, case_id), scheme.value, case_id
-        row = self._connection.execute(_SQL.case_of_order, {"order_id": wanted.order_id}).fetchone()
-        if row is None:
+            return _NumberedCase(self._case_no(scheme, case_id), scheme.value, case_id)
+        found = fetch_one(self._connection, _NumberedCase, _SQL.case_of_order, {"order_id": wanted.order_id})
+        if found is None:
             raise OrderNotFound(wanted.order_id or "")
-        return row[0], row[1], row[2]
+        return found
 
     def _case_no(self, scheme: Scheme, case_id: str) -> int:
-        row = self._connection.execute(_SQL.case_number, {"scheme": scheme.value, "case_id": case_id}).fetchone()
-        if row is None:
+        number: int | None = fetch_value(self._connection, _SQL.case_number, {"scheme": scheme.value, "case_id": case_id})
+        if number is None:
             raise CaseNotFound(scheme.value, case_id)
-        return int(row[0])
+        return number
 
     def _of_payouts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         asked = self._asked(wanted, limit, payout_id=wanted.payout_id)
-        return (_of_payout(*row) for row in self._connection.execute(_SQL.changes_of_payouts, asked))
+        return (row.act() for row in fetch(self._connection, _PayoutChange, _SQL.changes_of_payouts, asked))
 
     def _of_plans(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         asked = self._asked(wanted, limit, plan_id=wanted.plan_id)
-        return (_of_plan(*row) for row in self._connection.execute(_SQL.steps_of_plans, asked))
+        return (row.act() for row in fetch(self._connection, _PlanStep, _SQL.steps_of_plans, asked))
 
     def _of_accounts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
-        return (_of_account(*row) for row in self._connection.execute(_SQL.made_accounts, self._asked(wanted, limit)))
+        return (row.act() for row in fetch(self._connection, _MadeAccount, _SQL.made_accounts, self._asked(wanted, limit)))
 
     def _operators_act(self, seq: str) -> AuditedAct | None:
-        row = self._row(_SQL.act_of_operator, seq=seq)
-        return None if row is None else _of_operator(*row)
+        row = self._row(_OperatorsEntry, _SQL.act_of_operator, seq=seq)
+        return row.act() if row else None
 
     def _case_entry(self, rest: str) -> AuditedAct | None:
         scheme, _, named = rest.partition(":")
         case_id, _, seq = named.rpartition(":")
-        found = self._connection.execute(_SQL.case_number, {"scheme": scheme, "case_id": case_id}).fetchone()
-        row = self._row(_SQL.entry_of_case, case_no=found[0], seq=seq) if found else None
-        return None if row is None else _of_case(scheme, case_id, *row)
+        number = fetch_value(self._connection, _SQL.case_number, {"scheme": scheme, "case_id": case_id})
+        row = self._row(_CaseEntry, _SQL.entry_of_case, case_no=number, seq=seq) if number is not None else None
+        return row.act(_NumberedCase(number, scheme, case_id)) if row else None
 
     def _payout_change(self, rest: str) -> AuditedAct | None:
         payout_id, _, sequence = rest.rpartition(":")
-        row = self._row(_SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
-        return None if row is None else _of_payout(payout_id, *row)
+        row = self._row(_PayoutChange, _SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
+        return row.act() if row else None
 
     def _plan_step(self, rest: str) -> AuditedAct | None:
         plan_id, _, step = rest.rpartition(":")
         plan_id, _, operation = plan_id.rpartition(":")
-        row = self._row(_SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
-        return None if row is None else _of_plan(plan_id, *row)
+        row = self._row(_PlanStep, _SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
+        return row.act() if row else None
 
     def _account(self, account_id: str) -> AuditedAct | None:
-        row = self._row(_SQL.made_account, account_id=account_id)
-        return None if row is None else _of_account(*row)
+        row = self._row(_MadeAccount, _SQL.made_account, account_id=account_id)
+        return row.act() if row else None
 
-    def _row(self, statement: str, **named: object) -> Sequence[Any] | None:
+    def _row(self, kind: type[_Entry], statement: str, **named: object) -> _Entry | None:
         """The row of an entry; None where the last part of the name is no number that one can have."""
         last = next(reversed(named))
         number = str(named[last])
         if not (number.isascii() and number.isdigit() and int(number[:20]) <= _BIGGEST):
             return None
-        return self._connection.execute(statement, named | {last: int(number)}).fetchone()
+        return fetch_one(self._connection, kind, statement, named | {last: int(number)})
 
 
 def _acts(wanted: Wanted) -> str | None:
     """How acts about it are called: a payout and a plan may have the same name."""
     return "payout " if wanted.payout_id else "ledger " if wanted.plan_id else None
-
-
-def _of_operator(seq: int, at: datetime, what: str, note: str, *hashes: bytes) -> AuditedAct:
-    told = json.decode(note, type=_OfOperator)
-    digest, hashed = map(_hex, hashes or (None, None))
-    return AuditedAct(f"operators:{seq}", at, what, told.subject, told.by, told.approved_by, told.reason, digest=digest, hash=hashed)
-
-
-def _of_case(  # noqa: PLR0917 - a row, as it is read
-    scheme: str,
-    case_id: str,
-    seq: int,
-    at: datetime,
-    what: str,
-    message_no: int | None,
-    order_id: str | None,
-    receipt_no: int | None,
-    digest: bytes | None = None,
-    hashed: bytes | None = None,
-) -> AuditedAct:
-    about = (("message", message_no), ("order", order_id), ("receipt", receipt_no))
-    subject = ", ".join(f"{name} {value}" for name, value in about if value is not None)
-    return AuditedAct(f"case:{scheme}:{case_id}:{seq}", at, what, subject, digest=_hex(digest), hash=_hex(hashed))
-
-
-def _of_payout(  # noqa: PLR0917 - a row, as it is read
-    payout_id: str, sequence: int, at: datetime, status: str, actor: str | None, details: str | None, hashed: bytes | None = None
-) -> AuditedAct:
-    who, reason = decode(actor), details if status == "cancelled" else None
-    act = "payout created" if sequence == 0 else f"payout {status}"
-    return AuditedAct(f"payout:{payout_id}:{sequence}", at, act, payout_id, reason=reason, hash=_hex(hashed), **_asked_by(who))
-
-
-def _of_plan(plan_id: str, operation: str, batch_id: int, at: datetime, actor: str | None) -> AuditedAct:
-    return AuditedAct(f"plan:{plan_id}:{operation}:{batch_id}", at, f"plan {operation.lower()}", plan_id, **_asked_by(decode(actor)))
-
-
-def _of_account(account_id: int, at: datetime, actor: str | None) -> AuditedAct:
-    return AuditedAct(f"account:{account_id}", at, "account made", f"account {account_id}", **_asked_by(decode(actor)))
 
 
 def _asked_by(actor: Actor | None) -> dict[str, str | None]:

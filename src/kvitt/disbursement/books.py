@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from kvitt.disbursement.states import MessageState, OrderState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.kernel.audit import digest
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 _SQL = load("orders", "kvitt.disbursement")
@@ -44,34 +46,43 @@ _STATE = {
 }
 
 
+class _LockedMessage(NamedTuple):
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    headers: bytes | None
+    scheme: Scheme
+    body: bytes
+    received_at: datetime
+    answer: bytes | None
+    last_at: datetime
+
+
+class _LockedOrder(NamedTuple):
+    message_no: int
+    order: OrderOfMessage
+
+
+class _MovedVersion(NamedTuple):
+    order_id: str
+    position: int
+    made: PaymentVersion
+
+
 def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, MessageInProgress]:
     """Locks the rows of messages in sorted order; whoever publishes about a message holds its lock, so that answers keep their order."""
-    rows = cursor.execute(_SQL.lock_messages, [contracts.bodies_of, sorted(set(message_numbers))], binary=True).fetchall()
-    messages = [_in_progress(*row) for row in rows]
+    arguments = [contracts.bodies_of, sorted(set(message_numbers))]
+    rows = fetch(cursor, _LockedMessage, _SQL.lock_messages, arguments, scheme=Scheme)
+    messages = [MessageInProgress(**row._asdict()) for row in rows]
     by_number = {each.message_no: each for each in messages}
     if asking := [each.message_no for each in messages if contracts.of(each.source).replies_from_body]:
         orders: dict[int, list[OrderOfMessage]] = {}
-        for message_no, *order in cursor.execute(_SQL.orders_of_messages, [asking], binary=True):
-            orders.setdefault(message_no, []).append(OrderOfMessage(*order))
-        by_number.update({number: replace(by_number[number], orders=tuple(found)) for number, found in orders.items()})
+        for found in fetch(cursor, _LockedOrder, _SQL.orders_of_messages, [asking], order=OrderOfMessage):
+            orders.setdefault(found.message_no, []).append(found.order)
+        by_number.update({number: replace(by_number[number], orders=tuple(its)) for number, its in orders.items()})
     return by_number
-
-
-def _in_progress(number: int, source: str, *row: Any) -> MessageInProgress:
-    partition, position, key, headers, scheme, body, received_at, answer, last_at = row
-    return MessageInProgress(
-        message_no=number,
-        source=source,
-        partition=partition,
-        position=position,
-        key=key,
-        headers=headers,
-        scheme=Scheme(scheme),
-        body=body,
-        received_at=received_at,
-        answer=answer,
-        last_at=last_at,
-    )
 
 
 def _proves_nothing(settled: Settled) -> bool:
@@ -145,9 +156,9 @@ class Books:
         versions: dict[str, list[PaymentVersion]] = {}
         for outcome, statement in _PAYMENTS.items():
             if settled_so := orders.get(outcome):
-                rows = self._cursor.execute(statement, [settled_so], binary=True).fetchall()
-                for order_id, _, payment_id, version, document in sorted(rows):
-                    versions.setdefault(order_id, []).append(PaymentVersion(payment_id, version, document))
+                rows = fetch(self._cursor, _MovedVersion, statement, [settled_so], made=PaymentVersion)
+                for moved in sorted(rows, key=attrgetter("order_id", "position")):
+                    versions.setdefault(moved.order_id, []).append(moved.made)
         true = [each.order for each in settled if each.outcome is ReceiptOutcome.ACCEPTED and each.order.order_id in versions]
         return versions, {order.case_no: order for order in true}
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg.errors import LockNotAvailable
@@ -23,32 +23,71 @@ from kvitt.disbursement.values import (
 )
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
 CaseKey = tuple[Scheme, str]
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
-_PLACE_IN_LIST = itemgetter(1)
+_place_in_list = attrgetter("listed")
 _EVER = datetime.min.replace(tzinfo=UTC)
+
+
+class CaseRow(NamedTuple):
+    """The row of a case, and whether something that came before waits for the case to be free."""
+
+    case_no: int
+    scheme: str
+    case_id: str
+    person: str | None = None
+    areas: Sequence[str] = ()
+    orders_made: int = 0
+    open_orders: int = 0
+    waiting: int = 0
+    audit_seq: int = 0
+    audit_hash: bytes = b""
+    last_at: datetime = _EVER
+    unknown: Sequence[str] = ()
+    contradictions: int = 0
+    deferred: bool = False
+
+
+class _CurrentPayment(NamedTuple):
+    case_no: int
+    listed: int
+    document: bytes
+    number: int | None
+    continues: bool
+
+
+class _CaseName(NamedTuple):
+    scheme: Scheme
+    case_id: str
+
+
+class _CaseLine(NamedTuple):
+    case_no: int
+    line: LineAtRail
+
+
+class _StoredRecord(NamedTuple):
+    ordinal: int
+    message_no: int
+    digest: bytes
+    state: str
+    answer: bytes | None
 
 
 class Case:
     """A case whose row this transaction has locked. Changes stay here until `step` writes them back."""
 
-    def __init__(self, row: Sequence[Any]) -> None:
-        self.case_no: int = row[0]
-        self.scheme, self.case_id = Scheme(row[1]), str(row[2])
-        self.person: str | None = row[3]
-        self.areas = [Area(area) for area in row[4]]
-        self.orders_made: int = row[5]
-        self.open_orders: int = row[6]
-        self.waiting: int = row[7]
-        self.audit_seq: int = row[8]
-        self.audit_hash: bytes = bytes(row[9])
-        self.last_at: datetime = row[10]
-        self.unknown: list[str] = list(row[11])
-        self.contradictions: int = row[12]
+    def __init__(self, row: CaseRow) -> None:
+        self.case_no, self.scheme, self.case_id, self.person = row.case_no, Scheme(row.scheme), row.case_id, row.person
+        self.areas = [Area(area) for area in row.areas]
+        self.orders_made, self.open_orders, self.waiting = row.orders_made, row.open_orders, row.waiting
+        self.audit_seq, self.audit_hash, self.last_at = row.audit_seq, row.audit_hash, row.last_at
+        self.unknown, self.contradictions = list(row.unknown), row.contradictions
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
         self.elsewhere: frozenset[PaymentId] = frozenset()
@@ -56,13 +95,13 @@ class Case:
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
         self.changed = False
-        self.deferred = False
+        self.deferred = row.deferred
         """Something came before for this case, when somebody else held it, and is not handled yet."""
 
     @classmethod
     def new(cls, number: int, scheme: Scheme, case_id: str) -> "Case":
         """A case that nothing has happened to."""
-        return cls([number, scheme, case_id, None, [], 0, 0, 0, 0, b"", _EVER, [], 0])
+        return cls(CaseRow(number, scheme, case_id))
 
     def accepted(self, document: bytes, listed: int) -> None:
         """Takes in an accepted payment as it is stored."""
@@ -170,7 +209,7 @@ def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, mak
     left = set(ordered) - {case.key for case in cases}
     if not left:
         return cases, left
-    held = {(Scheme(row[0]), str(row[1])) for row in cursor.execute(_DEFERRED.known_cases, _columns(sorted(left)), binary=True)}
+    held: set[CaseKey] = {*fetch(cursor, _CaseName, _DEFERRED.known_cases, _columns(sorted(left)), scheme=Scheme)}
     if not make or not left - held:
         return cases, held
     wait_shortly(cursor)
@@ -194,12 +233,7 @@ def _columns(keys: Sequence[CaseKey]) -> list[list[str]]:
 
 
 def _locked(cursor: psycopg.Cursor[Any], statement: str, named: Sequence[Sequence[str]]) -> list[Case]:
-    cases = []
-    for row in cursor.execute(statement, named, binary=True):
-        case = Case(row)
-        case.deferred = row[-1]
-        cases.append(case)
-    return cases
+    return [Case(row) for row in fetch(cursor, CaseRow, statement, named)]
 
 
 def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
@@ -213,12 +247,11 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
         case.listed.clear()
         case.at_rail.clear()
     named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
-    rows = cursor.execute(_SQL.current_payments, named, binary=True).fetchall()
-    for case_no, listed, document, number, continues in sorted(rows, key=_PLACE_IN_LIST):
-        if number is None:
-            by_number[case_no].accepted(document, listed)
+    for each in sorted(fetch(cursor, _CurrentPayment, _SQL.current_payments, named), key=_place_in_list):
+        if each.number is None:
+            by_number[each.case_no].accepted(each.document, each.listed)
         else:
-            by_number[case_no].at_rail.append(AtRail(number, payment_document.decode(document), continues))
+            by_number[each.case_no].at_rail.append(AtRail(each.number, payment_document.decode(each.document), each.continues))
 
 
 def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
@@ -233,8 +266,8 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
     by_number = {case.case_no: case for case in cases}
     for case in by_number.values():
         case.forwarded.clear()
-    for case_no, *line in cursor.execute(_SQL.accepted_lines, [list(by_number)], binary=True) if by_number else ():
-        by_number[case_no].forwarded.append(LineAtRail(*line))
+    for found in fetch(cursor, _CaseLine, _SQL.accepted_lines, [list(by_number)], line=LineAtRail) if by_number else ():
+        by_number[found.case_no].forwarded.append(found.line)
 
 
 def find_elsewhere(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
@@ -260,7 +293,7 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
         return
     ordered = sorted(asked)
     columns = [list(range(len(ordered))), *map(list, zip(*ordered, strict=True))]
-    for ordinal, message_no, digest, state, answer in cursor.execute(_SQL.idempotency_records, columns, binary=True):
-        _, *key = ordered[ordinal]
-        stored = IdempotencyRecord(message_no, bytes(digest), MessageState(state), None if answer is None else bytes(answer))
-        asked[ordered[ordinal]].idempotency[key[0], key[1]] = stored
+    for found in fetch(cursor, _StoredRecord, _SQL.idempotency_records, columns):
+        _, *key = ordered[found.ordinal]
+        stored = IdempotencyRecord(found.message_no, found.digest, MessageState(found.state), found.answer)
+        asked[ordered[found.ordinal]].idempotency[key[0], key[1]] = stored

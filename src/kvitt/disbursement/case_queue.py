@@ -14,16 +14,16 @@ from kvitt.disbursement.case import (
     load_lines,
     load_payments,
 )
-from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.inbox import (
-    Incoming,
     ParsedRecord,
+    StoredRecord,
     failure,
     numbered,
 )
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 _SQL = load("cases", "kvitt.disbursement")
@@ -37,6 +37,14 @@ class _Queued(NamedTuple):
     message_no: int
     parsed: ParsedRecord
     received_at: datetime
+
+
+class _WaitingMessage(NamedTuple):
+    case_no: int
+    message_no: int
+    received_at: datetime
+    edition: int
+    record: StoredRecord
 
 
 def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
@@ -78,10 +86,8 @@ def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, port
 
 def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
-    rows = cursor.execute(_SQL.waiting_messages, columns, binary=True).fetchall()
-    return [_Queued(row[0], row[1], ports.contracts.parse_again(_incoming(row[2:8], row[9])), row[8]) for row in rows]
-
-
-def _incoming(row: Sequence[Any], edition: int) -> Incoming:
-    key = None if row[3] is None else bytes(row[3])
-    return Incoming(row[0], row[1], row[2], key, bytes(row[4]), row[5], edition=Edition(edition))
+    rows = fetch(cursor, _WaitingMessage, _SQL.waiting_messages, columns, record=StoredRecord)
+    return [
+        _Queued(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
+        for each in rows
+    ]

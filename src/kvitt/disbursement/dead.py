@@ -18,6 +18,7 @@ from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
@@ -93,14 +94,14 @@ class DeadLetters:
 
     def listed(self, *, state: str | None = OPEN, limit: int = 1000) -> Sequence[Listed]:
         """Letters in a state (None = any), newest first."""
-        return [Listed(*row) for row in self._connection.execute(_SQL.list_dead_letters, {"state": state, "limit": limit}, binary=True)]
+        return fetch(self._connection, Listed, _SQL.list_dead_letters, {"state": state, "limit": limit})
 
     def find(self, number: int) -> DeadLetter:
         """One letter. Raises DeadLetterNotFound."""
-        row = self._connection.execute(_SQL.dead_letter, (number,), binary=True).fetchone()
-        if row is None:
+        letter = fetch_one(self._connection, DeadLetter, _SQL.dead_letter, (number,))
+        if letter is None:
             raise DeadLetterNotFound(f"there is no dead letter {number}")
-        return DeadLetter(*row)
+        return letter
 
     def replay(self, number: int, operator: Operator, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
         """Sends a letter through its scheme's internal topic, or the rapid, again, `body` in place of its bytes; gives what was put there.

@@ -1,31 +1,48 @@
 """What an operator reads of one case: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.case_facts import (
+    About,
+    Act,
+    ContradictionOfCase,
+    DeferredOfCase,
+    Entry,
+    MessageFacts,
+    MessageOfCase,
+    OrderFacts,
+    OrderOfCase,
+    PaymentOfCase,
+    PublishedAnswer,
+    PublishedFacts,
+    ReceiptOfCase,
+    acts_on,
+    contradictions_of,
+    lines_of,
+    receipts_of,
+)
 from kvitt.disbursement.contract import Contracts
-from kvitt.disbursement.holds import HoldReason, decode_all
+from kvitt.disbursement.holds import decode_all
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rows import LineRow
-from kvitt.disbursement.schedule import Owed, expand
 from kvitt.disbursement.states import What
 from kvitt.disbursement.values import (
     Area,
-    Payment,
     PaymentId,
-    Period,
     Scheme,
 )
 from kvitt.errors import CaseNotFound
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
 
 _SQL = load("history", "kvitt.disbursement")
@@ -44,7 +61,7 @@ class Happening(StrEnum):
     ORDERED = "ordered"
     SENDING = "sending"
     SENT = "sent"
-    TOLD = "told"
+    PUBLISHED = "published"
 
 
 class Event(Struct, frozen=True):
@@ -56,124 +73,6 @@ class Event(Struct, frozen=True):
     message_no: int | None = None
     order_id: str | None = None
     receipt_no: int | None = None
-
-
-class MessageOfCase(Struct, frozen=True):
-    """A message with the bytes that came in and the last answer, None as long as there is none."""
-
-    message_no: int
-    source: str
-    partition: int
-    position: int
-    key: str
-    state: str
-    dry_run: bool
-    received_at: datetime
-    derived_at: datetime | None
-    answered_at: datetime | None
-    body: bytes
-    answer: Answer | None
-
-
-class OrderOfCase(Struct, frozen=True):
-    """An order with its lines, its times, and the bytes that the rail gets."""
-
-    order_id: str
-    number: int
-    area: Area
-    message_no: int
-    state: str
-    is_first_order: bool
-    held_for: tuple[HoldReason, ...]
-    made_at: datetime
-    sending_at: datetime | None
-    sent_at: datetime | None
-    settled_at: datetime | None
-    receipt_no: int | None
-    message: bytes
-    lines: tuple[LineRow, ...]
-
-
-class ReceiptOfCase(Struct, frozen=True):
-    """A receipt as it came, and what it was taken for."""
-
-    receipt_no: int
-    order_id: str
-    received_at: datetime
-    severity: str | None
-    outcome: str
-    note: str
-    body: bytes
-
-
-class ContradictionOfCase(Struct, frozen=True):
-    """What a receipt said against what stood of an order; the last five are None as long as nobody has resolved it."""
-
-    order_id: str
-    receipt_no: int
-    ours: str
-    rails: str
-    found_at: datetime
-    resolved_at: datetime | None
-    resolution: str | None
-    resolved_by: str | None
-    approved_by: str | None
-    reason: str | None
-
-
-class DeferredOfCase(Struct, frozen=True):
-    """A message (with its place and key) or a receipt (with its id on the queue) that came while somebody else had locked the case."""
-
-    deferred_no: int
-    came_at: datetime
-    source: str | None
-    partition: int | None
-    position: int | None
-    key: str
-    message_id: str | None
-    body: bytes
-
-
-class Told(Struct, frozen=True):
-    """One status that a sender was told; `relayed_at` is None until it is out."""
-
-    outbox_no: int
-    message_no: int
-    made_at: datetime
-    relayed_at: datetime | None
-    answer: Answer
-
-
-class AmountOfDay(Struct, frozen=True):
-    """What is paid for one day, in kroner; a monthly or one-off amount stands on its first day."""
-
-    day: date
-    amount: int
-
-
-class PaymentOfCase(Struct, frozen=True):
-    """One version of a payment: accepted, or pending until the receipt of its order."""
-
-    payment_id: PaymentId
-    version: int
-    order_id: str
-    document: Payment
-
-    @property
-    def periods(self) -> tuple[Period, ...]:
-        """What is paid; nothing once it has ceased."""
-        return self.document.wanted
-
-    @property
-    def schedule_days(self) -> tuple[AmountOfDay, ...]:
-        """What is paid day by day, in order of days, as far as a schedule is expanded; only days that the rate type pays for."""
-        return tuple(AmountOfDay(due.day, due.amount) for due in expand(self.owed).days)
-
-    @property
-    def owed(self) -> tuple[Owed, ...]:
-        """What is paid, as a schedule is made of."""
-        document = self.document
-        return tuple(Owed(each.start, each.end, each.amount, document.rate_type, document.benefit) for each in self.periods)
 
 
 class CaseHistory(Struct, frozen=True):
@@ -192,7 +91,7 @@ class CaseHistory(Struct, frozen=True):
     orders: tuple[OrderOfCase, ...]
     receipts: tuple[ReceiptOfCase, ...]
     contradictions: tuple[ContradictionOfCase, ...]
-    told: tuple[Told, ...]
+    published: tuple[PublishedAnswer, ...]
     events: tuple[Event, ...]
     accepted: tuple[PaymentOfCase, ...]
     pending: tuple[PaymentOfCase, ...]
@@ -214,89 +113,124 @@ def history(conninfo: str, ports: Ports, scheme: Scheme, case_id: str) -> CaseHi
 
 
 def _read(cursor: psycopg.Cursor[Any], contracts: Contracts, scheme: Scheme, case_id: str) -> CaseHistory:
-    head = cursor.execute(_SQL.case_row, {"scheme": scheme.value, "case_id": case_id}).fetchone()
+    head = fetch_one(cursor, _Head, _SQL.case_row, {"scheme": scheme.value, "case_id": case_id})
     if head is None:
         raise CaseNotFound(scheme.value, case_id)
-
-    def rows(statement: str, **more: object) -> list[Any]:
-        return cursor.execute(statement, {"case_no": head[0], **more}, binary=True).fetchall()
-
-    messages = tuple(MessageOfCase(*(*row[:11], _kept(contracts, row[1], row[11]))) for row in rows(_SQL.messages))
-    lines = _by_order(LineRow(*row) for row in rows(_SQL.lines))
-    orders = tuple(OrderOfCase(*(*row[:6], decode_all(row[6]), *row[7:], lines.get(row[0], ()))) for row in rows(_SQL.orders))
-    receipts = tuple(ReceiptOfCase(*row) for row in rows(_SQL.receipts))
-    contradictions = tuple(ContradictionOfCase(*row) for row in rows(_SQL.contradictions))
-    answers = rows(_SQL.told, topics=[contract.answers_on for contract in contracts])
-    told = tuple(Told(*(*row[:4], answer)) for row in answers if (answer := _published(contracts, row[5], row[4])))
-    payments = [(row[2], PaymentOfCase(row[0], row[1], row[3], payment_document.decode(row[4]))) for row in rows(_SQL.payments)]
-    audit = rows(_SQL.audit)
+    about = {"case_no": head.case_no, "order_id": None}
+    messages = tuple(_message(contracts, each) for each in fetch(cursor, _Message, _SQL.messages, about, facts=MessageFacts))
+    orders = _orders(cursor, about)
+    receipts, contradictions = receipts_of(cursor, about), contradictions_of(cursor, about)
+    published = _published(cursor, contracts, about)
+    payments = [(each.state, _payment(each)) for each in fetch(cursor, _Payment, _SQL.payments, about)]
+    audit = fetch(cursor, Entry, _SQL.audit, about)
     happened = (
         *_noted(audit),
         *_simulated(audit),
-        *_acted(rows(_SQL.acts), orders),
+        *_acted(acts_on(cursor, about), orders),
         *_of_messages(messages),
         *_of_orders(orders),
         *_of_receipts(receipts),
         *_of_contradictions(contradictions, orders),
-        *_of_told(told),
+        *_of_published(published),
     )
-    events = sorted(happened, key=lambda event: (event.at, _ORDER[event.what]))
     return CaseHistory(
         scheme=scheme,
         case_id=case_id,
-        person=head[1],
-        areas=tuple(Area(area) for area in head[2]),
-        orders_made=head[3],
-        open_orders=head[4],
+        person=head.person,
+        areas=tuple(Area(area) for area in head.areas),
+        orders_made=head.orders_made,
+        open_orders=head.open_orders,
         messages=messages,
         orders=orders,
         receipts=receipts,
         contradictions=contradictions,
-        told=told,
-        events=tuple(events),
+        published=published,
+        events=tuple(sorted(happened, key=lambda event: (event.at, _ORDER[event.what]))),
         accepted=tuple(each for state, each in payments if state == "accepted"),
         pending=tuple(each for state, each in payments if state == "pending"),
-        deferred=tuple(DeferredOfCase(*row) for row in rows(_SQL.deferred, scheme=scheme.value, case_id=case_id)),
+        deferred=tuple(fetch(cursor, DeferredOfCase, _SQL.deferred, {"scheme": scheme.value, "case_id": case_id})),
     )
+
+
+class _Head(NamedTuple):
+    case_no: int
+    person: str | None
+    areas: Sequence[str]
+    orders_made: int
+    open_orders: int
+
+
+class _Message(NamedTuple):
+    facts: MessageFacts
+    answer: bytes | None
+
+
+class _Published(NamedTuple):
+    facts: PublishedFacts
+    value: bytes
+    topic: str
+
+
+class _Payment(NamedTuple):
+    payment_id: PaymentId
+    version: int
+    state: str
+    order_id: str
+    document: bytes
+
+
+def _message(contracts: Contracts, row: _Message) -> MessageOfCase:
+    """A message with its last answer in the core's words."""
+    answer = contracts.of(row.facts.source).in_short(row.answer) if row.answer else None
+    return MessageOfCase(**asdict(row.facts), answer=answer)
+
+
+def _orders(cursor: psycopg.Cursor[Any], about: About) -> tuple[OrderOfCase, ...]:
+    by_order = {order_id: tuple(group) for order_id, group in groupby(lines_of(cursor, about), key=lambda line: line.order_id)}
+    orders = fetch(cursor, OrderFacts, _SQL.orders, about, held_for=decode_all)
+    return tuple(OrderOfCase(**asdict(each), lines=by_order.get(each.order_id, ())) for each in orders)
+
+
+def _published(cursor: psycopg.Cursor[Any], contracts: Contracts, about: About) -> tuple[PublishedAnswer, ...]:
+    """The answers that were published, in order; records that are none are left out."""
+    arguments = {**about, "topics": [contract.answers_on for contract in contracts]}
+    rows = fetch(cursor, _Published, _SQL.published, arguments, facts=PublishedFacts)
+    answers = [(row, _answer(contracts, row)) for row in rows]
+    return tuple(PublishedAnswer(**asdict(row.facts), answer=answer) for row, answer in answers if answer is not None)
+
+
+def _answer(contracts: Contracts, row: _Published) -> Answer | None:
+    contract = contracts.answering_on(row.topic)
+    return contract.published_answer(row.value) if contract else None
+
+
+def _payment(row: _Payment) -> PaymentOfCase:
+    return PaymentOfCase(row.payment_id, row.version, row.order_id, payment_document.decode(row.document))
 
 
 _ORDER = {what: place for place, what in enumerate(Happening)}
 
 
-def _kept(contracts: Contracts, source: str, answer: bytes | None) -> Answer | None:
-    """The last answer of a message, in the core's words; None stays None."""
-    return contracts.of(source).in_short(answer) if answer else None
-
-
-def _published(contracts: Contracts, topic: str, value: bytes) -> Answer | None:
-    """The answer in a record that was published; None for a record that is none."""
-    contract = contracts.answering_on(topic)
-    return contract.published_answer(value) if contract else None
-
-
-def _by_order(lines: Iterator[LineRow]) -> dict[str, tuple[LineRow, ...]]:
-    return {order_id: tuple(group) for order_id, group in groupby(lines, key=lambda line: line.order_id)}
-
-
-def _noted(entries: Sequence[Any]) -> Iterator[Event]:
+def _noted(entries: Sequence[Entry]) -> Iterator[Event]:
     """The entries of the audit chain, in their own words."""
-    for seq, at, what, message_no, order_id, receipt_no in entries:
-        yield Event(at, Happening.NOTED, f"audit {seq}: {what}", message_no, order_id, receipt_no)
+    for each in entries:
+        yield Event(each.at, Happening.NOTED, f"audit {each.seq}: {each.what}", each.message_no, each.order_id, each.receipt_no)
 
 
-def _simulated(entries: Sequence[Any]) -> Iterator[Event]:
+def _simulated(entries: Sequence[Entry]) -> Iterator[Event]:
     """The dry runs whose simulation was asked for: no order and no status tells of them, only the audit chain."""
-    for _, at, what, message_no, _, _ in entries:
-        if what == What.SIMULATED:
-            yield Event(at, Happening.SIMULATED, f"simulation of message {message_no} asked for", message_no)
+    for each in entries:
+        if each.what == What.SIMULATED:
+            yield Event(each.at, Happening.SIMULATED, f"simulation of message {each.message_no} asked for", each.message_no)
 
 
-def _acted(acts: Sequence[Any], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+def _acted(acts: Sequence[Act], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
     """What operators did to the orders of the case, who approved it, and why."""
     numbers = {each.order_id: each.number for each in orders}
-    for at, what, order_id, by, approved_by, reason in acts:
-        approved = f", approved by {approved_by}" if approved_by else ""
-        yield Event(at, Happening.ACTED, f"{what} of order {numbers[order_id]} by {by}{approved}: {reason}", None, order_id)
+    for each in acts:
+        approved = f", approved by {each.approved_by}" if each.approved_by else ""
+        what = f"{each.what} of order {numbers[each.order_id]} by {each.by}{approved}: {each.reason}"
+        yield Event(each.at, Happening.ACTED, what, None, each.order_id)
 
 
 def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[Event]:
@@ -336,6 +270,6 @@ def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Se
             yield Event(each.resolved_at, Happening.RESOLVED, f"{each.resolution} {what}, by {who}", None, each.order_id, each.receipt_no)
 
 
-def _of_told(told: Sequence[Told]) -> Iterator[Event]:
-    for each in told:
-        yield Event(each.made_at, Happening.TOLD, f"told {each.answer.status.value}", each.message_no)
+def _of_published(published: Sequence[PublishedAnswer]) -> Iterator[Event]:
+    for each in published:
+        yield Event(each.made_at, Happening.PUBLISHED, f"published {each.answer.status.value}", each.message_no)

@@ -1,6 +1,7 @@
 """Messages as they come in and as their contract reads them, before any state is looked at (design §4 step 2)."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -38,6 +39,21 @@ class Incoming(Struct, frozen=True):
     lease: Lease | None = None
     follows: int | None = None
     edition: Edition = CURRENT
+
+
+class StoredRecord(NamedTuple):
+    """A record of an input topic as a row has it."""
+
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    body: bytes
+    headers: bytes | None
+
+    def incoming(self, edition: int = CURRENT) -> Incoming:
+        """The record as it came in, on a day of that edition."""
+        return Incoming(self.source, self.partition, self.position, self.key, self.body, self.headers, edition=Edition(edition))
 
 
 class Identity(Struct, frozen=True):

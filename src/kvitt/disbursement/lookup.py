@@ -3,6 +3,7 @@
 from typing import Final
 
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.queries import load
 
 _SQL = load("lookup", "kvitt.disbursement")
@@ -14,12 +15,12 @@ _HEX_DIGITS: Final = 32
 def orders_beginning(connection: Connection, digits: str) -> list[str]:
     """The first few ids of orders that begin with these hexadecimal digits (at most 32, no dashes), in order."""
     first, last = digits.ljust(_HEX_DIGITS, "0"), digits.ljust(_HEX_DIGITS, "f")
-    return [str(row[0]) for row in connection.execute(_SQL.orders_between, {"first": first, "last": last, "limit": CANDIDATES})]
+    return fetch_values(connection, _SQL.orders_between, {"first": first, "last": last, "limit": CANDIDATES})
 
 
 def payouts_beginning(connection: Connection, prefix: str) -> list[str]:
     """The first few ids of payouts that begin so."""
-    return [str(row[0]) for row in connection.execute(_SQL.payouts_beginning, {"prefix": prefix, "limit": CANDIDATES})]
+    return fetch_values(connection, _SQL.payouts_beginning, {"prefix": prefix, "limit": CANDIDATES})
 
 
 def payout_exists(connection: Connection, payout_id: str) -> bool:
@@ -30,9 +31,9 @@ def payout_exists(connection: Connection, payout_id: str) -> bool:
 def cases_beginning(connection: Connection, scheme: str, prefix: str) -> list[str]:
     """The first few ids of a scheme's cases that begin so."""
     arguments = {"scheme": scheme, "prefix": prefix, "limit": CANDIDATES}
-    return [str(row[0]) for row in connection.execute(_SQL.cases_beginning, arguments)]
+    return fetch_values(connection, _SQL.cases_beginning, arguments)
 
 
 def plans_beginning(connection: Connection, prefix: str) -> list[str]:
     """The first few ids of the ledger's plans that begin so."""
-    return [str(row[0]) for row in connection.execute(_SQL.plans_beginning, {"prefix": prefix, "limit": CANDIDATES})]
+    return fetch_values(connection, _SQL.plans_beginning, {"prefix": prefix, "limit": CANDIDATES})

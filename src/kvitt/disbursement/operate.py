@@ -3,13 +3,13 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement.books import lock_messages
-from kvitt.disbursement.case import Case, load_cases, lock_cases
+from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import let_in
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
@@ -28,6 +28,7 @@ from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
@@ -87,13 +88,50 @@ class OddReceipt(Struct, frozen=True):
     is_open: bool
 
 
-def _not_to_close(receipt_no: int, row: Sequence[object] | None) -> ReceiptNotFound | NotInThatState:
+class OrderInShort(NamedTuple):
+    """An order with the case that it is of."""
+
+    scheme: Scheme
+    case_id: str
+    case_no: int
+    message_no: int
+    state: str
+    held_for: tuple[HoldReason, ...]
+    message: bytes
+
+    @property
+    def case_key(self) -> CaseKey:
+        """By what the case is locked."""
+        return self.scheme, self.case_id
+
+
+class _Standing(NamedTuple):
+    state: str
+    may_have_left: bool
+    contradicted: bool
+
+
+class _Closed(NamedTuple):
+    outcome: str
+    closed_by: str | None
+    closed_because: str | None
+
+
+def order_in_short(cursor: psycopg.Cursor[Any], order_id: str) -> OrderInShort:
+    """An order by its id. Raises OrderNotFound."""
+    found = fetch_one(cursor, OrderInShort, _SQL.case_of_order, (order_id,), scheme=Scheme, held_for=decode_all)
+    if found is None:
+        raise OrderNotFound(order_id)
+    return found
+
+
+def _not_to_close(receipt_no: int, receipt: _Closed | None) -> ReceiptNotFound | NotInThatState:
     """Why a receipt can not be closed, from its outcome and who closed it."""
-    if row is None:
+    if receipt is None:
         return ReceiptNotFound(f"no receipt has the number {receipt_no}")
-    outcome, closed_by, because = row
-    if closed_by is not None:
-        return NotInThatState(f"receipt {receipt_no} was closed by {closed_by}: {because}")
+    outcome = receipt.outcome
+    if receipt.closed_by is not None:
+        return NotInThatState(f"receipt {receipt_no} was closed by {receipt.closed_by}: {receipt.closed_because}")
     if outcome == ReceiptOutcome.CONTRADICTS:
         return NotInThatState(f"receipt {receipt_no} contradicts what stands of its order: two people adopt the rail's word, or keep ours")
     return NotInThatState(f"receipt {receipt_no} is {outcome}: it waits for nobody")
@@ -136,14 +174,14 @@ class Operate:
     def resume(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> list[str]:
         """Lets sending go on; gives the areas that were stopped."""
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
-            resumed = sorted(row[0] for row in cursor.execute(_SQL.resume_sending, {"rail": rail, "areas": list(areas)}))
+            resumed = sorted(fetch_values(cursor, _SQL.resume_sending, {"rail": rail, "areas": list(areas)}))
             if resumed:
                 note(cursor, self._clock(), "resume", operator, _where(rail, resumed))
             return resumed
 
     def stopped(self) -> list[Stop]:
         """What is stopped."""
-        return [Stop(*row) for row in self._connection.execute(_SQL.stopped)]
+        return fetch(self._connection, Stop, _SQL.stopped)
 
     def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
         """Orders in these states, newest first; only those that something holds if asked."""
@@ -164,8 +202,7 @@ class Operate:
         return self._listed(_SQL.list_orders_of_case, {**arguments, "limit": limit})
 
     def _listed(self, statement: str, arguments: Mapping[str, object]) -> list[OpenOrder]:
-        rows = self._connection.execute(statement, arguments)
-        return [OpenOrder(*(*row[:5], decode_all(row[5]), *row[6:])) for row in rows]
+        return fetch(self._connection, OpenOrder, statement, arguments, held_for=decode_all)
 
     def odd_receipts(self, limit: int = 100, *, everything: bool = False) -> list[OddReceipt]:
         """Receipts that could not be read or matched, that were unclear, or that contradict an earlier one; newest first.
@@ -173,7 +210,7 @@ class Operate:
         Only those that are open, or `everything`.
         """
         statement = _SQL.odd_receipts if everything else _SQL.open_receipts
-        return [OddReceipt(*row) for row in self._connection.execute(statement, (limit,))]
+        return fetch(self._connection, OddReceipt, statement, (limit,))
 
     def close_receipt(self, receipt_no: int, operator: Operator) -> None:
         """Says that a receipt which settled nothing has been dealt with. Raises ReceiptNotFound, NotInThatState."""
@@ -181,15 +218,15 @@ class Operate:
             now = self._clock()
             closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
             if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
-                raise _not_to_close(receipt_no, cursor.execute(_SQL.outcome_of_receipt, (receipt_no,)).fetchone())
+                raise _not_to_close(receipt_no, fetch_one(cursor, _Closed, _SQL.outcome_of_receipt, (receipt_no,)))
             note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
     def receipt_body(self, receipt_no: int) -> bytes:
         """A receipt as it came. Raises ReceiptNotFound."""
-        row = self._connection.execute(_SQL.receipt_body, (receipt_no,)).fetchone()
-        if row is None:
+        body: bytes | None = fetch_value(self._connection, _SQL.receipt_body, (receipt_no,))
+        if body is None:
             raise ReceiptNotFound(f"no receipt has the number {receipt_no}")
-        return bytes(row[0])
+        return body
 
     def release(self, order_id: str, operator: Operator) -> tuple[HoldReason, ...]:
         """Lifts what may be lifted by hand of a held order, and gives what holds it still; it is sent once nothing does.
@@ -198,7 +235,7 @@ class Operate:
         """
         operator.need_second_person()
         arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
-        return decode_all(self._move(_SQL.release_order, arguments, order_id, "release", operator)[0])
+        return decode_all(str(self._move(_SQL.release_order, arguments, order_id, "release", operator)))
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
@@ -210,35 +247,30 @@ class Operate:
 
     def _move(
         self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
-    ) -> Sequence[Any]:
+    ) -> object:
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
-            self._find(cursor, order_id)
-            moved: Sequence[Any] | None = cursor.execute(statement, arguments).fetchone()
+            order_in_short(cursor, order_id)
+            moved: object = fetch_value(cursor, statement, arguments)
             if moved is None:
                 raise NotInThatState(_not_moved(cursor, order_id, what))
             note(cursor, self._clock(), what, operator, order_id)
             return moved
 
-    def _find(self, cursor: psycopg.Cursor[Any], order_id: str) -> tuple[Scheme, str, int, bytes]:
-        row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
-        if row is None:
-            raise OrderNotFound(order_id)
-        return Scheme(row[0]), row[1], row[3], bytes(row[6])
-
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
-            scheme, case_id, message_no, _ = self._find(cursor, order_id)
-            case = load_cases(cursor, [(scheme, case_id)])[0]
+            found = order_in_short(cursor, order_id)
+            message_no, case = found.message_no, load_cases(cursor, [found.case_key])[0]
             asked = lock_messages(cursor, [message_no], self._ports.contracts)[message_no]
             now = case.moment(max(self._clock(), asked.last_at))
-            if (row := cursor.execute(_SQL.withdraw_order, (now, order_id)).fetchone()) is None:
+            area = fetch_value(cursor, _SQL.withdraw_order, (now, order_id))
+            if area is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             work = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-            self._withdrawn(work, case, asked, (order_id, Area(row[0])), now, last=not (still_open and still_open[1]))
-            let_in(cursor, work, {(scheme, case_id): case}, now, self._ports)
+            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (still_open and still_open[1]))
+            let_in(cursor, work, {case.key: case}, now, self._ports)
             work.cases = [case.step()]
             work.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)
@@ -272,7 +304,7 @@ class Operate:
 
     def unknown(self, limit: int = 100) -> list[UnknownPayment]:
         """What imports found and did not learn, case by case."""
-        return [UnknownPayment(*row) for row in self._connection.execute(_SQL.unknown_payments, (limit,))]
+        return fetch(self._connection, UnknownPayment, _SQL.unknown_payments, (limit,))
 
     def decide(self, order_id: str, *, accepted: bool, operator: Operator, told: bool = True) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
@@ -283,11 +315,11 @@ class Operate:
         """
         operator.need_second_person()
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
-            scheme, case_id, _, xml = self._find(cursor, order_id)
-            lock_cases(cursor, [(scheme, case_id)])
+            found = order_in_short(cursor, order_id)
+            lock_cases(cursor, [found.case_key])
             self._refuse_to_decide(cursor, order_id)
-            rail = self._ports.rails.of(scheme)
-            word = _word(rail, xml, accepted=accepted, operator=operator)
+            rail = self._ports.rails.of(found.scheme)
+            word = _word(rail, found.message, accepted=accepted, operator=operator)
             booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
             if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.outcomes[0].value}")
@@ -297,10 +329,10 @@ class Operate:
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
-        row = cursor.execute(_SQL.standing_of_order, (order_id,)).fetchone()
-        assert row is not None, "orders are never deleted"
-        state, may_have_left, contradicted = row
-        if state == OrderState.READY and not may_have_left:
+        found = fetch_one(cursor, _Standing, _SQL.standing_of_order, (order_id,))
+        assert found is not None, "orders are never deleted"
+        state = found.state
+        if state == OrderState.READY and not found.may_have_left:
             raise NotInThatState(
                 f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
             )
@@ -309,7 +341,7 @@ class Operate:
         if state in (OrderState.ACCEPTED, OrderState.REJECTED):
             then = (
                 "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"
-                if contradicted
+                if found.contradicted
                 else "only a receipt of the rail that says otherwise opens it again"
             )
             raise NotInThatState(f"order {order_id} is {state} already: {then}")
@@ -317,9 +349,8 @@ class Operate:
 
 def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     """Why an order can not be released or sent again, and what can be done."""
-    row = cursor.execute(_SQL.case_of_order, (order_id,)).fetchone()
-    assert row is not None, "orders are never deleted"
-    state, held_for = row[4], decode_all(row[5])
+    found = order_in_short(cursor, order_id)
+    state, held_for = found.state, found.held_for
     if what == "resend":
         return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
     if state == OrderState.READY and held_for:

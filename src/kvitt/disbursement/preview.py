@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Answer, Status
-from kvitt.disbursement.case import Case, find_elsewhere, load_payments
+from kvitt.disbursement.case import Case, CaseRow, find_elsewhere, load_payments
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.holds import HoldReason, decode_all
 from kvitt.disbursement.inbox import (
@@ -28,6 +28,7 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load
 
 _SQL = load("preview", "kvitt.disbursement")
@@ -123,11 +124,11 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
         return None, False
     scheme, case_id = parsed.case_key
     with connection.cursor() as cursor:
-        row = cursor.execute(_SQL.find_case, (scheme.value, case_id), binary=True).fetchone()
+        row = fetch_one(cursor, CaseRow, _SQL.find_case, (scheme.value, case_id))
         case = Case(row) if row else Case.new(0, scheme, case_id)
         load_payments(cursor, [case])
         find_elsewhere(cursor, {parsed.case_key: case}, [parsed])
-    return case, case.busy or bool(row and row[-1])
+    return case, case.busy or case.deferred
 
 
 def _after(before: Sequence[Payment], orders: Sequence[Order]) -> tuple[Payment, ...]:

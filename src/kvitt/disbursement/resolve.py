@@ -6,7 +6,8 @@ taken back, and derived again in the same transaction.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
@@ -25,6 +26,7 @@ from kvitt.disbursement.events import (
     WithRail,
 )
 from kvitt.disbursement.holds import IN_CONTRADICTION
+from kvitt.disbursement.operate import order_in_short
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import (
@@ -42,12 +44,13 @@ from kvitt.disbursement.values import (
     PaymentId,
     Scheme,
 )
-from kvitt.errors import NotInThatState, OrderNotFound
+from kvitt.errors import NotInThatState
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
@@ -86,15 +89,23 @@ class Effect(Struct, frozen=True):
     left_open: int
 
 
-class _Open(Struct, frozen=True):
-    """The open contradiction that an act is about."""
+class _Contradiction(NamedTuple):
+    """The newest contradiction of an order, with the answer that it stands in."""
 
     contradiction_no: int
     receipt_no: int
     ours: OrderState
     rails: OrderState
+    resolved_at: datetime | None
+    resolution: str | None
+    resolved_by: str | None
     body: bytes
     place: int
+
+
+class _PlacedVersion(NamedTuple):
+    position: int
+    made: PaymentVersion
 
 
 class _Turned(Struct, frozen=True):
@@ -135,10 +146,7 @@ class Resolve:
         return effect
 
     def _act(self, cursor: psycopg.Cursor[Any], order_id: str, operator: Operator, what: What) -> Effect:
-        found = cursor.execute(_OPERATE.case_of_order, (order_id,)).fetchone()
-        if found is None:
-            raise OrderNotFound(order_id)
-        key = Scheme(found[0]), str(found[1])
+        key = order_in_short(cursor, order_id).case_key
         case = load_cases(cursor, [key])[0]
         opened = _open_contradiction(cursor, order_id)
         act = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
@@ -152,28 +160,30 @@ class Resolve:
         return _effect(act, what, turned, taken_back)
 
 
-def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Open:
-    row = cursor.execute(_SQL.contradiction_of_order, (order_id,), binary=True).fetchone()
-    if row is None:
+def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Contradiction:
+    found = fetch_one(cursor, _Contradiction, _SQL.contradiction_of_order, (order_id,), ours=OrderState, rails=OrderState)
+    if found is None:
         raise NotInThatState(f"no receipt contradicts what stands of order {order_id}")
-    contradiction_no, receipt_no, ours, rails, resolved_at, resolution, by, body, place = row
-    if resolved_at is not None:
+    if found.resolved_at is not None:
         raise NotInThatState(
-            f"the contradiction about order {order_id} was resolved before: {resolution} by {by} at {resolved_at:%Y-%m-%d %H:%M:%S}"
+            f"the contradiction about order {order_id} was resolved before: {found.resolution} by {found.resolved_by}"
+            f" at {found.resolved_at:%Y-%m-%d %H:%M:%S}"
         )
-    return _Open(contradiction_no, receipt_no, OrderState(ours), OrderState(rails), bytes(body), place)
+    return found
 
 
 def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
-    row = cursor.execute(_SQL.order_to_turn, (order_id,), binary=True).fetchone()
-    assert row is not None, "orders are never deleted"
-    return Candidate(*(*row[:5], OrderState(row[5]), row[6], row[7], bytes(row[8]), *row[9:]))
+    found = fetch_one(cursor, Candidate, _SQL.order_to_turn, (order_id,), state=OrderState)
+    assert found is not None, "orders are never deleted"
+    return found
 
 
 class _Resolving:
     """One act on a locked case inside its transaction."""
 
-    def __init__(self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Open, now: datetime, *, ports: Ports) -> None:
+    def __init__(
+        self, cursor: psycopg.Cursor[Any], case: Case, order: Candidate, opened: _Contradiction, now: datetime, *, ports: Ports
+    ) -> None:
         self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
         self.work = UnitOfWork()
@@ -195,13 +205,13 @@ class _Resolving:
         locked = lock_messages(self._cursor, [self.order.message_no, *messages], self._contracts)
         self.now = max(self.now, *(each.last_at for each in locked.values()))
         asked = locked[self.order.message_no]
-        row = self._cursor.execute(_SQL.turn_order, {"order_id": self.order.order_id, "now": self.now}).fetchone()
-        if row is None:
+        had_left = fetch_value(self._cursor, _SQL.turn_order, {"order_id": self.order.order_id, "now": self.now})
+        if had_left is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
         outbox = OutboxWriter(self._contracts, self.work)
         progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
-        if not row[0] and progress and progress[2]:
+        if not had_left and progress and progress[2]:
             outbox.publish(WithRail(), asked, self.now)
         outcome = ReceiptOutcome(self.opened.rails.value)
         settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
@@ -231,7 +241,7 @@ class _Resolving:
 
     def _refuse_if_built_upon(self) -> None:
         arguments = {"order_id": self.order.order_id}
-        later = [row[0] for row in self._cursor.execute(_SQL.later_versions, arguments)]
+        later = fetch_values(self._cursor, _SQL.later_versions, arguments)
         lines = self._cursor.execute(_SQL.later_lines, arguments).fetchall()
         if self.opened.rails is OrderState.ACCEPTED:
             if doubled := [*later, *(order_id for order_id, anew in lines if anew and order_id not in later)]:
@@ -250,7 +260,7 @@ class _Resolving:
         order_id = self.order.order_id
         self._cursor.execute(_SQL.supersede_by_dropped, (order_id,))
         try:
-            rows = self._cursor.execute(_SQL.accept_dropped, (order_id,)).fetchall()
+            rows = fetch(self._cursor, _PlacedVersion, _SQL.accept_dropped, (order_id,), made=PaymentVersion)
         except UniqueViolation as error:
             raise NotInThatState(f"a payment of order {order_id} is another case's by now; settle that case first") from error
         self.case.known_to_rail(Area(self.order.area), self.order.person)
@@ -259,10 +269,10 @@ class _Resolving:
         return _Turned(versions)
 
     def _reject(self) -> _Turned:
-        versions = _in_order(self._cursor.execute(_SQL.drop_accepted, (self.order.order_id,)).fetchall())
+        versions = _in_order(fetch(self._cursor, _PlacedVersion, _SQL.drop_accepted, (self.order.order_id,), made=PaymentVersion))
         payment_ids = [each.payment_id for each in versions]
         arguments = {"case_no": self.order.case_no, "payment_ids": payment_ids}
-        again = {row[0]: PaymentVersion(*row) for row in self._cursor.execute(_SQL.hold_again, arguments)}
+        again = {each.payment_id: each for each in fetch(self._cursor, PaymentVersion, _SQL.hold_again, arguments)}
         known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
         assert known is not None, "the answer is one row"
         self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
@@ -324,8 +334,8 @@ class _Resolving:
             self._cursor.execute(_SQL.free_orders, {"case_no": self.case.case_no, "reason": IN_CONTRADICTION.encode()})
 
 
-def _in_order(rows: Sequence[tuple[Any, ...]]) -> tuple[PaymentVersion, ...]:
-    return tuple(PaymentVersion(*version) for _, *version in sorted(rows))
+def _in_order(rows: Sequence[_PlacedVersion]) -> tuple[PaymentVersion, ...]:
+    return tuple(each.made for each in sorted(rows, key=attrgetter("position")))
 
 
 def _effect(act: _Resolving, what: What, turned: _Turned, taken_back: tuple[str, ...]) -> Effect:

@@ -1,7 +1,6 @@
 """Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -19,6 +18,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 
@@ -55,8 +55,7 @@ class Send:
         with self._connection.transaction():
             self._hold()
             arguments = {"rail": self._rail.name, "sender": self._sender, "now": self._clock(), "limit": limit}
-            rows = self._connection.execute(_SQL.claim_ready, arguments, binary=True).fetchall()
-            orders = _in_order(rows)
+            orders = _in_order(fetch(self._connection, OrderToSend, _SQL.claim_ready, arguments))
             self._share(orders)
             fault_point("send.before_claim_commit")
         fault_point("send.after_claim_commit")
@@ -87,7 +86,7 @@ class Send:
             arguments = {"order_ids": order_ids, "moments": moments, "sender": self._sender}
             moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
             first_time = sorted({message_no for _, message_no, first in moved if first})
-            complete = {row[0] for row in cursor.execute(_SQL.all_with_rail, [first_time], binary=True)}
+            complete = {*fetch_values(cursor, _SQL.all_with_rail, [first_time])}
             work = UnitOfWork()
             outbox = OutboxWriter(self._contracts, work)
             for message_no in first_time:
@@ -110,18 +109,17 @@ class Send:
         with self._connection.transaction():
             self._hold()
             arguments = {"rail": self._rail.name, "sender": self._sender}
-            return [row[0] for row in self._connection.execute(_SQL.orphans_to_unknown, arguments, binary=True)]
+            return fetch_values(self._connection, _SQL.orphans_to_unknown, arguments)
 
     def has_orphans(self) -> bool:
         """Whether orders are left that `mark_unknown` could not touch, because somebody else has locked them."""
         arguments = {"rail": self._rail.name, "sender": self._sender}
-        row = self._connection.execute(_SQL.has_orphans, arguments, binary=True).fetchone()
-        return row is not None and bool(row[0])
+        return bool(fetch_value(self._connection, _SQL.has_orphans, arguments))
 
     def unknown_orders(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
         """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue; some left out."""
         arguments = {"rail": self._rail.name, "but": list(but), "limit": limit}
-        return [UnknownOrder(*row) for row in self._connection.execute(_SQL.unknown_unsent, arguments, binary=True)]
+        return fetch(self._connection, UnknownOrder, _SQL.unknown_unsent, arguments)
 
     def put_again(self, order_ids: Sequence[str]) -> list[OrderToSend]:
         """Takes unknown orders that the queue never got, or drops if it did; to be put again as they were. Raises LeaseLost.
@@ -131,10 +129,9 @@ class Send:
         with self._connection.transaction():
             self._hold()
             arguments = {"order_ids": list(order_ids), "sender": self._sender, "now": self._clock()}
-            rows = self._connection.execute(_SQL.unknown_to_sending, arguments, binary=True).fetchall()
-        return _in_order(rows)
+            return _in_order(fetch(self._connection, OrderToSend, _SQL.unknown_to_sending, arguments))
 
 
-def _in_order(rows: Sequence[Any]) -> list[OrderToSend]:
-    """Claimed rows, oldest first."""
-    return sorted((OrderToSend(*row) for row in rows), key=lambda order: (order.message_no, order.number))
+def _in_order(orders: Sequence[OrderToSend]) -> list[OrderToSend]:
+    """Claimed orders, oldest first."""
+    return sorted(orders, key=lambda order: (order.message_no, order.number))

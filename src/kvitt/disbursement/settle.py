@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
@@ -40,6 +40,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -87,6 +88,18 @@ def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
         return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(rail.read(raw.body))]
     except UnreadableReceipt as error:
         return [_Read(rail, raw, hashed, None, str(error))]
+
+
+class _Found(NamedTuple):
+    ordinal: int
+    candidate: Candidate
+
+
+class _DeferredReceipt(NamedTuple):
+    deferred_no: int
+    message_id: str
+    body: bytes
+    rail: str
 
 
 class Settle:
@@ -146,21 +159,18 @@ class Settle:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cases, held = lock_free_cases(cursor, [key], make=False)
             # Read under the lock of the case: what somebody else has settled meanwhile is not among them.
-            rows = [] if held else cursor.execute(_DEFERRED.deferred_receipts, (key[0].value, key[1], limit), binary=True).fetchall()
+            rows = [] if held else fetch(cursor, _DeferredReceipt, _DEFERRED.deferred_receipts, (key[0].value, key[1], limit))
             if not rows:
                 return 0
-            all_said = [each for _, message_id, body, rail in rows for each in self._read_again(message_id, bytes(body), rail)]
+            all_said = [each for row in rows for each in _read(self._ports.rails.named(row.rail), RawReceipt(row.message_id, row.body))]
             read = [each for each in _with_cases(cursor, all_said) if each.case_key == key]
             if failure_of:
                 _log.error("receipt kept without effect", error=type(failure_of).__name__)
                 read = [_without_effect(each, failure_of) for each in read]
             booked = self._book(cursor, read, {case.key: case for case in cases}, ())
-            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
+            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
         booked.tell()
         return len(rows)
-
-    def _read_again(self, message_id: str, body: bytes, rail: str) -> list[_Read]:
-        return _read(self._ports.rails.named(rail), RawReceipt(message_id, body))
 
     def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
         """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
@@ -290,8 +300,8 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     found: dict[int, list[Candidate]] = {}
     if asked:
         columns = [list(column) for column in zip(*asked, strict=True)]
-        for row in cursor.execute(_SQL.orders_for_receipts, columns, binary=True):
-            found.setdefault(row[0], []).append(Candidate(*(*row[1:6], OrderState(row[6]), row[7], row[8], bytes(row[9]), *row[10:])))
+        for each in fetch(cursor, _Found, _SQL.orders_for_receipts, columns, candidate=Candidate):
+            found.setdefault(each.ordinal, []).append(replace(each.candidate, state=OrderState(each.candidate.state)))
     return found
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
@@ -28,6 +28,7 @@ from kvitt.disbursement.inbox import (
     Incoming,
     ParsedRecord,
     Skipped,
+    StoredRecord,
     failed,
     failure,
     numbered,
@@ -41,11 +42,17 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.queries import load
 
 _CASES, _LEASES, _DEFERRED = load("cases", "kvitt.disbursement"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.disbursement")
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
+
+
+class _DeferredMessage(NamedTuple):
+    deferred_no: int
+    record: StoredRecord
 
 
 class Outcome(StrEnum):
@@ -126,11 +133,12 @@ class Submit:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cases, held = lock_free_cases(cursor, [key], make=True)
             # Read under the lock of the case: what somebody else has handled meanwhile is not among them.
-            rows = [] if held else cursor.execute(_DEFERRED.deferred_messages, (key[0].value, key[1], limit), binary=True).fetchall()
+            arguments = (key[0].value, key[1], limit)
+            rows = [] if held else fetch(cursor, _DeferredMessage, _DEFERRED.deferred_messages, arguments, record=StoredRecord)
             if not rows:
                 return 0
             load_payments(cursor, cases)
-            looked = [self._ports.contracts.parse(Incoming(*row[1:7])) for row in rows]
+            looked = [self._ports.contracts.parse(row.record.incoming()) for row in rows]
             if failure_of:
                 _private.warning("kept message failed alone", error=str(failure_of))
                 looked = [
@@ -142,7 +150,7 @@ class Submit:
             sorting = self._sorting(cursor, {case.key: case for case in cases}, [each for each in looked if isinstance(each, ParsedRecord)])
             outcomes = [sorting.sort(each) for each in looked]
             sorting.write(cursor)
-            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row[0] for row in rows]))
+            cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
         metrics.taken(sorting.work, outcomes)
         return len(rows)
 
@@ -171,7 +179,7 @@ class Submit:
             find_elsewhere(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
-            numbers = [row[0] for row in cursor.execute(_CASES.next_message_numbers, [len(now)], binary=True).fetchall()]
+            numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])
         return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
 
     def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:

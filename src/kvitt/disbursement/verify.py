@@ -4,10 +4,11 @@ A part of `kvitt check` that is quick enough to be asked for often, and that can
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
@@ -18,6 +19,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, PayoutNotFound
 from kvitt.kernel.audit import AuditRow, digest, event_link
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_value, named
 from kvitt.kernel.queries import load
 
 _SQL = load("acts", "kvitt.disbursement")
@@ -63,10 +65,26 @@ def verify(conninfo: str, chain: "Group | tuple[Scheme, str] | str" = Group.ALL)
 
 
 def _number(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> int:
-    row = cursor.execute(_SQL.case_number, {"scheme": scheme.value, "case_id": case_id}).fetchone()
-    if row is None:
+    number: int | None = fetch_value(cursor, _SQL.case_number, {"scheme": scheme.value, "case_id": case_id})
+    if number is None:
         raise CaseNotFound(scheme.value, case_id)
-    return int(row[0])
+    return number
+
+
+class _ChainEntry(NamedTuple):
+    entry: AuditRow
+    last_seq: int
+    last_hash: bytes
+
+
+class _PayoutEvent(NamedTuple):
+    payout_id: str
+    sequence: int | None
+    at: datetime
+    body: bytes
+    actor: str | None
+    hash: bytes
+    head: bytes | None
 
 
 class _Verifying:
@@ -78,45 +96,48 @@ class _Verifying:
     def chains(self, number: int | None) -> None:
         """The chains of cases and operators; None means all."""
         asked = {"chain": number}
-        for chain, rows in groupby(self._cursor.stream(_SQL.chains, asked, binary=True), key=itemgetter(0)):
-            self._chain(Chain(chain, self._found), rows)
+        with self._cursor.connection.cursor(row_factory=named(_ChainEntry, entry=AuditRow)) as entries:
+            for chain, its in groupby(entries.stream(_SQL.chains, asked, binary=True), key=attrgetter("entry.chain")):
+                self._chain(Chain(chain, self._found), its)
         for chain, seq in self._cursor.execute(_SQL.heads_of_nothing, asked):
             self._found.differs(Kind.CHAIN, chain, 0, f"has no entries, where the head names entry {seq}")
 
-    def _chain(self, chain: Chain, rows: Iterator[Any]) -> None:
+    def _chain(self, chain: Chain, rows: Iterator[_ChainEntry]) -> None:
         self._chains += 1
         end = (0, b"")
         for row in rows:
-            entry = AuditRow(*row[:10])
+            entry = row.entry
             chain.follow(entry)
             self._entries += 1
             if entry.chain == OPERATORS and digest((entry.note or "").encode()) != entry.digest:
                 self._found.differs(Kind.ENTRY, entry.chain, entry.seq, "is not noted in the words that were digested")
-            end = (row[10], bytes(row[11]))
+            end = (row.last_seq, row.last_hash)
         chain.end(*end)
         self._head = end[1]
 
     def payouts(self, payout_id: str | None) -> None:
         """The chains of payouts; None means all. Raises PayoutNotFound for one that is not there."""
-        rows = self._cursor.stream(_SQL.payout_chains, {"payout_id": payout_id}, binary=True)
-        for payout, events in groupby(rows, key=itemgetter(0)):
-            self._payout(payout, events)
+        with self._cursor.connection.cursor(row_factory=named(_PayoutEvent)) as rows:
+            found = rows.stream(_SQL.payout_chains, {"payout_id": payout_id}, binary=True)
+            for payout, events in groupby(found, key=attrgetter("payout_id")):
+                self._payout(payout, events)
         if payout_id is not None and not self._chains:
             raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
 
-    def _payout(self, payout_id: str, events: Iterator[Any]) -> None:
+    def _payout(self, payout_id: str, events: Iterator[_PayoutEvent]) -> None:
         self._chains += 1
         made, end = b"", b""
-        for place, (_, sequence, at, body, actor, hashed, head) in enumerate(events):
+        for place, event in enumerate(events):
+            sequence = event.sequence
             if sequence is None:
                 self._found.differs(Kind.PAYOUT, None, payout_id, "has no events")
                 return
             self._entries += 1
             if sequence != place:
                 self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} in place {place}")
-            if event_link(made, payout_id, sequence, at, bytes(body), actor=actor) != bytes(hashed):
+            if event_link(made, payout_id, sequence, event.at, event.body, actor=event.actor) != event.hash:
                 self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content gives")
-            made, end = bytes(hashed), bytes(head or b"")
+            made, end = event.hash, event.head or b""
         if made != end:
             self._found.differs(Kind.PAYOUT, None, payout_id, "names another last event than there is")
         self._head = end

@@ -5,40 +5,87 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.rows import RowMaker, no_result
+from psycopg.rows import RowMaker, no_result, scalar_row
 
 Row = TypeVar("Row")
 Arguments = Sequence[Any] | Mapping[str, Any]
+Source = psycopg.Connection[Any] | psycopg.Cursor[Any]
+"""Where rows are read: on a connection, or on that of a cursor."""
+Reader = Callable[[Any], Any]
 
 
-def named(kind: type[Row]) -> Callable[[psycopg.Cursor[Any]], RowMaker[Row]]:
+def named(kind: type[Row], **readers: Reader | type[Any]) -> Callable[[psycopg.Cursor[Any]], RowMaker[Row]]:
     """A row factory that makes values of `kind`, a struct or a named tuple with a field for each column, in whatever order.
 
+    `readers` make what a field has of what its column has; one that is itself such a kind takes the columns of its own fields.
     The columns are compared with the fields once per statement and not per row. Raises TypeError where they are not the same.
     """
-    fields: tuple[str, ...] = getattr(kind, "__struct_fields__", None) or kind._fields  # type: ignore[attr-defined]
 
     def factory(cursor: psycopg.Cursor[Any]) -> RowMaker[Row]:
         if cursor.description is None:
             return no_result
         columns = [column.name for column in cursor.description]
-        if sorted(columns) != sorted(fields):
-            raise TypeError(f"{kind.__name__} has the fields {', '.join(fields)}, and the row the columns {', '.join(columns)}")
-        if columns == [*fields]:
-            return lambda values: kind(*values)
-        ordered = itemgetter(*(columns.index(field) for field in fields))
-        return lambda values: kind(*ordered(values))
+        wanted = _columns_of(kind, readers)
+        if {*columns} != {*wanted} or len({*columns}) != len(columns):
+            raise TypeError(f"{kind.__name__} has the fields {', '.join(wanted)}, and the row the columns {', '.join(columns)}")
+        return _maker(kind, readers, columns)
 
     return factory
 
 
-def fetch(connection: psycopg.Connection[Any], kind: type[Row], statement: str, arguments: Arguments = ()) -> list[Row]:
+def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reader | type[Any]) -> list[Row]:
     """All rows of a statement as values of `kind`. Raises psycopg errors, and TypeError where columns and fields differ."""
-    with connection.cursor(row_factory=named(kind)) as cursor:
+    with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchall()
 
 
-def fetch_one(connection: psycopg.Connection[Any], kind: type[Row], statement: str, arguments: Arguments = ()) -> Row | None:
+def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reader | type[Any]) -> Row | None:
     """The first row of a statement as a value of `kind`, or None. Raises as `fetch`."""
-    with connection.cursor(row_factory=named(kind)) as cursor:
+    with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchone()
+
+
+def fetch_values(source: Source, statement: str, arguments: Arguments = ()) -> list[Any]:
+    """The values of a statement with one column. Raises psycopg errors."""
+    with _connection(source).cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(statement, arguments, binary=True).fetchall()
+
+
+def fetch_value(source: Source, statement: str, arguments: Arguments = ()) -> Any:
+    """The one value of a statement with one column; None without a row. Raises psycopg errors."""
+    return next(iter(fetch_values(source, statement, arguments)), None)
+
+
+def _connection(source: Source) -> psycopg.Connection[Any]:
+    return source.connection if isinstance(source, psycopg.Cursor) else source
+
+
+def _fields_of(kind: Any) -> Sequence[str] | None:
+    return getattr(kind, "__struct_fields__", None) or getattr(kind, "_fields", None)
+
+
+def _columns_of(kind: type[Any], readers: Mapping[str, Reader | type[Any]]) -> list[str]:
+    """The columns that a kind is made of: its fields, and in the place of one that is a kind itself the fields of that."""
+    nested = {field: _fields_of(reader) for field, reader in readers.items()}
+    return list(dict.fromkeys(column for field in _fields_of(kind) or () for column in nested.get(field) or (field,)))
+
+
+def _maker(kind: type[Row], readers: Mapping[str, Reader | type[Any]], columns: Sequence[str]) -> RowMaker[Row]:
+    fields = _fields_of(kind) or ()
+    if not readers:
+        if [*columns] == [*fields]:
+            return lambda values: kind(*values)
+        if len(fields) > 1:
+            ordered = itemgetter(*(columns.index(field) for field in fields))
+            return lambda values: kind(*ordered(values))
+    parts = [_part(readers.get(field), field, columns) for field in fields]
+    return lambda values: kind(*[part(values) for part in parts])
+
+
+def _part(reader: Reader | type[Any] | None, field: str, columns: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
+    """What takes a field out of a row."""
+    if reader is not None and _fields_of(reader):
+        assert isinstance(reader, type), "what has fields is a kind of rows"
+        return _maker(reader, {}, columns)
+    place = columns.index(field)
+    return itemgetter(place) if reader is None else lambda values: reader(values[place])

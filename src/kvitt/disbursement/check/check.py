@@ -24,6 +24,7 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import PaymentId
 from kvitt.formats.topics import PAYOUT_EVENTS
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load as load_queries
 
 Progress = Callable[[int, int], None]
@@ -85,7 +86,7 @@ class _Check:
         self._released, self._resent = released_orders(self._reader), resent_orders(self._reader)
 
     def run(self) -> Report:
-        total, done = self._reader.rows(SQL.count_cases)[0][0], 0
+        total, done = fetch_value(self._cursor, SQL.count_cases), 0
         for span in self._reader.spans():
             done += len(span)
             # Taken out one by one, so that a span that is proved is not in memory while the next one is read.
@@ -115,9 +116,8 @@ class _Check:
 
     def _elsewhere(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
         arguments = {"case_no": case_no, "payment_ids": list(payment_ids)}
-        rows = self._cursor.execute(SQL.claimed_elsewhere, arguments, binary=True).fetchall()
-        rows = rows or self._cursor.execute(SQL.dropped_elsewhere, arguments, binary=True).fetchall()
-        return frozenset(PaymentId(row[0]) for row in rows)
+        found = fetch_values(self._cursor, SQL.claimed_elsewhere, arguments) or fetch_values(self._cursor, SQL.dropped_elsewhere, arguments)
+        return frozenset(map(PaymentId, found))
 
     def _check_over_all(self) -> None:
         """Walks whole tables; what is found comes row by row, since it may be as much as there is.

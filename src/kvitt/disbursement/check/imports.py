@@ -39,7 +39,7 @@ def taken_over(stored: StoredCase, entry: AuditRow) -> TakenOver:
     """The import of a case, repeated from the stored versions 0 in the order in which they are listed, and from what its entry says was
     unknown, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents that are none.
     """
-    case_no, scheme, case_id = stored.case_no, Scheme(stored.head[1]), CaseId(stored.head[2])
+    case_no, scheme, case_id = stored.case_no, Scheme(stored.head.scheme), CaseId(stored.head.case_id)
     found = sorted((each.made for each in stored.payments if each.made.version == 0), key=lambda row: (row.listed, row.payment_id))
     payments = tuple(payment_document.decode(row.document) for row in found)
     person = payments[0].person if payments else None

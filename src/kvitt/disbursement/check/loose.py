@@ -12,12 +12,10 @@ from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.replay import step_of
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import (
-    SPAN,
     SQL,
     Reader,
     StoredReceipt,
     StoredTold,
-    taken_told,
 )
 from kvitt.disbursement.check.told import match_told
 from kvitt.disbursement.contract import Contracts
@@ -30,7 +28,8 @@ from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.errors import UnreadableReceipt
-from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.audit import digest
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.people import same_person
 from kvitt.kernel.queries import load
 
@@ -42,11 +41,8 @@ _WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE}
 def check_messages(reader: Reader, found: Findings, ports: Ports) -> None:
     """Refuses again every message that has no case, and compares the answer and what was told."""
     after = 0
-    while rows := reader.rows(SQL.messages_without_case, after=after, limit=SPAN):
-        messages = [MessageRow(*row) for row in rows]
-        told: dict[int, list[StoredTold]] = {}
-        for row in reader.rows(SQL.told_without_case, first=messages[0].message_no, last=messages[-1].message_no):
-            told.setdefault(row[0], []).append(taken_told(row))
+    while messages := reader.messages_without_case(after):
+        told = reader.told_without_case(messages[0].message_no, messages[-1].message_no)
         found.looked_at("messages", len(messages))
         found.looked_at("records_told", sum(map(len, told.values())))
         for message in messages:
@@ -89,11 +85,11 @@ def _refuse_again(handler: Handler, course: Course, failure: Refusal | None) -> 
 def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:
     """Reads again every receipt that answers no order."""
     after = 0
-    while rows := reader.rows(SQL.receipts_without_order, after=after, limit=SPAN):
-        found.looked_at("receipts", len(rows))
-        for row in rows:
-            _check_receipt(StoredReceipt(*row[1:]), found, rails)
-        after = rows[-1][1]
+    while receipts := reader.receipts_without_order(after):
+        found.looked_at("receipts", len(receipts))
+        for receipt in receipts:
+            _check_receipt(receipt, found, rails)
+        after = receipts[-1].receipt_no
 
 
 def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None:
@@ -125,20 +121,20 @@ def check_copies(reader: Reader, found: Findings, contracts: Contracts) -> None:
 
 def released_orders(reader: Reader) -> frozenset[str]:
     """The orders that operators have let go though they were held."""
-    return frozenset(order_id for row in reader.rows(SQL.releases) for order_id in _SUBJECT.findall(row[0]))
+    return frozenset(order_id for noted in fetch_values(reader.cursor, SQL.releases) for order_id in _SUBJECT.findall(noted))
 
 
 def resent_orders(reader: Reader) -> Counter[str]:
     """How often operators have had each order sent once more."""
-    return Counter(order_id for row in reader.rows(SQL.resends) for order_id in _SUBJECT.findall(row[0]))
+    return Counter(order_id for noted in fetch_values(reader.cursor, SQL.resends) for order_id in _SUBJECT.findall(noted))
 
 
 def check_operators(reader: Reader, found: Findings) -> None:
     """Follows the chain of operator actions to its head."""
     chain = Chain(0, found)
-    while rows := reader.rows(SQL.audit_of_operators, after=chain.seq, limit=SPAN):
-        found.looked_at("audit_entries", len(rows))
-        for entry in (AuditRow(*row) for row in rows):
+    while entries := reader.operators_entries(chain.seq):
+        found.looked_at("audit_entries", len(entries))
+        for entry in entries:
             chain.follow(entry)
             if digest((entry.note or "").encode()) != entry.digest:
                 found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")

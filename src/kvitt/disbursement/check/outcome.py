@@ -24,7 +24,7 @@ from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
-_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting", "contradictions")
+_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting", "contradictions", "unknown")
 
 
 def compare(replay: Replay) -> None:
@@ -55,13 +55,10 @@ class _Outcome:
 
     def case(self) -> None:
         made = self._replay.case
-        gives = (made.person, [str(area) for area in made.areas], made.orders_made, made.open_orders, made.waiting, made.contradictions)
-        stands = (*self._stored.head[3:8], self._stored.head[10])
-        for name, given, stored in zip(_OF_A_CASE, gives, stands, strict=True):
-            if given != stored:
+        head = self._stored.head
+        for name in _OF_A_CASE:
+            if getattr(made, name) != getattr(head, name):
                 self._differs(Kind.CASE, name, "is not what the case's history gives")
-        if made.unknown != list(self._stored.head[11]):
-            self._differs(Kind.CASE, "unknown", "is not what the case's history gives")
         if made.waiting and made.may_go_on:
             self._differs(Kind.STUCK, "waiting", f"{made.waiting} messages wait behind no open order")
 

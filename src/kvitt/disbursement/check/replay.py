@@ -80,7 +80,7 @@ class Replay:
         self.stored, self.found, self.contracts = stored, found, ports.contracts
         self.released, self.resent = released, resent
         self.early = stored.early_messages
-        number, scheme, case_id = stored.head[:3]
+        number, scheme, case_id = stored.head.case_no, Scheme(stored.head.scheme), stored.head.case_id
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of(self.case.scheme)
@@ -122,7 +122,7 @@ class Replay:
                 self._settled(entry, _VERDICT[What(entry.what)])
             elif course := self._course(entry):
                 self._waiting(entry, course) if entry.what == What.WAITING else self._handled(entry, course)
-        self.chain.end(self.stored.head[8], bytes(self.stored.head[9]))
+        self.chain.end(self.stored.head.audit_seq, self.stored.head.audit_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
         """Notes a difference of this case."""

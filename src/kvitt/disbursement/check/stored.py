@@ -1,13 +1,14 @@
 """The stored rows of a span of cases, read set by set, case by case in memory."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.report import Findings
 from kvitt.disbursement.holds import decode_all, encode_all
@@ -20,18 +21,17 @@ from kvitt.disbursement.rows import (
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")
 SPAN = 200
 """How many cases are in memory at once."""
-_MADE, _VERSION = len(OrderRow.__struct_fields__), len(PaymentRow.__struct_fields__)
 
 
-class StoredOrder(Struct, frozen=True):
-    """An order as it was made, and how far it has come."""
+class OrderSince(Struct, frozen=True):
+    """How far an order has come."""
 
-    made: OrderRow
     state: str
     sent_at: datetime | None
     settled_at: datetime | None
@@ -40,6 +40,12 @@ class StoredOrder(Struct, frozen=True):
     resends: int
     taken_back: bool
     guard: int
+
+
+class StoredOrder(OrderSince, frozen=True, kw_only=True):
+    """An order as it was made, and how far it has come."""
+
+    made: OrderRow
 
 
 class StoredPayment(Struct, frozen=True):
@@ -77,6 +83,23 @@ class StoredContradiction(Struct, frozen=True):
     resolved_at: datetime | None
 
 
+class CaseHead(NamedTuple):
+    """The row of a case."""
+
+    case_no: int
+    scheme: str
+    case_id: str
+    person: str | None
+    areas: Sequence[str]
+    orders_made: int
+    open_orders: int
+    waiting: int
+    audit_seq: int
+    audit_hash: bytes
+    contradictions: int
+    unknown: Sequence[str]
+
+
 class StoredTold(Struct, frozen=True):
     """A record of the outbox under its number; `early`: told before orders had keys of their own."""
 
@@ -88,7 +111,7 @@ class StoredTold(Struct, frozen=True):
 class StoredCase(Struct):
     """Everything that is stored of one case; `head` is its own row."""
 
-    head: Sequence[Any]
+    head: CaseHead
     messages: dict[int, MessageRow] = {}
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
@@ -107,8 +130,7 @@ class StoredCase(Struct):
     @property
     def case_no(self) -> int:
         """The number of the case."""
-        number: int = self.head[0]
-        return number
+        return self.head.case_no
 
 
 class Reader:
@@ -120,14 +142,33 @@ class Reader:
     def spans(self) -> Iterator[deque[StoredCase]]:
         """All cases with all their rows, a span at a time, by case number."""
         after = 0
-        while heads := self.rows(SQL.cases_after, after=after, limit=SPAN):
-            after = heads[-1][0]
+        while heads := fetch(self.cursor, CaseHead, SQL.cases_after, {"after": after, "limit": SPAN}):
+            after = heads[-1].case_no
             self._found.looked_at("cases", len(heads))
-            yield deque(self._span({head[0]: StoredCase(head) for head in heads}, heads[0][0], after))
+            yield deque(self._span({head.case_no: StoredCase(head) for head in heads}, heads[0].case_no, after))
 
     def rows(self, statement: str, **arguments: int) -> list[Any]:
         """The rows of one statement."""
         return self.cursor.execute(statement, arguments, binary=True).fetchall()
+
+    def messages_without_case(self, after: int) -> list[MessageRow]:
+        """The next messages that belong to no case."""
+        return fetch(self.cursor, MessageRow, SQL.messages_without_case, {"after": after, "limit": SPAN})
+
+    def told_without_case(self, first: int, last: int) -> dict[int, list[StoredTold]]:
+        """What was published of messages that belong to no case, by message."""
+        told: dict[int, list[StoredTold]] = {}
+        for each in fetch(self.cursor, _ReadRecord, SQL.told_without_case, {"first": first, "last": last}, row=OutboxRow):
+            told.setdefault(each.of, []).append(StoredTold(each.outbox_no, each.row, each.early))
+        return told
+
+    def receipts_without_order(self, after: int) -> list[StoredReceipt]:
+        """The next receipts that answer no order."""
+        return fetch(self.cursor, StoredReceipt, SQL.receipts_without_order, {"after": after, "limit": SPAN})
+
+    def operators_entries(self, after: int) -> list[AuditRow]:
+        """The next entries of the operators' chain."""
+        return fetch(self.cursor, AuditRow, SQL.audit_of_operators, {"after": after, "limit": SPAN})
 
     def walk(self, statement: str, **arguments: object) -> Iterator[Any]:
         """The rows of one statement through a cursor of the server, however many they are."""
@@ -136,68 +177,109 @@ class Reader:
 
     def _span(self, cases: dict[int, StoredCase], first: int, last: int) -> list[StoredCase]:
         """Rows between the numbers whose case is not there are left to the search for orphans."""
-        for sort, statement, case_of, take in _SORTS:
-            rows = self.rows(statement, first=first, last=last)
-            self._found.looked_at(sort, len(rows))
+        for sort in _SORTS:
+            rows = fetch(self.cursor, sort.kind, sort.statement, {"first": first, "last": last}, **sort.readers)
+            self._found.looked_at(sort.counted, len(rows))
             for row in rows:
-                if case := cases.get(row[case_of]):
-                    take(case, row)
+                if case := cases.get(sort.case_of(row)):
+                    sort.take(case, row)
         return list(cases.values())
 
 
-def _take_message(case: StoredCase, row: Sequence[Any]) -> None:
-    case.messages[row[0]] = MessageRow(*row)
+class _ReadOrder(NamedTuple):
+    made: OrderRow
+    since: OrderSince
 
 
-def _take_order(case: StoredCase, row: Sequence[Any]) -> None:
-    made = OrderRow(*row[:_MADE])
+class _ReadVersion(NamedTuple):
+    made: PaymentRow
+    state: str
+    superseded: bool
+
+
+class _ReadLine(NamedTuple):
+    of: int
+    row: LineRow
+
+
+class _ReadReceipt(NamedTuple):
+    of: int
+    row: StoredReceipt
+
+
+class _ReadContradiction(NamedTuple):
+    of: int
+    row: StoredContradiction
+
+
+class _ReadRecord(NamedTuple):
+    of: int
+    outbox_no: int
+    row: OutboxRow
+    early: bool
+
+
+class _Sort(NamedTuple):
+    """What is read of a span: the field of `Counts`, the statement, the kind of its rows, whose each is, and where it goes."""
+
+    counted: str
+    statement: str
+    kind: type[Any]
+    case_of: Callable[[Any], int]
+    take: Callable[[StoredCase, Any], object]
+    readers: Mapping[str, Any] = {}
+
+
+def _take_order(case: StoredCase, row: _ReadOrder) -> None:
     # The store writes JSON in a form of its own.
-    made = replace(made, held_for=encode_all(decode_all(made.held_for)))
-    case.orders[made.order_id] = StoredOrder(made, *row[_MADE:])
+    made = replace(row.made, held_for=encode_all(decode_all(row.made.held_for)))
+    case.orders[made.order_id] = StoredOrder(made=made, **asdict(row.since))
 
 
-def _take_line(case: StoredCase, row: Sequence[Any]) -> None:
-    case.lines.setdefault(row[1], []).append(LineRow(*row[1:]))
-
-
-def _take_need(case: StoredCase, row: Sequence[Any]) -> None:
-    case.needs.append(NeedRow(*row))
-
-
-def _take_payment(case: StoredCase, row: Sequence[Any]) -> None:
-    case.payments.append(StoredPayment(PaymentRow(*row[:_VERSION]), *row[_VERSION:]))
-
-
-def _take_receipt(case: StoredCase, row: Sequence[Any]) -> None:
-    case.receipts[row[1]] = StoredReceipt(*row[1:])
-
-
-def taken_told(row: Sequence[Any]) -> StoredTold:
-    """A row of what was told, behind the number by which it was asked for."""
-    return StoredTold(row[1], OutboxRow(*row[2:-1]), row[-1])
-
-
-def _take_contradiction(case: StoredCase, row: Sequence[Any]) -> None:
-    case.contradictions.append(StoredContradiction(*row[1:]))
-
-
-def _take_told(case: StoredCase, row: Sequence[Any]) -> None:
-    case.told.append(taken_told(row))
-
-
-def _take_entry(case: StoredCase, row: Sequence[Any]) -> None:
-    case.audit.append(AuditRow(*row))
-
-
+_case_no, _of, _chain = attrgetter("case_no"), attrgetter("of"), attrgetter("chain")
 _SORTS = (
-    ("messages", SQL.messages, 9, _take_message),
-    ("orders", SQL.orders, 1, _take_order),
-    ("lines", SQL.lines, 0, _take_line),
-    ("needs", SQL.needs, 1, _take_need),
-    ("payments", SQL.payments, 0, _take_payment),
-    ("receipts", SQL.receipts, 0, _take_receipt),
-    ("contradictions", SQL.contradictions, 0, _take_contradiction),
-    ("records_told", SQL.told, 0, _take_told),
-    ("audit_entries", SQL.audit, 0, _take_entry),
+    _Sort("messages", SQL.messages, MessageRow, _case_no, lambda case, row: case.messages.update({row.message_no: row})),
+    _Sort("orders", SQL.orders, _ReadOrder, attrgetter("made.case_no"), _take_order, {"made": OrderRow, "since": OrderSince}),
+    _Sort(
+        "lines",
+        SQL.lines,
+        _ReadLine,
+        _of,
+        lambda case, each: case.lines.setdefault(each.row.order_id, []).append(each.row),
+        {"row": LineRow},
+    ),
+    _Sort("needs", SQL.needs, NeedRow, _case_no, lambda case, row: case.needs.append(row)),
+    _Sort(
+        "payments",
+        SQL.payments,
+        _ReadVersion,
+        attrgetter("made.case_no"),
+        lambda case, row: case.payments.append(StoredPayment(*row)),
+        {"made": PaymentRow},
+    ),
+    _Sort(
+        "receipts",
+        SQL.receipts,
+        _ReadReceipt,
+        _of,
+        lambda case, each: case.receipts.update({each.row.receipt_no: each.row}),
+        {"row": StoredReceipt},
+    ),
+    _Sort(
+        "contradictions",
+        SQL.contradictions,
+        _ReadContradiction,
+        _of,
+        lambda case, each: case.contradictions.append(each.row),
+        {"row": StoredContradiction},
+    ),
+    _Sort(
+        "records_told",
+        SQL.told,
+        _ReadRecord,
+        _of,
+        lambda case, each: case.told.append(StoredTold(each.outbox_no, each.row, each.early)),
+        {"row": OutboxRow},
+    ),
+    _Sort("audit_entries", SQL.audit, AuditRow, _chain, lambda case, row: case.audit.append(row)),
 )
-"""What is read of a span: the field of `Counts`, the statement, the column of the case's number, and where a row goes."""

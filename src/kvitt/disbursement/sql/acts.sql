@@ -3,7 +3,7 @@
 -- name: acts_of_operators
 -- Acts of operators, newest first; `subjects` null means about anything, `acts` null called anyhow, else
 -- beginning so. The words stand in `note` as JSON.
-SELECT a.seq, a.at, a.what, a.note
+SELECT a.seq, a.at, a.what, a.note, NULL::bytea AS digest, NULL::bytea AS hash
 FROM audit AS a
 WHERE a.chain = 0 AND a.at >= %(since)s AND a.at < %(until)s
   AND (%(acts)s::text IS NULL OR starts_with(a.what, %(acts)s))
@@ -19,7 +19,7 @@ SELECT seq, at, what, note, digest, hash FROM audit WHERE chain = 0 AND seq = %(
 
 -- name: entries_of_case
 -- The chain of a case, newest first; `order_id` null means about anything, else about this order, or the message that it was made of.
-SELECT a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no
+SELECT a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no, NULL::bytea AS digest, NULL::bytea AS hash
 FROM audit AS a
 WHERE a.chain = %(case_no)s AND a.at >= %(since)s AND a.at < %(until)s
   AND (%(order_id)s::uuid IS NULL OR a.order_id = %(order_id)s::uuid
@@ -45,7 +45,7 @@ SELECT c.case_no, c.scheme, c.case_id FROM orders AS o JOIN cases AS c ON c.case
 
 -- name: changes_of_payouts
 -- Changes of payouts with who asked for them, newest first; `payout_id` null means of any that somebody asked for at a door.
-SELECT e.payout_id, e.sequence, e.at, e.status, e.actor, p.cancel_details
+SELECT e.payout_id, e.sequence, e.at, e.status, e.actor, p.cancel_details, NULL::bytea AS hash
 FROM payouts.events AS e JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
 WHERE e.at >= %(since)s AND e.at < %(until)s
   AND (e.payout_id = %(payout_id)s OR (%(payout_id)s::text IS NULL AND e.actor IS NOT NULL))
@@ -55,7 +55,7 @@ LIMIT %(limit)s;
 
 -- name: change_of_payout
 -- One change of a payout, with its place in the chain.
-SELECT e.sequence, e.at, e.status, e.actor, p.cancel_details, e.hash
+SELECT e.payout_id, e.sequence, e.at, e.status, e.actor, p.cancel_details, e.hash
 FROM payouts.events AS e JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
 WHERE e.payout_id = %(payout_id)s AND e.sequence = %(sequence)s;
 
@@ -75,7 +75,7 @@ LIMIT %(limit)s;
 
 -- name: step_of_plan
 -- One step of a plan.
-SELECT operation, batch_id, at, actor FROM ledger.steps WHERE plan_id = %(plan_id)s AND operation = %(operation)s AND batch_id = %(batch_id)s;
+SELECT plan_id, operation, batch_id, at, actor FROM ledger.steps WHERE plan_id = %(plan_id)s AND operation = %(operation)s AND batch_id = %(batch_id)s;
 
 -- name: made_accounts
 -- Accounts with who asked for them at a door, newest first.
@@ -94,7 +94,7 @@ SELECT account_id, created_at, made_by FROM ledger.accounts WHERE account_id = %
 -- Every entry of audit chains, each chain in its order, with where the row that holds its head says that it ends; `chain` null means of
 -- all, 0 of the operators.
 SELECT a.chain, a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no, a.digest, a.note, a.hash,
-       coalesce(c.audit_seq, o.audit_seq, 0), coalesce(c.audit_hash, o.audit_hash, '')
+       coalesce(c.audit_seq, o.audit_seq, 0) AS last_seq, coalesce(c.audit_hash, o.audit_hash, '') AS last_hash
 FROM audit AS a
 LEFT JOIN cases AS c ON c.case_no = a.chain
 LEFT JOIN operators AS o ON o.chain = a.chain
@@ -110,7 +110,7 @@ WHERE h.audit_seq > 0 AND (%(chain)s::bigint IS NULL OR h.chain = %(chain)s) AND
 -- name: payout_chains
 -- Every event of payouts with its hash and the hash that its payout names last, each payout's in order; `payout_id` null means of all.
 -- A payout without events gives one row without an event.
-SELECT coalesce(e.payout_id, p.payout_id), e.sequence, e.at, e.body, e.actor, e.hash, p.head
+SELECT coalesce(e.payout_id, p.payout_id) AS payout_id, e.sequence, e.at, e.body, e.actor, e.hash, p.head
 FROM payouts.payouts AS p FULL JOIN payouts.events AS e ON e.payout_id = p.payout_id
 WHERE %(payout_id)s::text IS NULL OR coalesce(e.payout_id, p.payout_id) = %(payout_id)s
 ORDER BY 1, 2;

@@ -100,7 +100,7 @@ FOR UPDATE OF m;
 -- name: accepted_lines
 -- The lines of the accepted orders of cases, as their senders made them, oldest first; and those of orders that count as rejected and that
 -- the rail may have, which are not certain.
-SELECT o.case_no, l.line_id, l.refers_to, l.class_code, l.start_on, l.end_on, l.amount, l.ceased_from, o.certain
+SELECT o.case_no, l.line_id, l.refers_to, l.class_code, l.start_on AS start, l.end_on AS "end", l.amount, l.ceased_from, o.certain
 FROM unnest(%b::bigint[]) AS w (case_no)
 CROSS JOIN LATERAL (
     SELECT q.case_no, q.order_id, q.number, q.state = 'accepted' AS certain FROM orders AS q

@@ -32,7 +32,7 @@ FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, numbe
 
 -- name: lines
 -- The lines of the orders of a span of cases.
-SELECT o.case_no, l.*
+SELECT o.case_no AS of, l.*
 FROM orders AS o
 CROSS JOIN LATERAL (
     SELECT q.order_id::text, q.position, q.line_id, q.refers_to, q.payment_id::text, q.class_code, q.start_on, q.end_on, q.amount,
@@ -57,8 +57,8 @@ FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, ver
 
 -- name: receipts
 -- The receipts that answer orders of a span of cases.
-SELECT o.case_no, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
-       r.message_id LIKE 'operator-%%'
+SELECT o.case_no AS of, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%' AS by_hand
 FROM orders AS o
 CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
 JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
@@ -67,7 +67,7 @@ ORDER BY o.case_no, r.receipt_no;
 
 -- name: contradictions
 -- The contradictions of a span of cases.
-SELECT case_no, order_id::text, receipt_no, ours, rails, found_at, resolution, resolved_at
+SELECT case_no AS of, order_id::text, receipt_no, ours, rails, found_at, resolution, resolved_at
 FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, contradiction_no;
 
 -- name: contradictions_not_as_noted
@@ -87,14 +87,14 @@ WHERE o.order_id IS NULL
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.
-SELECT 0::bigint, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
-       r.message_id LIKE 'operator-%%'
+SELECT r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+       r.message_id LIKE 'operator-%%' AS by_hand
 FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;
 
 -- name: told
 -- What is told of the messages of a span of cases, and whether it was told in an earlier form.
-SELECT m.case_no, o.*
+SELECT m.case_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
@@ -106,7 +106,7 @@ ORDER BY m.case_no, o.outbox_no;
 
 -- name: told_without_case
 -- What is told of messages that belong to no case.
-SELECT m.message_no, o.*
+SELECT m.message_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,

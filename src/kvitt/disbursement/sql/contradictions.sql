@@ -25,13 +25,13 @@ LIMIT 1;
 
 -- name: order_to_turn
 -- The order that a contradiction is about.
-SELECT order_id::text, case_no, area, number, message_no, state, correlation_time, is_first_order, message, person, was_unknown, receipt_no IS NOT NULL,
-       told_under
+SELECT order_id::text, case_no, area, number, message_no, state, correlation_time, is_first_order, message, person, was_unknown,
+       receipt_no IS NOT NULL AS answered, told_under, NULL::text AS contradicted, decided_by_hand
 FROM orders WHERE order_id = %s;
 
 -- name: open_orders_of_case
 -- The open orders of a case, and whether each may have left.
-SELECT order_id::text, number, message_no, state, was_unknown OR sent_at IS NOT NULL OR state <> 'ready', message
+SELECT order_id::text, number, message_no, state, was_unknown OR sent_at IS NOT NULL OR state <> 'ready' AS may_have_left, message
 FROM orders
 WHERE case_no = %s AND state IN ('ready', 'sending', 'sent', 'unknown')
 ORDER BY number;
@@ -47,11 +47,12 @@ HAVING bool_or(NOT w.ready);
 
 -- name: later_versions
 -- Accepted orders that made later versions of the payments of an order, newest first.
-SELECT DISTINCT o.order_id::text, o.number
+SELECT o.order_id::text
 FROM payments AS mine
 JOIN payments AS later ON later.case_no = mine.case_no AND later.payment_id = mine.payment_id AND later.version > mine.version
 JOIN orders AS o ON o.order_id = later.order_id
 WHERE mine.order_id = %(order_id)s AND later.state = 'accepted'
+GROUP BY o.order_id, o.number
 ORDER BY o.number DESC;
 
 -- name: later_lines
@@ -72,7 +73,7 @@ SET state = k.rails, receipt_no = k.receipt_no, settled_at = %(now)s, sent_at = 
 FROM contradictions AS k JOIN orders AS was ON was.order_id = k.order_id
 WHERE o.order_id = %(order_id)s AND k.order_id = o.order_id AND k.resolved_at IS NULL AND o.state = k.ours
   AND (o.state, k.rails) IN (('rejected', 'accepted'), ('withdrawn', 'accepted'), ('accepted', 'rejected'))
-RETURNING was.sent_at IS NOT NULL;
+RETURNING was.sent_at IS NOT NULL AS had_left;
 
 -- name: keep_order
 -- From now on what stands of an order is the word of people: the rail has said otherwise.

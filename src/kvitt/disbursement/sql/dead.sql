@@ -1,6 +1,6 @@
 -- name: list_dead_letters
 -- Dead letters, newest first; only those in a state when one is given.
-SELECT dead_no, source, partition, position, key, length(body), reason, message_no, at, state, closed_at, closed_by, note
+SELECT dead_no AS number, source, partition, position, key, length(body) AS size, reason, message_no, at, state, closed_at, closed_by, note
 FROM dead_letters
 WHERE %(state)s::text IS NULL OR state = %(state)s
 ORDER BY dead_no DESC
@@ -8,7 +8,7 @@ LIMIT %(limit)s;
 
 -- name: dead_letter
 -- One dead letter with its bytes.
-SELECT dead_no, source, partition, position, key, body, headers, reason, message_no, at, state, closed_at, closed_by, note
+SELECT dead_no AS number, source, partition, position, key, body, headers, reason, message_no, at, state, closed_at, closed_by, note
 FROM dead_letters
 WHERE dead_no = %s;
 

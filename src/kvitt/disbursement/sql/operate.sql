@@ -15,7 +15,7 @@ SELECT rail, area, stopped_by, stopped_at, reason FROM stops ORDER BY rail, area
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
 SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no,
-       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '[]')
 ORDER BY o.message_no DESC, o.number DESC
@@ -23,7 +23,7 @@ LIMIT %(limit)s;
 
 -- name: list_contradicted_orders
 -- Orders of which the rail has said otherwise than what stands, newest first.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no, k.rails
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no, k.rails AS rail_says
 FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id JOIN cases AS c ON c.case_no = o.case_no
 WHERE k.resolved_at IS NULL
 ORDER BY o.message_no DESC, o.number DESC
@@ -32,7 +32,7 @@ LIMIT %(limit)s;
 -- name: list_orders_of_case
 -- Orders in given states of the cases that have an id, in whatever scheme, newest first.
 SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no,
-       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says
 FROM cases AS c JOIN orders AS o ON o.case_no = c.case_no
 WHERE c.scheme = ANY (%(schemes)s::text[]) AND c.case_id = %(case_id)s AND o.state = ANY (%(states)s::text[])
 ORDER BY o.message_no DESC, o.number DESC
@@ -46,8 +46,8 @@ WHERE o.order_id = %s;
 
 -- name: standing_of_order
 -- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
-SELECT o.state, o.was_unknown OR o.sent_at IS NOT NULL,
-       EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL)
+SELECT o.state, o.was_unknown OR o.sent_at IS NOT NULL AS may_have_left,
+       EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS contradicted
 FROM orders AS o
 WHERE o.order_id = %s;
 
@@ -76,8 +76,8 @@ RETURNING resends;
 
 -- name: odd_receipts
 -- Receipts that changed nothing and that a person should look at or has looked at, newest first.
-SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because,
-       o.receipt_no IS NOT NULL
+SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body) AS size, r.note, r.closed_at, r.closed_by,
+       r.closed_because, o.receipt_no IS NOT NULL AS is_open
 FROM receipts AS r LEFT JOIN receipts_that_wait AS o ON o.receipt_no = r.receipt_no
 WHERE r.outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
 ORDER BY r.receipt_no DESC
@@ -85,7 +85,8 @@ LIMIT %s;
 
 -- name: open_receipts
 -- Receipts that changed nothing and that a person should look at, newest first.
-SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body), r.note, r.closed_at, r.closed_by, r.closed_because, true
+SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body) AS size, r.note, r.closed_at, r.closed_by,
+       r.closed_because, true AS is_open
 FROM receipts_that_wait AS o JOIN receipts AS r ON r.receipt_no = o.receipt_no
 ORDER BY o.receipt_no DESC
 LIMIT %s;

@@ -14,7 +14,7 @@ UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
-RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend;
 
 -- name: share_files
 -- Notes which orders leave in one transport message.
@@ -24,8 +24,8 @@ UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) A
 -- Locks messages for this transaction, in sorted order, and gives what their replies are made from, and when something was published of
 -- them last; what was asked only where the replies of a source need it.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
-       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END, m.received_at, m.answer,
-       greatest(m.received_at, m.derived_at, m.answered_at, m.told_at)
+       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.answer,
+       greatest(m.received_at, m.derived_at, m.answered_at, m.told_at) AS last_at
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
 ORDER BY m.message_no
@@ -73,7 +73,7 @@ SELECT EXISTS (SELECT FROM orders WHERE rail = %(rail)s AND state = 'sending' AN
 -- name: unknown_unsent
 -- Orders of a rail in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest
 -- first; held ones stay in doubt, and some are left out. With the id of the transport message that they left in.
-SELECT order_id::text, message_no, resends, coalesce(file_id, order_id)::text FROM orders
+SELECT order_id::text, message_no, resends AS resend, coalesce(file_id, order_id)::text AS file_id FROM orders
 WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%(but)s::uuid[])
 ORDER BY message_no LIMIT %(limit)s;
 
@@ -92,7 +92,7 @@ WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL A
       WHERE m.file_id = o.file_id
         AND (m.state <> 'unknown' OR m.sender IS NULL OR m.held_for <> '[]' OR m.order_id NOT IN (SELECT order_id FROM free))
   ))
-RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends;
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend;
 
 -- name: add_receipts
 -- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and gives no row. The outcome is
@@ -121,9 +121,9 @@ WHERE r.receipt_no = s.receipt_no;
 -- The orders that receipts may answer: same case, rail, area and correlation key. Newest last. With what the rail said against an order last, unless
 -- that was adopted, and whether its state is an operator's word.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.correlation_time, o.is_first_order, o.message, o.person,
-       o.was_unknown, o.receipt_no IS NOT NULL, o.told_under,
+       o.was_unknown, o.receipt_no IS NOT NULL AS answered, o.told_under,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
-        ORDER BY k.contradiction_no DESC LIMIT 1), o.decided_by_hand
+        ORDER BY k.contradiction_no DESC LIMIT 1) AS contradicted, o.decided_by_hand
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
      AS w (ordinal, scheme, case_id, rail, area, correlation_key)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id

@@ -19,7 +19,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.transports.kafka.assigned_partition import lease_of
+from kvitt.transports.kafka.assigned_partitions import lease_of
 from kvitt.transports.kafka.clients import (
     group_of,
     names_of,

@@ -135,7 +135,7 @@ def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, t
         before, quiet = kvitt.memory, kvitt.connections
         callers = [
             opened.enter_context(calling(port, f"127.0.0.{2 + number}"))
-            for number, port in enumerate([kvitt.rest, kvitt.woody] * (PROCESSES // 2))
+            for number, port in enumerate([kvitt.rest, kvitt.thrift] * (PROCESSES // 2))
         ]
         rounds, most = 0, before
         while any(caller.poll() is None for caller in callers):
@@ -154,7 +154,7 @@ def test_three_hundred_megabytes_of_header_lines_are_refused_early_and_not_kept(
     line = b"x-filler: " + b"a" * 1_000 + b"\r\n"
     with running(tmp_path, database) as kvitt:
         before = kvitt.memory
-        for port in (kvitt.rest, kvitt.woody, kvitt.ops):
+        for port in (kvitt.rest, kvitt.thrift, kvitt.ops):
             sent = 0
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\n")
@@ -175,7 +175,7 @@ def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(datab
             caller = socket.socket()
             opened.callback(caller.close)
             caller.bind((f"127.0.0.{2 + number // 50}", 0))
-            caller.connect(("127.0.0.1", kvitt.rest if number % 2 else kvitt.woody))
+            caller.connect(("127.0.0.1", kvitt.rest if number % 2 else kvitt.thrift))
             if number % 100 == 99:
                 assert (kvitt.health("/isalive"), kvitt.health("/isready") in ANSWERS) == (200, True)
                 tell(database, f"few-{number}")
@@ -194,7 +194,7 @@ def test_ready_is_said_only_once_every_door_lets_callers_in(database: str, tmp_p
                 continue
             answers.append(answer)
             if answer == 200:
-                for port in (kvitt.rest, kvitt.woody):
+                for port in (kvitt.rest, kvitt.thrift):
                     socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS).close()
         assert 503 in answers, "the process was never seen beginning"
         assert answers[-50:] == [200] * 50

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from brokers.broker import free_port
 
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
@@ -28,12 +29,6 @@ FLAT_BYTES = 96 << 20
 ANSWERS = (200, 503)
 """Of readiness: on a busy machine the database may be slow to answer."""
 ROLES = "intake,relay,payouts,ledger"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:
@@ -61,6 +56,7 @@ class Process:
 
     def health(self, page: str) -> int | None:
         """What a page answers; None when nobody listens yet."""
+        assert self.process.poll() is None, self.log.read_text("utf-8")[-2000:]
         connection = http.client.HTTPConnection("127.0.0.1", self.ops, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", page)

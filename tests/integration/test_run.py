@@ -22,7 +22,7 @@ from kvitt.disbursement.check import check
 from kvitt.disbursement.source import claim_database
 from kvitt.errors import OtherLog
 from kvitt.kernel.database import connect
-from kvitt.transports.kafka.assigned_partitions import lease_of
+from kvitt.transports.kafka.positions import lease_of
 from support.hub_messages import dp, text
 from support.patience import PATIENCE_SECONDS, until
 

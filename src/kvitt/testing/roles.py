@@ -22,8 +22,8 @@ from kvitt.kernel.loop import MakeStep, Step, WakeUp
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.testing.rail import RequestQueue
+from kvitt.transports.log.embedded_log import LogRelay
 from kvitt.transports.log.intake import Intake
-from kvitt.transports.log.relay import LogRelay
 from kvitt.transports.queue.table_queue import TableQueue
 
 _LEASE_SECONDS: Final = 3600.0

@@ -26,7 +26,7 @@ from kvitt.kernel.leases import Lease, LeaseGrant, LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.transports.kafka.clients import watermarks
-from kvitt.transports.kafka.positions import gone
+from kvitt.transports.kafka.positions import gone, lease_of
 from kvitt.transports.kafka.topics import TopicIds
 
 _SQL, _LEASES = load("kafka", "kvitt.transports.kafka"), load("leases", "kvitt.kernel")
@@ -34,11 +34,6 @@ _log = structlog.get_logger(__name__)
 _RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS, _IDENTITY_SECONDS = 1.0, 10.0, 5.0, 10.0
 _LANES_PER_TOPIC = 1024
 """Other teams' topics have as many partitions as they like."""
-
-
-def lease_of(source: str, partition: int) -> str:
-    """The name of the lease of a partition."""
-    return f"intake:{source}:{partition}"
 
 
 class HandedIn(Struct, frozen=True):

@@ -7,11 +7,11 @@ from bench.messages import dp
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import Message
 from kvitt.contracts.helved.reading import decode
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
-from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.values import Refusal, Scheme
 
 LEAST_PER_SECOND = 10_000
@@ -19,9 +19,9 @@ _MADE_AT = datetime(2025, 7, 4, 9, 15)  # noqa: DTZ001 - the rail's clock has no
 
 
 def _payment_of(message: Message) -> None:
-    claims = claims_of(message, "key")
-    assert isinstance(claims, Claims), "the made-up messages can be read"
-    orders = derive(claims, NEW_CASE, _MADE_AT)
+    instructions = instructions_of(message, "key")
+    assert isinstance(instructions, PaymentInstructions), "the made-up messages can be read"
+    orders = derive(instructions, NEW_CASE, _MADE_AT)
     assert not isinstance(orders, Refusal), "the made-up messages are sound"
 
 
@@ -34,7 +34,7 @@ def _per_second(messages: list[Message]) -> float:
 
 
 def run(_: Place, size: Size) -> None:
-    """Decoded messages of dagpenger with 14 days become claims and orders; the best of some rounds counts."""
+    """Decoded messages of dagpenger with 14 days become instructions and orders; the best of some rounds counts."""
     each = size.derivations // size.rounds
     rounds = [[decode(Scheme.DAGPENGER, dp(f"case-{one}-{number}")) for number in range(each)] for one in range(size.rounds)]
     rates = [_per_second(messages) for messages in rounds]

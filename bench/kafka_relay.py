@@ -15,8 +15,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.transports.kafka.relay import KafkaRelay
-from kvitt.transports.log.embedded_log import make_topics
-from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.log.embedded_log import LogRelay, make_topics
 
 LEAST_PER_SECOND, MOST_START_SECONDS = 10_000, 3.0
 _FILL = """

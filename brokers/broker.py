@@ -9,12 +9,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from random import SystemRandom
 
 from brokers.java import BrokerFailed, class_path, java
 from kvitt.kernel.postgres import launch
 
 HOST = "127.0.0.1"
-_READY_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 90.0, 30.0, 0.05
+_READY_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 300.0, 30.0, 0.05
 
 
 class Broker(ABC):
@@ -92,11 +93,15 @@ class Broker(ABC):
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, below those that systems give to callers: none of them gets it before it is listened on, or again."""
+    while True:
+        port = SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def is_free(port: int) -> bool:

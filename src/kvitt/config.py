@@ -188,8 +188,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may differ between installations.
 
     `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
-    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. `log_level` and
-    `log_form` None: as fits the command, errors for a person or more as JSON.
+    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
+    `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command, errors for a
+    person or more as JSON.
     """
 
     data: Path = Path(".kvitt")
@@ -200,6 +201,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reply_queue: str = "oppdrag.receipts"
     emulator: bool = True
     lease_seconds: Annotated[float, Meta(gt=0)] = 2.5
+    start_seconds: Annotated[float, Meta(ge=0)] = 30.0
     log_level: Literal["debug", "info", "warning", "error"] | None = None
     log_form: Literal["json", "console"] | None = None
     ops: OpsSettings = OpsSettings()

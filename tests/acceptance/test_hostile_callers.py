@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from brokers.broker import free_port
 
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
@@ -30,12 +31,6 @@ ANSWERS = (200, 503)
 ROLES = "intake,relay,payouts,ledger"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Process:
     """A kvitt with doors, whose callers must be quick."""
 
@@ -48,7 +43,7 @@ class Process:
             "[http]\nheader_seconds = 0.5\nbody_seconds = 0.5\nidle_seconds = 0.5",
             *more,
             f"[ops]\nport = {self.ops}",
-            f"[woody]\nport = {self.thrift}",
+            f"[thrift]\nport = {self.thrift}",
             f"[rest]\nport = {self.rest}",
         ]
         config.write_text("\n".join(lines), "utf-8")
@@ -61,6 +56,7 @@ class Process:
 
     def health(self, page: str) -> int | None:
         """What a page answers; None when nobody listens yet."""
+        assert self.process.poll() is None, self.log.read_text("utf-8")[-2000:]
         connection = http.client.HTTPConnection("127.0.0.1", self.ops, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", page)
@@ -135,7 +131,7 @@ def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, t
         before, quiet = kvitt.memory, kvitt.connections
         callers = [
             opened.enter_context(calling(port, f"127.0.0.{2 + number}"))
-            for number, port in enumerate([kvitt.rest, kvitt.woody] * (PROCESSES // 2))
+            for number, port in enumerate([kvitt.rest, kvitt.thrift] * (PROCESSES // 2))
         ]
         rounds, most = 0, before
         while any(caller.poll() is None for caller in callers):
@@ -154,7 +150,7 @@ def test_three_hundred_megabytes_of_header_lines_are_refused_early_and_not_kept(
     line = b"x-filler: " + b"a" * 1_000 + b"\r\n"
     with running(tmp_path, database) as kvitt:
         before = kvitt.memory
-        for port in (kvitt.rest, kvitt.woody, kvitt.ops):
+        for port in (kvitt.rest, kvitt.thrift, kvitt.ops):
             sent = 0
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\n")
@@ -175,7 +171,7 @@ def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(datab
             caller = socket.socket()
             opened.callback(caller.close)
             caller.bind((f"127.0.0.{2 + number // 50}", 0))
-            caller.connect(("127.0.0.1", kvitt.rest if number % 2 else kvitt.woody))
+            caller.connect(("127.0.0.1", kvitt.rest if number % 2 else kvitt.thrift))
             if number % 100 == 99:
                 assert (kvitt.health("/isalive"), kvitt.health("/isready") in ANSWERS) == (200, True)
                 tell(database, f"few-{number}")
@@ -194,7 +190,7 @@ def test_ready_is_said_only_once_every_door_lets_callers_in(database: str, tmp_p
                 continue
             answers.append(answer)
             if answer == 200:
-                for port in (kvitt.rest, kvitt.woody):
+                for port in (kvitt.rest, kvitt.thrift):
                     socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS).close()
         assert 503 in answers, "the process was never seen beginning"
         assert answers[-50:] == [200] * 50

@@ -16,9 +16,9 @@ from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
 from kvitt.testing import TestServer
-from property.test_whole_system import AREAS, History, histories, judge, traces
 from support.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
 from support.kafka_stage import joined
+from support.whole_system import AREAS, History, histories, judge, traces
 
 EXAMPLES = int(os.environ.get("KVITT_BROKER_EXAMPLES", "3"))
 _numbers = count()

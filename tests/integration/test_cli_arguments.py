@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from integration.test_operate import Bench, clock
 from kvitt.app.approvals import approvals_of
 from kvitt.app.main import main
-from kvitt.app.payouts import payouts_of
+from kvitt.app.parts import payouts_of
 from kvitt.config import PayoutsSettings, Settings
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.inbox import Incoming

@@ -28,8 +28,7 @@ from kvitt.kernel.queue import Outgoing
 from kvitt.ledger.read import LedgerReader
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.service import PayoutService
-from kvitt.transports.log.embedded_log import make_topics
-from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.log.embedded_log import LogRelay, make_topics
 from support.commit_proxy import Cut, Proxy, proxied
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, staged

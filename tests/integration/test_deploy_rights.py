@@ -20,7 +20,7 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
-from kvitt.ops.roles import Condition
+from kvitt.ops.readiness import Condition
 from support.hub_messages import aap
 from support.hub_stage import staged
 from support.patience import PATIENCE_SECONDS, until

@@ -19,8 +19,7 @@ from kvitt.formats.partitions import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
-from kvitt.transports.log.embedded_log import NewRecord, append
-from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append
 from support.hub_messages import dp, text
 from support.hub_stage import Stage, staged
 from support.patience import until

@@ -23,7 +23,9 @@ TS = Scheme.TILLEGGSSTONADER
 BENEFITS = {"BOUTGIFTER_AAP": "TILLSTBO", "TILSYN_BARN_AAP": "TILLSTPB"}
 COMPACTED = (helved_topics.ORDERS, helved_topics.SIMULATIONS, helved_topics.CASES)
 START = {(topic, partition): 0 for topic in COMPACTED for partition in range(topics.PARTITIONS)}
-AT_ONCE = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0", "min.compaction.lag.ms": "0"}
+NEVER_DELETED = {"cleanup.policy": "compact"}
+"""The records are as old as the stage's clock says: what is also deleted by age would be gone before it is compacted."""
+AT_ONCE = {"segment.ms": "1", "min.cleanable.dirty.ratio": "0.0", "min.compaction.lag.ms": "0"}
 MARK = b"mark"
 
 
@@ -86,6 +88,8 @@ def areas_of(records: list[Message], topic: str, sender: str) -> dict[bytes, tup
 
 def test_both_orders_of_a_message_their_receipts_and_their_simulations_survive_compaction(stage: Stage, own_kafka: Kafka) -> None:
     settings: KafkaSettings = joined(own_kafka.address)
+    for topic in COMPACTED:
+        configure(AdminClient({"bootstrap.servers": own_kafka.address}), ResourceType.TOPIC, topic, **NEVER_DELETED)
     stage.hand_in(TS, ("settled", over_two_areas("S1")))
     stage.settle([told(each, "08" if b"TILLSTPB" in each.body else "00", "sagt") for each in stage.exchange()])
     stage.hand_in(TS, ("open", over_two_areas("S2")), ("asked", over_two_areas("S3", dryrun=True)))

@@ -10,7 +10,7 @@ from kvitt.config import Settings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.ops.roles import Condition
+from kvitt.ops.readiness import Condition
 from support.hub_messages import dp, text
 from support.kafka_stage import joined, send
 from support.patience import until

@@ -31,8 +31,7 @@ from kvitt.kernel.queue import Outgoing
 from kvitt.ledger.calls import Done
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.service import LedgerService
-from kvitt.transports.log.embedded_log import make_topics
-from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.log.embedded_log import LogRelay, make_topics
 from support import ledger_stage
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, REQUESTS, Stage, staged

@@ -23,7 +23,7 @@ from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
 from kvitt.kernel.queue import Outgoing
 from kvitt.kernel.state_log import StateLog
-from kvitt.ops.roles import Condition
+from kvitt.ops.readiness import Condition
 from kvitt.rails.oppdrag.emulator import (
     Chance,
     DamageForm,

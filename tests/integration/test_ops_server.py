@@ -21,8 +21,7 @@ from kvitt.kernel.loop import MakeStep, run_loop
 from kvitt.kernel.migrate import upgrade
 from kvitt.ops.figures import TopicLag
 from kvitt.ops.http import MOST_CONNECTIONS, PageServer
-from kvitt.ops.readiness import Readiness
-from kvitt.ops.roles import Condition, RoleBoard, RoleState
+from kvitt.ops.readiness import Condition, Readiness, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
 from support.patience import PATIENCE_SECONDS, until
 

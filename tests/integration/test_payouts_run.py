@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from brokers.broker import free_port
 
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.app.ports import PORTS
@@ -29,12 +29,6 @@ from support.woody_stage import thriftpy_client
 TYPES: Any = module("payouts")
 MONEY: Any = module("money")
 TOPIC = "pm-events-payout"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from kvitt.disbursement.check import check
 from kvitt.disbursement.source import claim_database
 from kvitt.errors import OtherLog
 from kvitt.kernel.database import connect
-from kvitt.transports.kafka.assigned_partition import lease_of
+from kvitt.transports.kafka.positions import lease_of
 from support.hub_messages import dp, text
 from support.patience import PATIENCE_SECONDS, until
 
@@ -55,6 +55,7 @@ def config_of(directory: Path, conninfo: str, kafka: str, artemis: tuple[str, in
     name, (host, port) = uuid4().hex[:8], artemis
     lines = [
         f'database_url = "{conninfo}"',
+        f"start_seconds = {PATIENCE_SECONDS}",
         f'request_queue = "requests.{name}"',
         f'reply_queue = "replies.{name}"',
         f'[kafka]\nbootstrap = "{kafka}"\ngroup = "run-{name}"',
@@ -157,7 +158,7 @@ def test_a_wrong_role_and_a_missing_log_are_told_in_one_line(database: str) -> N
 
 def test_brokers_that_do_not_answer_are_told(database: str, tmp_path: Path) -> None:
     file = tmp_path / "kvitt.toml"
-    file.write_text(f'database_url = "{database}"\n[kafka]\nbootstrap = "127.0.0.1:1"\n', encoding="utf-8")
+    file.write_text(f'database_url = "{database}"\nstart_seconds = 1.0\n[kafka]\nbootstrap = "127.0.0.1:1"\n', encoding="utf-8")
     told = kvitt_run("--config", str(file))
     assert (told.returncode, "the Kafka brokers can not be reached" in told.stderr) == (1, True)
 

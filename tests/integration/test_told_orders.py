@@ -21,8 +21,7 @@ from kvitt.disbursement.values import Area, Scheme
 from kvitt.formats import topics
 from kvitt.formats.partitions import partition_of
 from kvitt.kernel.operators import Operator
-from kvitt.transports.log.embedded_log import make_topics, read
-from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.log.embedded_log import LogRelay, make_topics, read
 from support.hub_messages import dp, payment_uid, text, ts, ts_payment
 from support.hub_stage import Stage, staged, told
 from support.topics import TOPICS

@@ -19,8 +19,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
-from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
-from kvitt.transports.log.relay import LogRelay
+from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append, make_topics
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 ROWS = 2000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import Message
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
@@ -21,7 +21,7 @@ from kvitt.disbursement.duplicates import (
     paid_twice,
 )
 from kvitt.disbursement.holding import reasons_to_hold
-from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.values import (
     Payment,
     PaymentId,
@@ -107,10 +107,10 @@ def test_an_order_is_held_for_what_it_adds_and_for_nothing_else(scheme: Scheme, 
     policy, state = SCHEMES[scheme].paid_twice, NEW_CASE
     messages: list[Message] = data.draw(messages_of(scheme))
     for number, message in enumerate(messages):
-        claims = claims_of(message, f"key-{number}")
-        if not isinstance(claims, Claims):
+        instructions = instructions_of(message, f"key-{number}")
+        if not isinstance(instructions, PaymentInstructions):
             continue
-        orders = derive(claims, state, MADE_AT)
+        orders = derive(instructions, state, MADE_AT)
         if isinstance(orders, Refusal) or not orders:
             continue
         payments = {**state.payments, **{each.payment_id: each for order in orders for each in order.payments}}
@@ -119,4 +119,4 @@ def test_an_order_is_held_for_what_it_adds_and_for_nothing_else(scheme: Scheme, 
         held = any(reasons_to_hold(orders, state))
         if policy is PaidTwice.ONE_PAYMENT_PER_DAY or new:
             assert held is bool(new)
-        state = replace(after, person=claims.decision.person)
+        state = replace(after, person=instructions.decision.person)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import (
     AapMessage,
     DpKind,
@@ -29,7 +29,7 @@ from kvitt.contracts.helved.messages import (
     ValpMessage,
 )
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
-from kvitt.disbursement.instructions import Claim, Claims, PaymentClaim
+from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.periods import merge
 from kvitt.disbursement.values import (
     Action,
@@ -137,9 +137,11 @@ class Hub:
     should_pay: dict[PaymentId, tuple[RateType, Paid]] = field(default_factory=dict)
     line_ids: set[str] = field(default_factory=set)
 
-    def submit(self, claims: Claims, wanted: Mapping[PaymentId, tuple[RateType, Paid]], receipts: Iterable[bool]) -> None:
-        derived = derive(claims, self.state, MADE_AT)
-        assert derive(claims, self.state, MADE_AT) == derived
+    def submit(
+        self, instructions: PaymentInstructions, wanted: Mapping[PaymentId, tuple[RateType, Paid]], receipts: Iterable[bool]
+    ) -> None:
+        derived = derive(instructions, self.state, MADE_AT)
+        assert derive(instructions, self.state, MADE_AT) == derived
         if isinstance(derived, Refusal):
             assert derived.status in (404, 409), derived
             return
@@ -258,10 +260,10 @@ def wants(message: Message) -> dict[PaymentId, tuple[RateType, Paid]]:
     return {payment_id: (rate_type, paid_for(said, rate_type)) for payment_id, said in named_periods(message).items()}
 
 
-def read(message: Message) -> Claims:
-    claims = claims_of(message, "key-1")
-    assert isinstance(claims, Claims)
-    return claims
+def read(message: Message) -> PaymentInstructions:
+    instructions = instructions_of(message, "key-1")
+    assert isinstance(instructions, PaymentInstructions)
+    return instructions
 
 
 receipts = st.lists(st.sampled_from([True, True, True, False]), min_size=3, max_size=3)
@@ -276,24 +278,28 @@ def test_after_every_accepted_order_the_rail_pays_what_the_messages_want(scheme:
         hub.submit(read(message), wants(message), data.draw(receipts))
 
 
-def claim_of(kind: Claim, wanted: tuple[Period, ...], rate_type: RateType) -> PaymentClaim:
-    if kind is Claim.PAY:
+def instruction_of(kind: InstructionKind, wanted: tuple[Period, ...], rate_type: RateType) -> PaymentInstruction:
+    if kind is InstructionKind.PAY:
         return paying(*wanted, rate=rate_type)
-    return PaymentClaim(kind, PAYMENT, paying().benefit, rate_type, ())
+    return PaymentInstruction(kind, PAYMENT, paying().benefit, rate_type, ())
 
 
-steps = st.tuples(st.sampled_from([Claim.PAY] * 5 + [Claim.CEASE, Claim.CEASE_STORED]), periods(smallest=1), st.booleans() | st.just(True))
+steps = st.tuples(
+    st.sampled_from([InstructionKind.PAY] * 5 + [InstructionKind.CEASE, InstructionKind.CEASE_STORED]),
+    periods(smallest=1),
+    st.booleans() | st.just(True),
+)
 
 
 @given(st.sampled_from(RateType), st.lists(steps, min_size=1, max_size=8))
 @tried(400)
 def test_one_payment_is_paid_as_last_claimed_whatever_its_history(
-    rate_type: RateType, history: list[tuple[Claim, tuple[Period, ...], bool]]
+    rate_type: RateType, history: list[tuple[InstructionKind, tuple[Period, ...], bool]]
 ) -> None:
     hub = Hub()
     for kind, wanted, accepted in history:
-        schedule = paid_for(wanted if kind is Claim.PAY else (), rate_type)
-        hub.submit(Claims(DECISION, (claim_of(kind, wanted, rate_type),)), {PAYMENT: (rate_type, schedule)}, [accepted])
+        schedule = paid_for(wanted if kind is InstructionKind.PAY else (), rate_type)
+        hub.submit(PaymentInstructions(DECISION, (instruction_of(kind, wanted, rate_type),)), {PAYMENT: (rate_type, schedule)}, [accepted])
 
 
 def reaches(before: Chain, cut: date | None, new: Iterable[OrderLine], wanted: dict[date, Money]) -> bool:
@@ -315,8 +321,8 @@ def test_no_fewer_of_the_wanted_periods_would_do(history: list[tuple[Period, ...
     """Tries at the rail every shorter tail of the new lines with every cut: none of them gives what is wanted."""
     hub = Hub()
     for wanted in history:
-        claims = Claims(DECISION, (paying(*wanted),))
-        derived = derive(claims, hub.state, MADE_AT)
+        instructions = PaymentInstructions(DECISION, (paying(*wanted),))
+        derived = derive(instructions, hub.state, MADE_AT)
         assert not isinstance(derived, Refusal)
         if derived and hub.rail.chains:
             (before,) = hub.rail.chains.values()
@@ -324,7 +330,7 @@ def test_no_fewer_of_the_wanted_periods_would_do(history: list[tuple[Period, ...
             target = {day: money(each) for each in wanted for day in days(each.start, each.end)}
             tails = [new[dropped:] for dropped in range(1, len(new) + 1)]
             assert not any(reaches(before, cut, tail, target) for tail in tails for cut in (None, *before.valid))
-        hub.submit(claims, {PAYMENT: (RateType.DAY, paid_for(wanted, RateType.DAY))}, [True])
+        hub.submit(instructions, {PAYMENT: (RateType.DAY, paid_for(wanted, RateType.DAY))}, [True])
 
 
 @pytest.mark.parametrize("scheme", DERIVED)
@@ -358,7 +364,11 @@ def test_the_same_message_again_changes_nothing(scheme: Scheme, data: st.DataObj
 def test_a_ceased_payment_pays_nothing_and_the_next_claim_revives_it(history: list[tuple[Period, ...]]) -> None:
     hub = Hub()
     for wanted in history:
-        hub.submit(Claims(DECISION, (paying(*wanted),)), {PAYMENT: (RateType.DAY, paid_for(wanted, RateType.DAY))}, [True])
-        hub.submit(Claims(DECISION, (claim_of(Claim.CEASE, (), RateType.DAY),)), {PAYMENT: (RateType.DAY, frozenset())}, [True])
+        hub.submit(PaymentInstructions(DECISION, (paying(*wanted),)), {PAYMENT: (RateType.DAY, paid_for(wanted, RateType.DAY))}, [True])
+        hub.submit(
+            PaymentInstructions(DECISION, (instruction_of(InstructionKind.CEASE, (), RateType.DAY),)),
+            {PAYMENT: (RateType.DAY, frozenset())},
+            [True],
+        )
         assert hub.state.payments[PAYMENT].action is Action.DELETE
         assert hub.rail.pays(PAYMENT, RateType.DAY) == frozenset()

@@ -17,6 +17,7 @@ from kvitt.testing.scratch import scratch_directory
 from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_artemis, running_kafka
 from support.kill_harness import Process, Watch
+from support.patience import PATIENCE_SECONDS
 from support.topics import TOPIC_TERMS
 
 RAIL = "rail"
@@ -110,7 +111,7 @@ class Site:
         host, port = self.artemis.address
         named = f"instance = {json.dumps(instance)}\n" if instance else ""
         return (
-            f"database_url = {json.dumps(self.server.conninfo)}\nlease_seconds = {_LEASE_SECONDS}\n"
+            f"database_url = {json.dumps(self.server.conninfo)}\nlease_seconds = {_LEASE_SECONDS}\nstart_seconds = {PATIENCE_SECONDS}\n"
             f"[kafka]\nbootstrap = {json.dumps(self.kafka.address)}\n{named}"
             f'[queue]\nkind = "stomp"\nhost = {json.dumps(host)}\nport = {port}\n'
         )

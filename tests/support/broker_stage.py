@@ -14,10 +14,10 @@ from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.testing import Clock
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.queue.stomp_queue import StompQueue
-from property.test_whole_system import GUARD, Play
 from support.hub_stage import REPLIES, Stage
 from support.kafka_stage import header, read
 from support.patience import until
+from support.whole_system import GUARD, Play
 
 _LOOK_SECONDS = 0.01
 _OUTBOX = """

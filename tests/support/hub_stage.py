@@ -35,7 +35,7 @@ class Stage:
     """A hub of `kvitt.testing`, and its parts by themselves; `key` of a message is also how its answers are found."""
 
     def __init__(self, conninfo: str, ports: Ports = PORTS) -> None:
-        self.hub = Hub(conninfo, Settings(), ports=ports)
+        self.hub, self.ports = Hub(conninfo, Settings(), ports=ports), ports
         self.conninfo, self.clock, self.connection = conninfo, self.hub.clock, self.hub.connection
         self.submit = Submit(self.connection, self.clock, ports).execute
         self.settle = Settle(self.connection, self.clock, ports).execute
@@ -57,7 +57,7 @@ class Stage:
 
     def new_sender(self) -> Send:
         """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
-        self.sender = Send(self.connection, self.clock, PORTS, self.lease, next(self._terms))
+        self.sender = Send(self.connection, self.clock, self.ports, self.lease, next(self._terms))
         return self.sender
 
     def incoming(self, scheme: Scheme, key: str, body: Json | bytes) -> Incoming:

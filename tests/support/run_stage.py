@@ -30,6 +30,7 @@ class Place:
         self.config = directory / "kvitt.toml"
         self.config.write_text(
             f"database_url = {json.dumps(database)}\ndata = {json.dumps(str(directory))}\nlease_seconds = 2.0\n"
+            f"start_seconds = {PATIENCE_SECONDS}\n"
             f'request_queue = "request.{self.run}"\nreply_queue = "reply.{self.run}"\n'
             f"[ops]\nport = 0\n"
             f"[kafka]\nbootstrap = {json.dumps(self.kafka)}\ngroup = {json.dumps(settings.group)}\n"

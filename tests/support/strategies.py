@@ -27,7 +27,7 @@ from kvitt.contracts.helved.messages import (
     ValpMessage,
 )
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.instructions import Claim, Decision, PaymentClaim
+from kvitt.disbursement.instructions import Decision, InstructionKind, PaymentInstruction
 from kvitt.disbursement.values import (
     CaseId,
     DecisionId,
@@ -63,14 +63,16 @@ def june(first: int, last: int, amount: int, *, office: str | None = None, rate:
     return Period(date(2026, 6, first), date(2026, 6, last), amount, office, rate)
 
 
-def paying(*periods: Period, of: PaymentId = PAYMENT, benefit: str = "TILSYN_BARN_AAP", rate: RateType = RateType.DAY) -> PaymentClaim:
-    """A claim that these periods be paid."""
-    return PaymentClaim(Claim.PAY, of, BENEFITS[benefit], rate, periods)
+def paying(
+    *periods: Period, of: PaymentId = PAYMENT, benefit: str = "TILSYN_BARN_AAP", rate: RateType = RateType.DAY
+) -> PaymentInstruction:
+    """A instruction that these periods be paid."""
+    return PaymentInstruction(InstructionKind.PAY, of, BENEFITS[benefit], rate, periods)
 
 
-def ceasing(*, of: PaymentId = PAYMENT, benefit: str = "TILSYN_BARN_AAP", rate: RateType = RateType.DAY) -> PaymentClaim:
-    """A claim in the sender's words that a payment cease."""
-    return PaymentClaim(Claim.CEASE, of, BENEFITS[benefit], rate, ())
+def ceasing(*, of: PaymentId = PAYMENT, benefit: str = "TILSYN_BARN_AAP", rate: RateType = RateType.DAY) -> PaymentInstruction:
+    """A instruction in the sender's words that a payment cease."""
+    return PaymentInstruction(InstructionKind.CEASE, of, BENEFITS[benefit], rate, ())
 
 
 _FIRST_DAY = date(2026, 6, 1)

@@ -7,13 +7,13 @@ import pytest
 
 from kvitt.cli.ids import SHORT
 from kvitt.contracts.helved import reading as forms
-from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.forms import instructions_of
 from kvitt.demo.cases import WEEKDAY, Days, Life, MadeMessage, Pay, lives
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import differences, judge
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
-from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.rails.oppdrag.emulator import Span
@@ -93,10 +93,10 @@ def test_a_case_that_the_rail_has_never_heard_of_is_a_difference() -> None:
 def refused(scheme: Scheme, body: bytes) -> bool:
     """Whether kvitt refuses a message about a case that it has never heard of."""
     try:
-        claims = claims_of(forms.decode(scheme, body), "key")
+        claims = instructions_of(forms.decode(scheme, body), "key")
     except Undecodable:
         return True
-    return not isinstance(claims, Claims) or isinstance(derive(claims, NEW_CASE, MADE_AT), Refusal)
+    return not isinstance(claims, PaymentInstructions) or isinstance(derive(claims, NEW_CASE, MADE_AT), Refusal)
 
 
 def test_first_messages_are_sound_and_mistakes_are_refused() -> None:

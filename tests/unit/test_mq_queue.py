@@ -10,8 +10,8 @@ from kvitt.errors import QueueClientMissing
 from kvitt.kernel.queue import Outgoing
 from kvitt.transports.queue.mq_queue import (
     MqQueue,
+    MqReplyTo,
     MqServer,
-    ReplyTo,
     mq_id,
     reply_to,
 )
@@ -172,14 +172,14 @@ def test_the_queue_manager_cannot_tell_what_was_put(manager: QueueManager) -> No
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("", ReplyTo("")),
-        ("ANSWERS", ReplyTo("ANSWERS")),
-        ("queue:///ANSWERS", ReplyTo("ANSWERS")),
-        ("queue:///ANSWERS?targetClient=1", ReplyTo("ANSWERS")),
-        ("queue://QM2/ANSWERS?targetClient=1&persistence=2", ReplyTo("ANSWERS", "QM2")),
+        ("", MqReplyTo("")),
+        ("ANSWERS", MqReplyTo("ANSWERS")),
+        ("queue:///ANSWERS", MqReplyTo("ANSWERS")),
+        ("queue:///ANSWERS?targetClient=1", MqReplyTo("ANSWERS")),
+        ("queue://QM2/ANSWERS?targetClient=1&persistence=2", MqReplyTo("ANSWERS", "QM2")),
     ],
 )
-def test_a_reply_queue_is_read_in_each_of_its_forms(text: str, meant: ReplyTo) -> None:
+def test_a_reply_queue_is_read_in_each_of_its_forms(text: str, meant: MqReplyTo) -> None:
     assert reply_to(text) == meant
 
 

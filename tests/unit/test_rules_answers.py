@@ -6,7 +6,7 @@ from kvitt.contracts.helved.receipts import answer_to
 from kvitt.contracts.helved.status import details_of
 from kvitt.disbursement.answers import Answer, DetailLine, Details, Status
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
-from kvitt.disbursement.instructions import Claims, PaymentClaim
+from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.rail import Observation, Severity
 from kvitt.disbursement.values import (
     Area,
@@ -20,8 +20,8 @@ from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, 
 D = "https://helved-docs.ansatt.dev.nav.no"
 
 
-def orders_of(state: CaseState, *claims: PaymentClaim) -> tuple[Order, ...]:
-    derived = derive(Claims(DECISION, claims), state, MADE_AT)
+def orders_of(state: CaseState, *instructions: PaymentInstruction) -> tuple[Order, ...]:
+    derived = derive(PaymentInstructions(DECISION, instructions), state, MADE_AT)
     assert not isinstance(derived, Refusal)
     return derived
 

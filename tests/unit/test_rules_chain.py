@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.derive.chain import ChainChange, extend
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.ids import line_id
-from kvitt.disbursement.instructions import Claim, Claims, PaymentClaim
+from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.values import (
     Action,
     Order,
@@ -84,16 +84,16 @@ def test_a_chain_is_changed_as_in_the_contracts_examples(
     assert extend(accepted, wanted) == change
 
 
-def submit(state: CaseState, claim: PaymentClaim, decision_id: str = "BEH-1") -> tuple[Order, CaseState]:
-    """The one order of a claim, and the case once that order is accepted."""
-    orders = derive(Claims(replace(DECISION, decision_id=decision_id), (claim,)), state, MADE_AT)
+def submit(state: CaseState, instruction: PaymentInstruction, decision_id: str = "BEH-1") -> tuple[Order, CaseState]:
+    """The one order of a instruction, and the case once that order is accepted."""
+    orders = derive(PaymentInstructions(replace(DECISION, decision_id=decision_id), (instruction,)), state, MADE_AT)
     assert not isinstance(orders, Refusal)
     (order,) = orders
     accepted = {**state.payments, **{payment.payment_id: payment for payment in order.payments}}
     return order, CaseState(accepted, order.person, state.areas | {order.area}, state.orders_made + 1)
 
 
-def claiming(wanted: tuple[Period, ...]) -> PaymentClaim:
+def claiming(wanted: tuple[Period, ...]) -> PaymentInstruction:
     return paying(*wanted) if wanted else ceasing()
 
 
@@ -159,8 +159,8 @@ def test_two_successive_cuts_both_name_the_last_line_as_it_was_sent() -> None:
     assert state.payments[PAYMENT].last_sent == june(22, 24, 720)
 
 
-@pytest.mark.parametrize("kind", [Claim.CEASE, Claim.CEASE_STORED])
-def test_a_cessation_after_a_shortening_names_the_line_as_it_was_sent(kind: Claim) -> None:
+@pytest.mark.parametrize("kind", [InstructionKind.CEASE, InstructionKind.CEASE_STORED])
+def test_a_cessation_after_a_shortening_names_the_line_as_it_was_sent(kind: InstructionKind) -> None:
     _, state = submit(NEW_CASE, paying(june(1, 12, 640)))
     _, state = submit(state, paying(june(1, 5, 640)))
     order, state = submit(state, replace(ceasing(), kind=kind))

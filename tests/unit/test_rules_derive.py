@@ -1,4 +1,4 @@
-"""From claims to orders: what differs, what is locked, one order per area, what is omitted ceases (helved §3.4, design §7, §12)."""
+"""From instructions to orders: what differs, what is locked, one order per area, what is omitted ceases (helved §3.4, design §7, §12)."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,10 +17,10 @@ from kvitt.disbursement.derive.micro_chained import (
 from kvitt.disbursement.holding import reasons_to_hold
 from kvitt.disbursement.holds import HoldKind
 from kvitt.disbursement.instructions import (
-    Claim,
-    Claims,
     Decision,
-    PaymentClaim,
+    InstructionKind,
+    PaymentInstruction,
+    PaymentInstructions,
 )
 from kvitt.disbursement.values import (
     Action,
@@ -41,15 +41,15 @@ TS = replace(LATER, scheme=Scheme.TILLEGGSSTONADER)
 FORTNIGHT = june(1, 12, 640)
 
 
-def orders_of(state: CaseState, *claims: PaymentClaim, by: Decision = LATER) -> tuple[Order, ...]:
-    derived = derive(Claims(by, claims), state, MADE_AT)
+def orders_of(state: CaseState, *instructions: PaymentInstruction, by: Decision = LATER) -> tuple[Order, ...]:
+    derived = derive(PaymentInstructions(by, instructions), state, MADE_AT)
     assert not isinstance(derived, Refusal), derived
     return derived
 
 
-def after(state: CaseState, *claims: PaymentClaim, by: Decision = DECISION) -> CaseState:
-    """The case once every order of these claims is accepted."""
-    orders = orders_of(state, *claims, by=by)
+def after(state: CaseState, *instructions: PaymentInstruction, by: Decision = DECISION) -> CaseState:
+    """The case once every order of these instructions is accepted."""
+    orders = orders_of(state, *instructions, by=by)
     payments = {**state.payments, **{payment.payment_id: payment for order in orders for payment in order.payments}}
     areas = state.areas | {order.area for order in orders}
     return CaseState(payments, by.person, areas, state.orders_made + len(orders), state.elsewhere)
@@ -66,8 +66,8 @@ def test_the_same_again_is_no_order_whoever_decided_it() -> None:
     assert orders_of(ONE_PAID, paying(FORTNIGHT), by=held) == ()
 
 
-@pytest.mark.parametrize("kind", [Claim.CEASE, Claim.CEASE_STORED])
-def test_a_repeated_cessation_is_no_difference(kind: Claim) -> None:
+@pytest.mark.parametrize("kind", [InstructionKind.CEASE, InstructionKind.CEASE_STORED])
+def test_a_repeated_cessation_is_no_difference(kind: InstructionKind) -> None:
     assert orders_of(CEASED, replace(ceasing(), kind=kind)) == ()
 
 
@@ -84,18 +84,18 @@ def test_a_living_payment_without_periods_is_ceased_from_the_first_day_that_an_o
 
 def test_paying_no_periods_is_refused_on_a_ceased_payment_as_on_any() -> None:
     for state in (NEW_CASE, ONE_PAID, CEASED, replace(ONE_PAID, payments={PAYMENT: UNKNOWN})):
-        assert derive(Claims(LATER, (paying(),)), state, MADE_AT) == refusals.NO_PERIODS
+        assert derive(PaymentInstructions(LATER, (paying(),)), state, MADE_AT) == refusals.NO_PERIODS
 
 
 def test_another_office_alone_is_no_real_change() -> None:
     refusal = Refusal(
         409, "Ingen reell endring", "https://helved-docs.ansatt.dev.nav.no/async/kom_i_gang/endre_utbetaling#minimum-changes", "HELVED"
     )
-    assert derive(Claims(LATER, (paying(replace(FORTNIGHT, office="0220")),)), ONE_PAID, MADE_AT) == refusal
+    assert derive(PaymentInstructions(LATER, (paying(replace(FORTNIGHT, office="0220")),)), ONE_PAID, MADE_AT) == refusal
 
 
 @pytest.mark.parametrize(
-    ("decision", "claim", "field"),
+    ("decision", "instruction", "field"),
     [
         ({"person": "02020312345"}, {}, "personident"),
         ({}, {"rate_type": RateType.MONTH}, "periodetype"),
@@ -107,7 +107,7 @@ def test_another_office_alone_is_no_real_change() -> None:
 @pytest.mark.parametrize("periods", [(FORTNIGHT,), (june(1, 5, 640),)], ids=["equal periods", "other periods"])
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_what_a_payment_keeps_for_life_is_locked(
-    decision: dict[str, Any], claim: dict[str, Any], field: str, periods: tuple[Period, ...], dry_run: bool
+    decision: dict[str, Any], instruction: dict[str, Any], field: str, periods: tuple[Period, ...], dry_run: bool
 ) -> None:
     by = replace(LATER, dry_run=dry_run, **decision)
     refusal = Refusal(
@@ -116,26 +116,28 @@ def test_what_a_payment_keeps_for_life_is_locked(
         "https://helved-docs.ansatt.dev.nav.no/async/kom_i_gang/endre_utbetaling#immutable-field",
         "HELVED",
     )
-    assert derive(Claims(by, (replace(paying(*periods), **claim),)), ONE_PAID, MADE_AT) == refusal
-    assert derive(Claims(by, (replace(ceasing(), **claim),)), ONE_PAID, MADE_AT) == refusal
+    assert derive(PaymentInstructions(by, (replace(paying(*periods), **instruction),)), ONE_PAID, MADE_AT) == refusal
+    assert derive(PaymentInstructions(by, (replace(ceasing(), **instruction),)), ONE_PAID, MADE_AT) == refusal
 
 
-@pytest.mark.parametrize("claim", [paying(FORTNIGHT), ceasing(), replace(ceasing(), kind=Claim.CEASE_STORED)])
+@pytest.mark.parametrize("instruction", [paying(FORTNIGHT), ceasing(), replace(ceasing(), kind=InstructionKind.CEASE_STORED)])
 @pytest.mark.parametrize("person", [DECISION.person, "02020312345"])
-def test_a_payment_of_another_case_stays_there(claim: PaymentClaim, person: str) -> None:
+def test_a_payment_of_another_case_stays_there(instruction: PaymentInstruction, person: str) -> None:
     state = replace(TWO_PAID, payments={OTHER_PAYMENT: TWO_PAID.payments[OTHER_PAYMENT]}, elsewhere=frozenset({PAYMENT}))
-    assert derive(Claims(replace(LATER, person=person), (claim,)), state, MADE_AT) == refusals.unchangeable("sakId")
+    assert derive(PaymentInstructions(replace(LATER, person=person), (instruction,)), state, MADE_AT) == refusals.unchangeable("sakId")
 
 
 def test_a_case_keeps_its_person_also_for_new_payments() -> None:
     by = replace(LATER, person="02020312345")
-    assert derive(Claims(by, (paying(FORTNIGHT, of=OTHER_PAYMENT),)), ONE_PAID, MADE_AT) == refusals.unchangeable("personident")
-    assert derive(Claims(replace(by, whole_case=True), ()), ONE_PAID, MADE_AT) == refusals.unchangeable("personident")
+    assert derive(PaymentInstructions(by, (paying(FORTNIGHT, of=OTHER_PAYMENT),)), ONE_PAID, MADE_AT) == refusals.unchangeable(
+        "personident"
+    )
+    assert derive(PaymentInstructions(replace(by, whole_case=True), ()), ONE_PAID, MADE_AT) == refusals.unchangeable("personident")
 
 
 def test_one_refused_payment_refuses_the_whole_message() -> None:
     good, bad = paying(june(1, 5, 640)), paying(june(15, 19, 0), of=OTHER_PAYMENT, benefit="TILSYN_BARN_ETTERLATTE")
-    assert derive(Claims(LATER, (good, bad)), TWO_PAID, MADE_AT) == refusals.ZERO_AMOUNT
+    assert derive(PaymentInstructions(LATER, (good, bad)), TWO_PAID, MADE_AT) == refusals.ZERO_AMOUNT
 
 
 def test_a_cessation_names_the_senders_people_and_an_omission_those_that_are_stored() -> None:
@@ -184,12 +186,12 @@ def test_unchanged_payments_are_not_in_the_order() -> None:
 
 
 def test_each_area_has_an_order_of_its_own_new_by_itself() -> None:
-    claims = (
+    instructions = (
         paying(june(1, 5, 300), of=THIRD_PAYMENT, benefit="LÆREMIDLER_AAP"),
         paying(june(1, 5, 640)),
         paying(june(15, 26, 500), of=OTHER_PAYMENT, benefit="TILSYN_BARN_ETTERLATTE"),
     )
-    books, care = orders_of(TWO_PAID, *claims)
+    books, care = orders_of(TWO_PAID, *instructions)
     assert [(order.area, order.is_first_order, order.number) for order in (books, care)] == [("TILLSTLM", True, 3), ("TILLSTPB", False, 4)]
     assert [line.payment_id for line in care.lines] == [PAYMENT, OTHER_PAYMENT]
     assert [payment.area for order in (books, care) for payment in order.payments] == ["TILLSTLM", "TILLSTPB", "TILLSTPB"]
@@ -232,7 +234,7 @@ def test_the_head_of_an_order() -> None:
     held = HoldBack(FORTNIGHT.start, FORTNIGHT.end)
     made_at = datetime(2026, 7, 2, 8, 30)  # noqa: DTZ001
     by = replace(LATER, scheme=Scheme.HISTORISK, hold_back=held)
-    derived = derive(Claims(by, (paying(FORTNIGHT, benefit="ORTOSE"),)), NEW_CASE, made_at)
+    derived = derive(PaymentInstructions(by, (paying(FORTNIGHT, benefit="ORTOSE"),)), NEW_CASE, made_at)
     assert not isinstance(derived, Refusal)
     (order,) = derived
     assert (order.scheme, order.case_id, order.person, order.caseworker) == (Scheme.HISTORISK, "SAK-1", by.person, "Z900003")
@@ -241,13 +243,13 @@ def test_the_head_of_an_order() -> None:
 
 
 def test_a_dry_run_makes_the_orders_that_would_be_sent() -> None:
-    claim = paying(june(1, 5, 640), june(8, 12, 700))
-    assert orders_of(ONE_PAID, claim, by=replace(LATER, dry_run=True)) == orders_of(ONE_PAID, claim)
+    instruction = paying(june(1, 5, 640), june(8, 12, 700))
+    assert orders_of(ONE_PAID, instruction, by=replace(LATER, dry_run=True)) == orders_of(ONE_PAID, instruction)
     assert orders_of(ONE_PAID, by=replace(WHOLE, dry_run=True)) == orders_of(ONE_PAID, by=WHOLE)
 
 
 @pytest.mark.parametrize(
-    ("claim", "held"),
+    ("instruction", "held"),
     [
         pytest.param(paying(FORTNIGHT, of=OTHER_PAYMENT), True, id="the same under another id"),
         pytest.param(paying(june(1, 12, 641), of=OTHER_PAYMENT), False, id="another amount"),
@@ -259,8 +261,8 @@ def test_a_dry_run_makes_the_orders_that_would_be_sent() -> None:
         pytest.param(paying(FORTNIGHT, june(15, 19, 1)), False, id="the payment itself"),
     ],
 )
-def test_an_order_that_pays_again_what_another_payment_pays_is_held(claim: PaymentClaim, held: bool) -> None:
-    (reasons,) = reasons_to_hold(orders_of(ONE_PAID, claim, by=TS), ONE_PAID)
+def test_an_order_that_pays_again_what_another_payment_pays_is_held(instruction: PaymentInstruction, held: bool) -> None:
+    (reasons,) = reasons_to_hold(orders_of(ONE_PAID, instruction, by=TS), ONE_PAID)
     assert [reason.kind for reason in reasons] == [HoldKind.PAID_TWICE] * held
 
 
@@ -292,6 +294,6 @@ def test_a_chain_of_its_own_that_the_rail_may_have_counts_against_the_payment_it
 @pytest.mark.parametrize(("lines", "refused"), [(5000, False), (5001, True)])
 def test_an_order_that_no_receipt_could_carry_is_refused(lines: int, refused: bool) -> None:
     days = (Period(date(1990, 1, 1) + timedelta(2 * day), date(1990, 1, 1) + timedelta(2 * day), 1) for day in range(lines))
-    claim = replace(paying(*days), rate_type=RateType.MONTH)
-    derived = derive(Claims(DECISION, (claim,)), NEW_CASE, MADE_AT)
+    instruction = replace(paying(*days), rate_type=RateType.MONTH)
+    derived = derive(PaymentInstructions(DECISION, (instruction,)), NEW_CASE, MADE_AT)
     assert (derived == refusals.TOO_MANY_LINES) is refused

@@ -1,4 +1,4 @@
-"""Each of the six forms as claims: grouping, ids, rates, defaults, guards, zero amounts, cessations (helved §2.6, §3.2, §3.3)."""
+"""Each of the six forms as instructions: grouping, ids, rates, defaults, guards, zero amounts, cessations (helved §2.6, §3.2, §3.3)."""
 
 from datetime import date
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.forms import claims_of
+from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
@@ -24,7 +24,7 @@ from kvitt.contracts.helved.messages import (
 )
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.ids import derived_payment_id
-from kvitt.disbursement.instructions import Claim, Claims
+from kvitt.disbursement.instructions import InstructionKind, PaymentInstructions
 from kvitt.disbursement.refusals import REPEATED_PAYMENT
 from kvitt.disbursement.values import (
     CaseId,
@@ -63,9 +63,9 @@ def ts(rate: RateType, *payments: TsPayment) -> TsMessage:
     return TsMessage(HEAD, rate, payments)
 
 
-def claims(message: Message) -> Claims:
-    found = claims_of(message, "key-1")
-    assert isinstance(found, Claims)
+def instructions(message: Message) -> PaymentInstructions:
+    found = instructions_of(message, "key-1")
+    assert isinstance(found, PaymentInstructions)
     return found
 
 
@@ -79,7 +79,7 @@ def test_dagpenger_is_grouped_by_reporting_period_and_kind_in_order_of_appearanc
         day(9, 553, rate=900),
         day(4, 0),
     )
-    new, old, holiday = claims(DpMessage(HEAD, days)).payments
+    new, old, holiday = instructions(DpMessage(HEAD, days)).payments
     assert [new.periods, old.periods, holiday.periods] == [
         (june(15, 15, 553, rate=1077),),
         (june(5, 8, 553, rate=1077), june(9, 9, 553, rate=900)),
@@ -93,7 +93,7 @@ def test_dagpenger_is_grouped_by_reporting_period_and_kind_in_order_of_appearanc
 
 def test_aap_is_grouped_by_payment_and_holds_back() -> None:
     held = HoldBack(date(2026, 6, 1), date(2026, 6, 12), date(2026, 8, 11), "AVVENT_REFUSJONSKRAV")
-    found = claims(AapMessage(HEAD, (card(8, 12, 553), card(1, 5, 553), card(1, 5, 400, OTHER), card(15, 19, 0)), held))
+    found = instructions(AapMessage(HEAD, (card(8, 12, 553), card(1, 5, 553), card(1, 5, 400, OTHER), card(15, 19, 0)), held))
     one, other = found.payments
     assert (one.payment_id, one.periods) == (str(ONE), (june(1, 12, 553, rate=1077),))
     assert (other.payment_id, other.periods) == (str(OTHER), (june(1, 5, 400, rate=1077),))
@@ -109,12 +109,12 @@ def test_tiltakspenger_pays_for_children_apart_and_keeps_zero_amounts_to_be_refu
         measure(1, 2, 0, benefit="GRUPPE_AMO"),
     )
     message = TpMessage(HEAD, entries)
-    alone, children, nothing = claims(message).payments
+    alone, children, nothing = instructions(message).payments
     assert alone.periods == (june(5, 8, 285, office="0220"),), "the office of the last"
     assert [each.benefit.name for each in (alone, children) if each.benefit] == ["ARBEIDSTRENING", "ARBEIDSTRENING_BARN"]
     assert children.payment_id == derived_payment_id(Scheme.TILTAKSPENGER, CaseId("SAK-1"), FORTNIGHT, "TPBTATTILT")
     assert nothing.periods == (june(1, 2, 0, office="0220"),)
-    refused = derive(claims(message), NEW_CASE, MADE_AT)
+    refused = derive(instructions(message), NEW_CASE, MADE_AT)
     assert isinstance(refused, Refusal)
     assert refused.text == "Beløp må være > 0"
 
@@ -129,28 +129,28 @@ def test_tiltakspenger_pays_for_children_apart_and_keeps_zero_amounts_to_be_refu
     ],
 )
 def test_named_payments_are_joined_as_their_rate_type_allows(rate: RateType, spans: tuple[Span, ...], periods: object) -> None:
-    (supplement,) = claims(ts(rate, TsPayment(ONE, "TILSYN_BARN_AAP", spans, False))).payments
-    (old,) = claims(HistoriskMessage(HEAD, ONE, "ORTOSE", rate, spans)).payments
+    (supplement,) = instructions(ts(rate, TsPayment(ONE, "TILSYN_BARN_AAP", spans, False))).payments
+    (old,) = instructions(HistoriskMessage(HEAD, ONE, "ORTOSE", rate, spans)).payments
     assert supplement.periods == old.periods == periods
     assert supplement.rate_type is old.rate_type is rate
     assert supplement.payment_id == old.payment_id == str(ONE)
 
 
 def test_no_spans_are_a_cessation_in_the_senders_words() -> None:
-    paid, ceased = claims(
+    paid, ceased = instructions(
         ts(RateType.ONE_OFF, TsPayment(ONE, "TILSYN_BARN_AAP", (span(2, 2, 800),), False), TsPayment(OTHER, "TILSYN_BARN_AAP", (), False))
     ).payments
-    (old,) = claims(HistoriskMessage(HEAD, ONE, "ORTOSE", RateType.ONE_OFF, ())).payments
-    assert [paid.kind, ceased.kind, old.kind] == [Claim.PAY, Claim.CEASE, Claim.CEASE]
+    (old,) = instructions(HistoriskMessage(HEAD, ONE, "ORTOSE", RateType.ONE_OFF, ())).payments
+    assert [paid.kind, ceased.kind, old.kind] == [InstructionKind.PAY, InstructionKind.CEASE, InstructionKind.CEASE]
     assert ceased.periods == old.periods == ()
 
 
 def test_valp_pays_one_period_at_once_or_ceases_from_what_is_stored() -> None:
     message = ValpMessage(HEAD, ONE, "HOYERE_UTDANNING_SKOLEPENGER", span(1, 30, 12500, "0315"))
-    (paid,) = claims(message).payments
-    assert (paid.kind, paid.rate_type, paid.periods) == (Claim.PAY, RateType.ONE_OFF, (june(1, 30, 12500, office="0315"),))
-    (ceased,) = claims(replace(message, span=span(1, 30, 0))).payments
-    assert (ceased.kind, ceased.periods) == (Claim.CEASE_STORED, ())
+    (paid,) = instructions(message).payments
+    assert (paid.kind, paid.rate_type, paid.periods) == (InstructionKind.PAY, RateType.ONE_OFF, (june(1, 30, 12500, office="0315"),))
+    (ceased,) = instructions(replace(message, span=span(1, 30, 0))).payments
+    assert (ceased.kind, ceased.periods) == (InstructionKind.CEASE_STORED, ())
 
 
 DP = DpMessage(HEAD, (day(1, 553),))
@@ -175,12 +175,12 @@ VALP = ValpMessage(HEAD, ONE, "HOYERE_UTDANNING_SKOLEPENGER", span(1, 30, 12500)
 def test_a_decision_carries_the_senders_people_or_those_of_the_scheme(
     message: Message, scheme: Scheme, *, default: str, whole_case: bool, area: str, frequency: str
 ) -> None:
-    named = claims(message).decision
+    named = instructions(message).decision
     assert (named.scheme, named.key, named.case_id, named.decision_id) == (scheme, "key-1", "SAK-1", "BEH-1")
     assert (named.person, named.decided_at, named.dry_run, named.whole_case) == (HEAD.person, HEAD.decided_at, False, whole_case)
     assert (named.caseworker, named.approver) == ("Z900001", "Z900002")
     assert named.hold_back is None
-    nameless = claims(replace(message, head=replace(HEAD, caseworker=None, approver=None, dry_run=True)))
+    nameless = instructions(replace(message, head=replace(HEAD, caseworker=None, approver=None, dry_run=True)))
     assert (nameless.decision.caseworker, nameless.decision.approver, nameless.decision.dry_run) == (default, default, True)
     orders = derive(nameless, NEW_CASE, MADE_AT)
     assert not isinstance(orders, Refusal)
@@ -200,8 +200,8 @@ def test_a_decision_carries_the_senders_people_or_those_of_the_scheme(
     ],
 )
 def test_nothing_to_pay_on_an_unknown_case_is_no_order_and_no_error(message: Message) -> None:
-    assert claims(message).payments == ()
-    assert derive(claims(message), NEW_CASE, MADE_AT) == ()
+    assert instructions(message).payments == ()
+    assert derive(instructions(message), NEW_CASE, MADE_AT) == ()
 
 
 ALLOWED = (
@@ -217,10 +217,10 @@ ALLOWED = (
 
 
 def test_the_umbrella_area_is_for_the_marked_benefits_only() -> None:
-    (allowed,) = claims(ts(RateType.ONE_OFF, TsPayment(ONE, "LÆREMIDLER_AAP", (span(1, 1, 90),), True))).payments
+    (allowed,) = instructions(ts(RateType.ONE_OFF, TsPayment(ONE, "LÆREMIDLER_AAP", (span(1, 1, 90),), True))).payments
     assert allowed.benefit
     assert (allowed.benefit.name, allowed.benefit.area, allowed.benefit.class_code) == ("LÆREMIDLER_AAP", "TILLST", "TSLMASISP3-OP")
-    refused = claims_of(ts(RateType.ONE_OFF, TsPayment(ONE, "DAGLIG_REISE_AAP", (span(1, 1, 90),), True)), "key-1")
+    refused = instructions_of(ts(RateType.ONE_OFF, TsPayment(ONE, "DAGLIG_REISE_AAP", (span(1, 1, 90),), True)), "key-1")
     text = f"Fant stønadstype DAGLIG_REISE_AAP ved bruk av fagområde TILLST. Tillater bare en av: [{ALLOWED}]"
     assert refused == Refusal(400, text, BASE)
 
@@ -234,21 +234,21 @@ def test_the_umbrella_area_is_for_the_marked_benefits_only() -> None:
 )
 def test_the_rate_for_all_seven_days_is_refused_with_a_page_of_the_senders_own_form(message: Message, name: str, page: str) -> None:
     text = f"periodetype 'DAG' for {name} er ikke implementert"
-    assert claims_of(message, "key-1") == Refusal(400, text, BASE + page)
+    assert instructions_of(message, "key-1") == Refusal(400, text, BASE + page)
 
 
 def test_an_id_that_is_named_twice_is_refused() -> None:
     twice = TsPayment(ONE, "TILSYN_BARN_AAP", (span(1, 1, 90),), False)
-    assert derive(claims(ts(RateType.ONE_OFF, twice, replace(twice, spans=()))), NEW_CASE, MADE_AT) == REPEATED_PAYMENT
+    assert derive(instructions(ts(RateType.ONE_OFF, twice, replace(twice, spans=()))), NEW_CASE, MADE_AT) == REPEATED_PAYMENT
 
 
 def test_a_day_that_is_named_twice_is_refused() -> None:
-    refused = derive(claims(DpMessage(HEAD, (day(1, 553), day(1, 553), day(2, 553)))), NEW_CASE, MADE_AT)
+    refused = derive(instructions(DpMessage(HEAD, (day(1, 553), day(1, 553), day(2, 553)))), NEW_CASE, MADE_AT)
     assert isinstance(refused, Refusal)
     assert refused.text == "Kan ikke sende inn duplikate perioder"
 
 
 def test_a_span_that_ends_before_it_starts_is_refused_even_beside_another() -> None:
-    refused = derive(claims(AapMessage(HEAD, (card(1, 5, 553), card(6, 4, 553)), None)), NEW_CASE, MADE_AT)
+    refused = derive(instructions(AapMessage(HEAD, (card(1, 5, 553), card(6, 4, 553)), None)), NEW_CASE, MADE_AT)
     assert isinstance(refused, Refusal)
     assert refused.text == "Tom må være >= fom"

@@ -9,15 +9,15 @@ from msgspec.structs import replace
 from kvitt.disbursement import refusals
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.instructions import (
-    Claim,
-    Claims,
     Decision,
-    PaymentClaim,
+    InstructionKind,
+    PaymentInstruction,
+    PaymentInstructions,
 )
 from kvitt.disbursement.validation import (
     broken_case_id,
-    broken_claim,
     broken_decision,
+    broken_instruction,
     repeated_payment,
 )
 from kvitt.disbursement.values import (
@@ -39,12 +39,12 @@ def spanning(days: int) -> Period:
     return Period(start, date.fromordinal(start.toordinal() + days - 1), 100)
 
 
-def over_new_year(rate: RateType) -> PaymentClaim:
+def over_new_year(rate: RateType) -> PaymentInstruction:
     return paying(Period(date(2025, 12, 31), date(2026, 1, 1), 100), rate=rate)
 
 
 @pytest.mark.parametrize(
-    ("claim", "text", "page"),
+    ("instruction", "text", "page"),
     [
         pytest.param(paying(), "Mangler perioder", "#mangler-perioder", id="1"),
         pytest.param(over_new_year(ONE_OFF), "Engangsutbetalinger kan ikke strekke seg over årsskifte", "#engangs-aarsskifte", id="2"),
@@ -85,10 +85,10 @@ def over_new_year(rate: RateType) -> PaymentClaim:
         ),
     ],
 )
-def test_a_payment_that_breaks_a_rule_is_refused_in_the_contracts_words(claim: PaymentClaim, text: str, page: str) -> None:
+def test_a_payment_that_breaks_a_rule_is_refused_in_the_contracts_words(instruction: PaymentInstruction, text: str, page: str) -> None:
     refusal = Refusal(400, text, f"{D}opprett_utbetaling{page}", "HELVED")
-    assert broken_claim(DECISION, claim) == refusal
-    assert derive(Claims(DECISION, (GOOD, replace(claim, payment_id=OTHER_PAYMENT))), NEW_CASE, MADE_AT) == refusal
+    assert broken_instruction(DECISION, instruction) == refusal
+    assert derive(PaymentInstructions(DECISION, (GOOD, replace(instruction, payment_id=OTHER_PAYMENT))), NEW_CASE, MADE_AT) == refusal
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_a_payment_that_breaks_a_rule_is_refused_in_the_contracts_words(claim: P
         ("hold_back", HoldBack(date(2026, 6, 2), date(2026, 6, 1)), "Feltet avvent må ha tom >= fom", "#ugyldig-avvent"),
     ],
 )
-@pytest.mark.parametrize("claims", [(GOOD,), ()], ids=["with a payment", "with nothing to pay"])
+@pytest.mark.parametrize("instructions", [(GOOD,), ()], ids=["with a payment", "with nothing to pay"])
 def test_a_message_that_breaks_a_rule_is_refused_whatever_it_pays(
-    claims: tuple[PaymentClaim, ...], field: str, value: Any, text: str, page: str
+    instructions: tuple[PaymentInstruction, ...], field: str, value: Any, text: str, page: str
 ) -> None:
     decision = replace(DECISION, **{field: value})
     refusal = Refusal(400, text, f"{D}opprett_utbetaling{page}", "HELVED")
     assert broken_decision(decision) == refusal
-    assert derive(Claims(decision, claims), NEW_CASE, MADE_AT) == refusal
+    assert derive(PaymentInstructions(decision, instructions), NEW_CASE, MADE_AT) == refusal
 
 
 @pytest.mark.parametrize(
-    ("decision", "claim"),
+    ("decision", "instruction"),
     [
         pytest.param(DECISION, paying(spanning(1100)), id="1100 days"),
         pytest.param(DECISION, paying(spanning(1200), rate=MONTH), id="months may go on"),
@@ -142,15 +142,15 @@ def test_a_message_that_breaks_a_rule_is_refused_whatever_it_pays(
         pytest.param(replace(DECISION, hold_back=HoldBack(date(2026, 6, 1), date(2026, 6, 1))), GOOD, id="hold back a day"),
     ],
 )
-def test_what_just_keeps_the_rules_is_ordered(decision: Decision, claim: PaymentClaim) -> None:
-    assert broken_claim(decision, claim) is None
-    orders = derive(Claims(decision, (claim,)), NEW_CASE, MADE_AT)
+def test_what_just_keeps_the_rules_is_ordered(decision: Decision, instruction: PaymentInstruction) -> None:
+    assert broken_instruction(decision, instruction) is None
+    orders = derive(PaymentInstructions(decision, (instruction,)), NEW_CASE, MADE_AT)
     assert not isinstance(orders, Refusal)
     assert [type(order) for order in orders] == [Order]
 
 
 WORST = replace(DECISION, case_id="", decision_id="", person="", caseworker="", approver="")
-FIRST_BROKEN: list[tuple[Decision, PaymentClaim, Refusal]] = [
+FIRST_BROKEN: list[tuple[Decision, PaymentInstruction, Refusal]] = [
     (WORST, paying(rate=ONE_OFF), refusals.NO_PERIODS),
     (
         WORST,
@@ -169,28 +169,30 @@ FIRST_BROKEN: list[tuple[Decision, PaymentClaim, Refusal]] = [
 ]
 
 
-@pytest.mark.parametrize(("decision", "claim", "first"), FIRST_BROKEN)
-def test_of_many_broken_rules_the_first_of_the_contract_is_told(decision: Decision, claim: PaymentClaim, first: Refusal) -> None:
-    assert broken_claim(decision, claim) == first
+@pytest.mark.parametrize(("decision", "instruction", "first"), FIRST_BROKEN)
+def test_of_many_broken_rules_the_first_of_the_contract_is_told(
+    decision: Decision, instruction: PaymentInstruction, first: Refusal
+) -> None:
+    assert broken_instruction(decision, instruction) == first
 
 
-@pytest.mark.parametrize("kind", [Claim.CEASE, Claim.CEASE_STORED])
-def test_a_cessation_needs_no_periods(kind: Claim) -> None:
-    assert broken_claim(DECISION, replace(ceasing(), kind=kind)) is None
-    assert broken_claim(WORST, replace(ceasing(), kind=kind)) == refusals.BAD_CASE_ID
+@pytest.mark.parametrize("kind", [InstructionKind.CEASE, InstructionKind.CEASE_STORED])
+def test_a_cessation_needs_no_periods(kind: InstructionKind) -> None:
+    assert broken_instruction(DECISION, replace(ceasing(), kind=kind)) is None
+    assert broken_instruction(WORST, replace(ceasing(), kind=kind)) == refusals.BAD_CASE_ID
 
 
 def test_a_payment_named_twice_is_refused_even_with_equal_content() -> None:
     refusal = Refusal(400, "Samme utbetaling (id) kan bare forekomme én gang i en melding", f"{D}opprett_utbetaling#duplikat-id")
     assert repeated_payment((GOOD, GOOD)) == refusal
     assert repeated_payment((GOOD, paying(june(1, 1, 1), of=OTHER_PAYMENT))) is None
-    assert derive(Claims(DECISION, (GOOD, GOOD)), NEW_CASE, MADE_AT) == refusal
+    assert derive(PaymentInstructions(DECISION, (GOOD, GOOD)), NEW_CASE, MADE_AT) == refusal
 
 
 def test_nothing_is_there_to_cease() -> None:
     refusal = Refusal(404, f"previous utbetaling for {PAYMENT}", "https://helved-docs.ansatt.dev.nav.no")
-    for kind in (Claim.CEASE, Claim.CEASE_STORED):
-        assert derive(Claims(DECISION, (replace(ceasing(), kind=kind),)), NEW_CASE, MADE_AT) == refusal
+    for kind in (InstructionKind.CEASE, InstructionKind.CEASE_STORED):
+        assert derive(PaymentInstructions(DECISION, (replace(ceasing(), kind=kind),)), NEW_CASE, MADE_AT) == refusal
 
 
 @pytest.mark.parametrize(("case_id", "good"), [("1", True), ("x" * 30, True), ("x" * 31, False), ("", False), (" ", False), ("1 ", False)])

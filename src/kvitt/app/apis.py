@@ -16,7 +16,7 @@ from kvitt.api.thrift import ledger as thrift_ledger
 from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
-from kvitt.app.payouts import payouts_of
+from kvitt.app.parts import payouts_of
 from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now

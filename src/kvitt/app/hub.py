@@ -31,7 +31,7 @@ from kvitt.kernel.loop import (
     run_loop,
 )
 from kvitt.kernel.queue import Queue
-from kvitt.ops.roles import RoleBoard
+from kvitt.ops.readiness import RoleBoard
 from kvitt.rails.oppdrag.emulator import Emulator
 
 if TYPE_CHECKING:

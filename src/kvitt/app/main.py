@@ -30,7 +30,7 @@ class _Wired:
         return PORTS
 
     def database(self, settings: "Settings", *, own: bool, upgrade_it: bool = True) -> AbstractContextManager[str]:
-        from kvitt.app.databases import database
+        from kvitt.app.parts import database
 
         return database(settings, own=own, upgrade_it=upgrade_it)
 
@@ -40,7 +40,7 @@ class _Wired:
         return hub_at_work(conninfo, settings)
 
     def payouts(self, conninfo: str, settings: "PayoutsSettings") -> "AbstractContextManager[PayoutService]":
-        from kvitt.app.payouts import payouts_of
+        from kvitt.app.parts import payouts_of
 
         return payouts_of(conninfo, settings)
 

@@ -15,15 +15,14 @@ import structlog
 from msgspec.structs import replace
 from psycopg import OperationalError
 
-from kvitt.app.databases import database
 from kvitt.app.hub import ROLES, HubProcess, operations, roles_of
+from kvitt.app.parts import database
 from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.config import Settings, shown
 from kvitt.kernel.state_log import StateLog
 
 USUAL = "intake,relay,sender,receiver,scheduler"
 STOP_SECONDS = 30.0
-_START_SECONDS = 30.0
 Made = TypeVar("Made")
 
 
@@ -102,8 +101,10 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as opened:
         with_migrations = settings.database_url is None
-        conninfo = _retried(stop, lambda: opened.enter_context(database(settings, own=False, upgrade_it=with_migrations)))
-        hub = conninfo and _retried(stop, lambda: _hub(conninfo, settings, wanted))
+        conninfo = _retried(
+            stop, settings.start_seconds, lambda: opened.enter_context(database(settings, own=False, upgrade_it=with_migrations))
+        )
+        hub = conninfo and _retried(stop, settings.start_seconds, lambda: _hub(conninfo, settings, wanted))
         if not hub:
             return
         with operations(hub, settings) as shown:
@@ -115,13 +116,13 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
             _stop(hub)
 
 
-def _retried(stop: threading.Event, attempt: Callable[[], Made]) -> Made | None:
-    """What the attempt returns, tried again for half a minute while a server does not answer: all may have been started at once.
+def _retried(stop: threading.Event, seconds: float, attempt: Callable[[], Made]) -> Made | None:
+    """What the attempt returns, tried again for so long while a server does not answer: all may have been started at once.
 
     None when told to stop meanwhile. Raises what the last attempt raised.
     """
 
-    states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + _START_SECONDS
+    states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + seconds
     while not stop.is_set():
         try:
             made = attempt()

@@ -22,9 +22,8 @@ from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import MakeStep, Step, WakeUp
 from kvitt.kernel.queue import Queue
 from kvitt.ops.figures import ReadLag, TopicLag
-from kvitt.transports.log.embedded_log import make_topics
+from kvitt.transports.log.embedded_log import LogRelay, make_topics
 from kvitt.transports.log.intake import Intake
-from kvitt.transports.log.relay import LogRelay
 from kvitt.transports.queue.table_queue import TableQueue
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 import kvitt
-from kvitt.cli.watch import FINAL, Client, PublishedStatus
+from kvitt.cli.submit import FINAL, Client, PublishedStatus
 from kvitt.disbursement.answers import Answer
 from kvitt.formats.partitions import partition_of
 from kvitt.transports.log.embedded_log import NewRecord

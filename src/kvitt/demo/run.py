@@ -20,8 +20,8 @@ from kvitt.cli.check import check_with_progress, compare_with_rail
 from kvitt.cli.ids import SHORT
 from kvitt.cli.listing import Column, Fit, table
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, print_page, working
+from kvitt.cli.submit import Client
 from kvitt.cli.text import shown
-from kvitt.cli.watch import Client
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.contracts.helved.topics import primary_input

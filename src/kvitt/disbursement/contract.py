@@ -1,7 +1,7 @@
 """The port Contract: how the senders of some topics talk to the hub; and the registry by which a record finds its own (design §3).
 
 The core knows no contract by name. Each is one object that `app/` makes and that names its topics; whatever may differ between senders is
-asked of it.
+asked of it. `docs/contract-port.md` tells how to write one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Claims: what one message says about payments, before it is compared with what is accepted."""
+"""PaymentInstructions: what one message asks of payments, before it is compared with what is accepted."""
 
 from enum import Enum
 
@@ -17,7 +17,7 @@ from kvitt.disbursement.values import (
 )
 
 
-class Claim(Enum):
+class InstructionKind(Enum):
     """PAY these periods; CEASE by the message's own data; CEASE_STORED by what is stored (omitted, or amount 0)."""
 
     PAY = "pay"
@@ -41,18 +41,18 @@ class Decision(Struct, frozen=True):
     whole_case: bool
 
 
-class PaymentClaim(Struct, frozen=True):
+class PaymentInstruction(Struct, frozen=True):
     """What shall become of one payment. `benefit` is None only for CEASE_STORED of something omitted."""
 
-    kind: Claim
+    kind: InstructionKind
     payment_id: PaymentId
     benefit: Benefit | None
     rate_type: RateType
     periods: tuple[Period, ...]
 
 
-class Claims(Instruction, frozen=True):
-    """One message as a decision and its claims, in the order in which the sender names them."""
+class PaymentInstructions(Instruction, frozen=True):
+    """One message as a decision and its instructions, in the order in which the sender names them."""
 
     decision: Decision
-    payments: tuple[PaymentClaim, ...]
+    payments: tuple[PaymentInstruction, ...]

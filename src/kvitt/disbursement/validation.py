@@ -1,4 +1,4 @@
-"""What a claim must keep to be ordered, in the contract's order; the first broken rule is told (helved §2.9)."""
+"""What a instruction must keep to be ordered, in the contract's order; the first broken rule is told (helved §2.9)."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from kvitt.disbursement import refusals
-from kvitt.disbursement.instructions import Claim, Decision, PaymentClaim
+from kvitt.disbursement.instructions import Decision, InstructionKind, PaymentInstruction
 from kvitt.disbursement.refusals import unchangeable
 from kvitt.disbursement.values import (
     Action,
@@ -21,53 +21,53 @@ _CASEWORKER_CHARACTERS = 8
 _PERSON = re.compile(r"[0-9]{11}|[0-9]{9}")
 _OFFICE = re.compile(r"[0-9]{4}")
 
-Check = Callable[[Decision, PaymentClaim], Refusal | None]
+Check = Callable[[Decision, PaymentInstruction], Refusal | None]
 
 
-def _periods_missing(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    return None if claim.periods else refusals.NO_PERIODS
+def _periods_missing(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    return None if instruction.periods else refusals.NO_PERIODS
 
 
-def _one_off_across_years(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    if claim.rate_type is not RateType.ONE_OFF:
+def _one_off_across_years(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    if instruction.rate_type is not RateType.ONE_OFF:
         return None
-    years = min(period.start for period in claim.periods).year, max(period.end for period in claim.periods).year
+    years = min(period.start for period in instruction.periods).year, max(period.end for period in instruction.periods).year
     return refusals.ONE_OFF_ACROSS_YEARS if years[0] != years[1] else None
 
 
-def _duplicate_periods(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    count = len(claim.periods)
+def _duplicate_periods(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    count = len(instruction.periods)
     if count == 1:
         return None
-    unique = len({period.start for period in claim.periods}) == count == len({period.end for period in claim.periods})
+    unique = len({period.start for period in instruction.periods}) == count == len({period.end for period in instruction.periods})
     return None if unique else refusals.DUPLICATE_PERIODS
 
 
-def _end_before_start(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    return refusals.END_BEFORE_START if any(period.start > period.end for period in claim.periods) else None
+def _end_before_start(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    return refusals.END_BEFORE_START if any(period.start > period.end for period in instruction.periods) else None
 
 
-def _overlap(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    return refusals.OVERLAP if any(one.end >= other.start for one, other in pairwise(claim.periods)) else None
+def _overlap(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    return refusals.OVERLAP if any(one.end >= other.start for one, other in pairwise(instruction.periods)) else None
 
 
-def _too_long(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    if claim.rate_type not in (RateType.DAY, RateType.WEEKDAY):
+def _too_long(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    if instruction.rate_type not in (RateType.DAY, RateType.WEEKDAY):
         return None
-    return refusals.TOO_LONG if (claim.periods[-1].end - claim.periods[0].start).days >= MAX_DAYS else None
+    return refusals.TOO_LONG if (instruction.periods[-1].end - instruction.periods[0].start).days >= MAX_DAYS else None
 
 
-def _zero_amount(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    return refusals.ZERO_AMOUNT if any(period.amount == 0 for period in claim.periods) else None
+def _zero_amount(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    return refusals.ZERO_AMOUNT if any(period.amount == 0 for period in instruction.periods) else None
 
 
-def _office(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    bad = any(period.office is not None and not _OFFICE.fullmatch(period.office) for period in claim.periods)
+def _office(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    bad = any(period.office is not None and not _OFFICE.fullmatch(period.office) for period in instruction.periods)
     return refusals.BAD_OFFICE if bad else None
 
 
-def _class_code(_: Decision, claim: PaymentClaim) -> Refusal | None:
-    return None if claim.benefit is None or claim.benefit.class_code else refusals.no_class_code(claim.benefit.name)
+def _class_code(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
+    return None if instruction.benefit is None or instruction.benefit.class_code else refusals.no_class_code(instruction.benefit.name)
 
 
 _OF_PERIODS: tuple[Check, ...] = (
@@ -109,34 +109,34 @@ def broken_decision(decision: Decision) -> Refusal | None:
     return None
 
 
-def broken_claim(decision: Decision, claim: PaymentClaim) -> Refusal | None:
+def broken_instruction(decision: Decision, instruction: PaymentInstruction) -> Refusal | None:
     """The first broken rule of one changed payment, or None."""
-    if claim.kind is Claim.PAY:
+    if instruction.kind is InstructionKind.PAY:
         for check in _OF_PERIODS:
-            if broken := check(decision, claim):
+            if broken := check(decision, instruction):
                 return broken
     if broken := broken_decision(decision):
         return broken
     for check in _OF_FIELDS:
-        if broken := check(decision, claim):
+        if broken := check(decision, instruction):
             return broken
     return None
 
 
-def repeated_payment(claims: tuple[PaymentClaim, ...]) -> Refusal | None:
-    """One payment claimed twice in one message: there is no saying which claim is meant."""
-    counts = Counter(claim.payment_id for claim in claims)
-    return refusals.REPEATED_PAYMENT if len(counts) < len(claims) else None
+def repeated_payment(instructions: tuple[PaymentInstruction, ...]) -> Refusal | None:
+    """One payment named twice in one message: there is no saying which is meant."""
+    counts = Counter(instruction.payment_id for instruction in instructions)
+    return refusals.REPEATED_PAYMENT if len(counts) < len(instructions) else None
 
 
-def changed_for_life(decision: Decision, claim: PaymentClaim, stored: Payment) -> Refusal | None:
+def changed_for_life(decision: Decision, instruction: PaymentInstruction, stored: Payment) -> Refusal | None:
     """Person and rate type belong to a payment for life, its benefit until it has ceased; its case is looked at elsewhere."""
-    if claim.kind is Claim.CEASE_STORED:
+    if instruction.kind is InstructionKind.CEASE_STORED:
         return None
     if decision.person != stored.person:
         return unchangeable("personident")
-    if claim.rate_type is not stored.rate_type:
+    if instruction.rate_type is not stored.rate_type:
         return unchangeable("periodetype")
-    if claim.benefit and stored.action is not Action.DELETE and claim.benefit.name != stored.benefit:
+    if instruction.benefit and stored.action is not Action.DELETE and instruction.benefit.name != stored.benefit:
         return unchangeable("stønad")
     return None

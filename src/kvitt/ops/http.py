@@ -42,7 +42,7 @@ class PageServer:
 
     def __init__(self, host: str, port: int, pages: Mapping[str, MakePage], *, seconds: float = _SECONDS) -> None:
         """Port 0 means any free one."""
-        self._server = _PageHttpServer((host, port), type("Handler", (_Handler,), {"pages": pages}), seconds)
+        self._server = _PageHttpServer((host, port), type("PageHandler", (_PageHandler,), {"pages": pages}), seconds)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="operations", daemon=True)
         self._thread.start()
 
@@ -141,7 +141,7 @@ class _Bounded(RawIOBase):
         return count
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _PageHandler(BaseHTTPRequestHandler):
     pages: Mapping[str, MakePage]
     timeout = _SECONDS
     server_version, sys_version = "kvitt", ""

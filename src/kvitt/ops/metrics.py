@@ -23,7 +23,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
-from kvitt.ops.roles import Condition, RoleState
+from kvitt.ops.readiness import Condition, RoleState
 
 _log = structlog.get_logger(__name__)
 _ODD: Final = (

@@ -1,21 +1,129 @@
-"""Whether this process can do its work, and if not, why: what `/isready` answers.
+"""How the roles of this process are doing, and whether it can do its work; if not, why: what `/isready` answers.
 
-A reason says what is wrong in a word for machines and in one for people. What is as it should be but worth knowing is a note.
+Each role's loop is watched from outside, step by step. A reason says what is wrong in a word for machines and in one for people. What is
+as it should be but worth knowing is a note.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
+from kvitt.errors import LeaseLost
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.loop import MakeStep, Step
+from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.migrate import pending
 from kvitt.ops.figures import TopicLag
-from kvitt.ops.roles import Condition, RoleState
+
+SILENT_AFTER = timedelta(seconds=60)
+"""A step waits for a moment when there is nothing to do. One that has not come back for this long hangs."""
 
 
-class Reason(Struct, frozen=True):
+class Condition(StrEnum):
+    """What a role is doing; only the first two are as they should be."""
+
+    WORKS = "works"
+    STANDS_BY = "stands by"
+    BEGINS = "begins"
+    STARTS_ANEW = "starts anew"
+    SILENT = "silent"
+
+
+class RoleState(Struct, frozen=True):
+    """A role's condition and since when; `fault` is the type of what stopped it last, until a step has succeeded again.
+
+    A role stands by while another process holds its lease.
+    """
+
+    role: str
+    condition: Condition
+    since: datetime
+    stepped_at: datetime
+    fault: str | None = None
+    at_fault: str | None = None
+
+
+class RoleBoard:
+    """The states of the roles of one process. Each is written by its own thread, as one value, and may be read by any."""
+
+    def __init__(self, clock: Clock, roles: Sequence[str] = ()) -> None:
+        """`roles` are those that will begin: until they have, they are seen as beginning."""
+        self._clock = clock
+        now = clock()
+        self._states: dict[str, RoleState] = {role: RoleState(role, Condition.BEGINS, now, now) for role in roles}
+
+    def watched(self, role: str, make_step: MakeStep) -> MakeStep:
+        """The same role, seen: what its steps do is counted, what fails is noted and raised on."""
+        now = self._clock()
+        self._states[role] = RoleState(role, Condition.BEGINS, now, now)
+
+        @contextmanager
+        def steps() -> Iterator[Step]:
+            try:
+                with make_step() as step:
+                    yield lambda: self._step(role, step)
+            except Exception as error:
+                self._failed(role, error)
+                raise
+
+        return steps
+
+    def states(self) -> Sequence[RoleState]:
+        """How every role is doing now."""
+        now = self._clock()
+        return [_silent(state) if _hangs(state, now) else state for state in list(self._states.values())]
+
+    def _step(self, role: str, step: Callable[[], int]) -> int:
+        done = step()
+        now, state = self._clock(), self._states[role]
+        if state.condition is Condition.WORKS:
+            self._states[role] = replace(state, stepped_at=now)
+        else:
+            self._states[role] = RoleState(role, Condition.WORKS, now, now)
+        if done and role not in _COUNTED_BY_THE_HUB:
+            METRICS.batch(role, done)
+            if role == "relay":
+                METRICS.add(Counted.RELAYED, times=done)
+        return done
+
+    def _failed(self, role: str, error: Exception) -> None:
+        now, state = self._clock(), self._states[role]
+        condition = Condition.STANDS_BY if isinstance(error, LeaseLost) else Condition.STARTS_ANEW
+        since = state.since if state.condition is condition else now
+        self._states[role] = RoleState(role, condition, since, now, type(error).__name__, _blamed(error))
+        if condition is Condition.STARTS_ANEW:
+            METRICS.add(Counted.RESTARTS, role)
+
+
+_COUNTED_BY_THE_HUB = frozenset({"intake", "rapid", "emulator"})
+"""What an intake hands in is not yet a batch: the writers make those."""
+
+
+def _hangs(state: RoleState, now: datetime) -> bool:
+    return state.condition in (Condition.WORKS, Condition.BEGINS) and now - state.stepped_at > SILENT_AFTER
+
+
+def _silent(state: RoleState) -> RoleState:
+    return replace(state, condition=Condition.SILENT, since=state.stepped_at)
+
+
+def _blamed(error: Exception) -> str:
+    """What outside of kvitt is at fault, as far as the error tells."""
+    if isinstance(error, psycopg.Error):
+        return "database"
+    # Kafka's client is not loaded where it is not used, so its errors are known by name.
+    if isinstance(error, ConnectionError | TimeoutError) or type(error).__name__ == "KafkaException":
+        return "broker"
+    return "kvitt"
+
+
+class ReadinessReason(Struct, frozen=True):
     """Something about this process; `code` is stable, `since` is None where it is not known."""
 
     code: str
@@ -27,8 +135,8 @@ class Readiness(Struct, frozen=True):
     """Ready when there is no reason against it."""
 
     ready: bool
-    reasons: Sequence[Reason]
-    notes: Sequence[Reason]
+    reasons: Sequence[ReadinessReason]
+    notes: Sequence[ReadinessReason]
     roles: Sequence[RoleState]
 
 
@@ -36,9 +144,9 @@ def readiness(
     stopping: bool, roles: Sequence[RoleState], check_database: Callable[[], list[str]], broker_lag: Callable[[], Sequence[TopicLag]] | None
 ) -> Readiness:
     """Looks at everything. `check_database` gives the migrations that are missing, or raises psycopg errors or TimeoutError."""
-    reasons = [Reason("stopping", "this process was told to stop")] if stopping else []
+    reasons = [ReadinessReason("stopping", "this process was told to stop")] if stopping else []
     if not roles:
-        reasons.append(Reason("no_roles", "no role runs in this process"))
+        reasons.append(ReadinessReason("no_roles", "no role runs in this process"))
     reasons += _database(check_database)
     if broker_lag is not None:
         reasons += _broker(broker_lag)
@@ -57,37 +165,37 @@ def encode(found: Readiness) -> bytes:
     return msgspec.json.encode(found)
 
 
-def _database(check: Callable[[], list[str]]) -> list[Reason]:
+def _database(check: Callable[[], list[str]]) -> list[ReadinessReason]:
     try:
         missing = check()
     except TimeoutError:
-        return [Reason("database_slow", "the database did not answer in time")]
+        return [ReadinessReason("database_slow", "the database did not answer in time")]
     except psycopg.Error as error:
         # The type only: libpq's words name hosts and users.
-        return [Reason("database_unreachable", f"the database can not be reached: {type(error).__name__}")]
-    return [Reason("not_upgraded", f"the database lacks {', '.join(missing)}; run kvitt db upgrade")] if missing else []
+        return [ReadinessReason("database_unreachable", f"the database can not be reached: {type(error).__name__}")]
+    return [ReadinessReason("not_upgraded", f"the database lacks {', '.join(missing)}; run kvitt db upgrade")] if missing else []
 
 
-def _broker(lag: Callable[[], Sequence[TopicLag]]) -> list[Reason]:
+def _broker(lag: Callable[[], Sequence[TopicLag]]) -> list[ReadinessReason]:
     try:
         lag()
     except Exception as error:  # noqa: BLE001 - whatever the client raises becomes the reason that is shown
-        return [Reason("broker_unreachable", f"the log's brokers can not be asked: {type(error).__name__}")]
+        return [ReadinessReason("broker_unreachable", f"the log's brokers can not be asked: {type(error).__name__}")]
     return []
 
 
-def _fault_of(state: RoleState) -> Reason | None:
+def _fault_of(state: RoleState) -> ReadinessReason | None:
     match state.condition:
         case Condition.BEGINS:
-            return Reason("role_begins", f"role {state.role} has not done its first step yet", state.since)
+            return ReadinessReason("role_begins", f"role {state.role} has not done its first step yet", state.since)
         case Condition.SILENT:
-            return Reason("role_silent", f"role {state.role} has not come back from its last step", state.since)
+            return ReadinessReason("role_silent", f"role {state.role} has not come back from its last step", state.since)
         case Condition.STARTS_ANEW:
             code = f"{state.at_fault}_unreachable" if state.at_fault in ("database", "broker") else "role_starts_anew"
-            return Reason(code, f"role {state.role} starts anew: {state.fault}", state.since)
+            return ReadinessReason(code, f"role {state.role} starts anew: {state.fault}", state.since)
         case _:
             return None
 
 
-def _standing_by(state: RoleState) -> Reason:
-    return Reason("lease_held_by_another", f"role {state.role} stands by: another process has its lease", state.since)
+def _standing_by(state: RoleState) -> ReadinessReason:
+    return ReadinessReason("lease_held_by_another", f"role {state.role} stands by: another process has its lease", state.since)

@@ -18,8 +18,7 @@ from kvitt.kernel.metrics import METRICS
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
-from kvitt.ops.readiness import encode, missing_migrations, readiness
-from kvitt.ops.roles import RoleState
+from kvitt.ops.readiness import RoleState, encode, missing_migrations, readiness
 
 _log = structlog.get_logger(__name__)
 USUAL_PORT = 9464

@@ -20,7 +20,7 @@ from kvitt.config import Settings
 from kvitt.disbursement.ports import Ports
 from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.testing.clock import START, Clock
-from kvitt.testing.hub import Differs, Hub, NotDone, Place, Published
+from kvitt.testing.hub import Differs, Hub, NotDone, Published, PutRecord
 from kvitt.testing.rail import Rail, SentOrder
 from kvitt.testing.server import TestServer, server, shared_server
 
@@ -31,8 +31,8 @@ __all__ = [
     "Differs",
     "Hub",
     "NotDone",
-    "Place",
     "Published",
+    "PutRecord",
     "Rail",
     "SentOrder",
     "TestServer",

@@ -24,8 +24,8 @@ from kvitt.kernel.queue import Outgoing
 from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.rails.oppdrag.comparison import compare
+from kvitt.testing.apis import OpenApis, Rest, Thrift
 from kvitt.testing.clock import START, Clock
-from kvitt.testing.doors import OpenDoors, Rest, Thrift
 from kvitt.testing.rail import Rail, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
@@ -45,8 +45,8 @@ class NotDone(AssertionError):
     """The hub was still at work after very many rounds."""
 
 
-class Place(Struct, frozen=True):
-    """Where a record stands on a topic."""
+class PutRecord(Struct, frozen=True):
+    """A record that was put on a topic, by where it stands."""
 
     topic: str
     partition: int
@@ -104,7 +104,7 @@ class Hub:
         self.rail = Rail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
 
     def close(self) -> None:
-        """Ends connections and doors; the database stays."""
+        """Ends connections and APIs; the database stays."""
         self._opened.close()
 
     @cached_property
@@ -126,7 +126,7 @@ class Hub:
         EmbeddedTransport(self.conninfo, self.ports).prepare()
         return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
 
-    def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> Place:
+    def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> PutRecord:
         """Puts a record on an input topic, as a sender does; the hub reads it when it runs.
 
         A `body` of bytes or None goes as it is, a text as UTF-8, anything else as JSON; `headers` are names with values, or bytes in the
@@ -136,7 +136,7 @@ class Hub:
             raise ValueError(f"the hub does not read {topic}; it reads {', '.join(self._roles.inputs)}")
         record = NewRecord(topic, _key(key), _bytes(body), _headers(headers))
         ((partition, position),) = append(self._log, [record], self.clock())
-        return Place(topic, partition, position)
+        return PutRecord(topic, partition, position)
 
     def run(self, *roles: str) -> int:
         """Lets the hub work until nothing is left to do, and returns how much that was; nothing sleeps, nothing runs beside it.
@@ -183,20 +183,20 @@ class Hub:
             raise Differs("\n".join(found))
 
     @cached_property
-    def _doors(self) -> OpenDoors:
-        doors = OpenDoors(self.conninfo, self.settings, self.clock)
-        self._opened.callback(doors.close)
-        return doors
+    def _apis(self) -> OpenApis:
+        apis = OpenApis(self.conninfo, self.settings, self.clock)
+        self._opened.callback(apis.close)
+        return apis
 
     @property
     def rest(self) -> Rest:
-        """The REST door: its address, and tokens for it. It answers from the first look on."""
-        return self._doors.rest
+        """The REST API: its address, and tokens for it. It answers from the first look on."""
+        return self._apis.rest
 
     @property
     def thrift(self) -> Thrift:
-        """The Thrift door: its address, and clients for it. It answers from the first look on."""
-        return self._doors.thrift
+        """The Thrift API: its address, and clients for it. It answers from the first look on."""
+        return self._apis.thrift
 
 
 def _key(key: bytes | str | None) -> bytes | None:

@@ -39,25 +39,23 @@ class SentOrder(Struct, frozen=True):
 
 
 class RequestQueue(TableQueue):
-    """The queue to the rail; notes each message that it takes, once, as a queue does that drops repeats."""
+    """The queue to the rail; notes each message that is put on it, once, as a queue does that drops repeats."""
 
-    def __init__(self, conninfo: str, name: str, taken: dict[str, Outgoing]) -> None:
+    def __init__(self, conninfo: str, name: str, put: dict[str, Outgoing]) -> None:
         super().__init__(conninfo, name)
-        self._taken = taken
+        self._put = put
 
     def put(self, messages: Sequence[Outgoing]) -> None:
         super().put(messages)
         for message in messages:
-            self._taken.setdefault(message.queue_id, message)
+            self._put.setdefault(message.queue_id, message)
 
 
 class Rail:
     """What a test may do at the rail."""
 
-    def __init__(
-        self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], taken: dict[str, Outgoing]
-    ) -> None:
-        self._connection, self._open_replies, self._taken = connection, open_replies, taken
+    def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: dict[str, Outgoing]) -> None:
+        self._connection, self._open_replies, self._put = connection, open_replies, put
         self._numbers = count(1)
 
     def fault(
@@ -80,8 +78,8 @@ class Rail:
         """Makes the rail misbehave from the next order on, in this way alone; without arguments it behaves again.
 
         An `int` strikes that many orders to come, a `float` each with that probability, the same ones in every run.
-        `swallow` gives no receipt, though the order takes effect; `delay` gives it when the clock has come `delay_seconds` further;
-        `double` gives it twice; `reorder` lets receipts of a batch change places; `damage` gives it in one of `damage_forms`; `refuse`
+        `swallow` sends no receipt, though the order takes effect; `delay` sends it when the clock has come `delay_seconds` further;
+        `double` sends it twice; `reorder` lets receipts of a batch change places; `damage` sends it in one of `damage_forms`; `refuse`
         answers with `severity`, `text` and `code` (any severity, also one that nobody knows, or "") and books nothing; `warn` accepts with
         04; `closed` leaves everything in the queue. Raises ValueError for a probability that is none.
         """
@@ -107,7 +105,7 @@ class Rail:
 
     def sent(self) -> tuple[SentOrder, ...]:
         """Every order that was put on the rail's queue, in that order, whether the rail has read it yet or not."""
-        return tuple(_sent(message) for message in self._taken.values())
+        return tuple(_sent(message) for message in self._put.values())
 
     def received(self) -> tuple[Received, ...]:
         """Every order that the rail has read, with what it made of it."""

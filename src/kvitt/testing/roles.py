@@ -22,8 +22,8 @@ from kvitt.kernel.loop import MakeStep, Step, WakeUp
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.testing.rail import RequestQueue
+from kvitt.transports.log.embedded_log import LogRelay
 from kvitt.transports.log.intake import Intake
-from kvitt.transports.log.relay import LogRelay
 from kvitt.transports.queue.table_queue import TableQueue
 
 _LEASE_SECONDS: Final = 3600.0
@@ -34,9 +34,9 @@ _SEED: Final = 7
 class Roles:
     """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
 
-    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, taken: dict[str, Outgoing]) -> None:
-        """`taken` gets each message that the queue to the rail takes."""
-        self._conninfo, self._settings, self._clock, self._ports, self._taken = conninfo, settings, clock, ports, taken
+    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, put: dict[str, Outgoing]) -> None:
+        """`put` gets each message that is put on a queue to a rail."""
+        self._conninfo, self._settings, self._clock, self._ports, self._put = conninfo, settings, clock, ports, put
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[Step, ExitStack]] = {}
         self.inputs = ports.contracts.inputs()
@@ -59,7 +59,7 @@ class Roles:
         return queues_of(self._settings, rail or default, default=default)
 
     def step(self, role: str) -> int:
-        """Lets a role do what there is to do, up to a batch; gives how much that was. Raises what the role raised; it then begins anew."""
+        """Lets a role do what there is to do, up to a batch, and returns how much that was. Raises what it raised; then it begins anew."""
         if role not in self._opened:
             opened = ExitStack()
             self._opened[role] = (opened.enter_context(self.makers[role]()), opened)
@@ -98,7 +98,7 @@ class Roles:
         queues = self.queues_of(rail)
 
         def requests() -> RequestQueue:
-            return RequestQueue(self._conninfo, queues.requests, self._taken)
+            return RequestQueue(self._conninfo, queues.requests, self._put)
 
         awake, reply_to = _Awake(), queues.replies
         return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, rail=rail, wake_up=awake, reply_to=reply_to).steps()

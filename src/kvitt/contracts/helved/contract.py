@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from kvitt.contracts.helved import reading as forms
 from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.forms import claims_of, flawed_ids
+from kvitt.contracts.helved.forms import flawed_ids, instructions_of
 from kvitt.contracts.helved.reply import case_list, reply_to
 from kvitt.disbursement.answers import Answer, Details
 from kvitt.disbursement.catalogue import SCHEMES
@@ -29,7 +29,7 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
     Skipped,
 )
-from kvitt.disbursement.instructions import Claims
+from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.validation import broken_case_id
@@ -71,13 +71,13 @@ class Helved(Contract):
         dry_run = message.head.dry_run
         if record.edition >= Edition.PLAIN_IDS and (flawed := flawed_ids(message)):
             return ParsedRecord(record, scheme, flawed, dry_run)
-        claims = claims_of(message, key)
-        if isinstance(claims, Refusal):
-            return ParsedRecord(record, scheme, claims, dry_run)
-        if broken_id := broken_case_id(claims.decision.case_id):
+        instructions = instructions_of(message, key)
+        if isinstance(instructions, Refusal):
+            return ParsedRecord(record, scheme, instructions, dry_run)
+        if broken_id := broken_case_id(instructions.decision.case_id):
             return ParsedRecord(record, scheme, broken_id, dry_run)
-        chosen = tuple([each.payment_id for each in claims.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
-        return ParsedRecord(record, scheme, claims, dry_run, claims.decision.case_id, chosen_ids=chosen)
+        chosen = tuple([each.payment_id for each in instructions.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
+        return ParsedRecord(record, scheme, instructions, dry_run, instructions.decision.case_id, chosen_ids=chosen)
 
     def replays_on(self, source: str) -> str:
         """The scheme's internal topic, which is ours to write to."""
@@ -85,7 +85,7 @@ class Helved(Contract):
 
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """Micro-chained orders, one per area (helved §3.4)."""
-        assert isinstance(message.content, Claims), "a refusal leads to nothing"
+        assert isinstance(message.content, PaymentInstructions), "a refusal leads to nothing"
         return derive(message.content, case, oslo(at))
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published tells the time

@@ -1,4 +1,4 @@
-"""The six input forms to claims: grouping into payments, ids, rate types, defaults (helved §3.3).
+"""The six input forms to instructions: grouping into payments, ids, rate types, defaults (helved §3.3).
 
 What a whole-case message leaves out is not here: only the stored case can tell (`derive.py`).
 """
@@ -26,10 +26,10 @@ from kvitt.disbursement.catalogue import (
 )
 from kvitt.disbursement.ids import derived_payment_id
 from kvitt.disbursement.instructions import (
-    Claim,
-    Claims,
     Decision,
-    PaymentClaim,
+    InstructionKind,
+    PaymentInstruction,
+    PaymentInstructions,
 )
 from kvitt.disbursement.periods import Given, in_order, merge
 from kvitt.disbursement.refusals import HISTORISK_FORM, daily_rate_unsupported, flawed_id, not_in_umbrella_area
@@ -69,7 +69,7 @@ def _decision(scheme: Scheme, key: str, head: Head, hold_back: HoldBack | None =
     )
 
 
-def _dagpenger(message: DpMessage, key: str) -> Claims:
+def _dagpenger(message: DpMessage, key: str) -> PaymentInstructions:
     decision = _decision(Scheme.DAGPENGER, key, message.head)
     groups: dict[tuple[str, DpKind], list[Given]] = {}
     for day in message.days:
@@ -80,11 +80,11 @@ def _dagpenger(message: DpMessage, key: str) -> Claims:
         benefit = _DP_BENEFIT[kind]
         payment_id = derived_payment_id(decision.scheme, decision.case_id, reporting_period, benefit.class_code)
         # Days of either kind join from Friday to Monday: the holiday supplement differs only in what the rail pays per period.
-        payments.append(PaymentClaim(Claim.PAY, payment_id, benefit, _DP_RATE[kind], merge(days, RateType.WEEKDAY)))
-    return Claims(decision, tuple(payments))
+        payments.append(PaymentInstruction(InstructionKind.PAY, payment_id, benefit, _DP_RATE[kind], merge(days, RateType.WEEKDAY)))
+    return PaymentInstructions(decision, tuple(payments))
 
 
-def _aap(message: AapMessage, key: str) -> Claims:
+def _aap(message: AapMessage, key: str) -> PaymentInstructions:
     decision = _decision(Scheme.AAP, key, message.head, message.hold_back)
     groups: dict[PaymentId, list[Given]] = {}
     for entry in message.entries:
@@ -92,13 +92,13 @@ def _aap(message: AapMessage, key: str) -> Claims:
             given = (entry.start, entry.end, entry.amount, None, entry.decided_rate)
             groups.setdefault(PaymentId(str(entry.payment_id)), []).append(given)
     payments = (
-        PaymentClaim(Claim.PAY, payment_id, _AAP_BENEFIT, RateType.WEEKDAY, merge(entries, RateType.WEEKDAY))
+        PaymentInstruction(InstructionKind.PAY, payment_id, _AAP_BENEFIT, RateType.WEEKDAY, merge(entries, RateType.WEEKDAY))
         for payment_id, entries in groups.items()
     )
-    return Claims(decision, tuple(payments))
+    return PaymentInstructions(decision, tuple(payments))
 
 
-def _tiltakspenger(message: TpMessage, key: str) -> Claims:
+def _tiltakspenger(message: TpMessage, key: str) -> PaymentInstructions:
     decision = _decision(Scheme.TILTAKSPENGER, key, message.head)
     groups: dict[tuple[str, str], list[Given]] = {}
     for entry in message.entries:
@@ -109,20 +109,20 @@ def _tiltakspenger(message: TpMessage, key: str) -> Claims:
     for (reporting_period, name), entries in groups.items():
         benefit = BENEFITS[name]
         payment_id = derived_payment_id(decision.scheme, decision.case_id, reporting_period, benefit.class_code)
-        payments.append(PaymentClaim(Claim.PAY, payment_id, benefit, RateType.WEEKDAY, merge(entries, RateType.WEEKDAY)))
-    return Claims(decision, tuple(payments))
+        payments.append(PaymentInstruction(InstructionKind.PAY, payment_id, benefit, RateType.WEEKDAY, merge(entries, RateType.WEEKDAY)))
+    return PaymentInstructions(decision, tuple(payments))
 
 
 def _given(spans: Iterable[Span]) -> list[Given]:
     return [(span.start, span.end, span.amount, span.office, None) for span in spans]
 
 
-def _named(payment_id: str, benefit: Benefit, rate_type: RateType, spans: Sequence[Span]) -> PaymentClaim:
+def _named(payment_id: str, benefit: Benefit, rate_type: RateType, spans: Sequence[Span]) -> PaymentInstruction:
     if not spans:
-        return PaymentClaim(Claim.CEASE, PaymentId(payment_id), benefit, rate_type, ())
+        return PaymentInstruction(InstructionKind.CEASE, PaymentId(payment_id), benefit, rate_type, ())
     given = _given(spans)
     merged = in_order(given) if rate_type is RateType.ONE_OFF else merge(given, rate_type, office_of_last=False)
-    return PaymentClaim(Claim.PAY, PaymentId(payment_id), benefit, rate_type, merged)
+    return PaymentInstruction(InstructionKind.PAY, PaymentId(payment_id), benefit, rate_type, merged)
 
 
 def _ts_benefit(payment: TsPayment) -> Benefit | Refusal:
@@ -135,7 +135,7 @@ def _ts_benefit(payment: TsPayment) -> Benefit | Refusal:
     return Benefit(benefit.scheme, benefit.name, benefit.class_code, UMBRELLA_AREA, True)
 
 
-def _tilleggsstonader(message: TsMessage, key: str) -> Claims | Refusal:
+def _tilleggsstonader(message: TsMessage, key: str) -> PaymentInstructions | Refusal:
     if message.rate_type is RateType.DAY and any(payment.spans for payment in message.payments):
         return daily_rate_unsupported("tilleggsstønader")
     payments = []
@@ -144,25 +144,25 @@ def _tilleggsstonader(message: TsMessage, key: str) -> Claims | Refusal:
         if isinstance(benefit, Refusal):
             return benefit
         payments.append(_named(str(payment.payment_id), benefit, message.rate_type, payment.spans))
-    return Claims(_decision(Scheme.TILLEGGSSTONADER, key, message.head), tuple(payments))
+    return PaymentInstructions(_decision(Scheme.TILLEGGSSTONADER, key, message.head), tuple(payments))
 
 
-def _historisk(message: HistoriskMessage, key: str) -> Claims | Refusal:
+def _historisk(message: HistoriskMessage, key: str) -> PaymentInstructions | Refusal:
     if message.rate_type is RateType.DAY and message.spans:
         return daily_rate_unsupported("historisk", HISTORISK_FORM)
     payment = _named(str(message.payment_id), BENEFITS[message.benefit], message.rate_type, message.spans)
-    return Claims(_decision(Scheme.HISTORISK, key, message.head), (payment,))
+    return PaymentInstructions(_decision(Scheme.HISTORISK, key, message.head), (payment,))
 
 
-def _valp(message: ValpMessage, key: str) -> Claims:
-    kind = Claim.PAY if message.span.amount > 0 else Claim.CEASE_STORED
-    periods = in_order(_given((message.span,))) if kind is Claim.PAY else ()
-    payment = PaymentClaim(kind, PaymentId(str(message.payment_id)), BENEFITS[message.benefit], RateType.ONE_OFF, periods)
-    return Claims(_decision(Scheme.VALP, key, message.head), (payment,))
+def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
+    kind = InstructionKind.PAY if message.span.amount > 0 else InstructionKind.CEASE_STORED
+    periods = in_order(_given((message.span,))) if kind is InstructionKind.PAY else ()
+    payment = PaymentInstruction(kind, PaymentId(str(message.payment_id)), BENEFITS[message.benefit], RateType.ONE_OFF, periods)
+    return PaymentInstructions(_decision(Scheme.VALP, key, message.head), (payment,))
 
 
-def claims_of(message: Message, key: str) -> Claims | Refusal:
-    """What a message claims, or why it cannot be read as claims. `key` is the sender's key."""
+def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal:
+    """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
             return _dagpenger(message, key)

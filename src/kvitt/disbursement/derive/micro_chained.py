@@ -1,4 +1,4 @@
-"""From claims to orders: compare with the accepted state, validate what changed, build one order per area (design §7).
+"""From instructions to orders: compare with the accepted state, validate what changed, build one order per area (design §7).
 
 The same function serves orders and simulations, so that a preview is what would be sent.
 """
@@ -14,14 +14,14 @@ from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
 from kvitt.disbursement.derive.chain import ORDER_BEGINS, extend, extend_unknown
 from kvitt.disbursement.ids import line_id, order_id
 from kvitt.disbursement.instructions import (
-    Claim,
-    Claims,
     Decision,
-    PaymentClaim,
+    InstructionKind,
+    PaymentInstruction,
+    PaymentInstructions,
 )
 from kvitt.disbursement.validation import (
-    broken_claim,
     broken_decision,
+    broken_instruction,
     changed_for_life,
     repeated_payment,
 )
@@ -58,7 +58,7 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `elsewhere` holds those of the claimed ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
+    `elsewhere` holds those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
     us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
     rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
     """
@@ -82,70 +82,72 @@ _NOT_KNOWN = (ORDER_BEGINS, ORDER_BEGINS)
 
 
 class Change(Struct, frozen=True):
-    """One payment that differs from what is accepted: its claim and what is stored of it."""
+    """One payment that differs from what is accepted: its instruction and what is stored of it."""
 
-    claim: PaymentClaim
+    instruction: PaymentInstruction
     stored: Payment | None
     area: Area
 
 
-def _with_omitted(claims: Claims, state: CaseState) -> tuple[PaymentClaim, ...]:
-    if not claims.decision.whole_case:
-        return claims.payments
-    named = {claim.payment_id for claim in claims.payments}
+def _with_omitted(instructions: PaymentInstructions, state: CaseState) -> tuple[PaymentInstruction, ...]:
+    if not instructions.decision.whole_case:
+        return instructions.payments
+    named = {instruction.payment_id for instruction in instructions.payments}
     omitted = (
-        PaymentClaim(Claim.CEASE_STORED, payment_id, None, stored.rate_type, ())
+        PaymentInstruction(InstructionKind.CEASE_STORED, payment_id, None, stored.rate_type, ())
         for payment_id, stored in state.payments.items()
         if payment_id not in named and stored.action is not Action.DELETE
     )
-    return (*claims.payments, *omitted)
+    return (*instructions.payments, *omitted)
 
 
-def _differs(claim: PaymentClaim, stored: Payment | None) -> bool:
-    """Whether the accepted state is not yet what is claimed; a cessation of what pays nothing is no difference (design §12)."""
+def _differs(instruction: PaymentInstruction, stored: Payment | None) -> bool:
+    """Whether the accepted state is not yet what is asked for; a cessation of what pays nothing is no difference (design §12)."""
     if stored is None:
         return True
-    if claim.kind is Claim.PAY:
-        return stored.action is Action.DELETE or claim.periods != stored.periods or stored.periods_unknown
+    if instruction.kind is InstructionKind.PAY:
+        return stored.action is Action.DELETE or instruction.periods != stored.periods or stored.periods_unknown
     return bool(stored.wanted) or stored.periods_unknown
 
 
-def _area(claim: PaymentClaim, stored: Payment | None) -> Area:
+def _area(instruction: PaymentInstruction, stored: Payment | None) -> Area:
     """A payment keeps its area while it lives; a revived one may come back in another."""
-    if stored is not None and (stored.action is not Action.DELETE or claim.benefit is None or claim.benefit.name == stored.benefit):
+    if stored is not None and (
+        stored.action is not Action.DELETE or instruction.benefit is None or instruction.benefit.name == stored.benefit
+    ):
         return stored.area
-    assert claim.benefit is not None, "only what is stored can be omitted"
-    return claim.benefit.area
+    assert instruction.benefit is not None, "only what is stored can be omitted"
+    return instruction.benefit.area
 
 
-def _locked(decision: Decision, claims: Sequence[PaymentClaim], state: CaseState) -> Refusal | None:
-    if any(claim.payment_id in state.elsewhere for claim in claims):
+def _locked(decision: Decision, instructions: Sequence[PaymentInstruction], state: CaseState) -> Refusal | None:
+    if any(instruction.payment_id in state.elsewhere for instruction in instructions):
         return refusals.unchangeable("sakId")
     if state.person is not None and state.person != decision.person:
         return refusals.unchangeable("personident")
-    for claim in claims:
-        stored = state.payments.get(claim.payment_id)
-        if stored is not None and (broken := changed_for_life(decision, claim, stored)):
+    for instruction in instructions:
+        stored = state.payments.get(instruction.payment_id)
+        if stored is not None and (broken := changed_for_life(decision, instruction, stored)):
             return broken
     return None
 
 
-def _unknown(claims: Claims, state: CaseState) -> Refusal | None:
+def _unknown(instructions: PaymentInstructions, state: CaseState) -> Refusal | None:
     """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
     if state.left_out:
         return refusals.NOT_TAKEN_OVER
-    if not state.unknown or not claims.decision.whole_case:
+    if not state.unknown or not instructions.decision.whole_case:
         return None
-    named = {claim.payment_id for claim in claims.payments}
+    named = {instruction.payment_id for instruction in instructions.payments}
     return next((refusals.nothing_to_cease(payment_id) for payment_id in state.unknown if payment_id not in named), None)
 
 
 def _unbuildable(decision: Decision, change: Change) -> Refusal | None:
-    if broken := broken_claim(decision, change.claim):
+    if broken := broken_instruction(decision, change.instruction):
         return broken
-    if change.claim.kind is not Claim.PAY:
-        return refusals.nothing_to_cease(change.claim.payment_id) if change.stored is None else None
-    if change.stored is not None and _same_money(change.claim.periods, change.stored.wanted):
+    if change.instruction.kind is not InstructionKind.PAY:
+        return refusals.nothing_to_cease(change.instruction.payment_id) if change.stored is None else None
+    if change.stored is not None and _same_money(change.instruction.periods, change.stored.wanted):
         return refusals.NO_REAL_CHANGE
     return None
 
@@ -169,17 +171,17 @@ class _OrderBuilder:
         self.payments: list[Payment] = []
 
     def add(self, change: Change) -> None:
-        claim, stored = change.claim, change.stored
-        target = self._target(claim, stored)
-        weekdays_only = claim.rate_type is RateType.WEEKDAY
+        instruction, stored = change.instruction, change.stored
+        target = self._target(instruction, stored)
+        weekdays_only = instruction.rate_type is RateType.WEEKDAY
         if stored is not None and stored.periods_unknown:
-            chain = extend_unknown(stored.last_sent, claim.periods, weekdays_only=weekdays_only)
+            chain = extend_unknown(stored.last_sent, instruction.periods, weekdays_only=weekdays_only)
         else:
-            chain = extend(stored.wanted if stored else (), claim.periods, weekdays_only=weekdays_only)
+            chain = extend(stored.wanted if stored else (), instruction.periods, weekdays_only=weekdays_only)
         joined = stored if stored is not None and stored.area == self.area else None
         if chain.cease_from is not None and joined is not None:
             # The last line of the chain again, as it was sent, ended from a date; never with a reference.
-            by = self._by_sender(target) if claim.kind is Claim.CEASE else target
+            by = self._by_sender(target) if instruction.kind is InstructionKind.CEASE else target
             self.lines.append(self._line(joined.last_line, None, by, _last_sent(joined), chain.cease_from))
         refers_to = joined.last_line if joined else None
         for period in chain.new:
@@ -190,16 +192,16 @@ class _OrderBuilder:
         sent = None if (last.start, last.end) == _NOT_KNOWN else Period(last.start, last.end, last.amount, None, last.decided_rate)
         self.payments.append(replace(target, last_line=last.line_id, last_sent=sent))
 
-    def _target(self, claim: PaymentClaim, stored: Payment | None) -> Payment:
-        if claim.kind is not Claim.PAY:
+    def _target(self, instruction: PaymentInstruction, stored: Payment | None) -> Payment:
+        if instruction.kind is not InstructionKind.PAY:
             assert stored is not None, "checked before building"
             return replace(stored, action=Action.DELETE, decision_id=self.decision.decision_id)
-        assert claim.benefit is not None, "paid claims name their benefit"
+        assert instruction.benefit is not None, "paid instructions name their benefit"
         revived = stored is None or stored.action is Action.DELETE
         return Payment(
             original_key=self.decision.key,
             area=self.area,
-            payment_id=claim.payment_id,
+            payment_id=instruction.payment_id,
             action=Action.CREATE if revived else Action.UPDATE,
             first_of_case=self.first,
             case_id=self.decision.case_id,
@@ -208,12 +210,12 @@ class _OrderBuilder:
             last_sent=None,
             person=self.decision.person,
             decided_at=self.decision.decided_at,
-            benefit=claim.benefit.name,
+            benefit=instruction.benefit.name,
             approver=self.decision.approver,
             caseworker=self.decision.caseworker,
-            rate_type=claim.rate_type,
+            rate_type=instruction.rate_type,
             hold_back=self.decision.hold_back,
-            periods=claim.periods,
+            periods=instruction.periods,
         )
 
     def _by_sender(self, target: Payment) -> Payment:
@@ -278,20 +280,20 @@ def _office(payments: Iterable[Payment]) -> str | None:
     return None
 
 
-def derive(claims: Claims, state: CaseState, made_at: datetime) -> tuple[Order, ...] | Refusal:
-    """The orders that turn the accepted state of a case into what a message claims; none when nothing differs.
+def derive(instructions: PaymentInstructions, state: CaseState, made_at: datetime) -> tuple[Order, ...] | Refusal:
+    """The orders that turn the accepted state of a case into what a message instructions; none when nothing differs.
 
     One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
     `made_at` is the clock in Oslo local time. Source: helved §3.4, with design §12 where it reports defects.
     """
-    decision = claims.decision
-    if broken := repeated_payment(claims.payments):
+    decision = instructions.decision
+    if broken := repeated_payment(instructions.payments):
         return broken
-    payments = _with_omitted(claims, state)
-    if broken := _locked(decision, payments, state) or _unknown(claims, state):
+    payments = _with_omitted(instructions, state)
+    if broken := _locked(decision, payments, state) or _unknown(instructions, state):
         return broken
-    pairs = ((claim, state.payments.get(claim.payment_id)) for claim in payments)
-    changes = [Change(claim, stored, _area(claim, stored)) for claim, stored in pairs if _differs(claim, stored)]
+    pairs = ((instruction, state.payments.get(instruction.payment_id)) for instruction in payments)
+    changes = [Change(instruction, stored, _area(instruction, stored)) for instruction, stored in pairs if _differs(instruction, stored)]
     for change in changes:
         if broken := _unbuildable(decision, change):
             return broken

@@ -21,8 +21,7 @@ from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step
 from kvitt.kernel.state_log import StateLog
-from kvitt.transports.kafka.assigned_partition import size_of
-from kvitt.transports.kafka.assigned_partitions import AssignedPartitions
+from kvitt.transports.kafka.assigned_partitions import AssignedPartitions, size_of
 from kvitt.transports.kafka.clients import (
     ConsumerErrors,
     group_of,

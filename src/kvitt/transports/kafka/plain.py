@@ -9,7 +9,7 @@ from kvitt.config import KafkaSettings
 from kvitt.errors import TopicNotFound
 from kvitt.formats.partitions import StateRecord
 from kvitt.formats.topics import decode_headers
-from kvitt.transports.kafka.assigned_partition import headers_of
+from kvitt.transports.kafka.assigned_partitions import headers_of
 from kvitt.transports.kafka.clients import (
     names_of,
     new_plain_producer,

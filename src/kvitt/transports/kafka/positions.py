@@ -19,7 +19,6 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.transports.kafka.assigned_partition import lease_of
 from kvitt.transports.kafka.clients import (
     group_of,
     names_of,
@@ -32,6 +31,11 @@ from kvitt.transports.kafka.topics import TopicIds
 _SQL = load("kafka", "kvitt.transports.kafka")
 _BROKER_SECONDS = 15.0
 _AT_REST = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
+
+
+def lease_of(source: str, partition: int) -> str:
+    """The name of the lease of a partition."""
+    return f"intake:{source}:{partition}"
 
 
 class Position(Struct, frozen=True):

@@ -53,7 +53,7 @@ class MqServer(Struct, frozen=True):
     key_repository: str = ""
 
 
-class ReplyTo(Struct, frozen=True):
+class MqReplyTo(Struct, frozen=True):
     """Where the answer shall go; no manager means the one that the message is put on."""
 
     queue: str
@@ -257,13 +257,13 @@ class _Link:
                 # A larger one came in between; the library has noted its size.
 
 
-def reply_to(text: str) -> ReplyTo:
+def reply_to(text: str) -> MqReplyTo:
     """Reads `QUEUE`, `queue:///QUEUE` and `queue://MANAGER/QUEUE`, each with or without `?targetClient=1` and the like."""
     path = text.partition("?")[0]
     if not path.startswith("queue://"):
-        return ReplyTo(path)
+        return MqReplyTo(path)
     manager, _, queue = path.removeprefix("queue://").partition("/")
-    return ReplyTo(queue, manager)
+    return MqReplyTo(queue, manager)
 
 
 def mq_id(message_id: str, resend: int = 0) -> bytes:

@@ -1,4 +1,4 @@
-"""The doors of a hub under test: REST and Thrift on free ports of this machine, opened when first asked for."""
+"""The APIs of a hub under test: REST and Thrift on free ports of this machine, opened when first asked for."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _SECONDS: Final = 60.0
 
 
 class Rest(Struct, frozen=True):
-    """The REST door at `url`, and who makes tokens for it."""
+    """The REST API at `url`, and who makes tokens for it."""
 
     url: str
     issuer: LocalIssuer
@@ -34,7 +34,7 @@ class Rest(Struct, frozen=True):
         return self.issuer.token(application, allowed, self.audience, timedelta(hours=1))
 
     def client(self, *permissions: Permission | str, application: str = "tests") -> "httpx.Client":
-        """An HTTP client of this door that shows such a token; to be closed by the caller."""
+        """An HTTP client of this API that shows such a token; to be closed by the caller."""
         import httpx
 
         headers = {"authorization": f"Bearer {self.token(*permissions, application=application)}"}
@@ -42,7 +42,7 @@ class Rest(Struct, frozen=True):
 
 
 class Thrift(Struct, frozen=True):
-    """The Thrift door at `url`; the services and their paths stand in docs/thrift.md."""
+    """The Thrift API at `url`; the services and their paths stand in docs/thrift.md."""
 
     url: str
 
@@ -67,16 +67,16 @@ class Thrift(Struct, frozen=True):
             transport.close()
 
 
-class OpenDoors:
-    """Both doors, answering until closed."""
+class OpenApis:
+    """Both APIs, answering until closed."""
 
     def __init__(self, conninfo: str, settings: Settings, clock: Clock) -> None:
         self._opened = ExitStack()
-        doors = Apis(conninfo, settings, ("payouts", "ledger"), threading.Event(), clock)
-        self._opened.callback(doors.close)
-        self._opened.enter_context(doors.steps())
-        self.rest = Rest(doors.rest.url, LocalIssuer(settings.data), settings.rest.audience)
-        self.thrift = Thrift(doors.thrift.url)
+        apis = Apis(conninfo, settings, ("payouts", "ledger"), threading.Event(), clock)
+        self._opened.callback(apis.close)
+        self._opened.enter_context(apis.steps())
+        self.rest = Rest(apis.rest.url, LocalIssuer(settings.data), settings.rest.audience)
+        self.thrift = Thrift(apis.thrift.url)
 
     def close(self) -> None:
         """Ends both, after the calls that are under way."""

@@ -76,6 +76,7 @@ class ReceiptOfCase(Struct, frozen=True):
     order_id: str
     received_at: datetime
     severity: str | None
+    code: str | None
     outcome: str
     note: str
     body: bytes

@@ -79,6 +79,7 @@ class OddReceipt(Struct, frozen=True):
     received_at: datetime
     outcome: str
     severity: str | None
+    code: str | None
     order_id: str | None
     size: int
     note: str

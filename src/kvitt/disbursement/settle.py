@@ -284,11 +284,22 @@ class Booked(Struct, frozen=True):
         metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
 
 
+class ClosedReceipt(NamedTuple):
+    """What a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
+
+    receipt_no: int
+    order_id: str | None
+    severity: str | None
+    code: str | None
+    outcome: str
+    note: str
+
+
 class _Ruled(Struct):
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     contradicted: list[Contradicted]
-    closed: list[tuple[int, str | None, str | None, str, str]]
+    closed: list[ClosedReceipt]
 
 
 def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
@@ -317,7 +328,7 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
         if each.receipt is None:
             _log.error("receipt could not be read", receipt_no=number)
             ruled.outcomes.append(ReceiptOutcome.UNREADABLE)
-            ruled.closed.append((number, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
+            ruled.closed.append(ClosedReceipt(number, None, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
             continue
         order = each.rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
         decided = ruling.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
@@ -325,8 +336,16 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
             about = {"order_id": order.order_id, "area": order.area} if order else {}
             _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
         ruled.outcomes.append(decided)
-        severity = each.receipt.raw_severity
-        ruled.closed.append((number, order.order_id if order else None, severity, decided.value, each.receipt.text))
+        ruled.closed.append(
+            ClosedReceipt(
+                receipt_no=number,
+                order_id=order.order_id if order else None,
+                severity=each.receipt.raw_severity,
+                code=each.receipt.code,
+                outcome=decided.value,
+                note=each.receipt.text,
+            )
+        )
     ruled.settled, ruled.contradicted = list(ruling.settled.values()), ruling.contradicted
     return ruled
 
@@ -366,6 +385,6 @@ class _Ruling:
         return decided
 
 
-def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[tuple[int, str | None, str | None, str, str]]) -> None:
+def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[ClosedReceipt]) -> None:
     if closed:
         cursor.execute(_SQL.close_receipts, [list(column) for column in zip(*closed, strict=True)], binary=True)

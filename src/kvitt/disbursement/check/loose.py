@@ -104,7 +104,8 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
-    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
+    words = receipt.raw_severity, receipt.code, receipt.text
+    if stored.outcome == ReceiptOutcome.UNMATCHED and words != (stored.severity, stored.code, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 

@@ -184,7 +184,7 @@ class _Outcome:
             if hashlib.sha256(stored.body).digest() != stored.digest:
                 self._differs(Kind.RECEIPT, number, "has another body than came in")
             receipt = self._replay.receipts.get(number)
-            if receipt is not None and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
+            if receipt is not None and (receipt.raw_severity, receipt.code, receipt.text) != (stored.severity, stored.code, stored.note):
                 self._differs(Kind.RECEIPT, number, "is noted with other words than it has")
             self._outcome(number, stored)
 

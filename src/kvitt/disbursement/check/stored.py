@@ -66,6 +66,7 @@ class StoredReceipt(Struct, frozen=True):
     body: bytes
     order_id: str | None
     severity: str | None
+    code: str | None
     outcome: str
     note: str
     by_hand: bool

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import psycopg
 from msgspec import Struct
 
-from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import let_in
 from kvitt.disbursement.catalogue import AREAS
@@ -17,8 +16,9 @@ from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
+from kvitt.disbursement.receipt_applier import lock_messages
+from kvitt.disbursement.receipt_decision import BY_HAND
 from kvitt.disbursement.rows import MessageStep
-from kvitt.disbursement.ruling import BY_HAND
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.states import MessageState, OrderState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork

@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from kvitt.disbursement import metrics
-from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.events import WithRail
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import OrderToSend
+from kvitt.disbursement.receipt_applier import lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
 from kvitt.disbursement import metrics
-from kvitt.disbursement.books import Books
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -30,8 +29,9 @@ from kvitt.disbursement.rail import (
     Rail,
     ReceiptOutcome,
 )
+from kvitt.disbursement.receipt_applier import Books
+from kvitt.disbursement.receipt_decision import Contradicted, Settled, decide
 from kvitt.disbursement.rows import DeferredRow
-from kvitt.disbursement.ruling import Contradicted, Settled, decide
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Scheme

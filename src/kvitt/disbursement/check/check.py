@@ -16,10 +16,10 @@ from kvitt.disbursement.check.loose import (
     resent_orders,
 )
 from kvitt.disbursement.check.outcome import compare
+from kvitt.disbursement.check.published import compare_told
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind, Report
 from kvitt.disbursement.check.stored import SQL, Reader, StoredCase
-from kvitt.disbursement.check.told import compare_told
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import PaymentId
 from kvitt.formats.topics import PAYOUT_EVENTS

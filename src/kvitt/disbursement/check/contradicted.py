@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version
+from kvitt.disbursement.check.message_replay import Course
 from kvitt.disbursement.check.report import Kind
 from kvitt.disbursement.contradiction import said_of
 from kvitt.disbursement.events import AreaOutcome, Corrected
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
-from kvitt.disbursement.ruling import PaymentVersion, Settled, decide
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
 from kvitt.disbursement.states import (
     OPEN_ORDER,
     MessageState,

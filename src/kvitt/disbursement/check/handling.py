@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.case import Case
-from kvitt.disbursement.check.course import Course
+from kvitt.disbursement.check.message_replay import Course
 from kvitt.disbursement.contract import WhenBusy
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.rail import Rails

@@ -7,8 +7,9 @@ from collections import Counter
 from msgspec.structs import replace
 
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.earlier import says_the_same
+from kvitt.disbursement.check.message_replay import Course
+from kvitt.disbursement.check.published import match_told
 from kvitt.disbursement.check.replay import step_of
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import (
@@ -17,7 +18,6 @@ from kvitt.disbursement.check.stored import (
     StoredReceipt,
     StoredTold,
 )
-from kvitt.disbursement.check.told import match_told
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import ReceiptArrived
 from kvitt.disbursement.handle import Handler

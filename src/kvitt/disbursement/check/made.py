@@ -1,8 +1,8 @@
 """What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
 from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.receipt_decision import PaymentVersion
 from kvitt.disbursement.rows import OrderRow, PaymentRow
-from kvitt.disbursement.ruling import PaymentVersion
 from kvitt.disbursement.states import OrderState, PaymentState
 from kvitt.kernel.audit import AuditRow
 

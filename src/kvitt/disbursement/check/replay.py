@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING
-from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Elsewhere, Handling, agrees
 from kvitt.disbursement.check.imports import taken_over
@@ -22,6 +21,7 @@ from kvitt.disbursement.check.made import (
     Version,
     VersionKey,
 )
+from kvitt.disbursement.check.message_replay import Course
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredCase
@@ -39,6 +39,7 @@ from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
 from kvitt.disbursement.rows import (
     LineRow,
     MessageStep,
@@ -47,7 +48,6 @@ from kvitt.disbursement.rows import (
     OutboxRow,
     PaymentRow,
 )
-from kvitt.disbursement.ruling import PaymentVersion, Settled, decide
 from kvitt.disbursement.states import (
     OPEN_ORDER,
     MessageState,

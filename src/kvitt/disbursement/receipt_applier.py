@@ -23,8 +23,8 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome, Severity
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.rows import MessageStep
-from kvitt.disbursement.ruling import PaymentVersion, Settled
 from kvitt.disbursement.states import MessageState, OrderState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Area, Scheme

@@ -90,8 +90,8 @@ class Send:
             work = UnitOfWork()
             outbox = OutboxWriter(self._contracts, work)
             for message_no in first_time:
-                told = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
-                work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
+                answer = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
+                work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, answer, at[message_no]))
             work.write(cursor)
         fault_point("send.after_sent_commit")
         metrics.sent([order_id for order_id, *_ in moved])

@@ -15,7 +15,7 @@ from kvitt.disbursement.imported import Discrepancy
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.comparison import compare
 from support.emulator_orders import Line

@@ -16,7 +16,7 @@ from kvitt.contracts.helved.importing import Importing
 from kvitt.disbursement.imported import Discrepancy
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade

@@ -38,7 +38,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.formats.json_members import refuse_repeated
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction

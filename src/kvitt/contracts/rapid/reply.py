@@ -46,7 +46,7 @@ from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics
 from kvitt.formats.times import mapper_text
 from kvitt.kernel.clock import oslo
-from kvitt.kernel.content_ids import event_id, named_uuid
+from kvitt.kernel.identifiers import event_id, named_uuid
 
 _EVENTS = UUID("5e1ac1b0-1d8c-5a3f-9c64-2f7e0d5b9a37").bytes
 _PLAIN = topics.encode_headers(())

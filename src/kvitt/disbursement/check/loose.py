@@ -29,7 +29,7 @@ from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
 from kvitt.kernel.fetch import fetch_values
-from kvitt.kernel.people import same_person
+from kvitt.kernel.operators import same_person
 from kvitt.kernel.queries import load
 
 _APPROVALS = load("approvals", "kvitt.kernel")

@@ -47,7 +47,7 @@ class _WaitingMessage(NamedTuple):
     record: StoredRecord
 
 
-def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
+def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `work`, moves the cases.
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.

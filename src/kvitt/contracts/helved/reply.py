@@ -56,8 +56,8 @@ from kvitt.disbursement.rail import (
     ReceiptOutcome,
     Severity,
 )
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.refusals import WITHDRAWN
-from kvitt.disbursement.ruling import PaymentVersion, Settled
 from kvitt.disbursement.values import (
     Area,
     CaseId,

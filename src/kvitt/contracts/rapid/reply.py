@@ -40,8 +40,8 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
+from kvitt.disbursement.receipt_decision import Settled
 from kvitt.disbursement.refusals import WITHDRAWN
-from kvitt.disbursement.ruling import Settled
 from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics
 from kvitt.formats.times import mapper_text

@@ -42,7 +42,7 @@ SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.held_for::text, 
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = %s;
 
--- name: standing_of_order
+-- name: progress_of_order
 -- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
 SELECT o.state, o.was_unknown OR o.sent_at IS NOT NULL AS may_have_left,
        EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS contradicted

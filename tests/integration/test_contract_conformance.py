@@ -181,7 +181,7 @@ def test_an_operator_sees_its_answers_in_the_words_of_all(site: Site) -> None:
     site.ask(site.kit.asks(1))
     site.finish()
     seen = history(site.conninfo, site.kit.ports, site.kit.scheme, site.kit.case(1))
-    assert seen.told[-1].answer == seen.messages[0].answer == site.published()[-1]
+    assert seen.published[-1].answer == seen.messages[0].answer == site.published()[-1]
 
 
 def message_of(kit: ContractKit, number: int) -> InboxMessage:

@@ -12,7 +12,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit

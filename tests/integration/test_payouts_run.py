@@ -24,7 +24,7 @@ from kvitt.formats.thrift.messages import decode_event
 from kvitt.kernel.database import connect
 from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import ALL, AUDIENCE, EXAMPLE, earn
-from support.woody_stage import thriftpy_client
+from support.thrift_stage import thriftpy_client
 
 TYPES: Any = module("payouts")
 MONEY: Any = module("money")

@@ -128,7 +128,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
         "orders_by_id": [IDS],
         "share_files": [IDS, IDS],
-        "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
+        "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],
         "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
         "sent_to_unknown": [IDS],

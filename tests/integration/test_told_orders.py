@@ -19,7 +19,7 @@ from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.formats import topics
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.operators import Operator
 from kvitt.transports.log.embedded_log import LogRelay, make_topics, read
 from support.hub_messages import dp, payment_uid, text, ts, ts_payment

@@ -82,7 +82,7 @@ class _Payment(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """A case as far as an effect is told by it."""
+    """A case as far as an effect shows it."""
 
     orders: Mapping[str, _Order]
     payments: Mapping[str, _Payment]
@@ -101,8 +101,7 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
         return f"order {asked.order_id} will be sent once more"
 
     def decide(connection: Connection, asked: OrderDecided, operator: Operator) -> str:
-        told = operator is not LOOKING
-        Operate(connection, clock, ports).decide(asked.order_id, accepted=asked.accepted, operator=operator, told=told)
+        Operate(connection, clock, ports).decide(asked.order_id, accepted=asked.accepted, operator=operator, logged=operator is not LOOKING)
         return f"order {asked.order_id} is {'accepted' if asked.accepted else 'rejected'} by an operator's word"
 
     def adopt(connection: Connection, asked: OrderNamed, operator: Operator) -> str:

@@ -187,8 +187,8 @@ class Case:
         """Adds an entry to the case's audit chain; `at` is the case's own moment."""
         self.last_at = max(self.last_at, at)
         self.audit_seq += 1
-        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
-        entry = link(self.audit_hash, told)
+        noted = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
+        entry = link(self.audit_hash, noted)
         self.audit_hash = entry.hash
         self.changed = True
         work.audit.append(entry)

@@ -15,9 +15,9 @@ from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.case_facts import (
     About,
     Act,
+    ChainEntry,
     ContradictionOfCase,
     DeferredOfCase,
-    Entry,
     MessageFacts,
     MessageOfCase,
     OrderFacts,
@@ -53,7 +53,7 @@ class Happening(StrEnum):
 
     RECEIVED = "received"
     ACTED = "acted"
-    RECEIPTED = "receipted"
+    ANSWERED = "receipted"
     CONTRADICTED = "contradicted"
     RESOLVED = "resolved"
     NOTED = "noted"
@@ -121,8 +121,8 @@ def _read(cursor: psycopg.Cursor[Any], contracts: Contracts, scheme: Scheme, cas
     orders = _orders(cursor, about)
     receipts, contradictions = receipts_of(cursor, about), contradictions_of(cursor, about)
     published = _published(cursor, contracts, about)
-    payments = [(each.state, _payment(each)) for each in fetch(cursor, _Payment, _SQL.payments, about)]
-    audit = fetch(cursor, Entry, _SQL.audit, about)
+    payments = [(each.state, _payment(each)) for each in fetch(cursor, _PaymentVersion, _SQL.payments, about)]
+    audit = fetch(cursor, ChainEntry, _SQL.audit, about)
     happened = (
         *_noted(audit),
         *_simulated(audit),
@@ -171,7 +171,7 @@ class _Published(NamedTuple):
     topic: str
 
 
-class _Payment(NamedTuple):
+class _PaymentVersion(NamedTuple):
     payment_id: PaymentId
     version: int
     state: str
@@ -204,20 +204,20 @@ def _answer(contracts: Contracts, row: _Published) -> Answer | None:
     return contract.published_answer(row.value) if contract else None
 
 
-def _payment(row: _Payment) -> PaymentOfCase:
+def _payment(row: _PaymentVersion) -> PaymentOfCase:
     return PaymentOfCase(row.payment_id, row.version, row.order_id, payment_document.decode(row.document))
 
 
 _ORDER = {what: place for place, what in enumerate(Happening)}
 
 
-def _noted(entries: Sequence[Entry]) -> Iterator[Event]:
+def _noted(entries: Sequence[ChainEntry]) -> Iterator[Event]:
     """The entries of the audit chain, in their own words."""
     for each in entries:
         yield Event(each.at, Happening.NOTED, f"audit {each.seq}: {each.what}", each.message_no, each.order_id, each.receipt_no)
 
 
-def _simulated(entries: Sequence[Entry]) -> Iterator[Event]:
+def _simulated(entries: Sequence[ChainEntry]) -> Iterator[Event]:
     """The dry runs whose simulation was asked for: no order and no status tells of them, only the audit chain."""
     for each in entries:
         if each.what == What.SIMULATED:
@@ -256,7 +256,7 @@ def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[Event]:
 def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
     for each in receipts:
         text = f"receipt {each.receipt_no} with severity {each.severity or 'none'}: {each.outcome}"
-        yield Event(each.received_at, Happening.RECEIPTED, text, None, each.order_id, each.receipt_no)
+        yield Event(each.received_at, Happening.ANSWERED, text, None, each.order_id, each.receipt_no)
 
 
 def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Sequence[OrderOfCase]) -> Iterator[Event]:

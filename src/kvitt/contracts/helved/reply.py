@@ -56,8 +56,8 @@ from kvitt.disbursement.rail import (
     ReceiptOutcome,
     Severity,
 )
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.refusals import WITHDRAWN
-from kvitt.disbursement.ruling import PaymentVersion, Settled
 from kvitt.disbursement.values import (
     Area,
     CaseId,
@@ -66,7 +66,7 @@ from kvitt.disbursement.values import (
     PaymentId,
 )
 from kvitt.formats import topics
-from kvitt.kernel.content_ids import event_id, named_uuid
+from kvitt.kernel.identifiers import event_id, named_uuid
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}

@@ -77,7 +77,7 @@ class _ChainEntry(NamedTuple):
     last_hash: bytes
 
 
-class _PayoutEvent(NamedTuple):
+class _StoredPayoutEvent(NamedTuple):
     payout_id: str
     sequence: int | None
     at: datetime
@@ -117,14 +117,14 @@ class _Verifying:
 
     def payouts(self, payout_id: str | None) -> None:
         """The chains of payouts; None means all. Raises PayoutNotFound for one that is not there."""
-        with self._cursor.connection.cursor(row_factory=named(_PayoutEvent)) as rows:
+        with self._cursor.connection.cursor(row_factory=named(_StoredPayoutEvent)) as rows:
             found = rows.stream(_SQL.payout_chains, {"payout_id": payout_id}, binary=True)
             for payout, events in groupby(found, key=attrgetter("payout_id")):
                 self._payout(payout, events)
         if payout_id is not None and not self._chains:
             raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
 
-    def _payout(self, payout_id: str, events: Iterator[_PayoutEvent]) -> None:
+    def _payout(self, payout_id: str, events: Iterator[_StoredPayoutEvent]) -> None:
         self._chains += 1
         made, end = b"", b""
         for place, event in enumerate(events):

@@ -108,7 +108,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "ensure_cases": NAMED_CASES,
         "lock_cases": NAMED_CASES,
         "current_payments": NAMED_CASES,
-        "payments_elsewhere": [ZEROS, IDS, SCHEMES, CASES],
+        "ids_of_other_cases": [ZEROS, IDS, SCHEMES, CASES],
         "waiting_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],

@@ -90,7 +90,7 @@ class Case:
         self.unknown, self.contradictions = list(row.unknown), row.contradictions
         self.payments: dict[PaymentId, Payment] = {}
         self.listed: dict[PaymentId, int] = {}
-        self.elsewhere: frozenset[PaymentId] = frozenset()
+        self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
         self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
@@ -115,7 +115,7 @@ class Case:
         return self.scheme, self.case_id
 
     @property
-    def busy(self) -> bool:
+    def must_queue(self) -> bool:
         """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
         return self.waiting > 0 or not self.may_go_on
 
@@ -132,7 +132,7 @@ class Case:
             self.person,
             frozenset(self.areas),
             self.orders_made,
-            self.elsewhere,
+            self.ids_of_other_cases,
             unknown,
             left_out=ALL in self.unknown,
             at_rail=tuple(self.at_rail),
@@ -200,7 +200,7 @@ def lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) 
 
 
 def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, make: bool) -> tuple[list[Case], set[CaseKey]]:
-    """Locks those of the named cases that nobody else holds, and gives the keys of the others; waits for nobody longer than a moment.
+    """Locks those of the named cases that nobody else holds, and returns the keys of the others; waits for nobody longer than a moment.
 
     `make` makes those that are not there, unless somebody else is making them just now.
     """
@@ -270,16 +270,16 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
         by_number[found.case_no].forwarded.append(found.line)
 
 
-def find_elsewhere(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
     """Marks the payment ids that senders chose and that another case has."""
     asked = [(index, payment_id, each.scheme.value, each.case_id) for index, each in enumerate(records) for payment_id in each.chosen_ids]
     if not asked:
         return
-    found = cursor.execute(_SQL.payments_elsewhere, [list(column) for column in zip(*asked, strict=True)], binary=True)
+    found = cursor.execute(_SQL.ids_of_other_cases, [list(column) for column in zip(*asked, strict=True)], binary=True)
     for index, payment_id in found.fetchall():
         key = records[index].case_key
         assert key is not None, "only messages with a case were asked for"
-        cases[key].elsewhere |= {PaymentId(payment_id)}
+        cases[key].ids_of_other_cases |= {PaymentId(payment_id)}
 
 
 def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:

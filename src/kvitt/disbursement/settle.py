@@ -179,7 +179,7 @@ class Settle:
         return self._book(cursor, [one], {case.key: case for case in cases}, ())
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> tuple[dict[CaseKey, Case], set[CaseKey]]:
-        """Locks cases that are there; gives them, and the keys of those that somebody else holds and that are not waited for."""
+        """Locks cases that are there; returns them, and the keys of those that somebody else holds and that are not waited for."""
         wary = keys & self._held if wait else keys
         patient = keys - wary
         cases = lock_cases(cursor, list(patient)) if patient else []

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.message_replay import MessageReplay
-from kvitt.disbursement.contract import WhenBusy
+from kvitt.disbursement.contract import WhenOrderIsOpen
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.states import MessageState, What
@@ -16,15 +16,15 @@ from kvitt.disbursement.values import PaymentId, Refusal
 from kvitt.errors import KvittError
 from kvitt.kernel.audit import AuditRow
 
-Elsewhere = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
+IdsOfOtherCases = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 """Which of these payment ids another case than the numbered one has, or ever had."""
 
 
 class Handling:
     """The handling of the messages of one case."""
 
-    def __init__(self, case: Case, rails: Rails, elsewhere: Elsewhere) -> None:
-        self._case, self._rails, self._elsewhere = case, rails, elsewhere
+    def __init__(self, case: Case, rails: Rails, ids_of_other_cases: IdsOfOtherCases) -> None:
+        self._case, self._rails, self._ids_of_other_cases = case, rails, ids_of_other_cases
 
     def handler(self, replayed: MessageReplay, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
@@ -38,7 +38,7 @@ class Handling:
             self._case, replayed.message
         ):
             return False
-        return replayed.contract.when_busy(replayed.message) is WhenBusy.QUEUE
+        return replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
 
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
@@ -54,11 +54,11 @@ class Handling:
 
     def _attempts(self, replayed: MessageReplay, entry: AuditRow) -> Iterator[UnitOfWork | None]:
         """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
-        self._case.elsewhere = frozenset()
+        self._case.ids_of_other_cases = frozenset()
         yield self._handled(replayed, entry)
         yield from self._repeats(replayed, entry)
         if replayed.parsed.chosen_ids and self._said(replayed, Status.FAILED):
-            self._case.elsewhere = self._elsewhere(self._case.case_no, replayed.parsed.chosen_ids)
+            self._case.ids_of_other_cases = self._ids_of_other_cases(self._case.case_no, replayed.parsed.chosen_ids)
             yield self._handled(replayed, entry)
         if failure := replayed.failure():
             work = UnitOfWork()

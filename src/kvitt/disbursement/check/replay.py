@@ -13,7 +13,7 @@ from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING
 from kvitt.disbursement.check.earlier import says_the_same
-from kvitt.disbursement.check.handling import Elsewhere, Handling, agrees
+from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import taken_over
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
@@ -45,7 +45,7 @@ class Replay:
         stored: StoredCase,
         found: Findings,
         ports: Ports,
-        elsewhere: Elsewhere,
+        ids_of_other_cases: IdsOfOtherCases,
         *,
         released: frozenset[str],
         resent: Mapping[str, int],
@@ -57,7 +57,7 @@ class Replay:
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of(self.case.scheme)
-        self._handling = Handling(self.case, ports.rails, elsewhere)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -161,7 +161,7 @@ class Replay:
         return replayed
 
     def _waiting(self, entry: AuditRow, replayed: MessageReplay) -> None:
-        if not self.case.busy:
+        if not self.case.must_queue:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         work = UnitOfWork()
         self._handling.handler(replayed, work, entry).queue(self.case, replayed.message, replayed.stored)

@@ -8,7 +8,7 @@ ORDER BY 1, 2
 ON CONFLICT (scheme, case_id) DO NOTHING;
 
 -- name: lock_cases
--- Locks the named cases for this transaction, in sorted order, and gives what must be known of them, and whether something
+-- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash, c.last_at,
        c.unknown, c.contradictions,
@@ -49,7 +49,7 @@ CROSS JOIN LATERAL (
     ) AS q
 ) AS p;
 
--- name: payments_elsewhere
+-- name: ids_of_other_cases
 -- Which of these client-chosen payment ids a case other than the asking one has accepted or pending.
 -- OFFSET 0 keeps the lookup per id: as a join it would read all payments that somebody chose the id of.
 SELECT DISTINCT w.ordinal, w.payment_id::text

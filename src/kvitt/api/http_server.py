@@ -70,7 +70,7 @@ class HttpListener:
         """
         server = _ListeningServer(_config(app, self._address), ListenerState(self._name, self._limits, max_body))
         listening = self._listening()
-        thread = threading.Thread(target=server.run_until_told, args=(listening,), name=self._name, daemon=True)
+        thread = threading.Thread(target=server.run_until_stopped, args=(listening,), name=self._name, daemon=True)
         thread.start()
         server.opened.wait()
         try:
@@ -105,7 +105,7 @@ class _ListeningServer(uvicorn.Server):
         self.opened = threading.Event()
         """Callers are let in, or never will be."""
 
-    def run_until_told(self, listening: socket) -> None:
+    def run_until_stopped(self, listening: socket) -> None:
         """Serves until `should_exit`."""
         try:
             self.run([listening])
@@ -241,11 +241,11 @@ class Acceptor:
                 if error.errno not in _EXHAUSTED:
                     continue
                 # The connection stays in the kernel's queue: without a rest the loop would spin on it.
-                self._states.enters(self._name, error.errno, "error", "no descriptor for a connection", door=self._name)
+                self._states.enters(self._name, error.errno, "error", "no descriptor for a connection", api=self._name)
                 self._loop.remove_reader(self._listening.fileno())
                 self._loop.call_later(_REST_SECONDS, self._go_on)
                 return
-            self._states.leaves(self._name, "descriptors for connections again", door=self._name)
+            self._states.leaves(self._name, "descriptors for connections again", api=self._name)
             self._seat(connection, str(peer[0]))
 
     def _go_on(self) -> None:

@@ -32,7 +32,7 @@ _PER_LOOK = 20
 """How many messages of one case are looked at in one query; more are fetched while none of them opens an order."""
 
 
-class _Queued(NamedTuple):
+class _QueuedMessage(NamedTuple):
     case_no: int
     message_no: int
     parsed: ParsedRecord
@@ -47,7 +47,7 @@ class _WaitingMessage(NamedTuple):
     record: StoredRecord
 
 
-def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
+def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `work`, moves the cases.
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.
@@ -70,7 +70,7 @@ def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, ports: Ports) -> None:
+def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetime, ports: Ports) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
     gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
@@ -84,10 +84,10 @@ def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, port
     work.add(gathered)
 
 
-def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:
+def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_QueuedMessage]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = fetch(cursor, _WaitingMessage, _SQL.waiting_messages, columns, record=StoredRecord)
     return [
-        _Queued(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
+        _QueuedMessage(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
         for each in rows
     ]

@@ -41,14 +41,14 @@ class MessageStep(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
-    told_at: datetime | None = None
+    published_at: datetime | None = None
 
 
 class OrderRow(Row, frozen=True):
     """A new order, sent over its rail unless it is held; `held_for` are its reasons as JSON.
 
-    Only forwarded ones have a key for reconciliation. `told_under` is the key of its records on the order topic; None: its sender's. `day`
-    is Oslo's, `sum_kroner` sums up its lines.
+    Only forwarded ones have a key for reconciliation. `published_under` is the key of its records on the order topic, None: its sender's.
+    `day` is Oslo's, `sum_kroner` sums up its lines.
     """
 
     statement = _WRITE.add_orders
@@ -70,7 +70,7 @@ class OrderRow(Row, frozen=True):
     sum_kroner: Kroner
     priority: int
     reconciliation_key: int | None
-    told_under: bytes | None
+    published_under: bytes | None
 
 
 class LineRow(Row, frozen=True):

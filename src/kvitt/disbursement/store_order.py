@@ -31,9 +31,9 @@ def store_order(
     *,
     message_no: int,
     now: datetime,
-    told_under: bytes | None = None,
+    published_under: bytes | None = None,
 ) -> None:
-    """Adds the rows of an order; `reasons` hold it, and its records on the order topic have the key `told_under`, or their sender's."""
+    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's."""
     work.orders.append(
         OrderRow(
             order_id=order.order_id,
@@ -54,7 +54,7 @@ def store_order(
             sum_kroner=Kroner(sum([line.amount for line in order.lines])),
             priority=order.priority,
             reconciliation_key=order.reconciliation_key,
-            told_under=told_under,
+            published_under=published_under,
         )
     )
     recipient = order.forwarded.recipient if order.forwarded else order.person

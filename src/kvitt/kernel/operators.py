@@ -137,7 +137,7 @@ class Operator(Signature, frozen=True):
             raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 
 
-class _Told(Struct, frozen=True):
+class _NoteOfAct(Struct, frozen=True):
     """The words of an entry; `approval` is only among them where there was one."""
 
     by: str
@@ -146,7 +146,7 @@ class _Told(Struct, frozen=True):
     subject: str
 
 
-class _ToldOfApproval(_Told, frozen=True):
+class _NoteOfApprovedAct(_NoteOfAct, frozen=True):
     approval: int
 
 
@@ -154,7 +154,7 @@ def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signat
     """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
     seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
     words = operator.name, operator.approved_by, operator.reason, subject
-    told = json.encode(_Told(*words) if operator.approval_no is None else _ToldOfApproval(*words, operator.approval_no)).decode()
-    entry = link(bytes(head), AuditRow(CHAIN, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
+    text = json.encode(_NoteOfAct(*words) if operator.approval_no is None else _NoteOfApprovedAct(*words, operator.approval_no)).decode()
+    entry = link(bytes(head), AuditRow(CHAIN, seq + 1, max(now, last_at), what, None, None, None, digest(text.encode()), text, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))

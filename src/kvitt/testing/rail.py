@@ -51,7 +51,7 @@ class RequestQueue(TableQueue):
             self._put.setdefault(message.queue_id, message)
 
 
-class Rail:
+class EmulatedRail:
     """What a test may do at the rail."""
 
     def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: dict[str, Outgoing]) -> None:

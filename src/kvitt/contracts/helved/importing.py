@@ -65,7 +65,7 @@ class ImportReport(Struct, frozen=True):
 
     @property
     def faults(self) -> int:
-        """Oddities that keep cases out."""
+        """Discrepancies that keep cases out."""
         return sum(count for discrepancy, count in self.counts.items() if discrepancy.is_fault)
 
 

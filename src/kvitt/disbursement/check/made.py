@@ -51,7 +51,7 @@ class MadeOrder:
             is_first_order=made.is_first_order,
             message=made.message,
             person=made.person,
-            told_under=made.told_under,
+            published_under=made.published_under,
         )
 
 

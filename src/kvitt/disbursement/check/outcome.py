@@ -29,7 +29,7 @@ _OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting", "contr
 
 def compare(replay: Replay) -> None:
     """Notes every row of the case that is not what its replay gives, and every row that nothing made."""
-    outcome = _Outcome(replay)
+    outcome = _Comparison(replay)
     outcome.case()
     outcome.messages()
     outcome.orders()
@@ -45,7 +45,7 @@ def unequal(made: Struct, stored: Struct) -> str:
     return ", ".join(name for name in made.__struct_fields__ if getattr(made, name) != getattr(stored, name))
 
 
-class _Outcome:
+class _Comparison:
     def __init__(self, replay: Replay) -> None:
         self._replay, self._stored = replay, replay.stored
         self._found: Findings = replay.found

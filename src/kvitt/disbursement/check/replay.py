@@ -225,8 +225,8 @@ class Replay:
     def _under_its_key(self, order: OrderRow) -> OrderRow:
         """An early order is published under the sender's key to its end."""
         stored = self.stored.orders.get(order.order_id)
-        early = stored is not None and stored.made.told_under is None and order.message_no in self.early
-        return replace(order, told_under=None) if early else order
+        early = stored is not None and stored.made.published_under is None and order.message_no in self.early
+        return replace(order, published_under=None) if early else order
 
     def _settled(self, entry: AuditRow, outcome: ReceiptOutcome) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""

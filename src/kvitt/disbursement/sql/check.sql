@@ -26,7 +26,7 @@ FROM messages WHERE case_no IS NULL AND message_no > %(after)s ORDER BY message_
 -- The orders of a span of cases: what was stored when they were made, then how far they have come.
 SELECT order_id::text, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key,
        rail_document::text, is_first_order, made_at,
-       held_for::text, day, sum_kroner, priority, reconciliation_key, told_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
+       held_for::text, day, sum_kroner, priority, reconciliation_key, published_under, state, sent_at, settled_at, receipt_no, decided_by_hand,
        resends, taken_back, guard
 FROM orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, number;
 

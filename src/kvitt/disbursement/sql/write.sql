@@ -22,9 +22,9 @@ SET state = s.state,
     derived_at = coalesce(s.derived_at, m.derived_at),
     answered_at = coalesce(s.answered_at, m.answered_at),
     answer = coalesce(s.answer, m.answer),
-    told_at = coalesce(s.told_at, m.told_at)
+    published_at = coalesce(s.published_at, m.published_at)
 FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[], %b::timestamptz[])
-     AS s (message_no, state, derived_at, answered_at, answer, told_at)
+     AS s (message_no, state, derived_at, answered_at, answer, published_at)
 WHERE m.message_no = s.message_no
   AND ((m.state = 'waiting' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
 
@@ -36,15 +36,15 @@ SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::byt
 -- name: add_orders
 -- Stores new orders in state ready.
 INSERT INTO orders (order_id, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key, rail_document,
-                    is_first_order, made_at, held_for, day, sum_kroner, priority, reconciliation_key, told_under, state)
+                    is_first_order, made_at, held_for, day, sum_kroner, priority, reconciliation_key, published_under, state)
 SELECT o.order_id, o.case_no, o.number, o.area, o.person, o.message_no, o.rail, o.message, o.correlation_time, o.correlation_key,
        o.rail_document::json, o.is_first_order, o.made_at, o.held_for::jsonb, o.day, o.sum_kroner, o.priority, o.reconciliation_key,
-       o.told_under, 'ready'
+       o.published_under, 'ready'
 FROM unnest(%b::uuid[], %b::bigint[], %b::integer[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::bytea[],
             %b::text[], %b::boolean[], %b::timestamptz[], %b::text[], %b::date[], %b::bigint[], %b::smallint[], %b::bigint[], %b::bytea[])
      AS o (order_id, case_no, number, area, person, message_no, rail, message, correlation_time, correlation_key, rail_document,
            is_first_order, made_at, held_for, day, sum_kroner, priority,
-           reconciliation_key, told_under);
+           reconciliation_key, published_under);
 
 -- name: add_lines
 -- Stores the lines of new orders; the unique index refuses a line id of ours that was ever made before.

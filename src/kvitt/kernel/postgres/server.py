@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 from kvitt.errors import ServerDidNotStart
 from kvitt.kernel.database import RETRY_SECONDS, connect
 from kvitt.kernel.postgres.binaries import Binaries, find_binaries
-from kvitt.kernel.postgres.identity import Identity, choose_identity
+from kvitt.kernel.postgres.identity import ServerIdentity, choose_identity
 from kvitt.kernel.postgres.leftovers import SOCKET_NAME, cluster_name, end_leftovers
 from kvitt.kernel.postgres.ownership import Ownership
 from kvitt.kernel.postgres.supervisor import Supervisor
@@ -73,13 +73,13 @@ def server_arguments(settings: Mapping[str, str], *, cluster: Path, sockets: Pat
         yield from ("-c", f"{key}={value}")
 
 
-def effective_settings(binaries: Binaries, identity: Identity, cluster: Path, asked: Mapping[str, str]) -> Mapping[str, str]:
+def effective_settings(binaries: Binaries, identity: ServerIdentity, cluster: Path, asked: Mapping[str, str]) -> Mapping[str, str]:
     """BASE, bettered by what this build of PostgreSQL supports, overruled by what was asked for."""
     supported = {key: value for key, value in IF_SUPPORTED.items() if _knows(binaries, identity, cluster, key, value)}
     return {**BASE, **supported, **asked}
 
 
-def _knows(binaries: Binaries, identity: Identity, cluster: Path, key: str, value: str) -> bool:
+def _knows(binaries: Binaries, identity: ServerIdentity, cluster: Path, key: str, value: str) -> bool:
     command = identity.command(cluster, binaries.postgres, "-D", str(cluster), "-c", f"{key}={value}", "-C", key)
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
@@ -125,7 +125,7 @@ def make_places(data_dir: Path) -> Places:
     return places
 
 
-def socket_directory(places: Places, identity: Identity) -> Path:
+def socket_directory(places: Places, identity: ServerIdentity) -> Path:
     """A directory that can hold a socket: inside the data directory, or a new private one among the temporary files.
 
     A socket's path has at most 107 bytes, some file systems have no sockets at all, and a client takes a comma for the end of a host.
@@ -246,7 +246,7 @@ class EmbeddedServer:
             time.sleep(RETRY_SECONDS)
 
 
-def _make_cluster(places: Places, binaries: Binaries, identity: Identity) -> None:
+def _make_cluster(places: Places, binaries: Binaries, identity: ServerIdentity) -> None:
     """Make a new cluster; one whose making was cut short is thrown away and made again."""
     unfinished = places.unfinished_cluster
     if unfinished.exists():

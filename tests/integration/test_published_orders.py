@@ -89,11 +89,11 @@ def test_a_receipt_stands_under_the_key_of_its_order_whatever_it_says(stage: Sta
     assert by_key == {b"k": {payment_uid("S", 0)}, further_key(b"k", Area("TILLSTPB")): {payment_uid("S", 1)}}
 
 
-def test_a_message_in_one_area_is_told_under_the_senders_key_alone(stage: Stage) -> None:
+def test_a_message_in_one_area_is_published_under_the_senders_key_alone(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING)))
     stage.finish()
     assert {key for key, _, _ in records(stage, helved_topics.ORDERS)} == {b"k"}
-    assert stage.rows("SELECT told_under FROM orders") == [(None,)]
+    assert stage.rows("SELECT published_under FROM orders") == [(None,)]
     assert b'"status":"OK"' not in records(stage, helved_topics.STATUSES)[-1][1].partition(b'"linjer"')[2]
 
 
@@ -269,7 +269,7 @@ def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_th
     assert stage.rows(query) == kept
 
 
-def test_the_rails_word_that_is_adopted_is_told_under_the_key_of_its_order_and_says_anew_what_is_paid(stage: Stage) -> None:
+def test_the_rails_word_that_is_adopted_is_published_under_the_key_of_its_order_and_says_anew_what_is_paid(stage: Stage) -> None:
     both = Operator("Kari Nordmann", "the rail says otherwise", "Ola Hansen")
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     found = receipts_of(stage)

@@ -49,6 +49,8 @@ def columns_of(connection: Connection) -> dict[str, dict[str, str]]:
 
 NAMES_OF_TODAY = {
     ("orders", "xml"): "message",
+    ("orders", "told_under"): "published_under",
+    ("messages", "told_at"): "published_at",
     ("orders", "stamp"): "correlation_time",
     ("orders", "lines_digest"): "correlation_key",
     ("orders", "first"): "is_first_order",

@@ -21,8 +21,8 @@ _NULL: Final = struct.pack("!i", -1)
 _length: Final = struct.Struct("!i").pack
 _whole: Final = struct.Struct("!iq").pack
 _day: Final = struct.Struct("!ii").pack
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_EPOCH_DAY: Final = date(2000, 1, 1).toordinal()
+_FIRST_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST_DAY: Final = date(2000, 1, 1).toordinal()
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -103,7 +103,7 @@ def _truths(column: Sequence[bool | None]) -> bytes:
 
 
 def _days(column: Sequence[date | None]) -> bytes:
-    return b"".join([_NULL if each is None else _day(4, each.toordinal() - _EPOCH_DAY) for each in column])
+    return b"".join([_NULL if each is None else _day(4, each.toordinal() - _FIRST_DAY) for each in column])
 
 
 def _moments(column: Sequence[datetime | None]) -> bytes:
@@ -111,7 +111,7 @@ def _moments(column: Sequence[datetime | None]) -> bytes:
     known: dict[datetime | None, bytes] = {None: _NULL}
     for each in {*column} - known.keys():
         assert each is not None, "NULL is known"
-        known[each] = _whole(8, (each - _EPOCH) // _MICROSECOND)
+        known[each] = _whole(8, (each - _FIRST_MOMENT) // _MICROSECOND)
     return b"".join([known[each] for each in column])
 
 

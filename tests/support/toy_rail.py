@@ -53,10 +53,6 @@ class ToyRail:
         message = f"order {order.order_id} {order.case_id} {order.person} {time} {amounts}".encode()
         return Encoded(self.name, message, hashlib.sha256(order.order_id.encode()).digest(), time)
 
-    def encode_simulation(self, order: Order) -> bytes:
-        """It can not be asked what it would do."""
-        raise NotImplementedError(f"{self.name} does not simulate {order.order_id}")
-
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """All orders in one file, those that are sent once more alone."""
         together = [order for order in orders if not order.resend]

@@ -26,6 +26,7 @@ from kvitt.disbursement.holds import HoldReason
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
 from kvitt.disbursement.publish import publish
 from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.refusals import NOT_SIMULATED
 from kvitt.disbursement.rows import MessageRow, MessageStep, NeedRow
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.store_order import store_order
@@ -82,6 +83,8 @@ class Handler:
             return self.refuse(case, message, record, derived)
         if not derived:
             return self._answer(case, message, record, Unchanged(message.dry_run))
+        if message.dry_run and self._rails.simulating(message.scheme) is None:
+            return self.refuse(case, message, record, NOT_SIMULATED)
         if message.dry_run:
             return self._simulate(case, message, record, derived)
         return self._order(case, message, record, derived, reasons_to_hold(derived, state))

@@ -7,7 +7,7 @@ own beside them. What the rail's words mean is the rail's to say; what becomes o
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from msgspec import Struct
@@ -23,6 +23,8 @@ _FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
 
 class Capabilities(Struct, frozen=True):
     """What a rail can do. `chains`: it keeps lines of which one holds on any day; else it pays single transfers.
+
+    `simulates`: it can be asked what it would do, and is a `SimulatingRail`.
 
     `answers_duplicates`: it refuses what it has already, and says so; else a copy might be paid twice.
     """
@@ -219,9 +221,6 @@ class Rail(Protocol):
     def encode(self, order: Order) -> Encoded:
         """The order as it leaves. Raises InvalidOrderMessage or ValueError when the rail has no form for it."""
 
-    def encode_simulation(self, order: Order) -> bytes:
-        """The same order as a question what it would do; asked only of a rail that simulates."""
-
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """The orders as the transport messages that they leave in, together with those that may share one; a resend leaves alone."""
 
@@ -241,6 +240,14 @@ class Rail(Protocol):
         """An operator's decision about an order in the form of an answer of the rail."""
 
 
+@runtime_checkable
+class SimulatingRail(Rail, Protocol):
+    """A rail that can be asked what it would do."""
+
+    def encode_simulation(self, order: Order) -> bytes:
+        """The same order as a question."""
+
+
 class Rails:
     """All rails of a hub, by name; the first is where orders leave that were made before there were others."""
 
@@ -249,6 +256,8 @@ class Rails:
         assert rails, "a hub has a rail"
         self._by_name = {rail.name: rail for rail in rails}
         assert len(self._by_name) == len(rails), "two rails have one name"
+        for rail in rails:
+            assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
         self._of_scheme = of_scheme or {}
         self.default = rails[0]
 
@@ -265,3 +274,8 @@ class Rails:
     def of(self, scheme: Scheme) -> Rail:
         """The rail on which the orders of a scheme leave. Raises UnknownRail."""
         return self.named(self._of_scheme.get(scheme, SCHEMES[scheme].rail))
+
+    def simulating(self, scheme: Scheme) -> SimulatingRail | None:
+        """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
+        rail = self.of(scheme)
+        return rail if isinstance(rail, SimulatingRail) else None

@@ -160,7 +160,8 @@ def _keys(records: _Records, orders: Sequence[Order]) -> Mapping[str, bytes]:
 
 def _simulated(event: Simulated, message: ReplyTo, rails: Rails) -> Reply:
     """The requests to simulate, one per order; the answer comes with what is simulated."""
-    records, rail = _Records(message), rails.of(message.scheme)
+    records, rail = _Records(message), rails.simulating(message.scheme)
+    assert rail is not None, "a dry run on a rail that does not simulate is refused before"
     keys = _keys(records, event.orders)
     return Reply(
         [

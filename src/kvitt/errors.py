@@ -2,7 +2,7 @@
 
     KvittError
     ├── InvalidInput    400  What was said breaks a rule; it has to be said otherwise.
-    │       Undecodable, InvalidOrderXml, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest, PostingsRefused, BodyTooLong
+    │       Undecodable, InvalidOrderMessage, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest, PostingsRefused, BodyTooLong
     ├── AccessRefused   403  Whoever asks is not known, or may not do this, or not alone.
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
@@ -74,8 +74,8 @@ class Undecodable(_NamesField, InvalidInput):
     """
 
 
-class InvalidOrderXml(InvalidInput):
-    """An order breaks the rail's schema; the message names elements and broken limits, never their content."""
+class InvalidOrderMessage(InvalidInput):
+    """An order breaks the rules of its rail's form; the message names elements and broken limits, never their content."""
 
 
 class BadOperator(_NamesField, InvalidInput, who="operator"):

@@ -24,7 +24,7 @@ from kvitt.disbursement.values import (
     RateType,
     Scheme,
 )
-from kvitt.errors import InvalidOrderXml
+from kvitt.errors import InvalidOrderMessage
 from kvitt.rails.oppdrag import order_xml
 from kvitt.rails.oppdrag.receipt_xml import LineKey
 from support.tried import tried
@@ -298,7 +298,7 @@ def test_any_order_says_what_it_was_made_of(order: Order) -> None:
     ],
 )
 def test_what_the_rail_could_not_read_is_refused_by_place_and_never_quoted(change: dict[str, str], place: str) -> None:
-    with pytest.raises(InvalidOrderXml) as refused:
+    with pytest.raises(InvalidOrderMessage) as refused:
         order_xml.validate(order_xml.encode(replace(ORDER, **change)))
     assert place in str(refused.value)
     assert "SEC" not in str(refused.value)
@@ -319,7 +319,7 @@ def test_what_the_rail_could_not_read_is_refused_by_place_and_never_quoted(chang
     ],
 )
 def test_what_is_no_order_does_not_leave(xml: bytes) -> None:
-    with pytest.raises(InvalidOrderXml):
+    with pytest.raises(InvalidOrderMessage):
         order_xml.validate(xml)
 
 

@@ -19,7 +19,7 @@ from kvitt.disbursement.values import (
     Order,
     OrderLine,
 )
-from kvitt.errors import InvalidOrderXml
+from kvitt.errors import InvalidOrderMessage
 from kvitt.formats.times import date_with_offset
 from kvitt.rails.oppdrag.receipt_xml import LineKey, parse
 
@@ -87,16 +87,16 @@ def encode_line_id(line_id: LineId) -> str:
 
 
 def validate(xml: bytes) -> None:
-    """Raises InvalidOrderXml unless the schema takes the XML; its message names elements and rules, never content."""
+    """Raises InvalidOrderMessage unless the schema takes the XML; its message names elements and rules, never content."""
     try:
         root = parse(xml)
     except etree.XMLSyntaxError:
-        raise InvalidOrderXml("not well-formed XML") from None
+        raise InvalidOrderMessage("not well-formed XML") from None
     except ValueError as error:
-        raise InvalidOrderXml(str(error)) from None
+        raise InvalidOrderMessage(str(error)) from None
     if not _SCHEMA.validate(root):
         first = next(iter(_SCHEMA.error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
-        raise InvalidOrderXml(f"{first.path} breaks {first.type_name}")
+        raise InvalidOrderMessage(f"{first.path} breaks {first.type_name}")
 
 
 def encode_simulation(order: Order) -> bytes:

@@ -60,7 +60,7 @@ class Oppdrag(Struct, frozen=True):
     def encode(self, order: Order) -> Encoded:
         """Its XML, which the schema takes, or that of the older dialect where the sender made the lines.
 
-        Raises InvalidOrderXml, and ValueError when a line id is too long.
+        Raises InvalidOrderMessage, and ValueError when a line id is too long.
         """
         if order.forwarded:
             key, time = receipt_xml.correlation_key(forwarded_xml.line_keys(order)), forwarded_xml.correlation_time(order.made_at)

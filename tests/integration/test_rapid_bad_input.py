@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.rapid import reply as voice
+from kvitt.contracts.rapid import reply
 from kvitt.contracts.rapid.wire.packet import Packet, Trace
 from kvitt.disbursement.check import check
 from kvitt.disbursement.settle import RawReceipt
@@ -134,7 +134,7 @@ def test_what_was_to_be_a_need_and_is_no_json_is_kept(rapid: Rapid) -> None:
 
 def test_a_need_that_no_answer_can_be_made_for_is_kept_and_its_neighbours_go_on(rapid: Rapid, monkeypatch: pytest.MonkeyPatch) -> None:
     """The question is part of its answer, so a fault of ours in telling would otherwise be met again at every try."""
-    told, broken = voice.packet.trace_of, need(**{"@event_name": "behov", "@behov": ["Utbetaling", "umulig"]})
+    told, broken = reply.packet.trace_of, need(**{"@event_name": "behov", "@behov": ["Utbetaling", "umulig"]})
 
     def trace(packet: Packet) -> Trace:
         found = told(packet)
@@ -142,7 +142,7 @@ def test_a_need_that_no_answer_can_be_made_for_is_kept_and_its_neighbours_go_on(
             raise ValueError("no trace")
         return found
 
-    monkeypatch.setattr(voice.packet, "trace_of", trace)
+    monkeypatch.setattr(reply.packet, "trace_of", trace)
     assert rapid.ask(other_case(1), broken, other_case(2)) == [Outcome.DERIVED, Outcome.DEAD, Outcome.DERIVED]
     assert rapid.rows("SELECT reason, message_no FROM dead_letters") == [("ValueError: no trace", None)]
     rapid.finish()

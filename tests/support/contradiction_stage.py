@@ -9,7 +9,6 @@ import msgspec
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.catalogue import RAIL_RATE
 from kvitt.disbursement.check.check import check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.resolve import Resolve
@@ -17,6 +16,7 @@ from kvitt.disbursement.settle import RawReceipt
 from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.emulator import schedule
+from kvitt.rails.oppdrag.order_xml import RATE_CODES
 from support.hub_stage import Stage, told
 
 BOTH = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")
@@ -51,7 +51,7 @@ class Contradicted(Stage):
             for period in found.wanted:
                 for offset in range((period.end - period.start).days + 1):
                     day = period.start + timedelta(days=offset)
-                    if RAIL_RATE[found.rate_type] in ("DAG", "DAG7") and (day.weekday() < 5 or RAIL_RATE[found.rate_type] == "DAG7"):
+                    if RATE_CODES[found.rate_type] in ("DAG", "DAG7") and (day.weekday() < 5 or RATE_CODES[found.rate_type] == "DAG7"):
                         paid[found.area, day] = paid.get((found.area, day), 0) + period.amount
         return paid
 

@@ -6,11 +6,11 @@ from kvitt.disbursement.catalogue import (
     AREA_OF_NAME,
     AREAS,
     BENEFITS,
-    RAIL_RATE,
     SCHEMES,
     benefits_of,
 )
 from kvitt.disbursement.values import Area, RateType, Scheme
+from kvitt.rails.oppdrag.order_xml import RATE_CODES
 
 DP, AAP, TP, TS, OLD, VALP = (
     Scheme.DAGPENGER,
@@ -153,4 +153,4 @@ def test_what_is_the_same_for_all_cases_of_a_scheme(
 
 
 def test_rate_types_have_the_codes_of_the_rail() -> None:
-    assert RAIL_RATE == {RateType.DAY: "DAG7", RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}
+    assert RATE_CODES == {RateType.DAY: "DAG7", RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}

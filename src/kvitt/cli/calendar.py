@@ -10,7 +10,6 @@ import click
 from kvitt.cli.listing import Column, Fit, cell_width, table, terminal_width
 from kvitt.cli.shell import print_page
 from kvitt.cli.text import kroner, shown
-from kvitt.disbursement.catalogue import RAIL_RATE
 from kvitt.disbursement.preview import Preview
 from kvitt.disbursement.schedule import (
     Beyond,
@@ -20,6 +19,7 @@ from kvitt.disbursement.schedule import (
     expand,
 )
 from kvitt.disbursement.values import Order, Payment
+from kvitt.rails.oppdrag.order_xml import RATE_CODES
 
 _DAYS_OF_WEEK: Final = 7
 _FOLD_FROM: Final = 3
@@ -139,7 +139,7 @@ _LINES: Final = (
     Column("start", "from"),
     Column("end", "to"),
     Column("amount_kroner", "kroner", Fit.NUMBER, of=lambda line: line.amount),
-    Column("rate", of=lambda line: RAIL_RATE[line.rate_type]),
+    Column("rate", of=lambda line: RATE_CODES[line.rate_type]),
     Column("ceased_from", "ceases from"),
     Column("payment_id", "payment"),
     Column("refers_to", "after"),

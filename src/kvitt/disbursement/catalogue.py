@@ -10,7 +10,6 @@ from kvitt.disbursement.duplicates import PaidTwice
 from kvitt.disbursement.values import (
     Area,
     Benefit,
-    RateType,
     Scheme,
 )
 
@@ -42,7 +41,6 @@ _DATA = resources.files("kvitt.disbursement") / "data"
 _TOML = tomllib.loads((_DATA / "schemes.toml").read_text("utf-8"))
 
 UMBRELLA_AREA = Area("TILLST")
-RAIL_RATE = {RateType.DAY: "DAG7", RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}
 SCHEMES = {Scheme(name): SchemeTerms(**{**terms, "paid_twice": PaidTwice(terms["paid_twice"])}) for name, terms in _TOML["schemes"].items()}
 AREAS = {Area(code): AreaTerms(Scheme(terms["scheme"]), terms["name"]) for code, terms in _TOML["areas"].items()}
 AREA_OF_NAME = {terms.name: area for area, terms in AREAS.items()}

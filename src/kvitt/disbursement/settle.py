@@ -192,22 +192,22 @@ class Settle:
         return {case.key: case for case in cases}, held
 
     def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]) -> "Booked":
-        """Rules on receipts of cases that are locked, books what follows, and keeps the others."""
+        """Decides receipts of cases that are locked, applies what follows, and keeps the others."""
         now = self._clock()
         numbers = _store_raw(cursor, batch, now) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
         work = UnitOfWork()
         work.deferred = _deferred(kept, now)
         self._copy(work, batch, numbers, now)
-        ruled = _rule(cursor, batch, numbers)
-        ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(ruled.settled)
-        open_contradictions(cursor, work, by_number, ruled.contradicted, now)
-        _close_receipts(cursor, ruled.closed)
+        decided_receipts = _decide_receipts(cursor, batch, numbers)
+        ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(decided_receipts.settled)
+        open_contradictions(cursor, work, by_number, decided_receipts.contradicted, now)
+        _close_receipts(cursor, decided_receipts.closed)
         dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             work.write(cursor)
-        return Booked(ruled.outcomes, ruled.settled, work, now)
+        return Booked(decided_receipts.outcomes, decided_receipts.settled, work, now)
 
     def _copy(self, work: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
@@ -295,7 +295,7 @@ class ClosedReceipt(NamedTuple):
     note: str
 
 
-class _Ruled(Struct):
+class _DecidedReceipts(Struct):
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     contradicted: list[Contradicted]
@@ -316,27 +316,27 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     return found
 
 
-def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
+def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _DecidedReceipts:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     candidates = _candidates(cursor, batch)
     decisions = _Decisions()
-    ruled = _Ruled([], [], [], [])
+    decided_receipts = _DecidedReceipts([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
-            ruled.outcomes.append(ReceiptOutcome.REPEAT)
+            decided_receipts.outcomes.append(ReceiptOutcome.REPEAT)
             continue
         if each.receipt is None:
             _log.error("receipt could not be read", receipt_no=number)
-            ruled.outcomes.append(ReceiptOutcome.UNREADABLE)
-            ruled.closed.append(ClosedReceipt(number, None, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
+            decided_receipts.outcomes.append(ReceiptOutcome.UNREADABLE)
+            decided_receipts.closed.append(ClosedReceipt(number, None, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
             continue
         order = each.rail.match(each.receipt, decisions.as_they_are(candidates.get(index, ())))
         decided = decisions.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
         if decided in _FOR_A_PERSON:
             about = {"order_id": order.order_id, "area": order.area} if order else {}
             _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
-        ruled.outcomes.append(decided)
-        ruled.closed.append(
+        decided_receipts.outcomes.append(decided)
+        decided_receipts.closed.append(
             ClosedReceipt(
                 receipt_no=number,
                 order_id=order.order_id if order else None,
@@ -346,8 +346,8 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
                 note=each.receipt.text,
             )
         )
-    ruled.settled, ruled.contradicted = list(decisions.settled.values()), decisions.contradicted
-    return ruled
+    decided_receipts.settled, decided_receipts.contradicted = list(decisions.settled.values()), decisions.contradicted
+    return decided_receipts
 
 
 class _Decisions:

@@ -13,12 +13,12 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.catalogue import AREAS, RAIL_RATE
+from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.values import Area
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator import DaySpan, all_spans
-from kvitt.rails.oppdrag.order_xml import encode_line_id
+from kvitt.rails.oppdrag.order_xml import RATE_CODES, encode_line_id
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("comparison", "kvitt.rails.oppdrag")
@@ -150,7 +150,7 @@ def _accepted(row: Sequence[object]) -> _Accepted:
     document = row[3]
     assert isinstance(document, bytes), "documents are bytea"
     stored = payment_document.decode(document)
-    rate = RAIL_RATE[stored.rate_type]
+    rate = RATE_CODES[stored.rate_type]
     pieces = (Stretch(period.start, period.end, period.amount) for period in stored.wanted)
     return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
 

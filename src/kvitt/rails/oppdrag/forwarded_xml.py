@@ -6,7 +6,6 @@ The root has no namespace, because the rail fails on one; the order of elements 
 from datetime import date, datetime
 from typing import Final
 
-from kvitt.disbursement.catalogue import RAIL_RATE
 from kvitt.disbursement.values import (
     ForwardedLine,
     ForwardedOrder,
@@ -14,6 +13,7 @@ from kvitt.disbursement.values import (
     OrderLine,
 )
 from kvitt.formats.times import mapper_text
+from kvitt.rails.oppdrag.order_xml import RATE_CODES
 from kvitt.rails.oppdrag.receipt_xml import LineKey
 
 EMPLOYER_AREA: Final = "SPREF"
@@ -87,7 +87,7 @@ def _line(line: OrderLine, order: Order, of_order: ForwardedOrder) -> str:
         + _leaf("sats", abs(line.amount))
         + _leaf("henvisning", line.payment_id)
         + _leaf("fradragTillegg", "T" if line.amount >= 0 else "F")
-        + _leaf("typeSats", RAIL_RATE[line.rate_type])
+        + _leaf("typeSats", RATE_CODES[line.rate_type])
         + _leaf("saksbehId", line.caseworker)
         + _leaf("brukKjoreplan", "N")
         + _recipient(line, order, of_order)

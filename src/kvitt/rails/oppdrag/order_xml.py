@@ -11,13 +11,13 @@ from typing import Final
 
 from lxml import etree
 
-from kvitt.disbursement.catalogue import RAIL_RATE
 from kvitt.disbursement.values import (
     HoldBack,
     HoldBackCause,
     LineId,
     Order,
     OrderLine,
+    RateType,
 )
 from kvitt.errors import InvalidOrderMessage
 from kvitt.formats.times import date_with_offset
@@ -27,6 +27,8 @@ NAMESPACE: Final = "http://www.trygdeetaten.no/skjema/oppdrag"
 SIMULATION_NAMESPACE: Final = "http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt"
 SIMULATED_NAMESPACE: Final = "http://nav.no/system/os/entiteter/oppdragSkjema"
 OWN_OFFICE: Final = "8020"
+RATE_CODES: Final = {RateType.DAY: "DAG7", RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}
+"""What the rail calls a rate type (`typeSats`)."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _LINE_ID_LIMIT = 30
@@ -132,7 +134,7 @@ def _line(line: OrderLine, case_id: str, person: str) -> str:
             <datoVedtakTom>{date_with_offset(line.end)}</datoVedtakTom>
             <sats>{line.amount}</sats>
             <fradragTillegg>T</fradragTillegg>
-            <typeSats>{RAIL_RATE[line.rate_type]}</typeSats>
+            <typeSats>{RATE_CODES[line.rate_type]}</typeSats>
             <brukKjoreplan>N</brukKjoreplan>
             <saksbehId>{_text(line.caseworker)}</saksbehId>
             <utbetalesTilId>{person}</utbetalesTilId>
@@ -221,7 +223,7 @@ def _simulated_line(line: OrderLine, case_id: str, person: str) -> str:
 <delytelseId>{_text(encode_line_id(line.line_id))}</delytelseId><kodeKlassifik>{_text(line.class_code)}</kodeKlassifik>\
 <datoKlassifikFom>{line.start}</datoKlassifikFom><datoVedtakFom>{line.start}</datoVedtakFom>\
 <datoVedtakTom>{line.end}</datoVedtakTom><sats>{line.amount}</sats>
-      <fradragTillegg>T</fradragTillegg><typeSats>{RAIL_RATE[line.rate_type]}</typeSats><brukKjoreplan>N</brukKjoreplan>\
+      <fradragTillegg>T</fradragTillegg><typeSats>{RATE_CODES[line.rate_type]}</typeSats><brukKjoreplan>N</brukKjoreplan>\
 <saksbehId>{_text(line.caseworker)}</saksbehId><utbetalesTilId>{person}</utbetalesTilId>{reference}
       <ns2:attestant><attestantId>{_text(line.approver)}</attestantId></ns2:attestant>
     </oppdragslinje>

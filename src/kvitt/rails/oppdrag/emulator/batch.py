@@ -36,6 +36,7 @@ from kvitt.rails.oppdrag.emulator.reading import (
     Unreadable,
 )
 from kvitt.rails.oppdrag.emulator.store import HandledMessage, Receipt
+from kvitt.rails.oppdrag.emulator.watch import ViolationKind, add_violations
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -77,6 +78,9 @@ def handle_batch(conn: Connection, arrivals: Sequence[Arrival], *, seed: int, no
             set_faults(conn, dice.left)
         store.write(conn, messages, now)
         _write_known(conn, batch, now)
+        if known.simulated:
+            met = [(message.case, message.message_id) for message in messages if message.case in known.simulated]
+            add_violations(conn, ViolationKind.ORDER_WHILE_SIMULATING, met, now)
 
 
 def _names(arrivals: Sequence[Arrival]) -> list[str]:

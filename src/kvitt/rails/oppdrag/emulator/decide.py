@@ -34,8 +34,14 @@ class KnownCases:
     """What the books say of the cases that a batch touches, kept up with the batch's own accepted orders."""
 
     def __init__(
-        self, persons: Iterable[tuple[CaseKey, str]], lines: Iterable[LineEntry], hold_backs: Iterable[tuple[CaseKey, ReceivedHoldBack]]
+        self,
+        persons: Iterable[tuple[CaseKey, str]],
+        lines: Iterable[LineEntry],
+        hold_backs: Iterable[tuple[CaseKey, ReceivedHoldBack]] = (),
+        simulated: Iterable[CaseKey] = (),
     ) -> None:
+        self.simulated = frozenset(simulated)
+        """Those that are being simulated at this moment, which no order should be for."""
         self._persons = dict(persons)
         self._lines = {(line.case, line.line_id): line for line in lines}
         self._hold_backs: dict[CaseKey, list[ReceivedHoldBack]] = {}
@@ -133,6 +139,8 @@ def _new_line(line: ReceivedLine, ends: date, case: CaseKey, known: KnownCases, 
         class_code=line.class_code,
         decided_rate=line.decided_rate,
         ceased_from=None,
+        payee=line.payee,
+        grade=line.grade,
     )
 
 

@@ -23,7 +23,10 @@ class ChangeCode(Enum):
 
 
 class ReceivedLine(Struct, frozen=True):
-    """A line-150. Amounts are whole kroner, negative for a deduction; texts that are absent are empty."""
+    """A line-150. Amounts are whole kroner, negative for a deduction; texts that are absent are empty.
+
+    `payee` is who gets the money: the employer of a refund, else `utbetalesTilId`; `grade` its per cent, where there is one.
+    """
 
     change: ChangeCode
     status: str
@@ -38,6 +41,8 @@ class ReceivedLine(Struct, frozen=True):
     decided_rate: int | None
     ref_case: str
     ref_line: str
+    payee: str = ""
+    grade: int | None = None
 
 
 class ReceivedHoldBack(Struct, frozen=True):
@@ -63,7 +68,7 @@ class ReceivedOrder(Struct, frozen=True):
 class LineEntry(Struct, frozen=True):
     """An accepted line in the books: a new line, or the cessation of its chain from `ceased_from` on.
 
-    `chain` is the id of the first line of the chain.
+    `chain` is the id of the first line of the chain; `payee` is empty where the line named nobody.
     """
 
     case: CaseKey
@@ -76,6 +81,8 @@ class LineEntry(Struct, frozen=True):
     class_code: str
     decided_rate: int | None
     ceased_from: date | None
+    payee: str = ""
+    grade: int | None = None
 
 
 class EmulatedAnswer(Struct, frozen=True):

@@ -126,11 +126,13 @@ def _line(line: etree._Element) -> ReceivedLine:
         class_from=_date(text.get("datoKlassifikFom")),
         starts=starts,
         ends=_date(text.get("datoVedtakTom")),
-        amount=sign * _kroner(text["sats"]),
+        amount=sign * whole_kroner(text["sats"]),
         rate_code=text["typeSats"],
         decided_rate=_decided_rate(line),
         ref_case=text.get("refFagsystemId", ""),
         ref_line=text.get("refDelytelseId", ""),
+        payee=line.findtext("refusjonsinfo-156/refunderesId", "").strip() or text.get("utbetalesTilId", ""),
+        grade=_grade(line.findtext("grad-170/grad")),
     )
 
 
@@ -143,12 +145,16 @@ def _texts(element: etree._Element) -> dict[str, str]:
     return found
 
 
+def _grade(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
 def _decided_rate(line: etree._Element) -> int | None:
     text = line.findtext("vedtakssats-157/vedtakssats")
-    return None if text is None else _kroner(text.strip())
+    return None if text is None else whole_kroner(text.strip())
 
 
-def _kroner(text: str) -> int:
+def whole_kroner(text: str) -> int:
     """Whole kroner; the rail rounds what has decimals (iverksetting §1.11)."""
     return int(Decimal(text).quantize(Decimal(1), ROUND_HALF_UP))
 

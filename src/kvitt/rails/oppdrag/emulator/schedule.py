@@ -95,6 +95,13 @@ def _last_read(pieces: Sequence[DaySpan]) -> date:
 
 def pieces(entries: Iterable[LineEntry]) -> tuple[DaySpan, ...]:
     """Reads the entries of one case, in their order, as the pieces of its chains that are in force."""
+    chains, last_lines = in_force(entries)
+    found = [_span(start, end, line, last_lines[chain]) for chain, valid in chains.items() for start, end, line in valid]
+    return tuple(sorted(found, key=lambda span: (span.chain_first_line_id, span.start)))
+
+
+def in_force(entries: Iterable[LineEntry]) -> tuple[dict[str, list[tuple[date, date, LineEntry]]], dict[str, str]]:
+    """The pieces of a case's chains (first day, last day, the line that pays), and the newest line of each; both by chain."""
     chains: dict[str, list[tuple[date, date, LineEntry]]] = {}
     last_lines: dict[str, str] = {}
     for entry in entries:
@@ -103,8 +110,7 @@ def pieces(entries: Iterable[LineEntry]) -> tuple[DaySpan, ...]:
             valid.append((entry.starts, entry.ends, entry))
             last_lines[entry.chain] = entry.line_id
         chains[entry.chain] = valid
-    found = [_span(start, end, line, last_lines[chain]) for chain, valid in chains.items() for start, end, line in valid]
-    return tuple(sorted(found, key=lambda span: (span.chain_first_line_id, span.start)))
+    return chains, last_lines
 
 
 def _cut(valid: list[tuple[date, date, LineEntry]], day: date) -> list[tuple[date, date, LineEntry]]:

@@ -71,9 +71,10 @@ def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> Known
     ).fetchall()
     hold_backs = conn.execute(_SQL.hold_backs, _case_arrays(with_hold_backs)).fetchall() if with_hold_backs else []
     return KnownCases(
-        ((CaseKey(str(area), str(case_id)), str(person)) for area, case_id, person in persons),
+        ((CaseKey(str(area), str(case_id)), str(person)) for area, case_id, person, _ in persons if person is not None),
         (entry_of(row) for row in lines),
         ((CaseKey(str(area), str(case_id)), ReceivedHoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
+        (CaseKey(str(area), str(case_id)) for area, case_id, _, is_simulated in persons if is_simulated),
     )
 
 
@@ -156,6 +157,8 @@ def _write_entries(conn: Connection, entries: Sequence[tuple[LineEntry, str]]) -
         "class_codes": [entry.class_code for entry, _ in entries],
         "decided_rates": [entry.decided_rate for entry, _ in entries],
         "ceased_froms": [entry.ceased_from for entry, _ in entries],
+        "payees": [entry.payee for entry, _ in entries],
+        "grades": [entry.grade for entry, _ in entries],
         "message_ids": [message_id for _, message_id in entries],
     }
     conn.execute(_SQL.add_entries, arrays)

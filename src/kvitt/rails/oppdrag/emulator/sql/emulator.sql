@@ -17,15 +17,17 @@ FROM unnest(%(message_ids)b::text[]) AS asked (message_id)
 JOIN rail.received AS received ON received.message_id = asked.message_id;
 
 -- name: known_cases
--- The cases asked for that exist; rows: area, case_id, person.
-SELECT known.area, known.case_id, known.person
+-- What is known of the cases asked for; rows: area, case_id, person (null where there is no such case), is_simulated. Until the transaction
+-- ends whoever wants to simulate one of the cases finds that it is being booked.
+SELECT asked.area, asked.case_id, known.person,
+       NOT pg_try_advisory_xact_lock(hashtextextended('simulated ' || asked.area || ' ' || asked.case_id, 12)) AS is_simulated
 FROM unnest(%(areas)b::text[], %(case_ids)b::text[]) AS asked (area, case_id)
-JOIN rail.known_case AS known ON known.area = asked.area AND known.case_id = asked.case_id;
+LEFT JOIN rail.known_case AS known ON known.area = asked.area AND known.case_id = asked.case_id;
 
 -- name: named_lines
 -- The accepted new lines with the ids asked for; rows as in entries_of_case.
 SELECT entry.area, entry.case_id, entry.chain, entry.line_id, entry.starts, entry.ends, entry.amount, entry.rate_code, entry.class_code,
-       entry.decided_rate, entry.ceased_from
+       entry.decided_rate, entry.ceased_from, entry.payee, entry.grade
 FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(line_ids)b::text[]) AS asked (area, case_id, line_id)
 CROSS JOIN LATERAL (
     SELECT * FROM rail.entry AS line
@@ -56,14 +58,15 @@ FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(persons)b::text[], %(mess
 
 -- name: add_entries
 -- Writes accepted lines as entries, in the order of the arrays.
-INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, message_id)
+INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, payee,
+                        grade, message_id)
 SELECT area, case_id, CASE WHEN ceased_from IS NULL THEN 'line' ELSE 'cessation' END, chain, line_id, starts, ends, amount, rate_code,
-       class_code, decided_rate, ceased_from, message_id
+       class_code, decided_rate, ceased_from, payee, grade, message_id
 FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(chains)b::text[], %(line_ids)b::text[], %(starts)b::date[], %(ends)b::date[],
             %(amounts)b::bigint[], %(rate_codes)b::text[], %(class_codes)b::text[], %(decided_rates)b::bigint[], %(ceased_froms)b::date[],
-            %(message_ids)b::text[])
+            %(payees)b::text[], %(grades)b::integer[], %(message_ids)b::text[])
      WITH ORDINALITY AS given (area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from,
-                               message_id, place)
+                               payee, grade, message_id, place)
 ORDER BY place;
 
 -- name: put_hold_backs
@@ -142,15 +145,15 @@ INSERT INTO rail.faults (faults) VALUES (%(faults)s::jsonb)
 ON CONFLICT (only_row) DO UPDATE SET faults = EXCLUDED.faults;
 
 -- name: entries_of_case
--- the entries of one case in the order of its effects; rows: area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from.
-SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from
+-- the entries of one case in the order of its effects; rows: area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, payee, grade.
+SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, payee, grade
 FROM rail.entry
 WHERE area = %(area)s AND case_id = %(case_id)s
 ORDER BY sequence;
 
 -- name: entries
 -- All entries by case; rows as in entries_of_case.
-SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from
+SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, payee, grade
 FROM rail.entry
 ORDER BY area, case_id, sequence;
 

@@ -1,0 +1,246 @@
+"""The simulation service without its HTTP: requests as values in, answers as values out, so that any server may stand before it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+import msgspec
+import psycopg
+from msgspec import Struct
+from psycopg import IsolationLevel
+
+from kvitt.kernel.clock import oslo
+from kvitt.kernel.database import pool
+from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.queries import load
+from kvitt.rails.oppdrag.emulator.bank_days import is_open, next_bank_day, oslo_day
+from kvitt.rails.oppdrag.emulator.habits import (
+    AnswerForm,
+    ServiceFaults,
+    ServiceHabits,
+    ServiceStrike,
+    counts_down,
+    get_service_faults,
+    lock_service,
+    service_settings,
+    set_service_faults,
+    strike,
+    strike_token,
+)
+from kvitt.rails.oppdrag.emulator.order import CaseKey, EmulatedAnswer
+from kvitt.rails.oppdrag.emulator.simulation import tokens
+from kvitt.rails.oppdrag.emulator.simulation.answer import answer_envelope
+from kvitt.rails.oppdrag.emulator.simulation.compute import simulate
+from kvitt.rails.oppdrag.emulator.simulation.faults import (
+    AUTHENTICATION,
+    SoapFault,
+    business_fault,
+    fault_envelope,
+    fault_on_demand,
+)
+from kvitt.rails.oppdrag.emulator.simulation.request import ReadEnvelope, SimulationQuestion, read_request
+from kvitt.rails.oppdrag.emulator.watch import SimulationVisit, Watch
+
+Connection = psycopg.Connection[tuple[object, ...]]
+Struck = TypeVar("Struck")
+TOKEN_PATH: Final = "/rest/v1/sts/samltoken"  # noqa: S105 -- a path, no secret
+SIMULATION_PATH: Final = "/simulerFpServiceWSBinding"
+MAX_BODY: Final = 8_000_000
+_CONNECTIONS: Final = 8
+_NO_CASE: Final = CaseKey("", "")
+_SQL = load("service", package="kvitt.rails.oppdrag.emulator")
+_XML, _JSON, _HTML, _TEXT = "text/xml; charset=utf-8", "application/json", "text/html", "text/plain; charset=utf-8"
+_GATEWAY_PAGE: Final = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
+    b"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
+
+
+class ServiceRequest(Struct, frozen=True):
+    """A request; the names of its headers are in small letters."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ServiceAnswer(Struct, frozen=True):
+    """An answer. `breaks_off`: the connection ends in the middle of it."""
+
+    status: int
+    content_type: str
+    body: bytes
+    breaks_off: bool = False
+
+
+GATEWAY = ServiceAnswer(HTTPStatus.BAD_GATEWAY, _HTML, _GATEWAY_PAGE)
+_NOT_FOUND = ServiceAnswer(HTTPStatus.NOT_FOUND, _TEXT, b"no service is at this path\n")
+_NO_PROXY_TOKEN = ServiceAnswer(HTTPStatus.UNAUTHORIZED, _TEXT, b"X-Proxy-Authorization: a bearer token is needed\n")
+
+
+class ServiceFrame(Struct, frozen=True):
+    """What a request is judged by: how the service behaves, what goes wrong, whether its assertion is good, and the newest run's day."""
+
+    habits: ServiceHabits
+    faults: ServiceFaults
+    is_known: bool
+    last_run: date | None
+
+
+class PendingAnswer(Struct, frozen=True):
+    """A simulation at the rail; `slow_seconds` pass before it is worked out."""
+
+    asked: SimulationQuestion
+    frame: ServiceFrame
+    struck: ServiceStrike
+    visit: SimulationVisit
+
+    @property
+    def slow_seconds(self) -> float:
+        return self.struck.slow_seconds
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SimulationService:
+    """Answers simulations and hands out tokens, from any number of threads. `clock` tells the time in UTC; `seed` is of the faults."""
+
+    def __init__(self, conninfo: str, seed: int = 0, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._seed, self._clock = seed, clock
+        self._pool = pool(conninfo, application="kvitt emulator service", size=_CONNECTIONS)
+        self._watch = Watch(conninfo)
+        self._closing = threading.Lock()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        with self._closing:
+            self._watch.close()
+            self._pool.close()
+
+    def begin(self, request: ServiceRequest) -> ServiceAnswer | PendingAnswer:
+        """The answer, or a simulation that has to be finished or abandoned. Raises psycopg errors."""
+        if request.path.endswith(TOKEN_PATH) and request.method == "GET":
+            return self._token(request)
+        if request.path.endswith(SIMULATION_PATH) and request.method == "POST":
+            return self._asked(request)
+        return _NOT_FOUND
+
+    def finish(self, pending: PendingAnswer) -> ServiceAnswer:
+        """Works the simulation out. Its case is free for orders before the answer leaves. Raises psycopg errors."""
+        outcome, note = "failed", ""
+        try:
+            outcome, note, answer = self._worked_out(pending)
+        finally:
+            self._watch.end(pending.visit, outcome, note, self._clock())
+        return answer
+
+    def abandon(self, pending: PendingAnswer) -> None:
+        """Who asked has gone."""
+        self._watch.end(pending.visit, "abandoned", "", self._clock())
+
+    def _token(self, request: ServiceRequest) -> ServiceAnswer:
+        now = self._clock()
+        with self._pool.connection() as conn:
+            settings = service_settings(conn)
+            if settings.habits.wants_proxy_token and not _has_proxy_token(request):
+                return _NO_PROXY_TOKEN
+            user = tokens.user_of(request.headers.get("authorization", ""))
+            if user is None:
+                return ServiceAnswer(HTTPStatus.UNAUTHORIZED, _JSON, tokens.refusal("no user with a password"))
+            if self._draw(conn, settings.faults, lambda faults: strike_token(faults, self._seed, f"{user} {now}")):
+                return ServiceAnswer(HTTPStatus.UNAUTHORIZED, _JSON, tokens.refusal("the user may not have a token"))
+            issued = tokens.issue(conn, user, now, settings.habits.assertion_seconds)
+        return ServiceAnswer(HTTPStatus.OK, _JSON, issued.json())
+
+    def _asked(self, request: ServiceRequest) -> ServiceAnswer | PendingAnswer:
+        now = self._clock()
+        read = read_request(request.body, oslo(now))
+        visit = SimulationVisit(read.message_id, read.found.order.case if isinstance(read.found, SimulationQuestion) else _NO_CASE, now)
+        with self._pool.connection() as conn:
+            frame = self._frame(conn, read, now)
+            if frame.faults.closed or not _keeps_open(frame.habits, now):
+                return self._at_once(visit, "closed", "", GATEWAY)
+            if frame.habits.wants_proxy_token and not _has_proxy_token(request):
+                return self._at_once(visit, "refused", "no proxy token", _NO_PROXY_TOKEN)
+            struck = self._draw(conn, frame.faults, lambda faults: strike(faults, self._seed, read.message_id))
+        if struck.gateway:
+            return self._at_once(visit, "closed", "", GATEWAY)
+        if isinstance(read.found, SoapFault) and not read.assertion_id:
+            return self._at_once(visit, "fault", read.found.note, _fault(read.found))
+        if struck.expired or not frame.is_known:
+            return self._at_once(visit, "refused", AUTHENTICATION.text, _fault(AUTHENTICATION))
+        if isinstance(read.found, SoapFault):
+            return self._at_once(visit, "fault", read.found.note, _fault(read.found))
+        return PendingAnswer(read.found, frame, struck, self._watch.begin(visit, now))
+
+    def _frame(self, conn: Connection, read: ReadEnvelope, now: datetime) -> ServiceFrame:
+        arguments = {"assertion_id": read.assertion_id, "now": now}
+        frame = fetch_one(conn, ServiceFrame, _SQL.service_frame, arguments, habits=_habits, faults=_faults)
+        assert frame is not None, "a migration made the row"
+        return frame
+
+    def _draw(self, conn: Connection, faults: ServiceFaults, draw: Callable[[ServiceFaults], tuple[Struck, ServiceFaults]]) -> Struck:
+        """What strikes; a count is kept under a lock, so that two requests do not spend the same one."""
+        if not counts_down(faults):
+            return draw(faults)[0]
+        with conn.transaction():
+            lock_service(conn)
+            struck, left = draw(get_service_faults(conn))
+            set_service_faults(conn, left)
+        return struck
+
+    def _at_once(self, visit: SimulationVisit, outcome: str, note: str, answer: ServiceAnswer) -> ServiceAnswer:
+        self._watch.end(visit, outcome, note, self._clock())
+        return answer
+
+    def _worked_out(self, pending: PendingAnswer) -> tuple[str, str, ServiceAnswer]:
+        """The outcome, a note of it, and the answer."""
+        now, struck = self._clock(), pending.struck
+        if struck.fault is not None:
+            fault = fault_on_demand(struck.fault, oslo(now))
+            return "fault", fault.note, _fault(fault)
+        today = oslo_day(now)
+        last_run = pending.frame.last_run
+        next_run = next_bank_day(max(today, last_run or today))
+        with self._pool.connection() as conn:
+            conn.isolation_level = IsolationLevel.REPEATABLE_READ
+            with conn.transaction():
+                found = simulate(conn, pending.asked, pending.frame.habits, today, next_run)
+        if isinstance(found, EmulatedAnswer):
+            fault = business_fault(found, oslo(now))
+            return "fault", found.text, _fault(fault)
+        body = answer_envelope(
+            pending.asked, found, today, pads=pending.frame.habits.pads, form=struck.form, least_bytes=struck.large_bytes
+        )
+        return "answered" if found else "empty", "", _answer(body, struck)
+
+
+def _answer(body: bytes, struck: ServiceStrike) -> ServiceAnswer:
+    content_type = "text/xml; charset=iso-8859-1" if struck.form is AnswerForm.LATIN_1 else _XML
+    return ServiceAnswer(HTTPStatus.OK, content_type, body[: len(body) * 2 // 3] if struck.cut else body, struck.dropped)
+
+
+def _fault(fault: SoapFault) -> ServiceAnswer:
+    return ServiceAnswer(HTTPStatus.INTERNAL_SERVER_ERROR, _XML, fault_envelope(fault))
+
+
+def _keeps_open(habits: ServiceHabits, now: datetime) -> bool:
+    return not habits.keeps_hours or is_open(now, habits.opens, habits.closes)
+
+
+def _has_proxy_token(request: ServiceRequest) -> bool:
+    scheme, _, token = request.headers.get("x-proxy-authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
+
+
+def _habits(text: str) -> ServiceHabits:
+    return msgspec.json.decode(text, type=ServiceHabits)
+
+
+def _faults(text: str) -> ServiceFaults:
+    return msgspec.json.decode(text, type=ServiceFaults)

@@ -1,0 +1,374 @@
+"""The emulator's simulation over HTTP: what an order would lead to, which months are answered, and who gets an answer at all."""
+
+import base64
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from lxml import etree
+
+from kvitt.rails.oppdrag.emulator.payments import CannotPay
+from kvitt.rails.oppdrag.emulator.withholding import Withholding, put_withholding
+from support.emulator_orders import PERSON, Line, order_xml
+from support.emulator_stage import change
+from support.simulation_stage import SERVICE, SimulatedRail, envelope, local, request_xml, simulated_rail
+
+MAY = Line("L1", "2026-05-04", "2026-05-15", 1000, rate_code="DAG")
+
+
+def after(line_id: str, starts: str, ends: str, amount: int, ref: str = "L1") -> Line:
+    return Line(line_id, starts, ends, amount, ref=ref, rate_code="DAG")
+
+
+@pytest.fixture
+def rail(database: str) -> Iterator[SimulatedRail]:
+    with simulated_rail(database) as playing:
+        yield playing
+
+
+@pytest.fixture
+def paid(rail: SimulatedRail) -> SimulatedRail:
+    """A rail that has paid twelve days of May."""
+    assert rail.ask(order_xml(MAY)) == ["00"]
+    rail.pay("2026-06-15")
+    return rail
+
+
+def test_a_new_case_is_simulated_without_being_booked(rail: SimulatedRail) -> None:
+    answer = rail.simulate(MAY)
+    assert answer.periods() == {"2026-05-04/2026-05-15": ["YTEL +10000 AAPOR"]}
+    (row,) = answer.rows()
+    assert (row["behandlingskode"], row["linjeId"], row["delytelseId"], row["typeSats"], row.rate, row.count) == (
+        "2",
+        "1",
+        "L1",
+        "DAG",
+        1000,
+        10,
+    )
+    assert (row["forfall"], row["utbetalesTilId"], row["tilbakeforing"], row["feilkonto"]) == ("2026-06-16", PERSON, "false", "false")
+    assert rail.paid() == []
+    assert rail.ask(order_xml(MAY)) == ["00"]
+
+
+def test_the_answer_is_on_the_wire_as_the_rail_writes_it(rail: SimulatedRail) -> None:
+    answer = rail.simulate(MAY)
+    assert answer.content_type.startswith("text/xml")
+    response = local(answer.xml, "simulerBeregningResponse")[0]
+    assert response.tag == f"{{{SERVICE}}}simulerBeregningResponse"
+    simulation = local(answer.xml, "simulering")[0]
+    assert [(each.tag, each.text) for each in simulation][:5] == [
+        ("gjelderId", PERSON),
+        ("gjelderNavn", "NORDMANN KARI".ljust(30)),
+        ("datoBeregnet", "2026-06-15"),
+        ("kodeFaggruppe", "ARBYT"),
+        ("belop", "10000.00"),
+    ]
+    padded = {"kodeFagomraade": 8, "fagsystemId": 30, "klassekode": 20, "delytelseId": 30, "typeSats": 4, "korrigering": 1}
+    assert {name: len(local(answer.xml, name)[0].text or "") for name in padded} == padded
+
+
+def test_a_raise_says_what_was_paid_and_what_will_be(paid: SimulatedRail) -> None:
+    answer = paid.simulate(after("L2", "2026-05-11", "2026-05-15", 1300), change="ENDR")
+    assert answer.periods() == {
+        "2026-05-04/2026-05-08": ["YTEL +5000 AAPOR", "YTEL -5000 AAPOR"],
+        "2026-05-11/2026-05-15": ["YTEL +6500 AAPOR", "YTEL -5000 AAPOR"],
+    }
+
+
+def test_a_reduction_is_recovered_with_its_counter_row_and_extra_pay(paid: SimulatedRail) -> None:
+    answer = paid.simulate(after("L2", "2026-05-14", "2026-05-15", 600), change="ENDR")
+    rows = [row for row in answer.rows() if f"{row.first}" == "2026-05-14"]
+    assert [row.short for row in rows] == [
+        "YTEL +800 AAPOR",
+        "YTEL +1200 AAPOR",
+        "FEIL +800 KL_KODE_FEIL_ARBYT",
+        "MOTP -800 TBMOTOBS",
+        "YTEL -2000 AAPOR",
+    ]
+    told = [(row["behandlingskode"], row["korrigering"], row["kontoStreng"], row["linjeId"], row.rate, row.count) for row in rows]
+    assert told == [
+        ("0", "", "4510000", "0", 0, 0),
+        ("2", "", "4510000", "2", 600, 2),
+        ("0", "J", "0630981", "0", 0, 0),
+        ("0", "", "0902900", "0", 0, 0),
+        ("2", "", "4510000", "0", 1000, 0),
+    ]
+
+
+def test_an_end_recovers_all_of_it(paid: SimulatedRail) -> None:
+    ended = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-04", rate_code="DAG")
+    answer = paid.simulate(ended, change="ENDR")
+    assert answer.periods() == {
+        "2026-05-04/2026-05-15": [
+            "YTEL +10000 AAPOR",
+            "FEIL +10000 KL_KODE_FEIL_ARBYT",
+            "MOTP -10000 TBMOTOBS",
+            "YTEL -10000 AAPOR",
+        ]
+    }
+
+
+def test_what_was_recovered_comes_back_when_the_day_is_raised_again(paid: SimulatedRail) -> None:
+    ended = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-04", rate_code="DAG")
+    assert paid.ask(change(ended)) == ["00"]
+    assert paid.pay("2026-06-16").recovered_kroner == 10000
+    answer = paid.simulate(after("L2", "2026-05-04", "2026-05-15", 1100), change="ENDR")
+    assert answer.periods() == {
+        "2026-05-04/2026-05-15": [
+            "YTEL -10000 AAPOR",
+            "YTEL +11000 AAPOR",
+            "FEIL -10000 KL_KODE_FEIL_ARBYT",
+            "MOTP +10000 TBMOTOBS",
+        ]
+    }
+    assert paid.ask(change(after("L2", "2026-05-04", "2026-05-15", 1100))) == ["00"]
+    run = paid.pay("2026-06-17")
+    assert (run.paid_kroner, run.recovered_kroner) == (1000, -10000)
+
+
+def test_an_order_that_changes_nothing_is_answered_empty(paid: SimulatedRail) -> None:
+    for lines in (
+        [],
+        [Line("L1", MAY.starts, MAY.ends, 1000, rate_code="DAG", change="UEND")],
+        [after("L2", "2026-05-16", "2026-05-17", 5)],
+    ):
+        answer = paid.simulate(*lines, change="ENDR")
+        assert (answer.status, answer.rows()) == (200, [])
+        assert f'<simulerBeregningResponse xmlns="{SERVICE}"></simulerBeregningResponse>'.encode() in answer.body
+    assert [outcome for _, outcome in paid.simulated()] == ["empty", "empty", "empty"]
+
+
+def test_the_rapids_form_of_the_request_says_the_same(rail: SimulatedRail) -> None:
+    ours = request_xml(MAY)
+    start, end = ours.index("<oppdrag>"), ours.index("<simuleringsPeriode>")
+    period = ours[end : ours.index("</request>")]
+    line_id = "<delytelseId>L1</delytelseId>"
+    other = (
+        ours[:start]
+        + period
+        + ours[start:end].replace(line_id, "").replace("<sats>", f"{line_id}<sats>")
+        + "</request></ns3:simulerBeregningRequest>"
+    )
+    action = f"{SERVICE}/simulerFpService/simulerBeregningRequest"
+    assert rail.post(envelope(other, rail.signed()), SOAPAction=action).periods() == rail.simulate(MAY).periods()
+
+
+@pytest.mark.parametrize(("sign", "amount"), [("T", "-1000"), ("F", "1000")])
+def test_a_deduction_is_negative_by_its_amount_or_by_its_sign(rail: SimulatedRail, sign: str, amount: str) -> None:
+    answer = rail.simulate(Line("L1", "2026-05-04", "2026-05-04", amount, rate_code="DAG", sign=sign))
+    assert answer.periods()["2026-05-04/2026-05-04"][1] == "YTEL -1000 AAPOR"
+
+
+MONTHLY = Line("M1", "2026-06-01", "2026-10-31", 9000, rate_code="MND")
+
+
+@pytest.mark.parametrize(
+    ("span", "months"),
+    [
+        (None, ["06"]),
+        (("2026-06-01", "2026-10-31"), ["06", "07", "08", "09", "10"]),
+        (("2026-07-01", "2026-08-31"), ["07", "08"]),
+        (("2026-08-10", ""), ["08"]),
+        (("", "2026-07-31"), ["06", "07"]),
+    ],
+)
+def test_the_span_says_which_months_of_what_was_not_paid_are_answered(
+    rail: SimulatedRail, span: tuple[str, str] | None, months: list[str]
+) -> None:
+    answer = rail.simulate(MONTHLY, span=span)
+    assert answer.periods() == {
+        f"2026-{month}-01/2026-{month}-{31 if month in ('07', '08', '10') else 30}": ["YTEL +9000 AAPOR"] for month in months
+    }
+
+
+def test_without_a_span_all_affected_months_are_answered_when_one_was_paid(paid: SimulatedRail) -> None:
+    answer = paid.simulate(after("L2", "2026-05-11", "2026-06-05", 1000), change="ENDR", span=None)
+    assert sorted({f"{row.first:%m}" for row in answer.rows()}) == ["05", "06"]
+
+
+def test_affected_months_outside_the_span_come_too_where_they_were_paid(paid: SimulatedRail) -> None:
+    answer = paid.simulate(after("L2", "2026-05-11", "2026-07-05", 1000), change="ENDR", span=("2026-07-01", "2026-07-31"))
+    assert sorted({f"{row.first:%m}" for row in answer.rows()}) == ["05", "07"]
+
+
+def test_each_month_has_its_due_date(rail: SimulatedRail) -> None:
+    answer = rail.simulate(MONTHLY)
+    assert [row["forfall"] for row in answer.rows()] == ["2026-06-16", "2026-07-20", "2026-08-20", "2026-09-18", "2026-10-20"]
+    assert [row["stoppNivaaId"] for row in answer.rows()] == ["1", "2", "3", "4", "5"]
+
+
+def test_other_cases_of_the_person_and_group_come_along_where_the_runs_have_to_do_with_them(rail: SimulatedRail) -> None:
+    other = Line("X1", "2026-05-04", "2026-05-08", 70, rate_code="DAG")
+    assert rail.ask(order_xml(other, case="SAK-2", area="DP"), order_xml(other, case="SAK-3", area="TILLST")) == ["00", "00"]
+    answer = rail.simulate(MAY)
+    assert answer.periods("SAK-2") == {"2026-05-04/2026-05-08": ["YTEL +350 AAPOR"]}
+    assert answer.rows("SAK-3") == []
+    assert local(answer.xml, "belop")[0].text == "10350.00"
+    rail.pay("2026-06-16")
+    assert rail.simulate(MAY).rows("SAK-2") == []
+    rail.behave(tells_others=False)
+    assert rail.ask(order_xml(other, case="SAK-4")) == ["00"]
+    assert rail.simulate(MAY).rows("SAK-4") == []
+
+
+def test_tax_and_deductions_are_held_back_of_what_is_paid_out(rail: SimulatedRail) -> None:
+    put_withholding(rail.conn, Withholding(PERSON, 30, "BSKTKRED", 2500))
+    answer = rail.simulate(MAY)
+    assert answer.periods() == {
+        "2026-05-04/2026-05-15": ["YTEL +10000 AAPOR", "SKAT -3000 FSKTSKAT", "TREK -2500 BSKTKRED"],
+    }
+    assert local(answer.xml, "belop")[0].text == "4500.00"
+    assert [(row.kind, row["trekkVedtakId"] != "0", row["kontoStreng"], row["typeSats"]) for row in answer.rows()][1:] == [
+        ("SKAT", True, "0510000", "MND"),
+        ("TREK", True, "0880000", "LOPM"),
+    ]
+    assert rail.ask(order_xml(MAY)) == ["00"]
+    assert rail.pay("2026-06-16").paid_kroner == 10000
+
+
+def test_a_refund_goes_to_the_employer_with_two_zeros_before_its_number(rail: SimulatedRail) -> None:
+    refunded = request_xml(MAY, area="SPREF").replace(f"<utbetalesTilId>{PERSON}</utbetalesTilId>", "")
+    info = "<ns2:refusjonsInfo><refunderesId>00987654321</refunderesId><datoFom>2026-05-04</datoFom></ns2:refusjonsInfo>"
+    graded = "<ns2:grad><typeGrad>UFOR</typeGrad><grad>80</grad></ns2:grad>"
+    answer = rail.post(envelope(refunded.replace("<ns2:attestant>", f"{graded}{info}<ns2:attestant>"), rail.signed()))
+    (row,) = answer.rows()
+    assert (row["utbetalesTilId"], row["refunderesOrgNr"], row["uforeGrad"]) == ("00987654321", "00987654321", "80")
+
+
+def test_an_order_is_part_of_it_from_the_next_bank_day_when_the_rail_posts_so(rail: SimulatedRail) -> None:
+    rail.behave(posts_next_day=True)
+    assert rail.ask(order_xml(MAY)) == ["00"]
+    ended = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-11", rate_code="DAG")
+    assert rail.simulate(ended, change="ENDR").rows() == []
+    assert rail.pay("2026-06-15").cases == 0
+    rail.now += timedelta(days=1)
+    rail.assertion = ""
+    assert rail.pay("2026-06-16").cases == 1
+    assert rail.simulate(ended, change="ENDR").periods()["2026-05-11/2026-05-15"][-1] == "YTEL -5000 AAPOR"
+
+
+def test_runs_are_played_in_order_on_bank_days_and_again_without_effect(paid: SimulatedRail) -> None:
+    assert paid.pay("2026-06-15").cases == 0
+    with pytest.raises(CannotPay, match="2026-06-20 is no bank day; the next one is 2026-06-22"):
+        paid.pay("2026-06-20")
+    with pytest.raises(CannotPay, match="the run of 2026-06-15 was played already"):
+        paid.pay("2026-06-12")
+
+
+def test_a_coming_month_is_paid_by_its_own_run(rail: SimulatedRail) -> None:
+    assert rail.ask(order_xml(MONTHLY)) == ["00"]
+    assert [rail.pay(day).paid_kroner for day in ("2026-06-16", "2026-06-30", "2026-07-20", "2026-10-20")] == [9000, 0, 9000, 27000]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "text", "code"),
+    [
+        (request_xml(MAY), "Oppdraget finnes fra før", "B110008F"),
+        (request_xml(MAY, case="SAK-9", change="ENDR"), "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før", "B110010F"),
+        (request_xml(after("L2", "2026-05-11", "2026-05-15", 1, ref="L9"), change="ENDR"), "Referert vedtak/linje ikke funnet", "BB50024F"),
+        (request_xml(MAY, change="ENDR"), "DELYTELSE-ID finnes i oppdragsbasen fra før", "BB50018F"),
+    ],
+)
+def test_the_rail_says_no_by_its_own_rules(paid: SimulatedRail, request_body: str, text: str, code: str) -> None:
+    answer = paid.post(envelope(request_body, paid.signed()))
+    assert answer.status == 500
+    code_, said, detail = answer.fault
+    assert (code_, said) == ("SOAP-ENV:Server", "simulerBeregningFeilUnderBehandling")
+    assert detail.startswith(f"{text} | ")
+    assert f"Kode {code}" in detail
+    (found,) = local(answer.xml, "simulerBeregningFeilUnderBehandling")
+    assert found.tag == "{http://nav.no/system/os/tjenester/oppdragService}simulerBeregningFeilUnderBehandling"
+    assert [each.tag for each in found] == ["errorMessage", "errorSource", "rootCause", "dateTimeStamp"]
+    assert found.findtext("dateTimeStamp") == "2026-06-15T14:00:00"
+    assert b"simulerBeregningFeilUnderBehandling".ljust(80) + b"</faultstring>" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "reason"),
+    [
+        ("<saksbehId>Z900001<", "<saksbehId>Z90000123<", "saksbehId", "OUTPUT_OVERFLOW"),
+        ("<attestantId>Z900002<", "<attestantId>Z90000234<", "attestantId", "OUTPUT_OVERFLOW"),
+        ("<delytelseId>L1<", f"<delytelseId>{'L' * 31}<", "delytelseId", "OUTPUT_OVERFLOW"),
+        ("<datoVedtakTom>2026-05-15<", "<datoVedtakTom>+999999999-12-31<", "datoVedtakTom", "OUTPUT_OVERFLOW"),
+        ("<datoVedtakFom>2026-05-04<", "<datoVedtakFom>2026-02-30<", "datoVedtakFom", "INPUT_CONVERSION_ERROR"),
+        ("<sats>1000<", "<sats>tusen<", "sats", "INPUT_CONVERSION_ERROR"),
+        ("<sats>1000<", f"<sats>{'9' * 14}<", "sats", "INPUT_CONVERSION_ERROR"),
+        ("<typeSats>DAG<", "<typeSats>TIME<", "typeSats", "UNDEFINED_VALUE"),
+        ("<kodeKlassifik>AAPOR</kodeKlassifik>", "", "kodeKlassifik", "MISSING_ELEMENT"),
+        (f"<oppdragGjelderId>{PERSON}<", "<oppdragGjelderId>1<", "oppdragGjelderId", "INPUT_UNDERFLOW"),
+        ("simulerBeregningRequest", "sendInnOppdragRequest", "sendInnOppdragRequest", "UNDEFINED_ELEMENT"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(rail: SimulatedRail, old: str, new: str, field: str, reason: str) -> None:
+    answer = rail.post(envelope(request_xml(MAY).replace(old, new), rail.signed()))
+    code, text, detail = answer.fault
+    assert (answer.status, code, text) == (500, "SOAP-ENV:Client", "Conversion from SOAP failed")
+    assert detail.startswith("DFHPI1009 ")
+    assert f"({reason}) occurred when converting field {field} " in detail
+
+
+def test_more_than_1400_lines_are_too_many(rail: SimulatedRail) -> None:
+    lines = [Line(f"L{number}", "2026-05-04", "2026-05-04", 1) for number in range(1401)]
+    assert rail.simulate(*lines[:-1]).status == 200
+    assert "oppdragslinje" in rail.simulate(*lines).fault[2]
+
+
+def test_who_gets_the_money_stands_before_the_grade(rail: SimulatedRail) -> None:
+    graded = "<ns2:grad><typeGrad>UFOR</typeGrad><grad>80</grad></ns2:grad>"
+    late = request_xml(MAY).replace("<utbetalesTilId>", f"{graded}<utbetalesTilId>")
+    assert "utbetalesTilId" in rail.post(envelope(late, rail.signed())).fault[2]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not xml",
+        b"<soap:Envelope",
+        b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        "<!DOCTYPE a []><a/>".encode("utf-16"),
+        b'<a xmlns="x"/>',
+        b'<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body/></Envelope>',
+        b"<a>" * 300_000,
+    ],
+)
+def test_what_is_no_envelope_is_malformed(rail: SimulatedRail, body: bytes) -> None:
+    answer = rail.post(body)
+    assert (answer.status, *answer.fault[:2]) == (500, "SOAP-ENV:Client", "Malformed SOAP message")
+    assert rail.simulate(MAY).status == 200
+
+
+def test_only_an_assertion_of_the_token_service_lets_in(rail: SimulatedRail) -> None:
+    response = rail.token()
+    told = response.json()
+    assert (told["issued_token_type"], told["token_type"], told["expires_in"]) == ("urn:ietf:params:oauth:token-type:saml2", "Bearer", 3600)
+    assertion = base64.b64decode(told["access_token"]).decode()
+    assert etree.fromstring(assertion).tag == "{urn:oasis:names:tc:SAML:2.0:assertion}Assertion"
+    body = request_xml(MAY)
+    assert rail.post(envelope(body, assertion)).status == 200
+    for wrong in ("", assertion.replace("SAML-", "SAML+")):
+        code, _, _ = rail.post(envelope(body, wrong)).fault
+        assert "FailedAuthentication" in code
+    rail.now += timedelta(seconds=3601)
+    assert "FailedAuthentication" in rail.post(envelope(body, assertion)).fault[0]
+    assert [outcome for _, outcome in rail.simulated()] == ["answered", "refused", "refused", "refused"]
+
+
+def test_the_token_service_wants_a_user_with_a_password(rail: SimulatedRail) -> None:
+    for headers in ({}, {"Authorization": "Basic !"}, {"Authorization": "Basic " + base64.b64encode(b"user:").decode()}):
+        response = rail.http.get("/rest/v1/sts/samltoken", headers=headers)
+        assert (response.status_code, response.json()["title"]) == (401, "Unauthorized")
+
+
+def test_the_proxy_wants_its_token_where_that_is_set(rail: SimulatedRail) -> None:
+    rail.behave(wants_proxy_token=True)
+    body = envelope(request_xml(MAY), rail.signed())
+    assert rail.post(body).status == 401
+    assert rail.post(body, **{"X-Proxy-Authorization": "Bearer x"}).status == 200
+
+
+def test_other_paths_are_not_there(rail: SimulatedRail) -> None:
+    assert rail.http.post("/elsewhere").status_code == 404
+    assert rail.http.get("/cics/services/simulerFpServiceWSBinding").status_code == 404
+    assert rail.http.post("/cics/services/simulerFpServiceWSBinding", content=b" " * 8_000_001).status_code == 413

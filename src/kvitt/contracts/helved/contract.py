@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from kvitt.contracts.helved import payment as wire_payment
 from kvitt.contracts.helved import reading as forms
 from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
@@ -33,7 +34,7 @@ from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.validation import broken_case_id
-from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.kernel.clock import oslo
 
@@ -106,6 +107,10 @@ class Helved(Contract):
             return _plain(one) == _plain(other)
         except Undecodable:
             return False
+
+    def import_form(self, payment: Payment) -> bytes:
+        """As it stood on the state topic (helved §2.7)."""
+        return wire_payment.encode(payment)
 
 
 def _text(key: bytes | None) -> str | None:

@@ -238,7 +238,7 @@ class _Import:
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, case))
+            entry = link(b"", first_entry(case_no, self._now, case, payment.encode))
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)

@@ -121,7 +121,7 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
-            again = taken_over(self.stored, entry)
+            again = taken_over(self.stored, entry, self.contracts)
         except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return

@@ -115,7 +115,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
     )
 
 
-class _Count(NamedTuple):
+class _NumberAndOldest(NamedTuple):
     number: int
     oldest: datetime | None
 
@@ -125,8 +125,8 @@ class _StoppedArea(NamedTuple):
     area: str
 
 
-def _counted(connection: psycopg.Connection[Any], statement: str) -> _Count:
-    found = fetch_one(connection, _Count, statement)
+def _counted(connection: psycopg.Connection[Any], statement: str) -> _NumberAndOldest:
+    found = fetch_one(connection, _NumberAndOldest, statement)
     assert found is not None, "a count is one row"
     return found
 

@@ -117,23 +117,6 @@ class PaymentRow(Row, frozen=True):
     currency: str
 
 
-class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
-
-    statement = _WRITE.add_outbox
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: bytes
-    event_id: str
-    message_no: int | None
-    order_id: str | None
-    made_at: datetime
-    case_no: int | None = None
-    payment_id: str | None = None
-    version: int | None = None
-
-
 class NeedRow(Row, frozen=True):
     """A need of the rapid that was let in, under its identity within the case."""
 

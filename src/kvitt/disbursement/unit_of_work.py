@@ -14,10 +14,10 @@ from kvitt.disbursement.rows import (
     MessageStep,
     NeedRow,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.rows import Row, write
 
 

@@ -26,12 +26,13 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
 from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
-from kvitt.disbursement.rows import LineRow, NeedRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.disbursement.rows import LineRow, NeedRow, OrderRow, PaymentRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)

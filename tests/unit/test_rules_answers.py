@@ -14,7 +14,7 @@ from kvitt.disbursement.values import (
     Refusal,
     Scheme,
 )
-from kvitt.rails.oppdrag.receipt_xml import reasons_in
+from kvitt.rails.oppdrag.rail import reasons_in
 from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no"

@@ -11,7 +11,7 @@ from kvitt.contracts.helved.receipts import (
 from kvitt.disbursement.answers import Answer, Details, Status
 from kvitt.disbursement.rail import Observation, Severity
 from kvitt.disbursement.values import Area, Refusal, Scheme
-from kvitt.rails.oppdrag.receipt_xml import SEVERITIES, reasons_in
+from kvitt.rails.oppdrag.rail import SEVERITIES, reasons_in
 
 DETAILS = Details(Area("AAP"), ())
 

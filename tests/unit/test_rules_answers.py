@@ -2,8 +2,8 @@
 
 import pytest
 
-from kvitt.contracts.helved.receipts import answer_to
-from kvitt.contracts.helved.status import details_of
+from kvitt.contracts.helved.outputs import details_of
+from kvitt.contracts.helved.reply import answer_to
 from kvitt.disbursement.answers import Answer, DetailLine, Details, Status
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions

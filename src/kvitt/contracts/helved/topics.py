@@ -1,6 +1,5 @@
 """The topics of the case streams, and whose they are (helved §1)."""
 
-
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import Keeping, TopicTerms
 

@@ -32,7 +32,7 @@ def amounts(stage: Stage, case: str, area: str = "DP") -> list[int]:
 
 def test_messages_wait_for_the_receipt_and_are_derived_against_what_it_made_true(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S", 100)))
-    assert stage.hand_in(DP, ("k2", dp("S", 200)), ("k3", dp("S", 300))) == [Outcome.WAITING, Outcome.WAITING]
+    assert stage.hand_in(DP, ("k2", dp("S", 200)), ("k3", dp("S", 300))) == [Outcome.QUEUED, Outcome.QUEUED]
     assert stage.said("k2") == ["MOTTATT"]
     (receipt,) = stage.exchange()
     stage.settle([receipt])
@@ -44,7 +44,7 @@ def test_messages_wait_for_the_receipt_and_are_derived_against_what_it_made_true
 
 
 def test_a_message_of_the_same_batch_waits_too(stage: Stage) -> None:
-    assert stage.hand_in(DP, *((f"k{n}", dp("S", 100 + n)) for n in range(5))) == [Outcome.DERIVED] + [Outcome.WAITING] * 4
+    assert stage.hand_in(DP, *((f"k{n}", dp("S", 100 + n)) for n in range(5))) == [Outcome.DERIVED] + [Outcome.QUEUED] * 4
     stage.finish()
     assert amounts(stage, "S") == [104]
     assert stage.rows("SELECT open_orders, waiting FROM cases") == [(0, 0)]
@@ -83,7 +83,7 @@ def test_a_case_with_an_order_in_doubt_keeps_its_messages_waiting(stage: Stage) 
     (receipt,) = stage.exchange()
     stage.settle([told(receipt, "99")])
     assert stage.said("k2") == ["MOTTATT"]
-    assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.WAITING]
+    assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.QUEUED]
 
 
 def test_a_waiting_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> None:
@@ -101,7 +101,7 @@ def test_a_waiting_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> N
 def test_cases_do_not_wait_for_each_other(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S")), ("k2", dp("T")))
     assert stage.hand_in(AAP, ("k3", aap("S"))) == [Outcome.DERIVED]
-    assert stage.hand_in(DP, ("k4", dp("S", 7))) == [Outcome.WAITING]
+    assert stage.hand_in(DP, ("k4", dp("S", 7))) == [Outcome.QUEUED]
 
 
 def test_two_cases_that_claim_one_payment_id_in_one_batch_leave_their_neighbours_alone(stage: Stage) -> None:

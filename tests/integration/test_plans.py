@@ -46,7 +46,7 @@ FILL = (
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
               '2025-06-15', 553, 'B1', 'weekday', 'k', 'k', '01020312345'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
+    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, position_in_case, last_line,
                              document, currency)
        SELECT n, md5('payment ' || n)::uuid, 1, md5('order ' || n)::uuid, 'DP', 'CREATE',
               CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '',
@@ -108,8 +108,8 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "ensure_cases": NAMED_CASES,
         "lock_cases": NAMED_CASES,
         "current_payments": NAMED_CASES,
-        "payments_elsewhere": [ZEROS, IDS, SCHEMES, CASES],
-        "waiting_messages": [NUMBERS, ZEROS, 20],
+        "ids_of_other_cases": [ZEROS, IDS, SCHEMES, CASES],
+        "queued_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
         "accepted_lines": [NUMBERS],

@@ -93,7 +93,7 @@ def test_a_message_in_one_area_is_told_under_the_senders_key_alone(stage: Stage)
     stage.hand_in(TS, ("k", over(BOARDING)))
     stage.finish()
     assert {key for key, _, _ in records(stage, helved_topics.ORDERS)} == {b"k"}
-    assert stage.rows("SELECT told_under FROM orders") == [(None,)]
+    assert stage.rows("SELECT published_under FROM orders") == [(None,)]
     assert b'"status":"OK"' not in records(stage, helved_topics.STATUSES)[-1][1].partition(b'"linjer"')[2]
 
 
@@ -132,7 +132,7 @@ def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stag
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
     # Where rows lie on the disk, and in the case list, says nothing about an order.
-    stage.connection.execute("UPDATE payments SET listed = listed WHERE payment_id = %s", [three])
+    stage.connection.execute("UPDATE payments SET position_in_case = position_in_case WHERE payment_id = %s", [three])
     stage.finish()
     told_true = [
         key

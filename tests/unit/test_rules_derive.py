@@ -52,7 +52,7 @@ def after(state: CaseState, *instructions: PaymentInstruction, by: Decision = DE
     orders = orders_of(state, *instructions, by=by)
     payments = {**state.payments, **{payment.payment_id: payment for order in orders for payment in order.payments}}
     areas = state.areas | {order.area for order in orders}
-    return CaseState(payments, by.person, areas, state.orders_made + len(orders), state.elsewhere)
+    return CaseState(payments, by.person, areas, state.orders_made + len(orders), state.ids_of_other_cases)
 
 
 ONE_PAID = after(NEW_CASE, paying(FORTNIGHT))
@@ -123,7 +123,7 @@ def test_what_a_payment_keeps_for_life_is_locked(
 @pytest.mark.parametrize("instruction", [paying(FORTNIGHT), ceasing(), replace(ceasing(), kind=InstructionKind.CEASE_STORED)])
 @pytest.mark.parametrize("person", [DECISION.person, "02020312345"])
 def test_a_payment_of_another_case_stays_there(instruction: PaymentInstruction, person: str) -> None:
-    state = replace(TWO_PAID, payments={OTHER_PAYMENT: TWO_PAID.payments[OTHER_PAYMENT]}, elsewhere=frozenset({PAYMENT}))
+    state = replace(TWO_PAID, payments={OTHER_PAYMENT: TWO_PAID.payments[OTHER_PAYMENT]}, ids_of_other_cases=frozenset({PAYMENT}))
     assert derive(PaymentInstructions(replace(LATER, person=person), (instruction,)), state, MADE_AT) == refusals.unchangeable("sakId")
 
 

@@ -10,7 +10,7 @@ import structlog
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
-    find_elsewhere,
+    find_ids_of_other_cases,
     load_lines,
     load_payments,
 )
@@ -47,12 +47,12 @@ class _WaitingMessage(NamedTuple):
     record: StoredRecord
 
 
-def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
+def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:
     """Derives what waits for these locked cases until each has an open order or nothing waits. Adds to `work`, moves the cases.
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.
     """
-    free = {case.case_no: case for case in cases.values() if case.waiting and case.may_go_on}
+    free = {case.case_no: case for case in cases.values() if case.queued and case.may_go_on}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
@@ -60,21 +60,21 @@ def let_in(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen, ports)
-        find_elsewhere(cursor, cases, [each.parsed for each in queued])
+        find_ids_of_other_cases(cursor, cases, [each.parsed for each in queued])
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:
                 _handle(case, each, work, case.moment(now), ports)
         seen = {each.case_no for each in queued}
         # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
-        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
+        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.queued and case.may_go_on}
 
 
 def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, ports: Ports) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
     gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
-    case.waiting -= 1
+    case.queued -= 1
     try:
         Handler(contract, ports.rails, gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
@@ -86,7 +86,7 @@ def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, port
 
 def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
-    rows = fetch(cursor, _WaitingMessage, _SQL.waiting_messages, columns, record=StoredRecord)
+    rows = fetch(cursor, _WaitingMessage, _SQL.queued_messages, columns, record=StoredRecord)
     return [
         _Queued(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
         for each in rows

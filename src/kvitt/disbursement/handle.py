@@ -26,7 +26,7 @@ from kvitt.disbursement.holds import HoldReason
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
 from kvitt.disbursement.publish import publish
 from kvitt.disbursement.rail import Rails
-from kvitt.disbursement.rows import MessageRow, MessageStep, NeedRow
+from kvitt.disbursement.rows import MessageRow, MessageStep, IdempotencyRow
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.store_order import store_order
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -50,7 +50,7 @@ class Handler:
         assert case is not None, "a message that can be read has a case"
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
-        if case.busy:
+        if case.has_open_order:
             decided = self._contract.when_busy(message)
             if decided is WhenBusy.QUEUE:
                 return self.queue(case, message, record)
@@ -66,10 +66,10 @@ class Handler:
     def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
         """Queues a message behind the case's open order."""
         reply = self._reply(Queued(), message)
-        self._store_message(case, message, record, MessageState.WAITING, reply)
-        case.waiting += 1
-        case.note(self._work, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
-        return MessageState.WAITING
+        self._store_message(case, message, record, MessageState.QUEUED, reply)
+        case.queued += 1
+        case.note(self._work, self._now, What.QUEUED, digest(message.body), message_no=message.message_no)
+        return MessageState.QUEUED
 
     def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None) -> MessageState:
         """Derives and answers a message now; returns its new state."""
@@ -149,7 +149,7 @@ class Handler:
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
-            store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, told_under=own_key)
+            store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)
         self._store_message(case, message, record, MessageState.DERIVED, reply)
         case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
@@ -167,7 +167,7 @@ class Handler:
         known: bool = True,
     ) -> None:
         """A new row, or the next step of the one that was queued. `known`: from now on it decides what a repeat of it hears."""
-        derived_at = None if state is MessageState.WAITING else self._now
+        derived_at = None if state is MessageState.QUEUED else self._now
         answered_at = self._now if state is MessageState.ANSWERED else None
         if record is None:
             self._work.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, reply.answer))
@@ -178,4 +178,4 @@ class Handler:
         if message.identity and case and known:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
-            self._work.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))
+            self._work.idempotency.append(IdempotencyRow(message.message_no, case.case_no, *key, asked))

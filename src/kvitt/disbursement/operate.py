@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
-from kvitt.disbursement.case_queue import let_in
+from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
 from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
@@ -270,7 +270,7 @@ class Operate:
             work = UnitOfWork()
             still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
             self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (still_open and still_open[1]))
-            let_in(cursor, work, {case.key: case}, now, self._ports)
+            dequeue_next(cursor, work, {case.key: case}, now, self._ports)
             work.cases = [case.step()]
             work.write(cursor)
             note(cursor, now, "withdraw", operator, order_id)

@@ -133,7 +133,7 @@ class Candidate(Struct, frozen=True):
     """A copy of it may be at the rail, whatever its state is now."""
     answered: bool = False
     """An observation that was unclear has been told already."""
-    told_under: bytes | None = None
+    published_under: bytes | None = None
     """The key of its records on the order topic; None: its sender's."""
     contradicted: str | None = None
     """What the rail last said against what stands, as long as that is open or two people kept what stands."""

@@ -16,7 +16,7 @@ from psycopg.errors import UniqueViolation
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.case import Case, load_cases, load_payments
-from kvitt.disbursement.case_queue import let_in
+from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.contract import Contract
 from kvitt.disbursement.contradiction import said_of
 from kvitt.disbursement.events import (
@@ -152,7 +152,7 @@ class Resolve:
         act = _Resolving(cursor, case, _order(cursor, order_id), opened, self._clock(), ports=self._ports)
         turned, taken_back = act.adopt() if what is What.ADOPTED else (act.keep(), ())
         act.close(what, operator)
-        let_in(cursor, act.work, {key: case}, act.now, self._ports)
+        dequeue_next(cursor, act.work, {key: case}, act.now, self._ports)
         load_payments(cursor, [case])
         act.work.cases = [case.step()]
         act.work.write(cursor)
@@ -310,7 +310,7 @@ class _Resolving:
             by_message.setdefault(message_no, []).append(xml)
         self._cursor.execute(_SQL.requeue, (list(by_message),))
         self.case.open_orders -= len(orders)
-        self.case.waiting += len(by_message)
+        self.case.queued += len(by_message)
         for message_no, documents in by_message.items():
             self.case.note(self.work, self.now, What.REQUEUED, digest(*documents), message_no=message_no)
 

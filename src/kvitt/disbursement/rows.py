@@ -41,13 +41,13 @@ class MessageStep(Row, frozen=True):
     derived_at: datetime | None
     answered_at: datetime | None
     answer: bytes | None
-    told_at: datetime | None = None
+    published_at: datetime | None = None
 
 
 class OrderRow(Row, frozen=True):
     """A new order, sent over its rail unless it is held; `held_for` are its reasons as JSON.
 
-    Only forwarded ones have a key for reconciliation. `told_under` is the key of its records on the order topic; None: its sender's. `day`
+    Only forwarded ones have a key for reconciliation. `published_under` is the key of its records on the order topic; None: its sender's. `day`
     is Oslo's, `sum_kroner` sums up its lines.
     """
 
@@ -70,7 +70,7 @@ class OrderRow(Row, frozen=True):
     sum_kroner: Kroner
     priority: int
     reconciliation_key: int | None
-    told_under: bytes | None
+    published_under: bytes | None
 
 
 class LineRow(Row, frozen=True):
@@ -110,7 +110,7 @@ class PaymentRow(Row, frozen=True):
     area: str
     action: str
     client_chose: bool
-    listed: int
+    position_in_case: int
     last_line: str
     document: bytes
     position: int
@@ -134,14 +134,14 @@ class OutboxRow(Row, frozen=True):
     version: int | None = None
 
 
-class NeedRow(Row, frozen=True):
-    """A need of the rapid that was let in, under its identity within the case."""
+class IdempotencyRow(Row, frozen=True):
+    """A message under its identity within the case: two names that its contract chooses, and a digest of what it asks for."""
 
-    statement = _WRITE.add_needs
+    statement = _WRITE.add_idempotency_records
     message_no: int
     case_no: int
-    person: str
-    payment_id: str
+    subject: str
+    name: str
     digest: bytes
 
 
@@ -154,9 +154,9 @@ class CaseStep(Row, frozen=True):
     areas: str
     orders_made: int
     open_orders: int
-    waiting: int
+    queued: int
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     last_at: datetime
     unknown: str
     contradictions: int = 0

@@ -19,7 +19,7 @@ from kvitt.disbursement.case import (
     lock_cases,
     lock_free_cases,
 )
-from kvitt.disbursement.case_queue import let_in
+from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.contradiction import open_contradictions
 from kvitt.disbursement.events import ReceiptArrived
 from kvitt.disbursement.ports import Ports
@@ -203,7 +203,7 @@ class Settle:
         Books(cursor, work, by_number, now, self._ports.contracts).settle(ruled.settled)
         open_contradictions(cursor, work, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
-        let_in(cursor, work, cases, now, self._ports)
+        dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             work.write(cursor)

@@ -15,7 +15,7 @@ from kvitt.disbursement.case import (
     Case,
     CaseKey,
     ensure_cases,
-    find_elsewhere,
+    find_ids_of_other_cases,
     find_stored_answers,
     load_lines,
     load_payments,
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
     """What became of a record."""
 
     DERIVED = "derived"
-    WAITING = "waiting"
+    QUEUED = "queued"
     ANSWERED = "answered"
     DEAD = "dead"
     DEFERRED = "deferred"
@@ -176,7 +176,7 @@ class Submit:
         now = [each for each in readings if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
         if now:
-            find_elsewhere(cursor, cases, now)
+            find_ids_of_other_cases(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
             numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])

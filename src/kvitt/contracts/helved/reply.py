@@ -112,7 +112,7 @@ class _Records:
         uids = ",".join(each.payment_id for each in versions)
         event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
         value = rails.of(self._message.scheme).with_acknowledgement(order.message, receipt)
-        return OutboxRecord(helved_topics.ORDERS, order.told_under or self.key, value, self.headers(("uids", uids)), event)
+        return OutboxRecord(helved_topics.ORDERS, order.published_under or self.key, value, self.headers(("uids", uids)), event)
 
     def payment(self, order: Candidate, payment_id: str, version: PaymentVersion | None, again: str = "") -> OutboxRecord:
         """A payment as it holds now, None: not any more, as a tombstone. `again` tells apart what was published of this order before."""

@@ -45,7 +45,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.told_of_no_message),
     (Kind.ORPHAN, SQL.audit_of_no_case),
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
-    (Kind.ORPHAN, SQL.needs_of_no_message),
+    (Kind.ORPHAN, SQL.idempotency_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.TOLD, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
@@ -106,7 +106,7 @@ class _Check:
 
     def _check_case(self, stored: StoredCase) -> None:
         try:
-            replay = Replay(stored, self._found, self._ports, self._elsewhere, released=self._released, resent=self._resent)
+            replay = Replay(stored, self._found, self._ports, self._ids_of_other_cases, released=self._released, resent=self._resent)
             replay.run()
             # What was told goes first: how far an order has come is part of what a need was told last.
             compare_told(replay)
@@ -114,9 +114,9 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
             self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
 
-    def _elsewhere(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
+    def _ids_of_other_cases(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
         arguments = {"case_no": case_no, "payment_ids": list(payment_ids)}
-        found = fetch_values(self._cursor, SQL.claimed_elsewhere, arguments) or fetch_values(self._cursor, SQL.dropped_elsewhere, arguments)
+        found = fetch_values(self._cursor, SQL.named_by_other_cases, arguments) or fetch_values(self._cursor, SQL.dropped_by_other_cases, arguments)
         return frozenset(map(PaymentId, found))
 
     def _check_over_all(self) -> None:

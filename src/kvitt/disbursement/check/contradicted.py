@@ -141,9 +141,9 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True
         replay.drop(order.made)
     replay.case.open_orders -= len(orders)
-    replay.case.waiting += 1
+    replay.case.queued += 1
     replay.last_handled = min(replay.last_handled, course.stored.message_no - 1)
-    course.state, course.derived_at = MessageState.WAITING, None
+    course.state, course.derived_at = MessageState.QUEUED, None
     course.open_orders.clear()
     course.order_ids.clear()
     replay.stand(course)

@@ -1,6 +1,6 @@
 """What was told before each order had a key of its own, and how far it may differ from what a replay tells: in form, and never in facts.
 
-Records of the outbox below `telling.since` are early, and so is a message of which one of them tells. An order of then is told under its
+Records of the outbox below `publishing.since` are early, and so is a message of which one of them tells. An order of then is told under its
 sender's key to its end; a receipt named the payments only that it made true, the case list was told only when it had changed, headers
 of senders passed for the hub's, and an answer over several areas did not say which of them are paid.
 """

@@ -16,15 +16,15 @@ from kvitt.disbursement.values import PaymentId, Refusal
 from kvitt.errors import KvittError
 from kvitt.kernel.audit import AuditRow
 
-Elsewhere = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
+IdsOfOtherCases = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 """Which of these payment ids another case than the numbered one has, or ever had."""
 
 
 class Handling:
     """The handling of the messages of one case."""
 
-    def __init__(self, case: Case, rails: Rails, elsewhere: Elsewhere) -> None:
-        self._case, self._rails, self._elsewhere = case, rails, elsewhere
+    def __init__(self, case: Case, rails: Rails, ids_of_other_cases: IdsOfOtherCases) -> None:
+        self._case, self._rails, self._ids_of_other_cases = case, rails, ids_of_other_cases
 
     def handler(self, course: Course, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
@@ -32,7 +32,7 @@ class Handling:
 
     def in_turn(self, course: Course, entry: AuditRow) -> bool:
         """Whether the message had to wait for its turn. Repeats and some refusals are answered at once, whatever the case is busy with."""
-        if course.state is MessageState.WAITING or entry.what == What.ORDERED:
+        if course.state is MessageState.QUEUED or entry.what == What.ORDERED:
             return True
         if isinstance(course.message.content, Refusal) or self.handler(course, UnitOfWork(), entry).stored_answer(
             self._case, course.message
@@ -43,22 +43,22 @@ class Handling:
     def repeated(self, course: Course, entry: AuditRow) -> UnitOfWork | None:
         """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
         case = self._case
-        before = (case.orders_made, case.open_orders, case.waiting, case.audit_seq, case.audit_hash)
+        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
         known = dict(case.idempotency)
         for attempt in self._attempts(course, entry):
             if attempt is not None and agrees(attempt.audit[-1], entry):
                 return attempt
-            case.orders_made, case.open_orders, case.waiting, case.audit_seq, case.audit_hash = before
+            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash = before
             case.idempotency = dict(known)
         return None
 
     def _attempts(self, course: Course, entry: AuditRow) -> Iterator[UnitOfWork | None]:
         """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
-        self._case.elsewhere = frozenset()
+        self._case.ids_of_other_cases = frozenset()
         yield self._handled(course, entry)
         yield from self._repeats(course, entry)
         if course.parsed.chosen_ids and self._said(course, Status.FAILED):
-            self._case.elsewhere = self._elsewhere(self._case.case_no, course.parsed.chosen_ids)
+            self._case.ids_of_other_cases = self._ids_of_other_cases(self._case.case_no, course.parsed.chosen_ids)
             yield self._handled(course, entry)
         if failure := course.failure():
             work = UnitOfWork()

@@ -14,7 +14,7 @@ from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING
 from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.earlier import says_the_same
-from kvitt.disbursement.check.handling import Elsewhere, Handling, agrees
+from kvitt.disbursement.check.handling import IdsOfOtherCases, Handling, agrees
 from kvitt.disbursement.check.imports import taken_over
 from kvitt.disbursement.check.made import (
     MadeContradiction,
@@ -42,7 +42,7 @@ from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
 from kvitt.disbursement.rows import (
     LineRow,
     MessageStep,
-    NeedRow,
+    IdempotencyRow,
     OrderRow,
     OutboxRow,
     PaymentRow,
@@ -72,7 +72,7 @@ class Replay:
         stored: StoredCase,
         found: Findings,
         ports: Ports,
-        elsewhere: Elsewhere,
+        ids_of_other_cases: IdsOfOtherCases,
         *,
         released: frozenset[str],
         resent: Mapping[str, int],
@@ -84,12 +84,12 @@ class Replay:
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of(self.case.scheme)
-        self._handling = Handling(self.case, ports.rails, elsewhere)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
         self.chain = Chain(number, found)
         self.courses: dict[int, Course] = {}
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
-        self.needs: list[NeedRow] = []
+        self.idempotency: list[IdempotencyRow] = []
         self.versions: dict[VersionKey, Version] = {}
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self.by_order: dict[str, list[Version]] = {}
@@ -104,7 +104,7 @@ class Replay:
         """Replays all entries; differences are noted as they show."""
         self._read_receipts()
         for entry in self.stored.audit:
-            self.case.audit_seq, self.case.audit_hash = entry.seq - 1, self.chain.hash
+            self.case.audit_seq, self.case.last_event_hash = entry.seq - 1, self.chain.hash
             self.chain.follow(entry)
             if entry.what not in _KNOWN:
                 self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
@@ -121,8 +121,8 @@ class Replay:
             elif entry.what in _VERDICT:
                 self._settled(entry, _VERDICT[What(entry.what)])
             elif course := self._course(entry):
-                self._waiting(entry, course) if entry.what == What.WAITING else self._handled(entry, course)
-        self.chain.end(self.stored.head.audit_seq, self.stored.head.audit_hash)
+                self._waiting(entry, course) if entry.what == What.QUEUED else self._handled(entry, course)
+        self.chain.end(self.stored.head.audit_seq, self.stored.head.last_event_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
         """Notes a difference of this case."""
@@ -188,7 +188,7 @@ class Replay:
         return course
 
     def _waiting(self, entry: AuditRow, course: Course) -> None:
-        if not self.case.busy:
+        if not self.case.has_open_order:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         work = UnitOfWork()
         self._handling.handler(course, work, entry).queue(self.case, course.message, course.stored)
@@ -196,7 +196,7 @@ class Replay:
         if not agrees(work.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
         self.told.extend(work.outbox)
-        self.needs.extend(work.needs)
+        self.idempotency.extend(work.idempotency)
 
     def _handled(self, entry: AuditRow, course: Course) -> None:
         number = course.stored.message_no
@@ -206,8 +206,8 @@ class Replay:
         if in_turn and number <= self.last_handled:
             self.differs(Kind.ENTRY, entry.seq, "was handled after a later message")
         self.last_handled = number if in_turn else self.last_handled
-        if course.state is MessageState.WAITING:
-            self.case.waiting -= 1
+        if course.state is MessageState.QUEUED:
+            self.case.queued -= 1
         look_at_rail(self)
         work = self._handling.repeated(course, entry)
         if work is None:
@@ -217,7 +217,7 @@ class Replay:
         course.step(step_of(work))
         self.told.extend(work.outbox)
         self.lines.extend(work.lines)
-        self.needs.extend(work.needs)
+        self.idempotency.extend(work.idempotency)
         self._made(course, work.orders, work.payments)
         self.stand(course)
 
@@ -252,8 +252,8 @@ class Replay:
     def _under_its_key(self, order: OrderRow) -> OrderRow:
         """An early order is told under the sender's key to its end."""
         stored = self.stored.orders.get(order.order_id)
-        early = stored is not None and stored.made.told_under is None and order.message_no in self.early
-        return replace(order, told_under=None) if early else order
+        early = stored is not None and stored.made.published_under is None and order.message_no in self.early
+        return replace(order, published_under=None) if early else order
 
     def _settled(self, entry: AuditRow, ruling: ReceiptOutcome) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
@@ -370,7 +370,7 @@ class Replay:
 
     def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
         """Puts what holds now in its order, and tells the case list."""
-        in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
+        in_list_order = sorted(self.case.payments, key=self.case.position_in_case.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
         if changed:
             self.relist(order, entry, again=again)
@@ -389,7 +389,7 @@ class Replay:
             return
         version.superseded = False
         self._current[payment_id] = version
-        self.case.accepted(version.made.document, version.made.listed)
+        self.case.accepted(version.made.document, version.made.position_in_case)
 
     def candidate(self, order: MadeOrder) -> Candidate:
         """An order of the replay as a receipt finds it."""
@@ -431,5 +431,5 @@ def _candidate_of(order: MadeOrder) -> Candidate:
         made.is_first_order,
         made.message,
         made.person,
-        told_under=made.told_under,
+        published_under=made.published_under,
     )

@@ -15,7 +15,7 @@ from kvitt.disbursement.holds import decode_all, encode_all
 from kvitt.disbursement.rows import (
     LineRow,
     MessageRow,
-    NeedRow,
+    IdempotencyRow,
     OrderRow,
     OutboxRow,
     PaymentRow,
@@ -93,9 +93,9 @@ class CaseHead(NamedTuple):
     areas: Sequence[str]
     orders_made: int
     open_orders: int
-    waiting: int
+    queued: int
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     contradictions: int
     unknown: Sequence[str]
 
@@ -115,7 +115,7 @@ class StoredCase(Struct):
     messages: dict[int, MessageRow] = {}
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
-    needs: list[NeedRow] = []
+    idempotency: list[IdempotencyRow] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
@@ -248,7 +248,7 @@ _SORTS = (
         lambda case, each: case.lines.setdefault(each.row.order_id, []).append(each.row),
         {"row": LineRow},
     ),
-    _Sort("needs", SQL.needs, NeedRow, _case_no, lambda case, row: case.needs.append(row)),
+    _Sort("idempotency_records", SQL.idempotency, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
     _Sort(
         "payments",
         SQL.payments,

@@ -58,7 +58,7 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `elsewhere` holds those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
+    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
     us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
     rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
     """
@@ -67,7 +67,7 @@ class CaseState(Struct, frozen=True):
     person: str | None
     areas: frozenset[Area]
     orders_made: int
-    elsewhere: frozenset[PaymentId] = frozenset()
+    ids_of_other_cases: frozenset[PaymentId] = frozenset()
     unknown: tuple[PaymentId, ...] = ()
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
@@ -121,7 +121,7 @@ def _area(instruction: PaymentInstruction, stored: Payment | None) -> Area:
 
 
 def _locked(decision: Decision, instructions: Sequence[PaymentInstruction], state: CaseState) -> Refusal | None:
-    if any(instruction.payment_id in state.elsewhere for instruction in instructions):
+    if any(instruction.payment_id in state.ids_of_other_cases for instruction in instructions):
         return refusals.unchangeable("sakId")
     if state.person is not None and state.person != decision.person:
         return refusals.unchangeable("personident")

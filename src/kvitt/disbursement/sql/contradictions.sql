@@ -26,7 +26,7 @@ LIMIT 1;
 -- name: order_to_turn
 -- The order that a contradiction is about.
 SELECT order_id::text, case_no, area, number, message_no, state, correlation_time, is_first_order, message, person, was_unknown,
-       receipt_no IS NOT NULL AS answered, told_under, NULL::text AS contradicted, decided_by_hand
+       receipt_no IS NOT NULL AS answered, published_under, NULL::text AS contradicted, decided_by_hand
 FROM orders WHERE order_id = %s;
 
 -- name: open_orders_of_case
@@ -136,7 +136,7 @@ RETURNING order_id::text;
 
 -- name: requeue
 -- Messages wait in their case's queue again.
-UPDATE messages SET state = 'waiting', derived_at = NULL WHERE message_no = ANY (%s::bigint[]) AND state = 'derived' RETURNING message_no;
+UPDATE messages SET state = 'queued', derived_at = NULL WHERE message_no = ANY (%s::bigint[]) AND state = 'derived' RETURNING message_no;
 
 -- name: free_orders
 -- Orders of a case are no longer held for a reason.

@@ -25,7 +25,7 @@ UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) A
 -- them last; what was asked only where the replies of a source need it.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
        CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.answer,
-       greatest(m.received_at, m.derived_at, m.answered_at, m.told_at) AS last_at
+       greatest(m.received_at, m.derived_at, m.answered_at, m.published_at) AS last_at
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no
 ORDER BY m.message_no
@@ -121,7 +121,7 @@ WHERE r.receipt_no = s.receipt_no;
 -- The orders that receipts may answer: same case, rail, area and correlation key. Newest last. With what the rail said against an order last, unless
 -- that was adopted, and whether its state is an operator's word.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.correlation_time, o.is_first_order, o.message, o.person,
-       o.was_unknown, o.receipt_no IS NOT NULL AS answered, o.told_under,
+       o.was_unknown, o.receipt_no IS NOT NULL AS answered, o.published_under,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
         ORDER BY k.contradiction_no DESC LIMIT 1) AS contradicted, o.decided_by_hand
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
@@ -193,7 +193,7 @@ SELECT order_id::text, position, payment_id::text, version, document FROM paymen
 SELECT c.case_no, p.payment_ids
 FROM unnest(%b::bigint[]) AS c (case_no)
 CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
+    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.position_in_case), '{}') AS payment_ids
     FROM payments AS q
     WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
 ) AS p

@@ -18,7 +18,7 @@ from bench import (
     memory,
     over_brokers,
     submit,
-    woody,
+    thrift,
 )
 from bench.place import Place, place
 from bench.size import FULL, QUICK, Size
@@ -38,7 +38,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "catch_up": catch_up.run,
         "ledger": ledger.run,
         "ledger_size": ledger_size.run,
-        "woody": woody.run,
+        "thrift": thrift.run,
     }
 )
 

@@ -1,8 +1,9 @@
 -- What the role `kvitt` needs to run, and no more: psql -f grants.sql, as the owner of the schema.
 -- Run it after the first `kvitt db upgrade` and after every later one: a new table has no rights of its own.
 
-GRANT USAGE ON SCHEMA public, queue, rail, ledger, payouts, parties, rest TO kvitt;
+GRANT USAGE ON SCHEMA public, kvitt_views, queue, rail, ledger, payouts, parties, rest TO kvitt;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest TO kvitt;
+GRANT SELECT ON ALL TABLES IN SCHEMA kvitt_views TO kvitt;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest TO kvitt;
 
 -- Only what has been consumed, and a stop that has been lifted, is ever deleted.

@@ -128,7 +128,7 @@ class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON door of the roles `payouts` and `ledger`, and whose tokens let in.
+    """The JSON API of the roles `payouts` and `ledger`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
     `payouts:write`, `ledger:read`, `ledger:write`. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is
@@ -149,7 +149,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What callers may take of the doors that listen; each door has as much. Beyond it a caller is refused, or hung up on.
+    """What callers may take of the APIs that listen; each of them has as much. Beyond it a caller is refused, or hung up on.
 
     `connections` None: 2048; never more than the descriptors of the process allow. `connections_per_address` None: half of them; an IPv6
     network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is

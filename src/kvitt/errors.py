@@ -327,10 +327,10 @@ class PayoutInProgress(NotAvailable, who="caller"):
 
 
 class ApiPortTaken(NotAvailable):
-    """The address of a door can not be had; set another port, or stop who has it."""
+    """The address of an API can not be had; set another port, or stop who has it."""
 
-    def __init__(self, door: str, host: str, port: int, reason: str) -> None:
-        super().__init__(f"{door} can not be served on {host}:{port}: {reason}")
+    def __init__(self, api: str, host: str, port: int, reason: str) -> None:
+        super().__init__(f"{api} can not be served on {host}:{port}: {reason}")
 
 
 class IssuerUnreachable(NotAvailable):

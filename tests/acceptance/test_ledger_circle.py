@@ -21,7 +21,7 @@ from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres.leftovers import end_leftovers
-from kvitt.kernel.postgres.places import Places
+from kvitt.kernel.postgres.server import Places
 from kvitt.ledger.post import LedgerWriter
 from support import ledger_circle_server
 from support.ledger_stage import clock, made

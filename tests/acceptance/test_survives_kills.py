@@ -20,7 +20,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.fault_points import FAULT_POINTS
 from kvitt.kernel.postgres import running_server
 from kvitt.kernel.postgres.leftovers import end_leftovers
-from kvitt.kernel.postgres.places import Places
+from kvitt.kernel.postgres.server import Places
 from kvitt.rails.oppdrag.emulator import set_faults
 from support.kill_harness import Child, Resumed, Watch, watching
 from support.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script

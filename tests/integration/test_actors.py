@@ -24,7 +24,7 @@ from kvitt.testing import TestServer
 from support.payout_remote_stage import remote_stage
 from support.payout_stage import wanted
 from support.rest_stage import Site, earn, rest_site
-from support.woody_stage import post, serving
+from support.thrift_stage import post, serving
 
 MONEY: Any = module("money")
 TYPES: Any = module("payouts")

@@ -27,7 +27,7 @@ from support.console_script import KVITT
 from support.ledger_stage import commit, hold, made, moved
 from support.patience import PATIENCE_SECONDS
 from support.rest_stage import earn, rest_site
-from support.woody_stage import post, serving, thriftpy_client
+from support.thrift_stage import post, serving, thriftpy_client
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 ACCOUNTER = Service("accounter", "Accounter")

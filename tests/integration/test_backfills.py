@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import ModuleType
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,47 +12,18 @@ from kvitt.contracts.helved import payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check import check
 from kvitt.disbursement.holds import decode_all
-from kvitt.disbursement.values import Payment, Scheme
+from kvitt.disbursement.values import Payment
 from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import pending, upgrade
-from support.case_histories import OTHER_PAYMENT, CaseStage, aap, answered, dp, ts
-from support.hub_messages import payment_uid, tp
+from support.lived import live
 from support.older_database import Connection, contents, make_older, module_of, put_back
-from support.rapid_messages import PERSON, line, need
-from support.rapid_stage import other_case, rapid_on
-from support.state_records import case_list, period, run, utbetaling
-from support.state_records import payment as payment_record
 from support.wire_values import payments
-
-HISTORY = [("2026-06-01", "2026-06-12", 500)], [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)], []
 
 
 class CutOff(Exception):
     """The process is killed after a batch."""
-
-
-def live(conninfo: str) -> None:
-    """A hub's life: cases that grow and cease, one that is rejected, one that was taken over, one that is still open."""
-    with rapid_on(conninfo) as stage:
-        uid = payment_uid("OLD")
-        run(stage, payment_record(utbetaling("OLD", uid, period(1, 5), period(8, 12, 600))), case_list("OLD", uid))
-        stage.hand_in(Scheme.TILTAKSPENGER, ("TP", tp("TP1")))
-        lines = [line(grad=100), line(delytelseId=2, fom="2024-03-25", tom="2024-03-29")]
-        stage.ask(need(), other_case(1, fagområde="SP", mottaker=PERSON, linjer=lines))
-        stage.finish()
-    hub = CaseStage(conninfo)
-    for spans in HISTORY:
-        hub.take(Scheme.AAP, aap("A1", spans))
-        hub.accept()
-    hub.take(Scheme.TILLEGGSSTONADER, ts("T1", ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")))
-    hub.accept()
-    hub.take(Scheme.AAP, aap("A2", HISTORY[0], payment=OTHER_PAYMENT))
-    hub.answer(*(answered(xml, "08", "nei") for xml in hub.send()))
-    hub.take(Scheme.AAP, aap("A3", HISTORY[0], payment=UUID(int=3, version=4), also=[UUID(int=each, version=4) for each in range(4, 8)]))
-    hub.take(Scheme.DAGPENGER, dp("D1", [500] * 28))
-    hub.close()
 
 
 def to_worded_reasons(today: Connection, older: Connection) -> None:
@@ -129,8 +99,8 @@ def test_a_process_of_before_can_not_write_payments_of_before(before: str) -> No
     upgrade(before)
     with connect(before) as connection:
         with pytest.raises(psycopg.errors.NotNullViolation, match="currency"):
-            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case,
-                                                        last_line, document, position, state)
+            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose,
+                                                        position_in_case, last_line, document, position, state)
                                   VALUES (1, gen_random_uuid(), 1, gen_random_uuid(), 'AAP', 'CREATE', true, 1, '', '', 0, 'pending')""")
         with pytest.raises(psycopg.errors.CheckViolation, match="outbox_payments_by_value"):
             connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, Report, check
-from kvitt.disbursement.imported import Oddity
+from kvitt.disbursement.imported import Discrepancy
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.comparison import compare
 from support.emulator_orders import Line
@@ -233,9 +233,9 @@ def test_a_version_0_that_no_import_explains_is_found(stage: Stage) -> None:
     stage.finish()
     assert_proved(stage)
     stage.connection.execute(
-        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case, last_line, document, currency,
-        state, superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, position_in_case, last_line, document,
-        'NOK', state, true
+        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case, last_line, document,
+        currency, state, superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, position_in_case,
+        last_line, document, 'NOK', state, true
         FROM payments"""
     )
     assert check(stage.conninfo, PORTS).by_kind == {Kind.ORPHAN: 1, Kind.PAYMENT: 1, Kind.CASE: 1}
@@ -272,9 +272,9 @@ def test_a_dry_run_says_all_that_the_import_does_and_who_is_left_out_and_why(sta
     ]
     looked = run(stage, *records, dry_run=True, leave_out=True)
     assert (looked.records, looked.cases, looked.payments, looked.ceased, looked.left_out) == (8, 2, 2, 1, 2)
-    why = {(each.oddity, each.subject) for each in looked.findings}
+    why = {(each.discrepancy, each.subject) for each in looked.findings}
     unreadable = f"helved.utbetalinger.v1 {payment_uid('C4')}"
-    assert why == {(Oddity.OVERLAP, "AAP C2"), (Oddity.UNREADABLE, unreadable), (Oddity.DOUBTFUL, "AAP C4")}
+    assert why == {(Discrepancy.OVERLAP, "AAP C2"), (Discrepancy.UNREADABLE, unreadable), (Discrepancy.UNTRUSTED, "AAP C4")}
     assert sum(looked.counts.values()) == looked.faults == 3
     assert check(stage.conninfo, PORTS).counts.cases == 0
     assert run(stage, *records, leave_out=True) == replace(looked, written=True)
@@ -296,7 +296,7 @@ def test_a_second_import_is_refused_and_changes_nothing(stage: Stage) -> None:
 
 def test_names_that_the_rail_does_not_take_give_way_to_the_scheme_s_own(stage: Stage) -> None:
     report = run(stage, payment(json.loads(CONTRACT)), case_list("rsid3", json.loads(CONTRACT)["uid"], scheme="DAGPENGER"))
-    assert (report.counts, report.faults, report.written) == ({Oddity.NAMES: 1}, 0, True)
+    assert (report.counts, report.faults, report.written) == ({Discrepancy.NAMES: 1}, 0, True)
     stage.hand_in(Scheme.DAGPENGER, ("gone", NOTHING))
     xml = stage.one("SELECT convert_from(message, 'UTF8') FROM orders")
     assert "<saksbehId>dp</saksbehId>" in str(xml)

@@ -35,8 +35,8 @@ from support.hub_stage import REPLIES, staged
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, wanted
 from support.rest_stage import earn, rest_site
+from support.thrift_stage import ledger_door, post, serving
 from support.topics import TOPICS
-from support.woody_stage import ledger_door, post, serving
 
 TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
 PAYOUTS, ACCOUNTER = Service("payouts", "PayoutManagement"), Service("accounter", "Accounter")

@@ -13,7 +13,7 @@ from kvitt.rails.oppdrag.emulator import (
     received,
     set_faults,
 )
-from kvitt.rails.oppdrag.emulator.order import Answer
+from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import FIRST, NEXT, Rail, change, day, forget_puts, said, staged
 
@@ -28,7 +28,7 @@ def rail(database: str) -> Iterator[Rail]:
 
 def test_faults_are_kept_as_they_were_set_and_a_counted_one_counts_down(rail: Rail) -> None:
     wanted = Faults(
-        swallow=Chance(0.25, 2), damage=NOW, damage_forms=(DamageForm.TRUNCATED,), delay_seconds=3.5, refusal=Answer("08", "Nei")
+        swallow=Chance(0.25, 2), damage=NOW, damage_forms=(DamageForm.TRUNCATED,), delay_seconds=3.5, refusal=EmulatedAnswer("08", "Nei")
     )
     set_faults(rail.conn, wanted)
     assert get_faults(rail.conn) == wanted
@@ -88,7 +88,7 @@ def test_a_damaged_receipt_comes_in_the_form_asked_for(rail: Rail, form: DamageF
 
 @pytest.mark.parametrize("severity", ["08", "12"])
 def test_a_refused_order_is_answered_as_asked_and_not_booked(rail: Rail, severity: str) -> None:
-    set_faults(rail.conn, Faults(refuse=NOW, refusal=Answer(severity, "Personregisteret svarer ikke", "B7F")))
+    set_faults(rail.conn, Faults(refuse=NOW, refusal=EmulatedAnswer(severity, "Personregisteret svarer ikke", "B7F")))
     assert rail.ask(order_xml(FIRST), order_xml(FIRST)) == [f"{severity} B7F Personregisteret svarer ikke", "00"]
     assert rail.outcomes() == ["refused", "accepted"]
 

@@ -36,7 +36,7 @@ def test_messages_wait_for_the_receipt_and_are_derived_against_what_it_made_true
     assert stage.said("k2") == ["MOTTATT"]
     (receipt,) = stage.exchange()
     stage.settle([receipt])
-    assert stage.rows("SELECT state FROM messages ORDER BY message_no") == [("answered",), ("derived",), ("waiting",)]
+    assert stage.rows("SELECT state FROM messages ORDER BY message_no") == [("answered",), ("derived",), ("queued",)]
     assert stage.rows("SELECT is_first_order FROM orders ORDER BY number") == [(True,), (False,)]
     stage.finish()
     assert [stage.final(key).status for key in ("k1", "k2", "k3")] == [Status.OK] * 3

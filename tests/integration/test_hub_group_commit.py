@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from kvitt.kernel.group_commit import Closed, GroupCommit
+from kvitt.kernel.group_commit import GroupCommit, GroupCommitClosed
 from support.patience import PATIENCE_SECONDS, until
 
 Execute = Callable[[Sequence[int]], Sequence[int]]
@@ -108,7 +108,7 @@ def test_closing_executes_what_was_handed_in_and_refuses_what_comes_after() -> N
     gate.go.release(5)
     closing.join()
     assert [future.result(timeout=PATIENCE_SECONDS) for future in futures] == [0, 10, 20, 30, 40]
-    with pytest.raises(Closed):
+    with pytest.raises(GroupCommitClosed):
         writers.submit(9)
 
 
@@ -121,7 +121,7 @@ def test_no_caller_is_left_without_an_answer_however_closing_and_handing_in_meet
             for number in range(1000):
                 try:
                     futures.append(writers.submit(number, number))
-                except Closed:
+                except GroupCommitClosed:
                     return
 
         callers = [threading.Thread(target=hand_in) for _ in range(3)]

@@ -15,7 +15,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.send import Send, UnknownOrder
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease

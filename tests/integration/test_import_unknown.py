@@ -10,7 +10,7 @@ from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, check
 from kvitt.disbursement.holds import HoldKind
-from kvitt.disbursement.imported import Oddity
+from kvitt.disbursement.imported import Discrepancy
 from kvitt.disbursement.operate import Operate, UnknownPayment
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
@@ -59,7 +59,7 @@ def test_an_update_of_a_payment_without_periods_goes_on_from_its_last_line(stage
     uid = payment_uid("T1")
     sent_before(stage, "T1", [at_rail(OLD, class_code="TSTBASISP4-OP")], area="TILLSTPB")
     report = run(stage, payment(utbetaling("T1", uid, lastPeriodeId=OLD, **CHILD_CARE)), case_list("T1", uid, scheme="TILLEGGSSTØNADER"))
-    assert (report.faults, report.counts, report.payments) == (0, {Oddity.NO_PERIODS: 1}, 1)
+    assert (report.faults, report.counts, report.payments) == (0, {Discrepancy.NO_PERIODS: 1}, 1)
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("k", ts("T1", ts_payment(uid, 1500, spans=[(2, 6)]))))
     ((made, refers_to, *line),) = lines(stage)
     assert (refers_to, line) == (OLD, ["2026-06-02", "2026-06-06", 1500, None, False])
@@ -132,7 +132,7 @@ def test_a_payment_that_is_listed_and_unknown_is_never_ceased_in_silence(stage: 
     known, lost = payment_uid("A1"), payment_uid("A1", 9)
     records = [payment(utbetaling("A1", known, period(1, 12)))] * others
     report = run(stage, *records, case_list("A1", known, lost) if others else case_list("A1", lost))
-    assert report.counts == {Oddity.LISTED_UNKNOWN: 1}
+    assert report.counts == {Discrepancy.LISTED_UNKNOWN: 1}
     assert unknown(stage, "A1") == [lost]
     stage.hand_in(Scheme.AAP, ("gone", aap("A1", utbetalinger=[])), ("other", aap("A1", 700)), ("look", aap("A1", 700, dryrun=True)))
     for key in ("gone", "other", "look"):
@@ -196,7 +196,7 @@ def test_a_case_that_was_left_out_is_not_taken_for_a_new_one(stage: Stage) -> No
     sent_before(stage, "A1", [at_rail()])
     records = [payment(utbetaling("A1", payment_uid("A1"), *torn)), case_list("A1", payment_uid("A1")), case_list("D1", scheme="DAGPENGER")]
     report = run(stage, *records, leave_out=True)
-    assert (report.cases, report.left_out, report.counts) == (1, 1, {Oddity.OVERLAP: 1})
+    assert (report.cases, report.left_out, report.counts) == (1, 1, {Discrepancy.OVERLAP: 1})
     stage.hand_in(Scheme.AAP, ("gone", aap("A1", utbetalinger=[])), ("pay", aap("A1", 700)))
     stage.hand_in(Scheme.DAGPENGER, ("empty", dp("D1", days=())))
     assert [(stage.final(key).error or stage.answers(key)[0]).status for key in ("gone", "pay")] == [409, 409]

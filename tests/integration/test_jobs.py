@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from kvitt.app.jobs import jobs_of
+from kvitt.app.parts import jobs_of
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
 from kvitt.errors import JobNotFound, NotInThatState, PlanRefused

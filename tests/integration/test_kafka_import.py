@@ -13,10 +13,10 @@ from kvitt.app.main import main
 from kvitt.config import KafkaSettings, read_client_file
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.importing import Importing
-from kvitt.disbursement.imported import Oddity
+from kvitt.disbursement.imported import Discrepancy
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, TopicNotFound
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
@@ -114,32 +114,32 @@ def test_a_dry_run_tells_everything_and_leaves_nothing(stage: Stage) -> None:
 ONCE = payment(utbetaling("C1", payment_uid("C1"), period(1, 5))).value
 assert ONCE is not None
 FAULTS = [
-    (Oddity.UNREADABLE, [StateRecord(helved_topics.PAYMENTS, 0, payment_uid("C1").encode(), b"{")]),
-    (Oddity.UNREADABLE, [StateRecord(helved_topics.PAYMENTS, 0, payment_uid("C1").encode(), ONCE[:-1] + b',"perioder":[]}')]),
-    (Oddity.OTHER_KEY, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), key="another")]),
-    (Oddity.TWO_PARTITIONS, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), partition=each) for each in (0, 1)]),
-    (Oddity.CASE_ID, [payment(utbetaling("C\u200b1", payment_uid("C\u200b1"), period(1, 5)))]),
-    (Oddity.CASE_ID, [payment(utbetaling("C" * 31, payment_uid("C1"), period(1, 5)))]),
-    (Oddity.PERSONS, [payment(utbetaling("C1", payment_uid("C1", 2), period(1, 5), personident="02020312345"))]),
-    (Oddity.BENEFIT, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), stønad="DAGPENGER"))]),
-    (Oddity.OVERLAP, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), period(5, 9)))]),
-    (Oddity.LINE_ID, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), lastPeriodeId="x" * 31))]),
-    (Oddity.NO_AREA, [case_list("T1", scheme="TILLEGGSSTØNADER")]),
+    (Discrepancy.UNREADABLE, [StateRecord(helved_topics.PAYMENTS, 0, payment_uid("C1").encode(), b"{")]),
+    (Discrepancy.UNREADABLE, [StateRecord(helved_topics.PAYMENTS, 0, payment_uid("C1").encode(), ONCE[:-1] + b',"perioder":[]}')]),
+    (Discrepancy.OTHER_KEY, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), key="another")]),
+    (Discrepancy.TWO_PARTITIONS, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5)), partition=each) for each in (0, 1)]),
+    (Discrepancy.CASE_ID, [payment(utbetaling("C\u200b1", payment_uid("C\u200b1"), period(1, 5)))]),
+    (Discrepancy.CASE_ID, [payment(utbetaling("C" * 31, payment_uid("C1"), period(1, 5)))]),
+    (Discrepancy.PERSONS, [payment(utbetaling("C1", payment_uid("C1", 2), period(1, 5), personident="02020312345"))]),
+    (Discrepancy.BENEFIT, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), stønad="DAGPENGER"))]),
+    (Discrepancy.OVERLAP, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), period(5, 9)))]),
+    (Discrepancy.LINE_ID, [payment(utbetaling("C1", payment_uid("C1"), period(1, 5), lastPeriodeId="x" * 31))]),
+    (Discrepancy.NO_AREA, [case_list("T1", scheme="TILLEGGSSTØNADER")]),
 ]
 
 
-@pytest.mark.parametrize(("oddity", "odd"), FAULTS, ids=[oddity.name for oddity, _ in FAULTS])
-def test_a_fault_keeps_everything_out_unless_its_case_is_left_out(stage: Stage, oddity: Oddity, odd: list[StateRecord]) -> None:
+@pytest.mark.parametrize(("discrepancy", "odd"), FAULTS, ids=[discrepancy.name for discrepancy, _ in FAULTS])
+def test_a_fault_keeps_everything_out_unless_its_case_is_left_out(stage: Stage, discrepancy: Discrepancy, odd: list[StateRecord]) -> None:
     good, sound = payment_uid("GOOD"), payment(utbetaling("C1", payment_uid("C1"), period(1, 5)))
     records = [payment(utbetaling("GOOD", good, period(1, 5))), case_list("GOOD", good), case_list("C1", payment_uid("C1")), sound, *odd]
     report = run(stage, *records)
-    assert oddity in report.counts
+    assert discrepancy in report.counts
     assert not report.written
     assert stage.one("SELECT count(*) FROM cases") == 0
     assert run(stage, *records, leave_out=True).written
     taken = {case_id for (case_id,) in stage.rows("SELECT case_id FROM cases WHERE unknown <> '{*}'")}
     assert "GOOD" in taken
-    if oddity not in (Oddity.CASE_ID, Oddity.NO_AREA):
+    if discrepancy not in (Discrepancy.CASE_ID, Discrepancy.NO_AREA):
         assert "C1" not in taken
 
 
@@ -152,7 +152,7 @@ def test_a_list_that_disagrees_with_the_payments_is_noted_and_the_payments_count
         payment(utbetaling("C2", payment_uid("C2"), period(1, 5))),
         case_list("C1", ceased, unknown),
     )
-    assert set(report.counts) == {Oddity.NOT_LISTED, Oddity.LISTED_CEASED, Oddity.LISTED_UNKNOWN, Oddity.NO_LIST}
+    assert set(report.counts) == {Discrepancy.NOT_LISTED, Discrepancy.LISTED_CEASED, Discrepancy.LISTED_UNKNOWN, Discrepancy.NO_LIST}
     assert (report.cases, report.payments, report.faults, report.written) == (2, 3, 0, True)
 
 
@@ -217,7 +217,7 @@ def test_the_command_reports_and_its_status_tells_of_faults(kafka: str, database
     assert f"({NeedsSecondPerson.code}, see" in alone.output
     looked = CliRunner().invoke(main, [*arguments, "--dry-run"])
     assert looked.exit_code == 1, looked.output
-    assert Oddity.OVERLAP.value in looked.output
+    assert Discrepancy.OVERLAP.value in looked.output
     assert "would be taken over" in looked.output
     producer.produce(bad.topic, None, bad.key)
     producer.flush()

@@ -15,7 +15,7 @@ from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.transports.kafka.relay import KafkaRelay

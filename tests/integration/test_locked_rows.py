@@ -36,8 +36,8 @@ from support import ledger_stage
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, REQUESTS, Stage, staged
 from support.payout_stage import payout_stage
+from support.thrift_stage import post, serving
 from support.topics import TOPICS
-from support.woody_stage import post, serving
 
 DP = Scheme.DAGPENGER
 TYPES, MONEY = module("payouts"), module("money")

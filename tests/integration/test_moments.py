@@ -229,7 +229,10 @@ TAMPERED = {
     "a case": (Kind.CHAIN, "UPDATE audit SET at = at - interval '1 h' WHERE chain > 0 AND seq = 2"),
     "a case's last moment": (Kind.CHAIN, "UPDATE cases SET last_at = 'epoch'"),
     "the operators": (Kind.CHAIN, "UPDATE audit SET at = at - interval '1 h' WHERE chain = 0 AND seq = 2"),
-    "what was told": (Kind.TOLD, "UPDATE outbox SET made_at = made_at - interval '1 h' WHERE topic = 'helved.status.v1' AND outbox_no > 3"),
+    "what was told": (
+        Kind.PUBLISHED,
+        "UPDATE outbox SET made_at = made_at - interval '1 h' WHERE topic = 'helved.status.v1' AND outbox_no > 3",
+    ),
 }
 
 

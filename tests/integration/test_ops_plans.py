@@ -19,7 +19,7 @@ OPEN_WORK = {
 LOOKS: dict[str, dict[str, Any]] = {
     "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000, "rail": "oppdrag"},
     "clear_alarms": {"now": NOW},
-    "standing_alarms": {},
+    "open_alarms": {},
     "open_orders": {"now": NOW, "ages": [60.0, 3600.0]},
     "unanswered_messages": {},
     "outbox_waiting": {},

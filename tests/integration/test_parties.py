@@ -26,7 +26,7 @@ from kvitt.payouts.model import Cash
 from kvitt.payouts.rules import AccountType, worth_of
 from support.party_records import TYPES, a_cash_flow, a_party
 from support.patience import PATIENCE_SECONDS
-from support.woody_stage import serving
+from support.thrift_stage import serving
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
 MOMENT = datetime(2026, 7, 1, 12, 0, 0, 123000, UTC)

@@ -81,12 +81,12 @@ TAMPERED: dict[str, tuple[Kind, str]] = {
     "the last event's name": (Kind.PAYOUT, "UPDATE payouts.payouts SET head = 'x' WHERE payout_id = 'open'"),
     "an event that is gone": (Kind.PAYOUT, "DELETE FROM payouts.events WHERE payout_id = 'reversed' AND sequence = 1"),
     "a payout that is gone": (Kind.ORPHAN, "DELETE FROM payouts.payouts WHERE payout_id = 'open'"),
-    "a record that is gone": (Kind.TOLD, "DELETE FROM outbox WHERE key = 'open'"),
-    "a record's bytes": (Kind.TOLD, "UPDATE outbox SET value = 'x' WHERE key = 'open'"),
-    "a record's key": (Kind.TOLD, "UPDATE outbox SET key = 'paid' WHERE key = 'open'"),
-    "a record too many": (Kind.TOLD, ONE_MORE),
-    "how often it was told": (Kind.TOLD, "UPDATE payouts.payouts SET republished = 0 WHERE payout_id = 'reversed'"),
-    "the order of records": (Kind.TOLD, SWAPPED),
+    "a record that is gone": (Kind.PUBLISHED, "DELETE FROM outbox WHERE key = 'open'"),
+    "a record's bytes": (Kind.PUBLISHED, "UPDATE outbox SET value = 'x' WHERE key = 'open'"),
+    "a record's key": (Kind.PUBLISHED, "UPDATE outbox SET key = 'paid' WHERE key = 'open'"),
+    "a record too many": (Kind.PUBLISHED, ONE_MORE),
+    "how often it was told": (Kind.PUBLISHED, "UPDATE payouts.payouts SET republished = 0 WHERE payout_id = 'reversed'"),
+    "the order of records": (Kind.PUBLISHED, SWAPPED),
     "an act of an operator": (Kind.CHAIN, "UPDATE audit SET note = replace(note, 'ola', 'eva') WHERE chain = 0 AND what = 'payout paid'"),
 }
 

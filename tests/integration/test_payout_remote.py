@@ -30,7 +30,7 @@ from support.ledger_stage import clock, commit, hold, rollback, sums_are_zero
 from support.patience import PATIENCE_SECONDS
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage
 from support.payout_stage import payout_stage, statuses, told, wanted
-from support.woody_stage import post, serving
+from support.thrift_stage import post, serving
 
 FINE, AWAY, LOST, SILENT, LATE = Fault
 FREE = ((5000, 5000, 5000), (0, 0, 0), (0, 0, 0))

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from kvitt.app.hub import HubProcess
 from kvitt.config import KafkaSettings, Settings
-from kvitt.formats.partitions import partition_of
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import decode_event
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.model import Cash, NewPayout

@@ -24,7 +24,7 @@ from kvitt.formats.thrift.messages import decode_event
 from kvitt.kernel.database import connect
 from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import ALL, AUDIENCE, EXAMPLE, earn
-from support.woody_stage import thriftpy_client
+from support.thrift_stage import thriftpy_client
 
 TYPES: Any = module("payouts")
 MONEY: Any = module("money")
@@ -165,10 +165,10 @@ def test_calls_are_counted_by_door_method_and_outcome_without_ids(database: str,
         httpx.get(f"{rest}/payouts/counted", headers={"authorization": f"Bearer {token}"})
         httpx.get(f"{rest}/payouts/counted")
         text = httpx.get(_metrics_of(tmp_path)).text
-    assert 'kvitt_calls_total{door="thrift",method="CreatePayout",outcome="success"} 1.0' in text
-    assert 'kvitt_calls_total{door="thrift",method="GetPayout",outcome="business error"} 1.0' in text
-    assert 'kvitt_calls_total{door="rest",method="GET /payouts/{payout_id}",outcome="2xx"} 1.0' in text
-    assert 'door="rest",method="none",outcome="4xx"' in text
+    assert 'kvitt_calls_total{api="thrift",method="CreatePayout",outcome="success"} 1.0' in text
+    assert 'kvitt_calls_total{api="thrift",method="GetPayout",outcome="business error"} 1.0' in text
+    assert 'kvitt_calls_total{api="rest",method="GET /payouts/{payout_id}",outcome="2xx"} 1.0' in text
+    assert 'api="rest",method="none",outcome="4xx"' in text
     assert "secret-id" not in text + (tmp_path / "log").read_text("utf-8")
 
 

@@ -19,7 +19,7 @@ from kvitt.testing import TestServer
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
 GROWING = {
-    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "needs"),
+    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
 OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_waiting"}
@@ -31,7 +31,7 @@ FILL = (
     """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state,
                              received_at, answer)
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
-              CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
+              CASE WHEN n %% 500 = 0 THEN 'queued' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
                            is_first_order, made_at, sender, sent_at, day, sum_kroner)
@@ -59,8 +59,8 @@ FILL = (
        SELECT 'status', 'key', convert_to(repeat(md5(n::text), 10), 'UTF8'), '[]', md5('event ' || n)::uuid, n, %(now)s,
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO needs (message_no, case_no, person, payment_id, digest)
-       SELECT n, n, '01020312345', md5('payment ' || n)::uuid, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO idempotency_records (message_no, case_no, subject, name, digest)
+       SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)
@@ -128,7 +128,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
         "orders_by_id": [IDS],
         "share_files": [IDS, IDS],
-        "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS],
+        "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],
         "settle_orders": [IDS, ["accepted"] * BATCH, NUMBERS, MOMENTS, [False] * BATCH],
         "sent_to_unknown": [IDS],

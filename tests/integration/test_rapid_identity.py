@@ -133,7 +133,7 @@ def test_an_operator_reads_the_case_like_any_other(rapid: Rapid) -> None:
     rapid.ask(need(), need(linjer=[line(sats=7)]))
     rapid.finish()
     found = history(rapid.conninfo, PORTS, Scheme.SYKEPENGER, CASE_ID)
-    assert [each.answer.status.value for each in found.told] == ["MOTTATT", "FEILET", "HOS_OPPDRAG", "OK"]
+    assert [each.answer.status.value for each in found.published] == ["MOTTATT", "FEILET", "HOS_OPPDRAG", "OK"]
     assert [each.answer.error is None for each in found.messages if each.answer] == [True, False]
     assert "audit 1: ordered" in [event.text for event in found.events]
     runner = CliRunner()

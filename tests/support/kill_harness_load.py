@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
 from kvitt.rails.oppdrag.emulator import Chance, DamageForm, Faults
@@ -43,7 +43,7 @@ Amounts = dict[date, int]
 Connection = psycopg.Connection[tuple[object, ...]]
 _SETTLED = """
 SELECT (SELECT coalesce(sum(position), 0) FROM leases WHERE lease LIKE 'intake:%')
-     - (SELECT count(*) FROM messages WHERE state IN ('received', 'waiting', 'derived'))
+     - (SELECT count(*) FROM messages WHERE state IN ('received', 'queued', 'derived'))
 """
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.disbursement.values import LineId
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.order_xml import encode_line_id

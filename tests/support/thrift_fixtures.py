@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.woody_stage import compiled
+from support.thrift_stage import compiled
 
 
 @pytest.fixture(scope="session")

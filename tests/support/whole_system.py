@@ -29,7 +29,7 @@ from kvitt.rails.oppdrag.emulator import (
     spans,
 )
 from kvitt.rails.oppdrag.emulator.damage import damage
-from kvitt.rails.oppdrag.emulator.order import Answer as RailAnswer
+from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer as RailAnswer
 from kvitt.testing import START
 from support.desired import Days, Paid, Wish, days_between, difference, is_whole_case, wishes_of
 from support.hub_messages import body_of

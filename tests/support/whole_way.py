@@ -10,7 +10,7 @@ from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.testing import Hub
 from support.hub_messages import PLAIN, Json, text
 

@@ -16,7 +16,7 @@ from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.errors import Undecodable
-from kvitt.rails.oppdrag.emulator import Span
+from kvitt.rails.oppdrag.emulator import DaySpan
 
 MONDAY = date(2025, 6, 2)
 MADE_AT = datetime(2025, 7, 4, 9, 15, 30)  # noqa: DTZ001 - the rail's clock is local time in Oslo, without zone
@@ -31,11 +31,11 @@ def life(scheme: str, *steps: MadeMessage) -> Life:
     return Life(scheme, "C1", "01810112345", steps)
 
 
-def span(start: date, end: date, amount: int, chain: str = "L1") -> Span:
-    return Span(chain, chain, chain, start, end, amount, "DAG", "DAGPENGER", None)
+def span(start: date, end: date, amount: int, chain: str = "L1") -> DaySpan:
+    return DaySpan(chain, chain, chain, start, end, amount, "DAG", "DAGPENGER", None)
 
 
-def books(*spans: Span) -> Iterator[tuple[str, str, tuple[Span, ...]]]:
+def books(*spans: DaySpan) -> Iterator[tuple[str, str, tuple[DaySpan, ...]]]:
     return iter([("DP", "C1", spans), ("DP", "OTHER", (span(MONDAY, MONDAY, 1),))])
 
 
@@ -80,7 +80,7 @@ def test_an_answer_that_can_not_be_right_is_told(step: MadeMessage, answer: Answ
     ],
     ids=["equal", "in pieces, weekends or not", "a day short", "another amount", "a day more", "another chain", "a weekend", "nothing"],
 )
-def test_the_books_are_compared_day_by_day(spans: tuple[Span, ...], count: int) -> None:
+def test_the_books_are_compared_day_by_day(spans: tuple[DaySpan, ...], count: int) -> None:
     case = life("dp", MadeMessage("first", (FIRST,)))
     assert len(differences([case], [judge(case, [OK])], books(*spans))) == count
 

@@ -6,15 +6,16 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
+from kvitt.rails.oppdrag.emulator.decide import KnownCases, decide
 from kvitt.rails.oppdrag.emulator.order import (
     CaseKey,
-    Change,
-    Entry,
-    Order,
-    OrderLine,
+    ChangeCode,
+    LineEntry,
+    ReceivedLine,
+    ReceivedOrder,
 )
-from kvitt.rails.oppdrag.emulator.ruling import Book, rule
 from kvitt.rails.oppdrag.emulator.schedule import ONE_DAY, pieces
 
 CASE = CaseKey("AAP", "SAK-1")
@@ -42,11 +43,11 @@ STEPS = st.builds(
 )
 
 
-def as_lines(steps: list[Step]) -> list[OrderLine]:
+def as_lines(steps: list[Step]) -> list[ReceivedLine]:
     """The steps as lines of an order; a step that points back takes one of the new lines before it."""
-    lines: list[OrderLine] = []
+    lines: list[ReceivedLine] = []
     for place, step in enumerate(steps):
-        new = [line for line in lines if line.change is Change.NEW]
+        new = [line for line in lines if line.change is ChangeCode.NEW]
         if step.ceases is not None and new:
             named = new[step.ceases % len(new)]
             lines.append(cessation(named, step.starts))
@@ -56,27 +57,43 @@ def as_lines(steps: list[Step]) -> list[OrderLine]:
     return lines
 
 
-def new_line(line_id: str, step: Step, ref: str) -> OrderLine:
+def new_line(line_id: str, step: Step, ref: str) -> ReceivedLine:
     ends = step.starts + timedelta(days=step.length)
     ref_case = CASE.case_id if ref else ""
-    return OrderLine(Change.NEW, "", None, line_id, "AAPOR", step.starts, step.starts, ends, step.amount, "DAG7", None, ref_case, ref)
+    return ReceivedLine(
+        change=ChangeCode.NEW,
+        status="",
+        status_from=None,
+        line_id=line_id,
+        class_code="AAPOR",
+        class_from=step.starts,
+        starts=step.starts,
+        ends=ends,
+        amount=step.amount,
+        rate_code="DAG7",
+        decided_rate=None,
+        ref_case=ref_case,
+        ref_line=ref,
+    )
 
 
-def cessation(of: OrderLine, day: date) -> OrderLine:
-    return OrderLine(Change.CHANGE, "OPPH", day, of.line_id, of.class_code, None, of.starts, of.ends, of.amount, of.rate_code, None, "", "")
+def cessation(of: ReceivedLine, day: date) -> ReceivedLine:
+    return replace(
+        of, change=ChangeCode.CHANGE, status="OPPH", status_from=day, class_from=None, decided_rate=None, ref_case="", ref_line=""
+    )
 
 
-def by_dictionary(lines: list[OrderLine]) -> dict[tuple[str, date], str]:
+def by_dictionary(lines: list[ReceivedLine]) -> dict[tuple[str, date], str]:
     """The naive model: which line pays on each day of each chain."""
     valid: dict[tuple[str, date], str] = {}
     chain_of: dict[str, str] = {}
     for line in lines:
-        if line.change is Change.NEW:
+        if line.change is ChangeCode.NEW:
             chain_of[line.line_id] = chain_of.get(line.ref_line, line.line_id)
         chain = chain_of[line.line_id]
         first = line.starts if line.status_from is None else line.status_from
         valid = {(other, day): pays for (other, day), pays in valid.items() if other != chain or day < first}
-        if line.change is Change.NEW:
+        if line.change is ChangeCode.NEW:
             assert line.ends is not None
             day = line.starts
             while day <= line.ends:
@@ -85,19 +102,19 @@ def by_dictionary(lines: list[OrderLine]) -> dict[tuple[str, date], str]:
     return valid
 
 
-def by_emulator(lines: list[OrderLine], cuts: list[int]) -> dict[tuple[str, date], str]:
+def by_emulator(lines: list[ReceivedLine], cuts: list[int]) -> dict[tuple[str, date], str]:
     """The emulator's answer when the lines come in several orders, split at `cuts`."""
-    book = Book([], [], [])
-    journal: list[Entry] = []
+    known = KnownCases([], [], [])
+    entries: list[LineEntry] = []
     edges = sorted({0, len(lines), *(cut % (len(lines) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
-        order = Order(CASE, "1", Change.CHANGE if start else Change.NEW, "01020312345", (), tuple(lines[start:end]))
-        ruling = rule(order, book, FIRST)
-        assert ruling.answer.severity == "00", ruling.answer
-        book.add(order, ruling)
-        journal += ruling.entries
+        order = ReceivedOrder(CASE, "1", ChangeCode.CHANGE if start else ChangeCode.NEW, "01020312345", (), tuple(lines[start:end]))
+        decision = decide(order, known, FIRST)
+        assert decision.answer.severity == "00", decision.answer
+        known.add(order, decision)
+        entries += decision.entries
     found: dict[tuple[str, date], str] = {}
-    for span in pieces(journal):
+    for span in pieces(entries):
         for offset in range((span.end - span.start).days + 1):
             key = (span.chain_first_line_id, span.start + timedelta(days=offset))
             assert key not in found, "two lines pay on one day of a chain"

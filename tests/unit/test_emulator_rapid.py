@@ -11,15 +11,15 @@ from kvitt.contracts.rapid.needs import Need, NeedKind
 from kvitt.contracts.rapid.wire.need import read as need_of
 from kvitt.disbursement.values import Scheme
 from kvitt.rails.oppdrag.emulator import answers
+from kvitt.rails.oppdrag.emulator.batch import echo
+from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision, decide
 from kvitt.rails.oppdrag.emulator.order import (
-    Answer,
-    Change,
-    Entry,
-    Order,
+    ChangeCode,
+    EmulatedAnswer,
+    LineEntry,
+    ReceivedOrder,
 )
 from kvitt.rails.oppdrag.emulator.reading import Garbled, Invalid, read
-from kvitt.rails.oppdrag.emulator.receipts import echo
-from kvitt.rails.oppdrag.emulator.ruling import Book, Ruling, rule
 from kvitt.rails.oppdrag.emulator.schedule import pieces
 from kvitt.rails.oppdrag.forwarded_xml import encode
 from kvitt.rails.oppdrag.receipt_xml import decode
@@ -30,35 +30,35 @@ NAMESPACE = b"http://www.trygdeetaten.no/skjema/oppdrag"
 AT = datetime.fromisoformat("2024-03-04T12:00:00.5")
 
 
-def order_of(kind: NeedKind = NeedKind.PAYMENT, **changes: Any) -> Order:
+def order_of(kind: NeedKind = NeedKind.PAYMENT, **changes: Any) -> ReceivedOrder:
     asked = need_of(need_bytes(kind, **changes))
     assert isinstance(asked, Need), asked
     order = read(encode(forwarded_order(asked, 1, KEY, AT)))
-    assert isinstance(order, Order), order
+    assert isinstance(order, ReceivedOrder), order
     return order
 
 
-class Books:
+class RailBooks:
     """The rail's books, kept up by the orders that it accepts."""
 
     def __init__(self) -> None:
-        self._book = Book((), (), ())
-        self._journal: list[Entry] = []
+        self._known = KnownCases((), (), ())
+        self._entries: list[LineEntry] = []
 
-    def take(self, order: Order) -> Answer:
-        ruling: Ruling = rule(order, self._book, AT.date())
-        if ruling.answer is answers.ACCEPTED:
-            self._book.add(order, ruling)
-            self._journal += ruling.entries
-        return ruling.answer
+    def take(self, order: ReceivedOrder) -> EmulatedAnswer:
+        decision: OrderDecision = decide(order, self._known, AT.date())
+        if decision.answer is answers.ACCEPTED:
+            self._known.add(order, decision)
+            self._entries += decision.entries
+        return decision.answer
 
     def paid(self, area: str = "SPREF") -> list[tuple[str, str, int]]:
-        of_case = [entry for entry in self._journal if entry.case == (area, CASE_ID)]
+        of_case = [entry for entry in self._entries if entry.case == (area, CASE_ID)]
         return [(span.start.isoformat(), span.end.isoformat(), span.amount) for span in pieces(of_case)]
 
 
-def taken(orders: Iterable[Order]) -> Books:
-    books = Books()
+def taken(orders: Iterable[ReceivedOrder]) -> RailBooks:
+    books = RailBooks()
     for order in orders:
         assert books.take(order) is answers.ACCEPTED
     return books
@@ -66,8 +66,8 @@ def taken(orders: Iterable[Order]) -> Books:
 
 def test_the_contracts_order_is_read() -> None:
     order = read(GOLDEN)
-    assert isinstance(order, Order)
-    assert (order.case, order.change, order.person, len(order.lines)) == (("SPREF", CASE_ID), Change.NEW, PERSON, 1)
+    assert isinstance(order, ReceivedOrder)
+    assert (order.case, order.change, order.person, len(order.lines)) == (("SPREF", CASE_ID), ChangeCode.NEW, PERSON, 1)
     only = order.lines[0]
     assert (only.line_id, only.amount, only.rate_code, only.class_code) == ("1", 1450, "DAG", "SPREFAG-IOP")
     assert (only.starts, only.ends, only.class_from) == (date(2024, 3, 4), date(2024, 3, 22), None)
@@ -109,8 +109,8 @@ def test_another_order_of_elements_or_another_value_is_invalid(there: bytes, ins
 
 
 def test_a_person_and_an_employer_can_have_an_order_each_under_one_payment() -> None:
-    books = taken([order_of(), order_of(fagområde="SP", mottaker=PERSON, linjer=[line(klassekode="SPATORD")])])
-    assert books.paid("SPREF") == books.paid("SP") == [("2024-03-04", "2024-03-22", 1450)]
+    store = taken([order_of(), order_of(fagområde="SP", mottaker=PERSON, linjer=[line(klassekode="SPATORD")])])
+    assert store.paid("SPREF") == store.paid("SP") == [("2024-03-04", "2024-03-22", 1450)]
 
 
 def test_a_deduction_has_a_positive_rate_and_takes_money() -> None:
@@ -123,21 +123,21 @@ def test_holiday_pay_is_paid_once() -> None:
 
 
 def test_a_cessation_ends_the_line_it_repeats() -> None:
-    books = taken([order_of(), order_of(endringskode="ENDR", linjer=[cessation("2024-03-11")])])
-    assert books.paid() == [("2024-03-04", "2024-03-10", 1450)]
+    store = taken([order_of(), order_of(endringskode="ENDR", linjer=[cessation("2024-03-11")])])
+    assert store.paid() == [("2024-03-04", "2024-03-10", 1450)]
 
 
 def test_a_new_line_may_point_back_and_takes_over_from_its_first_day() -> None:
     later = line(delytelseId=2, refDelytelseId=1, refFagsystemId=CASE_ID, fom="2024-03-18", tom="2024-03-29", sats=900)
-    books = taken([order_of(), order_of(endringskode="ENDR", linjer=[line(endringskode="UEND"), later])])
-    assert books.paid() == [("2024-03-04", "2024-03-17", 1450), ("2024-03-18", "2024-03-29", 900)]
+    store = taken([order_of(), order_of(endringskode="ENDR", linjer=[line(endringskode="UEND"), later])])
+    assert store.paid() == [("2024-03-04", "2024-03-17", 1450), ("2024-03-18", "2024-03-29", 900)]
 
 
 def test_an_order_and_lines_that_say_they_are_unchanged_change_nothing() -> None:
     said = line(endringskode="UEND", refDelytelseId=1, refFagsystemId=CASE_ID)
     for unchanged in (said, cessation("2024-03-11", endringskode="UEND")):
-        books = taken([order_of(), order_of(endringskode="UEND", linjer=[unchanged])])
-        assert books.paid() == [("2024-03-04", "2024-03-22", 1450)]
+        store = taken([order_of(), order_of(endringskode="UEND", linjer=[unchanged])])
+        assert store.paid() == [("2024-03-04", "2024-03-22", 1450)]
 
 
 @pytest.mark.parametrize(
@@ -153,12 +153,12 @@ def test_an_order_and_lines_that_say_they_are_unchanged_change_nothing() -> None
         ({"endringskode": "ENDR", "linjer": [cessation("2024-03-11", datoStatusFom=None)]}, answers.STATUS_DATE_MISSING),
     ],
 )
-def test_what_the_rail_does_not_take(changes: dict[str, Any], answer: Answer) -> None:
+def test_what_the_rail_does_not_take(changes: dict[str, Any], answer: EmulatedAnswer) -> None:
     assert taken([order_of()]).take(order_of(**changes)) is answer
 
 
 @pytest.mark.parametrize("answer", [answers.ACCEPTED, answers.WARNING, answers.CASE_EXISTS])
-def test_the_receipt_is_the_order_with_the_answer_in_front(answer: Answer) -> None:
+def test_the_receipt_is_the_order_with_the_answer_in_front(answer: EmulatedAnswer) -> None:
     body = echo(GOLDEN, answer)
     assert b"xmlns" not in body
     receipt = decode(body)

@@ -9,8 +9,9 @@ from lxml import etree
 
 from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.rails.oppdrag.emulator.answers import CASE_EXISTS, invalid
+from kvitt.rails.oppdrag.emulator.batch import echo, unechoed
 from kvitt.rails.oppdrag.emulator.damage import damage
-from kvitt.rails.oppdrag.emulator.order import CaseKey, Change, Order
+from kvitt.rails.oppdrag.emulator.order import CaseKey, ChangeCode, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import (
     LARGEST_ORDER_BYTES,
     Garbled,
@@ -18,7 +19,6 @@ from kvitt.rails.oppdrag.emulator.reading import (
     Unreadable,
     read,
 )
-from kvitt.rails.oppdrag.emulator.receipts import echo, unechoed
 from support.emulator_orders import NAMESPACE, Line, hold_back_xml, order_xml
 
 GOOD = order_xml(Line("L1", "2026-06-01", "2026-06-12", 640, decided_rate=700), Line("L2", "2026-06-15", "2026-06-19", 710, ref="L1"))
@@ -39,15 +39,15 @@ PLAIN = (
 )
 
 
-def order_in(body: bytes) -> Order:
+def order_in(body: bytes) -> ReceivedOrder:
     reading = read(body)
-    assert isinstance(reading, Order), reading
+    assert isinstance(reading, ReceivedOrder), reading
     return reading
 
 
 def test_an_order_is_read_with_its_lines() -> None:
     order = order_in(GOOD)
-    assert (order.case, order.change, order.person) == (CaseKey("AAP", "SAK-1"), Change.NEW, "01020312345")
+    assert (order.case, order.change, order.person) == (CaseKey("AAP", "SAK-1"), ChangeCode.NEW, "01020312345")
     first, second = order.lines
     assert (first.line_id, first.starts, first.ends, first.amount, first.decided_rate) == (
         "L1",
@@ -168,7 +168,7 @@ def test_no_bytes_make_reading_or_echoing_fail(data: st.DataObject) -> None:
         start = data.draw(st.integers(0, len(body)))
         body[start : start + data.draw(st.integers(0, 12))] = data.draw(st.binary(max_size=12))
     reading = read(bytes(body))
-    if isinstance(reading, Order | Invalid):
+    if isinstance(reading, ReceivedOrder | Invalid):
         echoed = etree.fromstring(echo(bytes(body), CASE_EXISTS), etree.XMLParser(encoding="utf-8"))
         assert etree.QName(next(element for element in echoed if isinstance(element.tag, str))).localname == "mmel"
 
@@ -191,7 +191,7 @@ def test_the_answer_leaves_a_default_namespace_as_the_orders_children_do() -> No
         .replace(b"</ns2:", b"</")
         .replace(b"<oppdrag-110>", b'<oppdrag-110 xmlns="">')
     )
-    assert isinstance(read(body), Order)
+    assert isinstance(read(body), ReceivedOrder)
     assert etree.fromstring(echo(body, CASE_EXISTS))[0].tag == "mmel"
 
 

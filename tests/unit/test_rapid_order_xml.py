@@ -20,9 +20,9 @@ from kvitt.contracts.rapid.needs import (
 from kvitt.contracts.rapid.wire.need import read
 from kvitt.disbursement.values import LineChange, Scheme
 from kvitt.rails.oppdrag.emulator.answers import ACCEPTED
-from kvitt.rails.oppdrag.emulator.order import Order
+from kvitt.rails.oppdrag.emulator.batch import echo
+from kvitt.rails.oppdrag.emulator.order import ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import read as rail_reads
-from kvitt.rails.oppdrag.emulator.receipts import echo
 from kvitt.rails.oppdrag.forwarded_xml import correlation_time, encode, line_keys
 from kvitt.rails.oppdrag.receipt_xml import LineKey, correlation_key, decode
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
@@ -184,7 +184,7 @@ times = st.datetimes(datetime.fromisoformat("2000-01-01"), datetime.fromisoforma
 @given(needs, longs, times)
 def test_the_rail_can_read_the_order_of_every_valid_need(asked: Need, key: int, at: datetime) -> None:
     order = rail_reads(encode(forwarded_order(asked, 1, key, at)))
-    assert isinstance(order, Order), order
+    assert isinstance(order, ReceivedOrder), order
     assert (order.case, order.person, order.change.value) == ((asked.area, asked.case_id), asked.person, asked.change.value)
     assert [(each.line_id, each.amount, each.starts) for each in order.lines] == [
         (str(each.line_id), each.amount, each.start) for each in asked.lines

@@ -8,9 +8,9 @@ from lxml import etree
 from kvitt.contracts.rapid.wire.receipt_text import normalised
 from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.rails.oppdrag.emulator.answers import ACCEPTED, WARNING, unparsable
+from kvitt.rails.oppdrag.emulator.batch import echo, unechoed
 from kvitt.rails.oppdrag.emulator.damage import damage
-from kvitt.rails.oppdrag.emulator.order import Answer
-from kvitt.rails.oppdrag.emulator.receipts import echo, unechoed
+from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer
 from support.rapid_messages import GOLDEN_XML
 
 NAMESPACE = 'xmlns="http://www.trygdeetaten.no/skjema/oppdrag"'
@@ -62,7 +62,7 @@ def test_a_root_with_a_prefix_gets_no_stray_end(received: str, passed_on: str) -
 
 @pytest.mark.parametrize("form", sorted(WELL_FORMED, key=lambda form: form.value))
 @pytest.mark.parametrize("said", [ACCEPTED, WARNING], ids=["00", "04"])
-def test_every_damage_but_a_cut_is_passed_on_as_xml(form: DamageForm, said: Answer) -> None:
+def test_every_damage_but_a_cut_is_passed_on_as_xml(form: DamageForm, said: EmulatedAnswer) -> None:
     root = etree.fromstring(normalised(damage(echo(GOLDEN_XML.encode(), said), form)).encode())
     assert etree.QName(root).localname == "oppdrag"
     assert (root.findtext("{*}mmel/{*}alvorlighetsgrad") or "").strip() == said.severity

@@ -6,7 +6,7 @@ import pytest
 
 from kvitt.disbursement.ids import derived_payment_id, line_id, order_id
 from kvitt.disbursement.values import Area, CaseId, Scheme
-from kvitt.kernel.content_ids import event_id, named_uuid
+from kvitt.kernel.identifiers import event_id, named_uuid
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import pytest
 
 from kvitt.errors import BadOperator, NeedsSecondPerson
-from kvitt.kernel.operators import Operator
-from kvitt.kernel.people import MAX_NAME, same_person
+from kvitt.kernel.operators import MAX_NAME, Operator, same_person
 
 ONE_PERSON = {
     "the same": ("kari", "kari"),

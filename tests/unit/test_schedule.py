@@ -8,7 +8,7 @@ import pytest
 from kvitt.cli.calendar import draw
 from kvitt.disbursement.schedule import Beyond, Owed, expand
 from kvitt.disbursement.values import RateType
-from kvitt.rails.oppdrag.emulator import Span, days_of
+from kvitt.rails.oppdrag.emulator import DaySpan, days_of
 
 END = date.max
 
@@ -60,7 +60,7 @@ def test_payments_centuries_apart_are_not_drawn_week_by_week_between() -> None:
 
 @pytest.mark.parametrize("rate", ["DAG", "DAG7", "MND", "ENG"])
 def test_the_emulators_schedule_has_a_bound_of_its_own(rate: str) -> None:
-    span = Span("L", "L", "L", date(2026, 6, 1), END, 100, rate, "C", None)
+    span = DaySpan("L", "L", "L", date(2026, 6, 1), END, 100, rate, "C", None)
     days, beyond = days_of([span])
     assert 1 <= len(days) <= 366 * 20
     assert beyond == (None if rate == "ENG" else (date(2045, 12, 31), END))

@@ -3,8 +3,7 @@
 import msgspec
 import pytest
 
-from kvitt.cli.text import shown, shown_bytes, shown_json, shown_lines
-from kvitt.kernel.currencies import in_units
+from kvitt.cli.text import in_units, shown, shown_bytes, shown_json, shown_lines
 
 
 @pytest.mark.parametrize(

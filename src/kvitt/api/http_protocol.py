@@ -40,7 +40,7 @@ class Phase(Enum):
     LINGERS = "the end"
 
 
-class _Refused(Exception):
+class _RequestRefused(Exception):
     """Ends the parser, out of one of its callbacks."""
 
 
@@ -192,7 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.held += len(body)
         self._listener.hold(len(body), cast("Collection[BoundedProtocol]", self.connections))
         if self.phase is Phase.LINGERS:
-            raise _Refused
+            raise _RequestRefused
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -226,7 +226,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size():
             self._blocked_since = self._blocked_since or now
             if now - self._blocked_since > self._limits.answer_seconds:
-                self._told("answer not taken")
+                self._count_refused("answer not taken")
                 self.transport.abort()
         else:
             self._blocked_since = 0.0
@@ -239,7 +239,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self.phase is Phase.IDLE:
             if not self._messages:
-                self._told("silent")
+                self._count_refused("silent")
             self.transport.close()
         else:
             self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"too slow: {self.phase.name.lower()}")
@@ -248,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answers, where nothing is in the way, and ends the connection after a while; what the app does for it goes on unheard."""
         if self.phase is Phase.LINGERS or self.transport.is_closing():
             return
-        self._told(why)
+        self._count_refused(why)
         queued, cycle = bool(self.pipeline), self.cycle
         self.pipeline.clear()
         under_way = cycle is not None and not cycle.response_complete
@@ -283,11 +283,11 @@ class BoundedProtocol(HttpToolsProtocol):
         while self._bodies:
             self._let_go()
 
-    def _refused(self, status: HTTPStatus, why: str) -> _Refused:
+    def _refused(self, status: HTTPStatus, why: str) -> _RequestRefused:
         self._refusal = status, why
-        return _Refused()
+        return _RequestRefused()
 
-    def _told(self, why: str) -> None:
+    def _count_refused(self, why: str) -> None:
         METRICS.add(Counted.REFUSED, self._listener.name, why)
 
 

@@ -1,24 +1,30 @@
 """An ASGI app on an address, served by uvicorn in a thread of its own, so that it starts and stops with a role.
 
-Who is let in is http_accept's, what one connection may do is http_protocol's; uvicorn does the rest.
+Connections are counted as they come, before TLS and before a byte is read, and turned away beyond limits. What one connection may do is
+http_protocol's; uvicorn does the rest.
 """
 
 import asyncio
+import errno
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SOL_SOCKET, TCP_NODELAY, socket
-from typing import Any, cast
+from ssl import SSLContext
+from typing import Any, Final, cast
 
+import structlog
 import uvicorn
 from msgspec import Struct
 
-from kvitt.api.http_accept import Acceptor, Greeting
 from kvitt.api.http_limits import Limits, Seat, Seats
 from kvitt.api.http_protocol import BoundedProtocol, ListenerState
 from kvitt.errors import ApiPortTaken
+from kvitt.kernel.metrics import METRICS, Counted
+from kvitt.kernel.state_log import StateLog
 
 _GRACE_SECONDS = 10
 _BACKLOG = 1024
@@ -64,7 +70,7 @@ class HttpListener:
         """
         server = _ListeningServer(_config(app, self._address), ListenerState(self._name, self._limits, max_body))
         listening = self._listening()
-        thread = threading.Thread(target=server.run_until_told, args=(listening,), name=self._name, daemon=True)
+        thread = threading.Thread(target=server.run_until_stopped, args=(listening,), name=self._name, daemon=True)
         thread.start()
         server.opened.wait()
         try:
@@ -99,7 +105,7 @@ class _ListeningServer(uvicorn.Server):
         self.opened = threading.Event()
         """Callers are let in, or never will be."""
 
-    def run_until_told(self, listening: socket) -> None:
+    def run_until_stopped(self, listening: socket) -> None:
         """Serves until `should_exit`."""
         try:
             self.run([listening])
@@ -179,3 +185,98 @@ def _bind_to(bound: socket, address: ListenAddress) -> None:
         bound.bind((address.host, address.usual_port))
     except OSError:
         bound.bind((address.host, 0))
+
+
+_log = structlog.get_logger(__name__)
+_AT_ONCE: Final = 128
+_REST_SECONDS: Final = 0.25
+_SHUTDOWN_SECONDS: Final = 5.0
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_BUSY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n"
+    b"retry-after: 1\r\nconnection: close\r\n\r\ntoo many connections\n"
+)
+MakeProtocol = Callable[[Seat], asyncio.Protocol]
+
+
+class Greeting(Struct, frozen=True):
+    """The beginning of a connection, before HTTP: TLS, or nothing, and how long a caller may take over it."""
+
+    tls: SSLContext | None
+    seconds: float
+
+
+class Acceptor:
+    """Accepts on a listening socket from the loop that makes it. Has what uvicorn wants of a server of the loop."""
+
+    def __init__(self, name: str, listening: socket, make: MakeProtocol, seats: Seats, greeting: "Greeting") -> None:
+        self._name, self._listening, self._make, self._seats = name, listening, make, seats
+        self._tls, self._handshake_seconds = greeting.tls, greeting.seconds
+        self._loop = asyncio.get_running_loop()
+        self._states = StateLog(_log)
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._open = True
+        listening.setblocking(False)
+        self._loop.add_reader(listening.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Lets nobody in any more; who is in is not disturbed."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._listening.fileno())
+            for task in self._arriving:
+                task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Returns when those who were still greeting have gone."""
+        await asyncio.gather(*self._arriving, return_exceptions=True)
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, peer = self._listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    continue
+                # The connection stays in the kernel's queue: without a rest the loop would spin on it.
+                self._states.enters(self._name, error.errno, "error", "no descriptor for a connection", api=self._name)
+                self._loop.remove_reader(self._listening.fileno())
+                self._loop.call_later(_REST_SECONDS, self._go_on)
+                return
+            self._states.leaves(self._name, "descriptors for connections again", api=self._name)
+            self._seat(connection, str(peer[0]))
+
+    def _go_on(self) -> None:
+        if self._open:
+            self._loop.add_reader(self._listening.fileno(), self._accept)
+
+    def _seat(self, connection: socket, address: str) -> None:
+        connection.setblocking(False)
+        seat = self._seats.take(address)
+        if isinstance(seat, str):
+            METRICS.add(Counted.REFUSED, self._name, seat)
+            self._turn_away(connection)
+            return
+        task = self._loop.create_task(self._greet(connection, seat))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    def _turn_away(self, connection: socket) -> None:
+        with suppress(OSError):
+            if self._tls is None:
+                connection.send(_BUSY)
+        connection.close()
+
+    async def _greet(self, connection: socket, seat: Seat) -> None:
+        """Gives the connection to a protocol, which leaves the seat when it is lost."""
+        # Of a connection without TLS these must not be said.
+        timed = {"ssl_handshake_timeout": self._handshake_seconds, "ssl_shutdown_timeout": _SHUTDOWN_SECONDS} if self._tls else {}
+        try:
+            await self._loop.connect_accepted_socket(partial(self._make, seat), connection, ssl=self._tls, **timed)
+        except (OSError, asyncio.CancelledError) as error:
+            seat.leave()
+            connection.close()
+            if isinstance(error, OSError):
+                METRICS.add(Counted.REFUSED, self._name, "no greeting")

@@ -1,4 +1,4 @@
-"""The doors that listen: Thrift over HTTP and JSON REST, as one role of a process, over the ledger and the payouts (design §9)."""
+"""The APIs that listen: Thrift over HTTP and JSON REST, as one role of a process, over the ledger and the payouts (design §9)."""
 
 import resource
 import threading
@@ -74,10 +74,12 @@ class Apis:
                 endpoints |= thrift_payouts.endpoints(payouts)
             rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
             served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
-            threads = [opened.enter_context(door.serving(app, max_body)) for door, app, max_body in served]
+            threads = [opened.enter_context(api.serving(app, max_body)) for api, app, max_body in served]
             if payouts and payouts.remote:
                 threads.append(opened.enter_context(_sweeping(payouts.remote)))
-            _log.info("doors", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
+            _log.info(
+                "apis listen", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections
+            )
             self._warn_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
@@ -164,10 +166,10 @@ def _raise_limit() -> int:
     return _ENOUGH if soft == resource.RLIM_INFINITY else soft
 
 
-def _limits_of(settings: HttpSettings, descriptors: int, doors: int) -> Limits:
-    """The limits of each of so many doors: what is set, but never more connections than descriptors are left for them."""
+def _limits_of(settings: HttpSettings, descriptors: int, apis: int) -> Limits:
+    """The limits of each of so many APIs: what is set, but never more connections than descriptors are left for them."""
     free = descriptors - min(_RESERVED, descriptors // 2)
-    connections = max(1, min(settings.connections or _USUAL_CONNECTIONS, free // doors))
+    connections = max(1, min(settings.connections or _USUAL_CONNECTIONS, free // apis))
     return Limits(
         connections=connections,
         connections_per_address=min(connections, settings.connections_per_address or max(1, connections // 2)),

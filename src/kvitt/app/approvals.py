@@ -74,7 +74,7 @@ def _import_act(settings: Settings) -> ApprovableAct[ImportAsked]:
         if report.faults and not asked.leave_out:
             raise NotInThatState(f"{report.faults} faults keep cases out: mend the topics, or take over all other cases with --leave-out")
         lines = [f"{report.cases} cases with {report.payments} payments, {report.ceased} of them ceased, would be taken over"]
-        lines += [f"{oddity.value}: {count}" for oddity, count in sorted(report.counts.items())]
+        lines += [f"{discrepancy.value}: {count}" for discrepancy, count in sorted(report.counts.items())]
         return ShownEffect.of("\n".join(lines))
 
     def run(connection: Connection, asked: ImportAsked, operator: Operator) -> str:

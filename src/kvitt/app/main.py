@@ -50,7 +50,7 @@ class _Wired:
         return approvals_of(settings, connection)
 
     def jobs(self, settings: "Settings") -> "Sequence[Job]":
-        from kvitt.app.jobs import jobs_of
+        from kvitt.app.parts import jobs_of
 
         return jobs_of(settings, self.ports)
 

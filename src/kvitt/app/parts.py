@@ -1,16 +1,21 @@
-"""Which database, and what is behind payouts: a given server or the embedded one, PartyManagement or the directory, whose ledger."""
+"""Which database, which jobs, and what is behind payouts: a given server or the embedded one, parties, and whose ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from kvitt.config import PayoutsSettings, Settings
+from kvitt.disbursement.ports import Ports
 from kvitt.errors import NotUpgraded
+from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.clock import Clock, utc_now
-from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.database import PATIENCE_MS, Connection, connect
+from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.kernel.postgres import EmbeddedServer, running_server
+from kvitt.ops.alarms import ReceiptDeadline, alarm_job
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.ports import Parties, RemoteLedger
 from kvitt.payouts.service import PayoutService
@@ -81,3 +86,20 @@ def _client(url: str, service: "Service", settings: PayoutsSettings, opened: Exi
     client = ThriftClient(url, service, seconds=settings.seconds, verify=settings.ca_file or True)
     opened.callback(client.close)
     return client
+
+
+_LAPSES_EVERY: Final = timedelta(minutes=1)
+
+
+def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
+    """All jobs."""
+    schedules = {rail.name: rail.schedule for rail in ports.rails}
+    deadline = ReceiptDeadline(schedules, timedelta(minutes=settings.ops.receipt_after_minutes))
+    return (
+        alarm_job(utc_now, deadline, timedelta(seconds=settings.ops.look_seconds)),
+        Job("approvals", Every(_LAPSES_EVERY), _lapse),
+    )
+
+
+def _lapse(connection: Connection, _due: datetime) -> str:
+    return f"{Approvals(connection, utc_now).lapse()} approvals have lapsed"

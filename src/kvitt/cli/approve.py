@@ -101,7 +101,7 @@ def yes(settings: Settings, *, number: int, by: str, seen: str | None) -> None:
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
         done = wiring().approvals(connection, settings).confirm(number, by, seen=seen)
-    _tell(done)
+    _print_done(done)
 
 
 @approve.command(epilog=example('kvitt approve no 12 --by ola --reason "the rail has it after all"'))
@@ -117,7 +117,7 @@ def no(settings: Settings, *, number: int, by: str, reason: str) -> None:
     click.echo(f"approval {number} is refused")
 
 
-def _tell(done: Approval) -> None:
+def _print_done(done: Approval) -> None:
     """What came of it; the status of the command tells whether it was done."""
     if done.state == "failed":
         click.echo(shown(f"approval {done.approval_no} could not be done any more: {done.outcome}"))

@@ -109,7 +109,7 @@ def list_acts(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List acts, newest first: of operators, and of callers at the doors; of a case also what kvitt itself noted of it."""
+    """List acts, newest first: of operators, and of callers of the APIs; of a case also what kvitt itself noted of it."""
 
     if sum(each is not None for each in (case, order, payout, plan)) > 1:
         raise click.UsageError("name one of --case, --order, --payout and --plan")

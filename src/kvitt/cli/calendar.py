@@ -16,7 +16,7 @@ from kvitt.disbursement.schedule import (
     Beyond,
     Due,
     Owed,
-    Schedule,
+    PaymentSchedule,
     expand,
 )
 from kvitt.disbursement.values import Order, Payment
@@ -97,7 +97,7 @@ def _drawn(cell: _Cell, room: int) -> str:
     return click.style(text, fg=style) if style else text
 
 
-def schedule_of(payments: Sequence[Payment]) -> Schedule:
+def schedule_of(payments: Sequence[Payment]) -> PaymentSchedule:
     """What these payments pay, day by day."""
     return expand(
         [Owed(each.start, each.end, each.amount, payment.rate_type, payment.benefit) for payment in payments for each in payment.wanted]

@@ -16,8 +16,8 @@ from kvitt.cli.text import kroner, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
 from kvitt.disbursement.case_facts import DeferredOfCase, OrderOfCase, PaymentOfCase, PublishedAnswer
-from kvitt.disbursement.history import CaseHistory, Event, Happening, history
-from kvitt.disbursement.schedule import Schedule, expand
+from kvitt.disbursement.history import CaseHistory, Happening, HistoryEntry, history
+from kvitt.disbursement.schedule import PaymentSchedule, expand
 from kvitt.disbursement.values import Scheme
 
 
@@ -110,7 +110,7 @@ def _kept(deferred: DeferredOfCase) -> str:
     return f"message {deferred.source}/{deferred.partition}/{deferred.position} under key {deferred.key}"
 
 
-def schedule_of(payments: Sequence[PaymentOfCase]) -> Schedule:
+def schedule_of(payments: Sequence[PaymentOfCase]) -> PaymentSchedule:
     """What versions of payments pay, day by day."""
     return expand([*chain.from_iterable(each.owed for each in payments)])
 
@@ -138,7 +138,7 @@ def _row(time: str, what: str, about: str) -> Iterator[str]:
         yield f"{indent}{part}".rstrip() if number else f"{time:<23}  {what:<12}  {part}"
 
 
-def _about(event: Event, published: _PublishedAt) -> str:
+def _about(event: HistoryEntry, published: _PublishedAt) -> str:
     if event.what is not Happening.PUBLISHED:
         return event.text
     status = event.text.removeprefix("published ")

@@ -136,19 +136,19 @@ def _page(report: ImportReport, *, dry_run: bool) -> Iterator[str]:
     if report.left_out:
         yield f"{report.left_out} cases left out"
     if report.counts:
-        yield from table(_ODDITIES, [(oddity, count, report) for oddity, count in report.counts.items()], terminal_width())
+        yield from table(_DISCREPANCIES, [(discrepancy, count, report) for discrepancy, count in report.counts.items()], terminal_width())
     if report.faults and not report.written and not dry_run:
         yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
 
 
-def _such_as(oddity: object, report: ImportReport) -> str:
-    return ", ".join(finding.subject for finding in report.findings if finding.oddity is oddity)
+def _such_as(discrepancy: object, report: ImportReport) -> str:
+    return ", ".join(finding.subject for finding in report.findings if finding.discrepancy is discrepancy)
 
 
 _UNKNOWN: Final = (Column("scheme"), Column("case_id", "case"), Column("payment_id", "payment"))
-_ODDITIES: Final = (
+_DISCREPANCIES: Final = (
     Column("kind", " ", of=lambda row: "FAULT" if row[0].is_fault else "note"),
-    Column("oddity", "what is odd", of=lambda row: row[0].value),
+    Column("discrepancy", of=lambda row: row[0].value),
     Column("times", kind=Fit.NUMBER, of=lambda row: row[1]),
     Column("such_as", kind=Fit.TEXT, of=lambda row: _such_as(row[0], row[2])),
 )

@@ -53,7 +53,7 @@ _PAGE: Final = 1000
     )
 )
 def ledger() -> None:
-    """Look at the double-entry ledger, and make accounts. Amounts are whole minor units; money moves by payouts and over the doors."""
+    """Look at the double-entry ledger, and make accounts. Amounts are whole minor units; money moves by payouts and over the APIs."""
 
 
 @ledger.group(epilog=example("kvitt ledger account create --currency RUB", "kvitt ledger account show 1", "kvitt ledger account list"))

@@ -255,6 +255,7 @@ _RECEIPTS: Final = (
     Column("receipt_no", "receipt"),
     Column("received_at", "came"),
     Column("severity"),
+    Column("code"),
     Column("outcome", "what"),
     Column("note", "why", Fit.TEXT),
 )

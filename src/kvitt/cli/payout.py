@@ -31,8 +31,7 @@ from kvitt.config import Settings
 from kvitt.disbursement.acts import AuditedAct
 from kvitt.kernel.actor import CLI, UNNAMED, Actor
 from kvitt.kernel.money import Minor
-from kvitt.kernel.operators import Operator
-from kvitt.kernel.people import name_of
+from kvitt.kernel.operators import Operator, name_of
 from kvitt.payouts.approvable import PayoutCancelled, PayoutNamed
 from kvitt.payouts.model import (
     Cash,

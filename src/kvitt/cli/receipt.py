@@ -73,6 +73,7 @@ _RECEIPTS: Final = (
     Column("received_at", "came"),
     Column("outcome", "what"),
     Column("severity"),
+    Column("code"),
     Column("order_id", "order"),
     Column("is_open", "state", show=_state),
     Column("closed_at", kind=Fit.HIDDEN),

@@ -24,8 +24,7 @@ from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.preview import preview
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
-from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import decode_headers
+from kvitt.formats.topics import TopicPartition, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.queries import load

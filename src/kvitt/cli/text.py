@@ -2,13 +2,14 @@
 
 What moves the cursor, changes colours, reverses the direction of reading or can not be seen is written as an escape. Whoever wants the
 bytes themselves asks for them (`--raw`, `--xml`, `receipt show`): those are for pipes and are left as they came.
+Amounts are written in their currency's own unit (ISO 4217).
 """
 
+import csv
 import unicodedata
 from datetime import datetime
+from importlib import resources
 from typing import Final
-
-from kvitt.kernel.currencies import in_units
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, of formats (bidi, zero-width, tags), of halves of pairs, and of line and paragraph ends."""
@@ -70,3 +71,22 @@ def kroner(amount: int) -> str:
 def minor(amount: int, currency: str) -> str:
     """Whole minor units, as ledger and payouts have them, in the currency's own unit."""
     return in_units(amount, currency)
+
+
+_ROWS = csv.DictReader((resources.files("kvitt.kernel") / "data" / "currencies.csv").read_text("utf-8").splitlines())
+EXPONENTS: Final = {row["code"]: int(row["exponent"]) for row in _ROWS}
+"""By code: 2 where a hundred minor units make one, 0 where there is no smaller unit."""
+
+
+def in_units(amount_minor: int, currency: str) -> str:
+    """Whole minor units as a grouped amount in the currency's unit: 248000 of RUB are `2,480.00`.
+
+    Of a code that ISO 4217 does not have nobody knows how many make one, so the amount stays as it is and says so: `248,000 minor`.
+    """
+    exponent = EXPONENTS.get(currency)
+    if exponent is None:
+        return f"{amount_minor:,} minor"
+    if exponent == 0:
+        return f"{amount_minor:,}"
+    whole, rest = divmod(abs(amount_minor), 10**exponent)
+    return f"{'-' if amount_minor < 0 else ''}{whole:,}.{rest:0{exponent}d}"

@@ -17,7 +17,7 @@ from msgspec import Struct
 import kvitt
 from kvitt.cli.submit import FINAL, Client, PublishedStatus
 from kvitt.disbursement.answers import Answer
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.transports.log.embedded_log import NewRecord
 
 _KEYS: Final = uuid.UUID("c2d6a0a4-6f8e-5a35-9f1c-0f3a7b1e9d44")

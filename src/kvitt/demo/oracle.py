@@ -12,7 +12,7 @@ from msgspec import Struct
 from kvitt.demo.cases import WHOLE_CASE, Life, MadeMessage, Pay
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.rails.oppdrag.comparison import Stretch, stretches
-from kvitt.rails.oppdrag.emulator import Span
+from kvitt.rails.oppdrag.emulator import DaySpan
 
 _RAIL: Final = "OSUR"
 _BROKEN_DOWN: Final = 500
@@ -59,7 +59,7 @@ def _complaint(step: MadeMessage, answer: Answer, ever: set[str]) -> str:
     return f"was refused: {error.text if error else 'without a reason'}"
 
 
-def differences(lives: Iterable[Life], judged: Iterable[Judged], books: Iterator[tuple[str, str, tuple[Span, ...]]]) -> list[str]:
+def differences(lives: Iterable[Life], judged: Iterable[Judged], on_rail: Iterator[tuple[str, str, tuple[DaySpan, ...]]]) -> list[str]:
     """Where the rail's books (area, case id, pieces in force) pay something else than the replayed cases leave to be paid."""
     expected: dict[tuple[str, str], Counter[Series]] = {}
     ours = set()
@@ -69,7 +69,7 @@ def differences(lives: Iterable[Life], judged: Iterable[Judged], books: Iterator
             if series := wanted(pay):
                 expected.setdefault((pay.area, life.case_id), Counter())[series] += 1
     found = []
-    for area, case_id, spans in books:
+    for area, case_id, spans in on_rail:
         if case_id not in ours:
             continue
         paid, due = booked(spans), expected.pop((area, case_id), Counter())
@@ -85,7 +85,7 @@ def wanted(pay: Pay) -> Series | None:
     return (pay.class_code, pay.rate, dues) if dues else None
 
 
-def booked(spans: Sequence[Span]) -> Counter[Series]:
+def booked(spans: Sequence[DaySpan]) -> Counter[Series]:
     """What is due by the rail's books, chain by chain; a chain that pays nothing is none."""
     chains: dict[tuple[str, str, str], list[Stretch]] = {}
     for span in spans:

@@ -104,7 +104,7 @@ class _CaseEntry(NamedTuple):
         return AuditedAct(entry, self.at, self.what, subject, digest=_hex(self.digest), hash=_hex(self.hash))
 
 
-class _PayoutChange(NamedTuple):
+class _PayoutPlanChange(NamedTuple):
     payout_id: str
     sequence: int
     at: datetime
@@ -119,7 +119,7 @@ class _PayoutChange(NamedTuple):
         return AuditedAct(entry, self.at, act, self.payout_id, reason=reason, hash=_hex(self.hash), **_asked_by(decode(self.actor)))
 
 
-class _PlanStep(NamedTuple):
+class _PlanChange(NamedTuple):
     plan_id: str
     operation: str
     batch_id: int
@@ -141,7 +141,7 @@ class _MadeAccount(NamedTuple):
         return AuditedAct(name, self.created_at, "account made", f"account {self.account_id}", **_asked_by(decode(self.made_by)))
 
 
-_Entry = TypeVar("_Entry", _OperatorsEntry, _CaseEntry, _PayoutChange, _PlanStep, _MadeAccount)
+_Entry = TypeVar("_Entry", _OperatorsEntry, _CaseEntry, _PayoutPlanChange, _PlanChange, _MadeAccount)
 
 
 class Acts:
@@ -217,11 +217,11 @@ class Acts:
 
     def _of_payouts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         asked = self._asked(wanted, limit, payout_id=wanted.payout_id)
-        return (row.act() for row in fetch(self._connection, _PayoutChange, _SQL.changes_of_payouts, asked))
+        return (row.act() for row in fetch(self._connection, _PayoutPlanChange, _SQL.changes_of_payouts, asked))
 
     def _of_plans(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         asked = self._asked(wanted, limit, plan_id=wanted.plan_id)
-        return (row.act() for row in fetch(self._connection, _PlanStep, _SQL.steps_of_plans, asked))
+        return (row.act() for row in fetch(self._connection, _PlanChange, _SQL.steps_of_plans, asked))
 
     def _of_accounts(self, wanted: Wanted, limit: int) -> Iterator[AuditedAct]:
         return (row.act() for row in fetch(self._connection, _MadeAccount, _SQL.made_accounts, self._asked(wanted, limit)))
@@ -239,13 +239,13 @@ class Acts:
 
     def _payout_change(self, rest: str) -> AuditedAct | None:
         payout_id, _, sequence = rest.rpartition(":")
-        row = self._row(_PayoutChange, _SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
+        row = self._row(_PayoutPlanChange, _SQL.change_of_payout, payout_id=payout_id, sequence=sequence)
         return row.act() if row else None
 
     def _plan_step(self, rest: str) -> AuditedAct | None:
         plan_id, _, step = rest.rpartition(":")
         plan_id, _, operation = plan_id.rpartition(":")
-        row = self._row(_PlanStep, _SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
+        row = self._row(_PlanChange, _SQL.step_of_plan, plan_id=plan_id, operation=operation, batch_id=step)
         return row.act() if row else None
 
     def _account(self, account_id: str) -> AuditedAct | None:

@@ -62,7 +62,7 @@ class PaymentForgotten(Struct, frozen=True):
     payment_id: str
 
 
-class _Order(NamedTuple):
+class _ShownOrder(NamedTuple):
     """An order of a case; `held_for` are the reasons in one line."""
 
     order_id: str
@@ -73,7 +73,7 @@ class _Order(NamedTuple):
     lines: int
 
 
-class _Payment(NamedTuple):
+class _ShownPayment(NamedTuple):
     """The newest version of a payment."""
 
     payment_id: str
@@ -81,11 +81,11 @@ class _Payment(NamedTuple):
     state: str
 
 
-class _Case(NamedTuple):
-    """A case as far as an effect is told by it."""
+class _ShownCase(NamedTuple):
+    """A case as far as an effect shows it."""
 
-    orders: Mapping[str, _Order]
-    payments: Mapping[str, _Payment]
+    orders: Mapping[str, _ShownOrder]
+    payments: Mapping[str, _ShownPayment]
 
 
 def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
@@ -101,8 +101,7 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
         return f"order {asked.order_id} will be sent once more"
 
     def decide(connection: Connection, asked: OrderDecided, operator: Operator) -> str:
-        told = operator is not LOOKING
-        Operate(connection, clock, ports).decide(asked.order_id, accepted=asked.accepted, operator=operator, told=told)
+        Operate(connection, clock, ports).decide(asked.order_id, accepted=asked.accepted, operator=operator, logged=operator is not LOOKING)
         return f"order {asked.order_id} is {'accepted' if asked.accepted else 'rejected'} by an operator's word"
 
     def adopt(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
@@ -178,15 +177,18 @@ def _effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> S
     return ShownEffect.of(text, text, bytes(head).hex(), *before.orders.values(), *before.payments.values())
 
 
-def _look_at(connection: Connection, case_no: int) -> _Case:
-    with connection.cursor(row_factory=class_row(_Order)) as orders, connection.cursor(row_factory=class_row(_Payment)) as payments:
-        return _Case(
+def _look_at(connection: Connection, case_no: int) -> _ShownCase:
+    with (
+        connection.cursor(row_factory=class_row(_ShownOrder)) as orders,
+        connection.cursor(row_factory=class_row(_ShownPayment)) as payments,
+    ):
+        return _ShownCase(
             {each.order_id: each for each in orders.execute(_SQL.orders_in_short, (case_no,))},
             {each.payment_id: each for each in payments.execute(_SQL.payments_in_short, (case_no,))},
         )
 
 
-def _changes(before: _Case, after: _Case) -> Iterator[str]:
+def _changes(before: _ShownCase, after: _ShownCase) -> Iterator[str]:
     for order_id, now in after.orders.items():
         was = before.orders.get(order_id)
         held = f", held for: {now.held_for}" if now.held_for else ""

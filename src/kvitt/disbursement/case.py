@@ -71,7 +71,7 @@ class _CaseLine(NamedTuple):
     line: LineAtRail
 
 
-class _StoredRecord(NamedTuple):
+class _FoundRecord(NamedTuple):
     ordinal: int
     message_no: int
     digest: bytes
@@ -187,8 +187,8 @@ class Case:
         """Adds an entry to the case's audit chain; `at` is the case's own moment."""
         self.last_at = max(self.last_at, at)
         self.audit_seq += 1
-        told = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
-        entry = link(self.last_event_hash, told)
+        noted = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
+        entry = link(self.last_event_hash, noted)
         self.last_event_hash = entry.hash
         self.changed = True
         work.audit.append(entry)
@@ -293,7 +293,7 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
         return
     ordered = sorted(asked)
     columns = [list(range(len(ordered))), *map(list, zip(*ordered, strict=True))]
-    for found in fetch(cursor, _StoredRecord, _SQL.idempotency_records, columns):
+    for found in fetch(cursor, _FoundRecord, _SQL.idempotency_records, columns):
         _, *key = ordered[found.ordinal]
         stored = IdempotencyRecord(found.message_no, found.digest, MessageState(found.state), found.answer)
         asked[ordered[found.ordinal]].idempotency[key[0], key[1]] = stored

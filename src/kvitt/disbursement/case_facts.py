@@ -76,6 +76,7 @@ class ReceiptOfCase(Struct, frozen=True):
     order_id: str
     received_at: datetime
     severity: str | None
+    code: str | None
     outcome: str
     note: str
     body: bytes
@@ -157,7 +158,7 @@ class PaymentOfCase(Struct, frozen=True):
         return tuple(Owed(each.start, each.end, each.amount, document.rate_type, document.benefit) for each in self.periods)
 
 
-class Entry(NamedTuple):
+class ChainEntry(NamedTuple):
     """An entry in the audit chain of a case."""
 
     seq: int
@@ -203,6 +204,6 @@ def acts_on(cursor: psycopg.Cursor[Any], about: About) -> tuple[Act, ...]:
     return tuple(fetch(cursor, Act, _SQL.acts, about))
 
 
-def entries_about(cursor: psycopg.Cursor[Any], about: About) -> tuple[Entry, ...]:
+def entries_about(cursor: psycopg.Cursor[Any], about: About) -> tuple[ChainEntry, ...]:
     """What the audit chain of the case has, oldest first."""
-    return tuple(fetch(cursor, Entry, _SQL.audit, about))
+    return tuple(fetch(cursor, ChainEntry, _SQL.audit, about))

@@ -1,4 +1,4 @@
-"""The queue of a case: when its last open order is settled, the next waiting message is derived in the same transaction."""
+"""The queue of a case: when its last open order is settled, the next queued message is derived in the same transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ _PER_LOOK = 20
 """How many messages of one case are looked at in one query; more are fetched while none of them opens an order."""
 
 
-class _Queued(NamedTuple):
+class _QueuedMessage(NamedTuple):
     case_no: int
     message_no: int
     parsed: ParsedRecord
@@ -66,11 +66,11 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
             if case.may_go_on:
                 _handle(case, each, work, case.moment(now), ports)
         seen = {each.case_no for each in queued}
-        # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
+        # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` tells of it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.queued and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, ports: Ports) -> None:
+def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetime, ports: Ports) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
     gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
@@ -78,16 +78,16 @@ def _handle(case: Case, queued: "_Queued", work: UnitOfWork, now: datetime, port
     try:
         Handler(contract, ports.rails, gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
-        _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
+        _log.error("queued message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = UnitOfWork()
         Handler(contract, ports.rails, gathered, now).refuse(case, message, None, failure(incoming, error))
     work.add(gathered)
 
 
-def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_Queued]:
+def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_QueuedMessage]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = fetch(cursor, _WaitingMessage, _SQL.queued_messages, columns, record=StoredRecord)
     return [
-        _Queued(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
+        _QueuedMessage(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
         for each in rows
     ]

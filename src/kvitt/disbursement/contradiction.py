@@ -13,7 +13,7 @@ import psycopg
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.holds import IN_CONTRADICTION
 from kvitt.disbursement.rail import Observation
-from kvitt.disbursement.ruling import Contradicted
+from kvitt.disbursement.receipt_decision import Contradicted
 from kvitt.disbursement.states import What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.audit import digest

@@ -96,17 +96,17 @@ def _meeting(spans: list[Paid], touched: AbstractSet[str], policy: PaidTwice) ->
         return
     spans.sort(key=_by_start)
     changed: list[Paid] = []
-    standing: list[Paid] = []
+    unchanged: list[Paid] = []
     for each in spans:
         changed = [other for other in changed if other.end >= each.start]
         against = changed
         if each.source in touched:
-            standing = [other for other in standing if other.end >= each.start]
-            against = changed + standing
+            unchanged = [other for other in unchanged if other.end >= each.start]
+            against = changed + unchanged
         for other in against:
             if each.source != other.source and _twice(each, other, policy):
                 yield other, each
-        (changed if each.source in touched else standing).append(each)
+        (changed if each.source in touched else unchanged).append(each)
 
 
 def _twice(one: Paid, other: Paid, policy: PaidTwice) -> bool:

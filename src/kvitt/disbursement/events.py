@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kvitt.disbursement.inbox import IdempotencyRecord, ReplyTo
 from kvitt.disbursement.rail import Observation
-from kvitt.disbursement.ruling import PaymentVersion, Settled
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.values import (
     Area,
     Order,

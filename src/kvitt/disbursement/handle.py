@@ -26,7 +26,7 @@ from kvitt.disbursement.holds import HoldReason
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
 from kvitt.disbursement.publish import publish
 from kvitt.disbursement.rail import Rails
-from kvitt.disbursement.rows import MessageRow, MessageStep, IdempotencyRow
+from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.store_order import store_order
 from kvitt.disbursement.unit_of_work import UnitOfWork

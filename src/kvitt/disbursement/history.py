@@ -15,9 +15,9 @@ from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.case_facts import (
     About,
     Act,
+    ChainEntry,
     ContradictionOfCase,
     DeferredOfCase,
-    Entry,
     MessageFacts,
     MessageOfCase,
     OrderFacts,
@@ -53,7 +53,7 @@ class Happening(StrEnum):
 
     RECEIVED = "received"
     ACTED = "acted"
-    RECEIPTED = "receipted"
+    ANSWERED = "receipted"
     CONTRADICTED = "contradicted"
     RESOLVED = "resolved"
     NOTED = "noted"
@@ -64,7 +64,7 @@ class Happening(StrEnum):
     PUBLISHED = "published"
 
 
-class Event(Struct, frozen=True):
+class HistoryEntry(Struct, frozen=True):
     """One thing that happened, with the ids of what it is about; `text` says it in a few words, without personal data."""
 
     at: datetime
@@ -92,7 +92,7 @@ class CaseHistory(Struct, frozen=True):
     receipts: tuple[ReceiptOfCase, ...]
     contradictions: tuple[ContradictionOfCase, ...]
     published: tuple[PublishedAnswer, ...]
-    events: tuple[Event, ...]
+    events: tuple[HistoryEntry, ...]
     accepted: tuple[PaymentOfCase, ...]
     pending: tuple[PaymentOfCase, ...]
     deferred: tuple[DeferredOfCase, ...]
@@ -113,7 +113,7 @@ def history(conninfo: str, ports: Ports, scheme: Scheme, case_id: str) -> CaseHi
 
 
 def _read(cursor: psycopg.Cursor[Any], contracts: Contracts, scheme: Scheme, case_id: str) -> CaseHistory:
-    head = fetch_one(cursor, _Head, _SQL.case_row, {"scheme": scheme.value, "case_id": case_id})
+    head = fetch_one(cursor, _CaseInShort, _SQL.case_row, {"scheme": scheme.value, "case_id": case_id})
     if head is None:
         raise CaseNotFound(scheme.value, case_id)
     about = {"case_no": head.case_no, "order_id": None}
@@ -121,8 +121,8 @@ def _read(cursor: psycopg.Cursor[Any], contracts: Contracts, scheme: Scheme, cas
     orders = _orders(cursor, about)
     receipts, contradictions = receipts_of(cursor, about), contradictions_of(cursor, about)
     published = _published(cursor, contracts, about)
-    payments = [(each.state, _payment(each)) for each in fetch(cursor, _Payment, _SQL.payments, about)]
-    audit = fetch(cursor, Entry, _SQL.audit, about)
+    payments = [(each.state, _payment(each)) for each in fetch(cursor, _StoredVersion, _SQL.payments, about)]
+    audit = fetch(cursor, ChainEntry, _SQL.audit, about)
     happened = (
         *_noted(audit),
         *_simulated(audit),
@@ -152,7 +152,7 @@ def _read(cursor: psycopg.Cursor[Any], contracts: Contracts, scheme: Scheme, cas
     )
 
 
-class _Head(NamedTuple):
+class _CaseInShort(NamedTuple):
     case_no: int
     person: str | None
     areas: Sequence[str]
@@ -171,7 +171,7 @@ class _Published(NamedTuple):
     topic: str
 
 
-class _Payment(NamedTuple):
+class _StoredVersion(NamedTuple):
     payment_id: PaymentId
     version: int
     state: str
@@ -204,43 +204,43 @@ def _answer(contracts: Contracts, row: _Published) -> Answer | None:
     return contract.published_answer(row.value) if contract else None
 
 
-def _payment(row: _Payment) -> PaymentOfCase:
+def _payment(row: _StoredVersion) -> PaymentOfCase:
     return PaymentOfCase(row.payment_id, row.version, row.order_id, payment_document.decode(row.document))
 
 
 _ORDER = {what: place for place, what in enumerate(Happening)}
 
 
-def _noted(entries: Sequence[Entry]) -> Iterator[Event]:
+def _noted(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
     """The entries of the audit chain, in their own words."""
     for each in entries:
-        yield Event(each.at, Happening.NOTED, f"audit {each.seq}: {each.what}", each.message_no, each.order_id, each.receipt_no)
+        yield HistoryEntry(each.at, Happening.NOTED, f"audit {each.seq}: {each.what}", each.message_no, each.order_id, each.receipt_no)
 
 
-def _simulated(entries: Sequence[Entry]) -> Iterator[Event]:
+def _simulated(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
     """The dry runs whose simulation was asked for: no order and no status tells of them, only the audit chain."""
     for each in entries:
         if each.what == What.SIMULATED:
-            yield Event(each.at, Happening.SIMULATED, f"simulation of message {each.message_no} asked for", each.message_no)
+            yield HistoryEntry(each.at, Happening.SIMULATED, f"simulation of message {each.message_no} asked for", each.message_no)
 
 
-def _acted(acts: Sequence[Act], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+def _acted(acts: Sequence[Act], orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:
     """What operators did to the orders of the case, who approved it, and why."""
     numbers = {each.order_id: each.number for each in orders}
     for each in acts:
         approved = f", approved by {each.approved_by}" if each.approved_by else ""
         what = f"{each.what} of order {numbers[each.order_id]} by {each.by}{approved}: {each.reason}"
-        yield Event(each.at, Happening.ACTED, what, None, each.order_id)
+        yield HistoryEntry(each.at, Happening.ACTED, what, None, each.order_id)
 
 
-def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[Event]:
+def _of_messages(messages: Sequence[MessageOfCase]) -> Iterator[HistoryEntry]:
     for each in messages:
         dry_run = ", dry run" if each.dry_run else ""
         where = f"{each.source}/{each.partition}/{each.position}"
-        yield Event(each.received_at, Happening.RECEIVED, f"message {each.message_no} from {where}{dry_run}", each.message_no)
+        yield HistoryEntry(each.received_at, Happening.RECEIVED, f"message {each.message_no} from {where}{dry_run}", each.message_no)
 
 
-def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:
     for each in orders:
         what = f"order {each.number} to {each.area}"
         times = (
@@ -250,26 +250,28 @@ def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[Event]:
         )
         for at, happening, text in times:
             if at is not None:
-                yield Event(at, happening, text, each.message_no, each.order_id)
+                yield HistoryEntry(at, happening, text, each.message_no, each.order_id)
 
 
-def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[Event]:
+def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[HistoryEntry]:
     for each in receipts:
         text = f"receipt {each.receipt_no} with severity {each.severity or 'none'}: {each.outcome}"
-        yield Event(each.received_at, Happening.RECEIPTED, text, None, each.order_id, each.receipt_no)
+        yield HistoryEntry(each.received_at, Happening.ANSWERED, text, None, each.order_id, each.receipt_no)
 
 
-def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Sequence[OrderOfCase]) -> Iterator[Event]:
+def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:
     numbers = {order.order_id: order.number for order in orders}
     for each in contradictions:
         what = f"order {numbers.get(each.order_id)} stands as {each.ours}, and the rail says {each.rails}"
-        yield Event(each.found_at, Happening.CONTRADICTED, what, None, each.order_id, each.receipt_no)
+        yield HistoryEntry(each.found_at, Happening.CONTRADICTED, what, None, each.order_id, each.receipt_no)
         if each.resolved_at is not None:
             who = f"{each.resolved_by} and {each.approved_by}: {each.reason}"
             what = f"the rail's word about order {numbers.get(each.order_id)}" if each.resolution == "adopted" else "what stands"
-            yield Event(each.resolved_at, Happening.RESOLVED, f"{each.resolution} {what}, by {who}", None, each.order_id, each.receipt_no)
+            yield HistoryEntry(
+                each.resolved_at, Happening.RESOLVED, f"{each.resolution} {what}, by {who}", None, each.order_id, each.receipt_no
+            )
 
 
-def _of_published(published: Sequence[PublishedAnswer]) -> Iterator[Event]:
+def _of_published(published: Sequence[PublishedAnswer]) -> Iterator[HistoryEntry]:
     for each in published:
-        yield Event(each.made_at, Happening.PUBLISHED, f"published {each.answer.status.value}", each.message_no)
+        yield HistoryEntry(each.made_at, Happening.PUBLISHED, f"published {each.answer.status.value}", each.message_no)

@@ -23,7 +23,7 @@ from kvitt.disbursement.values import (
 
 GUARD = 3
 """The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
-TOLD_ALONE = 3
+NAMED_ALONE = 3
 """So many spans of days are told one by one; a person who wants them all looks at the case."""
 
 
@@ -40,8 +40,8 @@ def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[Ho
 
 def paid_twice_reasons(found: Sequence[Twice]) -> tuple[HoldReason, ...]:
     """The first of what is paid twice, one to a reason, and how much more there is."""
-    reasons = [_paid_twice_reason(each) for each in found[:TOLD_ALONE]]
-    if more := len(found[TOLD_ALONE:]):
+    reasons = [_paid_twice_reason(each) for each in found[:NAMED_ALONE]]
+    if more := len(found[NAMED_ALONE:]):
         reasons.append(HoldReason(HoldKind.PAID_TWICE, f"and {more} more like these, or more than that", more=more))
     return tuple(reasons)
 
@@ -74,7 +74,7 @@ def _paid_twice(orders: Sequence[Order], state: CaseState) -> tuple[Twice, ...]:
         return ()
     pays = [paid for each in fresh for paid in _pays(_name(each.payment_id), each, each.wanted)]
     touched = {_name(each.payment_id) for each in fresh}
-    found = paid_twice([*pays, *_standing(fresh, changed, state)], lambda: _before(state), touched, policy)
+    found = paid_twice([*pays, *_unchanged(fresh, changed, state)], lambda: _before(state), touched, policy)
     if policy is not PaidTwice.EQUAL_AMOUNT:
         return found
     return tuple(sorted({*found, *_copies(fresh, pays, state)}))
@@ -109,7 +109,7 @@ def _still_paid(before: Payment, after: Payment) -> Iterator[Period]:
             new = next(later, None)
 
 
-def _standing(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], state: CaseState) -> Iterator[Paid]:
+def _unchanged(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], state: CaseState) -> Iterator[Paid]:
     """What is paid besides by what no order changes, as far as it can meet what they do: same class, same time."""
     codes = {BENEFITS[each.benefit].class_code for each in fresh}
     first = min(period.start for each in fresh for period in each.wanted)

@@ -11,7 +11,7 @@ from kvitt.disbursement.values import (
     PaymentId,
     Scheme,
 )
-from kvitt.kernel.content_ids import OURS, named_uuid
+from kvitt.kernel.identifiers import OURS, named_uuid
 
 _JAVA_BITS = 32
 

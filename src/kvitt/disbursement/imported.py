@@ -38,7 +38,7 @@ _NAME_CHARACTERS = 8
 """What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved §4.8, §5.1)."""
 
 
-class Oddity(StrEnum):
+class Discrepancy(StrEnum):
     """What may be odd about the state topics; the value says it."""
 
     UNREADABLE = "a record can not be read"
@@ -50,7 +50,7 @@ class Oddity(StrEnum):
     NO_PERIODS = "a living payment has no periods: its last line is known, and what it pays is not"
     OVERLAP = "the periods of a payment overlap or end before they start"
     LINE_ID = "the last line id of a payment is empty or too long for the rail"
-    DOUBTFUL = "a payment of a case can not be read or trusted"
+    UNTRUSTED = "a payment of a case can not be read or trusted"
     NO_AREA = "a case list is there, and no payment tells in which areas the rail knows the case"
     NO_LIST = "a case has payments and no case list"
     NOT_LISTED = "a living payment is not on its case list"
@@ -67,13 +67,13 @@ class Oddity(StrEnum):
 
 _NOTES = frozenset(
     {
-        Oddity.NO_PERIODS,
-        Oddity.NO_LIST,
-        Oddity.NOT_LISTED,
-        Oddity.LISTED_UNKNOWN,
-        Oddity.LISTED_CEASED,
-        Oddity.NO_CLASS,
-        Oddity.NAMES,
+        Discrepancy.NO_PERIODS,
+        Discrepancy.NO_LIST,
+        Discrepancy.NOT_LISTED,
+        Discrepancy.LISTED_UNKNOWN,
+        Discrepancy.LISTED_CEASED,
+        Discrepancy.NO_CLASS,
+        Discrepancy.NAMES,
     },
 )
 
@@ -81,7 +81,7 @@ _NOTES = frozenset(
 class Finding(Struct, frozen=True):
     """Something odd, and about what: a case, or a record by its place."""
 
-    oddity: Oddity
+    discrepancy: Discrepancy
     subject: str
 
 
@@ -108,12 +108,12 @@ class StoredState(Struct, frozen=True):
     payments: tuple[Payment, ...]
 
 
-def take_over(state: StoredState, doubtful: AbstractSet[PaymentId]) -> tuple[ImportedCase | None, list[Finding]]:
+def take_over(state: StoredState, untrusted: AbstractSet[PaymentId]) -> tuple[ImportedCase | None, list[Finding]]:
     """The case as kvitt keeps it, None when something is wrong with it, and everything that is odd about it."""
-    odd = [*_wrong(state), *(oddity for each in state.payments for oddity in _wrong_payment(each)), *_unlike(state, doubtful)]
+    odd = [*_wrong(state), *(discrepancy for each in state.payments for discrepancy in _wrong_payment(each)), *_unlike(state, untrusted)]
     subject = f"{state.scheme.value} {state.case_id}"
-    findings = [Finding(oddity, subject) for oddity in dict.fromkeys(odd)]
-    if any(finding.oddity.is_fault for finding in findings):
+    findings = [Finding(discrepancy, subject) for discrepancy in dict.fromkeys(odd)]
+    if any(finding.discrepancy.is_fault for finding in findings):
         return None, findings
     person = state.payments[0].person if state.payments else None
     payments = tuple(_normal(each) for each in sorted(state.payments, key=_in_list_order(state.listed or ())))
@@ -122,50 +122,50 @@ def take_over(state: StoredState, doubtful: AbstractSet[PaymentId]) -> tuple[Imp
     return ImportedCase(state.scheme, state.case_id, person, known_areas(state.scheme, payments), payments, unknown), findings
 
 
-def _wrong(state: StoredState) -> list[Oddity]:
+def _wrong(state: StoredState) -> list[Discrepancy]:
     wrong = []
     if broken_case_id(state.case_id) or flaw_of(state.case_id):
-        wrong.append(Oddity.CASE_ID)
+        wrong.append(Discrepancy.CASE_ID)
     if len({each.person for each in state.payments}) > 1:
-        wrong.append(Oddity.PERSONS)
+        wrong.append(Discrepancy.PERSONS)
     if not known_areas(state.scheme, state.payments):
-        wrong.append(Oddity.NO_AREA)
+        wrong.append(Discrepancy.NO_AREA)
     return wrong
 
 
-def _wrong_payment(payment: Payment) -> list[Oddity]:
+def _wrong_payment(payment: Payment) -> list[Discrepancy]:
     wrong = []
     benefit = BENEFITS.get(payment.benefit)
     if benefit is None or benefit.scheme is not AREAS[payment.area].scheme:
-        wrong.append(Oddity.BENEFIT)
+        wrong.append(Discrepancy.BENEFIT)
     elif payment.action is not Action.DELETE and not benefit.class_code:
-        wrong.append(Oddity.NO_CLASS)
+        wrong.append(Discrepancy.NO_CLASS)
     if _UUID.fullmatch(payment.last_line) is None and not 0 < len(payment.last_line) <= _OLD_LINE_CHARACTERS:
-        wrong.append(Oddity.LINE_ID)
+        wrong.append(Discrepancy.LINE_ID)
     if not (_is_name(payment.caseworker) and _is_name(payment.approver)):
-        wrong.append(Oddity.NAMES)
+        wrong.append(Discrepancy.NAMES)
     if payment.action is not Action.DELETE and not payment.periods:
-        wrong.append(Oddity.NO_PERIODS)
+        wrong.append(Discrepancy.NO_PERIODS)
     ordered = sorted(payment.periods, key=lambda each: each.start)
     if any(each.end < each.start for each in ordered) or any(one.end >= other.start for one, other in pairwise(ordered)):
-        wrong.append(Oddity.OVERLAP)
+        wrong.append(Discrepancy.OVERLAP)
     return wrong
 
 
-def _unlike(state: StoredState, doubtful: AbstractSet[PaymentId]) -> list[Oddity]:
+def _unlike(state: StoredState, untrusted: AbstractSet[PaymentId]) -> list[Discrepancy]:
     """How the case list and the payments disagree. The payments are the truth of what is paid, the list only of who belongs together."""
     actions = {each.payment_id: each.action for each in state.payments}
     living = {payment_id for payment_id, action in actions.items() if action is not Action.DELETE}
     listed = set(state.listed or ())
-    doubted = [Oddity.DOUBTFUL] if (listed | actions.keys()) & doubtful else []
+    distrusted = [Discrepancy.UNTRUSTED] if (listed | actions.keys()) & untrusted else []
     if state.listed is None:
-        return [Oddity.NO_LIST, *doubted]
+        return [Discrepancy.NO_LIST, *distrusted]
     odd = {
-        Oddity.LISTED_UNKNOWN: listed - actions.keys() - doubtful,
-        Oddity.LISTED_CEASED: listed & (actions.keys() - living),
-        Oddity.NOT_LISTED: living - listed,
+        Discrepancy.LISTED_UNKNOWN: listed - actions.keys() - untrusted,
+        Discrepancy.LISTED_CEASED: listed & (actions.keys() - living),
+        Discrepancy.NOT_LISTED: living - listed,
     }
-    return [*doubted, *(oddity for oddity, payment_ids in odd.items() if payment_ids)]
+    return [*distrusted, *(discrepancy for discrepancy, payment_ids in odd.items() if payment_ids)]
 
 
 def known_areas(scheme: Scheme, payments: Sequence[Payment]) -> tuple[Area, ...]:
@@ -220,11 +220,11 @@ def left_out_entry(case_no: int, at: datetime) -> AuditRow:
     return AuditRow(case_no, 1, at, What.LEFT_OUT, None, None, None, digest(), None, b"")
 
 
-def _in_list_order(listed: Sequence[PaymentId]) -> "_Order":
-    return _Order({payment_id: place for place, payment_id in enumerate(dict.fromkeys(listed))})
+def _in_list_order(listed: Sequence[PaymentId]) -> "_CaseListOrder":
+    return _CaseListOrder({payment_id: place for place, payment_id in enumerate(dict.fromkeys(listed))})
 
 
-class _Order:
+class _CaseListOrder:
     """Sorts payments: as they are listed, then the living that are not, then the ceased."""
 
     def __init__(self, places: dict[PaymentId, int]) -> None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import psycopg
 from msgspec import Struct
 
-from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.catalogue import AREAS
@@ -17,8 +16,9 @@ from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
+from kvitt.disbursement.receipt_applier import lock_messages
+from kvitt.disbursement.receipt_decision import BY_HAND
 from kvitt.disbursement.rows import MessageStep
-from kvitt.disbursement.ruling import BY_HAND
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.states import MessageState, OrderState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -79,6 +79,7 @@ class OddReceipt(Struct, frozen=True):
     received_at: datetime
     outcome: str
     severity: str | None
+    code: str | None
     order_id: str | None
     size: int
     note: str
@@ -105,7 +106,7 @@ class OrderInShort(NamedTuple):
         return self.scheme, self.case_id
 
 
-class _Standing(NamedTuple):
+class _OrderProgress(NamedTuple):
     state: str
     may_have_left: bool
     contradicted: bool
@@ -306,10 +307,10 @@ class Operate:
         """What imports found and did not learn, case by case."""
         return fetch(self._connection, UnknownPayment, _SQL.unknown_payments, (limit,))
 
-    def decide(self, order_id: str, *, accepted: bool, operator: Operator, told: bool = True) -> None:
+    def decide(self, order_id: str, *, accepted: bool, operator: Operator, logged: bool = True) -> None:
         """Settles an open order by an operator's word, where the rail's never came: as a receipt of our own making, kept as such.
 
-        It is logged and counted if `told`.
+        It is logged and counted if `logged`.
 
         Raises NeedsSecondPerson, OrderNotFound, and NotInThatState for an order that has never left or is settled.
         """
@@ -324,12 +325,12 @@ class Operate:
             if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
                 raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.outcomes[0].value}")
             note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
-        if told:
-            booked.tell()
+        if logged:
+            booked.log()
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""
-        found = fetch_one(cursor, _Standing, _SQL.standing_of_order, (order_id,))
+        found = fetch_one(cursor, _OrderProgress, _SQL.progress_of_order, (order_id,))
         assert found is not None, "orders are never deleted"
         state = found.state
         if state == OrderState.READY and not found.may_have_left:

@@ -9,8 +9,8 @@ from msgspec.structs import asdict
 
 from kvitt.disbursement.case_facts import (
     Act,
+    ChainEntry,
     ContradictionOfCase,
-    Entry,
     ReceiptOfCase,
     acts_on,
     contradictions_of,
@@ -78,7 +78,7 @@ class OrderShown(OrderOnPage, frozen=True):
     receipts: tuple[ReceiptOfCase, ...]
     alarms: tuple[AlarmShown, ...]
     contradictions: tuple[ContradictionOfCase, ...]
-    noted: tuple[Entry, ...]
+    noted: tuple[ChainEntry, ...]
     acts: tuple[Act, ...]
 
 

@@ -16,7 +16,7 @@ from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
 from kvitt.errors import UnknownRail
-from kvitt.kernel.content_ids import named_uuid
+from kvitt.kernel.identifiers import named_uuid
 
 _FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
 

@@ -14,7 +14,6 @@ from msgspec import Struct
 from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.case import Case, load_cases, load_payments
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.contract import Contract
@@ -35,7 +34,8 @@ from kvitt.disbursement.rail import (
     Rail,
     ReceiptOutcome,
 )
-from kvitt.disbursement.ruling import PaymentVersion, Settled
+from kvitt.disbursement.receipt_applier import lock_messages
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.states import ORDER_TURNS, OrderState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import (

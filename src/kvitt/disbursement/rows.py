@@ -47,8 +47,8 @@ class MessageStep(Row, frozen=True):
 class OrderRow(Row, frozen=True):
     """A new order, sent over its rail unless it is held; `held_for` are its reasons as JSON.
 
-    Only forwarded ones have a key for reconciliation. `published_under` is the key of its records on the order topic; None: its sender's. `day`
-    is Oslo's, `sum_kroner` sums up its lines.
+    Only forwarded ones have a key for reconciliation. `published_under` is the key of its records on the order topic, None: its sender's.
+    `day` is Oslo's, `sum_kroner` sums up its lines.
     """
 
     statement = _WRITE.add_orders

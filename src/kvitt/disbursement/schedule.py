@@ -44,21 +44,21 @@ class Beyond(Struct, frozen=True):
     until: date
 
 
-class Schedule(Struct, frozen=True):
+class PaymentSchedule(Struct, frozen=True):
     """What is due, each of what is owed after the other, day by day; `beyond` is what was not expanded, None if nothing."""
 
     days: tuple[Due, ...]
     beyond: Beyond | None
 
 
-def expand(owed: Sequence[Owed]) -> Schedule:
+def expand(owed: Sequence[Owed]) -> PaymentSchedule:
     """The days on which amounts fall due: each day, each Monday to Friday, the first of each month and the first of all, or once."""
     if not owed:
-        return Schedule((), None)
+        return PaymentSchedule((), None)
     last = _last_day(owed)
     days = tuple(Due(day, each.amount, each.name) for each in owed for day in _days(each, last))
     until = max(each.start if each.rate_type is RateType.ONE_OFF else each.end for each in owed)
-    return Schedule(days, Beyond(last, until) if until > last else None)
+    return PaymentSchedule(days, Beyond(last, until) if until > last else None)
 
 
 def _last_day(owed: Sequence[Owed]) -> date:

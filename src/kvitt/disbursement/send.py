@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from kvitt.disbursement import metrics
-from kvitt.disbursement.books import lock_messages
 from kvitt.disbursement.events import WithRail
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import OrderToSend
+from kvitt.disbursement.receipt_applier import lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -90,8 +90,8 @@ class Send:
             work = UnitOfWork()
             outbox = OutboxWriter(self._contracts, work)
             for message_no in first_time:
-                told = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
-                work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, told, at[message_no]))
+                answer = outbox.publish(WithRail(), asked[message_no], at[message_no]) if message_no in complete else None
+                work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, answer, at[message_no]))
             work.write(cursor)
         fault_point("send.after_sent_commit")
         metrics.sent([order_id for order_id, *_ in moved])

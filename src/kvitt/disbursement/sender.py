@@ -124,9 +124,9 @@ class Sender:
         except LockNotAvailable:
             self._unknown_left = True
         if not self._unknown_left:
-            self._states.leaves("doubt", "no unknown order is locked by others any more")
+            self._states.leaves("unknown", "no unknown order is locked by others any more")
         else:
-            self._states.enters("doubt", "locked", "error", "unknown orders are locked by others, and looked at later")
+            self._states.enters("unknown", "locked", "error", "unknown orders are locked by others, and looked at later")
 
     def _clear(self, send: Send, queue: Queue, *, later: bool) -> set[str]:
         """Asks the queue what it got; one that cannot tell, and drops repeats, is given once more what was under way just now.

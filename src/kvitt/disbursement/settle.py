@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
 from kvitt.disbursement import metrics
-from kvitt.disbursement.books import Books
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -30,8 +29,9 @@ from kvitt.disbursement.rail import (
     Rail,
     ReceiptOutcome,
 )
+from kvitt.disbursement.receipt_applier import ReceiptApplier
+from kvitt.disbursement.receipt_decision import Contradicted, Settled, decide
 from kvitt.disbursement.rows import DeferredRow
-from kvitt.disbursement.ruling import Contradicted, Settled, decide
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Scheme
@@ -151,7 +151,7 @@ class Settle:
             booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
             fault_point("settle.before_commit")
         fault_point("settle.after_commit")
-        booked.tell()
+        booked.log()
         rest = iter(booked.outcomes)
         return [ReceiptOutcome.DEFERRED if each in kept else next(rest) for each in batch]
 
@@ -169,7 +169,7 @@ class Settle:
                 read = [_without_effect(each, failure_of) for each in read]
             booked = self._book(cursor, read, {case.key: case for case in cases}, ())
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        booked.tell()
+        booked.log()
         return len(rows)
 
     def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
@@ -200,7 +200,7 @@ class Settle:
         work.deferred = _deferred(kept, now)
         self._copy(work, batch, numbers, now)
         ruled = _rule(cursor, batch, numbers)
-        Books(cursor, work, by_number, now, self._ports.contracts).settle(ruled.settled)
+        ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(ruled.settled)
         open_contradictions(cursor, work, by_number, ruled.contradicted, now)
         _close_receipts(cursor, ruled.closed)
         dequeue_next(cursor, work, cases, now, self._ports)
@@ -272,23 +272,34 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
 
 
 class Booked(Struct, frozen=True):
-    """What receipts have done in a transaction that may still be open; `tell` it once that has committed."""
+    """What receipts have done in a transaction that may still be open; `log` it once that has committed."""
 
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     work: UnitOfWork
     at: datetime
 
-    def tell(self) -> None:
+    def log(self) -> None:
         """Writes it to the log and counts it."""
         metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
+
+
+class ClosedReceipt(NamedTuple):
+    """What a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
+
+    receipt_no: int
+    order_id: str | None
+    severity: str | None
+    code: str | None
+    outcome: str
+    note: str
 
 
 class _Ruled(Struct):
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     contradicted: list[Contradicted]
-    closed: list[tuple[int, str | None, str | None, str, str]]
+    closed: list[ClosedReceipt]
 
 
 def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
@@ -308,7 +319,7 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
 def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _Ruled:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     candidates = _candidates(cursor, batch)
-    ruling = _Ruling()
+    decisions = _Decisions()
     ruled = _Ruled([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
@@ -317,21 +328,29 @@ def _rule(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence
         if each.receipt is None:
             _log.error("receipt could not be read", receipt_no=number)
             ruled.outcomes.append(ReceiptOutcome.UNREADABLE)
-            ruled.closed.append((number, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
+            ruled.closed.append(ClosedReceipt(number, None, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
             continue
-        order = each.rail.match(each.receipt, ruling.as_they_are(candidates.get(index, ())))
-        decided = ruling.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
+        order = each.rail.match(each.receipt, decisions.as_they_are(candidates.get(index, ())))
+        decided = decisions.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
         if decided in _FOR_A_PERSON:
             about = {"order_id": order.order_id, "area": order.area} if order else {}
             _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
         ruled.outcomes.append(decided)
-        severity = each.receipt.raw_severity
-        ruled.closed.append((number, order.order_id if order else None, severity, decided.value, each.receipt.text))
-    ruled.settled, ruled.contradicted = list(ruling.settled.values()), ruling.contradicted
+        ruled.closed.append(
+            ClosedReceipt(
+                receipt_no=number,
+                order_id=order.order_id if order else None,
+                severity=each.receipt.raw_severity,
+                code=each.receipt.code,
+                outcome=decided.value,
+                note=each.receipt.text,
+            )
+        )
+    ruled.settled, ruled.contradicted = list(decisions.settled.values()), decisions.contradicted
     return ruled
 
 
-class _Ruling:
+class _Decisions:
     """What the receipts of one batch have decided so far."""
 
     def __init__(self) -> None:
@@ -366,6 +385,6 @@ class _Ruling:
         return decided
 
 
-def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[tuple[int, str | None, str | None, str, str]]) -> None:
+def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[ClosedReceipt]) -> None:
     if closed:
         cursor.execute(_SQL.close_receipts, [list(column) for column in zip(*closed, strict=True)], binary=True)

@@ -82,7 +82,7 @@ class What(StrEnum):
     IMPORTED = "imported"
     LEFT_OUT = "left out"
     FORGOTTEN = "forgotten"
-    QUEUED = "waiting"
+    QUEUED = "queued"
     ORDERED = "ordered"
     SIMULATED = "simulated"
     ANSWERED = "answered"

@@ -33,7 +33,7 @@ def store_order(
     now: datetime,
     published_under: bytes | None = None,
 ) -> None:
-    """Adds the rows of an order; `reasons` hold it, and its records on the order topic have the key `published_under`, or their sender's."""
+    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's."""
     work.orders.append(
         OrderRow(
             order_id=order.order_id,

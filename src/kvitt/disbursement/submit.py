@@ -204,14 +204,14 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
         [token for _, token in ordered],
         *map(list, zip(*(spans[key] for key in ordered), strict=True)),
     ]
-    told = ", ".join(name for name, _ in ordered)
+    named = ", ".join(name for name, _ in ordered)
     try:
         moved = cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()
     except LockNotAvailable as error:
         # Nobody's record is at fault, and each would wait anew: the source is read again, without what is locked.
-        raise LeaseLost(f"somebody else has locked a source partition among {told}") from error
+        raise LeaseLost(f"somebody else has locked a source partition among {named}") from error
     if len(moved) < len(ordered):
-        raise LeaseLost(f"or not read up to here: a source partition among {told}")
+        raise LeaseLost(f"or not read up to here: a source partition among {named}")
 
 
 class _Sorting:

@@ -71,13 +71,13 @@ def _number(cursor: psycopg.Cursor[Any], scheme: Scheme, case_id: str) -> int:
     return number
 
 
-class _ChainEntry(NamedTuple):
+class _ChainedEntry(NamedTuple):
     entry: AuditRow
     last_seq: int
     last_hash: bytes
 
 
-class _PayoutEvent(NamedTuple):
+class _StoredPayoutEvent(NamedTuple):
     payout_id: str
     sequence: int | None
     at: datetime
@@ -96,13 +96,13 @@ class _Verifying:
     def chains(self, number: int | None) -> None:
         """The chains of cases and operators; None means all."""
         asked = {"chain": number}
-        with self._cursor.connection.cursor(row_factory=named(_ChainEntry, entry=AuditRow)) as entries:
+        with self._cursor.connection.cursor(row_factory=named(_ChainedEntry, entry=AuditRow)) as entries:
             for chain, its in groupby(entries.stream(_SQL.chains, asked, binary=True), key=attrgetter("entry.chain")):
                 self._chain(Chain(chain, self._found), its)
         for chain, seq in self._cursor.execute(_SQL.heads_of_nothing, asked):
             self._found.differs(Kind.CHAIN, chain, 0, f"has no entries, where the head names entry {seq}")
 
-    def _chain(self, chain: Chain, rows: Iterator[_ChainEntry]) -> None:
+    def _chain(self, chain: Chain, rows: Iterator[_ChainedEntry]) -> None:
         self._chains += 1
         end = (0, b"")
         for row in rows:
@@ -117,14 +117,14 @@ class _Verifying:
 
     def payouts(self, payout_id: str | None) -> None:
         """The chains of payouts; None means all. Raises PayoutNotFound for one that is not there."""
-        with self._cursor.connection.cursor(row_factory=named(_PayoutEvent)) as rows:
+        with self._cursor.connection.cursor(row_factory=named(_StoredPayoutEvent)) as rows:
             found = rows.stream(_SQL.payout_chains, {"payout_id": payout_id}, binary=True)
             for payout, events in groupby(found, key=attrgetter("payout_id")):
                 self._payout(payout, events)
         if payout_id is not None and not self._chains:
             raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
 
-    def _payout(self, payout_id: str, events: Iterator[_PayoutEvent]) -> None:
+    def _payout(self, payout_id: str, events: Iterator[_StoredPayoutEvent]) -> None:
         self._chains += 1
         made, end = b"", b""
         for place, event in enumerate(events):

@@ -19,7 +19,7 @@ _SHOWN: Final = re.compile(r"(?!.*[0-9]{6})[\w@.-]{1,64}")
 _decoder, _encoder = msgspec.json.Decoder(), msgspec.json.Encoder()
 
 
-class _Repeated(Exception):
+class _RepeatedMember(Exception):
     """Some object has a member twice."""
 
 
@@ -59,7 +59,7 @@ def _keeps_all(body: bytes) -> bool:
 
 def _once_each(members: list[tuple[str, object]]) -> None:
     if len({name for name, _ in members}) != len(members):
-        raise _Repeated
+        raise _RepeatedMember
 
 
 # Numbers stay as they stand there: only names count here.
@@ -71,7 +71,7 @@ def _repeated_path(text: str) -> str | None:
     """Only what has a member twice is held as a whole."""
     try:
         _scan.decode(text)
-    except _Repeated:
+    except _RepeatedMember:
         return next(_repeated_in(_hold.decode(text), ""))
     return None
 

@@ -1,4 +1,4 @@
-"""Who asked for an act at a door; kept with the rows that the act made, in the same transaction (design §11)."""
+"""Who asked for an act by an API; kept with the rows that the act made, in the same transaction (design §11)."""
 
 from typing import Final
 
@@ -25,8 +25,8 @@ def encode(actor: Actor | None) -> str | None:
     """As it is stored: a JSON object; None for what was done without a caller."""
     if actor is None:
         return None
-    told = (actor.name, actor.address, actor.trace)
-    name, address, trace = (None if text is None else text.replace("\0", "")[:_LONGEST] for text in told)
+    said = (actor.name, actor.address, actor.trace)
+    name, address, trace = (None if text is None else text.replace("\0", "")[:_LONGEST] for text in said)
     return json.encode(Actor(actor.door, name or UNNAMED, address, trace)).decode()
 
 

@@ -18,8 +18,7 @@ from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.operators import Operator, Signature, note
-from kvitt.kernel.people import name_of, reason_of
+from kvitt.kernel.operators import Operator, Signature, name_of, note, reason_of
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("approvals", "kvitt.kernel")

@@ -14,7 +14,7 @@ Command = TypeVar("Command")
 Result = TypeVar("Result")
 
 
-class Closed(Exception):
+class GroupCommitClosed(Exception):
     """The group commit was closed; nothing of this command was done."""
 
 
@@ -34,7 +34,7 @@ class _Lane(Generic[Command, Result]):
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._max_waiting)
             if self._closed:
-                raise Closed
+                raise GroupCommitClosed
             self._waiting.append((command, future))
             if len(self._waiting) == 1:
                 self._changed.notify_all()
@@ -91,7 +91,7 @@ class GroupCommit(Generic[Command, Result]):
         self._lanes = [_Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting) for lane in range(lanes)]
 
     def submit(self, command: Command, lane: int = 0) -> "Future[Result]":
-        """Hands in a command; blocks while the lane is full. Raises Closed after `close`. Equal `lane` means kept order.
+        """Hands in a command; blocks while the lane is full. Raises GroupCommitClosed after `close`. Equal `lane` means kept order.
 
         The future may be cancelled as long as the command waits; then it is not done.
         """

@@ -244,10 +244,10 @@ class Scheduler:
 
     def _failed(self, connection: Connection, job: Job, error: Exception) -> None:
         name, now = type(error).__name__, self._clock()
-        told = str(error) if isinstance(error, KvittError) else name
+        said = str(error) if isinstance(error, KvittError) else name
         self._states.enters(job.name, name, "error", "job failed", job=job.name, error=name)
         with connection.transaction():
-            ((tries,),) = connection.execute(_SQL.job_failed, {"name": job.name, "now": now, "outcome": told[:_LONGEST_OUTCOME]}).fetchall()
+            ((tries,),) = connection.execute(_SQL.job_failed, {"name": job.name, "now": now, "outcome": said[:_LONGEST_OUTCOME]}).fetchall()
             wait = min(_FIRST_WAIT * 2 ** min(int(tries) - 1, 10), _LONGEST_WAIT)
             connection.execute(_SQL.try_job_again, {"name": job.name, "next_try": now + wait})
 

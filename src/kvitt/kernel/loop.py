@@ -51,7 +51,7 @@ def run_loop(role: str, make_step: MakeStep, stop: threading.Event, states: Stat
                         wait_seconds = _FIRST_WAIT_SECONDS
                     _works(role, states)
         except Exception as error:  # noqa: BLE001 - a role outlives every failure and starts anew; the log says what has changed
-            _tell(role, error, states)
+            _log_failure(role, error, states)
             stop.wait(wait_seconds)
             wait_seconds = min(wait_seconds * 2, _LONGEST_WAIT_SECONDS)
 
@@ -61,7 +61,7 @@ def _works(role: str, states: StateLog) -> None:
         states.leaves(role, "role takes over" if state is LeaseLost else "role works again", role=role)
 
 
-def _tell(role: str, error: Exception, states: StateLog) -> None:
+def _log_failure(role: str, error: Exception, states: StateLog) -> None:
     """What a role is in now; the words of an error only where they are known to quote nothing of a message."""
     reason = str(error).partition("\n")[0][:200]
     if isinstance(error, LeaseLost):

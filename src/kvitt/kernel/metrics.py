@@ -22,8 +22,8 @@ class Counted(StrEnum):
     RECEIPTS = "receipts"  # outcome
     RELAYED = "relayed"
     RESTARTS = "restarts"  # role
-    CALLS = "calls"  # door, method or route, outcome
-    REFUSED = "refused"  # door, why
+    CALLS = "calls"  # API, method or route, outcome
+    REFUSED = "refused"  # API, why
 
 
 class Count(Struct, frozen=True):

@@ -1,17 +1,105 @@
-"""Who acts, why, and who approves it: the one rule of the second person, and the chain in which operators' acts stand (design §11)."""
+"""Who acts, why, and who approves it: the one rule of the second person, and the chain in which operators' acts stand (design §11).
 
+Names are compared by their skeletons, so that neither case, blanks, marks, invisible characters nor letters of another alphabet that look
+alike make a second person. Two names that are hard to tell apart for a reader of the audit chain are one name.
+"""
+
+import unicodedata
 from datetime import datetime
+from importlib import resources
 from typing import Any, Final
 
 import psycopg
 from msgspec import Struct, json
 from msgspec.structs import force_setattr
 
-from kvitt.errors import NeedsSecondPerson
+from kvitt.errors import BadOperator, NeedsSecondPerson
 from kvitt.kernel.audit import AuditRow, digest, link
-from kvitt.kernel.people import name_of, reason_of, same_person
+from kvitt.kernel.identifiers import is_invisible
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
+
+MIN_NAME: Final = 2
+MAX_NAME: Final = 100
+MIN_REASON: Final = 5
+MAX_REASON: Final = 1000
+_MIN_REASON_LETTERS: Final = 3
+_BLANK = frozenset({"Cc", "Zs", "Zl", "Zp"})
+_NO_CHARACTER = {"Cs": "must be valid UTF-8", "Co": "must have no private characters", "Cn": "must have no unassigned characters"}
+
+
+def cleaned(field: str, text: str) -> str:
+    """The text in NFC, without what is invisible, each run of blanks and control characters one blank, none at the ends.
+
+    Raises BadOperator for what is no character.
+    """
+    shown = []
+    for character in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(character)
+        if category in _NO_CHARACTER:
+            raise BadOperator(field, _NO_CHARACTER[category])
+        if not is_invisible(character):
+            shown.append(" " if category in _BLANK else character)
+    return " ".join("".join(shown).split())
+
+
+def name_of(field: str, text: str) -> str:
+    """A person's name as it is stored. Raises BadOperator."""
+    name = cleaned(field, text)
+    if not MIN_NAME <= len(name) <= MAX_NAME or not any(map(str.isalnum, name)):
+        raise BadOperator(
+            field, f"must name a person in {MIN_NAME} to {MAX_NAME} characters, blanks at the ends and what is invisible not counted"
+        )
+    return name
+
+
+def reason_of(field: str, text: str) -> str:
+    """A reason as it is stored. Raises BadOperator."""
+    reason = cleaned(field, text)
+    if not MIN_REASON <= len(reason) <= MAX_REASON or sum(map(str.isalnum, reason)) < _MIN_REASON_LETTERS:
+        raise BadOperator(
+            field, f"must say why in {MIN_REASON} to {MAX_REASON} characters, blanks at the ends and what is invisible not counted"
+        )
+    return reason
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names can be taken for one another, or differ in nothing that makes a person."""
+    return not _skeletons(one).isdisjoint(_skeletons(other))
+
+
+def _skeletons(name: str) -> frozenset[str]:
+    """What is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
+
+    Both are needed: a capital `I` looks like a small `l`, yet `KARI` is `kari`.
+    """
+    # Before NFKC as well: it makes some letters, such as the lunate sigma, into others that look otherwise.
+    shown = unicodedata.normalize("NFKC", "".join(map(_look, name)))
+    return frozenset(map(_looks, (shown.translate(_CAPITAL_I), shown.casefold())))
+
+
+def _looks(text: str) -> str:
+    plain = "".join(_look(character) for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character))
+    folded = "".join(filter(str.isalnum, plain.casefold()))
+    return folded.replace("rn", "m").replace("vv", "w").replace("1", "l").replace("0", "o") or text
+
+
+def _look(character: str) -> str:
+    if is_invisible(character):
+        return ""
+    digit = unicodedata.decimal(character, None)
+    return _LOOK_ALIKES.get(character, character) if digit is None else str(digit)
+
+
+def _read_look_alikes() -> dict[str, str]:
+    lines = (resources.files("kvitt.kernel") / "data" / "look_alikes.tsv").read_text("utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return {character: shown for shown, alike in rows for character in alike}
+
+
+_LOOK_ALIKES = _read_look_alikes() | {"|": "l"}
+_CAPITAL_I = {ord("I"): "l"}
+
 
 _SQL: Final = load("audit", "kvitt.kernel")
 CHAIN: Final = 0
@@ -49,7 +137,7 @@ class Operator(Signature, frozen=True):
             raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 
 
-class _Told(Struct, frozen=True):
+class _NoteOfAct(Struct, frozen=True):
     """The words of an entry; `approval` is only among them where there was one."""
 
     by: str
@@ -58,7 +146,7 @@ class _Told(Struct, frozen=True):
     subject: str
 
 
-class _ToldOfApproval(_Told, frozen=True):
+class _NoteOfApprovedAct(_NoteOfAct, frozen=True):
     approval: int
 
 
@@ -66,7 +154,7 @@ def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signat
     """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
     seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
     words = operator.name, operator.approved_by, operator.reason, subject
-    told = json.encode(_Told(*words) if operator.approval_no is None else _ToldOfApproval(*words, operator.approval_no)).decode()
-    entry = link(bytes(head), AuditRow(CHAIN, seq + 1, max(now, last_at), what, None, None, None, digest(told.encode()), told, b""))
+    text = json.encode(_NoteOfAct(*words) if operator.approval_no is None else _NoteOfApprovedAct(*words, operator.approval_no)).decode()
+    entry = link(bytes(head), AuditRow(CHAIN, seq + 1, max(now, last_at), what, None, None, None, digest(text.encode()), text, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))

@@ -19,7 +19,7 @@ _BUSY: Final = timedelta(seconds=30)
 """How long a request is left to whoever began it."""
 
 
-class Answered(Struct, frozen=True):
+class StoredAnswer(Struct, frozen=True):
     """What was answered to a request."""
 
     status: int
@@ -34,7 +34,7 @@ class Begun(Struct, frozen=True):
     again: bool
 
 
-def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> Answered | Begun:
+def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> StoredAnswer | Begun:
     """Takes the request, or gives what was answered to it. Raises KeyReused, RequestInProgress."""
     now = clock()
     asked = {"subject": subject, "key": key, "digest": digest, "now": now, "until": now + _BUSY}
@@ -50,13 +50,13 @@ def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: 
         raise KeyReused("the Idempotency-Key was used for another request")
     if status is None:
         raise RequestInProgress("a request with this Idempotency-Key is being answered")
-    return Answered(int(str(status)), str(content_type), bytes(body) if isinstance(body, bytes | memoryview) else b"")
+    return StoredAnswer(int(str(status)), str(content_type), bytes(body) if isinstance(body, bytes | memoryview) else b"")
 
 
-def answer(connection: Connection, subject: str, key: str, answered: Answered) -> None:
+def answer(connection: Connection, subject: str, key: str, answered: StoredAnswer) -> None:
     """Keeps what was answered."""
-    told = {"subject": subject, "key": key, "status": answered.status, "content_type": answered.content_type, "body": answered.body}
-    connection.execute(_SQL.answer_request, told, binary=True)
+    values = {"subject": subject, "key": key, "status": answered.status, "content_type": answered.content_type, "body": answered.body}
+    connection.execute(_SQL.answer_request, values, binary=True)
 
 
 def give_up(connection: Connection, subject: str, key: str) -> None:

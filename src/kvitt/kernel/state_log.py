@@ -18,12 +18,12 @@ MOST_LINES: Final = 10
 _MOST_SUBJECTS: Final = 256
 
 
-class _Standing(Struct):
+class _SubjectState(Struct):
     """What a subject is in; `state` None: nothing that is worth a line."""
 
     state: Hashable = None
     since: float = 0.0
-    told_at: float = 0.0
+    logged_at: float = 0.0
     times: int = 0
     window: float = 0.0
     lines: int = 0
@@ -36,64 +36,64 @@ class StateLog:
     def __init__(self, log: Any, *, remind_seconds: float = REMIND_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._log, self._remind_seconds, self._clock = log, remind_seconds, clock
         self._lock = threading.Lock()
-        self._subjects: dict[str, _Standing] = {}
+        self._subjects: dict[str, _SubjectState] = {}
 
     def enters(self, subject: str, state: Hashable, level: Level, event: str, **fields: object) -> bool:
         """The subject is in `state` (not None); gives whether that was worth a line. `fields` may differ from round to round."""
         now = self._clock()
         with self._lock:
-            standing = self._standing(subject)
-            lasts = standing.state == state
+            known = self._known(subject)
+            lasts = known.state == state
             if not lasts:
-                standing.state, standing.since, standing.times = state, now, 0
-            standing.times += 1
-            if lasts and now - standing.told_at < self._remind_seconds:
+                known.state, known.since, known.times = state, now, 0
+            known.times += 1
+            if lasts and now - known.logged_at < self._remind_seconds:
                 return False
-            more = {"times": standing.times, "for_seconds": round(now - standing.since)} if lasts else {}
-            if (untold := self._admitted(standing, now)) is None:
+            more = {"times": known.times, "for_seconds": round(now - known.since)} if lasts else {}
+            if (untold := self._admitted(known, now)) is None:
                 return False
-        self._tell(level, event, {**fields, **more}, untold)
+        self._write(level, event, {**fields, **more}, untold)
         return True
 
     def leaves(self, subject: str, event: str, **fields: object) -> bool:
         """The subject is well; told if it was not. To be called each round: costs a look where nothing was wrong."""
-        standing = self._subjects.get(subject)
-        if standing is None or standing.state is None:
+        known = self._subjects.get(subject)
+        if known is None or known.state is None:
             return False
         now = self._clock()
         with self._lock:
-            after = {"after_times": standing.times, "after_seconds": round(now - standing.since)}
-            standing.state = None
-            if (untold := self._admitted(standing, now)) is None:
+            after = {"after_times": known.times, "after_seconds": round(now - known.since)}
+            known.state = None
+            if (untold := self._admitted(known, now)) is None:
                 return False
-        self._tell("info", event, {**fields, **after}, untold)
+        self._write("info", event, {**fields, **after}, untold)
         return True
 
     def state_of(self, subject: str) -> Hashable:
         """The state that a subject is in; None when it is well, or was never spoken of."""
-        standing = self._subjects.get(subject)
-        return None if standing is None else standing.state
+        known = self._subjects.get(subject)
+        return None if known is None else known.state
 
-    def _standing(self, subject: str) -> _Standing:
-        found = self._subjects.pop(subject, None) or _Standing(told_at=-self._remind_seconds, window=-self._remind_seconds)
+    def _known(self, subject: str) -> _SubjectState:
+        found = self._subjects.pop(subject, None) or _SubjectState(logged_at=-self._remind_seconds, window=-self._remind_seconds)
         self._subjects[subject] = found
         if len(self._subjects) > _MOST_SUBJECTS:
             # The one that was not spoken of for longest.
             del self._subjects[next(iter(self._subjects))]
         return found
 
-    def _admitted(self, standing: _Standing, now: float) -> int | None:
+    def _admitted(self, known: _SubjectState, now: float) -> int | None:
         """How many lines before this one were kept back; None to keep this one back too."""
-        if now - standing.window >= self._remind_seconds:
-            standing.window, standing.lines = now, 0
-        if standing.lines >= MOST_LINES:
-            standing.untold += 1
+        if now - known.window >= self._remind_seconds:
+            known.window, known.lines = now, 0
+        if known.lines >= MOST_LINES:
+            known.untold += 1
             return None
-        standing.lines += 1
-        standing.told_at = now
-        untold, standing.untold = standing.untold, 0
+        known.lines += 1
+        known.logged_at = now
+        untold, known.untold = known.untold, 0
         return untold
 
-    def _tell(self, level: Level, event: str, fields: dict[str, object], untold: int) -> None:
-        tell: Callable[..., object] = getattr(self._log, level)
-        tell(event, **fields, **({"changes_untold": untold} if untold else {}))
+    def _write(self, level: Level, event: str, fields: dict[str, object], untold: int) -> None:
+        write: Callable[..., object] = getattr(self._log, level)
+        write(event, **fields, **({"changes_untold": untold} if untold else {}))

@@ -30,7 +30,7 @@ class AccountState(Struct, frozen=True):
 
 
 class NewAccount(Struct, frozen=True):
-    """A request to make an account. `request_key` recognises a repeat; `created_at` None means now; `actor` is who asked at a door."""
+    """A request to make an account. `request_key` recognises a repeat; `created_at` None means now; `actor` is who asked by an API."""
 
     currency: str
     description: str | None = None
@@ -47,7 +47,7 @@ class Call(Struct, frozen=True):
     """A hold of one batch, or the end of a plan with all its batches.
 
     `solvent` names an account that must have nothing less than zero left when all open plans end against it; else nothing is done.
-    `actor` is who asked for it at a door.
+    `actor` is who asked for it by an API.
     """
 
     plan_id: str

@@ -44,13 +44,13 @@ class AccountEntry(Struct, frozen=True):
     totals: Totals
 
 
-class _PlanRow(Struct, frozen=True):
+class _PlanHead(Struct, frozen=True):
     state: str
     held_at: datetime
     changed_at: datetime
 
 
-class _EntryRow(Struct, frozen=True):
+class _EntryOfAccount(Struct, frozen=True):
     entry: int
     at: datetime
     plan_id: str
@@ -91,7 +91,7 @@ class LedgerReader:
     def plan(self, plan_id: str) -> Plan:
         """A plan; waits for whoever is at work on it. Raises PlanNotFound."""
         with self._connection.transaction():
-            row = fetch_one(self._connection, _PlanRow, SQL.plan, (plan_id,))
+            row = fetch_one(self._connection, _PlanHead, SQL.plan, (plan_id,))
             if row is None:
                 raise PlanNotFound(plan_id)
             batches = repository.batches_of(self._connection, [plan_id]).get(plan_id, [])
@@ -114,7 +114,7 @@ class LedgerReader:
 
     def history(self, account_id: int, after: int = 0, limit: int = _PAGE) -> list[AccountEntry]:
         """A page of an account's entries, oldest first, those behind number `after`. Raises AccountNotFound for the first page of none."""
-        rows = fetch(self._connection, _EntryRow, SQL.entries_after, {"account_id": account_id, "after": after, "limit": limit})
+        rows = fetch(self._connection, _EntryOfAccount, SQL.entries_after, {"account_id": account_id, "after": after, "limit": limit})
         if not rows and not after:
             self.account(account_id)
         return [row.value() for row in rows]

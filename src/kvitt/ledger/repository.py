@@ -101,7 +101,7 @@ class PlanRow(Row, frozen=True):
     changed_at: datetime
 
 
-class PlanStep(Row, frozen=True):
+class PlanUpdate(Row, frozen=True):
     """A plan that has ended, or got another batch."""
 
     statement = SQL.step_plans

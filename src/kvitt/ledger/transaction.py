@@ -10,7 +10,7 @@ from kvitt.kernel.actor import encode
 from kvitt.kernel.money import NOTHING, Minor
 from kvitt.kernel.rows import write
 from kvitt.ledger.calls import AccountState, Call, CallResult, Done, Insolvent, StepKey
-from kvitt.ledger.repository import AccountStep, EntryRow, LockedAccountRow, PlanRow, PlanStep, PostingRow, StepRow, text_array
+from kvitt.ledger.repository import AccountStep, EntryRow, LockedAccountRow, PlanRow, PlanUpdate, PostingRow, StepRow, text_array
 from kvitt.ledger.rules import (
     INT64_MAX,
     STATE_AFTER,
@@ -227,7 +227,7 @@ class LedgerTransaction:
         plans = sorted(self._plans.items())
         new = [PlanRow(plan_id, plan.state, plan.held_at, plan.changed_at) for plan_id, plan in plans if plan.is_new and plan.state]
         moved = [
-            PlanStep(plan_id, plan.state, plan.changed_at) for plan_id, plan in plans if not plan.is_new and plan.changed and plan.state
+            PlanUpdate(plan_id, plan.state, plan.changed_at) for plan_id, plan in plans if not plan.is_new and plan.changed and plan.state
         ]
         accounts = [locked.step() for locked in self._accounts.values() if locked.changed]
         with cursor.connection.pipeline():

@@ -105,7 +105,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         [Unanswered(*row) for row in connection.execute(_SQL.unanswered_messages)],
         unpublished,
         unpublished_since,
-        [Late(*row) for row in connection.execute(_SQL.standing_alarms)],
+        [Late(*row) for row in connection.execute(_SQL.open_alarms)],
         dead_letters,
         contradictions,
         contradicted_since,

@@ -1,6 +1,6 @@
 """A small HTTP server for probes and scrapes: three pages, read only, bounded in connections, bytes and time.
 
-It has a thread and descriptors of its own, so that it answers whatever happens at the doors. Whoever says nothing is hung up on, and sooner
+It has a thread and descriptors of its own, so that it answers whatever happens at the APIs. Whoever says nothing is hung up on, and sooner
 when somebody else wants in: probes are never kept out by those who are silent.
 """
 

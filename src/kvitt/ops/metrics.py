@@ -38,8 +38,8 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.SENT: ("kvitt_orders_sent", "Orders put on the queue by this process", ()),
     Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("outcome",)),
     Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox published by this process", ()),
-    Counted.CALLS: ("kvitt_calls", "Calls answered by the doors of this process", ("door", "method", "outcome")),
-    Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the doors of this process did not take", ("door", "why")),
+    Counted.CALLS: ("kvitt_calls", "Calls answered by the APIs of this process", ("api", "method", "outcome")),
+    Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the APIs of this process did not take", ("api", "why")),
     Counted.RESTARTS: ("kvitt_role_restarts", "How often a role of this process failed and started anew", ("role",)),
 }
 

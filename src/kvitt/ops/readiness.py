@@ -151,7 +151,7 @@ def readiness(
     if broker_lag is not None:
         reasons += _broker(broker_lag)
     reasons += [reason for state in roles if (reason := _fault_of(state))]
-    notes = [_standing_by(state) for state in roles if state.condition is Condition.STANDS_BY]
+    notes = [_stands_by(state) for state in roles if state.condition is Condition.STANDS_BY]
     return Readiness(not reasons, reasons, notes, roles)
 
 
@@ -197,5 +197,5 @@ def _fault_of(state: RoleState) -> ReadinessReason | None:
             return None
 
 
-def _standing_by(state: RoleState) -> ReadinessReason:
+def _stands_by(state: RoleState) -> ReadinessReason:
     return ReadinessReason("lease_held_by_another", f"role {state.role} stands by: another process has its lease", state.since)

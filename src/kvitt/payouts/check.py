@@ -34,9 +34,9 @@ STATEMENTS = (
     (Kind.PAYOUT, _SQL.postings_not_as_cash_flows),
     (Kind.PAYOUT, _SQL.saga_steps_not_as_payouts),
     (Kind.ORPHAN, _SQL.rows_of_no_payout),
-    (Kind.TOLD, _SQL.events_not_published),
-    (Kind.TOLD, _SQL.published_of_no_event),
-    (Kind.TOLD, _SQL.published_out_of_order),
+    (Kind.PUBLISHED, _SQL.events_not_published),
+    (Kind.PUBLISHED, _SQL.published_of_no_event),
+    (Kind.PUBLISHED, _SQL.published_out_of_order),
     (Kind.PAYOUT, _SQL.movements_of_other_currencies),
     (Kind.PAYOUT, _SQL.accounts_of_other_currencies),
     (Kind.PAYOUT, _SQL.plans_of_other_currencies),
@@ -51,7 +51,7 @@ class _NextPayout(Struct, frozen=True):
     payout_id: str
 
 
-class _Event(Struct, frozen=True):
+class _CheckedEvent(Struct, frozen=True):
     payout_id: str
     sequence: int
     at: datetime
@@ -64,8 +64,8 @@ class _Event(Struct, frozen=True):
 def check_payouts(reader: Reader, found: Findings) -> None:
     """Goes through all payouts, a span at a time, and compares each with what its events and its cash flow give."""
     for payout_ids in _spans(reader):
-        events: dict[str, list[_Event]] = {payout_id: [] for payout_id in payout_ids}
-        for event in fetch(reader.cursor.connection, _Event, _SQL.events_of, [payout_ids]):
+        events: dict[str, list[_CheckedEvent]] = {payout_id: [] for payout_id in payout_ids}
+        for event in fetch(reader.cursor.connection, _CheckedEvent, _SQL.events_of, [payout_ids]):
             events[event.payout_id].append(event)
         found.looked_at("payouts", len(payout_ids))
         found.looked_at("payout_events", sum(map(len, events.values())))
@@ -101,7 +101,7 @@ def _alone(reader: Reader, payout_id: str) -> PayoutRecord | None:
         return None
 
 
-def _wrong(record: PayoutRecord, events: Sequence[_Event]) -> Iterator[str] | list[str]:
+def _wrong(record: PayoutRecord, events: Sequence[_CheckedEvent]) -> Iterator[str] | list[str]:
     payout, last = record.payout, events[-1] if events else None
     if last is None or [event.sequence for event in events] != list(range(payout.sequence + 1)):
         return [f"has not one event for each number up to {payout.sequence}"]
@@ -116,7 +116,7 @@ def _misnamed(record: PayoutRecord) -> Iterator[str]:
         yield f"has the reversal {reversal}, which no attempt of it has"
 
 
-def _differing(record: PayoutRecord, events: Sequence[_Event], last: _Event) -> Iterator[str]:
+def _differing(record: PayoutRecord, events: Sequence[_CheckedEvent], last: _CheckedEvent) -> Iterator[str]:
     payout, head = record.payout, b""
     if (payout.amount, payout.fee) != worth_of(payout.cash_flow):
         yield "is not worth what its cash flow gives"

@@ -101,7 +101,7 @@ class CreatePayout(Struct, frozen=True):
 
 
 class ConfirmPayout(Struct, frozen=True):
-    """Commit its plan. `operator` is who does it, where a person does, `actor` who asked at a door."""
+    """Commit its plan. `operator` is who does it, where a person does, `actor` who asked by an API."""
 
     payout_id: str
     operator: Operator | None = None

@@ -66,7 +66,7 @@ class OpenStep(Struct, frozen=True):
     busy: bool
 
 
-class _StepRow(Struct, frozen=True):
+class _SagaStepRow(Struct, frozen=True):
     payout_id: str
     number: int
     action: str
@@ -91,11 +91,11 @@ class _StepRow(Struct, frozen=True):
         )
 
 
-class _OpenStepRow(_StepRow, frozen=True):
+class _OpenStepRow(_SagaStepRow, frozen=True):
     busy: bool
 
 
-class _Counts(Struct, frozen=True):
+class _StepCounts(Struct, frozen=True):
     steps: int
     creates: int
     reversals: int
@@ -147,12 +147,12 @@ class SagaSteps:
 
     def claim(self, step: SagaStep) -> SagaStep | None:
         """Makes the caller the owner of a saga step whose owner is not at work on it; None when somebody was faster."""
-        row = fetch_one(self.cursor.connection, _StepRow, _SQL.claim_saga_step, _key(step) | {"busy": self._busy})
+        row = fetch_one(self.cursor.connection, _SagaStepRow, _SQL.claim_saga_step, _key(step) | {"busy": self._busy})
         return None if row is None else row.step()
 
     def claim_due(self) -> SagaStep | None:
         """Makes the caller the owner of a saga step that waits for its next try; None when none does."""
-        row = fetch_one(self.cursor.connection, _StepRow, _SQL.claim_due, {"busy": self._busy})
+        row = fetch_one(self.cursor.connection, _SagaStepRow, _SQL.claim_due, {"busy": self._busy})
         return None if row is None else row.step()
 
     def prolong(self, step: SagaStep) -> None:
@@ -176,8 +176,8 @@ class SagaSteps:
         """Its outcome is known and stored in the same transaction. `held`: its plan was, so its name is used up. Raises SagaStepLost."""
         self._change(_SQL.close_saga_step, _key(step) | {"state": state, "now": now, "reason": reason, "held": held})
 
-    def _counts(self, payout_id: str) -> _Counts:
-        counts = fetch_one(self.cursor.connection, _Counts, _SQL.count_saga_steps, (payout_id,))
+    def _counts(self, payout_id: str) -> _StepCounts:
+        counts = fetch_one(self.cursor.connection, _StepCounts, _SQL.count_saga_steps, (payout_id,))
         assert counts is not None, "a count is a row"
         return counts
 

@@ -157,7 +157,7 @@ class PayoutService:
         self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None, actor: Actor | None = None
     ) -> None:
         """The money moves; of a payout that is confirmed already, nothing does. `operator` is who does it, where a person does, `actor` who
-        asked for it at a door.
+        asked for it by an API.
 
         Raises PayoutNotFound, PayoutInOtherState, PayoutsFailed, and NeedsSecondPerson for an operator without one.
         """

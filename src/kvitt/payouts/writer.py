@@ -170,7 +170,7 @@ def _rounds(batch: Sequence[Command]) -> Iterator[list[int]]:
         waiting = later
 
 
-class _Plan(Struct, frozen=True):
+class _LedgerPlan(Struct, frozen=True):
     plan_id: str
     state: str
 
@@ -197,7 +197,7 @@ def _is_confirmed(record: PayoutRecord | None) -> bool:
 
 
 def _states(connection: Connection, plan_ids: Sequence[str]) -> TakenPlans:
-    rows = fetch(connection, _Plan, SQL.plans_there, [plan_ids]) if plan_ids else []
+    rows = fetch(connection, _LedgerPlan, SQL.plans_there, [plan_ids]) if plan_ids else []
     return {row.plan_id: PlanState(row.state) for row in rows}
 
 

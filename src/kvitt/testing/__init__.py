@@ -20,8 +20,8 @@ from kvitt.config import Settings
 from kvitt.disbursement.ports import Ports
 from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.testing.clock import START, Clock
-from kvitt.testing.hub import Differs, Hub, NotDone, Published, PutRecord
-from kvitt.testing.rail import Rail, SentOrder
+from kvitt.testing.hub import Differs, Hub, NotDone, PublishedRecord, PutRecord
+from kvitt.testing.rail import EmulatedRail, SentOrder
 from kvitt.testing.server import TestServer, server, shared_server
 
 __all__ = [
@@ -29,11 +29,11 @@ __all__ = [
     "Clock",
     "DamageForm",
     "Differs",
+    "EmulatedRail",
     "Hub",
     "NotDone",
-    "Published",
+    "PublishedRecord",
     "PutRecord",
-    "Rail",
     "SentOrder",
     "TestServer",
     "hub",

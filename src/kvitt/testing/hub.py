@@ -26,7 +26,7 @@ from kvitt.payouts.directory_file import read_directory
 from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing.apis import OpenApis, Rest, Thrift
 from kvitt.testing.clock import START, Clock
-from kvitt.testing.rail import Rail, SentOrder
+from kvitt.testing.rail import EmulatedRail, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
 from kvitt.transports.log.embedded_log import NewRecord, append
@@ -53,7 +53,7 @@ class PutRecord(Struct, frozen=True):
     position: int
 
 
-class Published(Struct, frozen=True):
+class PublishedRecord(Struct, frozen=True):
     """A record that the hub has published. `at` is when it stood on the topic."""
 
     topic: str
@@ -101,7 +101,7 @@ class Hub:
         self._put_at_rail: dict[str, Outgoing] = {}
         self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
-        self.rail = Rail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
+        self.rail = EmulatedRail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
 
     def close(self) -> None:
         """Ends connections and APIs; the database stays."""
@@ -157,11 +157,11 @@ class Hub:
             done += worked
         raise NotDone(f"{done} things were done, and there was no end")
 
-    def published(self, topic: str, key: bytes | str | None = None) -> list[Published]:
+    def published(self, topic: str, key: bytes | str | None = None) -> list[PublishedRecord]:
         """What the hub has published on a topic, in the order in which it did; under one key, if that is given."""
         with self._log.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_SQL.published, {"topic": topic, "key": _key(key)}, binary=True).fetchall()
-        return [Published(**{**row, "headers": tuple(decode_headers(row["headers"]))}) for row in rows]
+        return [PublishedRecord(**{**row, "headers": tuple(decode_headers(row["headers"]))}) for row in rows]
 
     def sent(self) -> tuple[SentOrder, ...]:
         """The orders that were put on the rail's queue, in that order, with their bytes."""

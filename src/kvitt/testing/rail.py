@@ -11,14 +11,14 @@ from kvitt.kernel.queue import Outgoing, Queue
 from kvitt.rails.oppdrag.emulator import (
     Chance,
     DamageForm,
+    DaySpan,
     Faults,
     Received,
-    Span,
     received,
     set_faults,
     spans,
 )
-from kvitt.rails.oppdrag.emulator.order import Answer, Order, OrderLine
+from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer, ReceivedLine, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import read
 from kvitt.transports.queue.table_queue import TableQueue
 
@@ -35,7 +35,7 @@ class SentOrder(Struct, frozen=True):
     area: str = ""
     case_id: str = ""
     person: str = ""
-    lines: tuple[OrderLine, ...] = ()
+    lines: tuple[ReceivedLine, ...] = ()
 
 
 class RequestQueue(TableQueue):
@@ -51,7 +51,7 @@ class RequestQueue(TableQueue):
             self._put.setdefault(message.queue_id, message)
 
 
-class Rail:
+class EmulatedRail:
     """What a test may do at the rail."""
 
     def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: dict[str, Outgoing]) -> None:
@@ -98,7 +98,7 @@ class Rail:
                 **{name: _chance(often) for name, often in struck.items()},  # type: ignore[arg-type]
                 delay_seconds=delay_seconds,
                 damage_forms=tuple(damage_forms),
-                refusal=Answer(severity, text, code),
+                refusal=EmulatedAnswer(severity, text, code),
                 closed=closed,
             ),
         )
@@ -111,7 +111,7 @@ class Rail:
         """Every order that the rail has read, with what it made of it."""
         return tuple(received(self._connection))
 
-    def pays(self, area: str, case_id: str) -> tuple[Span, ...]:
+    def pays(self, area: str, case_id: str) -> tuple[DaySpan, ...]:
         """What the rail will pay on a case: the days on which each line is valid, by its own rule."""
         return spans(self._connection, area, case_id)
 
@@ -130,7 +130,7 @@ def _chance(often: float) -> Chance:
 
 def _sent(message: Outgoing) -> SentOrder:
     found = read(message.body)
-    if not isinstance(found, Order):
+    if not isinstance(found, ReceivedOrder):
         return SentOrder(message.message_id, message.body, message.resend)
     return SentOrder(
         message.message_id,

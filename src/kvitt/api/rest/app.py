@@ -1,25 +1,31 @@
-"""The REST door as one ASGI app: the gate, the routes of the roles that listen, and their description."""
+"""The REST API as one ASGI app: the gate, the routes of the roles that listen, their description, and bodies checked by their forms."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from functools import cache
+from itertools import islice
+from typing import Annotated, Any, Final, get_args, get_origin
 
+import msgspec
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
+from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
-from kvitt.api.rest.body_rules import check_body
 from kvitt.api.rest.gate import MAX_BODY, Gate
 from kvitt.api.rest.problems import answer
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import RouteWork
 from kvitt.api.rest.tokens import Tokens
+from kvitt.errors import BadRequest, Undecodable
+from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
 from kvitt.ledger.service import LedgerService
 from kvitt.payouts.service import PayoutService
@@ -91,3 +97,78 @@ def _check_type(request: Request[Any, Any, Any], body: bytes) -> None:
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and named != _JSON:
         raise HTTPException(status_code=415, detail=f"the body must be {_JSON}")
+
+
+_MOST_WRONGS: Final = 100
+_PLACE = re.compile(r"(?P<rule>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
+_NAMED = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
+Wrong = tuple[str, str]
+
+
+def check_body(body: bytes, form: Any) -> None:
+    """Raises BadRequest with all that is wrong, up to a bound; or with the one rule that JSON itself breaks."""
+    try:
+        _decoder(form).decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(*_all_wrong(body, form) or [_said(str(error))]) from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(("", str(error))) from None
+    except UnicodeDecodeError:
+        raise BadRequest(("", "the JSON is not UTF-8")) from None
+    try:
+        refuse_repeated(body)
+    except Undecodable as repeated:
+        raise BadRequest((repeated.field, repeated.rule)) from None
+
+
+@cache
+def _decoder(form: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(form)
+
+
+def _all_wrong(body: bytes, form: Any) -> list[Wrong]:
+    """Nothing for what can't be read without its form: then the first thing wrong must do."""
+    try:
+        return list(islice(_wrongs(form, msgspec.json.decode(body), ""), _MOST_WRONGS))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+
+
+def _wrongs(form: Any, value: object, field: str) -> Iterator[Wrong]:
+    """msgspec stops at the first; so each field and item is looked at by itself."""
+    bare, *limits = get_args(form) if get_origin(form) is Annotated else (form,)
+    if isinstance(bare, type) and issubclass(bare, Struct) and isinstance(value, dict):
+        yield from _wrong_fields(bare, value, field)
+        return
+    items: Sequence[object] = ()
+    if get_origin(bare) is Sequence and isinstance(value, list):
+        items, form = value, Annotated[list[Any], *limits] if limits else list[Any]
+    try:
+        msgspec.convert(value, form)
+    except msgspec.ValidationError as error:
+        inner, rule = _said(str(error))
+        yield f"{field}.{inner}".strip("."), rule
+    for number, item in enumerate(items):
+        yield from _wrongs(get_args(bare)[0], item, f"{field}[{number}]")
+
+
+def _wrong_fields(form: type[Struct], value: Mapping[str, object], field: str) -> Iterator[Wrong]:
+    known = {each.encode_name: each for each in msgspec.structs.fields(form)}
+    for name in (name for name in value if name not in known):
+        yield f"{field}.{name}".lstrip("."), "is no field here"
+    for name, each in known.items():
+        place = f"{field}.{name}".lstrip(".")
+        if name in value:
+            yield from _wrongs(each.type, value[name], place)
+        elif each.required:
+            yield place, "is required"
+
+
+def _said(text: str) -> Wrong:
+    """Field and rule of a text such as ``Expected `int`, got `str` - at `$.cash.amount` ``."""
+    found = _PLACE.fullmatch(text)
+    assert found is not None, "anything matches"
+    rule, field = found["rule"], found["field"] or ""
+    if (named := _NAMED.fullmatch(rule)) is not None:
+        field = f"{field}.{named['name']}".lstrip(".")
+    return field, rule

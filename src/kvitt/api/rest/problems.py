@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, ResultUnknown
 from kvitt.kernel.database import may_pass
-from kvitt.kernel.group_commit import Closed
+from kvitt.kernel.group_commit import GroupCommitClosed
 
 _log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
@@ -49,7 +49,7 @@ def problem_of(error: Exception) -> Problem:
     """The problem that an exception is to the caller."""
     if isinstance(error, KvittError):
         return _known(error)
-    if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
+    if isinstance(error, GroupCommitClosed) or (isinstance(error, psycopg.Error) and may_pass(error)):
         return _problem(503, "database_unreachable", "the database is away; the request may be made again")
     if isinstance(error, ValidationException):
         return _problem(400, BadRequest.code, "the request breaks rules", _wrongs(error))

@@ -19,8 +19,8 @@ from kvitt.api.rest.tokens import Caller
 from kvitt.errors import BadRequest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.requests import (
-    Answered,
     Begun,
+    StoredAnswer,
     answer,
     begin,
     give_up,
@@ -53,24 +53,24 @@ class IdempotentRequest:
         self.name = f"rest/{caller.subject}/{key}"
         self.begun: Begun | None = None
 
-    async def begin(self) -> Answered | None:
+    async def begin(self) -> StoredAnswer | None:
         """Takes the request; returns its earlier answer, or None where it is ours to answer.
 
         Raises KeyReused, RequestInProgress, and psycopg errors.
         """
         keys = self._keys
 
-        def do() -> Answered | Begun:
+        def do() -> StoredAnswer | Begun:
             with keys.pool.connection() as connection:
                 return begin(connection, keys.clock, self._subject, self._key, self._digest)
 
         taken = await self._on_thread(do)
-        if isinstance(taken, Answered):
+        if isinstance(taken, StoredAnswer):
             return taken
         self.begun = taken
         return None
 
-    async def end(self, answered: Answered | None) -> None:
+    async def end(self, answered: StoredAnswer | None) -> None:
         """Keeps the answer; None: leaves the request to its next repeat. Raises psycopg errors."""
 
         def do() -> None:
@@ -96,7 +96,7 @@ class RecordedAnswer:
         """One part of the answer."""
         self.messages.append(message)
 
-    def final(self) -> Answered | None:
+    def final(self) -> StoredAnswer | None:
         """The answer, if the same request will always be answered so: not when kvitt failed, or asks to come again."""
         if not self.messages:
             return None
@@ -104,7 +104,7 @@ class RecordedAnswer:
         if status >= _SERVER_FAULT or status in _NOT_FINAL or b"retry-after" in headers:
             return None
         body = b"".join(message.get("body", b"") for message in self.messages[1:])
-        return Answered(status, headers.get(b"content-type", b"application/json").decode(), body)
+        return StoredAnswer(status, headers.get(b"content-type", b"application/json").decode(), body)
 
 
 def digest_of(scope: Scope, body: bytes) -> bytes:

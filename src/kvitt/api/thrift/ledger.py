@@ -76,7 +76,7 @@ class _ServiceAdapter(ABC):
         change = _given(asked.plan_change)
         batch = _batch(change.batch)
         if refusal := unfit(change.id, batch):
-            return self._told(refusal)
+            return self._as_answer(refusal)
         return await self._do(Call(change.id, Operation.HOLD, (batch,), actor=actor()))
 
     async def _end(self, operation: Operation, asked: Any) -> Any:
@@ -85,9 +85,9 @@ class _ServiceAdapter(ABC):
 
     async def _do(self, call: Call) -> Any:
         answer = await asyncio.wrap_future(self._ledger.submit(call))
-        return self._told(answer)
+        return self._as_answer(answer)
 
-    def _told(self, answer: object) -> Any:
+    def _as_answer(self, answer: object) -> Any:
         if isinstance(answer, Done):
             return self.done(answer)
         if isinstance(answer, InvalidRequest):

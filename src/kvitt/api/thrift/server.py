@@ -35,7 +35,7 @@ from kvitt.api.thrift.trace import (
 from kvitt.errors import BadThrift, ResultUnknown
 from kvitt.formats.thrift.messages import Called, Service, UnknownMethod
 from kvitt.kernel.database import may_pass
-from kvitt.kernel.group_commit import Closed
+from kvitt.kernel.group_commit import GroupCommitClosed
 from kvitt.kernel.metrics import METRICS, Counted
 
 _log = structlog.get_logger(__name__)
@@ -146,7 +146,7 @@ def _thrown(service: Service, called: Called, thrown: TException) -> _CallAnswer
 def _failed(method: str, error: Exception) -> _CallAnswer:
     if isinstance(error, ResultUnknown):
         return _CallAnswer(504, b"", UNKNOWN, str(error), method)
-    if isinstance(error, Closed) or (isinstance(error, psycopg.Error) and may_pass(error)):
+    if isinstance(error, GroupCommitClosed) or (isinstance(error, psycopg.Error) and may_pass(error)):
         # Nothing was done: where that is not certain, the result is unknown.
         return _CallAnswer(503, b"", UNAVAILABLE, "database unavailable", method)
     _log.error("woody call failed", method=method, error=type(error).__name__)

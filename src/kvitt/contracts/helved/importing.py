@@ -17,9 +17,9 @@ from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.imported import (
+    Discrepancy,
     Finding,
     ImportedCase,
-    Oddity,
     StoredState,
     first_entry,
     left_out_entry,
@@ -38,7 +38,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import NotInThatState, Undecodable
 from kvitt.formats.json_members import refuse_repeated
-from kvitt.formats.partitions import StateRecord
+from kvitt.formats.topics import StateRecord
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
@@ -52,21 +52,21 @@ _SPAN, _SHOWN = 500, 20
 
 
 class ImportReport(Struct, frozen=True):
-    """What an import has done, or would do. `findings` are the first of each oddity, `counts` all of them."""
+    """What an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
 
     records: int
     cases: int
     payments: int
     ceased: int
     left_out: int
-    counts: Mapping[Oddity, int]
+    counts: Mapping[Discrepancy, int]
     findings: tuple[Finding, ...]
     written: bool
 
     @property
     def faults(self) -> int:
-        """Oddities that keep cases out."""
-        return sum(count for oddity, count in self.counts.items() if oddity.is_fault)
+        """Discrepancies that keep cases out."""
+        return sum(count for discrepancy, count in self.counts.items() if discrepancy.is_fault)
 
 
 class Importing:
@@ -133,9 +133,9 @@ class _Import:
 
     def __init__(self, connection: Connection, cursor: psycopg.Cursor[Any], now: datetime) -> None:
         self._connection, self._cursor, self._now = connection, cursor, now
-        self._counts: Counter[Oddity] = Counter()
+        self._counts: Counter[Discrepancy] = Counter()
         self._findings: list[Finding] = []
-        self._doubtful: set[PaymentId] = set()
+        self._untrusted: set[PaymentId] = set()
         self._done: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -152,12 +152,12 @@ class _Import:
     @property
     def faults(self) -> bool:
         """Whether something could not be taken over."""
-        return any(oddity.is_fault for oddity in self._counts)
+        return any(discrepancy.is_fault for discrepancy in self._counts)
 
     def report(self, records: int, *, written: bool) -> ImportReport:
         """What was found and done."""
         done = self._done
-        counts = {oddity: self._counts[oddity] for oddity in Oddity if self._counts[oddity]}
+        counts = {discrepancy: self._counts[discrepancy] for discrepancy in Discrepancy if self._counts[discrepancy]}
         found = tuple(self._findings)
         return ImportReport(records, done["cases"], done["payments"], done["ceased"], done["left out"], counts, found, written)
 
@@ -170,17 +170,17 @@ class _Import:
 
     def _found(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            self._counts[finding.oddity] += 1
-            if self._counts[finding.oddity] <= _SHOWN:
+            self._counts[finding.discrepancy] += 1
+            if self._counts[finding.discrepancy] <= _SHOWN:
                 self._findings.append(finding)
 
     def _sort_payments(self, rows: Sequence[tuple[bytes, bool, bytes]]) -> None:
         kept = []
         for key, moved, document in rows:
-            oddity, read = _read_payment(key, moved, document)
-            if oddity:
-                self._found([Finding(oddity, f"{PAYMENTS} {_shown(key)}")])
-                self._doubtful.add(read.payment_id if read else PaymentId(_shown(key)))
+            discrepancy, read = _read_payment(key, moved, document)
+            if discrepancy:
+                self._found([Finding(discrepancy, f"{PAYMENTS} {_shown(key)}")])
+                self._untrusted.add(read.payment_id if read else PaymentId(_shown(key)))
             # What can be read but not trusted still says which case is to be left out.
             if read:
                 kept.append((AREAS[read.area].scheme.value, read.case_id, read.payment_id, document))
@@ -194,10 +194,10 @@ class _Import:
                 (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
                 refuse_repeated(key)
             except Undecodable:
-                self._found([Finding(Oddity.UNREADABLE, f"{CASES} {_shown(key)}")])
+                self._found([Finding(Discrepancy.UNREADABLE, f"{CASES} {_shown(key)}")])
                 continue
             if moved:
-                self._found([Finding(Oddity.TWO_PARTITIONS, f"{CASES} {_shown(key)}")])
+                self._found([Finding(Discrepancy.TWO_PARTITIONS, f"{CASES} {_shown(key)}")])
             kept += [(scheme.value, case_id, payment_id) for payment_id in payment_ids or (None,)]
         if kept:
             self._cursor.execute(_SQL.keep_lists, [list(column) for column in zip(*kept, strict=True)], binary=True)
@@ -208,7 +208,7 @@ class _Import:
         payments = tuple(payment.decode(document) for document in documents)
         ids = tuple(map(PaymentId, listed)) if has_list else None
         state = StoredState(Scheme(scheme), CaseId(case_id), ids, payments)
-        case, findings = take_over(state, self._doubtful)
+        case, findings = take_over(state, self._untrusted)
         self._found(findings)
         if case is None:
             self._done["left out"] += 1
@@ -251,16 +251,16 @@ class _Import:
         self._done.update({"cases": len(taken), "payments": len(payments), "ceased": ceased})
 
 
-def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Oddity | None, Payment | None]:
+def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Discrepancy | None, Payment | None]:
     """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
         read = payment.decode(document)
         refuse_repeated(document)
     except Undecodable:
-        return Oddity.UNREADABLE, None
+        return Discrepancy.UNREADABLE, None
     if moved:
-        return Oddity.TWO_PARTITIONS, read
-    return (None if key == read.payment_id.encode() else Oddity.OTHER_KEY), read
+        return Discrepancy.TWO_PARTITIONS, read
+    return (None if key == read.payment_id.encode() else Discrepancy.OTHER_KEY), read
 
 
 def _shown(key: bytes) -> str:

@@ -9,8 +9,8 @@ from itertools import count
 from uuid import UUID
 
 from kvitt.disbursement.values import Area
-from kvitt.formats.partitions import partition_of
-from kvitt.kernel.content_ids import named_uuid
+from kvitt.formats.topics import partition_of
+from kvitt.kernel.identifiers import named_uuid
 
 _NAMESPACE = UUID("c1a4c0a8-6a0a-5f35-8f0b-6c52d0a1c0de").bytes
 

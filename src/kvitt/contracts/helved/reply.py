@@ -56,8 +56,8 @@ from kvitt.disbursement.rail import (
     ReceiptOutcome,
     Severity,
 )
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.refusals import WITHDRAWN
-from kvitt.disbursement.ruling import PaymentVersion, Settled
 from kvitt.disbursement.values import (
     Area,
     CaseId,
@@ -66,7 +66,7 @@ from kvitt.disbursement.values import (
     PaymentId,
 )
 from kvitt.formats import topics
-from kvitt.kernel.content_ids import event_id, named_uuid
+from kvitt.kernel.identifiers import event_id, named_uuid
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
@@ -228,14 +228,14 @@ def _settled(event: OrderSettled, message: ReplyTo, _: Rails) -> Reply:
 def _weighed(so_far: Answer, answer: Answer, area: Area) -> Answer:
     """The answer so far, made worse or not by what became of the order of an area."""
     details = with_outcome(so_far.details or _NONE, area, answer.status)
-    return told_apart(replace(worse(so_far, answer), details=details))
+    return with_areas_named(replace(worse(so_far, answer), details=details))
 
 
 def _unclear(event: OrderUnclear, message: ReplyTo, _: Rails) -> Reply:
     """FEILET; the answer to keep stays as it is, for a later receipt may settle the order."""
     settled, details = event.settled, _so_far(message).details or _NONE
     answer = answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, details)
-    answer = told_apart(replace(answer, details=with_outcome(details, Area(settled.order.area), None)))
+    answer = with_areas_named(replace(answer, details=with_outcome(details, Area(settled.order.area), None)))
     made = event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}")
     return Reply((_Records(message).status(status.encode(answer), made),))
 
@@ -264,7 +264,7 @@ def _corrected(event: Corrected, message: ReplyTo, rails: Rails) -> Reply:
     so_far = _so_far(message).details or _NONE
     answers = [(each.area, _of_area(each, so_far)) for each in event.outcomes]
     details = reduce(lambda details, one: with_outcome(details, one[0], one[1].status), answers, so_far)
-    value = status.encode(told_apart(replace(reduce(worse, [each for _, each in answers]), details=details)))
+    value = status.encode(with_areas_named(replace(reduce(worse, [each for _, each in answers]), details=details)))
     made = event_id(OrderId(settled.order.order_id), f"answer{mark}")
     return Reply([*published, records.status(value, made, CORRECTED)], value)
 
@@ -315,7 +315,7 @@ def worse(one: Answer, other: Answer) -> Answer:
     return other
 
 
-def told_apart(answer: Answer) -> Answer:
+def with_areas_named(answer: Answer) -> Answer:
     """A failure of some areas of a message, with the areas behind its text: which are paid, which are not, which are open.
 
     For readers that know the members of the contract only; said anew whenever one of the areas comes to another end.

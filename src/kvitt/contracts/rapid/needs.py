@@ -34,7 +34,7 @@ MAX_NEED_LINES: Final = MAX_LINES
 MAX_RATE: Final = 99_999_999_999
 """Whole kroner of a line: eleven digits are what the rail has room for before the decimals."""
 MAX_GRADE: Final = 999
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTED_FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NeedKind(StrEnum):
@@ -104,7 +104,7 @@ def reconciliation_key(instant: datetime, message_no: int) -> int:
 
     A clock of ours has microseconds; the three digits below them are those of the message, so that neighbours differ.
     """
-    microseconds = (instant - _EPOCH) // timedelta(microseconds=1)
+    microseconds = (instant - _COUNTED_FROM) // timedelta(microseconds=1)
     return microseconds * 1000 + message_no % 1000
 
 

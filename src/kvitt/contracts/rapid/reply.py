@@ -40,13 +40,13 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
+from kvitt.disbursement.receipt_decision import Settled
 from kvitt.disbursement.refusals import WITHDRAWN
-from kvitt.disbursement.ruling import Settled
 from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics
 from kvitt.formats.times import mapper_text
 from kvitt.kernel.clock import oslo
-from kvitt.kernel.content_ids import event_id, named_uuid
+from kvitt.kernel.identifiers import event_id, named_uuid
 
 _EVENTS = UUID("5e1ac1b0-1d8c-5a3f-9c64-2f7e0d5b9a37").bytes
 _PLAIN = topics.encode_headers(())

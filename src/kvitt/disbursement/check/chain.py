@@ -5,7 +5,7 @@ from kvitt.kernel.audit import AuditRow, link
 
 
 class Chain:
-    """Follows one chain entry by entry. After a break it goes on from what is stored, so that one break is told once."""
+    """Follows one chain entry by entry. After a break it goes on from what is stored, so that one break is reported once."""
 
     def __init__(self, chain: int, found: Findings) -> None:
         self._chain, self._found = chain, found

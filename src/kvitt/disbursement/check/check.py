@@ -16,10 +16,10 @@ from kvitt.disbursement.check.loose import (
     resent_orders,
 )
 from kvitt.disbursement.check.outcome import compare
+from kvitt.disbursement.check.published import compare_published
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind, Report
 from kvitt.disbursement.check.stored import SQL, Reader, StoredCase
-from kvitt.disbursement.check.told import compare_told
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import PaymentId
 from kvitt.formats.topics import PAYOUT_EVENTS
@@ -42,12 +42,12 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.lines_of_no_order),
     (Kind.ORPHAN, SQL.payments_of_no_order),
     (Kind.ORPHAN, SQL.receipts_of_no_order),
-    (Kind.ORPHAN, SQL.told_of_no_message),
+    (Kind.ORPHAN, SQL.published_of_no_message),
     (Kind.ORPHAN, SQL.audit_of_no_case),
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
     (Kind.ORPHAN, SQL.idempotency_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
-    (Kind.TOLD, SQL.receipts_without_copy),
+    (Kind.PUBLISHED, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
     (Kind.CASE, SQL.imports_not_as_noted),
     (Kind.DOUBLE, SQL.doubled_lines),
@@ -58,7 +58,7 @@ _OVER_ALL = (
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
     (Kind.CHAIN, _MOMENTS.chains_going_back),
     (Kind.CHAIN, _MOMENTS.chains_behind),
-    (Kind.TOLD, _MOMENTS.told_going_back),
+    (Kind.PUBLISHED, _MOMENTS.published_going_back),
     (Kind.LOG, SQL.log_differences),
     (Kind.LOG, SQL.log_of_nothing),
     (Kind.ORPHAN, load_queries("deferred", "kvitt.disbursement").deferred_astray),
@@ -108,15 +108,15 @@ class _Check:
         try:
             replay = Replay(stored, self._found, self._ports, self._ids_of_other_cases, released=self._released, resent=self._resent)
             replay.run()
-            # What was told goes first: how far an order has come is part of what a need was told last.
-            compare_told(replay)
+            # What was published goes first: how far an order has come is part of what a repeat hears.
+            compare_published(replay)
             compare(replay)
         except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
             self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
 
     def _ids_of_other_cases(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
-        arguments = {"case_no": case_no, "payment_ids": list(payment_ids)}
-        found = fetch_values(self._cursor, SQL.named_by_other_cases, arguments) or fetch_values(self._cursor, SQL.dropped_by_other_cases, arguments)
+        named = {"case_no": case_no, "payment_ids": list(payment_ids)}
+        found = fetch_values(self._cursor, SQL.named_by_other_cases, named) or fetch_values(self._cursor, SQL.dropped_by_other_cases, named)
         return frozenset(map(PaymentId, found))
 
     def _check_over_all(self) -> None:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version
+from kvitt.disbursement.check.message_replay import MessageReplay
 from kvitt.disbursement.check.report import Kind
 from kvitt.disbursement.contradiction import said_of
 from kvitt.disbursement.events import AreaOutcome, Corrected
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
-from kvitt.disbursement.ruling import PaymentVersion, Settled, decide
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
 from kvitt.disbursement.states import (
     OPEN_ORDER,
     MessageState,
@@ -43,7 +43,7 @@ def _contradicted(replay: "Replay", entry: AuditRow) -> None:
     if named is None:
         return
     order, receipt = named
-    stood = replace(replay.candidate(order), decided_by_hand=order.by_hand)
+    stood = replace(order.as_candidate, decided_by_hand=order.by_hand)
     possible = {decide(replay.rail, receipt, replace(stood, was_unknown=was_unknown)) for was_unknown in (False, True)}
     if ReceiptOutcome.CONTRADICTS not in possible or order.contradiction is not None:
         replay.differs(Kind.RECEIPT, entry.receipt_no, "was ruled to contradict what stood, which its words do not say")
@@ -85,18 +85,18 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
         replay.accept(order.made, entry, again=again)
     else:
         fallen = _fall(replay, entry, order, again)
-    course = replay.courses[order.made.message_no]
-    if not course.trusted:
+    replayed = replay.message_replays[order.made.message_no]
+    if not replayed.trusted:
         return
     body = replay.stored.receipts[entry.receipt_no or 0].body
-    settled = Settled(replay.candidate(order), receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
-    replay.publish(course, Corrected(settled, versions, fallen, _outcomes(replay, course)), entry.at)
-    replay.stand(course)
+    settled = Settled(order.as_candidate, receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
+    replay.publish(replayed, Corrected(settled, versions, fallen, _outcomes(replay, replayed)), entry.at)
+    replay.stand(replayed)
 
 
-def _outcomes(replay: "Replay", course: Course) -> list[AreaOutcome]:
+def _outcomes(replay: "Replay", replayed: MessageReplay) -> list[AreaOutcome]:
     outcomes = []
-    for order in (replay.orders[order_id] for order_id in course.order_ids):
+    for order in (replay.orders[order_id] for order_id in replayed.order_ids):
         number = order.settled_by.receipt_no if order.settled_by else None
         receipt = replay.receipts.get(number or 0) if order.state is not OrderState.WITHDRAWN else None
         outcomes.append(AreaOutcome(Area(order.made.area), order.state is OrderState.ACCEPTED, receipt))
@@ -130,9 +130,9 @@ def _newest(replay: "Replay", payment_id: str) -> Version | None:
 
 def _requeued(replay: "Replay", entry: AuditRow) -> None:
     """An entry about a message whose orders had not left, and were taken back so that it is derived again."""
-    course = replay.courses.get(entry.message_no or 0)
-    orders = [replay.orders[order_id] for order_id in course.order_ids] if course else []
-    if course is None or not orders or any(each.state is not OrderState.READY for each in orders) or not replay.case.contradictions:
+    replayed = replay.message_replays.get(entry.message_no or 0)
+    orders = [replay.orders[order_id] for order_id in replayed.order_ids] if replayed else []
+    if replayed is None or not orders or any(each.state is not OrderState.READY for each in orders) or not replay.case.contradictions:
         replay.differs(Kind.ENTRY, entry.seq, f"takes message {entry.message_no} back, which has no orders to take back")
         return
     if digest(*(each.made.message for each in orders)) != entry.digest:
@@ -142,11 +142,11 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
         replay.drop(order.made)
     replay.case.open_orders -= len(orders)
     replay.case.queued += 1
-    replay.last_handled = min(replay.last_handled, course.stored.message_no - 1)
-    course.state, course.derived_at = MessageState.QUEUED, None
-    course.open_orders.clear()
-    course.order_ids.clear()
-    replay.stand(course)
+    replay.last_handled = min(replay.last_handled, replayed.stored.message_no - 1)
+    replayed.state, replayed.derived_at = MessageState.QUEUED, None
+    replayed.open_orders.clear()
+    replayed.order_ids.clear()
+    replay.stand(replayed)
 
 
 CONTRADICTING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {

@@ -7,17 +7,16 @@ from collections import Counter
 from msgspec.structs import replace
 
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.earlier import says_the_same
-from kvitt.disbursement.check.replay import step_of
+from kvitt.disbursement.check.message_replay import MessageReplay, step_of
+from kvitt.disbursement.check.published import match_published
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import (
     SQL,
     Reader,
+    StoredPublished,
     StoredReceipt,
-    StoredTold,
 )
-from kvitt.disbursement.check.told import match_told
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import ReceiptArrived
 from kvitt.disbursement.handle import Handler
@@ -30,7 +29,7 @@ from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
 from kvitt.kernel.fetch import fetch_values
-from kvitt.kernel.people import same_person
+from kvitt.kernel.operators import same_person
 from kvitt.kernel.queries import load
 
 _APPROVALS = load("approvals", "kvitt.kernel")
@@ -39,47 +38,47 @@ _WITHOUT_ORDER = frozenset({ReceiptOutcome.UNMATCHED, ReceiptOutcome.UNREADABLE}
 
 
 def check_messages(reader: Reader, found: Findings, ports: Ports) -> None:
-    """Refuses again every message that has no case, and compares the answer and what was told."""
+    """Refuses again every message that has no case, and compares the answer and what was published."""
     after = 0
     while messages := reader.messages_without_case(after):
-        told = reader.told_without_case(messages[0].message_no, messages[-1].message_no)
+        published = reader.published_without_case(messages[0].message_no, messages[-1].message_no)
         found.looked_at("messages", len(messages))
-        found.looked_at("records_told", sum(map(len, told.values())))
+        found.looked_at("records_published", sum(map(len, published.values())))
         for message in messages:
             try:
-                _check_message(message, told.get(message.message_no, []), found, ports)
+                _check_message(message, published.get(message.message_no, []), found, ports)
             except Exception as error:  # noqa: BLE001 - what can not even be read again is a difference, and the check goes on
                 found.differs(Kind.MESSAGE, None, message.message_no, f"can not be read again: {type(error).__name__}")
         after = messages[-1].message_no
 
 
-def _check_message(stored: MessageRow, told: list[StoredTold], found: Findings, ports: Ports) -> None:
+def _check_message(stored: MessageRow, published: list[StoredPublished], found: Findings, ports: Ports) -> None:
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
-    course, work = Course(stored, ports.contracts), UnitOfWork()
-    failure = course.failure()
-    if course.parsed.case_key and not failure:
+    replayed, work = MessageReplay(stored, ports.contracts), UnitOfWork()
+    failure = replayed.failure()
+    if replayed.parsed.case_key and not failure:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
         return
-    _refuse_again(Handler(course.contract, ports.rails, work, stored.received_at), course, failure)
-    course.step(step_of(work))
-    early = any(each.early for each in told)
-    answer = stored.answer if early and says_the_same(course.contract, course.answer, stored.answer) else course.answer
+    _refuse_again(Handler(replayed.contract, ports.rails, work, stored.received_at), replayed, failure)
+    replayed.step(step_of(work))
+    early = any(each.early for each in published)
+    answer = stored.answer if early and says_the_same(replayed.contract, replayed.answer, stored.answer) else replayed.answer
     if (stored.state, stored.answer, stored.answered_at) != (MessageState.ANSWERED, answer, stored.received_at):
         found.differs(Kind.MESSAGE, None, stored.message_no, "is not answered with its refusal")
     if failure:  # its reason stands in a header in kvitt's own words of that day
-        work.outbox = [replace(row, headers=told[0].row.headers if told else row.headers) for row in work.outbox]
-    match_told(ports.contracts, found, None, work.outbox, told)
+        work.outbox = [replace(row, headers=published[0].row.headers if published else row.headers) for row in work.outbox]
+    match_published(ports.contracts, found, None, work.outbox, published)
 
 
-def _refuse_again(handler: Handler, course: Course, failure: Refusal | None) -> None:
-    content = failure or course.message.content
+def _refuse_again(handler: Handler, replayed: MessageReplay, failure: Refusal | None) -> None:
+    content = failure or replayed.message.content
     assert isinstance(content, Refusal), "what can be read has a case"
     # A contract may have been set to leave it unanswered when it came in.
-    if isinstance(content, InvalidForm) and course.stored.answer is None:
-        handler.ignore(course.message, None)
+    if isinstance(content, InvalidForm) and replayed.stored.answer is None:
+        handler.ignore(replayed.message, None)
     else:
-        handler.refuse(None, course.message, None, content, None if failure else course.parsed.dead)
+        handler.refuse(None, replayed.message, None, content, None if failure else replayed.parsed.dead)
 
 
 def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:
@@ -104,7 +103,8 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
-    if stored.outcome == ReceiptOutcome.UNMATCHED and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
+    words = receipt.raw_severity, receipt.code, receipt.text
+    if stored.outcome == ReceiptOutcome.UNMATCHED and words != (stored.severity, stored.code, stored.note):
         found.differs(Kind.RECEIPT, None, stored.receipt_no, "is noted with other words than it has")
 
 
@@ -112,11 +112,11 @@ def check_copies(reader: Reader, found: Findings, contracts: Contracts) -> None:
     """Makes again every copy of a receipt that a contract published."""
     by_topic = {contract.copies_on: contract for contract in contracts if contract.copies_on}
     for topic, outbox_no, event, made_at, key, value, body in reader.walk(SQL.copies_of_receipts, topics=list(by_topic)):
-        found.looked_at("records_told", 1)
+        found.looked_at("records_published", 1)
         scheme = next(iter(by_topic[topic].sources.values()))
         made = [(each.key, each.value) for each in by_topic[topic].announce(ReceiptArrived(scheme, event, bytes(body)), made_at)]
         if made != [(key, bytes(value))]:
-            found.differs(Kind.TOLD, None, outbox_no, "copies a receipt otherwise than it came")
+            found.differs(Kind.PUBLISHED, None, outbox_no, "copies a receipt otherwise than it came")
 
 
 def released_orders(reader: Reader) -> frozenset[str]:

@@ -1,8 +1,8 @@
 """What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
-from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.rail import Candidate, ReceiptOutcome
+from kvitt.disbursement.receipt_decision import PaymentVersion
 from kvitt.disbursement.rows import OrderRow, PaymentRow
-from kvitt.disbursement.ruling import PaymentVersion
 from kvitt.disbursement.states import OrderState, PaymentState
 from kvitt.kernel.audit import AuditRow
 
@@ -35,6 +35,24 @@ class MadeOrder:
         self.contradiction: MadeContradiction | None = None
         self.in_contradiction = False
         self.taken_back = False
+
+    @property
+    def as_candidate(self) -> Candidate:
+        """As a receipt finds it."""
+        made = self.made
+        return Candidate(
+            order_id=made.order_id,
+            case_no=made.case_no,
+            area=made.area,
+            number=made.number,
+            message_no=made.message_no,
+            state=self.state,
+            correlation_time=made.correlation_time,
+            is_first_order=made.is_first_order,
+            message=made.message,
+            person=made.person,
+            published_under=made.published_under,
+        )
 
 
 class MadeContradiction:

@@ -29,7 +29,7 @@ _OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contra
 
 def compare(replay: Replay) -> None:
     """Notes every row of the case that is not what its replay gives, and every row that nothing made."""
-    outcome = _Outcome(replay)
+    outcome = _Comparison(replay)
     outcome.case()
     outcome.messages()
     outcome.orders()
@@ -45,7 +45,7 @@ def unequal(made: Struct, stored: Struct) -> str:
     return ", ".join(name for name in made.__struct_fields__ if getattr(made, name) != getattr(stored, name))
 
 
-class _Outcome:
+class _Comparison:
     def __init__(self, replay: Replay) -> None:
         self._replay, self._stored = replay, replay.stored
         self._found: Findings = replay.found
@@ -66,23 +66,23 @@ class _Outcome:
         for number, stored in self._stored.messages.items():
             if hashlib.sha256(stored.body).digest() != stored.digest:
                 self._differs(Kind.MESSAGE, number, "has another body than came in")
-            course = self._replay.courses.get(number)
-            if course is None:
+            replayed = self._replay.message_replays.get(number)
+            if replayed is None:
                 self._differs(Kind.MESSAGE, number, "is in no entry of the audit chain")
                 continue
             case = self._replay.case
-            if course.parsed.case_key != (case.scheme, case.case_id) or stored.scheme != case.scheme:
+            if replayed.parsed.case_key != (case.scheme, case.case_id) or stored.scheme != case.scheme:
                 self._differs(Kind.MESSAGE, number, "belongs to another case")
-            if course.parsed.dry_run != stored.dry_run:
+            if replayed.parsed.dry_run != stored.dry_run:
                 self._differs(Kind.MESSAGE, number, "differs in dry_run")
-            gives = (course.state, course.derived_at, course.answered_at, course.answer)
-            if number in self._replay.early and says_the_same(course.contract, course.answer, stored.answer):
+            gives = (replayed.state, replayed.derived_at, replayed.answered_at, replayed.answer)
+            if number in self._replay.early and says_the_same(replayed.contract, replayed.answer, stored.answer):
                 gives = (*gives[:3], stored.answer)
             stands = (stored.state, stored.derived_at, stored.answered_at, stored.answer)
-            if course.trusted and gives != stands:
+            if replayed.trusted and gives != stands:
                 names = zip(("state", "derived_at", "answered_at", "answer"), gives, stands, strict=True)
                 self._differs(Kind.MESSAGE, number, f"differs in {', '.join(name for name, given, stood in names if given != stood)}")
-            if stored.state in (MessageState.RECEIVED, MessageState.DERIVED) and not self._is_open(course.order_ids):
+            if stored.state in (MessageState.RECEIVED, MessageState.DERIVED) and not self._is_open(replayed.order_ids):
                 self._differs(Kind.STUCK, number, f"is {stored.state}, and no order of it is open")
 
     def _is_open(self, order_ids: Sequence[str]) -> bool:
@@ -154,14 +154,14 @@ class _Outcome:
             self._differs(Kind.LINE, f"{place[0]}/{place[1]}", text)
 
     def idempotency(self) -> None:
-        made = {need.message_no: need for need in self._replay.idempotency}
+        made = {each.message_no: each for each in self._replay.idempotency}
         for stored in self._stored.idempotency:
             given = made.pop(stored.message_no, None)
             if given != stored:
-                text = f"differs in {unequal(given, stored)}" if given else "is a need that was not let in"
+                text = f"differs in {unequal(given, stored)}" if given else "has an idempotency record that its handling does not make"
                 self._differs(Kind.MESSAGE, stored.message_no, text)
         for number in made:
-            self._differs(Kind.MESSAGE, number, "has no identity among the needs")
+            self._differs(Kind.MESSAGE, number, "has no idempotency record")
 
     def payments(self) -> None:
         made = dict(self._replay.versions)
@@ -184,7 +184,7 @@ class _Outcome:
             if hashlib.sha256(stored.body).digest() != stored.digest:
                 self._differs(Kind.RECEIPT, number, "has another body than came in")
             receipt = self._replay.receipts.get(number)
-            if receipt is not None and (receipt.raw_severity, receipt.text) != (stored.severity, stored.note):
+            if receipt is not None and (receipt.raw_severity, receipt.code, receipt.text) != (stored.severity, stored.code, stored.note):
                 self._differs(Kind.RECEIPT, number, "is noted with other words than it has")
             self._outcome(number, stored)
 
@@ -208,12 +208,12 @@ class _Outcome:
             given = made.pop((stored.order_id, stored.receipt_no), None)
             if given is None:
                 self._differs(Kind.CONTRADICTION, stored.order_id, "contradicts what stood, and no entry says so")
-            elif _standing(given) != (stored.ours, stored.rails, stored.found_at, stored.resolution, stored.resolved_at):
+            elif _progressed(given) != (stored.ours, stored.rails, stored.found_at, stored.resolution, stored.resolved_at):
                 self._differs(Kind.CONTRADICTION, stored.order_id, "is not what the case's history makes it")
         for order_id, _ in made:
             self._differs(Kind.CONTRADICTION, order_id, "is missing")
 
 
-def _standing(made: MadeContradiction) -> tuple[str, str, datetime, str | None, datetime | None]:
+def _progressed(made: MadeContradiction) -> tuple[str, str, datetime, str | None, datetime | None]:
     end = made.resolution
     return made.ours.value, made.rails.value, made.found_at, end.what if end else None, end.at if end else None

@@ -20,15 +20,15 @@ _Lines = Mapping[str, Sequence[LineRow]]
 def look_at_rail(replay: "Replay") -> None:
     """Gives the case of a replay what it was loaded with: forwarded lines, or what the rail may have besides the accepted payments."""
     case = replay.case
-    doubted = [each for each in replay.orders.values() if _may_be_there(replay, each)]
+    unknown = [each for each in replay.orders.values() if _may_be_there(replay, each)]
     if replay.forwards:
         accepted = (each for each in replay.orders.values() if each.state is OrderState.ACCEPTED)
         lines = _by_order(replay)
         case.forwarded = [
-            line for each in sorted([*accepted, *doubted], key=lambda each: each.made.number) for line in _forwarded(each, lines)
+            line for each in sorted([*accepted, *unknown], key=lambda each: each.made.number) for line in _forwarded(each, lines)
         ]
     else:
-        case.at_rail = [version for each in doubted for version in _wanted(replay, each, _by_order(replay))]
+        case.at_rail = [version for each in unknown for version in _wanted(replay, each, _by_order(replay))]
 
 
 def _may_be_there(replay: "Replay", order: MadeOrder) -> bool:

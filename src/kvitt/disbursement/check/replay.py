@@ -12,55 +12,28 @@ from msgspec.structs import replace
 from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING
-from kvitt.disbursement.check.course import Course
 from kvitt.disbursement.check.earlier import says_the_same
-from kvitt.disbursement.check.handling import IdsOfOtherCases, Handling, agrees
+from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import taken_over
-from kvitt.disbursement.check.made import (
-    MadeContradiction,
-    MadeOrder,
-    Version,
-    VersionKey,
-)
+from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
+from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredCase
-from kvitt.disbursement.events import (
-    AllSettled,
-    CaseListed,
-    Event,
-    OrderOfMessage,
-    OrderSettled,
-    OrderUnclear,
-    OrderWithdrawn,
-    ReceiptRead,
-)
+from kvitt.disbursement.events import AllSettled, CaseListed, Event, OrderOfMessage, OrderSettled, OrderUnclear, OrderWithdrawn, ReceiptRead
 from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
-from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
-from kvitt.disbursement.rows import (
-    LineRow,
-    MessageStep,
-    IdempotencyRow,
-    OrderRow,
-    OutboxRow,
-    PaymentRow,
-)
-from kvitt.disbursement.ruling import PaymentVersion, Settled, decide
-from kvitt.disbursement.states import (
-    OPEN_ORDER,
-    MessageState,
-    OrderState,
-    PaymentState,
-    What,
-)
+from kvitt.disbursement.rail import Observation, ReceiptOutcome
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
 
-_VERDICT = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
+_OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
 
 
@@ -86,7 +59,7 @@ class Replay:
         self.rail = ports.rails.of(self.case.scheme)
         self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
         self.chain = Chain(number, found)
-        self.courses: dict[int, Course] = {}
+        self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
         self.idempotency: list[IdempotencyRow] = []
@@ -94,7 +67,7 @@ class Replay:
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self.by_order: dict[str, list[Version]] = {}
         self._current: dict[str, Version] = {}
-        self.told: list[OutboxRow] = []
+        self.published: list[OutboxRow] = []
         self.lists: dict[int, list[OutboxRow]] = {}
         self.receipts: dict[int, Observation] = {}
         self.contradictions: list[MadeContradiction] = []
@@ -118,10 +91,10 @@ class Replay:
                 self._withdrawn(entry)
             elif entry.what in CONTRADICTING:
                 CONTRADICTING[entry.what](self, entry)
-            elif entry.what in _VERDICT:
-                self._settled(entry, _VERDICT[What(entry.what)])
-            elif course := self._course(entry):
-                self._waiting(entry, course) if entry.what == What.QUEUED else self._handled(entry, course)
+            elif entry.what in _OUTCOMES:
+                self._settled(entry, _OUTCOMES[What(entry.what)])
+            elif replayed := self._replayed(entry):
+                self._waiting(entry, replayed) if entry.what == What.QUEUED else self._handled(entry, replayed)
         self.chain.end(self.stored.head.audit_seq, self.stored.head.last_event_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
@@ -174,102 +147,102 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "forgets what was not unknown")
         self.case.learnt([what])
 
-    def _course(self, entry: AuditRow) -> Course | None:
-        """The course of the message that an entry tells of; its first entry begins it."""
+    def _replayed(self, entry: AuditRow) -> MessageReplay | None:
+        """The replayed of the message that an entry tells of; its first entry begins it."""
         number = entry.message_no
-        if number in self.courses:
-            return self.courses[number]
+        if number in self.message_replays:
+            return self.message_replays[number]
         if number is None or number not in self.stored.messages:
             self.differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
             return None
-        course = self.courses[number] = Course(self.stored.messages[number], self.contracts)
-        if course.stored.received_at != entry.at:
+        replayed = self.message_replays[number] = MessageReplay(self.stored.messages[number], self.contracts)
+        if replayed.stored.received_at != entry.at:
             self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
-        return course
+        return replayed
 
-    def _waiting(self, entry: AuditRow, course: Course) -> None:
+    def _waiting(self, entry: AuditRow, replayed: MessageReplay) -> None:
         if not self.case.has_open_order:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         work = UnitOfWork()
-        self._handling.handler(course, work, entry).queue(self.case, course.message, course.stored)
-        course.step(step_of(work))
+        self._handling.handler(replayed, work, entry).queue(self.case, replayed.message, replayed.stored)
+        replayed.step(step_of(work))
         if not agrees(work.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
-        self.told.extend(work.outbox)
+        self.published.extend(work.outbox)
         self.idempotency.extend(work.idempotency)
 
-    def _handled(self, entry: AuditRow, course: Course) -> None:
-        number = course.stored.message_no
-        in_turn = self._handling.in_turn(course, entry)
+    def _handled(self, entry: AuditRow, replayed: MessageReplay) -> None:
+        number = replayed.stored.message_no
+        in_turn = self._handling.in_turn(replayed, entry)
         if in_turn and not self.case.may_go_on:
             self.differs(Kind.ENTRY, entry.seq, "was handled while an order of the case was open, or while it was contradicted")
         if in_turn and number <= self.last_handled:
             self.differs(Kind.ENTRY, entry.seq, "was handled after a later message")
         self.last_handled = number if in_turn else self.last_handled
-        if course.state is MessageState.QUEUED:
+        if replayed.state is MessageState.QUEUED:
             self.case.queued -= 1
         look_at_rail(self)
-        work = self._handling.repeated(course, entry)
+        work = self._handling.repeated(replayed, entry)
         if work is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
-            self._take_as_stored(course)
+            self._take_as_stored(replayed)
             return
-        course.step(step_of(work))
-        self.told.extend(work.outbox)
+        replayed.step(step_of(work))
+        self.published.extend(work.outbox)
         self.lines.extend(work.lines)
         self.idempotency.extend(work.idempotency)
-        self._made(course, work.orders, work.payments)
-        self.stand(course)
+        self._made(replayed, work.orders, work.payments)
+        self.stand(replayed)
 
-    def stand(self, course: Course) -> None:
+    def stand(self, replayed: MessageReplay) -> None:
         """What a repeat of this need would hear from now on."""
         for record in self.case.idempotency.values():
-            if record.message_no == course.stored.message_no and course.answer:
-                record.state, record.answer = course.state, course.answer
+            if record.message_no == replayed.stored.message_no and replayed.answer:
+                record.state, record.answer = replayed.state, replayed.answer
 
-    def _take_as_stored(self, course: Course) -> None:
+    def _take_as_stored(self, replayed: MessageReplay) -> None:
         """Goes on from the stored rows, so that what follows is still compared."""
-        course.trusted = False
-        orders = [each.made for each in self.stored.orders.values() if each.made.message_no == course.stored.message_no]
+        replayed.trusted = False
+        orders = [each.made for each in self.stored.orders.values() if each.made.message_no == replayed.stored.message_no]
         made_by = {each.order_id for each in orders}
         self.case.orders_made += len(orders)
         self.case.open_orders += len(orders)
         for order_id in made_by:
             self.lines.extend(self.stored.lines.get(order_id, ()))
-        self._made(course, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
+        self._made(replayed, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
 
-    def _made(self, course: Course, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
+    def _made(self, replayed: MessageReplay, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
         for each in orders:
             order = self._under_its_key(each)
             made = self.orders[order.order_id] = MadeOrder(order)
             self._by_lines.setdefault((order.area, order.correlation_key), []).append(made)
-            course.open_orders.add(order.order_id)
-            course.order_ids.append(order.order_id)
+            replayed.open_orders.add(order.order_id)
+            replayed.order_ids.append(order.order_id)
         for payment in payments:
             version = self.versions[payment.payment_id, payment.version] = Version(payment)
             self.by_order.setdefault(payment.order_id, []).append(version)
 
     def _under_its_key(self, order: OrderRow) -> OrderRow:
-        """An early order is told under the sender's key to its end."""
+        """An early order is published under the sender's key to its end."""
         stored = self.stored.orders.get(order.order_id)
         early = stored is not None and stored.made.published_under is None and order.message_no in self.early
         return replace(order, published_under=None) if early else order
 
-    def _settled(self, entry: AuditRow, ruling: ReceiptOutcome) -> None:
+    def _settled(self, entry: AuditRow, outcome: ReceiptOutcome) -> None:
         """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
             self.differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
             return
-        course = self.courses[order.made.message_no]
+        replayed = self.message_replays[order.made.message_no]
         receipt = self.receipts.get(entry.receipt_no or 0)
         if receipt is None:
             self.differs(Kind.ENTRY, entry.seq, f"names receipt {entry.receipt_no}, which its order does not have")
-            course.trusted = False
+            replayed.trusted = False
         else:
-            self._rule_again(entry, order, receipt, ruling)
-        order.ruled[entry.receipt_no or 0] = ruling
-        self._book_again(entry, order, course, receipt, ruling)
+            self._rule_again(entry, order, receipt, outcome)
+        order.ruled[entry.receipt_no or 0] = outcome
+        self._book_again(entry, order, replayed, receipt, outcome)
 
     def _withdrawn(self, entry: AuditRow) -> None:
         """An entry about an order that an operator took back before it was sent."""
@@ -277,82 +250,86 @@ class Replay:
         if order is None or order.state not in OPEN_ORDER:
             self.differs(Kind.ENTRY, entry.seq, f"takes back order {entry.order_id}, which is not open")
             return
-        course = self.courses[order.made.message_no]
+        replayed = self.message_replays[order.made.message_no]
         order.settled_by, order.state = entry, OrderState.WITHDRAWN
-        course.open_orders.discard(order.made.order_id)
+        replayed.open_orders.discard(order.made.order_id)
         self.case.open_orders -= 1
         self.drop(order.made)
-        if course.trusted:
-            event = OrderWithdrawn(order.made.order_id, Area(order.made.area), last=not course.open_orders)
-            self.publish(course, event, entry.at)
-            answer = course.answer or b""
-            if course.stored.message_no in self.early and says_the_same(course.contract, answer, course.stored.answer):
-                answer = course.stored.answer or answer
-            if (digest(answer), course.stored.message_no) != (entry.digest, entry.message_no):
+        if replayed.trusted:
+            event = OrderWithdrawn(order.made.order_id, Area(order.made.area), last=not replayed.open_orders)
+            self.publish(replayed, event, entry.at)
+            answer = replayed.answer or b""
+            if replayed.stored.message_no in self.early and says_the_same(replayed.contract, answer, replayed.stored.answer):
+                answer = replayed.stored.answer or answer
+            if (digest(answer), replayed.stored.message_no) != (entry.digest, entry.message_no):
                 self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
-        if not course.open_orders:
-            course.state, course.answered_at = MessageState.ANSWERED, entry.at
-        self.stand(course)
+        if not replayed.open_orders:
+            replayed.state, replayed.answered_at = MessageState.ANSWERED, entry.at
+        self.stand(replayed)
 
-    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, ruling: ReceiptOutcome) -> None:
+    def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, outcome: ReceiptOutcome) -> None:
         content = digest(order.made.message, receipt.raw_severity.encode(), receipt.text.encode())
         if (content, order.made.message_no) != (entry.digest, entry.message_no):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored order and receipt give")
-        same_lines = [_candidate_of(each) for each in self._by_lines.get((receipt.area, receipt.correlation_key), ())]
+        same_lines = [each.as_candidate for each in self._by_lines.get((receipt.area, receipt.correlation_key), ())]
         answered = self.rail.match(receipt, same_lines) if receipt.case == self.case.key else None
         if answered is None or answered.order_id != order.made.order_id:
             self.differs(Kind.RECEIPT, entry.receipt_no, "answers another order than the one that it settled")
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
         states = (OrderState.SENT, OrderState.UNKNOWN)
-        possible = {decide(self.rail, receipt, replace(_candidate_of(order), state=state), by_hand=by_hand) for state in states}
-        if ruling not in possible:
-            self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {ruling.value}, which its words do not say")
+        possible = {decide(self.rail, receipt, replace(order.as_candidate, state=state), by_hand=by_hand) for state in states}
+        if outcome not in possible:
+            self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {outcome.value}, which its words do not say")
 
-    def _book_again(self, entry: AuditRow, order: MadeOrder, course: Course, receipt: Observation | None, ruling: ReceiptOutcome) -> None:
+    def _book_again(
+        self, entry: AuditRow, order: MadeOrder, replayed: MessageReplay, receipt: Observation | None, outcome: ReceiptOutcome
+    ) -> None:
         versions = self.as_ordered(order.made)
         answered = order.settled_by is not None
         order.settled_by = entry
         said = self.stored.receipts.get(entry.receipt_no or 0)
         order.by_hand = said is not None and said.by_hand
-        if ruling is ReceiptOutcome.UNCLEAR:
+        if outcome is ReceiptOutcome.UNCLEAR:
             order.state = OrderState.UNKNOWN
         else:
-            order.state = OrderState(ruling.value)
-            course.open_orders.discard(order.made.order_id)
+            order.state = OrderState(outcome.value)
+            replayed.open_orders.discard(order.made.order_id)
             self.case.open_orders -= 1
-            self.accept(order.made, entry) if ruling is ReceiptOutcome.ACCEPTED else self.drop(order.made)
-        final = ruling is not ReceiptOutcome.UNCLEAR and not course.open_orders
+            self.accept(order.made, entry) if outcome is ReceiptOutcome.ACCEPTED else self.drop(order.made)
+        final = outcome is not ReceiptOutcome.UNCLEAR and not replayed.open_orders
         if final:
-            course.state, course.answered_at = MessageState.ANSWERED, entry.at
-        if receipt is not None and course.trusted:
+            replayed.state, replayed.answered_at = MessageState.ANSWERED, entry.at
+        if receipt is not None and replayed.trusted:
             body = self.stored.receipts[entry.receipt_no or 0].body
-            settled = Settled(replace(_candidate_of(order), answered=answered), receipt, entry.receipt_no or 0, ruling, body)
-            self._publish_again(entry, course, settled, versions, final=final)
-        self.stand(course)
+            settled = Settled(replace(order.as_candidate, answered=answered), receipt, entry.receipt_no or 0, outcome, body)
+            self._publish_again(entry, replayed, settled, versions, final=final)
+        self.stand(replayed)
 
-    def _publish_again(self, entry: AuditRow, course: Course, settled: Settled, versions: Sequence[PaymentVersion], *, final: bool) -> None:
-        self.publish(course, ReceiptRead(settled, versions), entry.at)
+    def _publish_again(
+        self, entry: AuditRow, replayed: MessageReplay, settled: Settled, versions: Sequence[PaymentVersion], *, final: bool
+    ) -> None:
+        self.publish(replayed, ReceiptRead(settled, versions), entry.at)
         unclear = settled.outcome is ReceiptOutcome.UNCLEAR
-        self.publish(course, OrderUnclear(settled) if unclear else OrderSettled(settled), entry.at)
+        self.publish(replayed, OrderUnclear(settled) if unclear else OrderSettled(settled), entry.at)
         if final:
-            self.publish(course, AllSettled(settled), entry.at)
+            self.publish(replayed, AllSettled(settled), entry.at)
 
-    def publish(self, course: Course, event: Event, at: datetime) -> None:
-        """What a message's contract makes of an event: what is told, and the answer that it has from then on."""
-        told, answer = self.made_of(course, event, at)
-        self.told.extend(told)
-        course.answer = answer or course.answer
+    def publish(self, replayed: MessageReplay, event: Event, at: datetime) -> None:
+        """What a message's contract makes of an event: what is published, and the answer that it has from then on."""
+        published, answer = self.made_of(replayed, event, at)
+        self.published.extend(published)
+        replayed.answer = answer or replayed.answer
 
-    def made_of(self, course: Course, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
+    def made_of(self, replayed: MessageReplay, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
         """What a message's contract makes of an event: the records, and the answer."""
         work = UnitOfWork()
-        orders = self._orders_of(course) if course.contract.replies_from_body else ()
-        answer = OutboxWriter(self.contracts, work).publish(event, course.in_progress(orders), at)
+        orders = self._orders_of(replayed) if replayed.contract.replies_from_body else ()
+        answer = OutboxWriter(self.contracts, work).publish(event, replayed.in_progress(orders), at)
         return work.outbox, answer
 
-    def _orders_of(self, course: Course) -> tuple[OrderOfMessage, ...]:
-        made = [self.orders[order_id].made for order_id in course.order_ids]
+    def _orders_of(self, replayed: MessageReplay) -> tuple[OrderOfMessage, ...]:
+        made = [self.orders[order_id].made for order_id in replayed.order_ids]
         return tuple([OrderOfMessage(each.order_id, each.reconciliation_key, each.made_at, each.message) for each in made])
 
     def as_ordered(self, order: OrderRow) -> Sequence[PaymentVersion]:
@@ -391,16 +368,12 @@ class Replay:
         self._current[payment_id] = version
         self.case.accepted(version.made.document, version.made.position_in_case)
 
-    def candidate(self, order: MadeOrder) -> Candidate:
-        """An order of the replay as a receipt finds it."""
-        return _candidate_of(order)
-
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""
         work = UnitOfWork()
         living = [each.payment_id for each in self.case.payments.values() if each.action is not Action.DELETE]
         listed = CaseListed(self.case.scheme, self.case.case_id, living, order.message_no, f"{order.order_id}{again}")
-        contract = self.courses[order.message_no].contract
+        contract = self.message_replays[order.message_no].contract
         OutboxWriter(self.contracts, work).announce(contract, listed, order.message_no, entry.at)
         self.lists.setdefault(order.message_no, []).extend(work.outbox)
 
@@ -408,28 +381,3 @@ class Replay:
         """The versions of an order will never be."""
         for version in self.by_order.get(order.order_id, ()):
             version.state = PaymentState.DROPPED
-
-
-def step_of(work: UnitOfWork) -> MessageStep:
-    """What handling did to the message, whether it was stored before or came in with it."""
-    if work.steps:
-        return work.steps[0]
-    kept = work.messages[0]
-    return MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer)
-
-
-def _candidate_of(order: MadeOrder) -> Candidate:
-    made = order.made
-    return Candidate(
-        made.order_id,
-        made.case_no,
-        made.area,
-        made.number,
-        made.message_no,
-        order.state,
-        made.correlation_time,
-        made.is_first_order,
-        made.message,
-        made.person,
-        published_under=made.published_under,
-    )

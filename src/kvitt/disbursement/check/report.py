@@ -22,7 +22,7 @@ class Kind(StrEnum):
     PAYMENT = "payment"
     RECEIPT = "receipt"
     CONTRADICTION = "contradiction"
-    TOLD = "told"
+    PUBLISHED = "published"
     STUCK = "stuck"
     ORPHAN = "orphan"
     DOUBLE = "double"
@@ -42,17 +42,17 @@ class Difference(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """How many rows of each sort were looked at; `records_told` are those of the outbox, on all topics."""
+    """How many rows of each sort were looked at; `records_published` are those of the outbox, on all topics."""
 
     cases: int = 0
     messages: int = 0
     orders: int = 0
     lines: int = 0
-    needs: int = 0
+    idempotency_records: int = 0
     payments: int = 0
     receipts: int = 0
     contradictions: int = 0
-    records_told: int = 0
+    records_published: int = 0
     audit_entries: int = 0
     payouts: int = 0
     payout_events: int = 0

@@ -13,9 +13,9 @@ from msgspec.structs import asdict, replace
 from kvitt.disbursement.check.report import Findings
 from kvitt.disbursement.holds import decode_all, encode_all
 from kvitt.disbursement.rows import (
+    IdempotencyRow,
     LineRow,
     MessageRow,
-    IdempotencyRow,
     OrderRow,
     OutboxRow,
     PaymentRow,
@@ -66,6 +66,7 @@ class StoredReceipt(Struct, frozen=True):
     body: bytes
     order_id: str | None
     severity: str | None
+    code: str | None
     outcome: str
     note: str
     by_hand: bool
@@ -100,8 +101,8 @@ class CaseHead(NamedTuple):
     unknown: Sequence[str]
 
 
-class StoredTold(Struct, frozen=True):
-    """A record of the outbox under its number; `early`: told before orders had keys of their own."""
+class StoredPublished(Struct, frozen=True):
+    """A record of the outbox under its number; `early`: published before orders had keys of their own."""
 
     outbox_no: int
     row: OutboxRow
@@ -119,13 +120,13 @@ class StoredCase(Struct):
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
-    told: list[StoredTold] = []
+    published: list[StoredPublished] = []
     audit: list[AuditRow] = []
 
     @property
     def early_messages(self) -> frozenset[int | None]:
-        """The messages of which something was told in an earlier form."""
-        return frozenset(each.row.message_no for each in self.told if each.early)
+        """The messages of which something was published in an earlier form."""
+        return frozenset(each.row.message_no for each in self.published if each.early)
 
     @property
     def case_no(self) -> int:
@@ -155,12 +156,12 @@ class Reader:
         """The next messages that belong to no case."""
         return fetch(self.cursor, MessageRow, SQL.messages_without_case, {"after": after, "limit": SPAN})
 
-    def told_without_case(self, first: int, last: int) -> dict[int, list[StoredTold]]:
+    def published_without_case(self, first: int, last: int) -> dict[int, list[StoredPublished]]:
         """What was published of messages that belong to no case, by message."""
-        told: dict[int, list[StoredTold]] = {}
-        for each in fetch(self.cursor, _ReadRecord, SQL.told_without_case, {"first": first, "last": last}, row=OutboxRow):
-            told.setdefault(each.of, []).append(StoredTold(each.outbox_no, each.row, each.early))
-        return told
+        published: dict[int, list[StoredPublished]] = {}
+        for each in fetch(self.cursor, _ReadRecord, SQL.published_without_case, {"first": first, "last": last}, row=OutboxRow):
+            published.setdefault(each.of, []).append(StoredPublished(each.outbox_no, each.row, each.early))
+        return published
 
     def receipts_without_order(self, after: int) -> list[StoredReceipt]:
         """The next receipts that answer no order."""
@@ -248,7 +249,7 @@ _SORTS = (
         lambda case, each: case.lines.setdefault(each.row.order_id, []).append(each.row),
         {"row": LineRow},
     ),
-    _Sort("idempotency_records", SQL.idempotency, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
+    _Sort("idempotency_records", SQL.idempotency_records, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
     _Sort(
         "payments",
         SQL.payments,
@@ -274,11 +275,11 @@ _SORTS = (
         {"row": StoredContradiction},
     ),
     _Sort(
-        "records_told",
-        SQL.told,
+        "records_published",
+        SQL.published,
         _ReadRecord,
         _of,
-        lambda case, each: case.told.append(StoredTold(each.outbox_no, each.row, each.early)),
+        lambda case, each: case.published.append(StoredPublished(each.outbox_no, each.row, each.early)),
         {"row": OutboxRow},
     ),
     _Sort("audit_entries", SQL.audit, AuditRow, _chain, lambda case, row: case.audit.append(row)),

@@ -58,9 +58,9 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub before
-    us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what the
-    rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
+    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
+    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
+    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
     """
 
     payments: Mapping[PaymentId, Payment]

@@ -57,7 +57,7 @@ FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, ver
 
 -- name: receipts
 -- The receipts that answer orders of a span of cases.
-SELECT o.case_no AS of, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+SELECT o.case_no AS of, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.code, r.outcome, r.note,
        r.message_id LIKE 'operator-%%' AS by_hand
 FROM orders AS o
 CROSS JOIN LATERAL (SELECT * FROM receipts AS q WHERE q.order_id = o.order_id) AS r
@@ -87,13 +87,13 @@ WHERE o.order_id IS NULL
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.
-SELECT r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.outcome, r.note,
+SELECT r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.code, r.outcome, r.note,
        r.message_id LIKE 'operator-%%' AS by_hand
 FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;
 
--- name: told
--- What is told of the messages of a span of cases, and whether it was told in an earlier form.
+-- name: published
+-- What is published about the messages of a span of cases, and whether it was in an earlier form.
 SELECT m.case_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
@@ -104,8 +104,8 @@ CROSS JOIN LATERAL (
 WHERE m.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.case_no, o.outbox_no;
 
--- name: told_without_case
--- What is told of messages that belong to no case.
+-- name: published_without_case
+-- What is published about messages that belong to no case.
 SELECT m.message_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
@@ -214,9 +214,9 @@ WHERE (n.cases, n.payments) <> (t.cases, t.payments);
 SELECT NULL::bigint, r.receipt_no::text, 'answers an order that is not there'
 FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = r.order_id);
 
--- name: told_of_no_message
--- What is told of messages that are not there.
-SELECT o.case_no, o.outbox_no::text, 'is told of a message that is not there'
+-- name: published_of_no_message
+-- What is published about messages that are not there.
+SELECT o.case_no, o.outbox_no::text, 'is published about a message that is not there'
 FROM outbox AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
   AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]));
@@ -243,13 +243,13 @@ FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded GROUP BY line_id HA
 
 -- name: doubled_events
 -- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one tells.
-SELECT min(case_no), event_id::text, 'is told ' || count(*) || ' times'
+SELECT min(case_no), event_id::text, 'is published ' || count(*) || ' times'
 FROM outbox GROUP BY event_id HAVING count(*) > 1;
 
 -- name: log_differences
 -- Records of the embedded log that are not what the outbox told there; records that the log has let go are passed by. Behind the
 -- headers that were told stand exactly the four that the relay gives every record.
-SELECT o.case_no, o.outbox_no::text, 'is told otherwise in the log'
+SELECT o.case_no, o.outbox_no::text, 'is published otherwise in the log'
 FROM outbox AS o
 JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)
 CROSS JOIN LATERAL (
@@ -280,8 +280,8 @@ SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place
 FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;
 
 -- name: idempotency_of_no_message
--- Needs whose message is not there, or is of another case.
-SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not have'
+-- Idempotency records whose message is not there, or is of another case.
+SELECT n.case_no, n.message_no::text, 'has an idempotency record, and its case does not have it'
 FROM idempotency_records AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
 
 -- name: copies_of_receipts

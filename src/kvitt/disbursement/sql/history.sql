@@ -30,7 +30,7 @@ ORDER BY o.number, l.position;
 
 -- name: receipts
 -- The receipts that answer orders of a case, or one of them, as they came in.
-SELECT r.receipt_no, r.order_id::text, r.received_at, r.severity, r.outcome, r.note, a.body
+SELECT r.receipt_no, r.order_id::text, r.received_at, r.severity, r.code, r.outcome, r.note, a.body
 FROM orders AS o JOIN receipts AS r ON r.order_id = o.order_id JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE o.case_no = %(case_no)s AND (%(order_id)s::uuid IS NULL OR o.order_id = %(order_id)s::uuid)
 ORDER BY r.receipt_no;

@@ -14,7 +14,7 @@ FROM (SELECT case_no AS chain, audit_seq, last_at FROM cases UNION ALL SELECT ch
 JOIN (SELECT chain, max(at) AS at FROM audit GROUP BY chain) AS a ON a.chain = c.chain
 WHERE c.last_at <> a.at;
 
--- name: told_going_back
+-- name: published_going_back
 -- What was told of a message earlier than what was told of it before.
 SELECT w.case_no, w.outbox_no::text, 'tells of a message earlier than what was told of it before'
 FROM (

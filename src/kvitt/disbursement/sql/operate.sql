@@ -10,32 +10,30 @@ DELETE FROM stops WHERE rail = %(rail)s AND area = ANY (%(areas)s::text[]) RETUR
 
 -- name: stopped
 -- What is stopped, by whom, since when, and why.
-SELECT rail, area, stopped_by, stopped_at, reason FROM stops ORDER BY rail, area;
+SELECT rail, area, stopped_by, stopped_at, reason FROM kvitt_views.stops ORDER BY rail, area;
 
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no,
-       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says
-FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
-WHERE o.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR o.held_for <> '[]')
-ORDER BY o.message_no DESC, o.number DESC
+SELECT order_id::text, scheme, case_id, area, state, held_for::text, made_at, message_no, rail_says
+FROM kvitt_views.orders
+WHERE state = ANY (%(states)s::text[]) AND (NOT %(held)s OR is_held)
+ORDER BY message_no DESC, number DESC
 LIMIT %(limit)s;
 
 -- name: list_contradicted_orders
 -- Orders of which the rail has said otherwise than what stands, newest first.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no, k.rails AS rail_says
-FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id JOIN cases AS c ON c.case_no = o.case_no
+SELECT o.order_id::text, o.scheme, o.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no, k.rails AS rail_says
+FROM kvitt_views.contradictions AS k JOIN kvitt_views.orders AS o ON o.order_id = k.order_id
 WHERE k.resolved_at IS NULL
 ORDER BY o.message_no DESC, o.number DESC
 LIMIT %(limit)s;
 
 -- name: list_orders_of_case
 -- Orders in given states of the cases that have an id, in whatever scheme, newest first.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no,
-       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says
-FROM cases AS c JOIN orders AS o ON o.case_no = c.case_no
-WHERE c.scheme = ANY (%(schemes)s::text[]) AND c.case_id = %(case_id)s AND o.state = ANY (%(states)s::text[])
-ORDER BY o.message_no DESC, o.number DESC
+SELECT order_id::text, scheme, case_id, area, state, held_for::text, made_at, message_no, rail_says
+FROM kvitt_views.orders
+WHERE scheme = ANY (%(schemes)s::text[]) AND case_id = %(case_id)s AND state = ANY (%(states)s::text[])
+ORDER BY message_no DESC, number DESC
 LIMIT %(limit)s;
 
 -- name: case_of_order
@@ -44,7 +42,7 @@ SELECT c.scheme, c.case_id, o.case_no, o.message_no, o.state, o.held_for::text, 
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = %s;
 
--- name: standing_of_order
+-- name: progress_of_order
 -- How far an order has come, whether a copy may be at the rail, and whether what stands of it is contradicted.
 SELECT o.state, o.was_unknown OR o.sent_at IS NOT NULL AS may_have_left,
        EXISTS (SELECT FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS contradicted
@@ -76,19 +74,18 @@ RETURNING resends;
 
 -- name: odd_receipts
 -- Receipts that changed nothing and that a person should look at or has looked at, newest first.
-SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body) AS size, r.note, r.closed_at, r.closed_by,
-       r.closed_because, o.receipt_no IS NOT NULL AS is_open
-FROM receipts AS r LEFT JOIN receipts_that_wait AS o ON o.receipt_no = r.receipt_no
-WHERE r.outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
-ORDER BY r.receipt_no DESC
+SELECT receipt_no, received_at, outcome, severity, code, order_id::text, size, note, closed_at, closed_by, closed_because, is_open
+FROM kvitt_views.receipts
+WHERE outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
+ORDER BY receipt_no DESC
 LIMIT %s;
 
 -- name: open_receipts
 -- Receipts that changed nothing and that a person should look at, newest first.
-SELECT r.receipt_no, r.received_at, r.outcome, r.severity, r.order_id::text, octet_length(r.body) AS size, r.note, r.closed_at, r.closed_by,
-       r.closed_because, true AS is_open
-FROM receipts_that_wait AS o JOIN receipts AS r ON r.receipt_no = o.receipt_no
-ORDER BY o.receipt_no DESC
+SELECT receipt_no, received_at, outcome, severity, code, order_id::text, size, note, NULL::timestamptz AS closed_at, NULL::text AS closed_by,
+       NULL::text AS closed_because, true AS is_open
+FROM kvitt_views.open_receipts
+ORDER BY receipt_no DESC
 LIMIT %s;
 
 -- name: close_receipt

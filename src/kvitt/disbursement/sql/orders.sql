@@ -113,8 +113,8 @@ FROM unnest(%b::uuid[]) AS w (order_id) JOIN orders AS o ON o.order_id = w.order
 -- name: close_receipts
 -- Writes what each receipt of this transaction turned out to be.
 UPDATE receipts AS r
-SET order_id = s.order_id, severity = s.severity, outcome = s.outcome, note = s.note
-FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, severity, outcome, note)
+SET order_id = s.order_id, severity = s.severity, code = s.code, outcome = s.outcome, note = s.note
+FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, severity, code, outcome, note)
 WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts

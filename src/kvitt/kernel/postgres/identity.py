@@ -19,7 +19,7 @@ UNPRIVILEGED: Final = ("postgres", "nobody")
 """Users that may serve when we are root, best first."""
 
 
-class Identity(Struct, frozen=True):
+class ServerIdentity(Struct, frozen=True):
     """`name` is what the launcher calls it; files of the server belong to `uid` and `gid`."""
 
     name: str
@@ -38,7 +38,7 @@ class Identity(Struct, frozen=True):
         directory.chmod(0o700)
 
 
-def choose_identity(cluster: Path, directory: Path, program: Path) -> Identity:
+def choose_identity(cluster: Path, directory: Path, program: Path) -> ServerIdentity:
     """The identity that serves `cluster` with `program`, from beside `directory`, which is made its own.
 
     A cluster that exists keeps its owner. Raises ServerDidNotStart with the directory that is in the way and what to do.
@@ -57,8 +57,8 @@ def choose_identity(cluster: Path, directory: Path, program: Path) -> Identity:
     )
 
 
-def _ourselves(cluster: Path, directory: Path) -> Identity:
-    identity = Identity("same", os.geteuid(), os.getegid())
+def _ourselves(cluster: Path, directory: Path) -> ServerIdentity:
+    identity = ServerIdentity("same", os.geteuid(), os.getegid())
     if cluster.exists() and cluster.stat().st_uid != identity.uid:
         raise ServerDidNotStart(
             f"{cluster} belongs to user id {cluster.stat().st_uid}, and we are {identity.uid}; "
@@ -68,28 +68,28 @@ def _ourselves(cluster: Path, directory: Path) -> Identity:
     return identity
 
 
-def _candidates(cluster: Path) -> list[Identity]:
+def _candidates(cluster: Path) -> list[ServerIdentity]:
     """Who may serve when we are root: the owner of the cluster when there is one, else the first who can."""
-    as_root = Identity("namespace", 0, 0)
+    as_root = ServerIdentity("namespace", 0, 0)
     if cluster.exists():
         owner = cluster.stat()
-        return [Identity(f"user:{owner.st_uid}:{owner.st_gid}", owner.st_uid, owner.st_gid)] if owner.st_uid else [as_root]
+        return [ServerIdentity(f"user:{owner.st_uid}:{owner.st_gid}", owner.st_uid, owner.st_gid)] if owner.st_uid else [as_root]
     return [user for name in UNPRIVILEGED if (user := _user(name))] + [as_root]
 
 
-def _user(name: str) -> Identity | None:
+def _user(name: str) -> ServerIdentity | None:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         return None
-    return Identity(f"user:{entry.pw_uid}:{entry.pw_gid}", entry.pw_uid, entry.pw_gid)
+    return ServerIdentity(f"user:{entry.pw_uid}:{entry.pw_gid}", entry.pw_uid, entry.pw_gid)
 
 
-def _obstacle(identity: Identity, home: Path, program: Path) -> str:
+def _obstacle(identity: ServerIdentity, home: Path, program: Path) -> str:
     """What keeps `identity` from serving; empty when nothing does."""
     tried = subprocess.run(identity.command(home, program, "--version"), check=False, capture_output=True, text=True)
     return "" if tried.returncode == 0 else tried.stderr.strip() or f"exit status {tried.returncode}"
 
 
-def _called(identity: Identity) -> str:
+def _called(identity: ServerIdentity) -> str:
     return "root in a user namespace" if identity.name == "namespace" else f"user id {identity.uid}"

@@ -1,31 +1,30 @@
-"""A PostgreSQL server as a part of kvitt: made at the first start, kept running, ended with its owner."""
+"""A PostgreSQL server as a part of kvitt: made at the first start, kept running, ended with its owner.
+
+Nothing that was committed may be lost, nobody outside the machine may connect; what it keeps lies below a data directory.
+"""
 
 import os
 import shutil
+import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from kvitt.errors import ServerDidNotStart
 from kvitt.kernel.database import RETRY_SECONDS, connect
 from kvitt.kernel.postgres.binaries import Binaries, find_binaries
-from kvitt.kernel.postgres.identity import Identity, choose_identity
-from kvitt.kernel.postgres.leftovers import cluster_name, end_leftovers
+from kvitt.kernel.postgres.identity import ServerIdentity, choose_identity
+from kvitt.kernel.postgres.leftovers import SOCKET_NAME, cluster_name, end_leftovers
 from kvitt.kernel.postgres.ownership import Ownership
-from kvitt.kernel.postgres.places import (
-    Places,
-    forget_sockets_elsewhere,
-    make_places,
-    socket_directory,
-)
-from kvitt.kernel.postgres.settings import effective_settings, server_arguments
 from kvitt.kernel.postgres.supervisor import Supervisor
 
 DATABASE: Final = "kvitt"
@@ -36,6 +35,130 @@ FAILED_STARTS: Final = 3
 """How often the server may end before it ever answered; then the fault isn't one that passes."""
 
 LOG_TAIL_BYTES: Final = 2000
+
+
+BASE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "listen_addresses": "",
+        "unix_socket_permissions": "0700",
+        "max_connections": "100",
+        "shared_buffers": "128MB",
+        "max_wal_size": "2GB",
+        "wal_compression": "on",
+        "checkpoint_timeout": "15min",
+        "autovacuum_naptime": "15s",
+        "timezone": "UTC",
+        "jit": "off",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] %a ",
+        # The statement of an error may hold personal data, which never reaches the ordinary log (design §11).
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
+        "log_checkpoints": "off",
+    }
+)
+IF_SUPPORTED: Final[Mapping[str, str]] = MappingProxyType({"wal_compression": "lz4", "default_toast_compression": "lz4"})
+"""Better values that some builds lack."""
+
+
+def server_arguments(settings: Mapping[str, str], *, cluster: Path, sockets: Path, name: str) -> Iterator[str]:
+    """Command-line arguments of `postgres` for `settings` (later than BASE, so they win)."""
+    yield from ("-D", str(cluster))
+    # A list of directories in PostgreSQL's eyes: only what is quoted may have commas and blanks.
+    quoted = '"' + str(sockets).replace('"', '""') + '"'
+    for key, value in {**settings, "unix_socket_directories": quoted, "cluster_name": name}.items():
+        yield from ("-c", f"{key}={value}")
+
+
+def effective_settings(binaries: Binaries, identity: ServerIdentity, cluster: Path, asked: Mapping[str, str]) -> Mapping[str, str]:
+    """BASE, bettered by what this build of PostgreSQL supports, overruled by what was asked for."""
+    supported = {key: value for key, value in IF_SUPPORTED.items() if _knows(binaries, identity, cluster, key, value)}
+    return {**BASE, **supported, **asked}
+
+
+def _knows(binaries: Binaries, identity: ServerIdentity, cluster: Path, key: str, value: str) -> bool:
+    command = identity.command(cluster, binaries.postgres, "-D", str(cluster), "-c", f"{key}={value}", "-C", key)
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+ELSEWHERE: Final = "kvitt-postgres-"
+
+
+class Places(Struct, frozen=True):
+    """The paths of one server. `home` and the logs are ours; `cluster` and `sockets` belong to whom the server runs as."""
+
+    home: Path
+
+    @property
+    def cluster(self) -> Path:
+        return self.home / "cluster"
+
+    @property
+    def unfinished_cluster(self) -> Path:
+        """A cluster that is being made; its rename to `cluster` is the moment it exists."""
+        return self.home / "cluster.unfinished"
+
+    @property
+    def sockets(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def sockets_elsewhere(self) -> Path:
+        """A file that names the directory made for sockets when `sockets` can't hold them."""
+        return self.home / "run.elsewhere"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log" / "server.log"
+
+
+def make_places(data_dir: Path) -> Places:
+    """The places below `data_dir`, made where they are missing; others may pass through `home` but not look into it."""
+    places = Places(data_dir / "postgres")
+    for directory in (places.home, places.log.parent):
+        directory.mkdir(exist_ok=True)
+    places.home.chmod(0o711)
+    places.log.parent.chmod(0o700)
+    return places
+
+
+def socket_directory(places: Places, identity: ServerIdentity) -> Path:
+    """A directory that can hold a socket: inside the data directory, or a new private one among the temporary files.
+
+    A socket's path has at most 107 bytes, some file systems have no sockets at all, and a client takes a comma for the end of a host.
+    """
+    forget_sockets_elsewhere(places)
+    if "," not in str(places.sockets) and _holds_sockets(places.sockets):
+        return places.sockets
+    elsewhere = Path(tempfile.mkdtemp(prefix=ELSEWHERE))
+    places.sockets_elsewhere.write_text(str(elsewhere), encoding="utf-8")
+    identity.own(elsewhere)
+    return elsewhere
+
+
+def forget_sockets_elsewhere(places: Places) -> None:
+    """Remove the directory that an earlier start made for its sockets, if it made one."""
+    if not places.sockets_elsewhere.exists():
+        return
+    directory = Path(places.sockets_elsewhere.read_text(encoding="utf-8"))
+    if directory.name.startswith(ELSEWHERE) and directory.is_dir():
+        shutil.rmtree(directory)
+    places.sockets_elsewhere.unlink()
+
+
+def _holds_sockets(directory: Path) -> bool:
+    trial = directory / "x".rjust(len(SOCKET_NAME), ".")
+    trial.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as end:
+        try:
+            end.bind(str(trial))
+        except OSError:
+            return False
+    trial.unlink()
+    return True
 
 
 class EmbeddedServer:
@@ -123,7 +246,7 @@ class EmbeddedServer:
             time.sleep(RETRY_SECONDS)
 
 
-def _make_cluster(places: Places, binaries: Binaries, identity: Identity) -> None:
+def _make_cluster(places: Places, binaries: Binaries, identity: ServerIdentity) -> None:
     """Make a new cluster; one whose making was cut short is thrown away and made again."""
     unfinished = places.unfinished_cluster
     if unfinished.exists():

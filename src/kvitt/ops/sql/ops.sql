@@ -28,7 +28,7 @@ FROM settled AS s
 WHERE a.alarm_no = s.alarm_no AND a.cleared_at IS NULL
 RETURNING a.order_id::text, a.area, a.sent_at;
 
--- name: standing_alarms
+-- name: open_alarms
 -- The standing alarms per area: how many, and since when the longest waiting order waits.
 SELECT area, count(*), min(sent_at) FROM alarms WHERE cleared_at IS NULL GROUP BY area;
 

@@ -17,7 +17,7 @@ from kvitt.disbursement.catalogue import AREAS, RAIL_RATE
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.values import Area
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.emulator import Span, all_spans
+from kvitt.rails.oppdrag.emulator import DaySpan, all_spans
 from kvitt.rails.oppdrag.order_xml import encode_line_id
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -37,7 +37,7 @@ class Stretch(Struct, frozen=True, order=True):
     amount: int
 
 
-class Difference(Struct, frozen=True):
+class RailDifference(Struct, frozen=True):
     """A chain that pays something else than its payment says; `payment_id` is empty for a chain of no payment."""
 
     area: str
@@ -53,7 +53,7 @@ class Compared(Struct, frozen=True):
     payments: int
     in_motion: int
     count: int
-    differences: tuple[Difference, ...]
+    differences: tuple[RailDifference, ...]
 
 
 class _Accepted(Struct, frozen=True):
@@ -105,7 +105,7 @@ def compare(connection: Connection, contracts: Contracts) -> Compared:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         in_motion = {(str(area), str(case_id)) for area, case_id in connection.execute(_SQL.cases_in_motion)}
-        found: list[Difference] = []
+        found: list[RailDifference] = []
         cases = payments = count = 0
         with connection.cursor(name="accepted_payments") as cursor:
             cursor.itersize = 2000
@@ -130,15 +130,15 @@ def _is_forwarded(area: str, contracts: Contracts) -> bool:
 
 
 def _side_by_side(
-    rows: Iterable[Sequence[object]], rail: Iterator[tuple[str, str, tuple[Span, ...]]]
-) -> Iterator[tuple[_Key, list[_Accepted], tuple[Span, ...]]]:
+    rows: Iterable[Sequence[object]], rail: Iterator[tuple[str, str, tuple[DaySpan, ...]]]
+) -> Iterator[tuple[_Key, list[_Accepted], tuple[DaySpan, ...]]]:
     """Every case that either side knows, with what each side says of it; both come sorted by (area, case id)."""
     store = ((key, [_accepted(row) for row in group]) for key, group in groupby(rows, key=lambda row: (str(row[0]), str(row[1]))))
     ours, theirs = next(store, None), next(rail, None)
     while ours or theirs:
         key = min(each for each in (ours and ours[0], theirs and (theirs[0], theirs[1])) if each)
         accepted: list[_Accepted] = []
-        paid: tuple[Span, ...] = ()
+        paid: tuple[DaySpan, ...] = ()
         if ours and ours[0] == key:
             accepted, ours = ours[1], next(store, None)
         if theirs and (theirs[0], theirs[1]) == key:
@@ -155,8 +155,8 @@ def _accepted(row: Sequence[object]) -> _Accepted:
     return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
 
 
-def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[Span]) -> Iterator[Difference]:
-    chains: dict[str, list[Span]] = {}
+def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[DaySpan]) -> Iterator[RailDifference]:
+    chains: dict[str, list[DaySpan]] = {}
     for span in paid:
         chains.setdefault(span.chain_last_line_id, []).append(span)
     for each in accepted:
@@ -165,15 +165,15 @@ def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[Span])
             continue
         rates = {span.rate_code for span in spans} or {each.rate}
         if rates != {each.rate}:
-            yield Difference(*key, each.payment_id, f"the rail pays by rate {', '.join(sorted(rates))}, the store by {each.rate}")
+            yield RailDifference(*key, each.payment_id, f"the rail pays by rate {', '.join(sorted(rates))}, the store by {each.rate}")
             continue
         pays = stretches(each.rate, (Stretch(span.start, span.end, span.amount) for span in spans))
         if pays != each.stretches:
-            yield Difference(*key, each.payment_id, f"the rail pays {_told(pays)}, the store has {_told(each.stretches)}")
+            yield RailDifference(*key, each.payment_id, f"the rail pays {_described(pays)}, the store has {_described(each.stretches)}")
     for last_line, spans in chains.items():
-        told = _told([Stretch(span.start, span.end, span.amount) for span in spans])
-        yield Difference(*key, "", f"the rail pays {told} in a chain (last line {last_line}) that belongs to no payment")
+        described = _described([Stretch(span.start, span.end, span.amount) for span in spans])
+        yield RailDifference(*key, "", f"the rail pays {described} in a chain (last line {last_line}) that belongs to no payment")
 
 
-def _told(pays: Sequence[Stretch]) -> str:
+def _described(pays: Sequence[Stretch]) -> str:
     return ", ".join(f"{each.amount} from {each.start} to {each.end}" for each in pays) or "nothing"

@@ -21,8 +21,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import InvalidOrderXml
 from kvitt.formats.times import date_with_offset
-from kvitt.formats.xml_reading import parse
-from kvitt.rails.oppdrag.receipt_xml import LineKey
+from kvitt.rails.oppdrag.receipt_xml import LineKey, parse
 
 NAMESPACE: Final = "http://www.trygdeetaten.no/skjema/oppdrag"
 SIMULATION_NAMESPACE: Final = "http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt"

@@ -2,6 +2,7 @@
 
 A receipt is the order's XML with an `mmel` in front. What arrives may lack its last tag, carry blanks or NULs behind it, spell its root
 in capitals, or claim an encoding it does not have; all that is put right here, and only what has lost content is refused.
+XML is read in one hardened way: no document types, no entities, no network, bounded depth and size (design §11).
 """
 
 import hashlib
@@ -17,7 +18,21 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.rail import Observation, Reason, Severity
 from kvitt.disbursement.values import Area
 from kvitt.errors import UnreadableReceipt
-from kvitt.formats.xml_reading import parse
+
+_PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, remove_comments=True, remove_pis=True
+)
+
+
+def parse(xml: bytes) -> etree._Element:
+    """The root element; raises lxml's XMLSyntaxError for what is not well-formed, ValueError for any document type."""
+    if b"<!DOCTYPE" in xml:
+        raise ValueError("a document type is not allowed")
+    root = etree.fromstring(xml, _PARSER)
+    if root.getroottree().docinfo.internalDTD is not None:  # reached in encodings that hide the word from the search above
+        raise ValueError("a document type is not allowed")
+    return root
+
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 LEAVES: Final = (

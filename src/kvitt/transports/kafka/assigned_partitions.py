@@ -19,8 +19,7 @@ from psycopg.errors import LockNotAvailable
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import NotBegun
-from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import RAPID, encode_headers
+from kvitt.formats.topics import RAPID, TopicPartition, encode_headers
 from kvitt.kernel.database import Connection
 from kvitt.kernel.leases import Lease, LeaseGrant, LeaseKeeper
 from kvitt.kernel.queries import load

@@ -16,7 +16,7 @@ from kvitt.config import KafkaSettings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import RecordsGone
-from kvitt.formats.partitions import TopicPartition
+from kvitt.formats.topics import TopicPartition
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import Step

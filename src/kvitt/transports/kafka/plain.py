@@ -7,8 +7,7 @@ from confluent_kafka import TopicPartition as PartitionOffset
 
 from kvitt.config import KafkaSettings
 from kvitt.errors import TopicNotFound
-from kvitt.formats.partitions import StateRecord
-from kvitt.formats.topics import decode_headers
+from kvitt.formats.topics import StateRecord, decode_headers
 from kvitt.transports.kafka.assigned_partitions import headers_of
 from kvitt.transports.kafka.clients import (
     names_of,

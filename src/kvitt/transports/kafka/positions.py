@@ -13,8 +13,7 @@ from msgspec import Struct
 
 from kvitt.config import KafkaSettings
 from kvitt.errors import NotBegun, NotInThatState, RecordsGone, TopicNotFound
-from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import RAPID
+from kvitt.formats.topics import RAPID, TopicPartition
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, note

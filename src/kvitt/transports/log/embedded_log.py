@@ -14,8 +14,7 @@ from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
-from kvitt.formats.partitions import TopicPartition, partition_of
-from kvitt.formats.topics import PARTITIONS
+from kvitt.formats.topics import PARTITIONS, TopicPartition, partition_of
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.fault_points import fault_point

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.partitions import TopicPartition
-from kvitt.formats.topics import PARTITIONS
+from kvitt.formats.topics import PARTITIONS, TopicPartition
 from kvitt.kernel.database import LOCK_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import Step

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from kvitt.contracts.rapid.needs import NeedKind
-from kvitt.kernel.content_ids import named_uuid
+from kvitt.kernel.identifiers import named_uuid
 
 SERVICE: Final = "kvitt"
 _MAX_COUNT: Final = 2**53

@@ -68,15 +68,15 @@ def decode(stored: bytes) -> Solution:
 
 
 def of_receipt(receipt: Observation, key: int | None, at: datetime) -> Solution:
-    """The answer that a receipt gives, told `at` that Oslo time. Source: rapid §3.3, table of severities."""
+    """The answer that a receipt gives, published `at` that Oslo time. Source: rapid §3.3, table of severities."""
     return Solution(_STATUS_OF[receipt.severity], _words(receipt), sent_at=mapper_text(at), key=key)
 
 
-class _Told(Struct):
+class _WithSolutions(Struct):
     solutions: Mapping[str, Solution] = field(name="@løsning", default_factory=dict)
 
 
-_told = msgspec.json.Decoder(_Told)
+_message_decoder = msgspec.json.Decoder(_WithSolutions)
 _STATUS_IN_SHORT: Final[Mapping[SolutionStatus, Status]] = {
     SolutionStatus.RECEIVED: Status.RECEIVED,
     SolutionStatus.TRANSFERRED: Status.WITH_RAIL,
@@ -92,9 +92,9 @@ _HTTP_STATUS: Final[Mapping[SolutionStatus, int]] = {
 }
 
 
-def of_message(told: bytes) -> Solution | None:
-    """The answer that a message told on the rapid carries; None for one that is no answer."""
-    return next(iter(_told.decode(told).solutions.values()), None)
+def of_message(message: bytes) -> Solution | None:
+    """The answer that a message on the rapid carries; None for one that is no answer."""
+    return next(iter(_message_decoder.decode(message).solutions.values()), None)
 
 
 def in_short(solution: Solution) -> Answer:

@@ -1,4 +1,4 @@
--- name: tell_by_value
+-- name: write_values
 -- Gives records that tell of a payment the bytes that they told by reference, in a span of the outbox after a number; gives the last
 -- number of the span, NULL behind the end, and how many records there were.
 WITH span AS (

@@ -87,4 +87,4 @@ def _documents(cursor: psycopg.Cursor[Any], after: str) -> Step | None:
     return Step(msgspec.json.encode(rows[-1][:3]).decode(), len(rows))
 
 
-BACKFILLS = (Backfill("bytes of the outbox", by_statement(_SQL.tell_by_value)), Backfill("documents of payments", _documents))
+BACKFILLS = (Backfill("bytes of the outbox", by_statement(_SQL.write_values)), Backfill("documents of payments", _documents))

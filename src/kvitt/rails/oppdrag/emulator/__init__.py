@@ -8,30 +8,30 @@ from kvitt.rails.oppdrag.emulator.faults import (
     get_faults,
     set_faults,
 )
-from kvitt.rails.oppdrag.emulator.records import (
-    Duplicates,
-    Received,
-    duplicates,
-    received,
-)
 from kvitt.rails.oppdrag.emulator.schedule import (
     Day,
-    Span,
+    DaySpan,
     all_spans,
     days_of,
     schedule,
     spans,
+)
+from kvitt.rails.oppdrag.emulator.store import (
+    Duplicates,
+    Received,
+    duplicates,
+    received,
 )
 
 __all__ = [
     "Chance",
     "DamageForm",
     "Day",
+    "DaySpan",
     "Duplicates",
     "Emulator",
     "Faults",
     "Received",
-    "Span",
     "all_spans",
     "days_of",
     "duplicates",

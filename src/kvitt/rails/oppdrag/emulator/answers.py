@@ -3,20 +3,20 @@
 Source: helved §4.5 for those with the codes B110008F, BB50019F, BB18011F, BB51014F and B606002F.
 """
 
-from kvitt.rails.oppdrag.emulator.order import Answer
+from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer
 
-ACCEPTED = Answer("00")
-WARNING = Answer("04", "Skatteopplysninger ikke funnet", "B110008W", "K231B110", "CA10")
+ACCEPTED = EmulatedAnswer("00")
+WARNING = EmulatedAnswer("04", "Skatteopplysninger ikke funnet", "B110008W", "K231B110", "CA10")
 
 
-def _rejected(code: str, text: str) -> Answer:
+def _rejected(code: str, text: str) -> EmulatedAnswer:
     """A rejection by the control of the order as a whole."""
-    return Answer("08", text, code, "K231BB10", "CA10-INPUTKONTROLL")
+    return EmulatedAnswer("08", text, code, "K231BB10", "CA10-INPUTKONTROLL")
 
 
-def _line_rejected(code: str, text: str) -> Answer:
+def _line_rejected(code: str, text: str) -> EmulatedAnswer:
     """A rejection by the control of a line."""
-    return Answer("08", text, code, "K231BB50", "CA50-LINJEKONTROLL")
+    return EmulatedAnswer("08", text, code, "K231BB50", "CA50-LINJEKONTROLL")
 
 
 CASE_EXISTS = _rejected("B110008F", "Oppdraget finnes fra før")
@@ -44,11 +44,11 @@ CLASS_DATE_MISSING = _line_rejected("BB51014F", "DATO-FOM mangler ved endring KO
 CONFLICTING_BYTES = _rejected("B110090F", "Meldings-ID er brukt før med annet innhold")
 
 
-def invalid(problem: str) -> Answer:
+def invalid(problem: str) -> EmulatedAnswer:
     """The order is XML but not valid by the schema."""
-    return Answer("08", f"XML er ikke gyldig: {problem}"[:200], "B606001F", "K231B606", "CA06-XMLKONTROLL")
+    return EmulatedAnswer("08", f"XML er ikke gyldig: {problem}"[:200], "B606001F", "K231B606", "CA06-XMLKONTROLL")
 
 
-def unparsable(problem: str) -> Answer:
+def unparsable(problem: str) -> EmulatedAnswer:
     """The order is not XML at all."""
-    return Answer("08", f"XML kan ikke leses: {problem}"[:200], "B606002F", "K231B606", "CA06-XMLKONTROLL")
+    return EmulatedAnswer("08", f"XML kan ikke leses: {problem}"[:200], "B606002F", "K231B606", "CA06-XMLKONTROLL")

@@ -15,7 +15,7 @@ import psycopg
 from kvitt.kernel.database import connect, is_connection_lost
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Delivery, Outgoing, Queue
-from kvitt.rails.oppdrag.emulator.batch import Arrival, book_batch
+from kvitt.rails.oppdrag.emulator.batch import Arrival, handle_batch
 from kvitt.rails.oppdrag.emulator.faults import get_faults
 from kvitt.rails.oppdrag.emulator.reading import Unreadable, read
 
@@ -95,7 +95,7 @@ class Emulator:
             self._alone = len(arrivals)
             return len(arrivals)
         if arrivals:
-            book_batch(conn, arrivals, seed=self._seed, now=self._clock())
+            handle_batch(conn, arrivals, seed=self._seed, now=self._clock())
         self._put_due(conn)
         if garbage:
             self._requests.release()

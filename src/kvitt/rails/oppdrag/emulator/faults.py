@@ -12,10 +12,10 @@ from msgspec import Struct
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.answers import WARNING
 from kvitt.rails.oppdrag.emulator.damage import DamageForm
-from kvitt.rails.oppdrag.emulator.order import Answer
+from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer
 
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
-REFUSAL = Answer("12", "Teknisk feil, forsøk på nytt", "B610099F", "K231B610", "CA10")
+REFUSAL = EmulatedAnswer("12", "Teknisk feil, forsøk på nytt", "B610099F", "K231B610", "CA10")
 
 
 class Chance(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,9 +45,9 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
     damage: Chance = Chance()
     damage_forms: tuple[DamageForm, ...] = tuple(DamageForm)
     refuse: Chance = Chance()
-    refusal: Answer = REFUSAL
+    refusal: EmulatedAnswer = REFUSAL
     warn: Chance = Chance()
-    warning: Answer = WARNING
+    warning: EmulatedAnswer = WARNING
     closed: bool = False
 
     def __post_init__(self) -> None:

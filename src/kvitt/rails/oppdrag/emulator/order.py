@@ -14,7 +14,7 @@ class CaseKey(NamedTuple):
     case_id: str
 
 
-class Change(Enum):
+class ChangeCode(Enum):
     """What an order or a line says that it does, as on the wire."""
 
     NEW = "NY"
@@ -22,10 +22,10 @@ class Change(Enum):
     NONE = "UEND"
 
 
-class OrderLine(Struct, frozen=True):
+class ReceivedLine(Struct, frozen=True):
     """A line-150. Amounts are whole kroner, negative for a deduction; texts that are absent are empty."""
 
-    change: Change
+    change: ChangeCode
     status: str
     status_from: date | None
     line_id: str
@@ -40,7 +40,7 @@ class OrderLine(Struct, frozen=True):
     ref_line: str
 
 
-class HoldBack(Struct, frozen=True):
+class ReceivedHoldBack(Struct, frozen=True):
     """An avvent-118: money the rail keeps for now, until it is transferred or registered as an error."""
 
     starts: date | None
@@ -49,19 +49,19 @@ class HoldBack(Struct, frozen=True):
     is_error: bool
 
 
-class Order(Struct, frozen=True):
+class ReceivedOrder(Struct, frozen=True):
     """An order-110 that is valid by its schema."""
 
     case: CaseKey
     action: str
-    change: Change
+    change: ChangeCode
     person: str
-    hold_backs: tuple[HoldBack, ...]
-    lines: tuple[OrderLine, ...]
+    hold_backs: tuple[ReceivedHoldBack, ...]
+    lines: tuple[ReceivedLine, ...]
 
 
-class Entry(Struct, frozen=True):
-    """An accepted line in the journal: a new line, or the cessation of its chain from `ceased_from` on.
+class LineEntry(Struct, frozen=True):
+    """An accepted line in the books: a new line, or the cessation of its chain from `ceased_from` on.
 
     `chain` is the id of the first line of the chain.
     """
@@ -78,7 +78,7 @@ class Entry(Struct, frozen=True):
     ceased_from: date | None
 
 
-class Answer(Struct, frozen=True):
+class EmulatedAnswer(Struct, frozen=True):
     """The content of a receipt's mmel (helved §4.5); empty texts are left out."""
 
     severity: str

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from kvitt.rails.oppdrag.emulator.order import (
     CaseKey,
-    Change,
-    HoldBack,
-    Order,
-    OrderLine,
+    ChangeCode,
+    ReceivedHoldBack,
+    ReceivedLine,
+    ReceivedOrder,
 )
 
 NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
@@ -45,7 +45,7 @@ class Unreadable(Struct, frozen=True):
     problem: str
 
 
-Reading = Order | Invalid | Garbled | Unreadable
+Reading = ReceivedOrder | Invalid | Garbled | Unreadable
 
 # Atomic and possessive, so that no prolog, however long and odd, is looked at twice.
 _PROLOG = rb"(?:\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+"
@@ -94,31 +94,31 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def _order(order: etree._Element) -> Order:
+def _order(order: etree._Element) -> ReceivedOrder:
     text = _texts(order)
-    return Order(
+    return ReceivedOrder(
         CaseKey(text.get("kodeFagomraade", ""), text.get("fagsystemId", "")),
         text["kodeAksjon"],
-        Change(text["kodeEndring"]),
+        ChangeCode(text["kodeEndring"]),
         text["oppdragGjelderId"],
         tuple(_hold_back(_texts(element)) for element in order.iterchildren("avvent-118")),
         tuple(_line(element) for element in order.iterchildren("oppdrags-linje-150")),
     )
 
 
-def _hold_back(text: dict[str, str]) -> HoldBack:
-    return HoldBack(
+def _hold_back(text: dict[str, str]) -> ReceivedHoldBack:
+    return ReceivedHoldBack(
         _date(text.get("datoAvventFom")), _date(text.get("datoAvventTom")), _date(text.get("datoOverfores")), text.get("feilreg") == "J"
     )
 
 
-def _line(line: etree._Element) -> OrderLine:
+def _line(line: etree._Element) -> ReceivedLine:
     text = _texts(line)
     sign = -1 if text["fradragTillegg"] == "F" else 1
     starts = _date(text["datoVedtakFom"])
     assert starts is not None, "the schema demands datoVedtakFom"
-    return OrderLine(
-        change=Change(text["kodeEndringLinje"]),
+    return ReceivedLine(
+        change=ChangeCode(text["kodeEndringLinje"]),
         status=text.get("kodeStatusLinje", ""),
         status_from=_date(text.get("datoStatusFom")),
         line_id=text.get("delytelseId", ""),

@@ -1,4 +1,4 @@
-"""What the rail will pay: the journal of a case read as the pieces of its chains that are in force.
+"""What the rail will pay: the entries of a case read as the pieces of its chains that are in force.
 
 The chain rule (helved §0.5, iverksetting §2.1): on each day one line of a chain is valid; a new line takes over the
 chain from its first day on without end, and a cessation cuts the chain from its date.
@@ -12,8 +12,8 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.emulator.books import entry_of
-from kvitt.rails.oppdrag.emulator.order import Entry
+from kvitt.rails.oppdrag.emulator.order import LineEntry
+from kvitt.rails.oppdrag.emulator.store import entry_of
 
 ONE_DAY = timedelta(days=1)
 FRIDAY = 5
@@ -24,7 +24,7 @@ _MOST_DAYS = 250_000
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
 
 
-class Span(Struct, frozen=True):
+class DaySpan(Struct, frozen=True):
     """A stretch of days (both ends included) on which one line of a chain is valid.
 
     `amount` is whole kroner per unit of `rate_code` (DAG, DAG7, MND, ENG …). Line ids are as on the wire: the chain's first line,
@@ -51,17 +51,17 @@ class Day(Struct, frozen=True):
     class_code: str
 
 
-def spans(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: str) -> tuple[Span, ...]:
+def spans(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: str) -> tuple[DaySpan, ...]:
     """The valid pieces of the case's chains, sorted by chain and first day; empty for an unknown case."""
-    rows = conn.execute(_SQL.journal_of_case, {"area": area, "case_id": case_id}).fetchall()
+    rows = conn.execute(_SQL.entries_of_case, {"area": area, "case_id": case_id}).fetchall()
     return pieces(entry_of(row) for row in rows)
 
 
-def all_spans(conn: psycopg.Connection[tuple[object, ...]]) -> Iterator[tuple[str, str, tuple[Span, ...]]]:
+def all_spans(conn: psycopg.Connection[tuple[object, ...]]) -> Iterator[tuple[str, str, tuple[DaySpan, ...]]]:
     """As `spans` for every case, in the order of (area, case id) by code points, streamed; each item: area, case id, spans."""
     with conn.transaction(), conn.cursor(name="all_spans") as cursor:
         cursor.itersize = 5000
-        cursor.execute(_SQL.journal)
+        cursor.execute(_SQL.entries)
         for case, entries in groupby((entry_of(row) for row in cursor), key=lambda entry: entry.case):
             yield case.area, case.case_id, pieces(entries)
 
@@ -71,7 +71,7 @@ def schedule(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: s
     return days_of(spans(conn, area, case_id))[0]
 
 
-def days_of(pieces: Sequence[Span]) -> tuple[tuple[Day, ...], tuple[date, date] | None]:
+def days_of(pieces: Sequence[DaySpan]) -> tuple[tuple[Day, ...], tuple[date, date] | None]:
     """What falls due day by day, in the order of the pieces; and, where they go on beyond what is read, after which day and until when.
 
     A line may be without end: at most `_MOST_YEARS` from the first day on are read, fewer where there are very many days in them.
@@ -84,7 +84,7 @@ def days_of(pieces: Sequence[Span]) -> tuple[tuple[Day, ...], tuple[date, date] 
     return days, (last, ends) if ends > last else None
 
 
-def _last_read(pieces: Sequence[Span]) -> date:
+def _last_read(pieces: Sequence[DaySpan]) -> date:
     first = min(span.start for span in pieces)
     for years in range(_MOST_YEARS, 0, -1):
         last = date(first.year + years, 1, 1) - ONE_DAY if first.year + years <= date.max.year else date.max
@@ -93,9 +93,9 @@ def _last_read(pieces: Sequence[Span]) -> date:
     return last
 
 
-def pieces(entries: Iterable[Entry]) -> tuple[Span, ...]:
-    """Reads the journal of one case, in its order, as the pieces of its chains that are in force."""
-    chains: dict[str, list[tuple[date, date, Entry]]] = {}
+def pieces(entries: Iterable[LineEntry]) -> tuple[DaySpan, ...]:
+    """Reads the entries of one case, in their order, as the pieces of its chains that are in force."""
+    chains: dict[str, list[tuple[date, date, LineEntry]]] = {}
     last_lines: dict[str, str] = {}
     for entry in entries:
         valid = _cut(chains.get(entry.chain, []), entry.starts if entry.ceased_from is None else entry.ceased_from)
@@ -107,16 +107,16 @@ def pieces(entries: Iterable[Entry]) -> tuple[Span, ...]:
     return tuple(sorted(found, key=lambda span: (span.chain_first_line_id, span.start)))
 
 
-def _cut(valid: list[tuple[date, date, Entry]], day: date) -> list[tuple[date, date, Entry]]:
+def _cut(valid: list[tuple[date, date, LineEntry]], day: date) -> list[tuple[date, date, LineEntry]]:
     """What is left of the pieces before `day`."""
     return [(start, end if end < day else day - ONE_DAY, line) for start, end, line in valid if start < day]
 
 
-def _span(start: date, end: date, line: Entry, last_line: str) -> Span:
-    return Span(line.chain, line.line_id, last_line, start, end, line.amount, line.rate_code, line.class_code, line.decided_rate)
+def _span(start: date, end: date, line: LineEntry, last_line: str) -> DaySpan:
+    return DaySpan(line.chain, line.line_id, last_line, start, end, line.amount, line.rate_code, line.class_code, line.decided_rate)
 
 
-def _due_dates(span: Span, last: date) -> Iterator[date]:
+def _due_dates(span: DaySpan, last: date) -> Iterator[date]:
     if span.start > last:
         return
     if span.rate_code not in _RATES:

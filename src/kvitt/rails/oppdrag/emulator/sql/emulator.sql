@@ -23,7 +23,7 @@ FROM unnest(%(areas)b::text[], %(case_ids)b::text[]) AS asked (area, case_id)
 JOIN rail.known_case AS known ON known.area = asked.area AND known.case_id = asked.case_id;
 
 -- name: named_lines
--- The accepted new lines with the ids asked for; rows as in journal_of_case.
+-- The accepted new lines with the ids asked for; rows as in entries_of_case.
 SELECT entry.area, entry.case_id, entry.chain, entry.line_id, entry.starts, entry.ends, entry.amount, entry.rate_code, entry.class_code,
        entry.decided_rate, entry.ceased_from
 FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(line_ids)b::text[]) AS asked (area, case_id, line_id)
@@ -55,7 +55,7 @@ FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(persons)b::text[], %(mess
      AS given (area, case_id, person, opened_by);
 
 -- name: add_entries
--- Writes accepted lines to the journal, in the order of the arrays.
+-- Writes accepted lines as entries, in the order of the arrays.
 INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from, message_id)
 SELECT area, case_id, CASE WHEN ceased_from IS NULL THEN 'line' ELSE 'cessation' END, chain, line_id, starts, ends, amount, rate_code,
        class_code, decided_rate, ceased_from, message_id
@@ -141,21 +141,21 @@ SELECT 1 FROM rail.faults FOR UPDATE;
 INSERT INTO rail.faults (faults) VALUES (%(faults)s::jsonb)
 ON CONFLICT (only_row) DO UPDATE SET faults = EXCLUDED.faults;
 
--- name: journal_of_case
--- The journal of one case in the order of its effects; rows: area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from.
+-- name: entries_of_case
+-- the entries of one case in the order of its effects; rows: area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from.
 SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from
 FROM rail.entry
 WHERE area = %(area)s AND case_id = %(case_id)s
 ORDER BY sequence;
 
--- name: journal
--- The whole journal by case; rows as in journal_of_case.
+-- name: entries
+-- All entries by case; rows as in entries_of_case.
 SELECT area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from
 FROM rail.entry
 ORDER BY area, case_id, sequence;
 
 -- name: lines_accepted_twice
--- Line ids that stand more than once in a case's journal as new lines; rows: area, case_id, line_id.
+-- Line ids that stand more than once among the entries of a case as new lines; rows: area, case_id, line_id.
 SELECT area, case_id, line_id
 FROM rail.entry
 WHERE kind = 'line'

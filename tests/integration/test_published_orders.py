@@ -19,7 +19,7 @@ from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.formats import topics
-from kvitt.formats.partitions import partition_of
+from kvitt.formats.topics import partition_of
 from kvitt.kernel.operators import Operator
 from kvitt.transports.log.embedded_log import LogRelay, make_topics, read
 from support.hub_messages import dp, payment_uid, text, ts, ts_payment
@@ -89,7 +89,7 @@ def test_a_receipt_stands_under_the_key_of_its_order_whatever_it_says(stage: Sta
     assert by_key == {b"k": {payment_uid("S", 0)}, further_key(b"k", Area("TILLSTPB")): {payment_uid("S", 1)}}
 
 
-def test_a_message_in_one_area_is_told_under_the_senders_key_alone(stage: Stage) -> None:
+def test_a_message_in_one_area_is_published_under_the_senders_key_alone(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING)))
     stage.finish()
     assert {key for key, _, _ in records(stage, helved_topics.ORDERS)} == {b"k"}
@@ -269,7 +269,7 @@ def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_th
     assert stage.rows(query) == kept
 
 
-def test_the_rails_word_that_is_adopted_is_told_under_the_key_of_its_order_and_says_anew_what_is_paid(stage: Stage) -> None:
+def test_the_rails_word_that_is_adopted_is_published_under_the_key_of_its_order_and_says_anew_what_is_paid(stage: Stage) -> None:
     both = Operator("Kari Nordmann", "the rail says otherwise", "Ola Hansen")
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     found = receipts_of(stage)

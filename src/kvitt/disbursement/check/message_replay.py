@@ -1,4 +1,4 @@
-"""The course of one message in a replay: how it reads, and what should have become of it so far."""
+"""The replayed of one message in a replay: how it reads, and what should have become of it so far."""
 
 from datetime import datetime
 
@@ -8,10 +8,11 @@ from kvitt.disbursement.events import MessageInProgress, OrderOfMessage
 from kvitt.disbursement.inbox import Incoming, numbered
 from kvitt.disbursement.rows import MessageRow, MessageStep
 from kvitt.disbursement.states import MessageState
+from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Refusal
 
 
-class Course:
+class MessageReplay:
     """A stored message, read again, and the row that its handling gives. `trusted` ends when its handling could not be repeated."""
 
     def __init__(self, stored: MessageRow, contracts: Contracts) -> None:
@@ -59,3 +60,11 @@ class Course:
             last_at=message.received_at,
             orders=orders,
         )
+
+
+def step_of(work: UnitOfWork) -> MessageStep:
+    """What handling did to the message, whether it was stored before or came in with it."""
+    if work.steps:
+        return work.steps[0]
+    kept = work.messages[0]
+    return MessageStep(kept.message_no, kept.state, kept.derived_at, kept.answered_at, kept.answer)

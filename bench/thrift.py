@@ -16,7 +16,7 @@ from bench.place import Place
 from bench.processes import hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from bench.woody_client import TYPES, Line, batch, lines, transfer
+from bench.thrift_client import TYPES, Line, batch, lines, transfer
 from kvitt.config import ThriftSettings, load_settings
 
 LEAST_PER_SECOND = 1_500
@@ -29,7 +29,7 @@ _START_SECONDS = 30.0
 def run(place: Place, size: Size) -> None:
     """Three accounts (the best round counts), the real mix of 10 + 10 + many accounts, and a circle that must end at zero."""
     port = _free_port()
-    settings = replace(load_settings(), woody=ThriftSettings(port=port))
+    settings = replace(load_settings(), thrift=ThriftSettings(port=port))
     with place.database() as conninfo, hub_process(conninfo, ["ledger"], settings):
         uvloop.run(_all(place, port, size))
 
@@ -41,16 +41,16 @@ async def _all(place: Place, port: int, size: Size) -> None:
     for _ in range(size.rounds):
         rate, taken = await _shape(callers, size.transfers, ([step] for step in _round(accounts, 1000)))
         rates.append(rate)
-    _tell(place, "woody transfers, 3 accounts", size.transfers, rates, taken, target=LEAST_PER_SECOND)
+    _tell(place, "thrift transfers, 3 accounts", size.transfers, rates, taken, target=LEAST_PER_SECOND)
     merchants = await _accounts(callers, size.circle // 4)
     others = await _accounts(callers, _PROVIDERS + _SYSTEMS)
     mix = _mix(others[:_PROVIDERS], others[_PROVIDERS:], merchants)
     rate, taken = await _shape(callers, size.transfers, mix)
-    _tell(place, f"woody transfers, 10 + 10 + {len(merchants)} accounts, 3 postings each", size.transfers, [rate], taken)
+    _tell(place, f"thrift transfers, 10 + 10 + {len(merchants)} accounts, 3 postings each", size.transfers, [rate], taken)
     circle = await _accounts(callers, size.circle)
     steps = ([(source, target, 1000)] for source, target in zip(circle, [*circle[1:], circle[0]], strict=True))
     rate, taken = await _shape(callers, len(circle), steps)
-    _tell(place, f"woody transfers, circle of {len(circle)}", len(circle), [rate], taken)
+    _tell(place, f"thrift transfers, circle of {len(circle)}", len(circle), [rate], taken)
     left = [state for state in await _states(callers, circle) if state != (0, 0, 0)]
     assert not left, f"{len(left)} accounts of the circle are not at zero"
 

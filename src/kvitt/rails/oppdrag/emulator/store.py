@@ -1,20 +1,20 @@
-"""The rail's books in the database: what a batch needs of them in a few statements, and what it adds in a few more."""
+"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they tell of all that came."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.queries import load
+from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision
 from kvitt.rails.oppdrag.emulator.order import (
     CaseKey,
-    Entry,
-    HoldBack,
-    Order,
+    LineEntry,
+    ReceivedHoldBack,
+    ReceivedOrder,
 )
 from kvitt.rails.oppdrag.emulator.reading import Reading
-from kvitt.rails.oppdrag.emulator.ruling import Book, Ruling
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
@@ -31,20 +31,20 @@ class Receipt(Struct, frozen=True):
     due_at: datetime | None
 
 
-class Verdict(Struct, frozen=True):
-    """What became of one message. `receipts` leave in the order of the verdicts."""
+class HandledMessage(Struct, frozen=True):
+    """What became of one message. `receipts` leave in the order of the messages."""
 
     message_id: str
     digest: bytes
     reading: Reading
-    ruling: Ruling
+    decision: OrderDecision
     outcome: str
     receipts: tuple[Receipt, ...]
 
     @property
     def case(self) -> CaseKey:
         """The case of the order; empty when it could not be read."""
-        return self.reading.case if isinstance(self.reading, Order) else CaseKey("", "")
+        return self.reading.case if isinstance(self.reading, ReceivedOrder) else CaseKey("", "")
 
 
 def take_turns(conn: Connection, names: Sequence[str]) -> None:
@@ -58,7 +58,7 @@ def known_digests(conn: Connection, message_ids: Sequence[str]) -> Mapping[str, 
     return {str(message_id): bytes(digest) for message_id, digest in rows if isinstance(digest, bytes)}
 
 
-def load_book(conn: Connection, orders: Sequence[Order]) -> Book:
+def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> KnownCases:
     """What the books say of the orders' cases and of the lines that they name."""
     cases = sorted({order.case for order in orders})
     with_hold_backs = sorted({order.case for order in orders if order.hold_backs})
@@ -70,28 +70,28 @@ def load_book(conn: Connection, orders: Sequence[Order]) -> Book:
         _SQL.named_lines, {**_case_arrays([case for case, _ in named]), "line_ids": [line_id for _, line_id in named]}
     ).fetchall()
     hold_backs = conn.execute(_SQL.hold_backs, _case_arrays(with_hold_backs)).fetchall() if with_hold_backs else []
-    return Book(
+    return KnownCases(
         ((CaseKey(str(area), str(case_id)), str(person)) for area, case_id, person in persons),
         (entry_of(row) for row in lines),
-        ((CaseKey(str(area), str(case_id)), HoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
+        ((CaseKey(str(area), str(case_id)), ReceivedHoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
     )
 
 
-def entry_of(row: Sequence[object]) -> Entry:
-    """A row of the journal as a value."""
+def entry_of(row: Sequence[object]) -> LineEntry:
+    """A row of the entries as a value."""
     area, case_id, *rest = row
-    return Entry(CaseKey(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
+    return LineEntry(CaseKey(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
 
 
-def write(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
+def write(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
     """Adds the fresh messages, what the accepted ones change, and all their receipts."""
-    if not verdicts:
+    if not messages:
         return
-    _write_received(conn, verdicts, now)
-    _write_cases(conn, [verdict for verdict in verdicts if verdict.ruling.opens_case])
-    _write_entries(conn, [(entry, verdict.message_id) for verdict in verdicts for entry in verdict.ruling.entries])
-    _write_hold_backs(conn, verdicts)
-    write_receipts(conn, [receipt for verdict in verdicts for receipt in verdict.receipts])
+    _write_received(conn, messages, now)
+    _write_cases(conn, [message for message in messages if message.decision.opens_case])
+    _write_entries(conn, [(entry, message.message_id) for message in messages for entry in message.decision.entries])
+    _write_hold_backs(conn, messages)
+    write_receipts(conn, [receipt for message in messages for receipt in message.receipts])
 
 
 def repeat(conn: Connection, messages: Sequence[tuple[str, bool]], now: datetime) -> None:
@@ -121,28 +121,28 @@ def write_receipts(conn: Connection, receipts: Sequence[Receipt]) -> None:
     conn.execute(_SQL.add_receipts, arrays)
 
 
-def _write_received(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
+def _write_received(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
     arrays = {
         "now": now,
-        "message_ids": [verdict.message_id for verdict in verdicts],
-        "digests": [verdict.digest for verdict in verdicts],
-        "outcomes": [verdict.outcome for verdict in verdicts],
-        "severities": [verdict.ruling.answer.severity for verdict in verdicts],
-        "notes": [verdict.ruling.answer.text for verdict in verdicts],
-        **_case_arrays([verdict.case for verdict in verdicts]),
+        "message_ids": [message.message_id for message in messages],
+        "digests": [message.digest for message in messages],
+        "outcomes": [message.outcome for message in messages],
+        "severities": [message.decision.answer.severity for message in messages],
+        "notes": [message.decision.answer.text for message in messages],
+        **_case_arrays([message.case for message in messages]),
     }
     conn.execute(_SQL.add_received, arrays)
 
 
-def _write_cases(conn: Connection, verdicts: Sequence[Verdict]) -> None:
-    if not verdicts:
+def _write_cases(conn: Connection, messages: Sequence[HandledMessage]) -> None:
+    if not messages:
         return
-    persons = [verdict.reading.person for verdict in verdicts if isinstance(verdict.reading, Order)]
-    arrays = {"persons": persons, "message_ids": [verdict.message_id for verdict in verdicts]}
-    conn.execute(_SQL.add_cases, {**arrays, **_case_arrays([verdict.case for verdict in verdicts])})
+    persons = [message.reading.person for message in messages if isinstance(message.reading, ReceivedOrder)]
+    arrays = {"persons": persons, "message_ids": [message.message_id for message in messages]}
+    conn.execute(_SQL.add_cases, {**arrays, **_case_arrays([message.case for message in messages])})
 
 
-def _write_entries(conn: Connection, entries: Sequence[tuple[Entry, str]]) -> None:
+def _write_entries(conn: Connection, entries: Sequence[tuple[LineEntry, str]]) -> None:
     if not entries:
         return
     arrays = {
@@ -161,10 +161,10 @@ def _write_entries(conn: Connection, entries: Sequence[tuple[Entry, str]]) -> No
     conn.execute(_SQL.add_entries, arrays)
 
 
-def _write_hold_backs(conn: Connection, verdicts: Sequence[Verdict]) -> None:
+def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> None:
     """The last hold-back for a first day of a case is the one that stays."""
-    last: dict[tuple[CaseKey, date | None], HoldBack] = {
-        (verdict.case, hold_back.starts): hold_back for verdict in verdicts for hold_back in verdict.ruling.hold_backs
+    last: dict[tuple[CaseKey, date | None], ReceivedHoldBack] = {
+        (message.case, hold_back.starts): hold_back for message in messages for hold_back in message.decision.hold_backs
     }
     if not last:
         return
@@ -180,3 +180,47 @@ def _write_hold_backs(conn: Connection, verdicts: Sequence[Verdict]) -> None:
 
 def _case_arrays(cases: Sequence[CaseKey]) -> dict[str, list[str]]:
     return {"areas": [case.area for case in cases], "case_ids": [case.case_id for case in cases]}
+
+
+class Received(Struct, frozen=True):
+    """An order as it first came. `digest` is the SHA-256 of its bytes; `outcome` is accepted, warned, rejected (by the rules),
+    refused (by a fault) or unreadable; `repeats` counts how often the same bytes came again under the same message id."""
+
+    message_id: str
+    digest: bytes
+    received_at: datetime
+    area: str
+    case_id: str
+    outcome: str
+    severity: str
+    note: str
+    repeats: int
+
+
+class Duplicates(Struct, frozen=True):
+    """What came more than once: line ids accepted twice (area, case id, line id; must always be none), message ids that came with
+    different bytes, and groups of message ids under which the same bytes came."""
+
+    lines: tuple[tuple[str, str, str], ...]
+    conflicting_messages: tuple[str, ...]
+    same_bytes: tuple[tuple[str, ...], ...]
+
+
+def received(conn: Connection) -> Iterator[Received]:
+    """Every order received, by time, streamed."""
+    with conn.transaction(), conn.cursor(name="received") as cursor:
+        cursor.execute(_SQL.received)
+        for row in cursor:
+            yield Received(*row)  # type: ignore[arg-type]
+
+
+def duplicates(conn: Connection) -> Duplicates:
+    """What came or counts more than once."""
+    lines = conn.execute(_SQL.lines_accepted_twice).fetchall()
+    conflicts = conn.execute(_SQL.conflicting_messages).fetchall()
+    groups = conn.execute(_SQL.same_bytes).fetchall()
+    return Duplicates(
+        tuple((str(area), str(case_id), str(line_id)) for area, case_id, line_id in lines),
+        tuple(str(message_id) for (message_id,) in conflicts),
+        tuple(tuple(group) for (group,) in groups if isinstance(group, list)),
+    )

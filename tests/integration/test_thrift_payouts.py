@@ -22,7 +22,7 @@ from kvitt.ledger.rules import Batch, Operation, Posting
 from kvitt.payouts.directory import LocalParties, known, load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.payouts.service import PayoutService
-from support.woody_stage import apache_client, post, serving, thriftpy_client
+from support.thrift_stage import apache_client, post, serving, thriftpy_client
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
 PATH = woody_payouts.PATH

@@ -10,7 +10,7 @@ from kvitt.formats.thrift.interface import module
 from kvitt.ledger.rules import Batch, Posting
 from kvitt.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from support.patience import PATIENCE_SECONDS
-from support.woody_stage import ledger_door
+from support.thrift_stage import ledger_door
 
 
 @pytest.fixture(scope="module")

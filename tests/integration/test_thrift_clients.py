@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kvitt.formats.thrift.interface import module
-from support.woody_stage import apache_client, ledger_door, thriftpy_client
+from support.thrift_stage import apache_client, ledger_door, thriftpy_client
 
 
 @pytest.fixture(scope="module")

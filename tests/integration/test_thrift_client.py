@@ -22,7 +22,7 @@ from kvitt.api.thrift.trace import CallTrace, current
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
 from support.patience import PATIENCE_SECONDS
-from support.woody_stage import serving
+from support.thrift_stage import serving
 
 ACCOUNTER = Service("accounter", "Accounter")
 TYPES: Any = module("accounter")

@@ -1,4 +1,4 @@
-"""The books: what receipted orders change, and what is told of them, under the locks of their cases (design §4 step 7, §6)."""
+"""Applies receipts: what their orders change, and what is published of them, under the locks of their cases (design §4 step 7, §6)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,8 +23,8 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome, Severity
+from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.rows import MessageStep
-from kvitt.disbursement.ruling import PaymentVersion, Settled
 from kvitt.disbursement.states import MessageState, OrderState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
@@ -90,11 +90,11 @@ def _proves_nothing(settled: Settled) -> bool:
     return settled.outcome is ReceiptOutcome.UNCLEAR and settled.receipt.severity is not Severity.UNKNOWN
 
 
-class Books:
-    """Books the settled orders of one transaction.
+class ReceiptApplier:
+    """ReceiptApplier the settled orders of one transaction.
 
     `now` was read under the locks of the cases. What happens to a case is not earlier than what happened to it before, and than what was
-    told of its messages by a sender, whose clock may be another one.
+    published of its messages by a sender, whose clock may be another one.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class Books:
             return
         messages = lock_messages(self._cursor, [each.order.message_no for each in settled], self._contracts)
         for each in settled:
-            told = max(messages[each.order.message_no].last_at, self._moments.get(each.order.case_no, self._now))
-            self._moments[each.order.case_no] = self._cases[each.order.case_no].moment(told)
+            last = max(messages[each.order.message_no].last_at, self._moments.get(each.order.case_no, self._now))
+            self._moments[each.order.case_no] = self._cases[each.order.case_no].moment(last)
         moved = self._move_orders(settled)
         by_message: dict[int, list[Settled]] = {}
         for each in settled:
@@ -133,7 +133,7 @@ class Books:
 
     def _move_orders(self, settled: Sequence[Settled]) -> dict[str, bool]:
         """The orders that moved, and whether each was known to be sent. What was read before the messages were locked may be old by now."""
-        # A rejection that proves nothing of an order in doubt leaves it there untold; an unheard-of severity is told (design §12).
+        # A rejection that proves nothing of an unknown order leaves it so and is not published; an unheard-of severity is (design §12).
         if proving_nothing := [each.order.order_id for each in settled if _proves_nothing(each)]:
             self._cursor.execute(_SQL.sent_to_unknown, [proving_nothing], binary=True)
             settled = [each for each in settled if not _proves_nothing(each)]

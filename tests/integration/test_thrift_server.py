@@ -11,7 +11,7 @@ import pytest
 from kvitt.formats.instants import instant_text
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
-from support.woody_stage import THRIFT, TRACE, ledger_door, post
+from support.thrift_stage import THRIFT, TRACE, ledger_door, post
 from unit.test_thrift_guard import HOSTILE
 
 ACCOUNTER = Service("accounter", "Accounter")

@@ -1,0 +1,11 @@
+"""What is published of messages and orders is called so in columns. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0036"
+down_revision = "0035"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

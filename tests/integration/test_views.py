@@ -1,0 +1,77 @@
+"""The views of the store: every query of their document gives the columns that it says, and every view stands in it with its own."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from kvitt.kernel.database import connect
+from kvitt.testing import TestServer
+from support.lived import live
+
+PAGE: Final = (Path(__file__).parents[2] / "docs/views.md").read_text("utf-8")
+_QUESTION: Final = re.compile(
+    r"### (?P<title>[^\n]+)\n(?:(?!###).)*?```sql\n(?P<query>.*?)```\n\nColumns: (?P<columns>[^\n]*(?:\n[^\n]+)*)\n", re.DOTALL
+)
+QUESTIONS: Final = {each["title"]: (each["query"], re.findall(r"`(\w+)`", each["columns"])) for each in _QUESTION.finditer(PAGE)}
+VIEWS: Final = {name: re.findall(r"`(\w+)`", columns) for name, columns in re.findall(r"(?m)^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", PAGE)}
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@pytest.fixture(scope="module")
+def lived(kvitt_server: TestServer):
+    """A store in which a hub has lived."""
+    with kvitt_server.database() as conninfo:
+        live(conninfo)
+        with connect(conninfo) as connection:
+            yield connection
+
+
+def test_the_page_asks_what_a_person_on_duty_asks() -> None:
+    assert len(QUESTIONS) == PAGE.count("\n### ") >= 20
+
+
+@pytest.mark.parametrize("title", list(QUESTIONS))
+def test_a_question_is_answered_with_the_columns_that_the_page_says(lived: Connection, title: str) -> None:
+    query, columns = QUESTIONS[title]
+    found = lived.execute(query.encode())
+    assert [each.name for each in found.description or ()] == columns
+    found.fetchall()
+
+
+def test_the_page_has_every_view_with_its_columns(lived: Connection) -> None:
+    rows = lived.execute(
+        """SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'kvitt_views'
+           ORDER BY 1, ordinal_position"""
+    )
+    there: dict[str, list[str]] = {}
+    for view, column in rows:
+        there.setdefault(str(view), []).append(str(column))
+    assert there == VIEWS
+
+
+def test_what_is_stuck_is_there_with_the_reason_and_what_ends_it(lived: Connection) -> None:
+    stuck = {
+        what: (scheme, case_id, why, ends_by)
+        for what, scheme, case_id, why, ends_by in lived.execute("SELECT what, scheme, case_id, why, ends_by FROM kvitt_views.stuck")
+    }
+    scheme, case_id, why, ends_by = stuck["order held"]
+    assert (scheme, case_id, ends_by) == ("AAP", "A3", "kvitt order release or withdraw")
+    assert "by payment" in str(why)
+
+
+def test_the_course_of_a_case_is_one_list(lived: Connection) -> None:
+    rows = lived.execute("SELECT what FROM kvitt_views.case_timeline WHERE scheme = 'AAP' AND case_id = 'A2' ORDER BY at, place").fetchall()
+    happened = [str(what) for (what,) in rows]
+    assert [each for each in happened if each != "published"] == ["received", "ordered", "sending", "sent", "receipted", "settled"]
+
+
+def test_no_view_but_two_shows_whose_a_case_is(lived: Connection) -> None:
+    persons = {str(person) for (person,) in lived.execute("SELECT DISTINCT person FROM cases WHERE person IS NOT NULL")}
+    assert persons
+    for view in set(VIEWS) - {"persons", "published_keys"}:
+        rows = lived.execute(sql.SQL("SELECT v::text FROM kvitt_views.{} AS v").format(sql.Identifier(view))).fetchall()
+        assert not [row for (row,) in rows if any(person in str(row) for person in persons)], view

@@ -47,7 +47,7 @@ def test_a_message_of_the_same_batch_waits_too(stage: Stage) -> None:
     assert stage.hand_in(DP, *((f"k{n}", dp("S", 100 + n)) for n in range(5))) == [Outcome.DERIVED] + [Outcome.QUEUED] * 4
     stage.finish()
     assert amounts(stage, "S") == [104]
-    assert stage.rows("SELECT open_orders, waiting FROM cases") == [(0, 0)]
+    assert stage.rows("SELECT open_orders, queued FROM cases") == [(0, 0)]
 
 
 def test_a_long_queue_is_worked_off_one_order_at_a_time(stage: Stage) -> None:
@@ -181,7 +181,7 @@ def test_writers_on_the_same_cases_take_turns(stage: Stage) -> None:
     stage.finish()
     assert stage.one("SELECT count(*) FROM messages WHERE state = 'answered'") == 90
     assert stage.one('SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE \'{"status":"OK"%%\'', helved_topics.STATUSES) == 90
-    assert stage.one("SELECT max(open_orders) + max(waiting) FROM cases") == 0
+    assert stage.one("SELECT max(open_orders) + max(queued) FROM cases") == 0
     last = "SELECT body FROM messages WHERE case_no = %s ORDER BY message_no DESC LIMIT 1"
     for case_no, case in stage.rows("SELECT case_no, case_id FROM cases"):
         wanted = msgspec.json.decode(stage.bytes(last, case_no)[0])["utbetalinger"][0]["utbetaltBeløp"]

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct
 
 from kvitt.kernel.database import connect
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import Part, fetch, fetch_one, fetch_value, fetch_values
 
 
 class Pair(NamedTuple):
@@ -32,3 +32,31 @@ def test_columns_become_the_fields_of_their_names_in_whatever_order(server: str,
 def test_other_columns_than_the_fields_are_an_error(server: str, columns: str) -> None:
     with connect(server) as connection, pytest.raises(TypeError, match="has the fields left, right"):
         fetch(connection, Pair, f"SELECT {columns}")
+
+
+class Inner(Struct, frozen=True):
+    right: str
+    day: int
+
+
+class Outer(NamedTuple):
+    left: int
+    inner: Inner
+
+
+QUERY = "SELECT '7' AS day, 1 AS left, 'a' AS right"
+
+
+def test_a_field_may_be_made_of_its_column_or_of_the_columns_of_its_own_fields(server: str) -> None:
+    with connect(server) as connection, connection.cursor() as cursor:
+        assert fetch(connection, Pair, "SELECT '1' AS left, 'a' AS right", left=int) == [Pair(1, "a")]
+        assert fetch(cursor, Outer, QUERY, inner=Part(Inner, day=int)) == [Outer(1, Inner("a", 7))]
+        assert fetch(cursor, Outer, "SELECT 7 AS day, 1 AS left, 'a' AS right", inner=Inner) == [Outer(1, Inner("a", 7))]
+        with pytest.raises(TypeError, match="has the fields left, right, day"):
+            fetch(cursor, Outer, "SELECT 1 AS left, 'a' AS right", inner=Inner)
+
+
+def test_values_of_one_column_are_read_as_such(server: str) -> None:
+    with connect(server) as connection:
+        assert fetch_values(connection, "SELECT n FROM generate_series(1, %b::integer) AS n ORDER BY n", [3]) == [1, 2, 3]
+        assert fetch_value(connection, "SELECT 1 WHERE false") is None

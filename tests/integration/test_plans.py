@@ -168,7 +168,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "send_again": {"message_ids": TEXTS, "anew": [True] * BATCH, "now": NOW},
         "due_receipts": {"now": NOW, "limit": 500},
         "mark_put": {"now": NOW, "receipt_ids": TEXTS},
-        "journal_of_case": {"area": "DP", "case_id": "case-1"},
+        "entries_of_case": {"area": "DP", "case_id": "case-1"},
     },
 }
 HOT[HUB, "deferred"] = {
@@ -223,7 +223,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     (RAIL, "emulator"): {
         *("take_turns", "get_faults", "lock_faults", "set_faults"),  # locks, and a table of one row
         *("add_received", "add_cases", "add_entries", "put_hold_backs", "add_receipts", "add_conflicts"),  # plain inserts
-        *("journal", "lines_accepted_twice", "conflicting_messages", "same_bytes", "received"),  # tests and demos read whole books
+        *("entries", "lines_accepted_twice", "conflicting_messages", "same_bytes", "received"),  # tests and demos read whole books
     },
 }
 STATEMENTS = [(*file, name) for file, statements in HOT.items() for name in statements]

@@ -100,18 +100,18 @@ class BrokerPlay(Play):
 
     def _recover(self) -> None:
         send = self.stage.new_sender()
-        (doubtful,) = send.mark_unknown()
-        assert self.stage.requests.was_put([doubtful]) is None
+        (unknown,) = send.mark_unknown()
+        assert self.stage.requests.was_put([unknown]) is None
         died_after_put = self.history.fates[(self._fates - 1) % len(self.history.fates)].sender == "dies after put"
         if died_after_put and self._chance.random() < 0.5:
             return
         if died_after_put:
             # Under the id that it had, so the broker drops it.
-            (order,) = send.put_again([doubtful])
+            (order,) = send.put_again([unknown])
         else:
-            Operate(self.stage.connection, self.stage.clock, PORTS).resend(doubtful, GUARD)
+            Operate(self.stage.connection, self.stage.clock, PORTS).resend(unknown, GUARD)
             (order,) = send.claim(1)
-        assert order.order_id == doubtful
+        assert order.order_id == unknown
         self._put(order)
         send.sent([(order.order_id, order.message_no)])
 

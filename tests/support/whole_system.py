@@ -165,10 +165,10 @@ class Play:
         """What the next sender does about the orders that the dead one had begun to send."""
         stage = self.stage
         send = stage.new_sender()
-        (doubtful,) = send.mark_unknown()
-        assert [each.order_id for each in send.unknown_orders(10)] == [doubtful]
-        if not stage.requests.was_put([doubtful])[doubtful]:
-            (order,) = send.put_again([doubtful])
+        (unknown,) = send.mark_unknown()
+        assert [each.order_id for each in send.unknown_orders(10)] == [unknown]
+        if not stage.requests.was_put([unknown])[unknown]:
+            (order,) = send.put_again([unknown])
             self._put(order)
             send.sent([(order.order_id, order.message_no)])
             return

@@ -16,7 +16,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "Look at, and close, receipts that could not be read or matched, that were unclear, or that contradict an earlier one",
     ),
     "order": Lazy(
-        "kvitt.cli.order:order", "Look at orders that are held, in doubt, contradicted by the rail or not sent yet, and act on them"
+        "kvitt.cli.order:order", "Look at orders that are held, unknown, contradicted by the rail or not sent yet, and act on them"
     ),
     "alarm": Lazy(
         "kvitt.cli.alarm:alarm", "Look at alarms: orders without a receipt, and orders of which the rail says otherwise than what stands"

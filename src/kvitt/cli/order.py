@@ -46,7 +46,7 @@ _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withd
     )
 )
 def order() -> None:
-    """Look at orders that are held, in doubt, contradicted by the rail or not sent yet, and act on them.
+    """Look at orders that are held, unknown, contradicted by the rail or not sent yet, and act on them.
 
     An ORDER is named by its id, or by as many of its first digits as it takes to tell it from others.
     """
@@ -61,7 +61,7 @@ def order() -> None:
 def list_orders(settings: Settings, *, states: tuple[str, ...], case_id: str | None, limit: int, as_json: bool) -> None:
     """List the orders that wait for a person, newest first; or all that are in given states.
 
-    An order waits for a person when something holds it, when it is in doubt, or when the rail says otherwise than what stands of it.
+    An order waits for a person when something holds it, when it is unknown, or when the rail says otherwise than what stands of it.
     """
 
     wanted = [OrderState(state) for state in states]
@@ -134,7 +134,7 @@ def withdraw(settings: Settings, *, order_id: str, by: str, reason: str) -> None
 @approved
 @located
 def resend(settings: Settings, *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
-    """Send an ORDER in doubt, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
+    """Send an unknown ORDER, or one whose receipt does not come, once more: the stored bytes, which the rail refuses if it has them."""
 
     with operating(settings) as operate:
         order_id = order_of(operate.connection, order_id)

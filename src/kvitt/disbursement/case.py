@@ -115,7 +115,7 @@ class Case:
         return self.scheme, self.case_id
 
     @property
-    def has_open_order(self) -> bool:
+    def must_queue(self) -> bool:
         """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
         return self.queued > 0 or not self.may_go_on
 
@@ -200,7 +200,7 @@ def lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) 
 
 
 def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, make: bool) -> tuple[list[Case], set[CaseKey]]:
-    """Locks those of the named cases that nobody else holds, and gives the keys of the others; waits for nobody longer than a moment.
+    """Locks those of the named cases that nobody else holds, and returns the keys of the others; waits for nobody longer than a moment.
 
     `make` makes those that are not there, unless somebody else is making them just now.
     """

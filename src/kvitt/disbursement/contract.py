@@ -33,7 +33,7 @@ from kvitt.errors import UnknownSource
 from kvitt.formats.topics import TopicTerms
 
 
-class WhenBusy(Enum):
+class WhenOrderIsOpen(Enum):
     """What becomes of a message whose case has an open order: it waits its turn, or is handled all the same."""
 
     QUEUE = "queue"
@@ -78,9 +78,9 @@ class Contract(Protocol):
         It looks at no state. What it raises becomes an answer that kvitt failed (500), and a dead letter.
         """
 
-    def when_busy(self, message: InboxMessage) -> WhenBusy | Refusal:  # noqa: ARG002 - the usual answer looks at nothing
+    def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen | Refusal:  # noqa: ARG002 - the usual answer looks at nothing
         """What becomes of a message whose case has an open order; a refusal answers it at once."""
-        return WhenBusy.QUEUE
+        return WhenOrderIsOpen.QUEUE
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
         """Whether a repeat of this message is handled as new, as after a final no; else it hears the stored answer."""

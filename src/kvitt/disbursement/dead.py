@@ -104,7 +104,7 @@ class DeadLetters:
         return letter
 
     def replay(self, number: int, operator: Operator, *, body: bytes | None = None, key: bytes | None = None) -> Replayed:
-        """Sends a letter through its scheme's internal topic, or the rapid, again, `body` in place of its bytes; gives what was put there.
+        """Sends a letter through its scheme's internal topic, or the rapid, again, `body` for its bytes; returns what was put there.
 
         The key stays, so that the sender gets the answer where it asked; `key` is for letters that came without a usable one. What is not
         as its sender wrote it is an operator's own order to pay, and needs two people. Raises DeadLetterNotFound, NotReplayable,

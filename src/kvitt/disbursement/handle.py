@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from kvitt.disbursement.case import Case
-from kvitt.disbursement.contract import Contract, WhenBusy
+from kvitt.disbursement.contract import Contract, WhenOrderIsOpen
 from kvitt.disbursement.events import (
     Event,
     Ordered,
@@ -50,9 +50,9 @@ class Handler:
         assert case is not None, "a message that can be read has a case"
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
-        if case.has_open_order:
-            decided = self._contract.when_busy(message)
-            if decided is WhenBusy.QUEUE:
+        if case.must_queue:
+            decided = self._contract.when_order_is_open(message)
+            if decided is WhenOrderIsOpen.QUEUE:
                 return self.queue(case, message, record)
             if isinstance(decided, Refusal):
                 return self.refuse(case, message, record, decided)

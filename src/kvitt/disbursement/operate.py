@@ -173,7 +173,7 @@ class Operate:
             note(cursor, now, "stop", operator, _where(rail, areas))
 
     def resume(self, areas: Sequence[str], operator: Operator, rail: str = EVERYWHERE) -> list[str]:
-        """Lets sending go on; gives the areas that were stopped."""
+        """Lets sending go on; returns the areas that were stopped."""
         with transaction(self._connection, "the stop"), self._connection.cursor() as cursor:
             resumed = sorted(fetch_values(cursor, _SQL.resume_sending, {"rail": rail, "areas": list(areas)}))
             if resumed:
@@ -189,7 +189,7 @@ class Operate:
         return self._listed(_SQL.list_orders, {"states": [state.value for state in states], "held": held_only, "limit": limit})
 
     def waiting_orders(self, *, limit: int = 100) -> list[OpenOrder]:
-        """Orders that wait for a person, newest first: held ones, those in doubt, and those that the rail contradicts."""
+        """Orders that wait for a person, newest first: held ones, unknown ones, and those that the rail contradicts."""
         found = [
             *self.orders([OrderState.READY], held_only=True, limit=limit),
             *self.orders([OrderState.UNKNOWN], limit=limit),
@@ -230,7 +230,7 @@ class Operate:
         return body
 
     def release(self, order_id: str, operator: Operator) -> tuple[HoldReason, ...]:
-        """Lifts what may be lifted by hand of a held order, and gives what holds it still; it is sent once nothing does.
+        """Lifts what may be lifted by hand of a held order, and returns what holds it still; it is sent once nothing does.
 
         Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """
@@ -239,7 +239,7 @@ class Operate:
         return decode_all(str(self._move(_SQL.release_order, arguments, order_id, "release", operator)))
 
     def resend(self, order_id: str, operator: Operator) -> None:
-        """An order in doubt, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
+        """An unknown order, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
 
         The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """

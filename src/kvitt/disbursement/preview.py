@@ -128,7 +128,7 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
         case = Case(row) if row else Case.new(0, scheme, case_id)
         load_payments(cursor, [case])
         find_ids_of_other_cases(cursor, {parsed.case_key: case}, [parsed])
-    return case, case.has_open_order or case.deferred
+    return case, case.must_queue or case.deferred
 
 
 def _after(before: Sequence[Payment], orders: Sequence[Order]) -> tuple[Payment, ...]:

@@ -75,7 +75,7 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], c
     """Locks the rows of messages in sorted order; whoever publishes about a message holds its lock, so that answers keep their order."""
     arguments = [contracts.bodies_of, sorted(set(message_numbers))]
     rows = fetch(cursor, _LockedMessage, _SQL.lock_messages, arguments, scheme=Scheme)
-    messages = [MessageInProgress(**row._asdict()) for row in rows]
+    messages = [MessageInProgress(*row) for row in rows]
     by_number = {each.message_no: each for each in messages}
     if asking := [each.message_no for each in messages if contracts.of(each.source).replies_from_body]:
         orders: dict[int, list[OrderOfMessage]] = {}

@@ -46,7 +46,7 @@ class Receiver:
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Opens the queue and a connection, and gives the step of the loop."""
+        """Opens the queue and a connection, and returns the step of the loop."""
         queue = self._open_queue()
         try:
             with connect(

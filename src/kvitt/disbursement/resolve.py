@@ -197,7 +197,7 @@ class _Resolving:
         return _Turned()
 
     def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
-        """Turns the order and its payments round and tells of it; gives what became of the payments, and the orders taken back."""
+        """Turns the order and its payments round and tells of it; returns what became of the payments, and the orders taken back."""
         assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
         waiting = self._not_left()
         self._refuse_if_built_upon()

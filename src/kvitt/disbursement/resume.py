@@ -48,7 +48,7 @@ class Resume:
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Opens a connection and gives the step of the loop."""
+        """Opens a connection and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt resume", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             submit = Submit(connection, self._clock, self._ports)
             settle = Settle(connection, self._clock, self._ports)

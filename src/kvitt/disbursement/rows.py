@@ -100,7 +100,7 @@ class LineRow(Row, frozen=True):
 
 
 class PaymentRow(Row, frozen=True):
-    """A version of a payment, pending until its order is receipted; `position` is its place among the payments of the order, from 0."""
+    """A version of a payment, pending until its order has its receipt; `position` is its place among the payments of the order, from 0."""
 
     statement = _WRITE.add_payments
     case_no: int

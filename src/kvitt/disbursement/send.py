@@ -98,14 +98,14 @@ class Send:
         return len(moved)
 
     def give_back(self, order_ids: Sequence[str]) -> int:
-        """Orders of ours of which for certain nothing reached the queue are `ready` again; gives how many. Raises LeaseLost."""
+        """Orders of ours of which for certain nothing reached the queue are `ready` again; returns how many. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
             rows = self._connection.execute(_SQL.give_back, (list(order_ids), self._sender), binary=True).fetchall()
         return len(rows)
 
     def mark_unknown(self) -> list[str]:
-        """Orders that a sender before us had begun to send become `unknown`; gives their ids."""
+        """Orders that a sender before us had begun to send become `unknown`; returns their ids."""
         with self._connection.transaction():
             self._hold()
             arguments = {"rail": self._rail.name, "sender": self._sender}

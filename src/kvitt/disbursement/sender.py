@@ -58,7 +58,7 @@ class Sender:
 
     @contextmanager
     def steps(self) -> Iterator[Step]:
-        """Takes the lease, clears up what a sender before us left unknown, and gives the step of the loop."""
+        """Takes the lease, clears up what a sender before us left unknown, and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             # Every attempt has a name of its own, so that orders which an earlier one of ours left half sent are unknown as well.
             self._term += 1
@@ -167,7 +167,7 @@ def lease_of(rail: str) -> str:
 
 
 def _note_free(send: Send, orders: Sequence[tuple[str, int]], *, hurried: bool) -> set[str]:
-    """Notes that these are sent; gives those that are not noted, because somebody else has locked them."""
+    """Notes that these are sent; returns those that are not noted, because somebody else has locked them."""
     try:
         send.sent(orders, hurried=hurried)
     except LockNotAvailable:

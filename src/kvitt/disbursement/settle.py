@@ -40,7 +40,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import Part, fetch
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -179,7 +179,7 @@ class Settle:
         return self._book(cursor, [one], {case.key: case for case in cases}, ())
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> tuple[dict[CaseKey, Case], set[CaseKey]]:
-        """Locks cases that are there; gives them, and the keys of those that somebody else holds and that are not waited for."""
+        """Locks cases that are there; returns them, and the keys of those that somebody else holds and that are not waited for."""
         wary = keys & self._held if wait else keys
         patient = keys - wary
         cases = lock_cases(cursor, list(patient)) if patient else []
@@ -311,8 +311,8 @@ def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int
     found: dict[int, list[Candidate]] = {}
     if asked:
         columns = [list(column) for column in zip(*asked, strict=True)]
-        for each in fetch(cursor, _Found, _SQL.orders_for_receipts, columns, candidate=Candidate):
-            found.setdefault(each.ordinal, []).append(replace(each.candidate, state=OrderState(each.candidate.state)))
+        for each in fetch(cursor, _Found, _SQL.orders_for_receipts, columns, candidate=Part(Candidate, state=OrderState)):
+            found.setdefault(each.ordinal, []).append(each.candidate)
     return found
 
 

@@ -35,7 +35,7 @@ class MessageState(StrEnum):
 
 
 ORDER_ARCS: Mapping[OrderState, frozenset[OrderState]] = {
-    # Settled only where it was in doubt before, and is ready to be sent again: the first copy may be answered first.
+    # Settled only where it was unknown before, and is ready to be sent again: the first copy may be answered first.
     OrderState.READY: frozenset({OrderState.SENDING, OrderState.WITHDRAWN, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),
     # Back to ready only where the queue says for certain that nothing was put: an order whose queue is down stays ready (design §12).
     OrderState.SENDING: frozenset({OrderState.READY, OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED, OrderState.REJECTED}),

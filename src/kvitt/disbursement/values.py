@@ -93,7 +93,7 @@ class HoldBack(Struct, frozen=True, omit_defaults=True):
 
 
 class Payment(Struct, frozen=True):
-    """One independently correctable series of periods, as decided by one message and, once receipted, as the truth.
+    """One independently correctable series of periods, as decided by one message and, once a receipt accepts it, as the truth.
 
     `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved §2.7).
     A payment with action DELETE pays nothing; its periods are those it had before. One that lives and has no periods was taken over

@@ -14,7 +14,18 @@ Source = psycopg.Connection[Any] | psycopg.Cursor[Any]
 Reader = Callable[[Any], Any]
 
 
-def named(kind: type[Row], **readers: Reader | type[Any]) -> Callable[[psycopg.Cursor[Any]], RowMaker[Row]]:
+class Part:
+    """A kind of which a part of a row is made, with what reads its fields."""
+
+    def __init__(self, kind: type[Any], **readers: Reader) -> None:
+        self.kind, self.readers = kind, readers
+
+
+Reading = Reader | type[Any] | Part
+"""How a field is made: from its column by a function, or from the columns of a kind."""
+
+
+def named(kind: type[Row], **readers: Reading) -> Callable[[psycopg.Cursor[Any]], RowMaker[Row]]:
     """A row factory that makes values of `kind`, a struct or a named tuple with a field for each column, in whatever order.
 
     `readers` make what a field has of what its column has; one that is itself such a kind takes the columns of its own fields.
@@ -33,13 +44,13 @@ def named(kind: type[Row], **readers: Reader | type[Any]) -> Callable[[psycopg.C
     return factory
 
 
-def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reader | type[Any]) -> list[Row]:
+def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> list[Row]:
     """All rows of a statement as values of `kind`. Raises psycopg errors, and TypeError where columns and fields differ."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchall()
 
 
-def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reader | type[Any]) -> Row | None:
+def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> Row | None:
     """The first row of a statement as a value of `kind`, or None. Raises as `fetch`."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchone()
@@ -61,29 +72,47 @@ def _connection(source: Source) -> psycopg.Connection[Any]:
 
 
 def _fields_of(kind: Any) -> Sequence[str] | None:
+    kind = kind.kind if isinstance(kind, Part) else kind
     return getattr(kind, "__struct_fields__", None) or getattr(kind, "_fields", None)
 
 
-def _columns_of(kind: type[Any], readers: Mapping[str, Reader | type[Any]]) -> list[str]:
+def _columns_of(kind: type[Any], readers: Mapping[str, Reading]) -> list[str]:
     """The columns that a kind is made of: its fields, and in the place of one that is a kind itself the fields of that."""
     nested = {field: _fields_of(reader) for field, reader in readers.items()}
     return list(dict.fromkeys(column for field in _fields_of(kind) or () for column in nested.get(field) or (field,)))
 
 
-def _maker(kind: type[Row], readers: Mapping[str, Reader | type[Any]], columns: Sequence[str]) -> RowMaker[Row]:
+def _maker(kind: type[Row], readers: Mapping[str, Reading], columns: Sequence[str]) -> RowMaker[Row]:
     fields = _fields_of(kind) or ()
+    if any(map(_fields_of, readers.values())):
+        parts = [_part(readers.get(field), field, columns) for field in fields]
+        return lambda values: kind(*[part(values) for part in parts])
+    ordered = _in_order(fields, columns)
     if not readers:
-        if [*columns] == [*fields]:
-            return lambda values: kind(*values)
-        if len(fields) > 1:
-            ordered = itemgetter(*(columns.index(field) for field in fields))
-            return lambda values: kind(*ordered(values))
-    parts = [_part(readers.get(field), field, columns) for field in fields]
-    return lambda values: kind(*[part(values) for part in parts])
+        return lambda values: kind(*ordered(values))
+    reading = [(fields.index(field), reader) for field, reader in readers.items() if not isinstance(reader, Part)]
+
+    def make(values: Sequence[Any]) -> Row:
+        row = [*ordered(values)]
+        for place, reader in reading:
+            row[place] = reader(row[place])
+        return kind(*row)
+
+    return make
 
 
-def _part(reader: Reader | type[Any] | None, field: str, columns: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
+def _in_order(fields: Sequence[str], columns: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What takes the fields out of a row, in their order."""
+    if [*columns] == [*fields]:
+        return lambda values: values
+    places = [columns.index(field) for field in fields]
+    return itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
+
+
+def _part(reader: Reading | None, field: str, columns: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
     """What takes a field out of a row."""
+    if isinstance(reader, Part):
+        return _maker(reader.kind, reader.readers, columns)
     if reader is not None and _fields_of(reader):
         assert isinstance(reader, type), "what has fields is a kind of rows"
         return _maker(reader, {}, columns)

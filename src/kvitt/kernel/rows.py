@@ -1,11 +1,29 @@
-"""Rows that a transaction writes: frozen values that name the statement which writes many of them at once."""
+"""Rows that a transaction writes: frozen values that name the statement which writes many of them at once.
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+A batch is a few arrays, one for each column, with an element for each row. They are packed here, column by column, into the binary form of
+the server: the driver would look at every element by itself.
+"""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain
+from typing import Any, ClassVar, Final
 
 import msgspec
 import psycopg
 from msgspec import Struct
+from psycopg.adapt import Dumper
+from psycopg.postgres import types
+from psycopg.pq import Format
+
+_NULL: Final = struct.pack("!i", -1)
+_length: Final = struct.Struct("!i").pack
+_whole: Final = struct.Struct("!iq").pack
+_day: Final = struct.Struct("!ii").pack
+_FIRST_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST_DAY: Final = date(2000, 1, 1).toordinal()
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Row(Struct, frozen=True):
@@ -14,12 +32,95 @@ class Row(Struct, frozen=True):
     statement: ClassVar[str]
 
 
-def columns(rows: Sequence[Struct]) -> list[list[Any]]:
-    """The rows turned into one list per column, as `unnest` takes them."""
-    return [list(column) for column in zip(*map(msgspec.structs.astuple, rows), strict=True)]
+class PackedArray:
+    """An array of PostgreSQL in binary form, under the name of the type of its elements."""
+
+    def __init__(self, element: str, packed: bytes) -> None:
+        self.element, self.packed = element, packed
+
+
+class PackedArrayDumper(Dumper):
+    """Hands a packed array to the server as it is."""
+
+    format = Format.BINARY
+
+    def get_key(self, obj: PackedArray, format: Any) -> Any:  # noqa: A002, ARG002 - the driver's name
+        """A dumper for each type of elements: its arrays have an oid of their own."""
+        return (self.cls, obj.element)
+
+    def upgrade(self, obj: PackedArray, format: Any) -> Dumper:  # noqa: A002, ARG002 - the driver's name
+        """The dumper of arrays of that type."""
+        dumper = PackedArrayDumper(self.cls)
+        dumper.oid = types[obj.element].array_oid
+        return dumper
+
+    def dump(self, obj: PackedArray) -> bytes:
+        """Its bytes."""
+        return obj.packed
+
+
+psycopg.adapters.register_dumper(PackedArray, PackedArrayDumper)
+
+
+def columns(rows: Sequence[Struct]) -> list[Any]:
+    """The rows turned into one array per column, as `unnest` takes them."""
+    return [packed(column) for column in zip(*map(msgspec.structs.astuple, rows), strict=True)]
+
+
+def packed(column: Sequence[Any]) -> PackedArray | list[Any]:
+    """The values of a column as an array: packed, or as a list for the driver where they are of another kind, or all None."""
+    kinds = {*map(type, column)}
+    has_null = type(None) in kinds
+    kinds.discard(type(None))
+    packing = _PACKING.get(kinds.pop()) if len(kinds) == 1 else None
+    if packing is None:
+        return [*column]
+    element, pack = packing
+    head = struct.pack("!iiIii", 1, has_null, types[element].oid, len(column), 1)
+    return PackedArray(element, head + pack(column))
 
 
 def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
     """Writes rows of one kind in one statement; does nothing without rows."""
     if rows:
         cursor.execute(rows[0].statement, columns(rows))
+
+
+def _texts(column: Sequence[str | None]) -> bytes:
+    return _bytes([None if each is None else each.encode() for each in column])
+
+
+def _bytes(column: Sequence[bytes | None]) -> bytes:
+    return b"".join(chain.from_iterable([(_NULL,) if each is None else (_length(len(each)), each) for each in column]))
+
+
+def _wholes(column: Sequence[int | None]) -> bytes:
+    return b"".join([_NULL if each is None else _whole(8, each) for each in column])
+
+
+def _truths(column: Sequence[bool | None]) -> bytes:
+    return b"".join([_NULL if each is None else b"\0\0\0\1\1" if each else b"\0\0\0\1\0" for each in column])
+
+
+def _days(column: Sequence[date | None]) -> bytes:
+    return b"".join([_NULL if each is None else _day(4, each.toordinal() - _FIRST_DAY) for each in column])
+
+
+def _moments(column: Sequence[datetime | None]) -> bytes:
+    """Most rows of a transaction have one moment in common."""
+    known: dict[datetime | None, bytes] = {None: _NULL}
+    for each in {*column} - known.keys():
+        assert each is not None, "NULL is known"
+        known[each] = _whole(8, (each - _FIRST_MOMENT) // _MICROSECOND)
+    return b"".join([known[each] for each in column])
+
+
+_PACKING: Final[Mapping[type, tuple[str, Callable[[Sequence[Any]], bytes]]]] = {
+    str: ("text", _texts),
+    bytes: ("bytea", _bytes),
+    int: ("int8", _wholes),
+    bool: ("bool", _truths),
+    date: ("date", _days),
+    datetime: ("timestamptz", _moments),
+}
+"""The type of the server that each kind of values is packed for, and how."""

@@ -78,7 +78,7 @@ class Importing:
     def run(
         self, records: Iterable[Sequence[StateRecord]], operator: Operator | None, *, dry_run: bool = False, leave_out: bool = False
     ) -> ImportReport:
-        """Takes over what the records say and gives the report; a dry run does all of it and takes it back.
+        """Takes over what the records say and returns the report; a dry run does all of it and takes it back.
 
         `records` are those of both state topics, in order within a partition. With faults nothing is written unless `leave_out`, which
         writes all cases but the faulty ones. What is taken for paid decides what is paid next, so all but a dry run has an operator and
@@ -215,7 +215,7 @@ class _Import:
         return case or state
 
     def _add_cases(self, named: Sequence[tuple[str, str, str | None, str]]) -> dict[tuple[str, str], int]:
-        """Makes cases (scheme, case id, person, areas) that the rail knows already; gives their numbers."""
+        """Makes cases (scheme, case id, person, areas) that the rail knows already; returns their numbers."""
         made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*named, strict=True)], binary=True)
         return {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
 

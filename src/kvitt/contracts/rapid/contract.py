@@ -21,7 +21,7 @@ from kvitt.contracts.rapid.wire import solutions
 from kvitt.contracts.rapid.wire.need import InvalidNeed
 from kvitt.contracts.rapid.wire.solutions import SolutionStatus
 from kvitt.disbursement.answers import Answer
-from kvitt.disbursement.contract import Contract, WhenBusy
+from kvitt.disbursement.contract import Contract, WhenOrderIsOpen
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
     Announcement,
@@ -99,10 +99,10 @@ class Rapid(Contract):
         identity = Identity((found.person, found.payment_id), digest_of(found)) if found.lines else None
         return ParsedRecord(record, Scheme.SYKEPENGER, found, case_id=found.case_id, identity=identity)
 
-    def when_busy(self, message: InboxMessage) -> WhenBusy | Refusal:
+    def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen | Refusal:
         """A need waits, unless it asks for nothing."""
         assert isinstance(message.content, Need), "refusals wait for nothing"
-        return WhenBusy.QUEUE if message.content.lines else WhenBusy.HANDLE
+        return WhenOrderIsOpen.QUEUE if message.content.lines else WhenOrderIsOpen.HANDLE
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:
         """Only after the rail, or an operator, said no for good."""

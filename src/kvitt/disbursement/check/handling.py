@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.message_replay import MessageReplay
-from kvitt.disbursement.contract import WhenBusy
+from kvitt.disbursement.contract import WhenOrderIsOpen
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.states import MessageState, What
@@ -38,7 +38,7 @@ class Handling:
             self._case, replayed.message
         ):
             return False
-        return replayed.contract.when_busy(replayed.message) is WhenBusy.QUEUE
+        return replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
 
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""

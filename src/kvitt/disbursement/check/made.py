@@ -24,7 +24,7 @@ class Version:
 
 
 class MadeOrder:
-    """An order of the replay. `state` is ready until an entry settles it or leaves it in doubt; sending is no entry of the chain."""
+    """An order of the replay. `state` is ready until an entry settles it or leaves it unknown; sending is no entry of the chain."""
 
     def __init__(self, made: OrderRow) -> None:
         self.made = made

@@ -128,7 +128,7 @@ class _Comparison:
             elif stored.settled_at is not None:
                 self._differs(Kind.ORDER, order_id, "is open and has a time of settling")
             if stored.receipt_no != (entry and entry.receipt_no):
-                self._differs(Kind.ORDER, order_id, "names another receipt than the one that left it in doubt")
+                self._differs(Kind.ORDER, order_id, "names another receipt than the one that left it unknown")
         elif entry and (stored.state, stored.receipt_no) != (made.state, entry.receipt_no):
             self._differs(Kind.ORDER, order_id, f"is {stored.state}, where its history makes it {made.state.value}")
         elif entry and stored.settled_at != entry.at and made.state is not OrderState.WITHDRAWN:

@@ -161,7 +161,7 @@ class Replay:
         return replayed
 
     def _waiting(self, entry: AuditRow, replayed: MessageReplay) -> None:
-        if not self.case.has_open_order:
+        if not self.case.must_queue:
             self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
         work = UnitOfWork()
         self._handling.handler(replayed, work, entry).queue(self.case, replayed.message, replayed.stored)

@@ -8,7 +8,7 @@ ORDER BY 1, 2
 ON CONFLICT (scheme, case_id) DO NOTHING;
 
 -- name: lock_cases
--- Locks the named cases for this transaction, in sorted order, and gives what must be known of them, and whether something
+-- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.queued, c.audit_seq, c.last_event_hash, c.last_at,
        c.unknown, c.contradictions,

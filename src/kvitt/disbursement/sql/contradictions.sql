@@ -67,7 +67,7 @@ GROUP BY o.order_id, o.number
 ORDER BY o.number DESC;
 
 -- name: turn_order
--- Makes the rail's word about an order ours, where an open contradiction says so; gives whether the order was known to have left.
+-- Makes the rail's word about an order ours, where an open contradiction says so; returns whether the order was known to have left.
 UPDATE orders AS o
 SET state = k.rails, receipt_no = k.receipt_no, settled_at = %(now)s, sent_at = coalesce(o.sent_at, %(now)s), decided_by_hand = false
 FROM contradictions AS k JOIN orders AS was ON was.order_id = k.order_id
@@ -91,17 +91,17 @@ WHERE new.order_id = %s AND new.state = 'dropped' AND old.case_no = new.case_no 
   AND old.state = 'accepted' AND NOT old.superseded;
 
 -- name: accept_dropped
--- The dropped versions of an order become the truth; gives them, with their places in it.
+-- The dropped versions of an order become the truth; returns them, with their places in it.
 UPDATE payments SET state = 'accepted' WHERE order_id = %s AND state = 'dropped'
 RETURNING position, payment_id::text, version, document;
 
 -- name: drop_accepted
--- The accepted versions of an order are no longer the truth; gives them, with their places in it.
+-- The accepted versions of an order are no longer the truth; returns them, with their places in it.
 UPDATE payments SET state = 'dropped', superseded = false WHERE order_id = %s AND state = 'accepted'
 RETURNING position, payment_id::text, version, document;
 
 -- name: hold_again
--- The newest accepted versions of payments of which none holds now hold again; gives them.
+-- The newest accepted versions of payments of which none holds now hold again; returns them.
 UPDATE payments AS p SET superseded = false
 FROM (
     SELECT q.payment_id, max(q.version) AS version FROM payments AS q

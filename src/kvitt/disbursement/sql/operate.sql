@@ -5,7 +5,7 @@ SELECT %(rail)s, a.area, %(reason)s, %(by)s, %(now)s FROM unnest(%(areas)s::text
 ON CONFLICT (rail, area) DO UPDATE SET reason = excluded.reason, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at;
 
 -- name: resume_sending
--- Lets sending to areas of a rail go on; gives those that were stopped.
+-- Lets sending to areas of a rail go on; returns those that were stopped.
 DELETE FROM stops WHERE rail = %(rail)s AND area = ANY (%(areas)s::text[]) RETURNING area;
 
 -- name: stopped
@@ -50,7 +50,7 @@ FROM orders AS o
 WHERE o.order_id = %s;
 
 -- name: release_order
--- Frees a held order of its reasons of these kinds and gives those that are left; no row: it has none of them, or is no longer ready.
+-- Frees a held order of its reasons of these kinds and returns those that are left; no row: it has none of them, or is no longer ready.
 UPDATE orders AS o
 SET held_for = (SELECT coalesce(jsonb_agg(r.reason ORDER BY r.place), '[]')
                 FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)
@@ -66,7 +66,7 @@ WHERE order_id = %s AND state = 'ready' AND NOT was_unknown AND sent_at IS NULL
 RETURNING area;
 
 -- name: ready_again
--- Lets an order that is in doubt, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; gives how
+-- Lets an order that is unknown, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; returns how
 -- many resends that makes; no row: it is not with the rail without an answer. That a copy may be at the rail is never forgotten.
 UPDATE orders SET state = 'ready', sender = NULL, was_unknown = true, resends = resends + 1, file_id = NULL
 WHERE order_id = %s AND state IN ('unknown', 'sent')

@@ -1,5 +1,5 @@
 -- name: claim_ready
--- Takes up to so many ready orders of a rail for sending, oldest first, and gives their bytes; held ones, what is stopped, and rows that
+-- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, and rows that
 -- another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
@@ -21,7 +21,7 @@ RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.res
 UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) AS s (order_id, file_id) WHERE o.order_id = s.order_id;
 
 -- name: lock_messages
--- Locks messages for this transaction, in sorted order, and gives what their replies are made from, and when something was published of
+-- Locks messages for this transaction, in sorted order, and returns what their replies are made from, and when something was published of
 -- them last; what was asked only where the replies of a source need it.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
        CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.answer,
@@ -32,8 +32,8 @@ ORDER BY m.message_no
 FOR UPDATE OF m;
 
 -- name: mark_sent
--- Moves orders from sending, or unknown when the queue says that it has them, to sent; gives those that moved, and whether for the
--- first time. One that a receipt has put in doubt meanwhile stays in doubt. No sender has it under way any more.
+-- Moves orders from sending, or unknown when the queue says that it has them, to sent; returns those that moved, and whether for the
+-- first time. One that a receipt has made unknown meanwhile stays unknown. No sender has it under way any more.
 UPDATE orders AS o
 SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
 FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
@@ -67,18 +67,18 @@ UPDATE orders AS o SET state = 'unknown', was_unknown = true FROM free AS f WHER
 RETURNING o.order_id::text;
 
 -- name: has_orphans
--- Whether a sender which is no more had begun to send an order of a rail that is not in doubt yet.
+-- Whether a sender which is no more had begun to send an order of a rail that is not unknown yet.
 SELECT EXISTS (SELECT FROM orders WHERE rail = %(rail)s AND state = 'sending' AND sender <> %(sender)s);
 
 -- name: unknown_unsent
--- Orders of a rail in doubt that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest
--- first; held ones stay in doubt, and some are left out. With the id of the transport message that they left in.
+-- Unknown orders of a rail that a sender had under way, and of which nobody knows whether that copy of them came to the queue, oldest
+-- first; held ones stay unknown, and some are left out. With the id of the transport message that they left in.
 SELECT order_id::text, message_no, resends AS resend, coalesce(file_id, order_id)::text AS file_id FROM orders
 WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND held_for = '[]' AND order_id <> ALL (%(but)s::uuid[])
 ORDER BY message_no LIMIT %(limit)s;
 
 -- name: unknown_to_sending
--- Takes orders in doubt that a sender had under way, to put the same copy of them again; those that somebody else has locked stay. Orders
+-- Takes unknown orders that a sender had under way, to put the same copy of them again; those that somebody else has locked stay. Orders
 -- that left in one transport message are taken all or none: of those that were answered the message has arrived.
 WITH free AS MATERIALIZED (
     SELECT o.order_id FROM orders AS o JOIN unnest(%(order_ids)b::uuid[]) AS s (order_id) ON o.order_id = s.order_id FOR UPDATE OF o SKIP LOCKED
@@ -131,8 +131,8 @@ JOIN orders AS o ON o.case_no = c.case_no AND o.rail = w.rail AND o.area = w.are
 ORDER BY w.ordinal, o.number;
 
 -- name: settle_orders
--- Moves orders to accepted, rejected or unknown, along legal arcs only; gives those that moved, and whether they were known to be sent
--- before. A receipt proves that the rail had them. One that was in doubt and is ready to be sent again may be answered all the same.
+-- Moves orders to accepted, rejected or unknown, along legal arcs only; returns those that moved, and whether they were known to be sent
+-- before. A receipt proves that the rail had them. One that was unknown and is ready to be sent again may be answered all the same.
 UPDATE orders AS o
 SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(o.sent_at, s.now), was_unknown = o.was_unknown OR s.state = 'unknown',
     decided_by_hand = s.by_hand,
@@ -145,7 +145,7 @@ WHERE o.order_id = s.order_id
 RETURNING o.order_id::text, was.sent_at IS NOT NULL;
 
 -- name: sent_to_unknown
--- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are in doubt: a person may have to decide.
+-- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are unknown: a person may have to decide.
 UPDATE orders SET state = 'unknown', was_unknown = true WHERE order_id = ANY (%b::uuid[]) AND state = 'sent'
 RETURNING order_id::text;
 
@@ -175,12 +175,12 @@ CROSS JOIN LATERAL (
 WHERE old.case_no = held.case_no AND old.payment_id = held.payment_id AND old.version = held.version;
 
 -- name: accept_payments
--- The pending versions of accepted orders become the truth; gives them, with their places in their orders.
+-- The pending versions of accepted orders become the truth; returns them, with their places in their orders.
 UPDATE payments SET state = 'accepted' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
 RETURNING order_id::text, position, payment_id::text, version, document;
 
 -- name: drop_payments
--- The pending versions of rejected orders will never be; gives them, with their places in their orders.
+-- The pending versions of rejected orders will never be; returns them, with their places in their orders.
 UPDATE payments SET state = 'dropped' WHERE order_id = ANY (%b::uuid[]) AND state = 'pending'
 RETURNING order_id::text, position, payment_id::text, version, document;
 

@@ -54,7 +54,7 @@ LOCK TABLE cases IN SHARE ROW EXCLUSIVE MODE;
 SELECT count(*) FROM cases;
 
 -- name: add_cases
--- Makes cases that the rail knows already; gives their numbers.
+-- Makes cases that the rail knows already; returns their numbers.
 INSERT INTO cases (scheme, case_id, person, areas)
 SELECT c.scheme, c.case_id, c.person, string_to_array(c.areas, ',')
 FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[]) WITH ORDINALITY AS c (scheme, case_id, person, areas, place)

@@ -1,0 +1,114 @@
+"""The house keeps its measure: one meaning for each class name, the trade's words, small files and short functions."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import kvitt
+from kvitt.kernel.database import connect as kvitt_connection
+
+HOUSE = Path(kvitt.__file__).parent
+MOST_LINES, MEDIAN_LINES, MODULES_BEFORE = 400, 7, 333
+SAID_OTHERWISE = {
+    "aside": "Skipped",
+    "bury": "dead_letter",
+    "books": "ReceiptApplier",
+    "desk": "handler",
+    "doubt": "unknown",
+    "doubtful": "was_unknown",
+    "epoch": "fencing_token",
+    "journal": "metrics",
+    "dequeue_next": "dequeue_next",
+    "oddity": "discrepancy",
+    "receipted": "with_acknowledgement",
+    "refuse_to_guess": "require_start_offset",
+    "ruling": "receipt decision",
+    "speaker": "service adapter",
+    "standing": "idempotency record, payout record",
+    "tell": "publish",
+    "teller": "outbox writer",
+    "told": "published",
+    "undone": "compensated",
+    "verdict": "outcome",
+    "voice": "reply policy",
+}
+"""Words that no name in the code has a part of, and what is said in their place."""
+OTHERS_NAMES = frozenset({"INVALID_PRODUCER_EPOCH"})
+"""Names that a library gave."""
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Each module of kvitt by its path within the package."""
+    paths = sorted(path for path in HOUSE.rglob("*.py") if "__pycache__" not in path.parts)
+    return {str(path.relative_to(HOUSE)): ast.parse(path.read_text("utf-8")) for path in paths}
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Each node of each module."""
+    for path, tree in modules().items():
+        for node in ast.walk(tree):
+            yield path, node
+
+
+def names_in(node: ast.AST) -> Iterator[str]:
+    """The names that a node makes or uses."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+            yield name
+
+
+def test_a_class_name_means_one_thing() -> None:
+    found = defaultdict(list)
+    for path, node in nodes():
+        if isinstance(node, ast.ClassDef):
+            found[node.name.lstrip("_")].append(path)
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize("word", SAID_OTHERWISE)
+def test_what_the_trade_has_a_word_for_has_no_other(word: str) -> None:
+    found = set()
+    for path, node in nodes():
+        for name in names_in(node):
+            parts = [part.lower() for part in _PARTS.findall(name)]
+            if name not in OTHERS_NAMES and (word in parts or ("_" in word and word in name.lower())):
+                found.add((path, name))
+    assert found == set()
+
+
+@pytest.mark.parametrize("word", SAID_OTHERWISE)
+def test_tables_and_columns_are_in_the_same_words(word: str, database: str) -> None:
+    with kvitt_connection(database) as connection:
+        rows = connection.execute(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+    assert [row for row in rows if any(word in re.split("[_.]", part) for part in row)] == []
+
+
+def test_files_are_small() -> None:
+    long = {path: len((HOUSE / path).read_text("utf-8").splitlines()) for path in modules()}
+    assert {path: lines for path, lines in long.items() if lines > MOST_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = [
+        node.end_lineno - node.lineno + 1
+        for _, node in nodes()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+    ]
+    assert median(lengths) <= MEDIAN_LINES
+
+
+def test_modules_are_fewer_than_they_were() -> None:
+    assert len(modules()) < MODULES_BEFORE

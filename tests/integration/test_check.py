@@ -72,7 +72,7 @@ def test_every_step_on_the_way_is_clean(hub: CaseStage, database: str) -> None:
 
 def test_messages_that_wait_behind_an_open_order_are_clean(hub: CaseStage, database: str) -> None:
     taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER), aap("A1", LONGER), aap("A1", JUNE, dryrun=True), aap("A1", []))
-    assert taken == [Outcome.DERIVED, *[Outcome.WAITING] * 4]
+    assert taken == [Outcome.DERIVED, *[Outcome.QUEUED] * 4]
     assert_clean(database)
     hub.accept()
     report = assert_clean(database)
@@ -251,7 +251,7 @@ TAMPERED = {
         WHERE messages.message_no = b.message_no""",
     ),
     "an answer": (Kind.MESSAGE, "UPDATE messages SET answer = '{\"status\":\"OK\"}' WHERE state = 'answered'"),
-    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'waiting' WHERE message_no = 1"),
+    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'queued' WHERE message_no = 1"),
     "a message's case": (Kind.ENTRY, "UPDATE messages SET case_no = NULL WHERE message_no = 1"),
     "a message's time": (Kind.MESSAGE, "UPDATE messages SET answered_at = answered_at + interval '1 second'"),
     "a message, stuck": (Kind.STUCK, "UPDATE messages SET state = 'derived', answered_at = NULL WHERE message_no = 1"),
@@ -281,7 +281,7 @@ TAMPERED = {
         Kind.PAYMENT,
         "DROP INDEX payments_current_once; UPDATE payments SET superseded = NOT superseded WHERE state = 'accepted'",
     ),
-    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET listed = listed + 1"),
+    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET position_in_case = position_in_case + 1"),
     "a payment, gone": (Kind.PAYMENT, "DELETE FROM payments WHERE version = 1"),
     "a payment of no order": (Kind.ORPHAN, "UPDATE payments SET order_id = gen_random_uuid()"),
     "a receipt's bytes": (Kind.RECEIPT, "UPDATE receipts SET body = body || ' '"),
@@ -318,9 +318,9 @@ TAMPERED = {
     "a case's person": (Kind.CASE, "UPDATE cases SET person = '10987654321'"),
     "a case's areas": (Kind.CASE, "UPDATE cases SET areas = areas || 'DP'::text"),
     "a case's open orders": (Kind.CASE, "UPDATE cases SET open_orders = open_orders + 1"),
-    "a case's waiting messages": (Kind.CASE, "UPDATE cases SET waiting = waiting + 1"),
+    "a case's queued messages": (Kind.CASE, "UPDATE cases SET queued = queued + 1"),
     "a case's number of orders": (Kind.CASE, "UPDATE cases SET orders_made = orders_made + 1"),
-    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET audit_hash = 'x'"),
+    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET last_event_hash = 'x'"),
     "a case, gone": (Kind.ORPHAN, "DELETE FROM cases"),
     "an audit entry's hash": (Kind.CHAIN, "UPDATE audit SET hash = 'x' WHERE seq = 2"),
     "an audit entry's digest": (Kind.CHAIN, "UPDATE audit SET digest = 'x' WHERE seq = 1"),

@@ -208,7 +208,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     },
     (HUB, "write"): {
         "add_messages",
-        "add_needs",
+        "add_idempotency_records",
         "add_orders",
         "add_lines",
         "add_payments",

@@ -24,7 +24,7 @@ SAID_OTHERWISE = {
     "doubtful": "was_unknown",
     "epoch": "fencing_token",
     "journal": "metrics",
-    "dequeue_next": "dequeue_next",
+    "let_in": "dequeue_next",
     "oddity": "discrepancy",
     "receipted": "with_acknowledgement",
     "refuse_to_guess": "require_start_offset",

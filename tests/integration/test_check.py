@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, Report, check
@@ -11,12 +12,15 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.operators import Operator
 from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, CaseStage, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]
 CHANGED = [("2026-06-01", "2026-06-05", 500), ("2026-06-08", "2026-06-12", 650)]
+ENTRIES = "SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash FROM audit WHERE chain = 1 ORDER BY seq"
 AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
 
 
@@ -77,6 +81,18 @@ def test_messages_that_wait_behind_an_open_order_are_clean(hub: CaseStage, datab
     hub.accept()
     report = assert_clean(database)
     assert report.counts.orders == 3
+
+
+def test_chains_that_say_waiting_of_what_is_queued_stay_as_they_were_written(hub: CaseStage, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
+    chain: list[AuditRow] = []
+    for entry in fetch(hub.connection, AuditRow, ENTRIES):
+        then = replace(entry, what="waiting") if entry.what == "queued" else entry
+        chain.append(link(chain[-1].hash if chain else b"", then))
+        hub.connection.execute("UPDATE audit SET what = %s, hash = %s WHERE chain = 1 AND seq = %s", (then.what, chain[-1].hash, then.seq))
+    hub.connection.execute("UPDATE cases SET last_event_hash = %s", [chain[-1].hash])
+    assert [entry.what for entry in chain] == ["ordered", "waiting"]
+    assert_clean(database)
 
 
 def test_rejections_warnings_and_repeats_are_clean(hub: CaseStage, database: str) -> None:

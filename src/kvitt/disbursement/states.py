@@ -94,3 +94,7 @@ class What(StrEnum):
     ADOPTED = "adopted"
     KEPT = "kept"
     REQUEUED = "requeued"
+
+
+EARLIER_WORDS: Mapping[str, What] = {"waiting": What.QUEUED}
+"""Words of older entries, which their chains' hashes cover and which therefore stay."""

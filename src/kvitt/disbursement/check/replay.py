@@ -27,7 +27,7 @@ from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
 from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
-from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
+from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
@@ -76,9 +76,10 @@ class Replay:
     def run(self) -> None:
         """Replays all entries; differences are noted as they show."""
         self._read_receipts()
-        for entry in self.stored.audit:
-            self.case.audit_seq, self.case.last_event_hash = entry.seq - 1, self.chain.hash
-            self.chain.follow(entry)
+        for stored in self.stored.audit:
+            self.case.audit_seq, self.case.last_event_hash = stored.seq - 1, self.chain.hash
+            self.chain.follow(stored)
+            entry = replace(stored, what=EARLIER_WORDS[stored.what]) if stored.what in EARLIER_WORDS else stored
             if entry.what not in _KNOWN:
                 self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
             elif entry.what == What.IMPORTED:
@@ -94,7 +95,7 @@ class Replay:
             elif entry.what in _OUTCOMES:
                 self._settled(entry, _OUTCOMES[What(entry.what)])
             elif replayed := self._replayed(entry):
-                self._waiting(entry, replayed) if entry.what == What.QUEUED else self._handled(entry, replayed)
+                self._queued(entry, replayed) if entry.what == What.QUEUED else self._handled(entry, replayed)
         self.chain.end(self.stored.head.audit_seq, self.stored.head.last_event_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
@@ -160,9 +161,9 @@ class Replay:
             self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
         return replayed
 
-    def _waiting(self, entry: AuditRow, replayed: MessageReplay) -> None:
+    def _queued(self, entry: AuditRow, replayed: MessageReplay) -> None:
         if not self.case.must_queue:
-            self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
+            self.differs(Kind.ENTRY, entry.seq, "is queued behind nothing")
         work = UnitOfWork()
         self._handling.handler(replayed, work, entry).queue(self.case, replayed.message, replayed.stored)
         replayed.step(step_of(work))

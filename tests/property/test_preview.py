@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.holds import decode_all
 from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.submit import Outcome
@@ -102,7 +102,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
             key, body = f"{number}/{place}", written(step, cases)
             seen = preview(stage.connection, PORTS, scheme, key.encode(), body, now=stage.clock())
             (outcome,) = stage.hand_in(scheme, (key, body))
-            assert seen.waits is (outcome is Outcome.WAITING), "a message that can not be read waits for nothing"
+            assert seen.waits is (outcome is Outcome.QUEUED), "a message that can not be read waits for nothing"
             if not seen.waits:
                 assert said(seen) == told(stage, key)
                 assert ordered(stage, seen) == made(stage, key)
@@ -111,7 +111,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
 
 
 def said(seen: Preview) -> tuple[bytes, str | None]:
-    return status.encode(seen.answer), seen.reason
+    return encode_status(seen.answer), seen.reason
 
 
 def told(stage: Stage, key: str) -> tuple[bytes, str | None]:

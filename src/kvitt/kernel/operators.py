@@ -153,7 +153,7 @@ class _NoteOfApprovedAct(_NoteOfAct, frozen=True):
 
 class _OperatorsHead(NamedTuple):
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     last_at: datetime
 
 
@@ -163,6 +163,6 @@ def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signat
     words = operator.name, operator.approved_by, operator.reason, subject
     text = json.encode(_NoteOfAct(*words) if operator.approval_no is None else _NoteOfApprovedAct(*words, operator.approval_no)).decode()
     at = max(now, head.last_at)
-    entry = link(head.audit_hash, AuditRow(CHAIN, head.audit_seq + 1, at, what, None, None, None, digest(text.encode()), text, b""))
+    entry = link(head.last_event_hash, AuditRow(CHAIN, head.audit_seq + 1, at, what, None, None, None, digest(text.encode()), text, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))

@@ -1,5 +1,5 @@
 -- name: add_outbox
--- Stores what shall be told; the identity column keeps the order in which one case tells it.
+-- Stores what shall be published; the identity column keeps the order in which it was written.
 INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
 SELECT w.topic, w.key, w.value, w.headers, w.event_id, w.message_no, w.order_id, w.made_at, w.case_no, w.payment_id, w.version
 FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
@@ -15,7 +15,7 @@ FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::big
 WHERE o.outbox_no = w.outbox_no;
 
 -- name: mark_relayed_free
--- As `mark_relayed`, without what somebody else has locked; gives what was noted.
+-- As `mark_relayed`, without what somebody else has locked; returns what was noted.
 WITH w AS (
     SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
 ), free AS MATERIALIZED (

@@ -65,7 +65,7 @@ GROUP BY 1, 2, 3;
 -- The messages without a final answer per scheme and state: how many, and when the oldest came.
 SELECT scheme, state, count(*) AS messages, min(received_at) AS oldest
 FROM kvitt_views.messages
-WHERE state IN ('received', 'waiting', 'derived')
+WHERE state IN ('received', 'queued', 'derived')
 GROUP BY 1, 2;
 
 -- name: outbox_waiting

@@ -11,8 +11,8 @@ from kvitt.contracts.helved.messages import (
     DpMessage,
     Head,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpMessage,
     TsMessage,
     TsPayment,
@@ -161,7 +161,7 @@ def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
     return PaymentInstructions(_decision(Scheme.VALP, key, message.head), (payment,))
 
 
-def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal:
+def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | Refusal:
     """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
@@ -178,7 +178,7 @@ def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal
             return _valp(message, key)
 
 
-def flawed_ids(message: Message) -> Refusal | None:
+def flawed_ids(message: StreamMessage) -> Refusal | None:
     """The first id of a message that hides something, or None: it would count as another one than everybody reads.
 
     Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
@@ -194,7 +194,7 @@ def flawed_ids(message: Message) -> Refusal | None:
     return None
 
 
-def _reporting_periods(message: Message) -> Iterable[str]:
+def _reporting_periods(message: StreamMessage) -> Iterable[str]:
     match message:
         case DpMessage():
             return [day.reporting_period for day in message.days]

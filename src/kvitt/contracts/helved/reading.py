@@ -14,8 +14,8 @@ from kvitt.contracts.helved.messages import (
     DpMessage,
     Head,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpEntry,
     TpMessage,
     TsMessage,
@@ -48,7 +48,7 @@ _historisk_decoder = Decoder(HistoriskShape)
 _valp_decoder = Decoder(ValpShape)
 
 
-def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> Message:
+def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> StreamMessage:
     """The message that a scheme sent; raises Undecodable with the path and the rule, never with content."""
     message = _READERS[scheme](body)
     if edition >= Edition.ONE_OF_EACH:
@@ -134,7 +134,7 @@ def _refuse_unknown_tp(benefit: str, with_children: bool, field: str) -> None:
     _refuse_unknown(benefit + _TWIN if with_children else benefit, Scheme.TILTAKSPENGER, field)
 
 
-_READERS: dict[Scheme, Callable[[bytes], Message]] = {
+_READERS: dict[Scheme, Callable[[bytes], StreamMessage]] = {
     Scheme.DAGPENGER: _dp,
     Scheme.AAP: _aap,
     Scheme.TILLEGGSSTONADER: _ts,

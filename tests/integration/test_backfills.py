@@ -99,8 +99,8 @@ def test_a_process_of_before_can_not_write_payments_of_before(before: str) -> No
     upgrade(before)
     with connect(before) as connection:
         with pytest.raises(psycopg.errors.NotNullViolation, match="currency"):
-            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed,
-                                                        last_line, document, position, state)
+            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose,
+                                                        position_in_case, last_line, document, position, state)
                                   VALUES (1, gen_random_uuid(), 1, gen_random_uuid(), 'AAP', 'CREATE', true, 1, '', '', 0, 'pending')""")
         with pytest.raises(psycopg.errors.CheckViolation, match="outbox_payments_by_value"):
             connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")

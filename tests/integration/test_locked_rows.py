@@ -109,7 +109,7 @@ def test_the_neighbours_of_a_locked_case_go_on_and_what_is_for_it_waits_in_its_o
     assert stage.hand_in(DP, ("held-4", dp("held", 900))) == [Outcome.DEFERRED], "it may not overtake those that wait"
     assert resumed(stage) == 4
     assert in_order(stage, "held-1", "held-2", "held-3", "held-4") == ["held-1", "held-2", "held-3", "held-4"]
-    assert stage.hand_in(DP, ("held-5", dp("held", 950))) == [Outcome.WAITING]
+    assert stage.hand_in(DP, ("held-5", dp("held", 950))) == [Outcome.QUEUED]
     stage.finish()
     assert [stage.said(f"held-{number}")[-1] for number in range(1, 6)] == ["OK"] * 5
     assert clean(stage)

@@ -102,7 +102,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
             key, body = f"{number}/{place}", written(step, cases)
             seen = preview(stage.connection, PORTS, scheme, key.encode(), body, now=stage.clock())
             (outcome,) = stage.hand_in(scheme, (key, body))
-            assert seen.waits is (outcome is Outcome.WAITING), "a message that can not be read waits for nothing"
+            assert seen.waits is (outcome is Outcome.QUEUED), "a message that can not be read waits for nothing"
             if not seen.waits:
                 assert said(seen) == told(stage, key)
                 assert ordered(stage, seen) == made(stage, key)

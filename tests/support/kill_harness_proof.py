@@ -67,7 +67,7 @@ def _nothing_is_left_open(connection: Connection) -> None:
         "SELECT message_no, state FROM messages WHERE state <> 'answered'",
         "SELECT outbox_no FROM outbox WHERE relayed_at IS NULL",
         "SELECT event_id::text FROM outbox GROUP BY event_id HAVING count(*) > 1",
-        "SELECT case_id FROM cases WHERE open_orders + waiting > 0",
+        "SELECT case_id FROM cases WHERE open_orders + queued > 0",
         "SELECT queue, message_id FROM queue.message WHERE consumed_at IS NULL",
         "SELECT receipt_no, outcome FROM receipts WHERE outcome IN ('unclear', 'unmatched', 'unreadable')",
     ):

@@ -209,7 +209,7 @@ def judge(play: Play) -> None:
         for uid in model.payments.keys() | paid.keys():
             wanted = model.payments[uid].days if uid in model.payments else {}
             assert difference(wanted, paid.get(uid, {})) == {}, uid
-    assert play.stage.rows("SELECT open_orders, waiting FROM cases WHERE open_orders + waiting > 0") == []
+    assert play.stage.rows("SELECT open_orders, queued FROM cases WHERE open_orders + queued > 0") == []
     assert play.stage.rows("SELECT state FROM messages WHERE state <> 'answered'") == []
     assert duplicates(play.stage.connection).lines == ()
 

@@ -29,7 +29,7 @@ from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.formats.instants import parse_instant
+from kvitt.formats.times import parse_instant
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.identifiers import wrong_id
 from kvitt.kernel.money import Minor

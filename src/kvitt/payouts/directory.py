@@ -15,7 +15,7 @@ from msgspec.json import encode as to_json
 from msgspec.structs import asdict, replace
 
 from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
-from kvitt.formats.instants import instant_text
+from kvitt.formats.times import instant_text
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, pool

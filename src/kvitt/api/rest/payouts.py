@@ -35,7 +35,7 @@ from kvitt.api.rest.values import (
     payout_view,
 )
 from kvitt.errors import BadRequest, PayoutAlreadyExists
-from kvitt.formats.instants import instant_text, parse_instant
+from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.kernel.money import Minor

@@ -9,9 +9,9 @@ from typing import Any
 from kvitt.api.thrift.server import CallRefused, Endpoint, Method
 from kvitt.api.thrift.trace import actor
 from kvitt.errors import BadThrift, PlanNotFound
-from kvitt.formats.instants import instant_text, parse_instant
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
+from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.money import Minor
 from kvitt.ledger.calls import (
     Account,

@@ -36,7 +36,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
-from kvitt.formats.times import instant_text, local_text
+from kvitt.formats.times import local_text, local_text_of_instant
 
 _TWIN = "_BARN"
 
@@ -107,7 +107,7 @@ def _valp(body: bytes) -> ValpMessage:
     benefit = f"{shape.measure}_{shape.grant_kind}"
     _refuse_unknown(benefit, Scheme.VALP, "tiltakskode")
     span = Span(shape.days.start, shape.days.end, shape.amount, shape.office)
-    return ValpMessage(_head(shape, "besluttetTidspunkt", instant_text), shape.payment_id, benefit, span)
+    return ValpMessage(_head(shape, "besluttetTidspunkt", local_text_of_instant), shape.payment_id, benefit, span)
 
 
 _Headed = DpShape | AapShape | TsShape | TpShape | HistoriskShape | ValpShape

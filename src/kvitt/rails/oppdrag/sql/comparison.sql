@@ -4,7 +4,7 @@ SELECT p.area, c.case_id, p.payment_id::text, p.document
 FROM payments AS p
 JOIN cases AS c ON c.case_no = p.case_no
 WHERE p.state = 'accepted' AND NOT p.superseded
-ORDER BY p.area COLLATE "C", c.case_id COLLATE "C", p.listed;
+ORDER BY p.area COLLATE "C", c.case_id COLLATE "C", p.position_in_case;
 
 -- name: cases_in_motion
 -- The areas and cases that have an order without a receipt: the rail may be ahead of the store there.

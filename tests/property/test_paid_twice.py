@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import StreamMessage
+from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.duplicates import (

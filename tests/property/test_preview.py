@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.messages import StreamMessage
+from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.holds import decode_all
 from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.submit import Outcome
@@ -111,7 +111,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
 
 
 def said(seen: Preview) -> tuple[bytes, str | None]:
-    return status.encode(seen.answer), seen.reason
+    return encode_status(seen.answer), seen.reason
 
 
 def told(stage: Stage, key: str) -> tuple[bytes, str | None]:

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import (
     AapMessage,
     DpKind,
@@ -28,6 +27,7 @@ from kvitt.contracts.helved.messages import (
     TsMessage,
     ValpMessage,
 )
+from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.periods import merge

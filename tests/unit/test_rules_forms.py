@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
@@ -22,6 +21,7 @@ from kvitt.contracts.helved.messages import (
     TsPayment,
     ValpMessage,
 )
+from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.ids import derived_payment_id
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstructions

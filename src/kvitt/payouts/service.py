@@ -18,8 +18,8 @@ from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.money import NOTHING, Minor
 from kvitt.kernel.operators import Operator
+from kvitt.ledger.accounts import states_of
 from kvitt.ledger.calls import AccountState
-from kvitt.ledger.repository import states_of
 from kvitt.ledger.rules import (
     INT64_MAX,
     Operation,

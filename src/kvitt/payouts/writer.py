@@ -16,9 +16,9 @@ from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import note
+from kvitt.ledger.accounts import states_of
 from kvitt.ledger.calls import CallResult, Done, Insolvent
 from kvitt.ledger.post import post
-from kvitt.ledger.repository import states_of
 from kvitt.ledger.rules import CallRefusal, Overflow, PlanState
 from kvitt.payouts.decide import (
     Decided,

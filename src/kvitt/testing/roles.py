@@ -19,9 +19,8 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
-from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.emulator import Emulator
-from kvitt.testing.rail import RequestQueue
+from kvitt.testing.rail import PutAtRails, RequestQueue
 from kvitt.transports.log.embedded_log import LogRelay
 from kvitt.transports.log.intake import Intake
 from kvitt.transports.queue.table_queue import TableQueue
@@ -34,8 +33,8 @@ _SEED: Final = 7
 class Roles:
     """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
 
-    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, put: dict[str, Outgoing]) -> None:
-        """`put` gets each message that is put on a queue to a rail."""
+    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, put: PutAtRails) -> None:
+        """`put` gets the orders in each message that is put on a queue to a rail."""
         self._conninfo, self._settings, self._clock, self._ports, self._put = conninfo, settings, clock, ports, put
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[LoopStep, ExitStack]] = {}

@@ -17,6 +17,7 @@ from kvitt.contracts.helved.messages import (
     Head,
     HistoriskMessage,
     Span,
+    StreamMessage,
     TpEntry,
     TpMessage,
     TsMessage,

@@ -19,7 +19,7 @@ from kvitt.disbursement.submit import Submit
 from kvitt.disbursement.values import Area, Order, Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Step
+from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.testing.clock import Clock
@@ -134,7 +134,7 @@ class Site:
         assert [repr(each) for each in check(self.conninfo, self.kit.ports).differences] == []
 
 
-def until_idle(step: Step) -> None:
+def until_idle(step: LoopStep) -> None:
     while step():
         continue
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.holds import decode_all
 from kvitt.disbursement.preview import Preview, preview
@@ -37,7 +37,7 @@ _numbers = count()
 class Step(Struct, frozen=True):
     """A message of one of two cases, and what is done to it; `settled_first`: no order is open then."""
 
-    message: Message
+    message: StreamMessage
     case: int
     twist: str
     settled_first: bool
@@ -49,7 +49,7 @@ TWISTS = ("none", "none", "none", "other person", "other case's payments", "cut 
 def steps_of(scheme: Scheme) -> st.SearchStrategy[list[Step]]:
     """Histories of one scheme."""
 
-    def stepped(messages: list[Message]) -> st.SearchStrategy[list[Step]]:
+    def stepped(messages: list[StreamMessage]) -> st.SearchStrategy[list[Step]]:
         one = [
             st.builds(Step, st.just(each), st.integers(0, 1), st.sampled_from(TWISTS), st.sampled_from([True, True, False]))
             for each in messages

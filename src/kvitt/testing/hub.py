@@ -24,7 +24,7 @@ from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing.apis import OpenApis, Rest, Thrift
-from kvitt.testing.clock import START, Clock
+from kvitt.testing.clock import START, HandClock
 from kvitt.testing.rail import EmulatedRail, PutAtRails, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
@@ -92,7 +92,7 @@ class Hub:
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
         """On a migrated database; see `kvitt.testing.hub` for the rest."""
         self.ports = ports or ports_of(settings.rapid, settings.ops, hears_strays=True)
-        self.conninfo, self.clock = conninfo, Clock(start)
+        self.conninfo, self.clock = conninfo, HandClock(start)
         self._opened = ExitStack()
         self._own_data = settings.data == Settings().data
         self._given = settings

@@ -131,4 +131,4 @@ class ValpMessage(Struct, frozen=True):
     span: Span
 
 
-Message = DpMessage | AapMessage | TsMessage | TpMessage | HistoriskMessage | ValpMessage
+StreamMessage = DpMessage | AapMessage | TsMessage | TpMessage | HistoriskMessage | ValpMessage

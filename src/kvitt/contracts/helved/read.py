@@ -16,8 +16,8 @@ from kvitt.contracts.helved.messages import (
     DpMessage,
     Head,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpEntry,
     TpMessage,
     TsMessage,
@@ -52,7 +52,7 @@ _DP_RATE = {DpKind.DAGPENGER: RateType.WEEKDAY, DpKind.HOLIDAY_SUPPLEMENT: RateT
 _AAP_BENEFIT = BENEFITS["AAP_UNDER_ARBEIDSAVKLARING"]
 
 
-def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> Message:
+def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> StreamMessage:
     """The message that a scheme sent; raises Undecodable with the path and the rule, never with content."""
     message = _READERS[scheme](body)
     if edition >= Edition.ONE_OF_EACH:
@@ -138,7 +138,7 @@ def _refuse_unknown_tp(benefit: str, with_children: bool, field: str) -> None:
     _refuse_unknown(benefit + _TWIN if with_children else benefit, Scheme.TILTAKSPENGER, field)
 
 
-_READERS: dict[Scheme, Callable[[bytes], Message]] = {
+_READERS: dict[Scheme, Callable[[bytes], StreamMessage]] = {
     Scheme.DAGPENGER: _read_dp,
     Scheme.AAP: _read_aap,
     Scheme.TILLEGGSSTONADER: _read_ts,
@@ -257,7 +257,7 @@ def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
     return PaymentInstructions(_decision(Scheme.VALP, key, message.head), (payment,))
 
 
-def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal:
+def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | Refusal:
     """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
@@ -274,7 +274,7 @@ def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal
             return _valp(message, key)
 
 
-def flawed_ids(message: Message) -> Refusal | None:
+def flawed_ids(message: StreamMessage) -> Refusal | None:
     """The first id of a message that hides something, or None: it would count as another one than everybody reads.
 
     Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
@@ -290,7 +290,7 @@ def flawed_ids(message: Message) -> Refusal | None:
     return None
 
 
-def _reporting_periods(message: Message) -> Iterable[str]:
+def _reporting_periods(message: StreamMessage) -> Iterable[str]:
     match message:
         case DpMessage():
             return [day.reporting_period for day in message.days]

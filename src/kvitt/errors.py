@@ -392,4 +392,4 @@ class UnknownRail(Failed, who="operator"):
 
 
 class PayoutsFailed(Failed):
-    """A service behind the payouts refused or can not be reached; what was begun is finished or undone by itself."""
+    """A service behind the payouts refused or can not be reached; what was begun is finished or compensated by itself."""

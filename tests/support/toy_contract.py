@@ -94,7 +94,7 @@ class ToyContract(Contract):
             case OrderWithdrawn():
                 return _said(message, "refused it was taken back")
             case Corrected(settled=settled):
-                return _said(message, _outcome(settled.outcome, settled.receipt.text).decode(), event.mark)
+                return _said(message, _outcome(settled.outcome, settled.receipt.text).decode(), event.event_suffix)
         return Reply()  # queued, simulated, with the rail, a receipt read: nobody asked
 
     def in_short(self, answer: bytes) -> Answer:

@@ -41,7 +41,7 @@ class Fit(Enum):
 class Column(Struct, frozen=True):
     """One field of a row: its name in JSON (the glossary's, with the unit of an amount), and how a person sees it.
 
-    `of` gives the value, the row's attribute of that name otherwise; `show` gives its text, which is made of the value otherwise.
+    `of` returns the value, the row's attribute of that name otherwise; `show` returns its text, which is made of the value otherwise.
     `least` is a width in characters that the column has in any case.
     """
 

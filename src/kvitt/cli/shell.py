@@ -1,4 +1,4 @@
-"""What all commands share: where the data is, how errors are told, and how a hub is found or started for the while.
+"""What all commands share: where the data is, how errors are shown, and how a hub is found or started for the while.
 
 Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could not be done.
 """
@@ -44,7 +44,7 @@ _SHOWN_BY = {
     "the stop": "kvitt sending list",
     "topic": "kvitt kafka lag",
 }
-"""Which command shows what became of something, by what is told of it when that is not known."""
+"""Which command shows what became of something, by what is said of it when that is not known."""
 
 
 class Lazy(NamedTuple):

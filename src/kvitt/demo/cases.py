@@ -282,9 +282,9 @@ class _Living:
         return [replace(pay, days=days)] if days and (self._scheme != "valp" or len(days) == 1) else []
 
     def _say(self, changes: Sequence[Pay]) -> tuple[Pay, ...] | None:
-        """Takes changes in and gives what a message must name to say them; None when there are none."""
+        """Takes changes in and returns what a message must name to say them; None when there are none."""
         if self._scheme not in WHOLE_CASE:
-            # One order per message, so that one answer tells of all of it: one area, and for some schemes one payment.
+            # One order per message, so that one answer covers all of it: one area, and for some schemes one payment.
             most = len(changes) if self._scheme == "ts" else 1
             changes = [pay for pay in changes[:most] if pay.area == changes[0].area]
         for pay in changes:

@@ -111,7 +111,7 @@ class Proof(Struct, frozen=True):
 
     @property
     def doubles(self) -> int:
-        """Whatever came or was told more than once."""
+        """Whatever came or was published more than once."""
         return self.surplus + len(self.doubled.lines) + len(self.doubled.conflicting_messages) + len(self.doubled.same_bytes)
 
 
@@ -160,7 +160,7 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
 
 def _number(connection: psycopg.Connection[Any], statement: str, arguments: Sequence[object] = ()) -> int:
     row = connection.execute(statement, arguments).fetchone()
-    assert row is not None, "an aggregate gives a row"
+    assert row is not None, "an aggregate has a row"
     return int(row[0])
 
 

@@ -126,7 +126,7 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
 
 
 def letter_act(clock: Clock, ports: Ports, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
-    """The replay of a dead letter; `put` gives what appends its record in the transaction of a connection."""
+    """The replay of a dead letter; `put` returns what appends its record in the transaction of a connection."""
 
     def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
         letters = DeadLetters(connection, clock, ports)

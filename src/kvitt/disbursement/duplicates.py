@@ -18,7 +18,7 @@ from kvitt.disbursement.values import RateType
 from kvitt.kernel.money import Kroner
 
 MOST_FOUND = 100
-"""One is enough to hold an order; a person who is told of a hundred has more than can be read."""
+"""One is enough to hold an order; a person who hears of a hundred has more than can be read."""
 _WEEKEND_DAYS = DAYS_OF_WEEK - SATURDAY
 _by_start = attrgetter("start")
 Span = tuple[int, int]
@@ -67,7 +67,7 @@ class Twice(Struct, frozen=True, order=True):
 
 
 Before = Callable[[], Mapping[str, Sequence[Paid]]]
-"""What each source paid before an order. Asked for only when something meets, which is seldom."""
+"""Returns what each source paid before an order. Asked for only when something meets, which is seldom."""
 
 
 def paid_twice(after: Iterable[Paid], before: Before, touched: AbstractSet[str], policy: PaidTwice) -> tuple[Twice, ...]:

@@ -41,7 +41,7 @@ class MessageInProgress(ReplyTo, frozen=True):
 
 
 class Queued(Struct, frozen=True):
-    """The message waits behind what its case is busy with."""
+    """The message is queued behind the open order of its case."""
 
 
 class Refused(Struct, frozen=True):
@@ -135,8 +135,8 @@ class Corrected(Struct, frozen=True):
     outcomes: Sequence[AreaOutcome]
 
     @property
-    def mark(self) -> str:
-        """What tells its records apart from those that said otherwise before."""
+    def event_suffix(self) -> str:
+        """Distinguishes its records from those that said otherwise before."""
         return f" corrected {self.settled.receipt_no}"
 
 
@@ -184,10 +184,10 @@ Announcement = CaseListed | ReceiptArrived
 
 
 class OutboxRecord(Struct, frozen=True):
-    """A record to publish. `event_id` is a function of what it tells, so that a reader can drop a repeat.
+    """A record to publish. `event_id` is a function of what it says, so that a reader can drop a repeat.
 
     `value` None with `order_id`: the bytes of that order as they leave; else a tombstone. `payment` names the version (case, payment id,
-    version) that a record about a payment tells of.
+    version) that a record about a payment names.
     """
 
     topic: str

@@ -24,7 +24,7 @@ from kvitt.disbursement.values import (
 GUARD = 3
 """The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
 NAMED_ALONE = 3
-"""So many spans of days are told one by one; a person who wants them all looks at the case."""
+"""So many spans of days are named one by one; a person who wants them all looks at the case."""
 
 
 def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[HoldReason, ...], ...]:

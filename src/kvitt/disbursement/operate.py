@@ -338,7 +338,7 @@ class Operate:
                 f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
             )
         if state == OrderState.WITHDRAWN:
-            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender has heard so: nothing is left to decide")
         if state in (OrderState.ACCEPTED, OrderState.REJECTED):
             then = (
                 "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"

@@ -98,7 +98,7 @@ def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: dateti
             handler.refuse(None, message, None, message.content, parsed.dead)
         else:
             handler.handle(case, message, None)
-    except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
+    except Exception as error:  # noqa: BLE001 - the failure is what the sender would hear
         work = UnitOfWork()
         Handler(contract, ports.rails, work, now).refuse(case, message, None, failure(parsed.incoming, error))
     return work

@@ -134,7 +134,7 @@ class Candidate(Struct, frozen=True):
     was_unknown: bool = False
     """A copy of it may be at the rail, whatever its state is now."""
     answered: bool = False
-    """An observation that was unclear has been told already."""
+    """An observation that was unclear has been published already."""
     published_under: bytes | None = None
     """The key of its records on the order topic; None: its sender's."""
     contradicted: str | None = None
@@ -204,7 +204,7 @@ class Schedule(Protocol):
 
 
 class Rail(Protocol):
-    """A way for money to leave. All methods are pure: the same content gives the same bytes, the clock is in the order."""
+    """A way for money to leave. All methods are pure: the same content has the same bytes, the clock is in the order."""
 
     @property
     def name(self) -> str:
@@ -234,7 +234,7 @@ class Rail(Protocol):
         """What an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED or CANCELLED."""
 
     def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
-        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` gives the observation again."""
+        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` returns the observation again."""
 
     def words_of_operator(self, message: bytes, *, accepted: bool, text: str) -> bytes:
         """An operator's decision about an order in the form of an answer of the rail."""

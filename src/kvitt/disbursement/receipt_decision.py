@@ -53,8 +53,8 @@ class Settled(Struct, frozen=True):
     """It is an operator's word, in the form of a receipt."""
 
     @property
-    def mark(self) -> str:
-        """What tells apart the events of several receipts of one order that do not accept it."""
+    def event_suffix(self) -> str:
+        """Distinguishes the events of several receipts of one order that do not accept it."""
         return f" {self.receipt_no}" if self.order.answered and self.outcome is not ReceiptOutcome.ACCEPTED else ""
 
 

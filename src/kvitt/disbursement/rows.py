@@ -118,7 +118,7 @@ class PaymentRow(Row, frozen=True):
 
 
 class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
+    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it is about."""
 
     statement = _WRITE.add_outbox
     topic: str

@@ -229,7 +229,7 @@ class Order(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A broken rule as a value: what the sender is told. `doc` names the page that explains it."""
+    """A broken rule as a value: what the sender hears. `doc` names the page that explains it."""
 
     status: int
     text: str

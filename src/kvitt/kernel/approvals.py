@@ -43,7 +43,7 @@ class ApprovalState(StrEnum):
 class ShownEffect(Struct, frozen=True):
     """What an act would do, as people read it, and the digest of what that was worked out from.
 
-    The text may tell more than matters (balances that move all the time); only another `basis` makes it another effect.
+    The text may say more than matters (balances that move all the time); only another `basis` makes it another effect.
     """
 
     text: str

@@ -57,7 +57,7 @@ class BatchExecutor(Generic[Command, Result]):
     def __init__(
         self, subject: Subject[Command, Result], *, names: Callable[[Command], AbstractSet[Hashable]] | None = None, attempts: int = 1
     ) -> None:
-        """`names` gives what a command locks; None: the subject itself leaves out what is locked, when it runs with `Locks.FREE`.
+        """`names` returns what a command locks; None: the subject itself leaves out what is locked, when it runs with `Locks.FREE`.
 
         A command alone is begun anew up to `attempts` times where others were at the same rows.
         """
@@ -175,7 +175,7 @@ class ReconnectingWriter(Generic[Command, Result]):
     def __init__(
         self, conninfo: str, application: str, execute_on: Callable[[Connection], Callable[[Sequence[Command]], Sequence[Result]]]
     ) -> None:
-        """`execute_on` gives what executes batches on a connection; it is asked once per connection."""
+        """`execute_on` returns what executes batches on a connection; it is asked once per connection."""
         self._conninfo, self._application, self._execute_on = conninfo, application, execute_on
         self._connection: psycopg.Connection[Any] | None = None
         self._execute: Callable[[Sequence[Command]], Sequence[Result]] | None = None

@@ -15,7 +15,7 @@ _private = structlog.get_logger("kvitt.restricted")
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 1.0
 
 Step = Callable[[], int]
-"""Does what there is to do and gives how much that was; waits a little by itself when there is nothing."""
+"""Does what there is to do and returns how much that was; waits a little by itself when there is nothing."""
 MakeStep = Callable[[], AbstractContextManager[Step]]
 """Opens what a role needs (connections, leases) and closes it again."""
 

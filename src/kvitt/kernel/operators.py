@@ -1,7 +1,7 @@
 """Who acts, why, and who approves it: the one rule of the second person, and the chain in which operators' acts stand (design §11).
 
 Names are compared by their skeletons, so that neither case, blanks, marks, invisible characters nor letters of another alphabet that look
-alike make a second person. Two names that are hard to tell apart for a reader of the audit chain are one name.
+alike make a second person. Two names that are hard to distinguish for a reader of the audit chain are one name.
 """
 
 import unicodedata

@@ -38,7 +38,7 @@ Headers = Mapping[str, str] | Iterable[Header] | bytes
 
 
 class Differs(AssertionError):
-    """What is stored is not what its own history gives; the message lists the findings of the check."""
+    """What is stored is not what its own history makes; the message lists the findings of the check."""
 
 
 class NotDone(AssertionError):

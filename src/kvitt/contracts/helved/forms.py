@@ -1,6 +1,6 @@
 """The six input forms to instructions: grouping into payments, ids, rate types, defaults (helved §3.3).
 
-What a whole-case message leaves out is not here: only the stored case can tell (`derive.py`).
+What a whole-case message leaves out is not here: only the stored case can say (`derive.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -181,7 +181,7 @@ def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal
 def flawed_ids(message: Message) -> Refusal | None:
     """The first id of a message that hides something, or None: it would count as another one than everybody reads.
 
-    Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
+    Blanks around the ids of case and decision, and their lengths, have texts of their own, each in its turn. The sender's key is no
     id of ours: it is its own address, and is answered to the byte.
     """
     for field, text in (("sakId", message.head.case_id), ("behandlingId", message.head.decision_id)):

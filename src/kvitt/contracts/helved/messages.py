@@ -1,6 +1,6 @@
 """The six input forms as values with English names; `reading.py` makes them from JSON (helved §2.6).
 
-Every form is the sender's word for what shall be paid; `forms.py` turns it into claims on payments.
+Every form is the sender's word for what shall be paid; `forms.py` turns it into an instruction about payments.
 """
 
 from datetime import date

@@ -19,7 +19,7 @@ _KNOWN_REASONS = (
 
 
 def answer_to(receipt: Observation, details: Details) -> Answer:
-    """The answer that a receipt gives about an order with these details.
+    """The answer to a receipt about an order with these details.
 
     00 and 04 are accepted, 04 with the rail's note as error; anything unheard of fails with its raw severity and text, so that
     an operator sees what came.

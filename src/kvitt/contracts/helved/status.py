@@ -1,4 +1,4 @@
-"""StatusReply JSON: what a sender is told about one key (helved §2.8).
+"""StatusReply JSON: the answer to a sender about one key (helved §2.8).
 
 Where a message has orders in several areas, `detaljer.ytelse` is the umbrella's, and each line has two more members behind those of the
 contract, which its readers pass over (helved §2.1): its own `ytelse` and, once its order is settled, its `status`, OK or FEILET.
@@ -134,7 +134,7 @@ def _detail(line: OrderLine, area: Area | None) -> DetailLine:
 
 
 def details_of(orders: Sequence[Order]) -> Details:
-    """What the sender is told of the orders of one message: their lines by first day, those of a day in order of sending."""
+    """The details of the orders of one message: their lines by first day, those of a day in order of sending."""
     of_one = len(orders) == 1
     lines = sorted((_detail(line, None if of_one else order.area) for order in orders for line in order.lines), key=attrgetter("start"))
     return Details(orders[0].area if of_one else None, tuple(lines))

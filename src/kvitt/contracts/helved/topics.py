@@ -61,7 +61,7 @@ _OURS = frozenset(
         *("resend", "skip-dedup", "retries", "maxRetries", "barrierStartedAt", "barrierMaxWaitMs"),
     )
 )
-"""Headers by which the hub tells readers something, or which they take for the hub's word; in any case of letters."""
+"""Headers by which the hub says something to readers, or which they take for the hub's word; in any case of letters."""
 
 
 def carried(headers: Iterable[Header]) -> list[Header]:

@@ -1,4 +1,4 @@
-"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can tell."""
+"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can show."""
 
 import secrets
 from collections.abc import Callable, Sequence

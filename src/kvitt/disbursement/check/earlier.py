@@ -12,7 +12,7 @@ from kvitt.disbursement.rows import OutboxRow
 
 
 def as_published_then(contracts: Contracts, given: OutboxRow, stored: OutboxRow, *, early: bool) -> OutboxRow:
-    """What a replay tells of an early message, in the form that the stored record has, where that may be another one."""
+    """What a replay says of an early message, in the form that the stored record has, where that may be another one."""
     if early:
         given = replace(given, key=stored.key, headers=stored.headers)
     contract = contracts.answering_on(given.topic)

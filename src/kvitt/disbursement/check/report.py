@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 
 class Difference(Struct, frozen=True):
-    """One place where the store is not what its own history gives. `case` is the case's number, `subject` an id of our own."""
+    """One place where the store is not what its own history makes. `case` is the case's number, `subject` an id of our own."""
 
     kind: Kind
     case: int | None

@@ -264,7 +264,7 @@ class _OrderBuilder:
 def _last_sent(payment: Payment) -> Period:
     """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
 
-    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender is told.
+    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender hears.
     """
     if payment.last_sent is not None:
         return payment.last_sent

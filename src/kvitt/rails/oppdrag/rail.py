@@ -58,7 +58,7 @@ class Oppdrag(Struct, frozen=True):
         return Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
 
     def encode(self, order: Order) -> Encoded:
-        """Its XML, which the schema takes, or that of the older dialect where the sender made the lines.
+        """Its XML, which the schema takes, or that of the older form where the sender made the lines.
 
         Raises InvalidOrderMessage, and ValueError when a line id is too long.
         """
@@ -85,7 +85,7 @@ class Oppdrag(Struct, frozen=True):
     def match(self, observation: Observation, candidates: Sequence[Candidate]) -> Candidate | None:
         """The order with its time, else the open one, else the newest; None without candidates.
 
-        Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not tell.
+        Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not say which.
         """
         of_that_time = [each for each in candidates if each.correlation_time == observation.correlation_time]
         still_open = [each for each in candidates if not each.is_settled]

@@ -1,7 +1,7 @@
 """The intake from Kafka: reads the input topics as one of a consumer group and hands each record to the hub (design §4 steps 1-2).
 
 The group says who reads a partition, the lease says who may: the position is stored with the effect, in the same transaction, and sought
-to whenever a partition comes to us. What the brokers are told about offsets is a hint, for those who watch the lag.
+to whenever a partition comes to us. What the brokers hear about offsets is a hint, for those who watch the lag.
 """
 
 import time

@@ -157,7 +157,7 @@ class StartOffset(Struct, frozen=True):
 def planned(found: Sequence[Position], start: StartFrom, *, over: bool) -> list[StartOffset]:
     """Where each partition would begin; with `over` those too of which something is stored.
 
-    Raises TopicNotFound, NotInThatState when everything has begun already or the group gives no answer, RecordsGone when what the group
+    Raises TopicNotFound, NotInThatState when everything has begun already or the group does not answer, RecordsGone when what the group
     would read next is deleted. A group that has committed nothing on a partition may be another one than was meant, so nothing is guessed.
     """
     if not found:

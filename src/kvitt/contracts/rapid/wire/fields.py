@@ -155,7 +155,7 @@ class Fields:
             try:
                 return date.fromisoformat(found)
             except ValueError:
-                pass  # the right form, but no such day: told below
+                pass  # the right form, but no such day: noted below
         return self._wrong(name, "må være en dato, åååå-MM-dd", _NO_DAY)
 
     def _whole(self, name: str, found: object, least: int, greatest: int) -> int:

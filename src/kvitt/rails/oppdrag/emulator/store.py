@@ -1,4 +1,4 @@
-"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they tell of all that came."""
+"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they say of all that came."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime

@@ -50,7 +50,7 @@ class PublishedStatus(Struct, frozen=True):
 
 
 class Client:
-    """Appends records and reads what is published from the moment of its making on, on the log that is set. Not for sharing between threads."""
+    """Appends records and reads what is published since it was made, on the log that is set. Not for sharing between threads."""
 
     def __init__(self, conninfo: str, settings: Settings) -> None:
         self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client", lock_timeout_ms=PATIENCE_MS)

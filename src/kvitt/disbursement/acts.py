@@ -23,7 +23,7 @@ _BIGGEST: Final = 2**63 - 1
 
 
 class AuditedAct(Struct, frozen=True):
-    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `channel`, `address`, `trace` where a call came from."""
+    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `channel`, `address`, `trace` say whence a call came."""
 
     entry: str
     at: datetime

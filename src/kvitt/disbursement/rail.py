@@ -234,7 +234,7 @@ class Rail(Protocol):
         """What an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED or CANCELLED."""
 
     def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
-        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` returns the observation again."""
+        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` finds the observation again."""
 
     def words_of_operator(self, message: bytes, *, accepted: bool, text: str) -> bytes:
         """An operator's decision about an order in the form of an answer of the rail."""

@@ -118,7 +118,7 @@ class PaymentRow(Row, frozen=True):
 
 
 class OutboxRow(Row, frozen=True):
-    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it is about."""
+    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name its payment, if any."""
 
     statement = _WRITE.add_outbox
     topic: str

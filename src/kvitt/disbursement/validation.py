@@ -1,4 +1,4 @@
-"""Checks the rules that an instruction must keep to be ordered, in the contract's order; the first broken one is the answer (helved §2.9)."""
+"""Checks what an instruction must keep to be ordered, in the contract's order; the first broken rule is the answer (helved §2.9)."""
 
 import re
 from collections import Counter

@@ -10,9 +10,9 @@ _LONGEST: Final = 255
 
 
 class Actor(Struct, frozen=True, omit_defaults=True):
-    """Who asked, over which channel (stored as `door`): `name` is proved by a token over REST, and only said by the caller over Thrift and on the command line.
+    """Who asked: `name` is proved by a token over REST, and only said by the caller over Thrift and on the command line.
 
-    `address` is where the call came from, `trace` the id under which the caller's own logs have it.
+    `channel` is stored as `door`. `address` is where the call came from, `trace` the id under which the caller's own logs have it.
     """
 
     channel: str = field(name="door")

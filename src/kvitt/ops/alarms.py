@@ -1,6 +1,6 @@
 """Alarms about orders that have no receipt after the set time within the rail's opening hours (design §8).
 
-The scheduler looks: the store lets one alarm stand per order, so whoever raises it is the only one to report it. An alarm is a row, a line in
+The scheduler looks: the store lets one alarm stand per order, so whoever raises it alone reports it. An alarm is a row, a line in
 the log at level error, and part of a metric; it is over when the order is settled.
 """
 

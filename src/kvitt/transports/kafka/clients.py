@@ -70,7 +70,7 @@ def is_the_end(error: KafkaError) -> bool:
 
 
 class ConsumerErrors:
-    """Hears a consumer's errors. What ends it may be reported here and not in place of a record: it keeps its partitions in silence then."""
+    """Hears a consumer's errors. What ends it may come here and not in place of a record: it keeps its partitions in silence then."""
 
     def __init__(self) -> None:
         self._last: KafkaError | None = None

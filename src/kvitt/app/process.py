@@ -117,7 +117,7 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
 
 
 def _retried(stop: threading.Event, seconds: float, attempt: Callable[[], Made]) -> Made | None:
-    """What the attempt returns, tried again for so long while a server does not answer: all may have been started at once.
+    """Returns what the attempt returns, tried again for so long while a server does not answer: all may have been started at once.
 
     None when asked to stop meanwhile. Raises what the last attempt raised.
     """

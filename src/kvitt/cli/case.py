@@ -111,7 +111,7 @@ def _kept(deferred: DeferredOfCase) -> str:
 
 
 def schedule_of(payments: Sequence[PaymentOfCase]) -> PaymentSchedule:
-    """What versions of payments pay, day by day."""
+    """Returns what versions of payments pay, day by day."""
     return expand([*chain.from_iterable(each.owed for each in payments)])
 
 

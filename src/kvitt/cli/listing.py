@@ -54,11 +54,11 @@ class Column(Struct, frozen=True):
     seen_only: bool = False
 
     def value(self, row: object) -> object:
-        """What JSON has."""
+        """Returns what JSON has."""
         return getattr(row, self.name) if self.of is None else self.of(row)
 
     def text(self, row: object) -> str:
-        """What a person sees, on one line."""
+        """Returns what a person sees, on one line."""
         if self.show is not None:
             return shown(self.show(row))
         value = self.value(row)
@@ -70,7 +70,7 @@ class Column(Struct, frozen=True):
 
     @property
     def heading(self) -> str:
-        """What stands above it."""
+        """Returns what stands above it."""
         return self.title or self.name.replace("_", " ")
 
 
@@ -198,7 +198,7 @@ def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
 
 
 def _below(fields: Sequence[tuple[Column, str]], width: int) -> Iterator[str]:
-    """What yielded from a row: words in a row as long as they fit, each text on lines of its own."""
+    """Returns what yielded from a row: words in a row as long as they fit, each text on lines of its own."""
     line = ""
     for column, cell in fields:
         if column.kind is Fit.TEXT:

@@ -250,7 +250,7 @@ def _print_done(done: Payout, *, as_json: bool) -> None:
 
 
 def _print_preview(preview: PayoutPreview, *, as_json: bool) -> None:
-    """What would be; the status of the command tells whether it would be refused."""
+    """Prints what would be; the status of the command tells whether it would be refused."""
 
     if as_json:
         click.echo(shown_json(json.encode(preview_document(preview)).decode()))
@@ -272,7 +272,7 @@ def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[Au
 
 
 def preview_page(preview: PayoutPreview) -> Iterator[str]:
-    """What would move, and what the accounts would have."""
+    """Returns what would move, and what the accounts would have."""
     payout = preview.payout
     if not preview.changes:
         yield shown(f"payout {payout.payout_id} is {payout.status.value} already; nothing would be done")
@@ -310,7 +310,7 @@ _ACCOUNTS: Final = (
 
 
 def preview_document(preview: PayoutPreview) -> dict[str, object]:
-    """What would be, for `--json`."""
+    """Returns what would be, for `--json`."""
     accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
     return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
 

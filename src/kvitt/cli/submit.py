@@ -66,7 +66,7 @@ class Client:
         return self._log.send(records)
 
     def hear(self, seconds: float) -> list[PublishedStatus]:
-        """What has been published since the last look; waits up to `seconds` when that is nothing."""
+        """Returns what has been published since the last look; waits up to `seconds` when that is nothing."""
         return [
             PublishedStatus(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
             for record in self._log.read(seconds)

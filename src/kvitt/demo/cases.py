@@ -27,7 +27,7 @@ class Days(Struct, frozen=True):
 
 
 class Pay(Struct, frozen=True):
-    """What shall be paid for one payment. `label` tells it apart in its case; no `days` means that it has ceased.
+    """One payment as it shall be. `label` tells it apart in its case; no `days` means that it has ceased.
 
     Place n is the n-th weekday after `base` for a weekday rate, else the n-th day.
     """

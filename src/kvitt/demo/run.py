@@ -66,7 +66,7 @@ _SHOWN_SCHEME: Final = "dp"
 
 
 class Summary(Struct, frozen=True):
-    """What a run came to; the fields are the closing JSON line."""
+    """The outcome of a run; the fields are the closing JSON line."""
 
     messages: int
     orders: int
@@ -89,7 +89,7 @@ class Summary(Struct, frozen=True):
 
 
 class SchemeTotals(Struct, frozen=True):
-    """What became of a scheme's messages in this run."""
+    """Counts what became of a scheme's messages in this run."""
 
     scheme: str
     messages: int

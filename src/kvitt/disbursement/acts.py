@@ -23,7 +23,7 @@ _BIGGEST: Final = 2**63 - 1
 
 
 class AuditedAct(Struct, frozen=True):
-    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `channel`, `address`, `trace` say whence a call came."""
+    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, the last three where a call came from."""
 
     entry: str
     at: datetime
@@ -189,7 +189,7 @@ class Acts:
         return (row.act() for row in fetch(self._connection, _OperatorsEntry, _SQL.acts_of_operators, asked))
 
     def _subjects(self, wanted: Wanted) -> list[str] | None:
-        """What acts about it name: an order, a payout, a plan, or any order of a case."""
+        """Returns what acts about it name: an order, a payout, a plan, or any order of a case."""
         if wanted.case:
             return fetch_values(self._connection, _SQL.orders_of_case, {"case_no": self._case_no(*wanted.case)})
         one = wanted.order_id or wanted.payout_id or wanted.plan_id

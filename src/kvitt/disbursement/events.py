@@ -1,4 +1,4 @@
-"""What may happen to a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
+"""Events of a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -115,7 +115,7 @@ class OrderWithdrawn(Struct, frozen=True):
 
 
 class AreaOutcome(Struct, frozen=True):
-    """What became of the order of a message in one area; `receipt` is None for one that was taken back."""
+    """Holds what became of the order of a message in one area; `receipt` is None for one that was taken back."""
 
     area: Area
     accepted: bool
@@ -200,7 +200,7 @@ class OutboxRecord(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What a contract makes of an event: records in the order of publishing, and the answer to keep with the message (None: as it is).
+    """The reply of a contract to an event: records in the order of publishing, and the answer to keep with the message (None: as it is).
 
     `order_keys`: for orders that have records of their own under another key than the message's, that key; it is stored with the order.
     """

@@ -1,4 +1,4 @@
-"""What an operator reads of one case: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
+"""Reads one case for an operator: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -49,7 +49,7 @@ _SQL = load("history", "kvitt.disbursement")
 
 
 class Happening(StrEnum):
-    """What an event is about. At one moment they follow each other in this order."""
+    """Kinds of events of a case. At one moment they follow each other in this order."""
 
     RECEIVED = "received"
     ACTED = "acted"
@@ -225,7 +225,7 @@ def _simulated(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
 
 
 def _acted(acts: Sequence[Act], orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:
-    """What operators did to the orders of the case, who approved it, and why."""
+    """Returns what operators did to the orders of the case, who approved it, and why."""
     numbers = {each.order_id: each.number for each in orders}
     for each in acts:
         approved = f", approved by {each.approved_by}" if each.approved_by else ""

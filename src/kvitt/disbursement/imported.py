@@ -39,7 +39,7 @@ _NAME_CHARACTERS = 8
 
 
 class Discrepancy(StrEnum):
-    """What may be odd about the state topics; the value says it."""
+    """Discrepancies of the state topics; the value says it."""
 
     UNREADABLE = "a record can not be read"
     OTHER_KEY = "a payment stands under a key that is not its id"
@@ -100,7 +100,7 @@ class ImportedCase(Struct, frozen=True):
 
 
 class StoredState(Struct, frozen=True):
-    """What the topics hold of one case; `listed` None: it has no case list."""
+    """Holds what the topics hold of one case; `listed` None: it has no case list."""
 
     scheme: Scheme
     case_id: CaseId

@@ -59,7 +59,7 @@ class Settled(Struct, frozen=True):
 
 
 def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool = False) -> ReceiptOutcome:
-    """What the receipt does to an order in the state that it has.
+    """Returns what the receipt does to an order in the state that it has.
 
     A settled order stays as it is: what says otherwise contradicts, unless it says again what contradicts already. One that was taken back
     is contradicted by its acceptance alone, and only if the receipt has the order's own time. `by_hand` is an operator's word, of which

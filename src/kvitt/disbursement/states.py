@@ -77,7 +77,7 @@ MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DE
 
 
 class What(StrEnum):
-    """What an entry of a case's chain is about."""
+    """Kinds of entries of a case's chain."""
 
     IMPORTED = "imported"
     LEFT_OUT = "left out"

@@ -56,7 +56,7 @@ class _DeferredMessage(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """What became of a record."""
+    """Outcomes of a record."""
 
     DERIVED = "derived"
     QUEUED = "queued"
@@ -223,7 +223,7 @@ class _Sorting:
         self.work, self._cases, self._numbers, self._now, self._ports = work, cases, numbers, now, ports
 
     def sort(self, parsed: ParsedRecord | Skipped) -> Outcome:
-        """What becomes of the next one."""
+        """Returns what becomes of the next one."""
         if isinstance(parsed, ParsedRecord):
             if (key := parsed.case_key) and (key not in self._cases or self._cases[key].deferred):
                 self._defer(parsed, key)

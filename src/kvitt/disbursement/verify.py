@@ -143,7 +143,7 @@ class _Verifying:
         self._head = end
 
     def verified(self, *, one: bool) -> Verified:
-        """What was found."""
+        """Returns what was found."""
         differences = self._found.report().differences
         breaks = [f"{each.kind.value} {_name(each.case, each.subject)} {each.text}" for each in differences]
         return Verified(self._chains, self._entries, self._head.hex() if one and self._head else None, tuple(breaks))

@@ -20,7 +20,7 @@ BATCH: Final = 1_000
 
 
 class Step(Struct, frozen=True):
-    """What one batch did: the place up to which all is filled in, and how many rows it changed."""
+    """Holds what one batch did: the place up to which all is filled in, and how many rows it changed."""
 
     after: str
     rows: int

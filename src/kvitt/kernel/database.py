@@ -109,7 +109,7 @@ def watched(conninfo: str) -> str:
 
 
 def _session(statement_timeout_ms: int, paused_ms: int, lock_timeout_ms: int) -> str:
-    """What every session of ours is set to, as libpq takes it."""
+    """Returns what every session of ours is set to, as libpq takes it."""
     settings = {
         "plan_cache_mode": "force_custom_plan",
         "random_page_cost": "1.1",

@@ -27,7 +27,7 @@ def wait_shortly(cursor: psycopg.Cursor[Any]) -> None:
 
 
 class Locks(Enum):
-    """What a run does where somebody else has locked what it needs."""
+    """Ways of a run where somebody else has locked what it needs."""
 
     WAIT = auto()
     """It waits, up to the connection's lock timeout."""
@@ -42,7 +42,7 @@ _Result_co = TypeVar("_Result_co", covariant=True)
 
 
 class Subject(Protocol[_Command_contra, _Result_co]):
-    """What batches are about: runs them, and knows what becomes of a command that fails alone."""
+    """The subject of batches: runs them, and knows what becomes of a command that fails alone."""
 
     def run(self, batch: Sequence[_Command_contra], locks: Locks) -> Sequence[_Result_co]:
         """Does all of it in one transaction, one result per command; whatever it raises, nothing was done."""

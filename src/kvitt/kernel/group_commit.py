@@ -47,7 +47,7 @@ class _Lane(Generic[Command, Result]):
         self._thread.join()
 
     def _gather(self) -> list[tuple[Command, Future[Result]]]:
-        """What waits, up to a batch, taken under one lock; waits for the first; nothing once the lane is closed and empty."""
+        """Returns what waits, up to a batch, taken under one lock; waits for the first; nothing once the lane is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]

@@ -34,7 +34,7 @@ _IN_TEXTS: Final = frozenset("\t\n\r")
 
 
 class Flaw(StrEnum):
-    """What an id must not be; the value is the rule, as the half of a sentence behind the field's name."""
+    """Flaws of an id; the value is the rule, as the half of a sentence behind the field's name."""
 
     EMPTY = "must not be empty or blank"
     BLANK_AT_ENDS = "must not begin or end with a blank"

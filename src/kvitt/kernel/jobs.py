@@ -108,7 +108,7 @@ class At(Struct, frozen=True):
 
 
 class CatchUp(StrEnum):
-    """What a job does about due times that were missed: each is run, oldest first, or only the last one."""
+    """Ways with due times that were missed: each is run, oldest first, or only the last one."""
 
     EACH = "each"
     LAST = "last"

@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Lease(Struct, frozen=True):
-    """What has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
+    """A thing that has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
 
     name: str
     token: int

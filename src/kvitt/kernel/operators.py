@@ -69,7 +69,7 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _skeletons(name: str) -> frozenset[str]:
-    """What is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
+    """Returns what is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
 
     Both are needed: a capital `I` looks like a small `l`, yet `KARI` is `kari`.
     """

@@ -20,7 +20,7 @@ _BUSY: Final = timedelta(seconds=30)
 
 
 class StoredAnswer(Struct, frozen=True):
-    """What was answered to a request."""
+    """Holds what was answered to a request."""
 
     status: int
     content_type: str

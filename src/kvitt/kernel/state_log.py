@@ -19,7 +19,7 @@ _MOST_SUBJECTS: Final = 256
 
 
 class _SubjectState(Struct):
-    """What a subject is in; `state` None: nothing that is worth a line."""
+    """Holds what a subject is in; `state` None: nothing that is worth a line."""
 
     state: Hashable = None
     since: float = 0.0

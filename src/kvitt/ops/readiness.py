@@ -26,7 +26,7 @@ SILENT_AFTER = timedelta(seconds=60)
 
 
 class Condition(StrEnum):
-    """What a role is doing; only the first two are as they should be."""
+    """States of a role; only the first two are as they should be."""
 
     WORKS = "works"
     STANDS_BY = "stands by"
@@ -114,7 +114,7 @@ def _silent(state: RoleState) -> RoleState:
 
 
 def _blamed(error: Exception) -> str:
-    """What outside of kvitt is at fault, as far as the error says."""
+    """Returns what outside of kvitt is at fault, as far as the error says."""
     if isinstance(error, psycopg.Error):
         return "database"
     # Kafka's client is not loaded where it is not used, so its errors are known by name.

@@ -68,7 +68,7 @@ class Remembered(Generic[Value]):
 
 
 class OpsServer:
-    """What a process shows of itself. Start it before the roles, so that a probe sees them begin."""
+    """Serves what a process shows of itself. Start it before the roles, so that a probe sees them begin."""
 
     def __init__(
         self,

@@ -119,7 +119,7 @@ def _text(key: bytes | None) -> str | None:
 
 
 def unreadable(topic: str) -> Refusal:
-    """What the sender of an undecodable message hears, to the letter (helved §3.8)."""
+    """Returns what the sender of an undecodable message hears, to the letter (helved §3.8)."""
     text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.named_input(topic)}"
     return Refusal(400, text, BASE)
 

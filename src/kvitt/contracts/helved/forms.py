@@ -162,7 +162,7 @@ def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
 
 
 def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal:
-    """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
+    """Returns what a message instructs, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
             return _dagpenger(message, key)

@@ -1,4 +1,4 @@
-"""What a receipt means for the sender: its severity as a status, its words as an error (helved §4.5, design §12)."""
+"""Turns a receipt into the sender's answer: its severity as a status, its words as an error (helved §4.5, design §12)."""
 
 from kvitt.disbursement.answers import Answer, Details, Status
 from kvitt.disbursement.rail import Observation, Reason, Severity

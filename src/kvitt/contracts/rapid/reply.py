@@ -1,4 +1,4 @@
-"""What is published about a need: answers on the need itself, and the events that others listen to (rapid §2.3–§2.6, §3.3).
+"""Makes what is published about a need: answers on the need itself, and the events that others listen to (rapid §2.3–§2.6, §3.3).
 
 The answer that is kept is the solution that its sender had last.
 """
@@ -100,7 +100,7 @@ def _refused(event: Refused, message: ReplyTo, at: datetime) -> Reply:
 
 
 def _repeated(event: Repeated, message: ReplyTo, at: datetime) -> Reply:
-    """What was published last, once more."""
+    """Returns what was published last, once more."""
     return _answered(message, at, event.record.answer or RECEIVED, "repeated")
 
 
@@ -134,7 +134,7 @@ class _Answered(_Question):
         self.order_id = OrderId(self.order.order_id)
 
     def receipt(self, settled: Settled, suffix: str) -> OutboxRecord:
-        """What the rail said, under the person's key."""
+        """Returns what the rail said, under the person's key."""
         event = event_id(self.order_id, f"status {settled.receipt.raw_severity}{suffix}")
         value = events.transaction_status(
             self.need, self.reconciliation_key, settled.receipt, original=normalised(settled.body), event_id=event, at=self.at
@@ -177,7 +177,7 @@ def _with_rail(_: WithRail, message: ReplyTo, at: datetime) -> Reply:
 
 
 def _receipt_read(event: ReceiptRead, message: ReplyTo, at: datetime) -> Reply:
-    """What the rail said of the order, as an event of its own. Forwarded orders have no payments."""
+    """Returns what the rail said of the order, as an event of its own. Forwarded orders have no payments."""
     assert not event.versions, "forwarded orders have no payments"
     return Reply((_Answered(message, at).receipt(event.settled, event.settled.event_suffix),))
 
@@ -218,7 +218,7 @@ def _withdrawn(event: OrderWithdrawn, message: ReplyTo, at: datetime) -> Reply:
 
 
 def _corrected(event: Corrected, message: ReplyTo, at: datetime) -> Reply:
-    """What the rail said, as an event, then its solution, with the reason behind its text. Forwarded orders have no payments."""
+    """Returns what the rail said, as an event, then its solution, with the reason behind its text. Forwarded orders have no payments."""
     assert not event.versions, "forwarded orders have no payments"
     assert not event.fallen, "forwarded orders have no payments"
     need, settled, suffix = _Answered(message, at), event.settled, event.event_suffix

@@ -1,4 +1,4 @@
-"""What contradicted a case, replayed: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
+"""Replays contradictions of a case: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final

@@ -63,7 +63,7 @@ class MessageReplay:
 
 
 def step_of(work: UnitOfWork) -> MessageStep:
-    """What handling did to the message, whether it was stored before or came in with it."""
+    """Returns what handling did to the message, whether it was stored before or came in with it."""
     if work.steps:
         return work.steps[0]
     kept = work.messages[0]

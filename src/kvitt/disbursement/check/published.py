@@ -1,4 +1,4 @@
-"""What was published about the messages of a case, compared with what its replay publishes: each thing exactly once (design §4, §6)."""
+"""Compares what was published about the messages of a case with what its replay publishes: each thing exactly once (design §4, §6)."""
 
 from collections.abc import Iterable, Sequence
 

@@ -38,7 +38,7 @@ _KNOWN = frozenset(What)
 
 
 class Replay:
-    """What the chain of one case gives, and the rows that should be stored for it."""
+    """Replays the chain of one case, and makes the rows that should be stored for it."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Replay:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
     def placed(self, said: Observation) -> Observation:
-        """What was said, with what its order is known by, where it names the order by its id alone."""
+        """Returns what was said, with what its order is known by, where it names the order by its id alone."""
         stored = self.stored.orders.get(said.order_id or "")
         if stored is None:
             return said
@@ -196,7 +196,7 @@ class Replay:
         self.stand(replayed)
 
     def stand(self, replayed: MessageReplay) -> None:
-        """What a repeat of this need would hear from now on."""
+        """Returns what a repeat of this need would hear from now on."""
         for record in self.case.idempotency.values():
             if record.message_no == replayed.stored.message_no and replayed.answer:
                 record.state, record.answer = replayed.state, replayed.answer
@@ -317,13 +317,13 @@ class Replay:
             self.publish(replayed, AllSettled(settled), entry.at)
 
     def publish(self, replayed: MessageReplay, event: Event, at: datetime) -> None:
-        """What a message's contract makes of an event: what is published, and the answer that it has from then on."""
+        """Returns what a message's contract makes of an event: what is published, and the answer that it has from then on."""
         published, answer = self.made_of(replayed, event, at)
         self.published.extend(published)
         replayed.answer = answer or replayed.answer
 
     def made_of(self, replayed: MessageReplay, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
-        """What a message's contract makes of an event: the records, and the answer."""
+        """Returns what a message's contract makes of an event: the records, and the answer."""
         work = UnitOfWork()
         orders = self._orders_of(replayed) if replayed.contract.replies_from_body else ()
         answer = OutboxWriter(self.contracts, work).publish(event, replayed.in_progress(orders), at)

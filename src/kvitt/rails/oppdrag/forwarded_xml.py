@@ -65,7 +65,7 @@ def correlation_time(at: datetime) -> str:
 
 
 def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """What a receipt of this order says of its lines, in their order."""
+    """Returns what a receipt of this order says of its lines, in their order."""
     lines = map(_given_line, order.lines)
     return tuple([LineKey(str(line.number), line.ceased_from.isoformat() if line.ceased_from else None) for line in lines])
 

@@ -70,7 +70,7 @@ def correlation_time(order: Order) -> str:
 
 
 def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """What a receipt of this order says of its lines, in their order."""
+    """Returns what a receipt of this order says of its lines, in their order."""
     return tuple(
         [LineKey(encode_line_id(line.line_id), line.ceased_from.isoformat() if line.ceased_from else None) for line in order.lines]
     )
@@ -147,7 +147,7 @@ def _line(line: OrderLine, case_id: str, person: str) -> str:
 
 
 def _change(line: OrderLine) -> str:
-    """What a line does, from the content of its first element on: a new line, or the end of one as it was sent."""
+    """Returns what a line does, from the content of its first element on: a new line, or the end of one as it was sent."""
     if line.ceased_from is None:
         return "NY</kodeEndringLinje>"
     return f"""\

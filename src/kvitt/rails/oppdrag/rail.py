@@ -39,7 +39,7 @@ class _HeldBack(Struct, frozen=True, omit_defaults=True):
 
 
 class _Document(Struct, frozen=True, omit_defaults=True):
-    """What the rail keeps of an order beside its message; its own migration writes the same bytes for older ones."""
+    """The part that the rail keeps of an order beside its message; its own migration writes the same bytes for older ones."""
 
     frequency: str
     hold_back: _HeldBack | None = None
@@ -93,7 +93,7 @@ class Oppdrag(Struct, frozen=True):
         return found[-1] if found else None
 
     def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
-        """What a receipt says of an order by itself.
+        """Returns what a receipt says of an order by itself.
 
         A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. A sender's
         own ids prove nothing, and neither does it that the order exists, when a copy may be on its way.

@@ -69,7 +69,7 @@ _NO_REASONS: frozenset[Reason] = frozenset()
 
 
 class LineKey(Struct, frozen=True):
-    """What a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
+    """Holds what a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
 
     line_id: str
     ceased_from: str | None
@@ -81,7 +81,7 @@ def correlation_key(lines: Iterable[LineKey]) -> bytes:
 
 
 def decode(body: bytes) -> Observation:
-    """What a receipt says, its texts trimmed and its dates without offset; raises UnreadableReceipt.
+    """Returns what a receipt says, its texts trimmed and its dates without offset; raises UnreadableReceipt.
 
     A missing or unheard-of severity is UNKNOWN. The rail's answer to XML that it could not read has an empty order: it names no case.
     """
@@ -106,7 +106,7 @@ def decode(body: bytes) -> Observation:
 
 
 def reasons_in(text: str) -> frozenset[Reason]:
-    """What the rail's words mean for the core."""
+    """Returns what the rail's words mean for the core."""
     return frozenset([reason for reason, sentence in _SENTENCES.items() if sentence in text])
 
 

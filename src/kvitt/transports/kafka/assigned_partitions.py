@@ -159,7 +159,7 @@ def headers_of(message: Message) -> bytes:
 
 
 class AssignedPartitions:
-    """What is ours of the input topics. All of it runs in the thread that polls, the group's callbacks too."""
+    """The partitions of the input topics that are ours. All of it runs in the thread that polls, the group's callbacks too."""
 
     def __init__(
         self,

@@ -45,12 +45,12 @@ class _ClientLog:
 
 
 def _kind_of(said: str) -> str:
-    """What a line of librdkafka is about: `[thrd:broker:9092/1]: broker:9092/1: Connect to … failed: … (after 3ms in state CONNECT)`."""
+    """The subject of a line of librdkafka: `[thrd:broker:9092/1]: broker:9092/1: Connect to … failed: … (after 3ms in state CONNECT)`."""
     return re.sub(r"\d+", "#", said)[:200]
 
 
 def names_of(settings: KafkaSettings) -> Callable[[str], str]:
-    """What a topic is called on this cluster: the rapid may have another name there."""
+    """Returns what a topic is called on this cluster: the rapid may have another name there."""
     return lambda topic: settings.rapid_topic if topic == RAPID else topic
 
 

@@ -159,7 +159,7 @@ def _at(message: Message) -> TopicPartition:
 
 
 def _heed(error: KafkaError) -> None:
-    """What comes in place of records. Raises KafkaException for what ends the consumer, RecordsGone when a topic does not hold what comes
+    """Heeds what comes in place of records. Raises KafkaException for the consumer's end, RecordsGone when a topic does not hold what comes
     next; other errors mend themselves.
     """
     if is_the_end(error):

@@ -104,7 +104,7 @@ def _order(need: Need, key: int, made_at: datetime) -> Mapping[str, object]:
 
 
 def _line(line: NeedLine) -> Mapping[str, Leaf]:
-    """What is not known is left out, never null (rapid §2.4)."""
+    """Returns a line; what is not known is left out, never null (rapid §2.4)."""
     always: dict[str, Leaf] = {
         "fom": line.start,
         "tom": line.end,

@@ -31,7 +31,7 @@ class Fractional(Struct, frozen=True):
 
 
 class Problems:
-    """What was wrong, in the order in which it was met."""
+    """Collects what was wrong, in the order in which it was met."""
 
     def __init__(self) -> None:
         self._noted: list[str] = []

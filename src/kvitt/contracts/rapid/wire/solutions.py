@@ -1,4 +1,4 @@
-"""What a need is answered: the object under `@løsning`, its fixed texts, and what a receipt makes of it (rapid §2.3–§2.6, §3.3)."""
+"""Makes the answer to a need: the object under `@løsning`, its fixed texts, and what a receipt makes of it (rapid §2.3–§2.6, §3.3)."""
 
 from collections.abc import Mapping
 from datetime import datetime

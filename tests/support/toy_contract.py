@@ -64,7 +64,7 @@ class ToyContract(Contract):
         instructions = PaymentInstructions(_decision(case, person, record), (_payment(payment, period),))
         return ParsedRecord(record, Scheme.VALP, instructions, case_id=case, identity=identity, chosen_ids=(PaymentId(payment),))
 
-    def when_order_is_open(self, message: InboxMessage) -> Refusal:  # noqa: ARG002 - all are told to come again
+    def when_order_is_open(self, message: InboxMessage) -> Refusal:  # noqa: ARG002 - all are asked to come again
         """A sender that can send a line can send it twice."""
         return _BUSY
 

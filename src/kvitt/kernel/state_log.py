@@ -1,6 +1,6 @@
 """Logs changes of states, not states: for loops that meet the same trouble round after round.
 
-A subject (a role, a broker, a partition) is reported when its state becomes another one; while it stays the same it is counted, and told
+A subject (a role, a broker, a partition) is reported when its state becomes another one; while it stays the same it is counted, and said
 again with the count after `remind_seconds`. One that goes to and fro has a few lines in that time, and then the number of the others.
 """
 

@@ -16,7 +16,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.receipt_xml import LEAVES
+from kvitt.rails.oppdrag.rail import LEAVES
 from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append, make_topics
 from support.case_histories import CaseStage, aap, answered, ts
 from support.topics import TOPICS

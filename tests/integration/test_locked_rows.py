@@ -15,7 +15,7 @@ from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.cli.text import moment
-from kvitt.contracts.helved import status
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.check import check
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -333,7 +333,7 @@ def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_t
         continue
     assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0
     told = [
-        status.decode(value).status.value
+        decode_status(value).status.value
         for value in stage.bytes("SELECT value FROM log_records WHERE topic = %s AND key = 'a' ORDER BY position", STATUSES)
     ]
     assert told == ["MOTTATT", "HOS_OPPDRAG"]

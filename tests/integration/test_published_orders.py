@@ -8,9 +8,9 @@ from importlib.resources import files
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
+from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.inbox import Incoming
@@ -204,7 +204,7 @@ def test_a_message_that_failed_in_part_says_which_lines_are_paid(stage: Stage, t
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET", "TILLSTLM": "OK"}
     assert final.error
     assert (final.error.status, final.error.text) == (400, "Feil person (utført: TILLSTBO, TILLSTLM; ikke utført: TILLSTPB)")
-    assert stage.bytes("SELECT answer FROM messages") == [status.encode(final)]
+    assert stage.bytes("SELECT answer FROM messages") == [encode_status(final)]
 
 
 @pytest.mark.parametrize(("severity", "said"), [("00", "OK"), ("04", "OK"), ("08", "FEILET")])

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import psycopg
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
@@ -41,7 +41,7 @@ def told_in_log(conninfo: str) -> Told:
         for key, value in connection.execute(query, (helved_topics.STATUSES,)):
             assert isinstance(key, bytes)
             assert isinstance(value, bytes)
-            told.setdefault(key.decode(), []).append(status.decode(value))
+            told.setdefault(key.decode(), []).append(decode_status(value))
     return told
 
 

@@ -22,7 +22,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, connect, is_connection_lost
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_lease
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -153,7 +153,7 @@ class Scheduler:
         self._states = StateLog(_log)
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens a connection, makes the jobs known, and returns the step of the loop: all that is due, or a little sleep."""
         with connect(self._conninfo, application="kvitt scheduler", lock_timeout_ms=LOCK_MS) as connection:
             self.define(connection)

@@ -22,9 +22,9 @@ from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
+from kvitt.ledger.accounts import accounts_by_key, states_of
 from kvitt.ledger.calls import Account, NewAccount
 from kvitt.ledger.post import LedgerWriter
-from kvitt.ledger.repository import accounts_by_key, states_of
 from kvitt.payouts.directory_file import (
     Accounts,
     ContractEntry,

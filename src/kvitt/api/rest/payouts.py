@@ -29,7 +29,7 @@ from kvitt.api.rest.values import (
     EventList,
     EventView,
     NewPayoutBody,
-    PayoutId,
+    PayoutIdText,
     PayoutPage,
     PayoutView,
     payout_view,
@@ -50,7 +50,7 @@ from kvitt.payouts.rules import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.payouts.service import PayoutService
 
 _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
-NamedPayout = Annotated[PayoutId, Parameter(description="the payout's id")]
+NamedPayout = Annotated[PayoutIdText, Parameter(description="the payout's id")]
 
 
 def router(payouts: PayoutService, work: RouteWork) -> Router:

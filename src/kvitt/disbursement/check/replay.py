@@ -24,7 +24,7 @@ from kvitt.disbursement.events import AllSettled, CaseListed, Event, OrderOfMess
 from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
-from kvitt.disbursement.rail import Observation, ReceiptOutcome
+from kvitt.disbursement.rail import Observation, ReceiptOutcome, read_answer
 from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
@@ -105,7 +105,7 @@ class Replay:
     def _read_receipts(self) -> None:
         for receipt_no, stored in self.stored.receipts.items():
             try:
-                self.receipts[receipt_no] = self.placed(self.rail.read(stored.body)[stored.place])
+                self.receipts[receipt_no] = self.placed(read_answer(self.rail, stored.body)[stored.place])
             except UnreadableReceipt:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 

@@ -1,4 +1,4 @@
-"""Makes the records that are published about a message of the case streams, and the answer that is kept (helved §1, §3.6).
+"""Makes what is published about a message of the case streams, and the answer that is kept (helved §1, §3.6).
 
 One status topic; orders and payments on topics of their own. An answer is the StatusReply that the sender had last, or will have once the
 last order of its message is settled.

@@ -128,7 +128,7 @@ class PublishedAnswer(PublishedFacts, frozen=True):
 
 
 class AmountOfDay(Struct, frozen=True):
-    """Holds what is paid for one day; a one-off amount stands on its first day, a monthly one there and on the first of each month after it."""
+    """The pay of one day; a one-off amount stands on its first day, a monthly one there and on the first of each month after it."""
 
     day: date
     amount: Kroner

@@ -85,7 +85,7 @@ class Trial:
         return found
 
     def await_movement(self, before: Marks, after: str, look: Callable[[], object] = lambda: None) -> float:
-        """Waits until every part has got further than before; gives the seconds. `look` is called again and again meanwhile."""
+        """Waits until every part has got further than before; returns the seconds. `look` is called again and again meanwhile."""
         began = time.monotonic()
         self.wait(lambda: look() or self.site.has_passed(before), f"work did not go on after {after}")
         return time.monotonic() - began

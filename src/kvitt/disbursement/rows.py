@@ -129,7 +129,7 @@ class IdempotencyRow(Row, frozen=True):
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
+    """The changes of a transaction to a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = _WRITE.step_cases
     case_no: int

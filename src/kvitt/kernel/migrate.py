@@ -62,7 +62,7 @@ def _connection(conninfo: str) -> psycopg.Connection[Any]:
 
 
 def _pending(connection: psycopg.Connection[Any], versions: Path) -> list[str]:
-    """Told from the file names alone, so that a start with nothing to do need not load the migration tool."""
+    """Known from the file names alone, so that a start with nothing to do need not load the migration tool."""
     names = sorted(path.stem.removeprefix("v") for path in versions.glob("v*.py"))
     if fetch_value(connection, _SQL.find_table) is None:
         return names

@@ -9,7 +9,7 @@ _SQL = load("outbox", "kvitt.kernel")
 
 
 class OutboxRow(Row, frozen=True):
-    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name the payment it is about."""
+    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name its payment, if any."""
 
     statement = _SQL.add_outbox
     topic: str

@@ -21,7 +21,7 @@ _BUSY: Final = timedelta(seconds=30)
 
 
 class StoredAnswer(Struct, frozen=True):
-    """What was answered to a request."""
+    """Holds what was answered to a request."""
 
     status: int
     content_type: str
@@ -43,7 +43,7 @@ class _KnownRequest(NamedTuple):
 
 
 def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> StoredAnswer | Begun:
-    """Takes the request, or gives what was answered to it. Raises KeyReused, RequestInProgress."""
+    """Takes the request, or returns what was answered to it. Raises KeyReused, RequestInProgress."""
     now = clock()
     asked = {"subject": subject, "key": key, "digest": digest, "now": now, "until": now + _BUSY}
     if begun := fetch_one(connection, Begun, _SQL.begin_request, asked):

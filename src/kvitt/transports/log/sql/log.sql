@@ -76,7 +76,7 @@ ORDER BY n.outbox_no;
 -- name: relay_to_log
 -- Copies records of the outbox to the places reserved for them, in the order in which they were written: `log_no` is that order, whatever
 -- way the rows are joined. Bytes that are a fact already are taken from there. The headers that
--- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
+-- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is published. They are
 -- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
 SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.message),

@@ -16,7 +16,7 @@ from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
-from kvitt.disbursement.receipt_applier import lock_messages
+from kvitt.disbursement.receipt_applier import lock_messages, progress_of
 from kvitt.disbursement.receipt_decision import BY_HAND
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.settle import RawReceipt, Settle
@@ -218,7 +218,7 @@ class Operate:
         with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
             now = self._clock()
             closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
-            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+            if fetch_value(cursor, _SQL.close_receipt, closing) is None:
                 raise _not_to_close(receipt_no, fetch_one(cursor, _Closed, _SQL.outcome_of_receipt, (receipt_no,)))
             note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
@@ -269,8 +269,8 @@ class Operate:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             work = UnitOfWork()
-            still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (still_open and still_open[1]))
+            progress = progress_of(cursor, [message_no]).get(message_no)
+            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (progress and progress.still_open))
             dequeue_next(cursor, work, {case.key: case}, now, self._ports)
             work.cases = [case.step()]
             work.write(cursor)

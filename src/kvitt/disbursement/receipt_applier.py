@@ -71,6 +71,24 @@ class _MovedVersion(NamedTuple):
     made: PaymentVersion
 
 
+class MessageProgress(NamedTuple):
+    """How many orders of a message are still open, and whether all of them have been with the rail."""
+
+    message_no: int
+    still_open: int
+    with_rail: bool
+
+
+class _ListOfCase(NamedTuple):
+    case_no: int
+    payment_ids: Sequence[str]
+
+
+class _SettledOrder(NamedTuple):
+    order_id: str
+    was_sent: bool
+
+
 def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, MessageInProgress]:
     """Locks the rows of messages in sorted order; whoever publishes about a message holds its lock, so that answers keep their order."""
     arguments = [contracts.bodies_of, sorted(set(message_numbers))]
@@ -83,6 +101,16 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], c
             orders.setdefault(found.message_no, []).append(found.order)
         by_number.update({number: replace(by_number[number], orders=tuple(its)) for number, its in orders.items()})
     return by_number
+
+
+def progress_of(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -> dict[int, MessageProgress]:
+    """Per message that has orders, how far these have come."""
+    return {each.message_no: each for each in fetch(cursor, MessageProgress, _SQL.progress_of_messages, [message_numbers])}
+
+
+def case_lists(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int]) -> dict[int, Sequence[str]]:
+    """Per case the ids of its payments, as listed; ceased ones are left out."""
+    return {each.case_no: each.payment_ids for each in fetch(cursor, _ListOfCase, _SQL.case_lists, [case_numbers])}
 
 
 def _proves_nothing(settled: Settled) -> bool:
@@ -119,11 +147,10 @@ class ReceiptApplier:
                 by_message.setdefault(each.order.message_no, []).append(each)
         overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
-        progress = self._progress(list(by_message))
+        progress = progress_of(self._cursor, list(by_message))
         for message_no, group in by_message.items():
-            still_open, all_sent = progress[message_no]
-            with_rail = all_sent and message_no in overtaken
-            self._book_message(messages[message_no], group, versions, still_open, with_rail=with_rail)
+            with_rail = progress[message_no].with_rail and message_no in overtaken
+            self._book_message(messages[message_no], group, versions, progress[message_no].still_open, with_rail=with_rail)
         self._announce_case_lists(relisted, messages)
 
     def _publish(self, event: Event, message: MessageInProgress, at: datetime) -> MessageInProgress:
@@ -144,7 +171,7 @@ class ReceiptApplier:
             [self._moments[each.order.case_no] for each in settled],
             [each.by_hand for each in settled],
         ]
-        return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
+        return {each.order_id: each.was_sent for each in fetch(self._cursor, _SettledOrder, _SQL.settle_orders, columns)}
 
     def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[PaymentVersion]], dict[int, Candidate]]:
         """The versions of each order as they stand in it, and the cases of which payments became true, with the last order that did it."""
@@ -161,11 +188,6 @@ class ReceiptApplier:
                     versions.setdefault(moved.order_id, []).append(moved.made)
         true = [each.order for each in settled if each.outcome is ReceiptOutcome.ACCEPTED and each.order.order_id in versions]
         return versions, {order.case_no: order for order in true}
-
-    def _progress(self, message_numbers: Sequence[int]) -> dict[int, tuple[int, bool]]:
-        """Per message: how many of its orders are open, and whether all of them have been with the rail."""
-        rows = self._cursor.execute(_SQL.progress_of_messages, [message_numbers], binary=True)
-        return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
         self,
@@ -217,7 +239,7 @@ class ReceiptApplier:
         """The payments of each case of which some became true, changed list or not, for those who follow cases."""
         if not relisted:
             return
-        for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
+        for case_no, payment_ids in case_lists(self._cursor, sorted(relisted)).items():
             order, case = relisted[case_no], self._cases[case_no]
             listed = CaseListed(case.scheme, case.case_id, payment_ids, order.message_no, order.order_id)
             contract = self._contracts.of(messages[order.message_no].source)

@@ -5,15 +5,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.events import WithRail
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import OrderToSend
-from kvitt.disbursement.receipt_applier import lock_messages
+from kvitt.disbursement.receipts import lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, count_sent
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import wait_shortly
@@ -99,7 +97,7 @@ class Send:
                 work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, answer, at[message_no]))
             work.write(cursor)
         fault_point("send.after_sent_commit")
-        metrics.sent([each.order_id for each in moved])
+        count_sent([each.order_id for each in moved])
         return len(moved)
 
     def give_back(self, order_ids: Sequence[str]) -> int:

@@ -26,9 +26,9 @@ from kvitt.disbursement.imported import (
     take_over,
     versions,
 )
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import CaseStep, PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     CaseId,

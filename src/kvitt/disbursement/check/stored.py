@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.report import Findings
-from kvitt.disbursement.holds import decode_all, encode_all
+from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
     LineRow,

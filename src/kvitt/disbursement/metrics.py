@@ -21,7 +21,7 @@ NO_SCHEME = "none"
 """Stands for the scheme where there is none to be known."""
 
 
-def taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
+def submitted(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
     """A batch of records was committed with these outcomes."""
     kinds = Counter(outcome.value for outcome in outcomes)
     stored = Counter((message.scheme, message.state) for message in work.messages)

@@ -199,9 +199,9 @@ class _Resolving:
     def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
         """Turns the order and its payments round and publishes that; returns what became of the payments, and the orders taken back."""
         assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
-        waiting = self._not_left()
+        not_left = self._not_left()
         self._refuse_if_built_upon()
-        messages = sorted({message_no for _, message_no, _ in waiting})
+        messages = sorted({message_no for _, message_no, _ in not_left})
         locked = lock_messages(self._cursor, [self.order.message_no, *messages], self._contracts)
         self.now = max(self.now, *(each.last_at for each in locked.values()))
         asked = locked[self.order.message_no]
@@ -220,8 +220,8 @@ class _Resolving:
             self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
             self._announce_case_list(self._contracts.of(asked.source))
-        self._take_back(waiting)
-        return turned, tuple(order_id for order_id, _, _ in waiting)
+        self._take_back(not_left)
+        return turned, tuple(order_id for order_id, _, _ in not_left)
 
     def _not_left(self) -> list[tuple[str, int, bytes]]:
         """The open orders of the case with their messages and bytes: none of them may have left, nor any other order of their messages."""

@@ -126,7 +126,7 @@ class Submit:
             sorting.write(cursor)
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
-        metrics.taken(sorting.work, outcomes)
+        metrics.submitted(sorting.work, outcomes)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -153,7 +153,7 @@ class Submit:
             outcomes = [sorting.sort(each) for each in records]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        metrics.taken(sorting.work, outcomes)
+        metrics.submitted(sorting.work, outcomes)
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:

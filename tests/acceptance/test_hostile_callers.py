@@ -180,7 +180,7 @@ def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(datab
         until(kvitt.door_answers, what="the door does not come back")
 
 
-def test_ready_is_said_only_once_every_door_lets_callers_in(database: str, tmp_path: Path) -> None:
+def test_ready_is_said_only_once_every_api_lets_callers_in(database: str, tmp_path: Path) -> None:
     kvitt = Process(tmp_path, database)
     try:
         answers: list[int] = []

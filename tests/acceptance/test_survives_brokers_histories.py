@@ -33,7 +33,7 @@ def stages(kvitt_server: TestServer, kafka: str, artemis: tuple[str, int]) -> It
 
 @pytest.mark.parametrize("scheme", list(AREAS))
 @pytest.mark.timeout(0 if EXAMPLES > 50 else 1800)
-def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_told_is_told(stages: list[BrokerStage], scheme: Scheme) -> None:
+def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_published_is_published(stages: list[BrokerStage], scheme: Scheme) -> None:
     @settings(
         max_examples=EXAMPLES,
         derandomize="KVITT_BROKER_EXAMPLES" not in os.environ,

@@ -91,12 +91,12 @@ def test_an_act_is_shown_by_its_name(stage: Stage, released: str) -> None:
 @pytest.mark.parametrize(
     "entry", ["", "operators", "operators:", "operators:99", "operators:-1", "operators:1e3", "operators:٣", "case:X:S:1", "plan:p", "x:1"]
 )
-def test_a_name_that_no_act_has_is_told(stage: Stage, entry: str) -> None:
+def test_a_name_that_no_act_has_is_reported(stage: Stage, entry: str) -> None:
     with pytest.raises(ActNotFound):
         Acts(stage.connection).show(entry)
 
 
-def test_what_is_not_there_is_told(stage: Stage) -> None:
+def test_what_is_not_there_is_reported(stage: Stage) -> None:
     with pytest.raises(CaseNotFound):
         Acts(stage.connection).listed(Wanted(case=(TS, "S")), 10)
     with pytest.raises(OrderNotFound):

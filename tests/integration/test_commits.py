@@ -150,7 +150,7 @@ def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
+def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_answered(
     stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
@@ -174,7 +174,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_a_caller_that_repeats_what_was_told_as_not_done_holds_once(
+def test_a_caller_that_repeats_what_was_answered_as_not_done_holds_once(
     stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
@@ -287,7 +287,7 @@ ACCOUNT_ASKS = [thrift_account, rest_account]
 
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("ask", MONEY_ASKS)
-def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_pays_once(doors: Doors, ask: Ask, cut: Cut) -> None:
+def test_a_caller_that_repeats_while_it_hears_that_nothing_was_done_pays_once(doors: Doors, ask: Ask, cut: Cut) -> None:
     doors.proxy.cut(cut)
     answers = [ask(doors)]
     while answers[-1].status_code == 503 and len(answers) < 5:
@@ -300,7 +300,7 @@ def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_pays_once(
 
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("ask", ACCOUNT_ASKS)
-def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_makes_one_account(doors: Doors, ask: Ask, cut: Cut) -> None:
+def test_a_caller_that_repeats_while_it_hears_that_nothing_was_done_makes_one_account(doors: Doors, ask: Ask, cut: Cut) -> None:
     before = doors.count("ledger.accounts")
     doors.proxy.cut(cut)
     answers = [ask(doors)]
@@ -346,7 +346,9 @@ def test_a_keyed_request_whose_answer_could_not_be_kept_is_answered_with_what_wa
 # Commands
 
 
-def test_an_operators_act_is_told_as_it_is(way: tuple[Proxy, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operators_act_is_reported_as_it_is(
+    way: tuple[Proxy, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy, conninfo = way
     stop = ["sending", "stop", "--all", "--by", "kari", "--reason", "the rail is moved", "--database", conninfo, "--data", str(tmp_path)]
     proxy.cut(Cut.AFTER)

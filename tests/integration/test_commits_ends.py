@@ -78,7 +78,7 @@ ENDS: Final = {
 
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("end", ENDS)
-def test_what_is_repeated_while_it_is_told_as_not_done_ends_once(doors: Doors, end: str, cut: Cut) -> None:
+def test_what_is_repeated_while_it_is_answered_as_not_done_ends_once(doors: Doors, end: str, cut: Cut) -> None:
     begin, ask, left, _ = ENDS[end]
     begin(doors)
     assert doors.least() == FUNDS - TAKEN

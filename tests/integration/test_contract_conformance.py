@@ -148,7 +148,7 @@ def test_a_receipt_settles_and_the_last_answer_is_kept(site: Site) -> None:
     assert site.states() == ["answered", "answered"]
 
 
-def test_what_is_unclear_is_told_and_may_be_settled_later(site: Site) -> None:
+def test_what_is_unclear_is_reported_and_may_be_settled_later(site: Site) -> None:
     site.ask(site.kit.asks(1))
     (receipt,) = site.exchange()
     site.settle([told(receipt, "99", "hva som helst")])
@@ -158,7 +158,7 @@ def test_what_is_unclear_is_told_and_may_be_settled_later(site: Site) -> None:
     assert site.published()[-1].status is site.kept()[0].status is Status.OK
 
 
-def test_an_order_taken_back_is_told(site: Site) -> None:
+def test_an_order_taken_back_is_reported(site: Site) -> None:
     site.ask(site.kit.asks(1))
     site.operate.withdraw(site.orders()[0], TWO)
     assert site.published()[-1].status is site.kept()[0].status is Status.FAILED
@@ -166,7 +166,7 @@ def test_an_order_taken_back_is_told(site: Site) -> None:
     site.finish()
 
 
-def test_a_word_that_was_adopted_is_told_anew(site: Site) -> None:
+def test_a_word_that_was_adopted_is_published_anew(site: Site) -> None:
     site.ask(site.kit.asks(1))
     (receipt,) = site.exchange()
     site.operate.decide(site.orders()[0], accepted=False, operator=TWO)

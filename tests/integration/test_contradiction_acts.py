@@ -79,7 +79,7 @@ def test_an_adoption_killed_after_its_commit_has_happened_once(stage: Contradict
     stage.assert_clean()
 
 
-def test_of_two_who_resolve_at_once_one_wins_and_the_other_is_told(stage: Contradicted) -> None:
+def test_of_two_who_resolve_at_once_one_wins_and_the_other_hears_so(stage: Contradicted) -> None:
     order_id = rejected_by_hand(stage)
     acts = ("adopt", "keep", "adopt")
     with ThreadPoolExecutor(len(acts)) as together:

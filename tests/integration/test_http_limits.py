@@ -344,7 +344,7 @@ def test_whoever_asks_for_another_protocol_is_answered_in_this_one() -> None:
     assert status(said) == 200
 
 
-def test_a_door_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> None:
+def test_an_api_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> None:
     door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test")
     url = urlsplit(door.url)
     place = (str(url.hostname), int(url.port or 0))

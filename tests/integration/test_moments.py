@@ -166,7 +166,7 @@ def told(stage: Stage, key: str) -> list[tuple[str, datetime]]:
     return list(zip(stage.said(key), [row[0] for row in stage.rows(query, key.encode())], strict=True))  # type: ignore[arg-type]
 
 
-def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: Stage) -> None:
+def test_what_happens_to_a_case_and_what_is_published_about_it_never_goes_back(stage: Stage) -> None:
     """Whoever takes in, sends or settles has a clock of its own; here each look is at one that is ahead, or behind."""
     stage.clock.set(START)
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
@@ -204,7 +204,7 @@ def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) ->
     assert check(stage.conninfo, PORTS).differences == ()
 
 
-def test_an_order_is_taken_back_and_the_next_message_let_in_not_earlier_than_what_was_before(stage: Stage) -> None:
+def test_an_order_is_taken_back_and_the_next_message_derived_not_earlier_than_what_was_before(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")), ("m-2", dp("A", 700)))
     stage.clock.set(START + BACK)
     order_id = str(stage.one("SELECT order_id::text FROM orders"))

@@ -50,7 +50,7 @@ def sent(stage: Stage, *cases: str) -> list[str]:
     return [str(stage.one("SELECT order_id::text FROM orders JOIN cases USING (case_no) WHERE case_id = %s", case)) for case in cases]
 
 
-def test_an_order_is_told_about_once_and_again_when_it_is_settled(database: str) -> None:
+def test_an_order_is_reported_once_and_again_when_it_is_settled(database: str) -> None:
     with staged(database) as stage:
         ids = sent(stage, "S-1")
         assert raise_and_clear(stage.connection, SOON, DEADLINE) == ([], [])

@@ -168,7 +168,7 @@ def test_what_was_let_go_once_does_not_hold_the_next_order_and_more_of_it_does(s
     assert reasons(stage) == [f"AAPOR from 2026-06-13 to 2026-06-15: {amounts[0]} by payment {first}, and {amounts[1]} by payment {second}"]
 
 
-def test_an_operator_is_told_of_three_and_of_how_many_more_there_are(stage: Stage) -> None:
+def test_an_operator_sees_three_and_how_many_more_there_are(stage: Stage) -> None:
     entries = [each for first in (1, 3, 8, 10, 15) for each in (entry(ONE, first, first, first), entry(OTHER, first, first))]
     stage.hand_in(AAP, ("k", aap("S", utbetalinger=entries)))
     assert len(reasons(stage)) == 4

@@ -62,7 +62,7 @@ def test_a_shop_never_pays_out_more_than_it_has(stage: PayoutStage, hubs: list[P
     assert stage.totals()[0] == (5000, 0, 5000)
 
 
-def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutStage, hubs: list[PayoutService]) -> None:
+def test_confirms_and_cancels_at_once_are_published_in_order_each_once(stage: PayoutStage, hubs: list[PayoutService]) -> None:
     for number in range(5):
         payout_id = f"cc-{number}"
         hubs[0].create(wanted(payout_id, 100))

@@ -81,7 +81,7 @@ def test_ids_of_every_allowed_length_can_be_reversed(stage: PayoutStage, length:
     assert stage.payouts.get(payout_id).status is PayoutStatus.CANCELLED
 
 
-def test_each_change_is_told_once_with_the_snapshot_of_its_moment_and_what_changes_nothing_is_not(stage: PayoutStage) -> None:
+def test_each_change_is_published_once_with_the_snapshot_of_its_moment_and_what_changes_nothing_is_not(stage: PayoutStage) -> None:
     created = stage.payouts.create(wanted())
     stage.payouts.paid("p-1", **PAID)
     for _ in range(2):
@@ -192,7 +192,7 @@ def test_a_cancelled_payout_stays_cancelled_and_the_refusal_names_its_state(stag
 
 
 @pytest.mark.parametrize("details", [None, "a\0b"])
-def test_cancelling_needs_details_that_can_be_told(stage: PayoutStage, details: str | None) -> None:
+def test_cancelling_needs_details_that_can_be_published(stage: PayoutStage, details: str | None) -> None:
     stage.payouts.create(wanted())
     with pytest.raises(InvalidPayout):
         stage.payouts.cancel("p-1", details)

@@ -154,7 +154,7 @@ def _load_elsewhere(database: str, text: str) -> None:
         load_directory(connection, utc_now, read_directory(text), own_ledger=False)
 
 
-def test_calls_are_counted_by_door_method_and_outcome_without_ids(database: str, tmp_path: Path) -> None:
+def test_calls_are_counted_by_api_method_and_outcome_without_ids(database: str, tmp_path: Path) -> None:
     earn(database)
     with running(tmp_path, database, "payouts,ledger") as (woody, rest):
         with thriftpy_client(f"{woody}/payout/management", "payouts", "PayoutManagement") as client:

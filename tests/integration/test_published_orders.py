@@ -141,7 +141,7 @@ def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stag
     assert told_true == [one, two, three, two, one]
 
 
-def test_the_case_list_is_told_after_every_accepted_change(stage: Stage) -> None:
+def test_the_case_list_is_published_after_every_accepted_change(stage: Stage) -> None:
     for number, amount in enumerate((500, 600, 700)):
         stage.hand_in(DP, (f"k{number}", dp("D", amount)))
         stage.finish()

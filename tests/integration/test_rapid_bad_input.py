@@ -62,7 +62,7 @@ def test_an_invalid_need_is_answered_with_the_field_and_the_next_one_goes_on(rap
     rapid.finish()
 
 
-def test_all_problems_are_told_at_once_without_what_was_written(rapid: Rapid) -> None:
+def test_all_problems_are_reported_at_once_without_what_was_written(rapid: Rapid) -> None:
     rapid.ask(need(mottaker="hemmelig", saksbehandler=None, linjer=[line(sats="hemmelig", klassekode=None)]))
     told = rapid.solution()["beskrivelse"]
     for path in ("Utbetaling.mottaker", "Utbetaling.saksbehandler", "sats", "klassekode"):
@@ -165,7 +165,7 @@ def test_silence_to_invalid_needs_can_be_had_back(database: str) -> None:
     assert check(database, PORTS).differences == ()
 
 
-def test_receipts_that_nobody_understands_are_told_and_stop_nothing(rapid: Rapid) -> None:
+def test_receipts_that_nobody_understands_are_reported_and_stop_nothing(rapid: Rapid) -> None:
     """They are kept, not acknowledged and gone (rapid §3.3)."""
     rapid.ask(need())
     (receipt,) = rapid.exchange()

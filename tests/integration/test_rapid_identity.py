@@ -34,7 +34,7 @@ def orders(rapid: Rapid) -> int:
 
 
 @pytest.mark.parametrize("steps", ["", "put", "put receipt"])
-def test_the_same_need_again_hears_what_was_told_last_and_sends_nothing(rapid: Rapid, steps: str) -> None:
+def test_the_same_need_again_hears_what_was_published_last_and_sends_nothing(rapid: Rapid, steps: str) -> None:
     """A repeat at any stage transmits nothing, under no other key (rapid §2.3)."""
     rapid.ask(need())
     if "put" in steps:

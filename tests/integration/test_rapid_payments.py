@@ -128,7 +128,7 @@ def test_each_severity_has_its_answer(rapid: Rapid, severity: str, words: str, s
 
 
 @pytest.mark.parametrize("severity", ["", "99", "XX"])
-def test_an_unheard_of_severity_is_told_and_the_order_stays_open_for_a_later_receipt(rapid: Rapid, severity: str) -> None:
+def test_an_unheard_of_severity_is_reported_and_the_order_stays_open_for_a_later_receipt(rapid: Rapid, severity: str) -> None:
     rapid.ask(need())
     (receipt,) = rapid.exchange()
     rapid.told()
@@ -145,7 +145,7 @@ def test_an_unheard_of_severity_is_told_and_the_order_stays_open_for_a_later_rec
     assert rapid.order_states(CASE_ID) == ["accepted"]
 
 
-def test_a_receipt_that_overtakes_the_sender_is_told_after_overfort(rapid: Rapid) -> None:
+def test_a_receipt_that_overtakes_the_sender_is_published_after_overfort(rapid: Rapid) -> None:
     rapid.ask(need())
     rapid.told()
     rapid.sender.claim(10)

@@ -83,7 +83,7 @@ def test_that_a_senders_line_exists_rejects_the_order(rapid: Rapid) -> None:
     assert (rapid.heard(), rapid.order_states(CASE_ID)) == (["raw receipt", "rail AVVIST", "AVVIST"], ["rejected"])
 
 
-def test_that_a_senders_line_exists_leaves_an_order_in_doubt_open(rapid: Rapid) -> None:
+def test_that_a_senders_line_exists_leaves_an_unknown_order_open(rapid: Rapid) -> None:
     rapid.ask(need())
     (order,) = rapid.sender.claim(1)
     rapid.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority)])

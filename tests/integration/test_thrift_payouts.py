@@ -188,7 +188,7 @@ def test_ids_of_any_allowed_length_can_be_reversed(client: Any) -> None:
         assert client.GetPayout(made.payout_id).status.cancelled is not None
 
 
-def test_ids_of_any_script_are_refused_and_told_readably(client: Any, url: str) -> None:
+def test_ids_of_any_script_are_refused_and_named_readably(client: Any, url: str) -> None:
     made = client.CreatePayout(params(amount=10_000, payout_id="выплата-øre-1"))
     client.CancelPayout(made.payout_id, "nei")
     response = post(url, SERVICE.call("ConfirmPayout", 1, [made.payout_id]))

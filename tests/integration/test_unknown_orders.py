@@ -69,7 +69,7 @@ def test_a_second_copy_that_the_rail_refuses_is_no_refusal_of_the_need(rapid: Ra
     assert rapid.heard()[-1] == "AKSEPTERT"
 
 
-def test_an_unclear_receipt_of_an_order_in_doubt_is_told(rapid: Rapid) -> None:
+def test_an_unclear_receipt_of_an_unknown_order_is_reported(rapid: Rapid) -> None:
     rapid.ask(need())
     orders = rapid.sender.claim(10)
     rapid.new_sender().mark_unknown()

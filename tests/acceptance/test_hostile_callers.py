@@ -1,4 +1,4 @@
-"""A real process among thousands of hostile callers: health answers, messages are taken in, memory stays flat, the doors come back."""
+"""A real process among thousands of hostile callers: health answers, messages are taken in, memory stays flat, the APIs come back."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ ROLES = "intake,relay,payouts,ledger"
 
 
 class Process:
-    """A kvitt with doors, whose callers must be quick."""
+    """A kvitt with APIs, whose callers must be quick."""
 
     def __init__(self, directory: Path, database: str, *more: str, descriptors: int | None = None) -> None:
         self.thrift, self.rest, self.ops = free_port(), free_port(), free_port()
@@ -79,7 +79,7 @@ class Process:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def door_answers(self) -> bool:
-        """Whether the door lets an honest caller in: nobody without a token."""
+        """Whether the API lets an honest caller in: nobody without a token."""
         try:
             return httpx.get(f"http://127.0.0.1:{self.rest}/payouts/p", timeout=PATIENCE_SECONDS).status_code == 401
         except httpx.HTTPError:
@@ -115,7 +115,7 @@ def tell(database: str, key: str) -> None:
 
 @contextmanager
 def calling(port: int, source: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of hostile callers of a door, who have an address of their own."""
+    """A process of hostile callers of an API, who have an address of their own."""
     command = [sys.executable, str(CALLERS), "127.0.0.1", str(port), source, str(HOSTILE // PROCESSES), "450"]
     process = subprocess.Popen(command)
     try:

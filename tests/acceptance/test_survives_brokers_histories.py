@@ -1,4 +1,4 @@
-"""Arbitrary histories on real brokers: what is paid in the end is what was accepted, and Kafka holds exactly what was to be told.
+"""Arbitrary histories on real brokers: what is paid in the end is what was accepted, and Kafka holds exactly what was to be published.
 
 KVITT_BROKER_EXAMPLES says how many histories of each scheme are tried.
 """

@@ -45,7 +45,7 @@ def deaths(chance: Random) -> Iterator[str]:
 
 
 class Killer:
-    """Starts the hub again and again, kills it as told, and notes how soon each new one works."""
+    """Starts the hub again and again, kills it as asked, and notes how soon each new one works."""
 
     def __init__(self, data: Path, log: Path, watch: Watch) -> None:
         self.resumed: list[Resumed] = []
@@ -97,7 +97,7 @@ class Killer:
 
 
 def prepare(data: Path, log: Path) -> None:
-    """The first life of the hub, in which the rail is told to make trouble."""
+    """The first life of the hub, in which the rail is set to make trouble."""
     child = Child(data, log)
     try:
         until(lambda: running_server(data) or child.is_dead, what="the hub did not start")

@@ -1,4 +1,4 @@
-"""A broken rule is told by the contract's words, changes nothing, and blocks nobody (helved §2.9, design §12)."""
+"""A broken rule is answered by the contract's words, changes nothing, and blocks nobody (helved §2.9, design §12)."""
 
 import json
 from collections.abc import Callable, Iterator

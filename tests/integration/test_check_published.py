@@ -1,4 +1,4 @@
-"""What is told, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds what was changed in them."""
+"""What is published, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds changes in them."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A connection that ends during COMMIT: what is told is what was done, at every door, and nobody pays or makes twice because of it."""
+"""A connection that ends during COMMIT: the answer is what was done, over every API, and nobody pays or makes twice because of it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -210,7 +210,7 @@ UNKNOWN = (504, "Result Unknown")
 
 
 class Doors:
-    """Both doors on a database behind a proxy, and what the shop has at least, asked past it."""
+    """Both APIs on a database behind a proxy, and what the shop has at least, asked past it."""
 
     def __init__(self, proxy: Proxy, conninfo: str, direct: str, data: Path) -> None:
         self.proxy = proxy

@@ -1,4 +1,4 @@
-"""A connection that ends during COMMIT, where a plan or a payout comes to its end: at every door it ends once, and as was told."""
+"""A connection that ends during COMMIT, where a plan or a payout comes to its end: over every API it ends once, and as was answered."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rail emulator's faults: what it swallows, delays, doubles, spoils and refuses when it is told to."""
+"""The rail emulator's faults: what it swallows, delays, doubles, spoils and refuses when it is asked to."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a caller may take of a door before anybody knows who it is, asked of a real server over real connections."""
+"""What a caller may take of an API before anybody knows who it is, asked of a real server over real connections."""
 
 import asyncio
 import http.client

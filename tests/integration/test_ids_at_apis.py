@@ -1,4 +1,4 @@
-"""Ids that hide something are refused where they come in, in the door's own form; what is stored under one is still found and ended."""
+"""Ids that hide something are refused where they come in, in the form of the API or topic; what is stored under one is still found and ended."""
 
 import http.client
 import subprocess

@@ -1,4 +1,4 @@
-"""The relay to Kafka: told in order, under known ids, where Java would put it; once, or recognisably twice (helved §1)."""
+"""The relay to Kafka: published in order, under known ids, where Java would put it; once, or recognisably twice (helved §1)."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Alarms: an order without a receipt is told about once, in opening hours only, until it is settled."""
+"""Alarms: an order without a receipt is reported once, in opening hours only, until it is settled."""
 
 import signal
 from collections.abc import Iterator

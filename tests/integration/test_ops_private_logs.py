@@ -181,7 +181,7 @@ def test_why_a_role_starts_anew_is_reported_in_the_open_only_if_it_can_quote_nob
 
 
 class NeverWaits(threading.Event):
-    """Whoever waits for it is told at once how it stands."""
+    """Whoever waits for it hears at once how it stands."""
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - the name is the standard library's
         return self.is_set()

@@ -1,4 +1,4 @@
-"""A real process shows its health from start to stop, and stops when it is told to."""
+"""A real process shows its health from start to stop, and stops when it is asked to."""
 
 import re
 import signal

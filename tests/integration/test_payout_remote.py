@@ -46,7 +46,7 @@ def stage(kvitt_server: TestServer, database: str) -> Iterator[RemoteStage]:
 
 
 def heard(stage: RemoteStage) -> list[tuple[int, str]]:
-    """What is told of p-1."""
+    """What is published about p-1."""
     return statuses(told(stage.connection, "p-1"))
 
 

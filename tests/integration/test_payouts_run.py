@@ -33,7 +33,7 @@ TOPIC = "pm-events-payout"
 
 @contextmanager
 def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[tuple[str, str]]:
-    """A process with these roles, and its addresses for Thrift and REST; it must end well when it is told to."""
+    """A process with these roles, and its addresses for Thrift and REST; it must end well when it is asked to."""
     woody, rest = free_port(), free_port()
     config = directory / f"{roles.replace(',', '-')}.toml"
     lines = [

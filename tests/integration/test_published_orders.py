@@ -1,4 +1,4 @@
-"""How orders are told: each under a key of its own, with its payments as they stand in it; and of several areas, which ones are paid."""
+"""How orders are published: each under a key of its own, with its payments as they stand in it; of several areas, which are paid."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def receipts_of(stage: Stage) -> dict[str, RawReceipt]:
 
 
 def records(stage: Stage, topic: str) -> list[tuple[bytes, bytes, dict[str, str]]]:
-    """What is told on a topic, in order: key, value, headers of which the last counts."""
+    """What is published on a topic, in order: key, value, headers of which the last counts."""
     query = """SELECT o.key, coalesce(o.value, d.message), o.headers FROM outbox AS o LEFT JOIN orders AS d ON d.order_id = o.order_id
                WHERE topic = %s ORDER BY outbox_no"""
     rows = stage.rows(query, topic)

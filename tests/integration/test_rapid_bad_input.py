@@ -94,7 +94,7 @@ def test_both_needs_in_one_message_are_refused_under_both_names(rapid: Rapid) ->
 
 
 def test_a_need_that_is_named_among_others_is_answered_to_the_end(rapid: Rapid) -> None:
-    """Its receipt is told on the one need that is ours, and stops nothing."""
+    """Its receipt is published on the one need that is ours, and stops nothing."""
     rapid.ask(need(**{"@behov": ["Noe", "Utbetaling"]}))
     rapid.finish()
     assert rapid.heard()[-1] == "AKSEPTERT"

@@ -1,4 +1,4 @@
-"""Needs on the real path: what is told from MOTTATT to the last answer, in the contract's words and fields (rapid §2, §3)."""
+"""Needs on the real path: what is published from MOTTATT to the last answer, in the contract's words and fields (rapid §2, §3)."""
 
 from collections.abc import Iterator
 from uuid import UUID

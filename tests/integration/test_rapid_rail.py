@@ -1,4 +1,4 @@
-"""Forwarded orders and a rail that is away, silent or in doubt: nobody hears what is not so, an operator can end it (design §6, §12)."""
+"""Forwarded orders and a rail that is away, silent or unclear: nobody hears what is not so, an operator can end it (design §6, §12)."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ class Broker:
 
 
 def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapid: Rapid) -> None:
-    """FEIL told of what is sent later all the same would make its sender ask again."""
+    """FEIL published about what is sent later all the same would make its sender ask again."""
     rapid.ask(need())
     rapid.told()
     rapid.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")

@@ -1,4 +1,4 @@
-"""A member that is there twice is refused and named at every door; what was read before that was a rule is read as it was."""
+"""A member that is there twice is refused and named wherever it comes in; what was read before that was a rule is read as it was."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Payouts over HTTP with clients of other makers: the four methods, their refusals, and what is told (payouts §1, §2)."""
+"""Payouts over HTTP with clients of other makers: the four methods, their refusals, and what is published (payouts §1, §2)."""
 
 import importlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An order that was once in doubt stays one that may be at the rail: nothing that is done with it later may pay it twice (design §6)."""
+"""An order that was once unknown stays one that may be at the rail: nothing that is done with it later may pay it twice (design §6)."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def stage(database: str) -> Iterator[Stage]:
 
 
 def resent(stage: Stage) -> str:
-    """Lets the one order in doubt be sent again; returns its id."""
+    """Lets the one unknown order be sent again; returns its id."""
     operate = Operate(stage.connection, stage.clock, PORTS)
     (order,) = operate.orders([OrderState.UNKNOWN])
     operate.resend(order.order_id, GUARD)

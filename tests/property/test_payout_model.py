@@ -64,7 +64,7 @@ def in_turn(batch: Sequence[Asked]) -> list[int]:
 
 
 class Run:
-    """One history, told to the model and done on the database."""
+    """One history, given to the model and done on the database."""
 
     def __init__(self, conninfo: str) -> None:
         self.stage, self.number = PayoutStage(conninfo, 2000), next(_runs)

@@ -115,7 +115,7 @@ def said(seen: Preview) -> tuple[bytes, str | None]:
 
 
 def told(stage: Stage, key: str) -> tuple[bytes, str | None]:
-    """What the sender has been told, to the byte, with the reason behind it."""
+    """What the sender has heard, to the byte, with the reason behind it."""
     query = "SELECT value, headers FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no LIMIT 1"
     ((value, headers),) = stage.rows(query, helved_topics.STATUSES, key.encode())
     assert isinstance(value, bytes)

@@ -1,4 +1,4 @@
-"""Parts of payout tests: a ledger with money in it, a small PartyManagement with fixed terms, and what was told, read back."""
+"""Parts of payout tests: a ledger with money in it, a small PartyManagement with fixed terms, and what was published, read back."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -102,7 +102,7 @@ class PayoutStage:
         return None if row is None else PlanState(row[0])
 
     def told(self, payout_id: str) -> list[Any]:
-        """The events of a payout as they will be told, in order."""
+        """The events of a payout as they will be published, in order."""
         return told(self.connection, payout_id)
 
     def bodies(self, payout_id: str) -> list[bytes]:
@@ -132,7 +132,7 @@ def wanted(payout_id: str | None = "p-1", amount: int = 1000, *, shop: str = "sh
 
 
 def bodies(connection: psycopg.Connection[Any], payout_id: str) -> list[bytes]:
-    """The bytes of the events of a payout as they will be told, in order."""
+    """The bytes of the events of a payout as they will be published, in order."""
     query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
     return [bytes(row[0]) for row in connection.execute(query, (PAYOUT_EVENTS, payout_id.encode()))]
 

@@ -1,4 +1,4 @@
-"""Settings: a file, the environment over it, options over both; what is wrong is told with its place, and secrets are never shown."""
+"""Settings: a file, the environment over it, options over both; what is wrong is shown with its place, and secrets are never shown."""
 
 from pathlib import Path
 

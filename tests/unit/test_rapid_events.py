@@ -1,4 +1,4 @@
-"""What is told on the rapid of an order: the contract's events field by field, and answers by severity (rapid §2.3–§2.6, §2.9, §3.3)."""
+"""What the rapid gets about an order: the contract's events field by field, and answers by severity (rapid §2.3–§2.6, §2.9, §3.3)."""
 
 import json
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""What a sender is told: the lines of the orders, and what a receipt means (helved §2.8, §4.5, design §12)."""
+"""The answer to a sender: the lines of the orders, and what a receipt means (helved §2.8, §4.5, design §12)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Changes of states are told once, what lasts now and then with a count, and what goes to and fro does not fill the log."""
+"""Changes of states are logged once, what lasts now and then with a count, and what goes to and fro does not fill the log."""
 
 from typing import Any
 

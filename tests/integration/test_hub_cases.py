@@ -15,7 +15,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import spans
 from support.hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 
 DP, AAP, TS, TP = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER
 
@@ -72,7 +72,7 @@ def test_after_a_rejection_the_next_message_is_compared_with_what_held_before(st
     stage.finish()
     stage.hand_in(DP, ("k2", dp("S", 200)), ("k3", dp("S", 100)), ("k4", dp("S", 300)))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "08", "nei")])
+    stage.settle([receipt_with(receipt, "08", "nei")])
     assert [stage.final(key).status.value for key in ("k2", "k3")] == ["FEILET", "OK"]
     assert stage.said("k3") == ["MOTTATT", "OK"]
     assert stage.order_states("S") == ["accepted", "rejected", "ready"]
@@ -81,7 +81,7 @@ def test_after_a_rejection_the_next_message_is_compared_with_what_held_before(st
 def test_a_case_with_an_unknown_order_keeps_its_messages_queued(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S", 100)), ("k2", dp("S", 200)))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "99")])
+    stage.settle([receipt_with(receipt, "99")])
     assert stage.said("k2") == ["MOTTATT"]
     assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.QUEUED]
 

@@ -161,7 +161,7 @@ def stage(database: str) -> Iterator[Stage]:
         yield stage
 
 
-def told(stage: Stage, key: str) -> list[tuple[str, datetime]]:
+def published(stage: Stage, key: str) -> list[tuple[str, datetime]]:
     query = "SELECT made_at FROM outbox WHERE topic = 'helved.status.v1' AND key = %s ORDER BY outbox_no"
     return list(zip(stage.said(key), [row[0] for row in stage.rows(query, key.encode())], strict=True))  # type: ignore[arg-type]
 
@@ -180,9 +180,9 @@ def test_what_happens_to_a_case_and_what_is_published_about_it_never_goes_back(s
         stage.clock.set(START + BACK)
         stage.settle(stage.rail())
     for key in ("m-1", "m-2"):
-        moments = [moment for _, moment in told(stage, key)]
+        moments = [moment for _, moment in published(stage, key)]
         assert moments == sorted(moments)
-        assert [status for status, _ in told(stage, key)][-2:] == ["HOS_OPPDRAG", "OK"]
+        assert [status for status, _ in published(stage, key)][-2:] == ["HOS_OPPDRAG", "OK"]
     audit = stage.rows("SELECT at FROM audit WHERE chain > 0 ORDER BY chain, seq")
     assert audit == sorted(audit)  # type: ignore[type-var]
     assert stage.one("SELECT count(*) FROM orders WHERE sent_at < sending_at OR sending_at < made_at OR settled_at < sent_at") == 0
@@ -198,7 +198,7 @@ def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) ->
         stage.sender.sent([(order.order_id, order.message_no)])
     stage.clock.set(START)
     stage.settle(stage.rail())
-    moments = [moment for _, moment in told(stage, "m-1")]
+    moments = [moment for _, moment in published(stage, "m-1")]
     assert (len(orders), moments) == (2, sorted(moments))
     assert stage.one("SELECT count(*) FROM orders WHERE settled_at < sent_at") == 0
     assert check(stage.conninfo, PORTS).differences == ()

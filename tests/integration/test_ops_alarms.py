@@ -17,7 +17,7 @@ from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clea
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.testing import START
 from support.hub_messages import dp
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 
 DEADLINE = ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.
@@ -100,7 +100,7 @@ def test_a_receipt_that_settles_nothing_ends_no_alarm(database: str) -> None:
     with staged(database) as stage:
         ids = sent(stage, "S-1")
         (receipt,) = stage.rail()
-        stage.settle([told(receipt, "")])
+        stage.settle([receipt_with(receipt, "")])
         assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[0]) == ids
         assert raise_and_clear(stage.connection, LATER, DEADLINE) == ([], [])
         stage.settle([receipt])

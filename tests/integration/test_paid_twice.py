@@ -13,7 +13,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.emulator import schedule
 from support.hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 from support.rapid_messages import CASE_ID, line, need
 from support.rapid_stage import Rapid, rapid_on
 
@@ -201,7 +201,7 @@ def test_an_order_that_somebody_called_rejected_and_the_rail_may_have_holds_its_
 def test_what_the_rail_rejected_itself_does_not_hold_its_repeat(stage: Stage) -> None:
     stage.hand_in(DP, ("first", dp("S")))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "08", "nei")])
+    stage.settle([receipt_with(receipt, "08", "nei")])
     stage.hand_in(DP, ("again", dp("S")))
     assert held(stage) == []
 

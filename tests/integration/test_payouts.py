@@ -88,7 +88,7 @@ def test_each_change_is_published_once_with_the_snapshot_of_its_moment_and_what_
         stage.payouts.confirm("p-1")
     for details in ("first", "second"):
         stage.payouts.cancel("p-1", details)
-    told = stage.told("p-1")
+    told = stage.published("p-1")
     assert statuses(told) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
     assert told[0].payout_change.created.payout == payout_struct(created)
     assert [each.payout_change.status_changed.status for each in told[1:]] == [each.payout.status for each in told[1:]]
@@ -188,7 +188,7 @@ def test_a_cancelled_payout_stays_cancelled_and_the_refusal_names_its_state(stag
         stage.payouts.confirm("p-1")
     with pytest.raises(PayoutInOtherState, match="Invalid status for 'paid' action"):
         stage.payouts.paid("p-1", **PAID)
-    assert statuses(stage.told("p-1")) == [(0, "unpaid"), (1, "cancelled")]
+    assert statuses(stage.published("p-1")) == [(0, "unpaid"), (1, "cancelled")]
 
 
 @pytest.mark.parametrize("details", [None, "a\0b"])

@@ -26,7 +26,7 @@ from kvitt.rails.oppdrag.emulator import (
 from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import dp
-from support.hub_stage import REPLIES, Stage, staged, told
+from support.hub_stage import REPLIES, Stage, receipt_with, staged
 from support.rapid_messages import CASE_ID, need
 from support.rapid_stage import rapid_on
 
@@ -244,7 +244,7 @@ def test_a_resent_orders_late_receipt_of_an_unheard_of_severity_is_reported(stag
     (first,) = stage.exchange()
     resend(stage)
     stage.put()
-    assert stage.settle([told(first, "77")]) == [ReceiptOutcome.UNCLEAR]
+    assert stage.settle([receipt_with(first, "77")]) == [ReceiptOutcome.UNCLEAR]
     assert (stage.said("k")[-1], state(stage)) == ("FEILET", ("unknown", True, 1))
     assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k")[-1] == "OK"

@@ -139,7 +139,7 @@ def staged(conninfo: str) -> Iterator[Stage]:
         stage.close()
 
 
-def told(receipt: RawReceipt, severity: str, words: str = "", *, message_id: str = "") -> RawReceipt:
+def receipt_with(receipt: RawReceipt, severity: str, words: str = "", *, message_id: str = "") -> RawReceipt:
     """The receipt with another severity and other words, as a message of its own."""
     head, found, rest = receipt.body.partition(b"<mmel>")
     assert found, "the receipt has an answer"

@@ -33,7 +33,7 @@ def prove(conninfo: str, fed: Sequence[Fed], told: Told) -> None:
     assert [repr(difference) for difference in check(conninfo, PORTS).differences] == []
 
 
-def told_in_log(conninfo: str) -> Told:
+def published_in_log(conninfo: str) -> Told:
     """What the status topic of the embedded log says."""
     told: dict[str, list[Answer]] = {}
     query = "SELECT key, value FROM log_records WHERE topic = %s ORDER BY partition, position"

@@ -101,9 +101,9 @@ class PayoutStage:
         row = self.connection.execute("SELECT state FROM ledger.plans WHERE plan_id = %s", (plan_id,)).fetchone()
         return None if row is None else PlanState(row[0])
 
-    def told(self, payout_id: str) -> list[Any]:
+    def published(self, payout_id: str) -> list[Any]:
         """The events of a payout as they will be published, in order."""
-        return told(self.connection, payout_id)
+        return published_events(self.connection, payout_id)
 
     def bodies(self, payout_id: str) -> list[bytes]:
         """Their bytes."""
@@ -137,7 +137,7 @@ def bodies(connection: psycopg.Connection[Any], payout_id: str) -> list[bytes]:
     return [bytes(row[0]) for row in connection.execute(query, (PAYOUT_EVENTS, payout_id.encode()))]
 
 
-def told(connection: psycopg.Connection[Any], payout_id: str) -> list[Any]:
+def published_events(connection: psycopg.Connection[Any], payout_id: str) -> list[Any]:
     """Those events."""
     return [decode_event(body, module("payouts").Event, "payouts") for body in bodies(connection, payout_id)]
 

@@ -34,7 +34,7 @@ class Rapid(Stage):
         """Hands in records as one batch."""
         return self.submit([self.record(each, key) for each in messages])
 
-    def told(self) -> list[tuple[bytes | None, Message]]:
+    def published(self) -> list[tuple[bytes | None, Message]]:
         """What was published since the last look, as (key, message)."""
         query = "SELECT outbox_no, key, value FROM outbox WHERE topic = %s AND outbox_no > %s ORDER BY outbox_no"
         rows = self.rows(query, RAPID, self._read)
@@ -43,11 +43,11 @@ class Rapid(Stage):
 
     def heard(self) -> list[str]:
         """What was published since the last look, in few words: the event, and the status that it carries."""
-        return [in_short(message) for _, message in self.told()]
+        return [in_short(message) for _, message in self.published()]
 
     def solution(self, kind: str = "Utbetaling") -> Message:
         """The last answer since the last look."""
-        answers = [message["@løsning"][kind] for _, message in self.told() if "@løsning" in message]
+        answers = [message["@løsning"][kind] for _, message in self.published() if "@løsning" in message]
         return dict(answers[-1])
 
     def others(self) -> list[str]:

@@ -4,11 +4,12 @@ The core knows no contract by name. Each is one object that `app/` makes and tha
 asked of it. `docs/contract-port.md` tells how to write one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from kvitt.disbursement import payment_document
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
@@ -28,7 +29,7 @@ from kvitt.disbursement.inbox import (
     failed,
 )
 from kvitt.disbursement.refusals import USED_OTHERWISE
-from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import UnknownSource
 from kvitt.formats.topics import TopicTerms
 
@@ -116,6 +117,10 @@ class Contract(Protocol):
         """Whether two answers say the same, whatever the words; for records of earlier days."""
         return one == other
 
+    def import_form(self, payment: Payment) -> bytes:
+        """A payment that was taken over from the senders' old hub, in the bytes that the first entry of its case is a digest of."""
+        return payment_document.encode(payment)
+
 
 class Contracts:
     """All contracts of a hub. No two of them share a topic."""
@@ -164,6 +169,10 @@ class Contracts:
     def forwards(self, scheme: Scheme) -> bool:
         """Whether the orders of a scheme are their senders' own."""
         return scheme in self._by_scheme and self._by_scheme[scheme].forwards
+
+    def import_form(self, scheme: Scheme) -> Callable[[Payment], bytes]:
+        """In what form the payments of a scheme were taken over. Raises KeyError for a scheme that no contract serves."""
+        return self._by_scheme[scheme].import_form
 
     def parse(self, record: Incoming) -> ParsedRecord | Skipped:
         """A record as its contract reads it; one on which reading itself fails is answered and kept like any that kvitt fails on."""

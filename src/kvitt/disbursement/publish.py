@@ -12,8 +12,8 @@ from kvitt.disbursement.events import (
     MessageInProgress,
     OutboxRecord,
 )
-from kvitt.disbursement.rows import OutboxRow
 from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.kernel.outbox import OutboxRow
 
 
 def publish(work: UnitOfWork, records: Iterable[OutboxRecord], message_no: int | None, at: datetime) -> None:

@@ -91,7 +91,7 @@ def _proves_nothing(settled: Settled) -> bool:
 
 
 class ReceiptApplier:
-    """ReceiptApplier the settled orders of one transaction.
+    """Applies the settled orders of one transaction.
 
     `now` was read under the locks of the cases. What happens to a case is not earlier than what happened to it before, and than what was
     published of its messages by a sender, whose clock may be another one.

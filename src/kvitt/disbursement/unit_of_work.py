@@ -14,10 +14,10 @@ from kvitt.disbursement.rows import (
     MessageRow,
     MessageStep,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.rows import Row, write
 
 

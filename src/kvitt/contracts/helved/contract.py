@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.outputs import decode_status
+from kvitt.contracts.helved.outputs import decode_status, encode_payment
 from kvitt.contracts.helved.read import decode, flawed_ids, instructions_of
 from kvitt.contracts.helved.reply import case_list, reply_to
 from kvitt.disbursement.answers import Answer, Details
@@ -32,7 +32,7 @@ from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.validation import broken_case_id
-from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.kernel.clock import oslo
 
@@ -105,6 +105,10 @@ class Helved(Contract):
             return _plain(one) == _plain(other)
         except Undecodable:
             return False
+
+    def import_form(self, payment: Payment) -> bytes:
+        """As it stood on the state topic (helved §2.7)."""
+        return encode_payment(payment)
 
 
 def _text(key: bytes | None) -> str | None:

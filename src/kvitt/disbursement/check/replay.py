@@ -26,12 +26,13 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Observation, ReceiptOutcome, read_answer
 from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, PaymentRow
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
@@ -122,7 +123,7 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
-            again = taken_over(self.stored, entry)
+            again = taken_over(self.stored, entry, self.contracts)
         except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return

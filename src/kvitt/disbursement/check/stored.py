@@ -17,11 +17,11 @@ from kvitt.disbursement.rows import (
     LineRow,
     MessageRow,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import fetch
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")

@@ -51,7 +51,7 @@ def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, env={**os.environ, "KVITT_LOG_LEVEL": "info"})
     try:
-        until(lambda: _answers(rest), what="the doors do not open")
+        until(lambda: _answers(rest), what="the APIs do not open")
         yield f"http://127.0.0.1:{woody}", f"http://127.0.0.1:{rest}"
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0, (directory / "log").read_text("utf-8")[-2000:]

@@ -309,4 +309,4 @@ def test_a_database_that_is_away_is_reported_and_the_same_request_works_later(si
             assert answer.status_code in {201, 503}, answer.text
             return answer.status_code == 201
 
-        until(works, what="the door does not find back to its database")
+        until(works, what="the API does not find back to its database")

@@ -11,7 +11,7 @@ import pytest
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
 from kvitt.formats.times import instant_text
-from support.thrift_stage import THRIFT, TRACE, ledger_door, post
+from support.thrift_stage import THRIFT, TRACE, ledger_api, post
 from unit.test_thrift_guard import HOSTILE
 
 ACCOUNTER = Service("accounter", "Accounter")
@@ -20,7 +20,7 @@ LOOK = ACCOUNTER.call("GetAccountByID", 5, [2**62])
 
 @pytest.fixture(scope="module")
 def url(ledger_database: str) -> Iterator[str]:
-    with ledger_door(ledger_database) as address:
+    with ledger_api(ledger_database) as address:
         yield f"{address}/accounter"
 
 

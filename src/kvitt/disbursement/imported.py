@@ -34,7 +34,7 @@ _UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OLD_LINE_CHARACTERS = 30
 _NAME_CHARACTERS = 8
-"""What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved §4.8, §5.1)."""
+"""The longest name of a caseworker that the rail simulates; the other hub's own default names are longer (helved §4.8)."""
 
 
 class Discrepancy(StrEnum):

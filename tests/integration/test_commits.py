@@ -236,6 +236,10 @@ class Apis:
         with connect(self._direct) as connection:
             return int(fetch_value(connection, "SELECT count(*) FROM ledger.accounts"))
 
+    def entries(self) -> int:
+        with connect(self._direct) as connection:
+            return int(fetch_value(connection, "SELECT count(*) FROM ledger.entries"))
+
     def payouts(self, method: str, *arguments: object) -> httpx.Response:
         return post(f"{self._payouts}{woody_payouts.PATH}", PAYOUTS.call(method, 1, arguments))
 

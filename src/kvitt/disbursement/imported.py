@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS, BENEFITS, SCHEMES
-from kvitt.disbursement.ids import order_id
+from kvitt.disbursement.derive.micro_chained import order_id
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     Area,

@@ -12,16 +12,14 @@ from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
-from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
+from kvitt.disbursement.holding import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
-from kvitt.disbursement.receipt_applier import lock_messages
-from kvitt.disbursement.receipt_decision import BY_HAND
+from kvitt.disbursement.receipts import BY_HAND, lock_messages, progress_of
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.states import MessageState, OrderState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.kernel.audit import digest
@@ -218,7 +216,7 @@ class Operate:
         with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
             now = self._clock()
             closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
-            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+            if fetch_value(cursor, _SQL.close_receipt, closing) is None:
                 raise _not_to_close(receipt_no, fetch_one(cursor, _Closed, _SQL.outcome_of_receipt, (receipt_no,)))
             note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
@@ -269,8 +267,8 @@ class Operate:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             work = UnitOfWork()
-            still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (still_open and still_open[1]))
+            progress = progress_of(cursor, [message_no]).get(message_no)
+            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (progress and progress.still_open))
             dequeue_next(cursor, work, {case.key: case}, now, self._ports)
             work.cases = [case.step()]
             work.write(cursor)
@@ -319,7 +317,7 @@ class Operate:
             found = order_in_short(cursor, order_id)
             lock_cases(cursor, [found.case_key])
             self._refuse_to_decide(cursor, order_id)
-            rail = self._ports.rails.of(found.scheme)
+            rail = self._ports.rails.of[found.scheme]
             word = _word(rail, found.message, accepted=accepted, operator=operator)
             settled = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
             if settled.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:

@@ -28,10 +28,9 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
     Skipped,
 )
-from kvitt.disbursement.instructions import PaymentInstructions
+from kvitt.disbursement.instructions import PaymentInstructions, broken_case_id
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.kernel.clock import oslo
@@ -76,7 +75,7 @@ class Helved(Contract):
         if broken_id := broken_case_id(instructions.decision.case_id):
             return ParsedRecord(record, scheme, broken_id, dry_run)
         chosen = tuple([each.payment_id for each in instructions.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
-        return ParsedRecord(record, scheme, instructions, dry_run, instructions.decision.case_id, chosen_ids=chosen)
+        return ParsedRecord(record, scheme, instructions, dry_run, (scheme, instructions.decision.case_id), chosen_ids=chosen)
 
     def replays_on(self, source: str) -> str:
         """The scheme's internal topic, which is ours to write to."""

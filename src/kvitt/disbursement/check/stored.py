@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.report import Findings
-from kvitt.disbursement.holds import decode_all, encode_all
+from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
     LineRow,
@@ -147,10 +147,6 @@ class Reader:
             after = heads[-1].case_no
             self._found.looked_at("cases", len(heads))
             yield deque(self._span({head.case_no: StoredCase(head) for head in heads}, heads[0].case_no, after))
-
-    def rows(self, statement: str, **arguments: int) -> list[Any]:
-        """The rows of one statement."""
-        return self.cursor.execute(statement, arguments, binary=True).fetchall()
 
     def messages_without_case(self, after: int) -> list[MessageRow]:
         """The next messages that belong to no case."""

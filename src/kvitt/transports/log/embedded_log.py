@@ -66,6 +66,16 @@ def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str]) -> N
     connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
 
 
+class _EndOfPartition(NamedTuple):
+    partition: int
+    next_position: int
+
+
+def ends_of(connection: psycopg.Connection[Any], topic: str) -> dict[int, int]:
+    """Where each partition of a topic goes on; empty where there is no such topic."""
+    return {each.partition: each.next_position for each in fetch(connection, _EndOfPartition, _SQL.ends_of_topic, (topic,))}
+
+
 def reserve(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None]]) -> list[tuple[int, int]]:
     """Reserves a (partition, position) for each (topic, key) in this transaction, in order; a record without key goes to partition 0."""
     wanted = [TopicPartition(topic, partition_of(key) if key else 0) for topic, key in records]

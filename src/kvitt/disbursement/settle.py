@@ -220,21 +220,30 @@ def _without_effect(one: _Read, error: Exception) -> _Read:
     return _Read(one.rail, one.raw, one.digest, None, f"{type(error).__name__}: {error}", one.place)
 
 
+class _NamedOrder(NamedTuple):
+    order_id: str
+    scheme: Scheme
+    case_id: str
+    area: str
+    correlation_key: bytes
+
+
 def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
     """Adds cases: an answer by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
     asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
     if not asked:
         return batch
-    rows = cursor.execute(_SQL.orders_by_id, [sorted(asked)], binary=True)
-    found = {order_id: ((Scheme(scheme), case_id), area, key) for order_id, scheme, case_id, area, key in rows}
+    rows = fetch(cursor, _NamedOrder, _SQL.orders_by_id, [sorted(asked)], scheme=Scheme)
+    found = {each.order_id: each for each in rows}
     return [_placed(each, found) for each in batch]
 
 
-def _placed(each: _Read, found: Mapping[str, tuple[CaseKey, str, bytes]]) -> _Read:
+def _placed(each: _Read, found: Mapping[str, _NamedOrder]) -> _Read:
     if each.receipt is None or each.receipt.order_id is None or each.receipt.order_id not in found:
         return each
-    case, area, key = found[each.receipt.order_id]
-    return replace(each, receipt=replace(each.receipt, case=case, area=area, correlation_key=key))
+    order = found[each.receipt.order_id]
+    placed = replace(each.receipt, case=(order.scheme, order.case_id), area=order.area, correlation_key=order.correlation_key)
+    return replace(each, receipt=placed)
 
 
 def _deferred(kept: Sequence[_Read], now: datetime) -> list[DeferredRow]:

@@ -319,12 +319,12 @@ class Operate:
             self._refuse_to_decide(cursor, order_id)
             rail = self._ports.rails.of[found.scheme]
             word = _word(rail, found.message, accepted=accepted, operator=operator)
-            booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
-            if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
-                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.outcomes[0].value}")
-            note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
+            settled = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
+            if settled.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {settled.outcomes[0].value}")
+            note(cursor, settled.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
         if logged:
-            booked.log()
+            settled.log()
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""

@@ -232,9 +232,9 @@ class _Resolving:
     def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
         """Turns the order and its payments round and publishes that; returns what became of the payments, and the orders taken back."""
         assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
-        waiting = self._not_left()
+        not_left = self._not_left()
         self._refuse_if_built_upon()
-        messages = sorted({each.message_no for each in waiting})
+        messages = sorted({each.message_no for each in not_left})
         locked = lock_messages(self._cursor, [self.order.message_no, *messages], self._contracts)
         self.now = max(self.now, *(each.last_at for each in locked.values()))
         asked = locked[self.order.message_no]
@@ -253,8 +253,8 @@ class _Resolving:
             self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
             self._announce_case_list(self._contracts.of[asked.source])
-        self._take_back(waiting)
-        return turned, tuple(each.order_id for each in waiting)
+        self._take_back(not_left)
+        return turned, tuple(each.order_id for each in not_left)
 
     def _not_left(self) -> list[_OpenOrderOfCase]:
         """The open orders of the case: none of them may have left, nor any other order of their messages."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, Report, check
@@ -11,12 +12,15 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.operators import Operator
 from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, CaseStage, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]
 CHANGED = [("2026-06-01", "2026-06-05", 500), ("2026-06-08", "2026-06-12", 650)]
+ENTRIES = "SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash FROM audit WHERE chain = 1 ORDER BY seq"
 AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
 
 
@@ -72,11 +76,23 @@ def test_every_step_on_the_way_is_clean(hub: CaseStage, database: str) -> None:
 
 def test_messages_that_wait_behind_an_open_order_are_clean(hub: CaseStage, database: str) -> None:
     taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER), aap("A1", LONGER), aap("A1", JUNE, dryrun=True), aap("A1", []))
-    assert taken == [Outcome.DERIVED, *[Outcome.WAITING] * 4]
+    assert taken == [Outcome.DERIVED, *[Outcome.QUEUED] * 4]
     assert_clean(database)
     hub.accept()
     report = assert_clean(database)
     assert report.counts.orders == 3
+
+
+def test_chains_that_say_waiting_of_what_is_queued_stay_as_they_were_written(hub: CaseStage, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
+    chain: list[AuditRow] = []
+    for entry in fetch(hub.connection, AuditRow, ENTRIES):
+        then = replace(entry, what="waiting") if entry.what == "queued" else entry
+        chain.append(link(chain[-1].hash if chain else b"", then))
+        hub.connection.execute("UPDATE audit SET what = %s, hash = %s WHERE chain = 1 AND seq = %s", (then.what, chain[-1].hash, then.seq))
+    hub.connection.execute("UPDATE cases SET last_event_hash = %s", [chain[-1].hash])
+    assert [entry.what for entry in chain] == ["ordered", "waiting"]
+    assert_clean(database)
 
 
 def test_rejections_warnings_and_repeats_are_clean(hub: CaseStage, database: str) -> None:
@@ -90,7 +106,7 @@ def test_rejections_warnings_and_repeats_are_clean(hub: CaseStage, database: str
     assert_clean(database)
 
 
-def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: CaseStage, database: str) -> None:
+def test_a_receipt_without_severity_leaves_the_order_unknown_and_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
@@ -107,13 +123,13 @@ def test_a_receipt_that_overtakes_the_sender_is_clean(hub: CaseStage, database: 
     assert_clean(database)
 
 
-def test_two_areas_of_one_message_receipted_at_once_are_clean(hub: CaseStage, database: str) -> None:
+def test_two_areas_of_one_message_acknowledged_at_once_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     hub.accept()
     assert assert_clean(database).counts.orders == len(AREAS)
 
 
-def test_two_areas_of_one_message_receipted_one_after_the_other_are_clean(hub: CaseStage, database: str) -> None:
+def test_two_areas_of_one_message_acknowledged_one_after_the_other_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     for xml in hub.send():
         hub.answer(answered(xml))
@@ -132,7 +148,7 @@ def test_a_message_is_answered_when_its_last_order_is_whatever_the_first_one_was
     assert_clean(database)
 
 
-def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: CaseStage, database: str) -> None:
+def test_a_rejection_after_an_unclear_receipt_is_published_as_a_thing_of_its_own(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     hub.connection.execute("UPDATE orders SET state = 'unknown'")
@@ -141,7 +157,7 @@ def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: CaseStage,
     assert_clean(database)
 
 
-def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: CaseStage, database: str) -> None:
+def test_an_unclear_receipt_that_overtakes_the_sender_leaves_the_order_unknown(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (order,) = hub.sender.claim(10)
     assert hub.answer(answered(order.message, "")) == [ReceiptOutcome.UNCLEAR]
@@ -197,7 +213,7 @@ def test_what_operators_do_with_orders_is_clean(hub: CaseStage, database: str) -
     assert_clean(database)
 
 
-def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: CaseStage, database: str) -> None:
+def test_an_unknown_order_that_an_operator_sends_again_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
@@ -234,7 +250,7 @@ def test_it_finds_an_operator_s_note_that_was_changed(hub: CaseStage, database: 
     assert check(database, PORTS).by_kind == {Kind.CHAIN: 1, Kind.ENTRY: 1}
 
 
-def test_progress_is_told(hub: CaseStage, database: str) -> None:
+def test_progress_is_reported(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, *(dp(f"D{number}", [500]) for number in range(3)))
     told: list[tuple[int, int]] = []
     check(database, PORTS, progress=lambda done, total: told.append((done, total)))
@@ -251,7 +267,7 @@ TAMPERED = {
         WHERE messages.message_no = b.message_no""",
     ),
     "an answer": (Kind.MESSAGE, "UPDATE messages SET answer = '{\"status\":\"OK\"}' WHERE state = 'answered'"),
-    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'waiting' WHERE message_no = 1"),
+    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'queued' WHERE message_no = 1"),
     "a message's case": (Kind.ENTRY, "UPDATE messages SET case_no = NULL WHERE message_no = 1"),
     "a message's time": (Kind.MESSAGE, "UPDATE messages SET answered_at = answered_at + interval '1 second'"),
     "a message, stuck": (Kind.STUCK, "UPDATE messages SET state = 'derived', answered_at = NULL WHERE message_no = 1"),
@@ -281,7 +297,7 @@ TAMPERED = {
         Kind.PAYMENT,
         "DROP INDEX payments_current_once; UPDATE payments SET superseded = NOT superseded WHERE state = 'accepted'",
     ),
-    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET listed = listed + 1"),
+    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET position_in_case = position_in_case + 1"),
     "a payment, gone": (Kind.PAYMENT, "DELETE FROM payments WHERE version = 1"),
     "a payment of no order": (Kind.ORPHAN, "UPDATE payments SET order_id = gen_random_uuid()"),
     "a receipt's bytes": (Kind.RECEIPT, "UPDATE receipts SET body = body || ' '"),
@@ -318,9 +334,9 @@ TAMPERED = {
     "a case's person": (Kind.CASE, "UPDATE cases SET person = '10987654321'"),
     "a case's areas": (Kind.CASE, "UPDATE cases SET areas = areas || 'DP'::text"),
     "a case's open orders": (Kind.CASE, "UPDATE cases SET open_orders = open_orders + 1"),
-    "a case's waiting messages": (Kind.CASE, "UPDATE cases SET waiting = waiting + 1"),
+    "a case's queued messages": (Kind.CASE, "UPDATE cases SET queued = queued + 1"),
     "a case's number of orders": (Kind.CASE, "UPDATE cases SET orders_made = orders_made + 1"),
-    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET audit_hash = 'x'"),
+    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET last_event_hash = 'x'"),
     "a case, gone": (Kind.ORPHAN, "DELETE FROM cases"),
     "an audit entry's hash": (Kind.CHAIN, "UPDATE audit SET hash = 'x' WHERE seq = 2"),
     "an audit entry's digest": (Kind.CHAIN, "UPDATE audit SET digest = 'x' WHERE seq = 1"),

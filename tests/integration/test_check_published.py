@@ -1,4 +1,4 @@
-"""What is told, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds what was changed in them."""
+"""What is published, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds changes in them."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.receipt_xml import LEAVES
+from kvitt.rails.oppdrag.rail import LEAVES
 from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append, make_topics
 from support.case_histories import CaseStage, aap, answered, ts
 from support.topics import TOPICS
@@ -36,7 +36,7 @@ def assert_clean(database: str) -> None:
 
 
 def relay(hub: CaseStage) -> int:
-    """Tells the embedded log what waits in the outbox; gives how many records that were."""
+    """Tells the embedded log what waits in the outbox; returns how many records that were."""
     make_topics(hub.connection, TOPICS)
     row: Any = hub.connection.execute(
         load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
@@ -81,7 +81,7 @@ def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: 
     assert_clean(database)
 
 
-def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(hub: CaseStage, database: str) -> None:
+def test_every_published_record_names_its_event_and_its_times_behind_what_it_carries(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.connection.execute("UPDATE outbox SET headers = '[]' WHERE outbox_no = 1")
     relay(hub)
@@ -95,7 +95,7 @@ def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(
         assert topics.decode_headers(told) == (*topics.decode_headers(carried), *behind)
 
 
-def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: CaseStage, database: str) -> None:
+def test_an_order_with_a_receipt_that_says_all_it_can_is_published_so_and_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     said = "".join(f"<{name}>{name} &lt; æ  </{name}>" for name in LEAVES if name != "alvorlighetsgrad")
@@ -110,7 +110,7 @@ def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: 
 
 AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
 AS_TOLD_BEFORE = (
-    "UPDATE telling SET since = (SELECT max(outbox_no) + 1 FROM outbox)",
+    "UPDATE publishing SET since = (SELECT max(outbox_no) + 1 FROM outbox)",
     "UPDATE outbox AS o SET key = m.key FROM messages AS m WHERE m.message_no = o.message_no AND o.topic = 'helved.oppdrag.v1'",
     "UPDATE orders SET published_under = NULL",
     # Receipts of rejected orders named no payments, and lists were told only when they had changed.
@@ -128,7 +128,7 @@ AS_TOLD_BEFORE = (
 )
 
 
-def test_what_was_told_in_an_earlier_form_is_clean_and_goes_on_so(hub: CaseStage, database: str) -> None:
+def test_what_was_published_in_an_earlier_form_is_clean_and_goes_on_so(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", [("2026-06-01", "2026-06-12", 600)]))

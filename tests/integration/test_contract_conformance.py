@@ -12,8 +12,9 @@ from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.derive.micro_chained import NEW_CASE
 from kvitt.disbursement.events import Ordered, Queued, Refused, Repeated, Unchanged
+from kvitt.disbursement.handle import numbered
 from kvitt.disbursement.history import history
-from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, numbered
+from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.states import MessageState, OrderState
@@ -22,7 +23,7 @@ from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub
 from support.contract_kits import KITS, ContractKit, Message, ToyKit
-from support.hub_stage import Stage, told
+from support.hub_stage import Stage, receipt_with
 from support.toy_contract import PAYMENTS, STATUS
 from support.tried import tried
 
@@ -119,7 +120,7 @@ def test_a_busy_case_queues_or_refuses(site: Site) -> None:
     site.ask(site.kit.asks(1))
     outcome = site.ask(site.kit.asks_more(1))
     if site.kit.queues:
-        assert outcome == [Outcome.WAITING]
+        assert outcome == [Outcome.QUEUED]
     else:
         assert outcome == [Outcome.ANSWERED]
         assert site.published()[-1].status is Status.FAILED
@@ -132,7 +133,7 @@ def test_a_busy_case_queues_or_refuses(site: Site) -> None:
 
 def test_a_repeat_is_answered_while_its_case_is_busy(site: Site) -> None:
     site.ask(site.kit.asks(1))
-    assert site.ask(site.kit.asks(1)) == [Outcome.ANSWERED if site.kit.knows_repeats else Outcome.WAITING]
+    assert site.ask(site.kit.asks(1)) == [Outcome.ANSWERED if site.kit.knows_repeats else Outcome.QUEUED]
     assert site.published()[0].status is site.published()[-1].status is Status.RECEIVED
     site.finish()
     assert len(site.orders()) == 1
@@ -141,24 +142,24 @@ def test_a_repeat_is_answered_while_its_case_is_busy(site: Site) -> None:
 def test_a_receipt_settles_and_the_last_answer_is_kept(site: Site) -> None:
     site.ask(site.kit.asks(1), site.kit.asks(2))
     first, second = site.exchange()
-    site.settle([first, told(second, "08", "Ugyldig")])
+    site.settle([first, receipt_with(second, "08", "Ugyldig")])
     assert [each.status for each in site.kept()] == [Status.OK, Status.FAILED]
     assert [each.status for each in site.published()[-2:]] == [Status.OK, Status.FAILED]
     assert "Ugyldig" in str(site.kept()[1].error)
     assert site.states() == ["answered", "answered"]
 
 
-def test_what_is_unclear_is_told_and_may_be_settled_later(site: Site) -> None:
+def test_what_is_unclear_is_reported_and_may_be_settled_later(site: Site) -> None:
     site.ask(site.kit.asks(1))
     (receipt,) = site.exchange()
-    site.settle([told(receipt, "99", "hva som helst")])
+    site.settle([receipt_with(receipt, "99", "hva som helst")])
     assert site.published()[-1].status is Status.FAILED
     assert site.states() == ["derived"]
     site.settle([receipt])
     assert site.published()[-1].status is site.kept()[0].status is Status.OK
 
 
-def test_an_order_taken_back_is_told(site: Site) -> None:
+def test_an_order_taken_back_is_reported(site: Site) -> None:
     site.ask(site.kit.asks(1))
     site.operate.withdraw(site.orders()[0], TWO)
     assert site.published()[-1].status is site.kept()[0].status is Status.FAILED
@@ -166,7 +167,7 @@ def test_an_order_taken_back_is_told(site: Site) -> None:
     site.finish()
 
 
-def test_a_word_that_was_adopted_is_told_anew(site: Site) -> None:
+def test_a_word_that_was_adopted_is_published_anew(site: Site) -> None:
     site.ask(site.kit.asks(1))
     (receipt,) = site.exchange()
     site.operate.decide(site.orders()[0], accepted=False, operator=TWO)
@@ -197,7 +198,7 @@ def test_a_reply_is_a_function_of_the_event_and_the_stored_rows(made: Kit) -> No
     message, again = message_of(kit, 1), message_of(kit, 1)
     orders = kit.contract.derive(message, NEW_CASE, AT)
     assert not isinstance(orders, Refusal)
-    encoded = [kit.ports.rails.of(kit.scheme).encode(order).message for order in orders]
+    encoded = [kit.ports.rails.of[kit.scheme].encode(order).message for order in orders]
     repeated = Repeated(
         IdempotencyRecord(1, b"", MessageState.DERIVED, kit.contract.reply(Ordered(1, orders, encoded), message, AT).answer)
     )

@@ -1,4 +1,4 @@
-"""The relay to Kafka: told in order, under known ids, where Java would put it; once, or recognisably twice (helved §1)."""
+"""The relay to Kafka: published in order, under known ids, where Java would put it; once, or recognisably twice (helved §1)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from kvitt.config import KafkaSettings
-from kvitt.contracts.helved import payment
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
@@ -64,7 +64,7 @@ def by_key(records: list[Message]) -> dict[tuple[object, object], list[bytes]]:
     return found
 
 
-def test_everything_is_told_in_order_with_its_bytes_ids_and_stamps(stage: Stage, settings: KafkaSettings) -> None:
+def test_everything_is_published_in_order_with_its_bytes_ids_and_times(stage: Stage, settings: KafkaSettings) -> None:
     for amount in (500, 600, 700):
         stage.hand_in(Scheme.DAGPENGER, *[(f"{settings.group}-{index}", dp(f"C{index}", amount)) for index in range(20)])
         stage.finish()
@@ -105,7 +105,7 @@ def test_the_state_topics_hold_what_is_accepted_and_nothing_else(stage: Stage, s
     payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == helved_topics.PAYMENTS}
     stored = stage.rows("SELECT payment_id::text, document FROM payments WHERE state = 'accepted' AND NOT superseded")
     assert payments == {
-        str(payment_id).encode(): payment.encode(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
+        str(payment_id).encode(): encode_payment(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
         for payment_id, document in stored
     }
     assert [value for (topic, _), value in newest.items() if topic == helved_topics.CASES] == [b"[]"] * 5

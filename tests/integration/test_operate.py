@@ -11,7 +11,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import primary_input
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import EVERYWHERE, Operate, areas_of
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -50,7 +50,7 @@ class Bench:
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:
-        """Submits a one-off grant of tilleggsstønader; gives the payment id."""
+        """Submits a one-off grant of tilleggsstønader; returns the payment id."""
         payment_id = payment_id or str(uuid4())
         span = {"fom": day, "tom": day, "beløp": amount}
         body = {
@@ -182,7 +182,7 @@ def test_it_is_kept_that_an_operator_decided_an_order_and_not_the_rail(bench: Be
     assert dict(rows) == {by_hand: True, by_the_rail: False}
 
 
-def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:
+def test_an_unknown_order_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:
     bench.pay("A", 100)
     [claimed] = bench.send.claim(10)
     bench.connection.execute("UPDATE orders SET state = 'unknown'")

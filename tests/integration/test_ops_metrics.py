@@ -95,7 +95,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
     assert samples["kvitt_open_orders", (("age", "10m"), ("scheme", "AAP"), ("state", "ready"))] == 1
     assert samples["kvitt_open_orders", (("age", "older"), ("scheme", "VALP"), ("state", "ready"))] == 0
     assert _open(samples) == 4
-    assert samples["kvitt_unanswered_messages", (("scheme", "DAGPENGER"), ("state", "waiting"))] == 1
+    assert samples["kvitt_unanswered_messages", (("scheme", "DAGPENGER"), ("state", "queued"))] == 1
     assert samples["kvitt_unanswered_messages", (("scheme", "DAGPENGER"), ("state", "derived"))] == 2
     assert samples["kvitt_oldest_unanswered_message_seconds", (("scheme", "DAGPENGER"),)] == pytest.approx(7500, abs=1)
     assert samples["kvitt_oldest_unanswered_message_seconds", (("scheme", "AAP"),)] == pytest.approx(300, abs=1)
@@ -160,7 +160,7 @@ def test_a_value_is_made_anew_when_it_is_old_and_a_failure_is_not_for_ever() -> 
     assert shared() == 2
 
 
-def test_who_asks_something_that_hangs_is_told_in_time() -> None:
+def test_who_asks_something_that_hangs_is_answered_in_time() -> None:
     go_on = threading.Event()
     shared = Remembered(go_on.wait, seconds=0, wait_seconds=0.01)
     with pytest.raises(TimeoutError):

@@ -55,7 +55,7 @@ def test_who_asked_for_a_payout_stands_with_it(shop: str) -> None:
     for payout_id, by, stands in (("cli-by", ("--by", " kari\u200b "), "kari"), ("cli-nobody", (), "unnamed")):
         payout(shop, *NEW, "--amount", "10000", "--id", payout_id, *by)
         (act,) = map(json.loads, kvitt(shop, "audit", "list", "--payout", payout_id, "--json").splitlines())
-        assert (act["act"], act["by"], act["door"]) == ("payout created", stands, "cli")
+        assert (act["act"], act["by"], act["channel"]) == ("payout created", stands, "cli")
         payout(shop, "cancel", payout_id, "--details", "not wanted", *BY)
     assert "by must name a person" in payout(shop, *NEW, "--amount", "10000", "--by", "k", fails=2)
 
@@ -121,5 +121,5 @@ def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:
         (("paid", "p-404", *BY), 2, "payout_not_found"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_one_line(shop: str, arguments: tuple[str, ...], fails: int, said: str) -> None:
+def test_what_can_not_be_done_is_reported_in_one_line(shop: str, arguments: tuple[str, ...], fails: int, said: str) -> None:
     assert said in payout(shop, *arguments, fails=fails)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import check
+from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
 from kvitt.disbursement.receiver import Receiver
@@ -18,10 +19,10 @@ from kvitt.disbursement.submit import Submit
 from kvitt.disbursement.values import Area, Order, Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Step
+from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
-from kvitt.testing.clock import Clock
+from kvitt.testing.clock import HandClock
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import aap, dp, text
 from support.rail_kits import SCHEME, OppdragKit, ToyKit
@@ -47,7 +48,7 @@ class Site:
     """A hub whose orders of AAP leave on the rail of a kit, by the real sender and receiver, stepped by hand."""
 
     def __init__(self, conninfo: str, kit: Kits) -> None:
-        self.conninfo, self.kit, self.clock = conninfo, kit, Clock()
+        self.conninfo, self.kit, self.clock = conninfo, kit, HandClock()
         self.connection = connect(conninfo, application="kvitt conformance")
         self.submit = Submit(self.connection, self.clock, kit.ports).execute
         self.settle = Settle(self.connection, self.clock, kit.ports, kit.rail.name).execute
@@ -72,8 +73,6 @@ class Site:
 
     def ask(self, *cases: str, amount: int = 500) -> None:
         """Messages about cases, one batch."""
-        from kvitt.disbursement.inbox import Incoming
-
         records = []
         for case in cases:
             self._position += 1
@@ -135,7 +134,7 @@ class Site:
         assert [repr(each) for each in check(self.conninfo, self.kit.ports).differences] == []
 
 
-def until_idle(step: Step) -> None:
+def until_idle(step: LoopStep) -> None:
     while step():
         continue
 
@@ -171,7 +170,7 @@ def test_every_order_is_found_by_its_answer(site: Site) -> None:
     assert [site.said(case) for case in "ABC"] == [["MOTTATT", "HOS_OPPDRAG", "OK"]] * 3
 
 
-def test_a_rejection_is_told_in_the_rails_words_and_nothing_of_it_holds(site: Site) -> None:
+def test_a_rejection_is_reported_in_the_rails_words_and_nothing_of_it_holds(site: Site) -> None:
     site.ask("A")
     site.send()
     (answer,) = site.answers()
@@ -190,6 +189,28 @@ def test_a_damaged_answer_is_kept_as_unreadable_and_the_true_one_counts(site: Si
     assert site.connection.execute("SELECT body, outcome FROM receipts").fetchall() == [(site.kit.damaged, "unreadable")]
     assert site.states() == ["sent"]
     assert site.settle([answer]) == [ReceiptOutcome.ACCEPTED]
+
+
+@pytest.mark.parametrize("said", [ValueError("its own mistake"), ()], ids=["fails", "says nothing"])
+def test_an_answer_on_which_its_rail_fails_or_that_says_nothing_is_kept_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, site: Site, said: Exception | tuple[()]
+) -> None:
+    site.ask("A")
+    site.send()
+    (answer,) = site.answers()
+    reads = site.kit.rail.read
+
+    def read(body: bytes) -> object:
+        if body != b"odd":
+            return reads(body)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    monkeypatch.setattr(type(site.kit.rail), "read", lambda _, body: read(body))
+    assert site.settle([RawReceipt("odd", b"odd"), answer]) == [ReceiptOutcome.UNREADABLE, ReceiptOutcome.ACCEPTED]
+    assert site.connection.execute("SELECT body FROM receipts WHERE outcome = 'unreadable'").fetchall() == [(b"odd",)]
+    site.assert_clean()
 
 
 def test_an_answer_that_comes_twice_changes_nothing_the_second_time(site: Site) -> None:

@@ -29,7 +29,7 @@ def place(tmp_path: Path, database: str, kafka: str, artemis: tuple[str, int]) -
 
 
 def feed(place: Place, cases: int, name: str = "c") -> list[str]:
-    """Two messages for each of so many cases of two schemes, the second while the first is on its way; gives their keys."""
+    """Two messages for each of so many cases of two schemes, the second while the first is on its way; returns their keys."""
     keys = []
     for topic, make in ((DP, dp), (AAP, aap)):
         for index in range(cases):
@@ -54,7 +54,7 @@ def test_one_process_takes_messages_from_kafka_to_their_final_status_over_a_brok
     assert_consistent(place)
 
 
-def test_a_process_that_is_told_to_stop_under_load_hands_over_and_ends_with_zero(place: Place) -> None:
+def test_a_process_that_is_asked_to_stop_under_load_hands_over_and_ends_with_zero(place: Place) -> None:
     with running(place, ALL, ALL) as (first, second), connect(place.database) as connection:
 
         def count(query: str) -> int:

@@ -15,7 +15,9 @@ from kvitt.contracts.helved.topics import STATUSES
 from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
 from kvitt.testing import DamageForm, Hub
+from support.rail_kits import ToyKit
 from support.rapid_messages import PERSON, need
+from support.toy_rail import ToyBank
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
 PARTIES = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
@@ -120,7 +122,7 @@ def test_what_nobody_reads_and_who_is_no_role_are_refused(kvitt_hub: Hub) -> Non
         kvitt_hub.run("baker")
 
 
-def test_the_rail_swallows_until_it_is_told_otherwise(kvitt_hub: Hub) -> None:
+def test_the_rail_swallows_until_it_is_set_otherwise(kvitt_hub: Hub) -> None:
     kvitt_hub.rail.fault(swallow=1)
     paid(kvitt_hub, "S-1")
     paid(kvitt_hub, "S-2")
@@ -146,7 +148,7 @@ def test_a_double_and_damaged_receipt_settles_once(kvitt_hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("severity", ["08", "12", "77", ""])
-def test_a_refusal_of_any_severity_is_told_with_its_text(kvitt_hub: Hub, severity: str) -> None:
+def test_a_refusal_of_any_severity_is_reported_with_its_text(kvitt_hub: Hub, severity: str) -> None:
     kvitt_hub.rail.fault(refuse=1, severity=severity, text="Ikke i dag")
     paid(kvitt_hub)
     final = kvitt_hub.published(STATUSES, "S-1")[-1].json
@@ -255,3 +257,18 @@ def test_a_token_allows_what_it_says_and_no_more(kvitt_hub: Hub) -> None:
     with kvitt_hub.rest.client("payouts:read") as client:
         assert client.get("/payouts").status_code == 200
         assert client.get("/accounts").status_code == 403
+
+
+def test_orders_on_another_rail_are_seen_one_by_one_and_are_none_of_the_emulators(database: str) -> None:
+    """Two orders share a file to the toy rail; once it has accepted them, the emulator's books are not asked about them."""
+    with kvitt.testing.hub(conninfo=database, ports=ToyKit.ports_of_hub()) as hub:
+        for case in ("S-1", "S-2"):
+            hub.put(AAP, case, decision(case))
+        hub.run()
+        sent = sorted(hub.sent(), key=lambda each: each.case_id)
+        assert [(each.area, each.case_id, each.person) for each in sent] == [("AAP", case, "01020312345") for case in ("S-1", "S-2")]
+        assert [each.message.split(b" ")[1].decode() for each in sent] == [each.order_id for each in sent]
+        hub.rail.reply(ToyBank().answer(b"\n".join(each.message for each in sent)), rail="toy")
+        hub.run()
+        assert [statuses(hub, case)[-1] for case in ("S-1", "S-2")] == ["OK", "OK"]
+        hub.check()

@@ -11,7 +11,7 @@ from kvitt.config import KafkaSettings
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.rails.oppdrag.emulator import Emulator
-from kvitt.testing import Clock
+from kvitt.testing import HandClock
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.queue.stomp_queue import StompQueue
 from support.hub_stage import REPLIES, Stage
@@ -44,7 +44,7 @@ class BrokerStage(Stage):
         self._kafka = kafka
         self.requests, self.replies = queue("requests"), queue(REPLIES)
         # How often the rail looks at its clock depends on the broker; the hub's must not tick for it, or equal inputs would differ in time.
-        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=Clock())
+        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=HandClock())
 
     def close(self) -> None:
         """Ends all connections."""
@@ -52,7 +52,7 @@ class BrokerStage(Stage):
         super().close()
 
     def rail(self) -> list[RawReceipt]:
-        """Waits until the rail has answered, which it always does, and gives its receipts."""
+        """Waits until the rail has answered, which it always does, and returns its receipts."""
         found: list[RawReceipt] = []
         until(lambda: self._answered(found), what="the rail has not answered")
         while self._answered(found):
@@ -96,7 +96,7 @@ class BrokerStage(Stage):
 
 
 class BrokerPlay(Play):
-    """A history on brokers that can not tell what they were given: its receipt clears what is in doubt, or the sender, or an operator."""
+    """A history on brokers that can not tell what they were given: its receipt clears what is unknown, or the sender, or an operator."""
 
     def _recover(self) -> None:
         send = self.stage.new_sender()

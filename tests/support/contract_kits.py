@@ -35,7 +35,7 @@ class ContractKit(ABC):
     @property
     def contract(self) -> Contract:
         """The contract."""
-        return self.ports.contracts.of(self.source)
+        return self.ports.contracts.of[self.source]
 
     @abstractmethod
     def case(self, number: int) -> str:
@@ -55,7 +55,7 @@ class ContractKit(ABC):
 
     @abstractmethod
     def broken(self) -> Message:
-        """What its sender can be told about, and nothing can be made of."""
+        """What its sender can hear about, and nothing can be made of."""
 
 
 class HelvedKit(ContractKit):

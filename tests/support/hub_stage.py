@@ -11,8 +11,8 @@ import msgspec
 
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -56,7 +56,7 @@ class Stage:
         self.hub.close()
 
     def new_sender(self) -> Send:
-        """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
+        """A sender that takes over from the one before, in whose hands orders may be unknown now."""
         self.sender = Send(self.connection, self.clock, self.ports, self.lease, next(self._terms))
         return self.sender
 
@@ -71,21 +71,21 @@ class Stage:
         return self.submit([self.incoming(scheme, key, body) for key, body in messages])
 
     def put(self) -> int:
-        """Puts what is ready on the queue and notes that it is sent; gives how many orders."""
+        """Puts what is ready on the queue and notes that it is sent; returns how many orders."""
         orders = self.sender.claim(1000)
         self.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority, order.resend) for order in orders])
         self.sender.sent([(order.order_id, order.message_no) for order in orders])
         return len(orders)
 
     def rail(self) -> list[RawReceipt]:
-        """Lets the rail answer what it has, and gives the receipts in its order."""
+        """Lets the rail answer what it has, and returns the receipts in its order."""
         self.hub.run("emulator")
         deliveries = self.replies.receive(1000, 0.0)
         self.replies.acknowledge()
         return [RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries]
 
     def exchange(self) -> list[RawReceipt]:
-        """Sends what is ready and gives the rail's receipts, not settled yet."""
+        """Sends what is ready and returns the rail's receipts, not settled yet."""
         self.put()
         return self.rail()
 
@@ -97,9 +97,9 @@ class Stage:
         return outcomes
 
     def answers(self, key: str) -> list[Answer]:
-        """What the sender of `key` was told, in order."""
+        """What the sender of `key` has heard, in order."""
         query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
-        return [status.decode(value) for value in self.bytes(query, helved_topics.STATUSES, key.encode())]
+        return [decode_status(value) for value in self.bytes(query, helved_topics.STATUSES, key.encode())]
 
     def said(self, key: str) -> list[str]:
         """The statuses of `key`, in order."""
@@ -139,7 +139,7 @@ def staged(conninfo: str) -> Iterator[Stage]:
         stage.close()
 
 
-def told(receipt: RawReceipt, severity: str, words: str = "", *, message_id: str = "") -> RawReceipt:
+def receipt_with(receipt: RawReceipt, severity: str, words: str = "", *, message_id: str = "") -> RawReceipt:
     """The receipt with another severity and other words, as a message of its own."""
     head, found, rest = receipt.body.partition(b"<mmel>")
     assert found, "the receipt has an answer"

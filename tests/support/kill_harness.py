@@ -53,7 +53,7 @@ class Process:
         assert self._process.returncode == -signal.SIGKILL, f"the hub ended with status {self._process.returncode}"
 
     def end(self) -> int:
-        """SIGTERM; gives the exit status."""
+        """SIGTERM; returns the exit status."""
         self._process.terminate()
         return self._process.wait(PATIENCE_SECONDS)
 
@@ -105,7 +105,7 @@ class Watch:
             self._connection = None
 
     def progress(self) -> int | None:
-        """A number that grows with every record taken in and every record told; None while nobody can tell."""
+        """A number that grows with every record taken in and every record published; None while nobody can tell."""
         rows = self.rows(_PROGRESS)
         return None if rows is None else int(str(rows[0][0]))
 

@@ -43,7 +43,7 @@ Amounts = dict[date, int]
 Connection = psycopg.Connection[tuple[object, ...]]
 _SETTLED = """
 SELECT (SELECT coalesce(sum(position), 0) FROM leases WHERE lease LIKE 'intake:%')
-     - (SELECT count(*) FROM messages WHERE state IN ('received', 'waiting', 'derived'))
+     - (SELECT count(*) FROM messages WHERE state IN ('received', 'queued', 'derived'))
 """
 
 
@@ -120,6 +120,10 @@ class Feeder:
 
     def start(self) -> None:
         self._thread.start()
+
+    def run_ahead(self, records: int) -> None:
+        """Allows so many more records to be unanswered: while nothing is answered, new ones still come in."""
+        self._most_unanswered += records
 
     def abandon(self) -> None:
         """Ends feeding though there may be no log to feed any more; what was fed last is not known then."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from kvitt.api.http_headers import BodyOverLimit, CallerGone, Message, Receive, headers_of, whole_body
+from kvitt.api.http_headers import AsgiMessage, BodyOverLimit, CallerGone, Receive, headers_of, whole_body
 from kvitt.kernel.state_log import StateLog
 from kvitt.rails.oppdrag.emulator.simulation import ServiceAnswer, ServiceRequest, SimulationService
 from kvitt.rails.oppdrag.emulator.simulation.service import GATEWAY, MAX_BODY, PendingAnswer
@@ -18,7 +18,7 @@ THREADS: Final = 8
 _PIECE: Final = 65_536
 _TOO_LONG: Final = ServiceAnswer(413, "text/plain; charset=utf-8", f"a request has at most {MAX_BODY} bytes\n".encode())
 _log = structlog.get_logger(__name__)
-_Send = Callable[[Message], Awaitable[None]]
+_SendPart = Callable[[AsgiMessage], Awaitable[None]]
 
 
 class EmulatorHttpApp:
@@ -28,7 +28,7 @@ class EmulatorHttpApp:
         self._service, self._threads = service, threads
         self._states = StateLog(_log)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: _Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: _SendPart) -> None:
         """One request."""
         if scope["type"] != "http":
             return
@@ -79,7 +79,7 @@ async def _waited(seconds: float, receive: Receive) -> bool:
     return False
 
 
-async def _sent(send: _Send, answer: ServiceAnswer) -> None:
+async def _sent(send: _SendPart, answer: ServiceAnswer) -> None:
     headers = [(b"content-type", answer.content_type.encode()), (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     end = len(answer.body) // 2 if answer.breaks_off else len(answer.body)

@@ -100,7 +100,7 @@ def case_lines(found: CaseHistory) -> Iterator[str]:
     yield from draw(accepted.days, "accepted, day by day", accepted.beyond)
     if found.pending:
         yield from draw(pending.days, "pending, until the receipt of its order", pending.beyond)
-    for message in found.waiting:
+    for message in found.queued:
         yield from prose(f"waits: message {message.message_no} under key {message.key}, since {moment(message.received_at)}")
 
 
@@ -111,7 +111,7 @@ def _kept(deferred: DeferredOfCase) -> str:
 
 
 def schedule_of(payments: Sequence[PaymentOfCase]) -> PaymentSchedule:
-    """What versions of payments pay, day by day."""
+    """Returns what versions of payments pay, day by day."""
     return expand([*chain.from_iterable(each.owed for each in payments)])
 
 
@@ -122,7 +122,7 @@ def _timeline(found: CaseHistory) -> Iterator[str]:
     yield f"{'time (UTC)':<23}  {'what':<12}  about"
     yield "─" * 72
     for event in found.events:
-        # The audit chain tells the same once more, for proof and not for reading.
+        # The audit chain has the same once more, for proof and not for reading.
         if event.what is Happening.NOTED:
             continue
         yield from _row(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], event.what.value, _about(event, published))

@@ -29,7 +29,7 @@ from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.formats.instants import parse_instant
+from kvitt.formats.times import parse_instant
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.identifiers import wrong_id
 from kvitt.kernel.money import Minor
@@ -66,7 +66,7 @@ def account() -> None:
 )
 @click.option("--currency", required=True, metavar="CODE", help="1 to 4 characters, as on the postings.")
 @click.option("--description", metavar="TEXT", help="At most 4096 characters.")
-@click.option("--key", metavar="TEXT", help="The same key gives the same account again, however often it is asked for.")
+@click.option("--key", metavar="TEXT", help="The same key returns the same account again, however often it is asked for.")
 @json_option
 @located
 def create(settings: Settings, *, currency: str, description: str | None, key: str | None, as_json: bool) -> None:
@@ -160,12 +160,12 @@ def _moment(text: str) -> datetime:
 
 
 def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Column:
-    """One of the three totals of a row; `currency_of` gives the currency of the row's account."""
+    """One of the three totals of a row; `currency_of` returns the currency of the row's account."""
 
-    def total(row: Any) -> int:
-        return int(getattr(row.totals, name))
+    def total(row: Any) -> Minor:
+        return Minor(getattr(row.totals, name))
 
-    return Column(f"{name}_minor", name.replace("_", " "), Fit.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
+    return Column(f"{name}_minor", name.replace("_", " "), Fit.NUMBER, total, lambda each: minor(total(each), currency_of(each)), least)
 
 
 _TOTALS: Final = ("posted", "available_min", "available_max")
@@ -191,12 +191,12 @@ def _entry_columns(currency: str) -> Sequence[Column]:
 
 
 _POSTING: Final = (
-    Column("batch_id", "batch", of=lambda row: row[0]),
-    Column("source", "from", of=lambda row: row[1].source),
-    Column("target", "to", of=lambda row: row[1].target),
-    Column("amount_minor", "amount", Fit.NUMBER, of=lambda row: row[1].amount, show=lambda row: minor(row[1].amount, row[1].currency)),
-    Column("currency", of=lambda row: row[1].currency),
-    Column("description", kind=Fit.TEXT, of=lambda row: row[1].description),
+    Column("batch_id", "batch", of=lambda each: each[0]),
+    Column("source", "from", of=lambda each: each[1].source),
+    Column("target", "to", of=lambda each: each[1].target),
+    Column("amount_minor", "amount", Fit.NUMBER, of=lambda each: each[1].amount, show=lambda each: minor(each[1].amount, each[1].currency)),
+    Column("currency", of=lambda each: each[1].currency),
+    Column("description", kind=Fit.TEXT, of=lambda each: each[1].description),
 )
 _PLAN: Final = (
     Column("plan_id", "plan"),
@@ -241,10 +241,10 @@ class _Line(Struct, frozen=True):
 
     account_id: int
     currency: str
-    posted_before: int
-    posted_after: int
-    available_min_before: int
-    available_min_after: int
+    posted_before: Minor
+    posted_after: Minor
+    available_min_before: Minor
+    available_min_after: Minor
     changed: bool
     dry_run: bool
 
@@ -254,8 +254,8 @@ def _money(name: str, title: str) -> Column:
         f"{name}_minor",
         title,
         Fit.NUMBER,
-        of=lambda row: getattr(row, name),
-        show=lambda row: minor(getattr(row, name), row.currency),
+        of=lambda each: getattr(each, name),
+        show=lambda each: minor(getattr(each, name), each.currency),
     )
 
 
@@ -324,7 +324,9 @@ def transfer(
     if dry_run:
         click.echo("nothing was done" if done.changed else "it was done before under this name; nothing would move")
     else:
-        click.echo(f"{minor(amount, currency)} {currency} moved" if done.changed else "it was done before under this name; nothing moved")
+        click.echo(
+            f"{minor(wanted.amount, currency)} {currency} moved" if done.changed else "it was done before under this name; nothing moved"
+        )
 
 
 def _lines(done: Transferred, *, dry_run: bool) -> list[_Line]:

@@ -1,4 +1,4 @@
-"""`kvitt submit`: one message through the front door, and what is published about it; with a client's view of the hub for that."""
+"""`kvitt submit`: one message by the usual way in, and what is published about it; with a client's view of the hub for that."""
 
 import sys
 import time
@@ -18,21 +18,23 @@ from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import KafkaSettings, Settings
-from kvitt.contracts.helved import status
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.case import answer_of_edge
 from kvitt.disbursement.preview import preview
+from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
 from kvitt.formats.topics import TopicPartition, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
-from kvitt.kernel.queries import load
 from kvitt.transports.log.embedded_log import (
     CHANNEL,
     NewRecord,
     Record,
     append,
+    ends_of,
     read,
 )
 
@@ -50,7 +52,7 @@ class PublishedStatus(Struct, frozen=True):
 
 
 class Client:
-    """Appends records and reads what is told from the moment of its making on, on the log that is set. Not for sharing between threads."""
+    """Appends records and reads what is published since it was made, on the log that is set. Not for sharing between threads."""
 
     def __init__(self, conninfo: str, settings: Settings) -> None:
         self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client", lock_timeout_ms=PATIENCE_MS)
@@ -62,21 +64,21 @@ class Client:
         self._connection.close()
 
     def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
-        """Appends records in order; gives where each one stands."""
+        """Appends records in order; returns where each one stands."""
         return self._log.send(records)
 
     def hear(self, seconds: float) -> list[PublishedStatus]:
-        """What has been told since the last look; waits up to `seconds` when that is nothing."""
+        """Returns what has been published since the last look; waits up to `seconds` when that is nothing."""
         return [
-            PublishedStatus(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
+            PublishedStatus(record.key, decode_status(record.value), dict(decode_headers(record.headers)).get("reason"))
             for record in self._log.read(seconds)
             if record.key is not None and record.value is not None
         ]
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
         """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases", "kvitt.disbursement").answer_of_edge, (topic, *place), binary=True).fetchone()
-        return row is not None and row[2] == "answered" and row[3] is None
+        found = answer_of_edge(self._connection, topic, place)
+        return found is not None and found.state == MessageState.ANSWERED and found.answer is None
 
 
 class _EmbeddedLog:
@@ -87,8 +89,7 @@ class _EmbeddedLog:
 
     def _ends(self) -> dict[TopicPartition, int]:
         """Where the status topic goes on."""
-        rows = self._connection.execute(load("cli", "kvitt.cli").ends_of_topic, (STATUSES,)).fetchall()
-        return {TopicPartition(STATUSES, partition): position for partition, position in rows}
+        return {TopicPartition(STATUSES, partition): position for partition, position in ends_of(self._connection, STATUSES).items()}
 
     def close(self) -> None:
         """The connection is its owner's to end."""
@@ -128,7 +129,7 @@ class _KafkaLog:
         return put(self._settings, records, self._producer)
 
     def read(self, seconds: float) -> list[Record]:
-        """A relay that was killed tells its last batch again: repeats are known by their event id."""
+        """A relay that was killed publishes its last batch again: repeats are known by their event id."""
         found = []
         for record in self._reader.read(seconds):
             event = dict(decode_headers(record.headers)).get("event-id", "")
@@ -139,7 +140,7 @@ class _KafkaLog:
 
 
 def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[PublishedStatus]:
-    """The statuses told under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
+    """The statuses published under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not silent():
         for heard in client.hear(0.2):

@@ -1,6 +1,6 @@
 """Dead letters: what could not be read is looked at, mended, and sent to its topic again, once, by a named person (design §4, §11).
 
-A replay is one transaction: the letter is closed, the operators' audit chain tells of it, and the record is handed to the log.
+A replay is one transaction: the letter is closed, the operators' audit chain notes it, and the record is handed to the log.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from kvitt.disbursement.handle import parse
 from kvitt.disbursement.inbox import Incoming, Skipped
 from kvitt.disbursement.ports import Ports
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
@@ -18,7 +19,7 @@ from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
@@ -131,7 +132,7 @@ class DeadLetters:
 
     def _end(self, cursor: psycopg.Cursor[Any], number: int, state: str, operator: Operator, now: datetime) -> None:
         closing = {"dead_no": number, "state": state, "now": now, "by": operator.name, "note": operator.reason}
-        if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
+        if fetch_value(cursor, _SQL.close_dead_letter, closing) is None:
             letter = self.find(number)
             raise NotInThatState(f"dead letter {number} was {letter.state} by {letter.closed_by}: {letter.note}")
 
@@ -142,9 +143,9 @@ class DeadLetters:
             _refuse_repeated(number, body)
         content = letter.body if body is None else body
         asked_under = letter.key if key is None else key
-        found = self._contracts.parse(Incoming(letter.source, letter.partition, letter.position, asked_under, content))
+        found = parse(self._contracts, Incoming(letter.source, letter.partition, letter.position, asked_under, content))
         if isinstance(found, Skipped) and found.unaddressed:
             raise NotReplayable(f"dead letter {number}: {found.reason}; name a key to replay it under")
         headers = letter.headers or topics.encode_headers(())
-        topic = self._contracts.of(letter.source).replays_on(letter.source)
+        topic = self._contracts.of[letter.source].replays_on(letter.source)
         return Replayed(topic, asked_under, content, headers, self._clock())

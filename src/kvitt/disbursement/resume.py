@@ -5,7 +5,7 @@ Any number of processes may do it at once: the lock of the case, and what is rea
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 import structlog
@@ -23,7 +23,8 @@ from kvitt.kernel.database import (
     connect,
     is_connection_lost,
 )
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
@@ -37,17 +38,22 @@ _AT_ONCE: Final = 200
 """Of one case in one transaction."""
 
 
+class _HeldCase(NamedTuple):
+    scheme: str
+    case_id: str
+
+
 class Resume:
     """The loop that looks whether cases have become free."""
 
     def __init__(self, conninfo: str, clock: Clock, ports: Ports, after: Callable[[], None], wake_up: WakeUp) -> None:
-        """`after` is told when something was handled; `wake_up` ends a sleep early."""
+        """`after` is called when something was handled; `wake_up` ends a sleep early."""
         self._conninfo, self._clock, self._ports, self._after, self._wake_up = conninfo, clock, ports, after, wake_up
         self._states = StateLog(_log)
         self._after_case: tuple[str, str] = _FIRST
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens a connection and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt resume", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             submit = Submit(connection, self._clock, self._ports)
@@ -55,8 +61,8 @@ class Resume:
             yield lambda: self._step(connection, submit, settle)
 
     def _step(self, connection: Connection, submit: Submit, settle: Settle) -> int:
-        rows = connection.execute(_SQL.cases_with_deferred, (*self._after_case, _CASES_AT_ONCE), binary=True).fetchall()
-        done = sum(self._case((Scheme(scheme), case_id), submit, settle) for scheme, case_id in rows)
+        rows = fetch(connection, _HeldCase, _SQL.cases_with_deferred, (*self._after_case, _CASES_AT_ONCE))
+        done = sum(self._case((Scheme(each.scheme), each.case_id), submit, settle) for each in rows)
         if rows and not done:
             self._states.enters("cases", "held", "error", "cases are locked by others: what comes for them waits", cases=len(rows))
         elif not rows and self._after_case == _FIRST:

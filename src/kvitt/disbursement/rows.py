@@ -110,43 +110,26 @@ class PaymentRow(Row, frozen=True):
     area: str
     action: str
     client_chose: bool
-    listed: int
+    position_in_case: int
     last_line: str
     document: bytes
     position: int
     currency: str
 
 
-class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
+class IdempotencyRow(Row, frozen=True):
+    """A message under its identity within the case: two names that its contract chooses, and a digest of what it asks for."""
 
-    statement = _WRITE.add_outbox
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: bytes
-    event_id: str
-    message_no: int | None
-    order_id: str | None
-    made_at: datetime
-    case_no: int | None = None
-    payment_id: str | None = None
-    version: int | None = None
-
-
-class NeedRow(Row, frozen=True):
-    """A need of the rapid that was let in, under its identity within the case."""
-
-    statement = _WRITE.add_needs
+    statement = _WRITE.add_idempotency_records
     message_no: int
     case_no: int
-    person: str
-    payment_id: str
+    subject: str
+    name: str
     digest: bytes
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
+    """The changes of a transaction to a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = _WRITE.step_cases
     case_no: int
@@ -154,9 +137,9 @@ class CaseStep(Row, frozen=True):
     areas: str
     orders_made: int
     open_orders: int
-    waiting: int
+    queued: int
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     last_at: datetime
     unknown: str
     contradictions: int = 0

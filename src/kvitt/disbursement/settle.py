@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -19,21 +18,13 @@ from kvitt.disbursement.case import (
     lock_free_cases,
 )
 from kvitt.disbursement.case_queue import dequeue_next
-from kvitt.disbursement.contradiction import open_contradictions
-from kvitt.disbursement.events import ReceiptArrived
+from kvitt.disbursement.events import Contradicted, ReceiptArrived, Settled
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter, copy_event
-from kvitt.disbursement.rail import (
-    Candidate,
-    Observation,
-    Rail,
-    ReceiptOutcome,
-)
-from kvitt.disbursement.receipt_applier import ReceiptApplier
-from kvitt.disbursement.receipt_decision import Contradicted, Settled, decide
+from kvitt.disbursement.rail import Candidate, Observation, Rail, ReceiptOutcome
+from kvitt.disbursement.receipts import ReceiptApplier, decide, open_contradictions, read_answer
 from kvitt.disbursement.rows import DeferredRow
 from kvitt.disbursement.states import OrderState
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, copy_event, count_settled
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.clock import Clock
@@ -85,7 +76,7 @@ def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
     """All that a raw receipt says, of one order or of many."""
     hashed = hashlib.sha256(raw.body).digest()
     try:
-        return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(rail.read(raw.body))]
+        return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(read_answer(rail, raw.body))]
     except UnreadableReceipt as error:
         return [_Read(rail, raw, hashed, None, str(error))]
 
@@ -110,6 +101,7 @@ class Settle:
         self._connection, self._clock, self._ports = connection, clock, ports
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._executor = BatchExecutor(self)
+        self._copying = [contract for contract in ports.contracts if contract.copies_on]
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -148,11 +140,11 @@ class Settle:
             keys = {key for each in batch if (key := each.case_key)}
             cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
             kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
-            booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
+            applied = self._apply(cursor, [each for each in batch if each not in kept], cases, kept)
             fault_point("settle.before_commit")
         fault_point("settle.after_commit")
-        booked.log()
-        rest = iter(booked.outcomes)
+        applied.log()
+        rest = iter(applied.outcomes)
         return [ReceiptOutcome.DEFERRED if each in kept else next(rest) for each in batch]
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -167,16 +159,16 @@ class Settle:
             if failure_of:
                 _log.error("receipt kept without effect", error=type(failure_of).__name__)
                 read = [_without_effect(each, failure_of) for each in read]
-            booked = self._book(cursor, read, {case.key: case for case in cases}, ())
+            applied = self._apply(cursor, read, {case.key: case for case in cases}, ())
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        booked.log()
+        applied.log()
         return len(rows)
 
-    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
-        """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
+    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "SettledBatch":
+        """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to roll back."""
         (one,) = _with_cases(cursor, _read(self._rail, raw))
         cases = lock_cases(cursor, [one.case_key]) if one.case_key else []
-        return self._book(cursor, [one], {case.key: case for case in cases}, ())
+        return self._apply(cursor, [one], {case.key: case for case in cases}, ())
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> tuple[dict[CaseKey, Case], set[CaseKey]]:
         """Locks cases that are there; returns them, and the keys of those that somebody else holds and that are not waited for."""
@@ -191,7 +183,9 @@ class Settle:
             self._held.update(held)
         return {case.key: case for case in cases}, held
 
-    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]) -> "Booked":
+    def _apply(
+        self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]
+    ) -> "SettledBatch":
         """Decides receipts of cases that are locked, applies what follows, and keeps the others."""
         now = self._clock()
         numbers = _store_raw(cursor, batch, now) if batch else []
@@ -203,43 +197,53 @@ class Settle:
         ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(decided_receipts.settled)
         open_contradictions(cursor, work, by_number, decided_receipts.contradicted, now)
         _close_receipts(cursor, decided_receipts.closed)
-        dequeue_next(cursor, work, cases, now, self._ports)
+        if any(case.queued and case.may_go_on for case in by_number.values()):
+            dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             work.write(cursor)
-        return Booked(decided_receipts.outcomes, decided_receipts.settled, work, now)
+        return SettledBatch(decided_receipts.outcomes, decided_receipts.settled, work, now)
 
     def _copy(self, work: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
-        copying = [contract for contract in self._ports.contracts if contract.copies_on]
         outbox = OutboxWriter(self._ports.contracts, work)
         for each, number in zip(batch, numbers, strict=True):
             if number is not None and each.place == 0:
                 scheme = each.case_key[0] if each.case_key else None
                 arrived = ReceiptArrived(scheme, copy_event(each.raw.message_id, each.digest), each.raw.body)
-                for contract in copying:
-                    outbox.announce(contract, arrived, None, now)
+                for contract in self._copying:
+                    if scheme in contract.copies_of:
+                        outbox.announce(contract, arrived, None, now)
 
 
 def _without_effect(one: _Read, error: Exception) -> _Read:
     return _Read(one.rail, one.raw, one.digest, None, f"{type(error).__name__}: {error}", one.place)
 
 
+class _NamedOrder(NamedTuple):
+    order_id: str
+    scheme: Scheme
+    case_id: str
+    area: str
+    correlation_key: bytes
+
+
 def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
-    """What names its order by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
+    """Adds cases: an answer by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
     asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
     if not asked:
         return batch
-    rows = cursor.execute(_SQL.orders_by_id, [sorted(asked)], binary=True)
-    found = {order_id: ((Scheme(scheme), case_id), area, key) for order_id, scheme, case_id, area, key in rows}
+    rows = fetch(cursor, _NamedOrder, _SQL.orders_by_id, [sorted(asked)], scheme=Scheme)
+    found = {each.order_id: each for each in rows}
     return [_placed(each, found) for each in batch]
 
 
-def _placed(each: _Read, found: Mapping[str, tuple[CaseKey, str, bytes]]) -> _Read:
+def _placed(each: _Read, found: Mapping[str, _NamedOrder]) -> _Read:
     if each.receipt is None or each.receipt.order_id is None or each.receipt.order_id not in found:
         return each
-    case, area, key = found[each.receipt.order_id]
-    return replace(each, receipt=replace(each.receipt, case=case, area=area, correlation_key=key))
+    order = found[each.receipt.order_id]
+    placed = replace(each.receipt, case=(order.scheme, order.case_id), area=order.area, correlation_key=order.correlation_key)
+    return replace(each, receipt=placed)
 
 
 def _deferred(kept: Sequence[_Read], now: datetime) -> list[DeferredRow]:
@@ -271,8 +275,8 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
     return [stored.pop((*name, each.place), None) for each, name in zip(batch, names, strict=True)]
 
 
-class Booked(Struct, frozen=True):
-    """What receipts have done in a transaction that may still be open; `log` it once that has committed."""
+class SettledBatch(Struct, frozen=True):
+    """Collects what receipts have done in a transaction that may still be open; `log` it once that has committed."""
 
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
@@ -281,11 +285,11 @@ class Booked(Struct, frozen=True):
 
     def log(self) -> None:
         """Writes it to the log and counts it."""
-        metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
+        count_settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
 
 
 class ClosedReceipt(NamedTuple):
-    """What a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
+    """Holds what a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
 
     receipt_no: int
     order_id: str | None
@@ -351,7 +355,7 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
 
 
 class _Decisions:
-    """What the receipts of one batch have decided so far."""
+    """Keeps what the receipts of one batch have decided so far."""
 
     def __init__(self) -> None:
         self.settled: dict[str, Settled] = {}
@@ -373,7 +377,7 @@ class _Decisions:
         ]
 
     def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
-        """What a receipt makes of the order that it answers, after those before it."""
+        """Returns what a receipt makes of the order that it answers, after those before it."""
         decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
         if decided in _MOVES:
             self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)

@@ -19,7 +19,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, PayoutNotFound
 from kvitt.kernel.audit import AuditRow, digest, event_link
 from kvitt.kernel.database import connect
-from kvitt.kernel.fetch import fetch_value, named
+from kvitt.kernel.fetch import fetch, fetch_value, named
 from kvitt.kernel.queries import load
 
 _SQL = load("acts", "kvitt.disbursement")
@@ -77,6 +77,11 @@ class _ChainedEntry(NamedTuple):
     last_hash: bytes
 
 
+class _HeadOfNothing(NamedTuple):
+    chain: int
+    audit_seq: int
+
+
 class _StoredPayoutEvent(NamedTuple):
     payout_id: str
     sequence: int | None
@@ -84,7 +89,7 @@ class _StoredPayoutEvent(NamedTuple):
     body: bytes
     actor: str | None
     hash: bytes
-    head: bytes | None
+    last_event_hash: bytes | None
 
 
 class _Verifying:
@@ -99,8 +104,8 @@ class _Verifying:
         with self._cursor.connection.cursor(row_factory=named(_ChainedEntry, entry=AuditRow)) as entries:
             for chain, its in groupby(entries.stream(_SQL.chains, asked, binary=True), key=attrgetter("entry.chain")):
                 self._chain(Chain(chain, self._found), its)
-        for chain, seq in self._cursor.execute(_SQL.heads_of_nothing, asked):
-            self._found.differs(Kind.CHAIN, chain, 0, f"has no entries, where the head names entry {seq}")
+        for head in fetch(self._cursor, _HeadOfNothing, _SQL.heads_of_nothing, asked):
+            self._found.differs(Kind.CHAIN, head.chain, 0, f"has no entries, where the head names entry {head.audit_seq}")
 
     def _chain(self, chain: Chain, rows: Iterator[_ChainedEntry]) -> None:
         self._chains += 1
@@ -136,14 +141,14 @@ class _Verifying:
             if sequence != place:
                 self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} in place {place}")
             if event_link(made, payout_id, sequence, event.at, event.body, actor=event.actor) != event.hash:
-                self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content gives")
-            made, end = event.hash, event.head or b""
+                self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content has")
+            made, end = event.hash, event.last_event_hash or b""
         if made != end:
             self._found.differs(Kind.PAYOUT, None, payout_id, "names another last event than there is")
         self._head = end
 
     def verified(self, *, one: bool) -> Verified:
-        """What was found."""
+        """Returns what was found."""
         differences = self._found.report().differences
         breaks = [f"{each.kind.value} {_name(each.case, each.subject)} {each.text}" for each in differences]
         return Verified(self._chains, self._entries, self._head.hex() if one and self._head else None, tuple(breaks))

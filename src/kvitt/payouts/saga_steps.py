@@ -8,7 +8,7 @@ import psycopg
 from msgspec import Struct, json
 
 from kvitt.kernel.actor import Actor
-from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.operators import Signature
 from kvitt.kernel.queries import load
 from kvitt.payouts.model import Draft
@@ -28,7 +28,7 @@ class SagaAction(StrEnum):
 
 
 class SagaState(StrEnum):
-    """The state of a saga step: to be done, to be undone so that nothing stays held, or at an end."""
+    """The state of a saga step: to be done, to be compensated so that nothing stays held, or at an end."""
 
     FORWARD = "forward"
     COMPENSATING = "compensating"
@@ -164,7 +164,7 @@ class SagaSteps:
         self._change(_SQL.note_held, _key(step))
 
     def compensate(self, step: SagaStep) -> None:
-        """From now on it is to be undone, whoever owns it. Raises SagaStepLost."""
+        """From now on it is to be compensated, whoever owns it. Raises SagaStepLost."""
         self._change(_SQL.compensate_saga_step, _key(step))
 
     def leave(self, step: SagaStep, reason: str) -> None:
@@ -182,7 +182,7 @@ class SagaSteps:
         return counts
 
     def _change(self, statement: str, arguments: dict[str, Any]) -> None:
-        if self.cursor.execute(statement, arguments, binary=True).fetchone() is None:
+        if fetch_value(self.cursor, statement, arguments) is None:
             raise SagaStepLost
 
 

@@ -18,8 +18,8 @@ from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.money import NOTHING, Minor
 from kvitt.kernel.operators import Operator
+from kvitt.ledger.accounts import states_of
 from kvitt.ledger.calls import AccountState
-from kvitt.ledger.repository import states_of
 from kvitt.ledger.rules import (
     INT64_MAX,
     Operation,
@@ -29,7 +29,7 @@ from kvitt.ledger.rules import (
     net_by_account,
 )
 from kvitt.payouts.decide import (
-    Decision,
+    Decided,
     PayoutChange,
     decide,
     draft,
@@ -229,10 +229,10 @@ class PayoutService:
             return reading.events(payout_id)
 
     def asked_for_by(self, payout_id: str) -> tuple[str, str] | None:
-        """The door and the name of who had a payout made; None where that is not known."""
+        """The channel and the name of who had a payout made; None where that is not known."""
         with self._pool.connection() as connection:
             made = Acts(connection).show(f"payout:{payout_id}:0")
-        return (made.door, made.by) if made.door and made.by else None
+        return (made.channel, made.by) if made.channel and made.by else None
 
     def acts(self, payout_id: str) -> list[AuditedAct]:
         """Lists who asked for each change of a payout, and what operators did to it and why, newest first."""
@@ -291,7 +291,7 @@ def previewed(connection: Connection, command: Command) -> tuple[PayoutRecord, P
     return record, _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
 
 
-def _possible(decided: Decision) -> PayoutChange | Payout:
+def _possible(decided: Decided) -> PayoutChange | Payout:
     if isinstance(decided, KvittError):
         raise decided
     return decided

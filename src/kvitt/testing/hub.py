@@ -10,7 +10,6 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
-from psycopg.rows import dict_row
 
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import EmbeddedTransport
@@ -19,14 +18,14 @@ from kvitt.disbursement.check.check import check
 from kvitt.disbursement.ports import Ports
 from kvitt.formats.topics import Header, decode_headers, encode_headers
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
-from kvitt.kernel.queue import Outgoing
 from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing.apis import OpenApis, Rest, Thrift
-from kvitt.testing.clock import START, Clock
-from kvitt.testing.rail import EmulatedRail, SentOrder
+from kvitt.testing.clock import START, HandClock
+from kvitt.testing.rail import EmulatedRail, PutAtRails, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
 from kvitt.transports.log.embedded_log import NewRecord, append
@@ -38,7 +37,7 @@ Headers = Mapping[str, str] | Iterable[Header] | bytes
 
 
 class Differs(AssertionError):
-    """What is stored is not what its own history gives; the message lists the findings of the check."""
+    """The store is not what its own history makes; the message lists the findings of the check."""
 
 
 class NotDone(AssertionError):
@@ -93,12 +92,12 @@ class Hub:
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
         """On a migrated database; see `kvitt.testing.hub` for the rest."""
         self.ports = ports or ports_of(settings.rapid, settings.ops, hears_strays=True)
-        self.conninfo, self.clock = conninfo, Clock(start)
+        self.conninfo, self.clock = conninfo, HandClock(start)
         self._opened = ExitStack()
         self._own_data = settings.data == Settings().data
         self._given = settings
         self.connection: psycopg.Connection[Any] = self._opened.enter_context(connect(conninfo, application="kvitt test"))
-        self._put_at_rail: dict[str, Outgoing] = {}
+        self._put_at_rail: PutAtRails = {}
         self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
         self.rail = EmulatedRail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
@@ -158,10 +157,9 @@ class Hub:
         raise NotDone(f"{done} things were done, and there was no end")
 
     def published(self, topic: str, key: bytes | str | None = None) -> list[PublishedRecord]:
-        """What the hub has published on a topic, in the order in which it did; under one key, if that is given."""
-        with self._log.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(_SQL.published, {"topic": topic, "key": _key(key)}, binary=True).fetchall()
-        return [PublishedRecord(**{**row, "headers": tuple(decode_headers(row["headers"]))}) for row in rows]
+        """Returns what the hub has published on a topic, in the order in which it did; under one key, if that is given."""
+        asked = {"topic": topic, "key": _key(key)}
+        return fetch(self._log, PublishedRecord, _SQL.published, asked, headers=lambda stored: tuple(decode_headers(stored)))
 
     def sent(self) -> tuple[SentOrder, ...]:
         """The orders that were put on the rail's queue, in that order, with their bytes."""
@@ -172,7 +170,7 @@ class Hub:
         load_directory(self.connection, self.clock, read_directory(directory))
 
     def findings(self) -> list[str]:
-        """What `kvitt check` finds: all derived again from what came in, and compared with what is stored and what the rail will pay."""
+        """Returns what `kvitt check` finds: all derived again from what came, compared with what is stored and what the rail will pay."""
         found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo, self.ports).differences]
         compared = compare(self.connection, self.ports.contracts)
         return found + [f"payment {each.payment_id} of case {each.case_id} in {each.area}: {each.text}" for each in compared.differences]

@@ -14,20 +14,7 @@ from litestar.response import Stream
 from litestar.router import Router
 
 from kvitt.api.rest.repeats import repeat_of
-from kvitt.api.rest.routes import (
-    PROBLEMS,
-    Cursor,
-    Limit,
-    Repeatable,
-    RouteWork,
-    actor_of,
-    cut,
-    decode_cursor,
-    encode_cursor,
-    may,
-    no_cursor,
-    refuse_flawed,
-)
+from kvitt.api.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, RouteWork, actor_of, cut, decode_cursor, may, refuse_flawed
 from kvitt.api.rest.tokens import Permission
 from kvitt.api.rest.values import (
     AccountPage,
@@ -39,7 +26,7 @@ from kvitt.api.rest.values import (
     EntryView,
     HoldBody,
     NewAccountBody,
-    PlanId,
+    PlanIdText,
     PlanView,
     account_view,
     entry_view,
@@ -70,7 +57,7 @@ _READ, _WRITE = [may(Permission.LEDGER_READ)], [may(Permission.LEDGER_WRITE)]
 _LINES = "application/x-ndjson"
 _PAGE = 1000
 NamedAccount = Annotated[int, Parameter(ge=-(2**63), le=2**63 - 1, description="the account's id")]
-NamedPlan = Annotated[PlanId, Parameter(description="the plan's id")]
+NamedPlan = Annotated[PlanIdText, Parameter(description="the plan's id")]
 Found = TypeVar("Found")
 
 
@@ -80,7 +67,7 @@ class LedgerAccess:
     def __init__(self, ledger: LedgerService, work: RouteWork) -> None:
         self._ledger, self._work = ledger, work
 
-    async def looked(self, look: Callable[[LedgerReader], Found]) -> Found:
+    async def read(self, look: Callable[[LedgerReader], Found]) -> Found:
         """Reads the ledger on a thread."""
 
         def do() -> Found:
@@ -154,20 +141,20 @@ async def show_account(account_id: NamedAccount, access: NamedDependency[LedgerA
 @get("/", guards=_READ, responses=PROBLEMS, summary="List accounts by id")
 async def list_accounts(access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> AccountPage:
     """A page of accounts."""
-    place = _number(after)
-    found = await access.looked(lambda ledger: ledger.accounts(place, limit + 1))
-    shown, last = cut(found, limit)
-    return AccountPage([account_view(each) for each in shown], encode_cursor(last.account.account_id) if last else None)
+    place = decode_cursor(after, (int,), _number) or 0
+    found = await access.read(lambda ledger: ledger.accounts(place, limit + 1))
+    shown, following = cut(found, limit, lambda last: (last.account.account_id,))
+    return AccountPage([account_view(each) for each in shown], following)
 
 
 @get("/{account_id:int}/entries", guards=_READ, responses=PROBLEMS, summary="Show the history of an account, oldest first")
 async def entries(account_id: NamedAccount, access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> EntryPage:
     """A page of what happened to the account."""
     await access.account(account_id)
-    place = _number(after)
-    found = await access.looked(lambda ledger: ledger.history(account_id, place, limit + 1))
-    shown, last = cut(found, limit)
-    return EntryPage([entry_view(each) for each in shown], encode_cursor(last.number) if last else None)
+    place = decode_cursor(after, (int,), _number) or 0
+    found = await access.read(lambda ledger: ledger.history(account_id, place, limit + 1))
+    shown, following = cut(found, limit, lambda last: (last.number,))
+    return EntryPage([entry_view(each) for each in shown], following)
 
 
 @get(
@@ -185,7 +172,7 @@ async def statement(account_id: NamedAccount, access: NamedDependency[LedgerAcce
 
 async def _lines(account_id: int, access: LedgerAccess) -> AsyncIterator[bytes]:
     after = 0
-    while found := await access.looked(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
+    while found := await access.read(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
         yield b"".join(msgspec.json.encode(entry_view(each)) + b"\n" for each in found)
         after = found[-1].number
 
@@ -208,7 +195,7 @@ async def show_plan(plan_id: NamedPlan, access: NamedDependency[LedgerAccess]) -
     """The plan with its batches as they were held."""
     if not can_be_stored(plan_id):
         raise PlanNotFound(plan_id)
-    return plan_view(await access.looked(lambda ledger: ledger.plan(plan_id)))
+    return plan_view(await access.read(lambda ledger: ledger.plan(plan_id)))
 
 
 @post(
@@ -241,13 +228,10 @@ async def rollback(
     return await access.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
-def _number(after: str | None) -> int:
-    if after is None:
-        return 0
-    (number,) = decode_cursor(after, (int,))
+def _number(number: int) -> int:
     if not 0 <= number < 2**63:
-        raise no_cursor()
-    return int(number)
+        raise ValueError("no number of the store")
+    return number
 
 
 def _utc(at: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""The server side of woody: an ASGI app that reads calls, has them done, and answers in the contract's classes (payouts §7.1, §7.2).
+"""The Thrift API as an ASGI app that reads calls, has them done, and answers in the contract's classes (payouts §7.1, §7.2).
 
 Every call is answered. What the handlers throw and the method declares is a business error; everything else has a class and a reason
 in the headers, without a body.
@@ -15,9 +15,9 @@ from msgspec import Struct
 from thriftpy2.thrift import TException
 
 from kvitt.api.http_headers import (
+    AsgiMessage,
     BodyOverLimit,
     CallerGone,
-    Message,
     Receive,
     headers_of,
     whole_body,
@@ -39,7 +39,7 @@ from kvitt.kernel.group_commit import GroupCommitClosed
 from kvitt.kernel.metrics import METRICS, Counted
 
 _log = structlog.get_logger(__name__)
-Handler = Callable[[Any], Awaitable[Any]]
+Method = Callable[[Any], Awaitable[Any]]
 """Does a call: its arguments by name, and its result. Throws what its method declares, CallRefused, BadThrift or errors of kvitt."""
 Scope = MutableMapping[str, Any]
 MAX_BODY: Final = 4_194_304
@@ -59,7 +59,7 @@ class Endpoint(Struct, frozen=True):
     """A service at a path, with who does its methods."""
 
     service: Service
-    handlers: Mapping[str, Handler]
+    handlers: Mapping[str, Method]
 
 
 class _CallAnswer(Struct, frozen=True):
@@ -76,7 +76,7 @@ class ThriftApp:
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints = endpoints
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Callable[[AsgiMessage], Awaitable[None]]) -> None:
         """One request."""
         if scope["type"] != "http":
             return
@@ -149,7 +149,7 @@ def _failed(method: str, error: Exception) -> _CallAnswer:
     if isinstance(error, GroupCommitClosed) or (isinstance(error, psycopg.Error) and may_pass(error)):
         # Nothing was done: where that is not certain, the result is unknown.
         return _CallAnswer(503, b"", UNAVAILABLE, "database unavailable", method)
-    _log.error("woody call failed", method=method, error=type(error).__name__)
+    _log.error("thrift call failed", method=method, error=type(error).__name__)
     return _CallAnswer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure", method)
 
 

@@ -1,4 +1,4 @@
-"""The headers of a woody call: who calls in which chain, and until when an answer is wanted (payouts §7.1)."""
+"""The headers of a call over Thrift: who calls in which chain, and until when an answer is wanted (payouts §7.1)."""
 
 import random
 import re
@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.api.http_headers import repeated_headers
-from kvitt.formats.instants import instant_text, parse_instant
+from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.actor import THRIFT, UNNAMED, Actor
 
 CONTENT_TYPE: Final = "application/x-thrift"

@@ -7,12 +7,12 @@ lines that the rail knows.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
 
-from kvitt.contracts.helved import cases, payment
+from kvitt.contracts.helved.outputs import decode_key, decode_payment, decode_payments, encode_payment
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
@@ -26,9 +26,9 @@ from kvitt.disbursement.imported import (
     take_over,
     versions,
 )
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import CaseStep, PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     CaseId,
@@ -43,6 +43,7 @@ from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import columns, write
@@ -52,7 +53,7 @@ _SPAN, _SHOWN = 500, 20
 
 
 class ImportReport(Struct, frozen=True):
-    """What an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
+    """Holds what an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
 
     records: int
     cases: int
@@ -109,7 +110,7 @@ class Importing:
                 self._connection.execute(_SQL.clear_room)
 
     def _refuse_unless_empty(self) -> None:
-        ((count,),) = self._connection.execute(_SQL.count_cases).fetchall()
+        count = fetch_value(self._connection, _SQL.count_cases)
         if count:
             raise NotInThatState(f"only an empty kvitt can be filled; this one has {count} cases")
 
@@ -126,6 +127,12 @@ class Importing:
         if rows:
             self._connection.execute(_SQL.stage, [list(column) for column in zip(*rows, strict=True)], binary=True)
         return len(batch)
+
+
+class _AddedCase(NamedTuple):
+    case_no: int
+    scheme: str
+    case_id: str
 
 
 class _Import:
@@ -155,7 +162,7 @@ class _Import:
         return any(discrepancy.is_fault for discrepancy in self._counts)
 
     def report(self, records: int, *, written: bool) -> ImportReport:
-        """What was found and done."""
+        """Returns what was found and done."""
         done = self._done
         counts = {discrepancy: self._counts[discrepancy] for discrepancy in Discrepancy if self._counts[discrepancy]}
         found = tuple(self._findings)
@@ -191,7 +198,7 @@ class _Import:
         kept: list[tuple[str, str, str | None]] = []
         for key, moved, value in rows:
             try:
-                (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
+                (case_id, scheme), payment_ids = decode_key(key), decode_payments(value)
                 refuse_repeated(key)
             except Undecodable:
                 self._found([Finding(Discrepancy.UNREADABLE, f"{CASES} {_shown(key)}")])
@@ -205,7 +212,7 @@ class _Import:
     def _judge(self, row: tuple[str, str, bool, list[str], list[bytes]]) -> ImportedCase | StoredState:
         """The case as it can be taken over, or as it was found."""
         scheme, case_id, has_list, listed, documents = row
-        payments = tuple(payment.decode(document) for document in documents)
+        payments = tuple(decode_payment(document) for document in documents)
         ids = tuple(map(PaymentId, listed)) if has_list else None
         state = StoredState(Scheme(scheme), CaseId(case_id), ids, payments)
         case, findings = take_over(state, self._untrusted)
@@ -216,8 +223,8 @@ class _Import:
 
     def _add_cases(self, named: Sequence[tuple[str, str, str | None, str]]) -> dict[tuple[str, str], int]:
         """Makes cases (scheme, case id, person, areas) that the rail knows already; returns their numbers."""
-        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*named, strict=True)], binary=True)
-        return {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
+        made = fetch(self._cursor, _AddedCase, _SQL.add_cases, [list(column) for column in zip(*named, strict=True)])
+        return {(each.scheme, each.case_id): each.case_no for each in made}
 
     def _mark(self, left_out: Sequence[StoredState]) -> None:
         """Cases that are not taken over are known as such, so that no message of theirs is taken for one of a new case."""
@@ -238,7 +245,7 @@ class _Import:
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, case))
+            entry = link(b"", first_entry(case_no, self._now, case, encode_payment))
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)
@@ -252,9 +259,9 @@ class _Import:
 
 
 def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Discrepancy | None, Payment | None]:
-    """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
+    """Returns what is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
-        read = payment.decode(document)
+        read = decode_payment(document)
         refuse_repeated(document)
     except Undecodable:
         return Discrepancy.UNREADABLE, None

@@ -1,6 +1,6 @@
-"""The six input forms as values with English names; `reading.py` makes them from JSON (helved §2.6).
+"""The six input forms as values with English names; `read.py` makes them from JSON (helved §2.6).
 
-Every form is the sender's word for what shall be paid; `forms.py` turns it into claims on payments.
+Every form is the sender's word for what shall be paid; `read.py` turns it into instructions.
 """
 
 from datetime import date
@@ -14,7 +14,7 @@ from kvitt.kernel.money import Kroner
 
 
 class Head(Struct, frozen=True):
-    """What every form carries. `decided_at` is local date-time text in its shortest form, e.g. `2025-07-04T09:15:30`."""
+    """The part that every form has. `decided_at` is local date-time text in its shortest form, e.g. `2025-07-04T09:15:30`."""
 
     case_id: str
     decision_id: str
@@ -26,7 +26,7 @@ class Head(Struct, frozen=True):
 
 
 class DpKind(StrEnum):
-    """What a day of dagpenger is; the value is the word on the wire."""
+    """Kinds of days of dagpenger; the value is the word on the wire."""
 
     DAGPENGER = "Dagpenger"
     HOLIDAY_SUPPLEMENT = "DagpengerFerietillegg"
@@ -131,4 +131,4 @@ class ValpMessage(Struct, frozen=True):
     span: Span
 
 
-Message = DpMessage | AapMessage | TsMessage | TpMessage | HistoriskMessage | ValpMessage
+StreamMessage = DpMessage | AapMessage | TsMessage | TpMessage | HistoriskMessage | ValpMessage

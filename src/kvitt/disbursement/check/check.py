@@ -1,4 +1,4 @@
-"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can tell."""
+"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can show."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load as load_queries
 
 Progress = Callable[[int, int], None]
-"""Told after each span: how many cases are done, and how many there are."""
+"""Called after each span: how many cases are done, and how many there are."""
 
 _APPROVALS = load_queries("approvals", "kvitt.kernel")
 _CLOSINGS, _MOMENTS = load_queries("closings_check", "kvitt.disbursement"), load_queries("moments_check", "kvitt.disbursement")
@@ -45,7 +45,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.published_of_no_message),
     (Kind.ORPHAN, SQL.audit_of_no_case),
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
-    (Kind.ORPHAN, SQL.needs_of_no_message),
+    (Kind.ORPHAN, SQL.idempotency_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.PUBLISHED, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
@@ -108,15 +108,15 @@ class _Check:
         try:
             replay = Replay(stored, self._found, self._ports, self._ids_of_other_cases, released=self._released, resent=self._resent)
             replay.run()
-            # What was published goes first: how far an order has come is part of what a need heard last.
+            # What was published goes first: how far an order has come is part of what a repeat hears.
             compare_published(replay)
             compare(replay)
         except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
             self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
 
     def _ids_of_other_cases(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
-        arguments = {"case_no": case_no, "payment_ids": list(payment_ids)}
-        found = fetch_values(self._cursor, SQL.claimed_elsewhere, arguments) or fetch_values(self._cursor, SQL.dropped_elsewhere, arguments)
+        named = {"case_no": case_no, "payment_ids": list(payment_ids)}
+        found = fetch_values(self._cursor, SQL.named_by_other_cases, named) or fetch_values(self._cursor, SQL.dropped_by_other_cases, named)
         return frozenset(map(PaymentId, found))
 
     def _check_over_all(self) -> None:

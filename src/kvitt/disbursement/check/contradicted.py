@@ -1,4 +1,4 @@
-"""What contradicted a case, replayed: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
+"""Replays contradictions of a case: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -8,10 +8,9 @@ from msgspec.structs import replace
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.disbursement.check.message_replay import MessageReplay
 from kvitt.disbursement.check.report import Kind
-from kvitt.disbursement.contradiction import said_of
-from kvitt.disbursement.events import AreaOutcome, Corrected
+from kvitt.disbursement.events import AreaOutcome, Corrected, PaymentVersion, Settled
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
+from kvitt.disbursement.receipts import decide, said_of
 from kvitt.disbursement.states import (
     OPEN_ORDER,
     MessageState,
@@ -91,7 +90,7 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(order.as_candidate, receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
     replay.publish(replayed, Corrected(settled, versions, fallen, _outcomes(replay, replayed)), entry.at)
-    replay.stand(replayed)
+    replay.note_answer(replayed)
 
 
 def _outcomes(replay: "Replay", replayed: MessageReplay) -> list[AreaOutcome]:
@@ -136,17 +135,17 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
         replay.differs(Kind.ENTRY, entry.seq, f"takes message {entry.message_no} back, which has no orders to take back")
         return
     if digest(*(each.made.message for each in orders)) != entry.digest:
-        replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message gives")
+        replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message makes")
     for order in orders:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True
         replay.drop(order.made)
     replay.case.open_orders -= len(orders)
-    replay.case.waiting += 1
+    replay.case.queued += 1
     replay.last_handled = min(replay.last_handled, replayed.stored.message_no - 1)
-    replayed.state, replayed.derived_at = MessageState.WAITING, None
+    replayed.state, replayed.derived_at = MessageState.QUEUED, None
     replayed.open_orders.clear()
     replayed.order_ids.clear()
-    replay.stand(replayed)
+    replay.note_answer(replayed)
 
 
 CONTRADICTING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {

@@ -1,8 +1,9 @@
-"""What belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
+"""Checks what belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
 
 import hashlib
 import re
 from collections import Counter
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -22,13 +23,14 @@ from kvitt.disbursement.events import ReceiptArrived
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails, ReceiptOutcome
+from kvitt.disbursement.receipts import RAIL_FAILED, read_answer
 from kvitt.disbursement.rows import MessageRow
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
-from kvitt.kernel.fetch import fetch_values
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.operators import same_person
 from kvitt.kernel.queries import load
 
@@ -98,9 +100,10 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = rails.named(stored.rail).read(stored.body)[stored.place]
+        receipt = read_answer(rails.named(stored.rail), stored.body)[stored.place]
     except UnreadableReceipt as error:
-        if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
+        as_noted = stored.note == str(error) or RAIL_FAILED in stored.note
+        if stored.outcome != ReceiptOutcome.UNREADABLE or not as_noted:
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
     words = receipt.raw_severity, receipt.code, receipt.text
@@ -129,6 +132,17 @@ def resent_orders(reader: Reader) -> Counter[str]:
     return Counter(order_id for noted in fetch_values(reader.cursor, SQL.resends) for order_id in _SUBJECT.findall(noted))
 
 
+class _EndOfOperators(NamedTuple):
+    audit_seq: int
+    last_event_hash: bytes
+
+
+class _ConfirmedApproval(NamedTuple):
+    approval_no: int
+    asked_by: str
+    decided_by: str
+
+
 def check_operators(reader: Reader, found: Findings) -> None:
     """Follows the chain of operator actions to its head."""
     chain = Chain(0, found)
@@ -138,13 +152,13 @@ def check_operators(reader: Reader, found: Findings) -> None:
             chain.follow(entry)
             if digest((entry.note or "").encode()) != entry.digest:
                 found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")
-    for seq, head in reader.rows(SQL.head_of_operators):
-        chain.end(seq, bytes(head))
+    for head in fetch(reader.cursor, _EndOfOperators, SQL.head_of_operators):
+        chain.end(head.audit_seq, head.last_event_hash)
 
 
 def check_approvals(reader: Reader, found: Findings) -> None:
     """Each approval that was confirmed was asked for by another person than the one who confirmed it."""
-    for approval_no, asked_by, decided_by in reader.rows(_APPROVALS.confirmed_by):
+    for each in fetch(reader.cursor, _ConfirmedApproval, _APPROVALS.confirmed_by):
         found.looked_at("approvals", 1)
-        if same_person(asked_by, decided_by):
-            found.differs(Kind.APPROVAL, None, f"approval {approval_no}", "was confirmed by the person who asked for it")
+        if same_person(each.asked_by, each.decided_by):
+            found.differs(Kind.APPROVAL, None, f"approval {each.approval_no}", "was confirmed by the person who asked for it")

@@ -1,4 +1,4 @@
-"""The replay of one case: its audit chain in order, each entry made again from the stored rows that it tells of (design §13).
+"""The replay of one case: its audit chain in order, each entry made again from the stored rows that it is about (design §13).
 
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
@@ -20,25 +20,36 @@ from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredCase
-from kvitt.disbursement.events import AllSettled, CaseListed, Event, OrderOfMessage, OrderSettled, OrderUnclear, OrderWithdrawn, ReceiptRead
+from kvitt.disbursement.events import (
+    AllSettled,
+    CaseListed,
+    Event,
+    OrderOfMessage,
+    OrderSettled,
+    OrderUnclear,
+    OrderWithdrawn,
+    PaymentVersion,
+    ReceiptRead,
+    Settled,
+)
 from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
-from kvitt.disbursement.rows import LineRow, NeedRow, OrderRow, OutboxRow, PaymentRow
-from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.receipts import decide, read_answer
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, PaymentRow
+from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
 
 
 class Replay:
-    """What the chain of one case gives, and the rows that should be stored for it."""
+    """Replays the chain of one case, and makes the rows that should be stored for it."""
 
     def __init__(
         self,
@@ -56,13 +67,13 @@ class Replay:
         number, scheme, case_id = stored.head.case_no, Scheme(stored.head.scheme), stored.head.case_id
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
-        self.rail = ports.rails.of(self.case.scheme)
+        self.rail = ports.rails.of[self.case.scheme]
         self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
-        self.needs: list[NeedRow] = []
+        self.idempotency: list[IdempotencyRow] = []
         self.versions: dict[VersionKey, Version] = {}
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self.by_order: dict[str, list[Version]] = {}
@@ -76,11 +87,12 @@ class Replay:
     def run(self) -> None:
         """Replays all entries; differences are noted as they show."""
         self._read_receipts()
-        for entry in self.stored.audit:
-            self.case.audit_seq, self.case.audit_hash = entry.seq - 1, self.chain.hash
-            self.chain.follow(entry)
+        for stored in self.stored.audit:
+            self.case.audit_seq, self.case.last_event_hash = stored.seq - 1, self.chain.hash
+            self.chain.follow(stored)
+            entry = replace(stored, what=EARLIER_WORDS[stored.what]) if stored.what in EARLIER_WORDS else stored
             if entry.what not in _KNOWN:
-                self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+                self.differs(Kind.ENTRY, entry.seq, f"is of an unknown kind: {entry.what}")
             elif entry.what == What.IMPORTED:
                 self._imported(entry)
             elif entry.what == What.LEFT_OUT:
@@ -94,8 +106,8 @@ class Replay:
             elif entry.what in _OUTCOMES:
                 self._settled(entry, _OUTCOMES[What(entry.what)])
             elif replayed := self._replayed(entry):
-                self._waiting(entry, replayed) if entry.what == What.WAITING else self._handled(entry, replayed)
-        self.chain.end(self.stored.head.audit_seq, self.stored.head.audit_hash)
+                self._queued(entry, replayed) if entry.what == What.QUEUED else self._handled(entry, replayed)
+        self.chain.end(self.stored.head.audit_seq, self.stored.head.last_event_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
         """Notes a difference of this case."""
@@ -104,12 +116,12 @@ class Replay:
     def _read_receipts(self) -> None:
         for receipt_no, stored in self.stored.receipts.items():
             try:
-                self.receipts[receipt_no] = self.placed(self.rail.read(stored.body)[stored.place])
+                self.receipts[receipt_no] = self.placed(read_answer(self.rail, stored.body)[stored.place])
             except UnreadableReceipt:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
     def placed(self, said: Observation) -> Observation:
-        """What was said, with what its order is known by, where it names the order by its id alone."""
+        """Returns what was said, with what its order is known by, where it names the order by its id alone."""
         stored = self.stored.orders.get(said.order_id or "")
         if stored is None:
             return said
@@ -121,7 +133,7 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
-            again = taken_over(self.stored, entry)
+            again = taken_over(self.stored, entry, self.contracts)
         except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
@@ -148,28 +160,28 @@ class Replay:
         self.case.learnt([what])
 
     def _replayed(self, entry: AuditRow) -> MessageReplay | None:
-        """The replayed of the message that an entry tells of; its first entry begins it."""
+        """The replay of the message that an entry is about; its first entry begins it."""
         number = entry.message_no
         if number in self.message_replays:
             return self.message_replays[number]
         if number is None or number not in self.stored.messages:
-            self.differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
+            self.differs(Kind.ENTRY, entry.seq, f"is about message {number}, which the case does not have")
             return None
         replayed = self.message_replays[number] = MessageReplay(self.stored.messages[number], self.contracts)
         if replayed.stored.received_at != entry.at:
             self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
         return replayed
 
-    def _waiting(self, entry: AuditRow, replayed: MessageReplay) -> None:
+    def _queued(self, entry: AuditRow, replayed: MessageReplay) -> None:
         if not self.case.must_queue:
-            self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
+            self.differs(Kind.ENTRY, entry.seq, "is queued behind nothing")
         work = UnitOfWork()
         self._handling.handler(replayed, work, entry).queue(self.case, replayed.message, replayed.stored)
         replayed.step(step_of(work))
         if not agrees(work.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
         self.published.extend(work.outbox)
-        self.needs.extend(work.needs)
+        self.idempotency.extend(work.idempotency)
 
     def _handled(self, entry: AuditRow, replayed: MessageReplay) -> None:
         number = replayed.stored.message_no
@@ -179,8 +191,8 @@ class Replay:
         if in_turn and number <= self.last_handled:
             self.differs(Kind.ENTRY, entry.seq, "was handled after a later message")
         self.last_handled = number if in_turn else self.last_handled
-        if replayed.state is MessageState.WAITING:
-            self.case.waiting -= 1
+        if replayed.state is MessageState.QUEUED:
+            self.case.queued -= 1
         look_at_rail(self)
         work = self._handling.repeated(replayed, entry)
         if work is None:
@@ -190,12 +202,12 @@ class Replay:
         replayed.step(step_of(work))
         self.published.extend(work.outbox)
         self.lines.extend(work.lines)
-        self.needs.extend(work.needs)
+        self.idempotency.extend(work.idempotency)
         self._made(replayed, work.orders, work.payments)
-        self.stand(replayed)
+        self.note_answer(replayed)
 
-    def stand(self, replayed: MessageReplay) -> None:
-        """What a repeat of this need would hear from now on."""
+    def note_answer(self, replayed: MessageReplay) -> None:
+        """Notes what a repeat of this message hears from now on."""
         for record in self.case.idempotency.values():
             if record.message_no == replayed.stored.message_no and replayed.answer:
                 record.state, record.answer = replayed.state, replayed.answer
@@ -229,7 +241,7 @@ class Replay:
         return replace(order, published_under=None) if early else order
 
     def _settled(self, entry: AuditRow, outcome: ReceiptOutcome) -> None:
-        """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
+        """An entry about a receipt: the receipt is decided again, and its effect applied again."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
             self.differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
@@ -262,10 +274,10 @@ class Replay:
             if replayed.stored.message_no in self.early and says_the_same(replayed.contract, answer, replayed.stored.answer):
                 answer = replayed.stored.answer or answer
             if (digest(answer), replayed.stored.message_no) != (entry.digest, entry.message_no):
-                self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
+                self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order makes")
         if not replayed.open_orders:
             replayed.state, replayed.answered_at = MessageState.ANSWERED, entry.at
-        self.stand(replayed)
+        self.note_answer(replayed)
 
     def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, outcome: ReceiptOutcome) -> None:
         content = digest(order.made.message, receipt.raw_severity.encode(), receipt.text.encode())
@@ -304,7 +316,7 @@ class Replay:
             body = self.stored.receipts[entry.receipt_no or 0].body
             settled = Settled(replace(order.as_candidate, answered=answered), receipt, entry.receipt_no or 0, outcome, body)
             self._publish_again(entry, replayed, settled, versions, final=final)
-        self.stand(replayed)
+        self.note_answer(replayed)
 
     def _publish_again(
         self, entry: AuditRow, replayed: MessageReplay, settled: Settled, versions: Sequence[PaymentVersion], *, final: bool
@@ -316,13 +328,13 @@ class Replay:
             self.publish(replayed, AllSettled(settled), entry.at)
 
     def publish(self, replayed: MessageReplay, event: Event, at: datetime) -> None:
-        """What a message's contract makes of an event: what is published, and the answer that it has from then on."""
+        """Publishes what a message's contract makes of an event, and keeps the answer that it has from then on."""
         published, answer = self.made_of(replayed, event, at)
         self.published.extend(published)
         replayed.answer = answer or replayed.answer
 
     def made_of(self, replayed: MessageReplay, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
-        """What a message's contract makes of an event: the records, and the answer."""
+        """Returns what a message's contract makes of an event: the records, and the answer."""
         work = UnitOfWork()
         orders = self._orders_of(replayed) if replayed.contract.replies_from_body else ()
         answer = OutboxWriter(self.contracts, work).publish(event, replayed.in_progress(orders), at)
@@ -346,8 +358,8 @@ class Replay:
         self.settle_in(order, became, entry, again=again)
 
     def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
-        """Puts what holds now in its order, and tells the case list."""
-        in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
+        """Puts what holds now in its order, and publishes the case list."""
+        in_list_order = sorted(self.case.payments, key=self.case.position_in_case.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
         if changed:
             self.relist(order, entry, again=again)
@@ -366,7 +378,7 @@ class Replay:
             return
         version.superseded = False
         self._current[payment_id] = version
-        self.case.accepted(version.made.document, version.made.listed)
+        self.case.accepted(version.made.document, version.made.position_in_case)
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""

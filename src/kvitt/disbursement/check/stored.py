@@ -11,17 +11,17 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.report import Findings
-from kvitt.disbursement.holds import decode_all, encode_all
+from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
+    IdempotencyRow,
     LineRow,
     MessageRow,
-    NeedRow,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import fetch
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")
@@ -73,7 +73,7 @@ class StoredReceipt(Struct, frozen=True):
 
 
 class StoredContradiction(Struct, frozen=True):
-    """What a receipt said against what stood of an order, and how that ended."""
+    """A contradiction: what a receipt said against what stood of an order, and how that ended."""
 
     order_id: str
     receipt_no: int
@@ -94,9 +94,9 @@ class CaseHead(NamedTuple):
     areas: Sequence[str]
     orders_made: int
     open_orders: int
-    waiting: int
+    queued: int
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     contradictions: int
     unknown: Sequence[str]
 
@@ -116,7 +116,7 @@ class StoredCase(Struct):
     messages: dict[int, MessageRow] = {}
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
-    needs: list[NeedRow] = []
+    idempotency: list[IdempotencyRow] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
@@ -148,16 +148,12 @@ class Reader:
             self._found.looked_at("cases", len(heads))
             yield deque(self._span({head.case_no: StoredCase(head) for head in heads}, heads[0].case_no, after))
 
-    def rows(self, statement: str, **arguments: int) -> list[Any]:
-        """The rows of one statement."""
-        return self.cursor.execute(statement, arguments, binary=True).fetchall()
-
     def messages_without_case(self, after: int) -> list[MessageRow]:
         """The next messages that belong to no case."""
         return fetch(self.cursor, MessageRow, SQL.messages_without_case, {"after": after, "limit": SPAN})
 
     def published_without_case(self, first: int, last: int) -> dict[int, list[StoredPublished]]:
-        """What was published of messages that belong to no case, by message."""
+        """Returns what was published of messages that belong to no case, by message."""
         published: dict[int, list[StoredPublished]] = {}
         for each in fetch(self.cursor, _ReadRecord, SQL.published_without_case, {"first": first, "last": last}, row=OutboxRow):
             published.setdefault(each.of, []).append(StoredPublished(each.outbox_no, each.row, each.early))
@@ -221,7 +217,7 @@ class _ReadRecord(NamedTuple):
 
 
 class _Sort(NamedTuple):
-    """What is read of a span: the field of `Counts`, the statement, the kind of its rows, whose each is, and where it goes."""
+    """Holds what is read of a span: the field of `Counts`, the statement, the kind of its rows, whose each is, and where it goes."""
 
     counted: str
     statement: str
@@ -249,7 +245,7 @@ _SORTS = (
         lambda case, each: case.lines.setdefault(each.row.order_id, []).append(each.row),
         {"row": LineRow},
     ),
-    _Sort("needs", SQL.needs, NeedRow, _case_no, lambda case, row: case.needs.append(row)),
+    _Sort("idempotency_records", SQL.idempotency_records, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
     _Sort(
         "payments",
         SQL.payments,

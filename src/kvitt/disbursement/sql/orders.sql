@@ -39,7 +39,7 @@ SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
 FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
-RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
+RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL AS first_time;
 
 -- name: give_back
 -- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
@@ -95,7 +95,7 @@ WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL A
 RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend;
 
 -- name: add_receipts
--- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and gives no row. The outcome is
+-- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and has no row. The outcome is
 -- written when it is known.
 INSERT INTO receipts (rail, message_id, digest, place, body, received_at, outcome)
 SELECT r.rail, r.message_id, r.digest, r.place, r.body, r.received_at, 'unmatched'
@@ -142,7 +142,7 @@ JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.was_unknown)
        OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
-RETURNING o.order_id::text, was.sent_at IS NOT NULL;
+RETURNING o.order_id::text, was.sent_at IS NOT NULL AS was_sent;
 
 -- name: sent_to_unknown
 -- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are unknown: a person may have to decide.
@@ -189,11 +189,11 @@ RETURNING order_id::text, position, payment_id::text, version, document;
 SELECT order_id::text, position, payment_id::text, version, document FROM payments WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
 
 -- name: case_lists
--- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.
+-- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any has an empty list.
 SELECT c.case_no, p.payment_ids
 FROM unnest(%b::bigint[]) AS c (case_no)
 CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
+    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.position_in_case), '{}') AS payment_ids
     FROM payments AS q
     WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
 ) AS p

@@ -21,7 +21,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import InvalidOrderMessage
 from kvitt.formats.times import date_with_offset
-from kvitt.rails.oppdrag.receipt_xml import LineKey, parse
+from kvitt.formats.xml_reading import parse
 
 NAMESPACE: Final = "http://www.trygdeetaten.no/skjema/oppdrag"
 SIMULATION_NAMESPACE: Final = "http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt"
@@ -67,13 +67,6 @@ def correlation_time(order: Order) -> str:
     """`tidspktMelding`: when the order was made, to the microsecond; the rail echoes it in the receipt."""
     made = order.made_at.isoformat(timespec="microseconds")
     return f"{made[:10]}-{made[11:13]}.{made[14:16]}.{made[17:26]}"
-
-
-def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """What a receipt of this order says of its lines, in their order."""
-    return tuple(
-        [LineKey(encode_line_id(line.line_id), line.ceased_from.isoformat() if line.ceased_from else None) for line in order.lines]
-    )
 
 
 def encode_line_id(line_id: LineId) -> str:
@@ -147,7 +140,7 @@ def _line(line: OrderLine, case_id: str, person: str) -> str:
 
 
 def _change(line: OrderLine) -> str:
-    """What a line does, from the content of its first element on: a new line, or the end of one as it was sent."""
+    """Returns what a line does, from the content of its first element on: a new line, or the end of one as it was sent."""
     if line.ceased_from is None:
         return "NY</kodeEndringLinje>"
     return f"""\

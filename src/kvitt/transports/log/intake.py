@@ -15,7 +15,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import PARTITIONS, TopicPartition
 from kvitt.kernel.database import LOCK_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
-from kvitt.kernel.loop import Step
+from kvitt.kernel.loop import LoopStep
 from kvitt.transports.log.embedded_log import CHANNEL, read
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -26,7 +26,7 @@ _MAX_OUTSTANDING_BYTES = 64 << 20
 
 
 class _Outstanding:
-    """What was handed in and is not done, oldest first, with its size."""
+    """Holds what was handed in and is not done, oldest first, with its size."""
 
     def __init__(self) -> None:
         self._handed: deque[tuple[Future[Outcome], int]] = deque()
@@ -74,7 +74,7 @@ class Intake:
         }
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens a connection and returns the step of the loop; whatever was handed in is finished before it closes."""
         outstanding = _Outstanding()
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
@@ -105,7 +105,7 @@ class _LeasedPartitions:
         self._retake_at = 0.0
 
     def next(self, limit: int) -> Sequence[tuple[Incoming, int]]:
-        """What has come in on our partitions since the last look."""
+        """Returns what has come in on our partitions since the last look."""
         if time.monotonic() >= self._retake_at:
             self._take_free()
         if not self._positions:

@@ -1,9 +1,9 @@
-"""What the rail emulator has paid, and what its simulation service keeps. The statements are in the SQL file beside."""
+"""The rail emulator keeps what it has paid, and its simulation service how it behaves. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 
 revision = "0038"
-down_revision = "0036"
+down_revision = "0037"
 
 
 def upgrade() -> None:

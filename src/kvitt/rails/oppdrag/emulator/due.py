@@ -1,4 +1,4 @@
-"""What falls due day by day on a case, with who gets it and for what: the money that a payment run looks at."""
+"""Money that falls due day by day on a case, with who gets it and for what: all that a payment run looks at."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -28,7 +28,7 @@ class DayMoney(Struct, frozen=True):
 
 
 def due_money(entries: Iterable[LineEntry], person: str, last: date) -> list[DayMoney]:
-    """What a case's accepted lines, in their order, let fall due up to a last day; what names no payee is the person's."""
+    """The money that a case's accepted lines, in their order, let fall due up to a last day; without a payee it is the person's."""
     chains, _ = in_force(entries)
     return [
         DayMoney(day, until, line.line_id, line.class_code, line.rate_code, account_of(line.payee or person), line.amount, line.grade)

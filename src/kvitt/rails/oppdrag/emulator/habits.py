@@ -12,6 +12,7 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.faults import Chance
 
@@ -73,7 +74,7 @@ class AnswerForm(Enum):
 
 
 class ServiceFaults(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What goes wrong; the plain value is a service without any.
+    """Everything that goes wrong; the plain value is a service without any.
 
     closed: the proxy answers 502, and no token is to be had · slow: the answer comes after `slow_seconds` · gateway: the proxy's page
     comes for this request · fault: the answer is `answers_with` · cut: the envelope breaks off · dropped: the connection ends in the
@@ -102,7 +103,7 @@ class ServiceFaults(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class ServiceStrike(Struct, frozen=True):
-    """What goes wrong with one request."""
+    """The faults that strike one request."""
 
     slow_seconds: float = 0.0
     gateway: bool = False
@@ -122,7 +123,7 @@ class ServiceSettings(Struct, frozen=True):
 
 
 def strike(faults: ServiceFaults, seed: int, message_id: str) -> tuple[ServiceStrike, ServiceFaults]:
-    """What goes wrong with the request, and what then remains switched on."""
+    """Draws what goes wrong with the request, and says what then remains switched on."""
     dice = _ServiceDice(faults, seed, message_id)
     struck = ServiceStrike(
         slow_seconds=faults.slow_seconds if dice.hits("slow") else 0.0,
@@ -162,9 +163,19 @@ class _ServiceDice:
 
 def service_settings(conn: Connection) -> ServiceSettings:
     """How the service behaves now, and what goes wrong there."""
-    row = conn.execute(_SQL.service_settings).fetchone()
-    assert row is not None, "a migration made the row"
-    return ServiceSettings(msgspec.json.decode(str(row[0]), type=ServiceHabits), msgspec.json.decode(str(row[1]), type=ServiceFaults))
+    settings = fetch_one(conn, ServiceSettings, _SQL.service_settings, habits=decoded_habits, faults=decoded_faults)
+    assert settings is not None, "a migration made the row"
+    return settings
+
+
+def decoded_habits(text: str) -> ServiceHabits:
+    """The habits as the table keeps them."""
+    return msgspec.json.decode(text, type=ServiceHabits)
+
+
+def decoded_faults(text: str) -> ServiceFaults:
+    """The faults as the table keeps them."""
+    return msgspec.json.decode(text, type=ServiceFaults)
 
 
 def get_habits(conn: Connection) -> ServiceHabits:
@@ -178,7 +189,7 @@ def set_habits(conn: Connection, habits: ServiceHabits) -> None:
 
 
 def get_service_faults(conn: Connection) -> ServiceFaults:
-    """What goes wrong there now."""
+    """The faults that are switched on there now."""
     return service_settings(conn).faults
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 
-class CaseKey(NamedTuple):
+class CaseAtRail(NamedTuple):
     """The identity of an order-110 at the rail: posting area and case id as on the wire."""
 
     area: str
@@ -15,7 +15,7 @@ class CaseKey(NamedTuple):
 
 
 class ChangeCode(Enum):
-    """What an order or a line says that it does, as on the wire."""
+    """Kinds of changes that an order or a line asks for, as on the wire."""
 
     NEW = "NY"
     CHANGE = "ENDR"
@@ -57,7 +57,7 @@ class ReceivedHoldBack(Struct, frozen=True):
 class ReceivedOrder(Struct, frozen=True):
     """An order-110 that is valid by its schema."""
 
-    case: CaseKey
+    case: CaseAtRail
     action: str
     change: ChangeCode
     person: str
@@ -71,7 +71,7 @@ class LineEntry(Struct, frozen=True):
     `chain` is the id of the first line of the chain; `payee` is empty where the line named nobody.
     """
 
-    case: CaseKey
+    case: CaseAtRail
     chain: str
     line_id: str
     starts: date

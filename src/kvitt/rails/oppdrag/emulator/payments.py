@@ -1,4 +1,4 @@
-"""What the rail has paid: the money of cases as the database holds it, and the payment run of a day, which makes it so.
+"""Keeps what the rail has paid: the money of cases as the database holds it, and the payment run of a day, which makes it so.
 
 A run is played case by case in small transactions, each whole; killed in the middle and played again it goes on where it was.
 """
@@ -17,7 +17,7 @@ from kvitt.rails.oppdrag.emulator.bank_days import end_of_month, is_bank_day, ne
 from kvitt.rails.oppdrag.emulator.due import DayMoney, account_of, due_money
 from kvitt.rails.oppdrag.emulator.groups import account_codes
 from kvitt.rails.oppdrag.emulator.habits import get_habits
-from kvitt.rails.oppdrag.emulator.order import CaseKey, LineEntry
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail, LineEntry
 from kvitt.rails.oppdrag.emulator.reckoning import Recovery, RunPeriod, RunResult, reckon
 from kvitt.rails.oppdrag.emulator.store import take_turns
 from kvitt.rails.oppdrag.emulator.withholding import withheld, withholdings
@@ -42,8 +42,8 @@ class CaseMoney(Struct, frozen=True):
 
 
 class PlayedRun(Struct, frozen=True):
-    """What a run did, in whole kroner: `paid_kroner` left the rail before tax and deductions, `recovered_kroner` went under recovery (or
-    came back from there, when it is negative)."""
+    """The effect of a run, in whole kroner: `paid_kroner` left the rail before tax and deductions, `recovered_kroner` went under recovery
+    (or came back from there, when it is negative)."""
 
     day: date
     cases: int
@@ -66,32 +66,32 @@ class PostedRow(Struct, frozen=True):
 
 
 class _PaidRow(Struct, frozen=True):
-    case: CaseKey
+    case: CaseAtRail
     money: DayMoney
 
 
 class _RecoveryRow(Struct, frozen=True):
-    case: CaseKey
+    case: CaseAtRail
     place: Recovery
     amount: int
 
 
 class _KnownPerson(Struct, frozen=True):
-    case: CaseKey
+    case: CaseAtRail
     person: str
 
 
-def money_of_cases(conn: Connection, cases: Sequence[CaseKey], posted_before: datetime | None) -> dict[CaseKey, CaseMoney]:
+def money_of_cases(conn: Connection, cases: Sequence[CaseAtRail], posted_before: datetime | None) -> dict[CaseAtRail, CaseMoney]:
     """The money of those cases that exist; `posted_before` None: every accepted line counts."""
     arrays = case_arrays(cases)
-    persons = {row.case: row.person for row in fetch(conn, _KnownPerson, _SQL.persons_of_cases, arrays, case=CaseKey)}
-    entries, paid = defaultdict[CaseKey, list[LineEntry]](list), defaultdict[CaseKey, list[DayMoney]](list)
-    recoveries = defaultdict[CaseKey, dict[Recovery, int]](dict)
-    for entry in fetch(conn, LineEntry, _SQL.entries_of_cases, {**arrays, "posted_before": posted_before}, case=CaseKey):
+    persons = {row.case: row.person for row in fetch(conn, _KnownPerson, _SQL.persons_of_cases, arrays, case=CaseAtRail)}
+    entries, paid = defaultdict[CaseAtRail, list[LineEntry]](list), defaultdict[CaseAtRail, list[DayMoney]](list)
+    recoveries = defaultdict[CaseAtRail, dict[Recovery, int]](dict)
+    for entry in fetch(conn, LineEntry, _SQL.entries_of_cases, {**arrays, "posted_before": posted_before}, case=CaseAtRail):
         entries[entry.case].append(entry)
-    for row in fetch(conn, _PaidRow, _SQL.paid_of_cases, arrays, case=CaseKey, money=DayMoney):
+    for row in fetch(conn, _PaidRow, _SQL.paid_of_cases, arrays, case=CaseAtRail, money=DayMoney):
         paid[row.case].append(row.money)
-    for each in fetch(conn, _RecoveryRow, _SQL.recoveries_of_cases, arrays, case=CaseKey, place=Recovery):
+    for each in fetch(conn, _RecoveryRow, _SQL.recoveries_of_cases, arrays, case=CaseAtRail, place=Recovery):
         recoveries[each.case][each.place] = each.amount
     return {case: CaseMoney(person, tuple(entries[case]), tuple(paid[case]), recoveries[case]) for case, person in persons.items()}
 
@@ -115,7 +115,7 @@ def next_run(conn: Connection, today: date) -> date:
 
 
 def posted_rows(conn: Connection, area: str, case_id: str) -> tuple[PostedRow, ...]:
-    """What the runs posted on a case, in order."""
+    """The rows that runs posted on a case, in order."""
     return tuple(fetch(conn, PostedRow, _SQL.run_rows, {"area": area, "case_id": case_id}))
 
 
@@ -137,21 +137,23 @@ def pay(conn: Connection, day: date, now: datetime) -> PlayedRun:
     return PlayedRun(day, *(sum(each) for each in zip((0, 0, 0), *played, strict=True)))
 
 
-def _batches(conn: Connection) -> Iterator[list[CaseKey]]:
-    after = CaseKey("", "")
-    while found := fetch(conn, CaseKey, _SQL.cases_after, {"area": after.area, "case_id": after.case_id, "limit": CASES_PER_TRANSACTION}):
+def _batches(conn: Connection) -> Iterator[list[CaseAtRail]]:
+    after = CaseAtRail("", "")
+    while found := fetch(
+        conn, CaseAtRail, _SQL.cases_after, {"area": after.area, "case_id": after.case_id, "limit": CASES_PER_TRANSACTION}
+    ):
         yield found
         after = found[-1]
 
 
-def _pay_cases(conn: Connection, cases: Sequence[CaseKey], day: date, posted_before: datetime | None) -> tuple[int, int, int]:
+def _pay_cases(conn: Connection, cases: Sequence[CaseAtRail], day: date, posted_before: datetime | None) -> tuple[int, int, int]:
     """Pays these cases; returns how many had something to pay or recover, and the kroner of each."""
     with conn.transaction():
         take_turns(conn, [f"case {case.area} {case.case_id}" for case in cases])
         money = money_of_cases(conn, cases, posted_before)
         kept_back = withholdings(conn, (each.person for each in money.values()))
-        results: dict[CaseKey, RunResult] = {}
-        due: dict[CaseKey, list[DayMoney]] = {}
+        results: dict[CaseAtRail, RunResult] = {}
+        due: dict[CaseAtRail, list[DayMoney]] = {}
         for case, known in money.items():
             due[case] = due_money(known.entries, known.person, end_of_month(day))
             result = reckon(due[case], known.paid, known.recoveries, account_codes(case.area), day)
@@ -171,7 +173,7 @@ def _sums(results: Iterable[RunResult]) -> tuple[int, int]:
     return paid, sum(amount for each in found for amount in each.recovered.values())
 
 
-def _write_paid(conn: Connection, due: Mapping[CaseKey, Sequence[DayMoney]]) -> None:
+def _write_paid(conn: Connection, due: Mapping[CaseAtRail, Sequence[DayMoney]]) -> None:
     conn.execute(_SQL.forget_paid, case_arrays(list(due)))
     rows = [(case, money) for case, found in due.items() for money in found]
     arrays = {
@@ -188,7 +190,7 @@ def _write_paid(conn: Connection, due: Mapping[CaseKey, Sequence[DayMoney]]) -> 
     conn.execute(_SQL.add_paid, arrays)
 
 
-def _write_recoveries(conn: Connection, changed: Mapping[CaseKey, tuple[Mapping[Recovery, int], Mapping[Recovery, int]]]) -> None:
+def _write_recoveries(conn: Connection, changed: Mapping[CaseAtRail, tuple[Mapping[Recovery, int], Mapping[Recovery, int]]]) -> None:
     """Each item: what was under recovery, and by how much that has grown or shrunk."""
     rows = [
         (case, place, before.get(place, 0) + change) for case, (before, changes) in changed.items() for place, change in changes.items()
@@ -206,7 +208,7 @@ def _write_recoveries(conn: Connection, changed: Mapping[CaseKey, tuple[Mapping[
     conn.execute(_SQL.end_recoveries, arrays)
 
 
-def _write_rows(conn: Connection, day: date, periods: Mapping[CaseKey, Sequence[RunPeriod]]) -> None:
+def _write_rows(conn: Connection, day: date, periods: Mapping[CaseAtRail, Sequence[RunPeriod]]) -> None:
     rows = [(case, period, row) for case, found in periods.items() for period in found for row in period.rows]
     arrays = {
         **case_arrays([case for case, _, _ in rows]),
@@ -223,6 +225,6 @@ def _write_rows(conn: Connection, day: date, periods: Mapping[CaseKey, Sequence[
     conn.execute(_SQL.add_run_rows, arrays)
 
 
-def case_arrays(cases: Sequence[CaseKey]) -> dict[str, list[str]]:
+def case_arrays(cases: Sequence[CaseAtRail]) -> dict[str, list[str]]:
     """The cases as the arrays of a statement."""
     return {"areas": [case.area for case in cases], "case_ids": [case.case_id for case in cases]}

@@ -1,4 +1,4 @@
-"""What a payment run makes of a case: for each stretch of days what was paid before, what is paid now, what is recovered.
+"""A payment run reckoned for a case: for each stretch of days what was paid before, what is paid now, what is recovered.
 
 Pure: from the money that is due, the money that was paid and what is recovered already, to the rows that the rail posts. A reduction
 is set off against increases on later days of the same month or of the next one, within the same run (the adjustment account); what is
@@ -58,7 +58,7 @@ class RunPeriod(Struct, frozen=True):
 
     @property
     def payout(self) -> int:
-        """What leaves the rail for these days, before tax and deductions: the sum of all rows."""
+        """Kroner that leave the rail for these days, before tax and deductions: the sum of all rows."""
         return sum(row.amount for row in self.rows)
 
 
@@ -100,7 +100,7 @@ class _RunDay:
         return sum(money.amount for money in self.new) - sum(money.amount for money in self.old)
 
     def picture(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-        """What makes two days alike."""
+        """All by which two days are alike."""
         return [_undated(money) for money in self.new], [_undated(money) for money in self.old]
 
     def losses(self) -> dict[str, int]:
@@ -116,7 +116,7 @@ class _RunDay:
 def reckon(
     due: Iterable[DayMoney], paid: Iterable[DayMoney], recoveries: Mapping[Recovery, int], codes: AccountCodes, next_run: date
 ) -> RunResult:
-    """What the runs from `next_run` on make of the money of one case."""
+    """Works out what the runs from `next_run` on make of the money of one case."""
     by_payee: defaultdict[str, dict[date, _RunDay]] = defaultdict(dict)
     for money in due:
         _day(by_payee[money.payee], money.day).new.append(money)
@@ -168,8 +168,8 @@ def _settle(payee: str, days: Sequence[_RunDay], recoveries: Mapping[Recovery, i
 
 def _take_back(payee: str, day: _RunDay, increase: int, recoveries: Mapping[Recovery, int]) -> int:
     """Takes the day's recoveries back with its increase; returns what is left of that."""
-    standing = sorted((each, amount) for each, amount in recoveries.items() if each.payee == payee and each.day == day.day)
-    for each, amount in standing:
+    found = sorted((each, amount) for each, amount in recoveries.items() if each.payee == payee and each.day == day.day)
+    for each, amount in found:
         taken = min(amount, increase)
         day.recovered[each.class_code] -= taken
         increase -= taken
@@ -262,7 +262,7 @@ def _pay(money: DayMoney, days: int, last: date) -> RunRow:
 
 
 def _reversal(money: DayMoney, days: int, last: date) -> RunRow:
-    """What was paid for a period that ends on a day, taken back."""
+    """The pay of an earlier run, taken back, for a period that ends on a day."""
     return RunRow(
         RowType.PAY,
         money.class_code,

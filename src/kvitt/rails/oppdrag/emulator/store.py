@@ -1,4 +1,4 @@
-"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they tell of all that came."""
+"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they say of all that came."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -9,7 +9,7 @@ from msgspec import Struct
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision
 from kvitt.rails.oppdrag.emulator.order import (
-    CaseKey,
+    CaseAtRail,
     LineEntry,
     ReceivedHoldBack,
     ReceivedOrder,
@@ -32,7 +32,7 @@ class Receipt(Struct, frozen=True):
 
 
 class HandledMessage(Struct, frozen=True):
-    """What became of one message. `receipts` leave in the order of the messages."""
+    """The outcome of one message. `receipts` leave in the order of the messages."""
 
     message_id: str
     digest: bytes
@@ -42,9 +42,9 @@ class HandledMessage(Struct, frozen=True):
     receipts: tuple[Receipt, ...]
 
     @property
-    def case(self) -> CaseKey:
+    def case(self) -> CaseAtRail:
         """The case of the order; empty when it could not be read."""
-        return self.reading.case if isinstance(self.reading, ReceivedOrder) else CaseKey("", "")
+        return self.reading.case if isinstance(self.reading, ReceivedOrder) else CaseAtRail("", "")
 
 
 def take_turns(conn: Connection, names: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def known_digests(conn: Connection, message_ids: Sequence[str]) -> Mapping[str, 
 
 
 def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> KnownCases:
-    """What the books say of the orders' cases and of the lines that they name."""
+    """Returns what the books say of the orders' cases and of the lines that they name."""
     cases = sorted({order.case for order in orders})
     with_hold_backs = sorted({order.case for order in orders if order.hold_backs})
     named = sorted(
@@ -71,17 +71,17 @@ def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> Known
     ).fetchall()
     hold_backs = conn.execute(_SQL.hold_backs, _case_arrays(with_hold_backs)).fetchall() if with_hold_backs else []
     return KnownCases(
-        ((CaseKey(str(area), str(case_id)), str(person)) for area, case_id, person, _ in persons if person is not None),
+        ((CaseAtRail(str(area), str(case_id)), str(person)) for area, case_id, person, _ in persons if person is not None),
         (entry_of(row) for row in lines),
-        ((CaseKey(str(area), str(case_id)), ReceivedHoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
-        (CaseKey(str(area), str(case_id)) for area, case_id, _, is_simulated in persons if is_simulated),
+        ((CaseAtRail(str(area), str(case_id)), ReceivedHoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
+        (CaseAtRail(str(area), str(case_id)) for area, case_id, _, is_simulated in persons if is_simulated),
     )
 
 
 def entry_of(row: Sequence[object]) -> LineEntry:
     """A row of the entries as a value."""
     area, case_id, *rest = row
-    return LineEntry(CaseKey(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
+    return LineEntry(CaseAtRail(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
 
 
 def write(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
@@ -166,7 +166,7 @@ def _write_entries(conn: Connection, entries: Sequence[tuple[LineEntry, str]]) -
 
 def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> None:
     """The last hold-back for a first day of a case is the one that stays."""
-    last: dict[tuple[CaseKey, date | None], ReceivedHoldBack] = {
+    last: dict[tuple[CaseAtRail, date | None], ReceivedHoldBack] = {
         (message.case, hold_back.starts): hold_back for message in messages for hold_back in message.decision.hold_backs
     }
     if not last:
@@ -181,7 +181,7 @@ def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> N
     conn.execute(_SQL.put_hold_backs, arrays)
 
 
-def _case_arrays(cases: Sequence[CaseKey]) -> dict[str, list[str]]:
+def _case_arrays(cases: Sequence[CaseAtRail]) -> dict[str, list[str]]:
     return {"areas": [case.area for case in cases], "case_ids": [case.case_id for case in cases]}
 
 
@@ -201,7 +201,7 @@ class Received(Struct, frozen=True):
 
 
 class Duplicates(Struct, frozen=True):
-    """What came more than once: line ids accepted twice (area, case id, line id; must always be none), message ids that came with
+    """Counts what came more than once: line ids accepted twice (area, case id, line id; must always be none), message ids that came with
     different bytes, and groups of message ids under which the same bytes came."""
 
     lines: tuple[tuple[str, str, str], ...]
@@ -218,7 +218,7 @@ def received(conn: Connection) -> Iterator[Received]:
 
 
 def duplicates(conn: Connection) -> Duplicates:
-    """What came or counts more than once."""
+    """Returns what came or counts more than once."""
     lines = conn.execute(_SQL.lines_accepted_twice).fetchall()
     conflicts = conn.execute(_SQL.conflicting_messages).fetchall()
     groups = conn.execute(_SQL.same_bytes).fetchall()

@@ -16,7 +16,7 @@ from msgspec import Struct
 from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.emulator.order import CaseKey
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail
 
 Connection = psycopg.Connection[tuple[object, ...]]
 Made = TypeVar("Made")
@@ -45,7 +45,7 @@ class SimulationVisit(Struct, frozen=True):
     """A simulation at the rail. Without a case it could not be read."""
 
     message_id: str
-    case: CaseKey
+    case: CaseAtRail
     asked_at: datetime
     is_marked: bool = False
 
@@ -125,7 +125,7 @@ class Watch:
             self._conn = None
 
 
-def add_violations(conn: Connection, kind: ViolationKind, met: Sequence[tuple[CaseKey, str]], now: datetime) -> None:
+def add_violations(conn: Connection, kind: ViolationKind, met: Sequence[tuple[CaseAtRail, str]], now: datetime) -> None:
     """Records what met; each item: the case, and the message id of what came later."""
     arrays = {
         "areas": [case.area for case, _ in met],

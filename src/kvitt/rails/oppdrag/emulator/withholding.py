@@ -1,4 +1,4 @@
-"""What the rail holds back from a person's money before it leaves: tax in per cent, and a deduction of so many kroner in each run."""
+"""Holds back from a person's money, before it leaves the rail: tax in per cent, and a deduction of so many kroner in each run."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ def put_withholding(conn: psycopg.Connection[tuple[object, ...]], withholding: W
 
 
 def withholdings(conn: psycopg.Connection[tuple[object, ...]], persons: Iterable[str]) -> Mapping[str, Withholding]:
-    """What is held back, by person; most have nothing."""
+    """The withholding of each person that has one."""
     return {each.person: each for each in fetch(conn, Withholding, _SQL.withholdings, {"persons": sorted(set(persons))})}
 
 

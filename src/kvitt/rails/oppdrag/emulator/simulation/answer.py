@@ -20,7 +20,7 @@ from kvitt.rails.oppdrag.emulator.groups import (
     group_of,
 )
 from kvitt.rails.oppdrag.emulator.habits import AnswerForm
-from kvitt.rails.oppdrag.emulator.order import CaseKey
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail
 from kvitt.rails.oppdrag.emulator.reckoning import RowType, RunPeriod, RunRow
 from kvitt.rails.oppdrag.emulator.simulation.compute import SimulatedCase
 from kvitt.rails.oppdrag.emulator.simulation.faults import enveloped
@@ -40,7 +40,7 @@ _TYPE_TEXTS: Final = {
 }
 
 
-class _Level(Struct, frozen=True):
+class _PeriodOfCase(Struct, frozen=True):
     """A period of a case, as the answer sorts them."""
 
     case: SimulatedCase
@@ -52,14 +52,14 @@ class _Writer:
 
     def __init__(self, asked: SimulationQuestion, pads: bool) -> None:
         self._asked, self._pads = asked, pads
-        self._levels: dict[tuple[CaseKey, str, date], int] = {}
+        self._levels: dict[tuple[CaseAtRail, str, date], int] = {}
 
     def simulation(self, found: Sequence[SimulatedCase], today: date) -> str:
         """The simulation with its periods, in order of their days."""
-        by_days: defaultdict[tuple[date, date], list[_Level]] = defaultdict(list)
+        by_days: defaultdict[tuple[date, date], list[_PeriodOfCase]] = defaultdict(list)
         for each in found:
             for period in each.periods:
-                by_days[period.first, period.last].append(_Level(each, period))
+                by_days[period.first, period.last].append(_PeriodOfCase(each, period))
         spans = sorted(by_days)[:_MOST_PERIODS]
         total = sum(level.period.payout for span in spans for level in by_days[span])
         return self.head(today, total) + "".join(self._period(span, by_days[span]) for span in spans) + "</simulering>"
@@ -72,7 +72,7 @@ class _Writer:
             f"<datoBeregnet>{today}</datoBeregnet><kodeFaggruppe>{group_of(order.case.area)}</kodeFaggruppe><belop>{_amount(total)}</belop>"
         )
 
-    def _period(self, span: tuple[date, date], levels: Iterable[_Level]) -> str:
+    def _period(self, span: tuple[date, date], levels: Iterable[_PeriodOfCase]) -> str:
         return (
             f'<beregningsPeriode xmlns="{_COMPUTED}"><periodeFom xmlns="">{span[0]}</periodeFom><periodeTom xmlns="">{span[1]}</periodeTom>'
             + "".join(self._level(each.case, each.period) for each in levels)

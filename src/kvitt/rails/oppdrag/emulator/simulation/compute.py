@@ -1,4 +1,4 @@
-"""What the rail would do: the order of a request put on top of what is booked, and the runs reckoned as they would then be.
+"""Works out what the rail would do: the order of a request put on top of what is booked, and the runs reckoned as they would then be.
 
 Which months are answered depends on the span that is asked for and on what was paid; other cases of the person come along where the same
 runs have something to do for them. Source: helved §4.8, §5.2.
@@ -18,7 +18,7 @@ from kvitt.rails.oppdrag.emulator.decide import KnownCases, decide
 from kvitt.rails.oppdrag.emulator.due import DayMoney, account_of, due_money
 from kvitt.rails.oppdrag.emulator.groups import account_codes, group_of
 from kvitt.rails.oppdrag.emulator.habits import ServiceHabits
-from kvitt.rails.oppdrag.emulator.order import CaseKey, EmulatedAnswer, LineEntry
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail, EmulatedAnswer, LineEntry
 from kvitt.rails.oppdrag.emulator.payments import CaseMoney, money_of_cases, posting_limit
 from kvitt.rails.oppdrag.emulator.reckoning import RunPeriod, reckon
 from kvitt.rails.oppdrag.emulator.simulation.faults import NO_RUN_PLAN
@@ -38,7 +38,7 @@ Month = tuple[int, int]
 class SimulatedCase(Struct, frozen=True):
     """A case in an answer. `line_numbers`: the place of each line in its case, from 1."""
 
-    case: CaseKey
+    case: CaseAtRail
     person: str
     periods: tuple[RunPeriod, ...]
     line_numbers: dict[str, int]
@@ -58,7 +58,7 @@ class _ShownMonths(Struct, frozen=True):
 def simulate(
     conn: Connection, asked: SimulationQuestion, habits: ServiceHabits, today: date, next_run: date
 ) -> tuple[SimulatedCase, ...] | EmulatedAnswer:
-    """What the order would lead to, the asked case first; nothing when it would change nothing; or why the rail says no to it."""
+    """All that the order would lead to, the asked case first; nothing when it would change nothing; or why the rail says no to it."""
     case = asked.order.case
     others = _others(conn, asked) if habits.tells_others else []
     money = money_of_cases(conn, [case, *others], None)
@@ -89,14 +89,14 @@ def _with_withholding(found: SimulatedCase, withholding: Withholding | None) -> 
     return SimulatedCase(found.case, found.person, periods, found.line_numbers)
 
 
-def _others(conn: Connection, asked: SimulationQuestion) -> list[CaseKey]:
+def _others(conn: Connection, asked: SimulationQuestion) -> list[CaseAtRail]:
     case = asked.order.case
     arguments = {"person": asked.order.person, "area": case.area, "case_id": case.case_id, "limit": _MOST_OTHERS}
-    return [other for other in fetch(conn, CaseKey, _SQL.cases_of_person, arguments) if group_of(other.area) == group_of(case.area)]
+    return [other for other in fetch(conn, CaseAtRail, _SQL.cases_of_person, arguments) if group_of(other.area) == group_of(case.area)]
 
 
 def _simulated(
-    case: CaseKey, money: CaseMoney, entries: Sequence[LineEntry], shown: _ShownMonths, until: tuple[date, date]
+    case: CaseAtRail, money: CaseMoney, entries: Sequence[LineEntry], shown: _ShownMonths, until: tuple[date, date]
 ) -> SimulatedCase:
     """`until`: the last day that is looked at, and the next run."""
     last, next_run = until

@@ -27,7 +27,7 @@ class SoapFault(Struct, frozen=True):
 
     @property
     def note(self) -> str:
-        """What the record of simulations says of it."""
+        """The text by which the record of simulations knows it."""
         return self.text.strip()
 
 
@@ -104,7 +104,7 @@ def conversion_fault(field: str, moment: datetime, reason: str = "OUTPUT_OVERFLO
 
 
 def answer_conversion_fault(moment: datetime) -> SoapFault:
-    """What the rail computed does not fit into an answer."""
+    """The fault when what the rail computed does not fit into an answer."""
     text = (
         f"DFHPI1008 {moment:%d/%m/%Y %H:%M:%S} CICSQ1OS OSW8 29648\nData to XML transformation failed because of incorrect input\n"
         f"(UNDEFINED_FIELD 00000000) for WEBSERVICE {_SERVICE}."

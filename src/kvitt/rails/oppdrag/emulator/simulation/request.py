@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 from msgspec import Struct
 
-from kvitt.rails.oppdrag.emulator.order import CaseKey, ChangeCode, ReceivedLine, ReceivedOrder
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail, ChangeCode, ReceivedLine, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import whole_kroner
 from kvitt.rails.oppdrag.emulator.simulation.faults import SoapFault, conversion_fault, malformed_fault
 
@@ -97,7 +97,7 @@ class _Unfit(Exception):
 
 
 class ReadEnvelope(Struct, frozen=True):
-    """What the envelope's head said, and the request or why there is none."""
+    """An envelope as it was read: its head, and the request or why there is none."""
 
     message_id: str
     assertion_id: str
@@ -155,7 +155,7 @@ def _asked(operation: etree._Element, message_id: str, assertion_id: str) -> Sim
     span = _child(request, "simuleringsPeriode")
     spanned = {} if span is None else _texts(span, ())
     received = ReceivedOrder(
-        CaseKey(order["kodeFagomraade"], order.get("fagsystemId", "")),
+        CaseAtRail(order["kodeFagomraade"], order.get("fagsystemId", "")),
         "1",
         ChangeCode(order["kodeEndring"]),
         order["oppdragGjelderId"],

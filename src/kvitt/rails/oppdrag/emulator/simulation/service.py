@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
 
-import msgspec
 import psycopg
 from msgspec import Struct
 from psycopg import IsolationLevel
@@ -22,6 +21,8 @@ from kvitt.rails.oppdrag.emulator.habits import (
     ServiceHabits,
     ServiceStrike,
     counts_down,
+    decoded_faults,
+    decoded_habits,
     get_service_faults,
     lock_service,
     service_settings,
@@ -29,7 +30,7 @@ from kvitt.rails.oppdrag.emulator.habits import (
     strike,
     strike_token,
 )
-from kvitt.rails.oppdrag.emulator.order import CaseKey, EmulatedAnswer
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail, EmulatedAnswer
 from kvitt.rails.oppdrag.emulator.simulation import tokens
 from kvitt.rails.oppdrag.emulator.simulation.answer import answer_envelope
 from kvitt.rails.oppdrag.emulator.simulation.compute import simulate
@@ -49,7 +50,7 @@ TOKEN_PATH: Final = "/rest/v1/sts/samltoken"  # noqa: S105 -- a path, no secret
 SIMULATION_PATH: Final = "/simulerFpServiceWSBinding"
 MAX_BODY: Final = 8_000_000
 _CONNECTIONS: Final = 8
-_NO_CASE: Final = CaseKey("", "")
+_NO_CASE: Final = CaseAtRail("", "")
 _SQL = load("service", package="kvitt.rails.oppdrag.emulator")
 _XML, _JSON, _HTML, _TEXT = "text/xml; charset=utf-8", "application/json", "text/html", "text/plain; charset=utf-8"
 _GATEWAY_PAGE: Final = (
@@ -82,7 +83,7 @@ _NO_PROXY_TOKEN = ServiceAnswer(HTTPStatus.UNAUTHORIZED, _TEXT, b"X-Proxy-Author
 
 
 class ServiceFrame(Struct, frozen=True):
-    """What a request is judged by: how the service behaves, what goes wrong, whether its assertion is good, and the newest run's day."""
+    """All that a request is judged by: the service's habits and faults, whether its assertion is good, and the newest run's day."""
 
     habits: ServiceHabits
     faults: ServiceFaults
@@ -180,12 +181,12 @@ class SimulationService:
 
     def _frame(self, conn: Connection, read: ReadEnvelope, now: datetime) -> ServiceFrame:
         arguments = {"assertion_id": read.assertion_id, "now": now}
-        frame = fetch_one(conn, ServiceFrame, _SQL.service_frame, arguments, habits=_habits, faults=_faults)
+        frame = fetch_one(conn, ServiceFrame, _SQL.service_frame, arguments, habits=decoded_habits, faults=decoded_faults)
         assert frame is not None, "a migration made the row"
         return frame
 
     def _draw(self, conn: Connection, faults: ServiceFaults, draw: Callable[[ServiceFaults], tuple[Struck, ServiceFaults]]) -> Struck:
-        """What strikes; a count is kept under a lock, so that two requests do not spend the same one."""
+        """Draws what strikes; a count is kept under a lock, so that two requests do not spend the same one."""
         if not counts_down(faults):
             return draw(faults)[0]
         with conn.transaction():
@@ -236,11 +237,3 @@ def _keeps_open(habits: ServiceHabits, now: datetime) -> bool:
 def _has_proxy_token(request: ServiceRequest) -> bool:
     scheme, _, token = request.headers.get("x-proxy-authorization", "").partition(" ")
     return scheme.lower() == "bearer" and bool(token.strip())
-
-
-def _habits(text: str) -> ServiceHabits:
-    return msgspec.json.decode(text, type=ServiceHabits)
-
-
-def _faults(text: str) -> ServiceFaults:
-    return msgspec.json.decode(text, type=ServiceFaults)

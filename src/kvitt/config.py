@@ -19,8 +19,7 @@ from kvitt.environment import PREFIX, config_in, meant, settings_in
 from kvitt.errors import BadSettings
 
 FILE: Final = Path("kvitt.toml")
-HIDDEN: Final = "(hidden)"
-"""Stands for a secret wherever settings are shown."""
+HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
 
 
 _PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
@@ -190,7 +189,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
     pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
     `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command, errors for a
-    person or more as JSON.
+    person or more as JSON. `emulator_port`, of the emulator's simulation, None: 8024 if it is free, else any; the log says which.
     """
 
     data: Path = Path(".kvitt")
@@ -200,6 +199,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     request_queue: str = "oppdrag.request"
     reply_queue: str = "oppdrag.receipts"
     emulator: bool = True
+    emulator_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     lease_seconds: Annotated[float, Meta(gt=0)] = 2.5
     start_seconds: Annotated[float, Meta(ge=0)] = 30.0
     log_level: Literal["debug", "info", "warning", "error"] | None = None

@@ -3,7 +3,6 @@
 import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import count
@@ -12,11 +11,9 @@ from xml.sax.saxutils import escape
 import httpx
 from lxml import etree
 
-from kvitt.api.emulator_http import THREADS, EmulatorHttpApp
-from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.emulator_http import emulator_listener, emulator_serving
 from kvitt.rails.oppdrag.emulator.habits import ServiceFaults, ServiceHabits, set_habits, set_service_faults
 from kvitt.rails.oppdrag.emulator.payments import PlayedRun, pay
-from kvitt.rails.oppdrag.emulator.simulation import SimulationService
 from kvitt.rails.oppdrag.emulator.watch import simulated, violations
 from support.emulator_orders import PERSON, Line
 from support.emulator_stage import Rail
@@ -224,11 +221,9 @@ class SimulatedRail(Rail):
 @contextmanager
 def simulated_rail(conninfo: str) -> Iterator[SimulatedRail]:
     """A rail with its service for as long as the block runs."""
-    listener = HttpListener(ListenAddress("127.0.0.1", 0, 0), "emulator")
+    listener = emulator_listener(0)
     rail = SimulatedRail(conninfo, listener.url)
-    service = SimulationService(conninfo, clock=lambda: rail.now)
-    with ThreadPoolExecutor(THREADS) as threads, listener.serving(EmulatorHttpApp(service, threads)):
+    with emulator_serving(conninfo, listener, clock=lambda: rail.now):
         yield rail
         rail.close()
-    service.close()
     listener.close()

@@ -1,20 +1,23 @@
 """The emulator's simulation service as an ASGI app: one request to it after the other, each in a thread, those that are slow in none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
 import structlog
 
 from kvitt.api.http_headers import AsgiMessage, BodyOverLimit, CallerGone, Receive, headers_of, whole_body
+from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.state_log import StateLog
 from kvitt.rails.oppdrag.emulator.simulation import ServiceAnswer, ServiceRequest, SimulationService
 from kvitt.rails.oppdrag.emulator.simulation.service import GATEWAY, MAX_BODY, PendingAnswer
 
 THREADS: Final = 8
+EMULATOR_PORT: Final = 8024
 _PIECE: Final = 65_536
 _TOO_LONG: Final = ServiceAnswer(413, "text/plain; charset=utf-8", f"a request has at most {MAX_BODY} bytes\n".encode())
 _log = structlog.get_logger(__name__)
@@ -63,6 +66,22 @@ class EmulatorHttpApp:
         """The answer, or a simulation that is slow."""
         begun = self._service.begin(request)
         return begun if isinstance(begun, ServiceAnswer) or begun.slow_seconds else self._service.finish(begun)
+
+
+def emulator_listener(port: int | None) -> HttpListener:
+    """The address of the service, on the loopback; port None: the usual one or, if that is taken, any. Raises ApiPortTaken."""
+    return HttpListener(ListenAddress("127.0.0.1", port, EMULATOR_PORT), "emulator")
+
+
+@contextmanager
+def emulator_serving(conninfo: str, listener: HttpListener, seed: int = 0, *, clock: Clock = utc_now) -> Iterator[None]:
+    """Serves the simulation at the listener's address while the block runs."""
+    service = SimulationService(conninfo, seed, clock=clock)
+    try:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="emulator") as threads, listener.serving(EmulatorHttpApp(service, threads)):
+            yield
+    finally:
+        service.close()
 
 
 async def _waited(seconds: float, receive: Receive) -> bool:

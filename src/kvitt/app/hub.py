@@ -35,6 +35,7 @@ from kvitt.ops.readiness import RoleBoard
 from kvitt.rails.oppdrag.emulator import Emulator
 
 if TYPE_CHECKING:
+    from kvitt.api.http_server import HttpListener
     from kvitt.app.apis import Apis
     from kvitt.ops.server import OpsServer
 
@@ -100,12 +101,20 @@ class HubProcess:
         self._orders, self._outbox, self._deferred, self._jobs = WakeUp(), WakeUp(), WakeUp(), WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if _APIS in self._loops() else None
+        self.simulation = self._take_simulation_address() if "emulator" in roles else None
+        """Where the emulator is asked for simulations."""
 
     def _take_addresses(self) -> "Apis":
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
         return Apis(self.conninfo, self._settings, self.roles, self._stop)
+
+    def _take_simulation_address(self) -> "HttpListener":
+        # Imported here for the same reason.
+        from kvitt.api.emulator_http import emulator_listener
+
+        return emulator_listener(self._settings.emulator_port)
 
     def start(self) -> None:
         """Starts the roles; returns at once."""
@@ -146,6 +155,8 @@ class HubProcess:
         self._keeper.close()
         if self.apis:
             self.apis.close()
+        if self.simulation:
+            self.simulation.close()
 
     def _notify_all(self) -> None:
         self._notify_work()
@@ -223,9 +234,14 @@ class HubProcess:
             queue_named(self.conninfo, queue, self._settings.request_queue),
             lambda name: queue_named(self.conninfo, queue, name),
         )
+        # Imported here for the same reason as where the address is taken.
+        from kvitt.api.emulator_http import emulator_serving
+
+        assert self.simulation is not None, "its address is taken where the emulator plays"
         try:
-            # A rail that is closed does not look into its queue, so it does not wait there either.
-            yield lambda: emulator.step() or sleep(self._stop, _SLEEP_SECONDS)
+            with emulator_serving(self.conninfo, self.simulation):
+                # A rail that is closed does not look into its queue, so it does not wait there either.
+                yield lambda: emulator.step() or sleep(self._stop, _SLEEP_SECONDS)
         finally:
             emulator.close()
 

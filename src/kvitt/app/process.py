@@ -42,7 +42,7 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
         with operations(hub, settings) as shown:
             hub.start()
             try:
-                _print_where(settings, conninfo, shown.url)
+                _print_where(settings, conninfo, shown.url, hub.simulation.url if hub.simulation else "")
                 if hub.apis:
                     click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
                 while not stop.wait(1.0):
@@ -54,7 +54,7 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
     click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
 
 
-def _print_where(settings: Settings, conninfo: str, pages: str) -> None:
+def _print_where(settings: Settings, conninfo: str, pages: str, simulation: str) -> None:
     where = "the given database" if settings.database_url else str(settings.data)
     option = "--database URL" if settings.database_url else f"--data {settings.data}"
     click.echo(f"kvitt is up on {where} ({', '.join(roles_of(settings))})")
@@ -63,6 +63,8 @@ def _print_where(settings: Settings, conninfo: str, pages: str) -> None:
     click.echo(f"  submit      kvitt submit FILE --scheme dp {option}")
     click.echo(f"  statuses    kvitt topic helved.status.v1 --follow {option}")
     click.echo(f"  one case    kvitt case dp CASE_ID {option}")
+    if simulation:
+        click.echo(f"  simulation  {simulation}, played by the rail emulator")
     click.echo(f"  health      {pages}/isready, metrics {pages}/metrics")
     click.echo("  stop        Ctrl-C or SIGTERM")
 

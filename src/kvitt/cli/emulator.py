@@ -4,9 +4,13 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from typing import Final
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from typing import Final, TypeVar
 
 import click
+from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
 from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
@@ -15,21 +19,39 @@ from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.config import Settings
 from kvitt.disbursement.schedule import Beyond, Due
+from kvitt.kernel.clock import oslo, utc_now
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.emulator import (
+    USUAL_DEDUCTION,
+    AnswerForm,
+    CannotPay,
     Chance,
     Emulator,
     Faults,
     Received,
+    ServiceFault,
+    ServiceFaults,
+    ServiceHabits,
+    Withholding,
     days_of,
     duplicates,
     get_faults,
+    get_habits,
+    get_service_faults,
+    next_run,
+    put_withholding,
     set_faults,
+    set_habits,
+    set_service_faults,
     spans,
+    violations,
 )
+from kvitt.rails.oppdrag.emulator import pay as play_run
 from kvitt.rails.oppdrag.emulator import received as all_received
+from kvitt.rails.oppdrag.emulator import simulated as all_simulated
 from kvitt.transports.queue.table_queue import TableQueue
 
+Switched = TypeVar("Switched", ServiceHabits, ServiceFaults)
 _CHANCES = ("swallow", "delay", "double", "reorder", "damage", "refuse", "warn")
 
 
@@ -42,17 +64,25 @@ def emulator() -> None:
     epilog=example("kvitt up --no-emulator", "kvitt emulator run", "kvitt emulator run --database postgresql://kvitt@db/kvitt")
 )
 @click.option("--seed", default=0, type=ANY_NUMBER, show_default=True, help="Decides which orders a probable fault strikes.")
+@click.option(
+    "--port", type=Whole(0, 65_535), help="Of its simulation, on the loopback address; 0 for any. As the settings say if left out."
+)
 @located
-def run(settings: Settings, *, seed: int) -> None:
+def run(settings: Settings, *, seed: int, port: int | None) -> None:
     """Play the rail alone, beside a hub that runs with --no-emulator, until Ctrl-C or SIGTERM."""
+
+    # Imported here: the other commands need not wait for a server.
+    from kvitt.api.emulator_http import emulator_listener, emulator_serving
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with opened(settings, must_run=True) as conninfo:
         played = Emulator(conninfo, TableQueue(conninfo, settings.request_queue), lambda name: TableQueue(conninfo, name), seed)
-        click.echo(f"the rail emulator takes orders from {settings.request_queue}")
-        played.run(stop)
+        with closing(emulator_listener(settings.emulator_port if port is None else port)) as listener:
+            click.echo(f"the rail emulator takes orders from {settings.request_queue}, and simulates at {listener.url}")
+            with emulator_serving(conninfo, listener, seed):
+                played.run(stop)
     click.echo("the rail emulator has stopped", err=True)
 
 
@@ -92,6 +122,110 @@ def _print_faults(switched: Faults) -> None:
     if switched.closed:
         lines.append("closed")
     click.echo("\n".join(lines) or "the rail has no faults")
+
+
+@emulator.command(
+    epilog=example("kvitt emulator service", "kvitt emulator service --keeps-hours", "kvitt emulator service --clear --closed")
+)
+@click.option("--keeps-hours/--any-hour", default=None, help="Closed outside 06–21 on bank days.")
+@click.option("--posts-next-day/--posts-at-once", default=None, help="An accepted order counts from the bank day after.")
+@click.option("--others/--no-others", "tells_others", default=None, help="Other cases of the person come along.")
+@click.option("--padding/--no-padding", "pads", default=None, help="Texts are padded with blanks.")
+@click.option("--wants-proxy-token/--no-proxy-token", default=None, help="Calls need X-Proxy-Authorization.")
+@click.option("--closed/--open", default=None, help="The proxy answers 502.")
+@click.option("--slow", type=PROBABILITY, metavar="P", help="The answer comes late.")
+@click.option("--slow-seconds", type=SECONDS, metavar="S", help="How late.")
+@click.option("--gateway", type=PROBABILITY, metavar="P", help="The proxy answers 502 to this one.")
+@click.option("--fault", type=PROBABILITY, metavar="P", help="The answer is a fault.")
+@click.option("--answers-with", type=click.Choice([each.value for each in ServiceFault]), help="Which.")
+@click.option("--cut", type=PROBABILITY, metavar="P", help="The envelope breaks off.")
+@click.option("--dropped", type=PROBABILITY, metavar="P", help="The connection ends in the middle of the answer.")
+@click.option("--other-form", type=PROBABILITY, metavar="P", help="The answer comes in another form.")
+@click.option("--form", "forms", multiple=True, type=click.Choice([each.value for each in AnswerForm]), help="Which; may be repeated.")
+@click.option("--large", type=PROBABILITY, metavar="P", help="The answer is long.")
+@click.option("--large-bytes", type=Whole(0, 1_000_000_000), metavar="N", help="How long at least.")
+@click.option("--refuse-tokens", "token", type=PROBABILITY, metavar="P", help="The token service refuses.")
+@click.option("--expire-tokens", "tokens_expire", type=PROBABILITY, metavar="P", help="An assertion is not taken any more.")
+@click.option("--clear", is_flag=True, help="Make all of it as it was at first.")
+@located
+def service(settings: Settings, /, *, clear: bool, **options: object) -> None:
+    """Show how the rail's simulation behaves, and with options change it. Each P is a probability from 0 to 1."""
+
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection, connection.transaction():
+        habits, wrong = (ServiceHabits(), ServiceFaults()) if clear else (get_habits(connection), get_service_faults(connection))
+        set_habits(connection, _changed(habits, given))
+        set_service_faults(connection, _changed(wrong, given))
+        plain = {**to_builtins(get_habits(connection)), **to_builtins(get_service_faults(connection))}
+    click.echo(
+        "\n".join(f"{name.replace('_', '-')} {_said(value)}" for name, value in plain.items()) or "the simulation is as it was at first"
+    )
+
+
+def _changed(settings: Switched, given: Mapping[str, object]) -> Switched:
+    """Those of the options that are fields of these settings, put into them."""
+    plain = to_builtins(settings)
+    for name in {*settings.__struct_fields__} & {*given}:
+        value = given[name]
+        plain[name] = {"probability": value} if isinstance(getattr(settings, name), Chance) else value
+    return convert(plain, type(settings), str_keys=True)
+
+
+def _said(value: object) -> str:
+    match value:
+        case {"probability": probability, "next": count}:
+            return f"{probability:g}" + (f", the next {count} for certain" if count else "")
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+@emulator.command(epilog=example("kvitt emulator pay", "kvitt emulator pay --day 2026-06-16"))
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="A bank day, not before the newest run; the next one if left out.")
+@located
+def pay(settings: Settings, *, day: datetime | None) -> None:
+    """Play the payment run of a day: all that is due up to the end of its month is paid, and what was paid too much recovered."""
+
+    now = utc_now()
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
+        try:
+            run = play_run(connection, day.date() if day else next_run(connection, oslo(now).date()), now)
+        except CannotPay as refused:
+            raise click.ClickException(str(refused)) from None
+    click.echo(f"{run.day}: {run.cases} cases, {run.paid_kroner} kr paid, {run.recovered_kroner} kr under recovery")
+
+
+@emulator.command(epilog=example("kvitt emulator withhold 01020312345 --tax 30", "kvitt emulator withhold 01020312345 --deduct 500"))
+@click.argument("person", metavar="PERSON")
+@click.option("--tax", default=0, type=Whole(0, 100), show_default=True, help="Per cent of what is paid out.")
+@click.option("--deduct", default=0, type=Whole(0, 1_000_000), show_default=True, help="Kroner of each run, of what is left after tax.")
+@click.option("--class", "class_code", default=USUAL_DEDUCTION, show_default=True, help="The class code of the deduction.")
+@located
+def withhold(settings: Settings, *, person: str, tax: int, deduct: int, class_code: str) -> None:
+    """Set what the rail holds back from PERSON's money before it leaves; without options nothing."""
+
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
+        put_withholding(connection, Withholding(person, tax, class_code, deduct))
+    click.echo(f"{person}: {tax} % tax, {deduct} kr {class_code} of each run")
+
+
+@emulator.command(epilog=example("kvitt emulator simulated", "kvitt emulator simulated --last 5 --json"))
+@click.option("--last", type=Whole(1, MOST), default=20, show_default=True, help="The newest N simulations.")
+@json_option
+@located
+def simulated(settings: Settings, *, last: int, as_json: bool) -> None:
+    """List the simulations that the rail was asked for; exit status 1 when one met an order of its case there."""
+
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
+        asked, met = all_simulated(connection), violations(connection)
+    print_list(_SIMULATED, asked[-last:], limit=last, as_json=as_json, nothing="the rail was asked for no simulation")
+    for each in met:
+        click.echo(f"{each.noticed_at:%Y-%m-%d %H:%M:%S} {each.area} {each.case_id}: {each.how.value}", err=True)
+    if met:
+        sys.exit(1)
 
 
 @emulator.command(epilog=example("kvitt emulator schedule DP AZ111", "kvitt emulator schedule TILLSTPB 300000123 --json"))
@@ -144,6 +278,13 @@ _RECEIVED: Final = (
     Column("area"),
     Column("outcome"),
     Column("repeats", show=lambda order: str(order.repeats or "")),
+    Column("note", kind=Fit.TEXT),
+)
+_SIMULATED: Final = (
+    Column("asked_at", "asked"),
+    Column("case_id", "case"),
+    Column("area"),
+    Column("outcome"),
     Column("note", kind=Fit.TEXT),
 )
 _PIECES: Final = (

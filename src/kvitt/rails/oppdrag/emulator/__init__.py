@@ -8,6 +8,17 @@ from kvitt.rails.oppdrag.emulator.faults import (
     get_faults,
     set_faults,
 )
+from kvitt.rails.oppdrag.emulator.habits import (
+    AnswerForm,
+    ServiceFault,
+    ServiceFaults,
+    ServiceHabits,
+    get_habits,
+    get_service_faults,
+    set_habits,
+    set_service_faults,
+)
+from kvitt.rails.oppdrag.emulator.payments import CannotPay, PlayedRun, PostedRow, next_run, pay, posted_rows
 from kvitt.rails.oppdrag.emulator.schedule import (
     Day,
     DaySpan,
@@ -22,8 +33,13 @@ from kvitt.rails.oppdrag.emulator.store import (
     duplicates,
     received,
 )
+from kvitt.rails.oppdrag.emulator.watch import SimulatedRequest, Violation, ViolationKind, simulated, violations
+from kvitt.rails.oppdrag.emulator.withholding import USUAL_DEDUCTION, Withholding, put_withholding
 
 __all__ = [
+    "USUAL_DEDUCTION",
+    "AnswerForm",
+    "CannotPay",
     "Chance",
     "DamageForm",
     "Day",
@@ -31,13 +47,32 @@ __all__ = [
     "Duplicates",
     "Emulator",
     "Faults",
+    "PlayedRun",
+    "PostedRow",
     "Received",
+    "ServiceFault",
+    "ServiceFaults",
+    "ServiceHabits",
+    "SimulatedRequest",
+    "Violation",
+    "ViolationKind",
+    "Withholding",
     "all_spans",
     "days_of",
     "duplicates",
     "get_faults",
+    "get_habits",
+    "get_service_faults",
+    "next_run",
+    "pay",
+    "posted_rows",
+    "put_withholding",
     "received",
     "schedule",
     "set_faults",
+    "set_habits",
+    "set_service_faults",
+    "simulated",
     "spans",
+    "violations",
 ]

@@ -314,6 +314,18 @@ def test_more_than_1400_lines_are_too_many(rail: SimulatedRail) -> None:
     assert "oppdragslinje" in rail.simulate(*lines).fault[2]
 
 
+def test_an_order_without_end_or_far_ahead_is_answered_as_far_as_the_rail_looks(rail: SimulatedRail) -> None:
+    endless = Line("L1", "2026-05-01", "9999-12-31", 100)
+    answer = rail.simulate(endless)
+    assert len(answer.periods()) == len(answer.rows()) == 12 * 10 + 2
+    assert [f"{row.first}" for row in rail.simulate(endless, span=None).rows()] == ["2026-05-01"]
+    assert [f"{row.first}" for row in rail.simulate(Line("L1", "2050-05-01", "2050-05-31", 100), span=None).rows()] == ["2050-05-01"]
+    many = [Line(f"L{number}", "1900-01-01", "9999-12-31", 1) for number in range(100)]
+    assert "Kjøreplan mangler" in rail.simulate(*many).fault[2]
+    chained = [Line(f"L{number}", "2026-05-01", "9999-12-31", 1, ref=f"L{number - 1}" if number else "") for number in range(100)]
+    assert rail.simulate(*chained).status == 200
+
+
 def test_who_gets_the_money_stands_before_the_grade(rail: SimulatedRail) -> None:
     graded = "<ns2:grad><typeGrad>UFOR</typeGrad><grad>80</grad></ns2:grad>"
     late = request_xml(MAY).replace("<utbetalesTilId>", f"{graded}<utbetalesTilId>")

@@ -14,7 +14,7 @@ from kvitt.api.http_server import HttpListener, ListenAddress
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.state_log import StateLog
 from kvitt.rails.oppdrag.emulator.simulation import ServiceAnswer, ServiceRequest, SimulationService
-from kvitt.rails.oppdrag.emulator.simulation.service import GATEWAY, MAX_BODY, PendingAnswer
+from kvitt.rails.oppdrag.emulator.simulation.service import GATEWAY, MAX_BODY
 
 THREADS: Final = 8
 EMULATOR_PORT: Final = 8024
@@ -54,18 +54,13 @@ class EmulatorHttpApp:
     async def _answered(self, request: ServiceRequest, receive: Receive) -> ServiceAnswer:
         """The answer. Raises CallerGone when whoever asked did not wait for a slow one."""
         loop = asyncio.get_running_loop()
-        begun = await loop.run_in_executor(self._threads, self._begun, request)
+        begun = await loop.run_in_executor(self._threads, self._service.begin, request)
         if isinstance(begun, ServiceAnswer):
             return begun
         if not await _waited(begun.slow_seconds, receive):
             await loop.run_in_executor(self._threads, self._service.abandon, begun)
             raise CallerGone
         return await loop.run_in_executor(self._threads, self._service.finish, begun)
-
-    def _begun(self, request: ServiceRequest) -> ServiceAnswer | PendingAnswer:
-        """The answer, or a simulation that is slow."""
-        begun = self._service.begin(request)
-        return begun if isinstance(begun, ServiceAnswer) or begun.slow_seconds else self._service.finish(begun)
 
 
 def emulator_listener(port: int | None) -> HttpListener:

@@ -50,6 +50,12 @@ def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments 
         return cursor.execute(statement, arguments, binary=True).fetchall()
 
 
+def fetch_later(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> Callable[[], list[Row]]:
+    """Sends a statement, in a pipeline without waiting for it, and returns what fetches its rows as `fetch` does."""
+    cursor = _connection(source).cursor(row_factory=named(kind, **readers))
+    return cursor.execute(statement, arguments, binary=True).fetchall
+
+
 def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> Row | None:
     """The first row of a statement as a value of `kind`, or None. Raises as `fetch`."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from msgspec import Struct
 
-from kvitt.kernel.fetch import fetch, fetch_value
+from kvitt.kernel.fetch import fetch, fetch_later, fetch_value
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.bank_days import end_of_month, is_bank_day, next_bank_day
 from kvitt.rails.oppdrag.emulator.due import DayMoney, account_of, due_money
@@ -84,16 +84,21 @@ class _KnownPerson(Struct, frozen=True):
 def money_of_cases(conn: Connection, cases: Sequence[CaseAtRail], posted_before: datetime | None) -> dict[CaseAtRail, CaseMoney]:
     """The money of those cases that exist; `posted_before` None: every accepted line counts."""
     arrays = case_arrays(cases)
-    persons = {row.case: row.person for row in fetch(conn, _KnownPerson, _SQL.persons_of_cases, arrays, case=CaseAtRail)}
+    # One way to the database and back for all of it.
+    with conn.pipeline():
+        persons = fetch_later(conn, _KnownPerson, _SQL.persons_of_cases, arrays, case=CaseAtRail)
+        lines = fetch_later(conn, LineEntry, _SQL.entries_of_cases, {**arrays, "posted_before": posted_before}, case=CaseAtRail)
+        money = fetch_later(conn, _PaidRow, _SQL.paid_of_cases, arrays, case=CaseAtRail, money=DayMoney)
+        recovered = fetch_later(conn, _RecoveryRow, _SQL.recoveries_of_cases, arrays, case=CaseAtRail, place=Recovery)
     entries, paid = defaultdict[CaseAtRail, list[LineEntry]](list), defaultdict[CaseAtRail, list[DayMoney]](list)
     recoveries = defaultdict[CaseAtRail, dict[Recovery, int]](dict)
-    for entry in fetch(conn, LineEntry, _SQL.entries_of_cases, {**arrays, "posted_before": posted_before}, case=CaseAtRail):
+    for entry in lines():
         entries[entry.case].append(entry)
-    for row in fetch(conn, _PaidRow, _SQL.paid_of_cases, arrays, case=CaseAtRail, money=DayMoney):
+    for row in money():
         paid[row.case].append(row.money)
-    for each in fetch(conn, _RecoveryRow, _SQL.recoveries_of_cases, arrays, case=CaseAtRail, place=Recovery):
+    for each in recovered():
         recoveries[each.case][each.place] = each.amount
-    return {case: CaseMoney(person, tuple(entries[case]), tuple(paid[case]), recoveries[case]) for case, person in persons.items()}
+    return {row.case: CaseMoney(row.person, tuple(entries[row.case]), tuple(paid[row.case]), recoveries[row.case]) for row in persons()}
 
 
 def posting_limit(day: date) -> datetime:

@@ -92,16 +92,18 @@ class _RunDay:
         self.day = day
         self.new: list[DayMoney] = []
         self.old: list[DayMoney] = []
-        self.recovered: Counter[str] = Counter()
-        self.adjusted = 0
-
-    @property
-    def difference(self) -> int:
-        return sum(money.amount for money in self.new) - sum(money.amount for money in self.old)
-
-    def picture(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+        self.recovered: dict[str, int] = {}
+        self.adjusted = self.difference = 0
+        self.picture: tuple[list[tuple[object, ...]], list[tuple[object, ...]]] = [], []
         """All by which two days are alike."""
-        return [_undated(money) for money in self.new], [_undated(money) for money in self.old]
+
+    def complete(self) -> None:
+        """All money of the day is there."""
+        for money in (self.new, self.old):
+            if len(money) > 1:
+                money.sort(key=lambda each: (each.class_code, each.line_id))
+        self.picture = [_undated(money) for money in self.new], [_undated(money) for money in self.old]
+        self.difference = sum(money.amount for money in self.new) - sum(money.amount for money in self.old)
 
     def losses(self) -> dict[str, int]:
         """By how much each class has become less, for those that have."""
@@ -125,7 +127,9 @@ def reckon(
     periods: list[RunPeriod] = []
     recovered: dict[Recovery, int] = {}
     for payee, found in sorted(by_payee.items()):
-        days = [_in_order(found[day]) for day in sorted(found)]
+        days = [found[day] for day in sorted(found)]
+        for day in days:
+            day.complete()
         _settle(payee, days, recoveries, next_run)
         recovered |= {Recovery(payee, day.day, code): amount for day in days for code, amount in day.recovered.items() if amount}
         periods += [_period(payee, alike, codes, next_run) for alike in _stretches(days)]
@@ -137,12 +141,6 @@ def _day(days: dict[date, _RunDay], day: date) -> _RunDay:
     if found is None:
         found = days[day] = _RunDay(day)
     return found
-
-
-def _in_order(day: _RunDay) -> _RunDay:
-    day.new.sort(key=lambda money: (money.class_code, money.line_id))
-    day.old.sort(key=lambda money: (money.class_code, money.line_id))
-    return day
 
 
 def _undated(money: DayMoney) -> tuple[object, ...]:
@@ -171,7 +169,7 @@ def _take_back(payee: str, day: _RunDay, increase: int, recoveries: Mapping[Reco
     found = sorted((each, amount) for each, amount in recoveries.items() if each.payee == payee and each.day == day.day)
     for each, amount in found:
         taken = min(amount, increase)
-        day.recovered[each.class_code] -= taken
+        day.recovered[each.class_code] = -taken
         increase -= taken
     return increase
 
@@ -204,7 +202,7 @@ def _recover(day: _RunDay, amount: int) -> None:
         kept = min(loss, let_off)
         let_off -= kept
         if loss > kept:
-            day.recovered[class_code] += loss - kept
+            day.recovered[class_code] = loss - kept
 
 
 def _stretches(days: Sequence[_RunDay]) -> Iterator[list[_RunDay]]:
@@ -220,13 +218,10 @@ def _stretches(days: Sequence[_RunDay]) -> Iterator[list[_RunDay]]:
 
 
 def _goes_on(one: _RunDay, other: _RunDay) -> bool:
+    if one.picture != other.picture:
+        return False
     rates = {money.rate_code for money in (*one.new, *one.old)}
-    return (
-        one.day.month == other.day.month
-        and rates <= {*DAILY}
-        and is_gapless(rates, one.day, other.day)
-        and one.picture() == other.picture()
-    )
+    return one.day.month == other.day.month and rates <= {*DAILY} and is_gapless(rates, one.day, other.day)
 
 
 def _period(payee: str, alike: Sequence[_RunDay], codes: AccountCodes, next_run: date) -> RunPeriod:

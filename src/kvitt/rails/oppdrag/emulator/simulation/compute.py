@@ -9,25 +9,22 @@ from datetime import date, timedelta
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kvitt.kernel.fetch import fetch
-from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator import answers
 from kvitt.rails.oppdrag.emulator.bank_days import end_of_month
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, decide
 from kvitt.rails.oppdrag.emulator.due import DayMoney, account_of, due_money
 from kvitt.rails.oppdrag.emulator.groups import account_codes, group_of
-from kvitt.rails.oppdrag.emulator.habits import ServiceHabits
 from kvitt.rails.oppdrag.emulator.order import CaseAtRail, EmulatedAnswer, LineEntry
 from kvitt.rails.oppdrag.emulator.payments import CaseMoney, money_of_cases, posting_limit
 from kvitt.rails.oppdrag.emulator.reckoning import RunPeriod, reckon
+from kvitt.rails.oppdrag.emulator.schedule import in_force
 from kvitt.rails.oppdrag.emulator.simulation.faults import NO_RUN_PLAN
 from kvitt.rails.oppdrag.emulator.simulation.request import SimulationQuestion
-from kvitt.rails.oppdrag.emulator.withholding import Withholding, withheld, withholdings
+from kvitt.rails.oppdrag.emulator.withholding import Withholding, withheld
 
 Connection = psycopg.Connection[tuple[object, ...]]
-_SQL = load("payments", package="kvitt.rails.oppdrag.emulator")
-_MOST_OTHERS = 20
 _MOST_DAYS = 250_000
 _LONGEST = timedelta(days=3660)
 """How far ahead the rail looks: an order may be without end."""
@@ -55,33 +52,45 @@ class _ShownMonths(Struct, frozen=True):
         return self.first <= _month(day) <= self.last or _month(day) in self.more
 
 
-def simulate(
-    conn: Connection, asked: SimulationQuestion, habits: ServiceHabits, today: date, next_run: date
-) -> tuple[SimulatedCase, ...] | EmulatedAnswer:
+class Circumstances(Struct, frozen=True):
+    """When the rail is asked, and what it knows of the person besides. `posts_next_day` is the habit of that name."""
+
+    today: date
+    next_run: date
+    others: tuple[CaseAtRail, ...] = ()
+    withholding: Withholding | None = None
+    posts_next_day: bool = False
+
+
+def simulate(conn: Connection, asked: SimulationQuestion, when: Circumstances) -> tuple[SimulatedCase, ...] | EmulatedAnswer:
     """All that the order would lead to, the asked case first; nothing when it would change nothing; or why the rail says no to it."""
-    case = asked.order.case
-    others = _others(conn, asked) if habits.tells_others else []
+    case, today, next_run = asked.order.case, when.today, when.next_run
+    others = [other for other in when.others if group_of(other.area) == group_of(case.area)]
     money = money_of_cases(conn, [case, *others], None)
     known = money.get(case)
     lines = () if known is None else [entry for entry in known.entries if entry.ceased_from is None]
     decision = decide(asked.order, KnownCases([] if known is None else [(case, known.person)], lines), today)
     if decision.answer is not answers.ACCEPTED:
         return decision.answer
-    if habits.posts_next_day:
+    if when.posts_next_day:
         money = money_of_cases(conn, [case, *others], posting_limit(today))
     posted = money.get(case) or CaseMoney(asked.order.person)
+    if not decision.entries:
+        return ()
     after = (*posted.entries, *decision.entries)
-    if _day_count(after, _plus(next_run, _LONGEST)) > _MOST_DAYS:
+    horizon = _horizon(asked, posted, decision.entries, next_run)
+    if _day_count(after, horizon) > _MOST_DAYS:
         return NO_RUN_PLAN
-    shown = _shown(asked, posted, decision.entries, next_run)
+    before, then = (due_money(entries, posted.person, horizon) for entries in (posted.entries, after))
+    shown = _shown(asked, posted, {*before} ^ {*then}, horizon)
     if shown is None:
         return ()
-    last = max(_last_day(shown), end_of_month(next_run))
-    found = [_simulated(case, posted, after, shown, (last, next_run))]
-    others_found = [_simulated(other, money[other], money[other].entries, shown, (last, next_run)) for other in others if other in money]
-    found += [_changing(other) for other in others_found if any(period.changes for period in other.periods)]
-    kept_back = withholdings(conn, [asked.order.person])
-    return tuple(_with_withholding(each, kept_back.get(each.person)) for each in found)
+    found = [_simulated(case, replace(posted, entries=after), then, shown, next_run)]
+    for other in others:
+        if theirs := money.get(other):
+            due = due_money(theirs.entries, theirs.person, max(_last_day(shown), end_of_month(next_run)))
+            found.append(_changing(_simulated(other, theirs, due, shown, next_run)))
+    return tuple(_with_withholding(each, when.withholding) for each in found if each.periods)
 
 
 def _with_withholding(found: SimulatedCase, withholding: Withholding | None) -> SimulatedCase:
@@ -89,20 +98,15 @@ def _with_withholding(found: SimulatedCase, withholding: Withholding | None) -> 
     return SimulatedCase(found.case, found.person, periods, found.line_numbers)
 
 
-def _others(conn: Connection, asked: SimulationQuestion) -> list[CaseAtRail]:
-    case = asked.order.case
-    arguments = {"person": asked.order.person, "area": case.area, "case_id": case.case_id, "limit": _MOST_OTHERS}
-    return [other for other in fetch(conn, CaseAtRail, _SQL.cases_of_person, arguments) if group_of(other.area) == group_of(case.area)]
-
-
-def _simulated(
-    case: CaseAtRail, money: CaseMoney, entries: Sequence[LineEntry], shown: _ShownMonths, until: tuple[date, date]
-) -> SimulatedCase:
-    """`until`: the last day that is looked at, and the next run."""
-    last, next_run = until
-    result = reckon(due_money(entries, money.person, last), money.paid, money.recoveries, account_codes(case.area), next_run)
+def _simulated(case: CaseAtRail, money: CaseMoney, due: Iterable[DayMoney], shown: _ShownMonths, next_run: date) -> SimulatedCase:
+    """The periods of the months that are answered. Elsewhere what is paid as it is due has nothing to do with the runs."""
+    last = max(_last_day(shown), end_of_month(next_run))
+    wanted = {each for each in due if each.day <= last}
+    paid = {*money.paid}
+    settled = {each for each in wanted & paid if not shown.has(each.day)}
+    result = reckon(wanted - settled, paid - settled, money.recoveries, account_codes(case.area), next_run)
     periods = tuple(period for period in result.periods if shown.has(period.first))
-    return SimulatedCase(case, money.person, periods, _line_numbers(entries))
+    return SimulatedCase(case, money.person, periods, _line_numbers(money.entries))
 
 
 def _changing(other: SimulatedCase) -> SimulatedCase:
@@ -116,17 +120,13 @@ def _line_numbers(entries: Iterable[LineEntry]) -> dict[str, int]:
     return {line_id: number for number, line_id in enumerate(lines, 1)}
 
 
-def _shown(asked: SimulationQuestion, posted: CaseMoney, added: Sequence[LineEntry], next_run: date) -> _ShownMonths | None:
-    """Which months are answered; None when nothing changes.
+def _shown(asked: SimulationQuestion, posted: CaseMoney, changed: Iterable[DayMoney], horizon: date) -> _ShownMonths | None:
+    """Which months are answered, up to the horizon; None when nothing changes.
 
     With a last day: all of the span, and what is affected outside it where something was paid. Without one only the first month that is
     affected, unless something was paid in what is affected: then all of that, as far as the first month and the paid ones reach.
     """
-    if not added:
-        return None
-    begins = min(entry.ceased_from or entry.starts for entry in added)
-    horizon = _horizon(asked, posted, begins, next_run)
-    affected = _affected(posted, added, horizon)
+    affected = {_month(money.day) for money in changed}
     if not affected:
         return None
     paid = affected & {_month(money.day) for money in posted.paid}
@@ -138,23 +138,19 @@ def _shown(asked: SimulationQuestion, posted: CaseMoney, added: Sequence[LineEnt
     return _ShownMonths(min(months), min(months), months)
 
 
-def _horizon(asked: SimulationQuestion, posted: CaseMoney, begins: date, next_run: date) -> date:
+def _horizon(asked: SimulationQuestion, posted: CaseMoney, added: Sequence[LineEntry], next_run: date) -> date:
     """The last day on which changes are looked for."""
+    begins = min(entry.ceased_from or entry.starts for entry in added)
     paid = max((money.day for money in posted.paid), default=date.min)
     begins = max(begins, asked.first or begins)
     wanted = max(paid, end_of_month(next_run), _plus(begins, _A_MONTH), asked.last or date.min)
-    return end_of_month(min(wanted, max(_plus(next_run, _LONGEST), paid)))
-
-
-def _affected(posted: CaseMoney, added: Sequence[LineEntry], horizon: date) -> set[Month]:
-    before: set[DayMoney] = set(due_money(posted.entries, posted.person, horizon))
-    after: set[DayMoney] = set(due_money((*posted.entries, *added), posted.person, horizon))
-    return {_month(money.day) for money in before ^ after}
+    return end_of_month(min(wanted, max(_plus(next_run, _LONGEST), paid, _plus(begins, _A_MONTH))))
 
 
 def _day_count(entries: Iterable[LineEntry], until: date) -> int:
-    """How many days the lines have, as far as the rail looks."""
-    return sum(max((min(entry.ends, until) - entry.starts).days + 1, 0) for entry in entries if entry.ceased_from is None)
+    """How many days the lines pay for, as far as the rail looks."""
+    chains, _ = in_force(entries)
+    return sum(max((min(end, until) - start).days + 1, 0) for pieces in chains.values() for start, end, _ in pieces)
 
 
 def _last_day(shown: _ShownMonths) -> date:

@@ -33,7 +33,7 @@ from kvitt.rails.oppdrag.emulator.habits import (
 from kvitt.rails.oppdrag.emulator.order import CaseAtRail, EmulatedAnswer
 from kvitt.rails.oppdrag.emulator.simulation import tokens
 from kvitt.rails.oppdrag.emulator.simulation.answer import answer_envelope
-from kvitt.rails.oppdrag.emulator.simulation.compute import simulate
+from kvitt.rails.oppdrag.emulator.simulation.compute import Circumstances, simulate
 from kvitt.rails.oppdrag.emulator.simulation.faults import (
     AUTHENTICATION,
     SoapFault,
@@ -43,6 +43,7 @@ from kvitt.rails.oppdrag.emulator.simulation.faults import (
 )
 from kvitt.rails.oppdrag.emulator.simulation.request import ReadEnvelope, SimulationQuestion, read_request
 from kvitt.rails.oppdrag.emulator.watch import SimulationVisit, Watch
+from kvitt.rails.oppdrag.emulator.withholding import Withholding
 
 Connection = psycopg.Connection[tuple[object, ...]]
 Struck = TypeVar("Struck")
@@ -50,6 +51,7 @@ TOKEN_PATH: Final = "/rest/v1/sts/samltoken"  # noqa: S105 -- a path, no secret
 SIMULATION_PATH: Final = "/simulerFpServiceWSBinding"
 MAX_BODY: Final = 8_000_000
 _CONNECTIONS: Final = 8
+_MOST_OTHERS: Final = 20
 _NO_CASE: Final = CaseAtRail("", "")
 _SQL = load("service", package="kvitt.rails.oppdrag.emulator")
 _XML, _JSON, _HTML, _TEXT = "text/xml; charset=utf-8", "application/json", "text/html", "text/plain; charset=utf-8"
@@ -83,12 +85,27 @@ _NO_PROXY_TOKEN = ServiceAnswer(HTTPStatus.UNAUTHORIZED, _TEXT, b"X-Proxy-Author
 
 
 class ServiceFrame(Struct, frozen=True):
-    """All that a request is judged by: the service's habits and faults, whether its assertion is good, and the newest run's day."""
+    """All that a request is judged by: the service's habits and faults, whether its assertion is good, the newest run's day, and what
+    else is known of the person: other cases (area and id), and what is held back."""
 
     habits: ServiceHabits
     faults: ServiceFaults
     is_known: bool
     last_run: date | None
+    others: list[str] | None
+    tax_percent: int | None
+    deduction_class: str | None
+    deduction_kroner: int | None
+
+    def circumstances(self, person: str, today: date) -> Circumstances:
+        """In which a request of that day about the person is worked out."""
+        others = self.others if self.others and self.habits.tells_others else []
+        cases = tuple(CaseAtRail(area, case_id) for area, _, case_id in (other.partition(" ") for other in others))
+        withholding = None
+        if self.tax_percent is not None:
+            withholding = Withholding(person, self.tax_percent, self.deduction_class or "", self.deduction_kroner or 0)
+        run = next_bank_day(max(today, self.last_run or today))
+        return Circumstances(today, run, cases, withholding, self.habits.posts_next_day)
 
 
 class PendingAnswer(Struct, frozen=True):
@@ -124,7 +141,7 @@ class SimulationService:
             self._pool.close()
 
     def begin(self, request: ServiceRequest) -> ServiceAnswer | PendingAnswer:
-        """The answer, or a simulation that has to be finished or abandoned. Raises psycopg errors."""
+        """The answer, or a slow simulation that has to be finished or abandoned. Raises psycopg errors."""
         if request.path.endswith(TOKEN_PATH) and request.method == "GET":
             return self._token(request)
         if request.path.endswith(SIMULATION_PATH) and request.method == "POST":
@@ -133,12 +150,8 @@ class SimulationService:
 
     def finish(self, pending: PendingAnswer) -> ServiceAnswer:
         """Works the simulation out. Its case is free for orders before the answer leaves. Raises psycopg errors."""
-        outcome, note = "failed", ""
-        try:
-            outcome, note, answer = self._worked_out(pending)
-        finally:
-            self._watch.end(pending.visit, outcome, note, self._clock())
-        return answer
+        with self._pool.connection() as conn:
+            return self._finished(conn, pending)
 
     def abandon(self, pending: PendingAnswer) -> None:
         """Who asked has gone."""
@@ -169,18 +182,36 @@ class SimulationService:
             if frame.habits.wants_proxy_token and not _has_proxy_token(request):
                 return self._at_once(visit, "refused", "no proxy token", _NO_PROXY_TOKEN)
             struck = self._draw(conn, frame.faults, lambda faults: strike(faults, self._seed, read.message_id))
-        if struck.gateway:
-            return self._at_once(visit, "closed", "", GATEWAY)
-        if isinstance(read.found, SoapFault) and not read.assertion_id:
-            return self._at_once(visit, "fault", read.found.note, _fault(read.found))
-        if struck.expired or not frame.is_known:
-            return self._at_once(visit, "refused", AUTHENTICATION.text, _fault(AUTHENTICATION))
-        if isinstance(read.found, SoapFault):
-            return self._at_once(visit, "fault", read.found.note, _fault(read.found))
-        return PendingAnswer(read.found, frame, struck, self._watch.begin(visit, now))
+            if struck.gateway:
+                return self._at_once(visit, "closed", "", GATEWAY)
+            if isinstance(read.found, SoapFault) and not read.assertion_id:
+                return self._at_once(visit, "fault", read.found.note, _fault(read.found))
+            if struck.expired or not frame.is_known:
+                return self._at_once(visit, "refused", AUTHENTICATION.text, _fault(AUTHENTICATION))
+            if isinstance(read.found, SoapFault):
+                return self._at_once(visit, "fault", read.found.note, _fault(read.found))
+            pending = PendingAnswer(read.found, frame, struck, self._watch.begin(visit, now))
+            return pending if struck.slow_seconds else self._finished(conn, pending)
+
+    def _finished(self, conn: Connection, pending: PendingAnswer) -> ServiceAnswer:
+        outcome, note = "failed", ""
+        try:
+            outcome, note, answer = self._worked_out(conn, pending)
+        finally:
+            self._watch.end(pending.visit, outcome, note, self._clock())
+        return answer
 
     def _frame(self, conn: Connection, read: ReadEnvelope, now: datetime) -> ServiceFrame:
-        arguments = {"assertion_id": read.assertion_id, "now": now}
+        order = read.found.order if isinstance(read.found, SimulationQuestion) else None
+        case, person = (order.case, order.person) if order else (_NO_CASE, "")
+        arguments = {
+            "assertion_id": read.assertion_id,
+            "now": now,
+            "person": person,
+            "area": case.area,
+            "case_id": case.case_id,
+            "most_others": _MOST_OTHERS,
+        }
         frame = fetch_one(conn, ServiceFrame, _SQL.service_frame, arguments, habits=decoded_habits, faults=decoded_faults)
         assert frame is not None, "a migration made the row"
         return frame
@@ -199,19 +230,16 @@ class SimulationService:
         self._watch.end(visit, outcome, note, self._clock())
         return answer
 
-    def _worked_out(self, pending: PendingAnswer) -> tuple[str, str, ServiceAnswer]:
+    def _worked_out(self, conn: Connection, pending: PendingAnswer) -> tuple[str, str, ServiceAnswer]:
         """The outcome, a note of it, and the answer."""
         now, struck = self._clock(), pending.struck
         if struck.fault is not None:
             fault = fault_on_demand(struck.fault, oslo(now))
             return "fault", fault.note, _fault(fault)
         today = oslo_day(now)
-        last_run = pending.frame.last_run
-        next_run = next_bank_day(max(today, last_run or today))
-        with self._pool.connection() as conn:
-            conn.isolation_level = IsolationLevel.REPEATABLE_READ
-            with conn.transaction():
-                found = simulate(conn, pending.asked, pending.frame.habits, today, next_run)
+        conn.isolation_level = IsolationLevel.REPEATABLE_READ
+        with conn.transaction():
+            found = simulate(conn, pending.asked, pending.frame.circumstances(pending.asked.order.person, today))
         if isinstance(found, EmulatedAnswer):
             fault = business_fault(found, oslo(now))
             return "fault", found.text, _fault(fault)

@@ -36,14 +36,6 @@ WHERE (area, case_id) > (%(area)s, %(case_id)s)
 ORDER BY area, case_id
 LIMIT %(limit)s;
 
--- name: cases_of_person
--- Other cases of a person than the one named, not very many; rows: area, case_id.
-SELECT area, case_id
-FROM rail.known_case
-WHERE person = %(person)s AND (area, case_id) <> (%(area)s, %(case_id)s)
-ORDER BY area, case_id
-LIMIT %(limit)s;
-
 -- name: last_run
 -- The day of the newest payment run; null when there was none.
 SELECT max(day) AS day FROM rail.payment_run;

@@ -5,11 +5,24 @@
 SELECT habits::text AS habits, faults::text AS faults FROM rail.simulation_service;
 
 -- name: service_frame
--- What a request is judged by; rows: habits, faults, is_known (whether the assertion is good), last_run.
+-- What a request is judged by; rows: habits, faults, is_known (whether the assertion is good), last_run, others (area and case id of other
+-- cases of the person, not very many; null = none), and what is held back from the person (null = nothing).
 SELECT service.habits::text AS habits, service.faults::text AS faults,
        EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(assertion_id)s AND good.valid_until > %(now)s) AS is_known,
-       (SELECT max(run.day) FROM rail.payment_run AS run) AS last_run
-FROM rail.simulation_service AS service;
+       (SELECT max(run.day) FROM rail.payment_run AS run) AS last_run,
+       (
+           SELECT array_agg(other.area || ' ' || other.case_id ORDER BY other.area, other.case_id)
+           FROM (
+               SELECT known.area, known.case_id
+               FROM rail.known_case AS known
+               WHERE known.person = %(person)s AND (known.area, known.case_id) <> (%(area)s, %(case_id)s)
+               ORDER BY known.area, known.case_id
+               LIMIT %(most_others)s
+           ) AS other
+       ) AS others,
+       kept.tax_percent, kept.deduction_class, kept.deduction_kroner
+FROM rail.simulation_service AS service
+LEFT JOIN rail.withholding AS kept ON kept.person = %(person)s;
 
 -- name: lock_service
 -- Holds the settings until the transaction ends.

@@ -7,8 +7,7 @@ from datetime import timedelta
 import pytest
 from lxml import etree
 
-from kvitt.rails.oppdrag.emulator.payments import CannotPay
-from kvitt.rails.oppdrag.emulator.withholding import Withholding, put_withholding
+from kvitt.rails.oppdrag.emulator import CannotPay, Withholding, posted_rows, put_withholding
 from support.emulator_orders import PERSON, Line, order_xml
 from support.emulator_stage import change
 from support.simulation_stage import SERVICE, SimulatedRail, envelope, local, request_xml, simulated_rail
@@ -97,8 +96,8 @@ def test_a_reduction_is_recovered_with_its_counter_row_and_extra_pay(paid: Simul
 
 
 def test_an_end_recovers_all_of_it(paid: SimulatedRail) -> None:
-    ended = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-04", rate_code="DAG")
-    answer = paid.simulate(ended, change="ENDR")
+    end = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-04", rate_code="DAG")
+    answer = paid.simulate(end, change="ENDR")
     assert answer.periods() == {
         "2026-05-04/2026-05-15": [
             "YTEL +10000 AAPOR",
@@ -110,8 +109,8 @@ def test_an_end_recovers_all_of_it(paid: SimulatedRail) -> None:
 
 
 def test_what_was_recovered_comes_back_when_the_day_is_raised_again(paid: SimulatedRail) -> None:
-    ended = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-04", rate_code="DAG")
-    assert paid.ask(change(ended)) == ["00"]
+    end = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-04", rate_code="DAG")
+    assert paid.ask(change(end)) == ["00"]
     assert paid.pay("2026-06-16").recovered_kroner == 10000
     answer = paid.simulate(after("L2", "2026-05-04", "2026-05-15", 1100), change="ENDR")
     assert answer.periods() == {
@@ -125,6 +124,74 @@ def test_what_was_recovered_comes_back_when_the_day_is_raised_again(paid: Simula
     assert paid.ask(change(after("L2", "2026-05-04", "2026-05-15", 1100))) == ["00"]
     run = paid.pay("2026-06-17")
     assert (run.paid_kroner, run.recovered_kroner) == (1000, -10000)
+
+
+def one_day(line_id: str, day: str, amount: int, ref: str = "") -> Line:
+    return Line(line_id, day, day, amount, ref=ref)
+
+
+def ended(line: Line) -> Line:
+    return Line(line.line_id, line.starts, line.ends, line.amount, ceased_from=line.starts)
+
+
+APRIL, MAY_8, MAY_6, MAY_21 = "2026-04-10", "2026-05-08", "2026-05-06", "2026-05-21"
+RECORDED = {
+    "raise": (
+        [one_day("A", MAY_6, 3100)],
+        [one_day("B", MAY_6, 4200, "A")],
+        {MAY_6: ["YTEL +4200 AAPOR", "YTEL -3100 AAPOR"]},
+    ),
+    "reduction": (
+        [one_day("A", MAY_6, 150)],
+        [one_day("B", MAY_6, 60, "A")],
+        {MAY_6: ["FEIL +90 KL_KODE_FEIL_ARBYT", "MOTP -90 TBMOTOBS", "YTEL +60 AAPOR", "YTEL +90 AAPOR", "YTEL -150 AAPOR"]},
+    ),
+    "moved inside a month": (
+        [one_day("A", MAY_6, 2100)],
+        [ended(one_day("A", MAY_6, 2100)), one_day("B", MAY_21, 2900)],
+        {
+            MAY_6: ["FEIL +2100 KL_KODE_JUST_ARBYT", "YTEL -2100 AAPOR"],
+            MAY_21: ["FEIL -2100 KL_KODE_JUST_ARBYT", "YTEL +2900 AAPOR"],
+        },
+    ),
+    "absorbed by the next month": (
+        [one_day("A", APRIL, 900)],
+        [one_day("B", APRIL, 500, "A"), one_day("C", MAY_8, 1700)],
+        {
+            APRIL: ["FEIL +400 KL_KODE_JUST_ARBYT", "YTEL +500 AAPOR", "YTEL -900 AAPOR"],
+            MAY_8: ["FEIL -400 KL_KODE_JUST_ARBYT", "YTEL +1700 AAPOR"],
+        },
+    ),
+    "partly absorbed": (
+        [one_day("A", APRIL, 230), one_day("C", MAY_8, 130)],
+        [one_day("B", APRIL, 120, "A"), one_day("D", MAY_8, 200, "C")],
+        {
+            APRIL: [
+                "FEIL +40 KL_KODE_FEIL_ARBYT",
+                "FEIL +70 KL_KODE_JUST_ARBYT",
+                "MOTP -40 TBMOTOBS",
+                "YTEL +120 AAPOR",
+                "YTEL +40 AAPOR",
+                "YTEL -230 AAPOR",
+            ],
+            MAY_8: ["FEIL -70 KL_KODE_JUST_ARBYT", "YTEL +200 AAPOR", "YTEL -130 AAPOR"],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_each_recorded_case_has_its_postings_and_the_run_makes_them_so(rail: SimulatedRail, case: str) -> None:
+    before, then, postings = RECORDED[case]
+    assert rail.ask(order_xml(*before)) == ["00"]
+    rail.pay("2026-06-15")
+    answer = rail.simulate(*then, change="ENDR")
+    assert {days[:10]: sorted(rows) for days, rows in answer.periods().items()} == postings
+    assert rail.ask(change(*then)) == ["00"]
+    rail.pay("2026-06-16")
+    posted = [row for row in posted_rows(rail.conn, "AAP", "SAK-1") if f"{row.run_day}" == "2026-06-16"]
+    assert [f"{row.row_type} {row.amount:+} {row.class_code}" for row in posted] == [row.short for row in answer.rows()]
+    assert rail.simulate(change="ENDR").rows() == []
 
 
 def test_an_order_that_changes_nothing_is_answered_empty(paid: SimulatedRail) -> None:
@@ -239,13 +306,13 @@ def test_a_refund_goes_to_the_employer_with_two_zeros_before_its_number(rail: Si
 def test_an_order_is_part_of_it_from_the_next_bank_day_when_the_rail_posts_so(rail: SimulatedRail) -> None:
     rail.behave(posts_next_day=True)
     assert rail.ask(order_xml(MAY)) == ["00"]
-    ended = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-11", rate_code="DAG")
-    assert rail.simulate(ended, change="ENDR").rows() == []
+    end = Line(MAY.line_id, MAY.starts, MAY.ends, MAY.amount, ceased_from="2026-05-11", rate_code="DAG")
+    assert rail.simulate(end, change="ENDR").rows() == []
     assert rail.pay("2026-06-15").cases == 0
     rail.now += timedelta(days=1)
     rail.assertion = ""
     assert rail.pay("2026-06-16").cases == 1
-    assert rail.simulate(ended, change="ENDR").periods()["2026-05-11/2026-05-15"][-1] == "YTEL -5000 AAPOR"
+    assert rail.simulate(end, change="ENDR").periods()["2026-05-11/2026-05-15"][-1] == "YTEL -5000 AAPOR"
 
 
 def test_runs_are_played_in_order_on_bank_days_and_again_without_effect(paid: SimulatedRail) -> None:

@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 import threading
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
+import httpx
 import pytest
 
 import kvitt.testing
@@ -14,6 +16,7 @@ from kvitt.config import RapidSettings, Settings
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
+from kvitt.rails.oppdrag.emulator import ServiceFaults
 from kvitt.testing import DamageForm, Hub
 from support.rail_kits import ToyKit
 from support.rapid_messages import PERSON, need
@@ -272,3 +275,16 @@ def test_orders_on_another_rail_are_seen_one_by_one_and_are_none_of_the_emulator
         hub.run()
         assert [statuses(hub, case)[-1] for case in ("S-1", "S-2")] == ["OK", "OK"]
         hub.check()
+
+
+def test_the_rail_pays_what_the_hub_sent_and_simulates_beside_it(kvitt_hub: Hub) -> None:
+    paid(kvitt_hub, "S-1")
+    run = kvitt_hub.rail.pay()
+    assert (run.day, run.cases) == (date(2026, 7, 2), 1)
+    (row,) = kvitt_hub.rail.paid("AAP", "S-1")
+    assert (row.run_day, row.row_type, row.amount) == (run.day, "YTEL", run.paid_kroner)
+    kvitt_hub.rail.simulation(faults=ServiceFaults(closed=True))
+    with httpx.Client(base_url=kvitt_hub.simulation_url, trust_env=False) as http:
+        assert http.post("/simulerFpServiceWSBinding").status_code == HTTPStatus.BAD_GATEWAY
+    assert [each.outcome for each in kvitt_hub.rail.simulated()] == ["closed"]
+    assert kvitt_hub.rail.violations() == ()

@@ -11,6 +11,7 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.api.emulator_http import emulator_listener, emulator_serving
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import EmbeddedTransport
 from kvitt.config import Settings
@@ -100,7 +101,9 @@ class Hub:
         self._put_at_rail: PutAtRails = {}
         self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
-        self.rail = EmulatedRail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)
+        self.rail = EmulatedRail(
+            self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail, self.clock
+        )
 
     def close(self) -> None:
         """Ends connections and APIs; the database stays."""
@@ -185,6 +188,14 @@ class Hub:
         apis = OpenApis(self.conninfo, self.settings, self.clock)
         self._opened.callback(apis.close)
         return apis
+
+    @cached_property
+    def simulation_url(self) -> str:
+        """The address at which the rail is asked for simulations. It answers from the first look on."""
+        listener = emulator_listener(0)
+        self._opened.callback(listener.close)
+        self._opened.enter_context(emulator_serving(self.conninfo, listener, clock=self.clock))
+        return listener.url
 
     @property
     def rest(self) -> Rest:

@@ -1,12 +1,14 @@
 """The rail's side of a hub under test: the emulator's faults, its books, and answers of the test's own making."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from itertools import count
 from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Outgoing, Queue
@@ -15,10 +17,23 @@ from kvitt.rails.oppdrag.emulator import (
     DamageForm,
     DaySpan,
     Faults,
+    PlayedRun,
+    PostedRow,
     Received,
+    ServiceFaults,
+    ServiceHabits,
+    SimulatedRequest,
+    Violation,
+    next_run,
+    pay,
+    posted_rows,
     received,
     set_faults,
+    set_habits,
+    set_service_faults,
+    simulated,
     spans,
+    violations,
 )
 from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer, ReceivedLine, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import read
@@ -81,8 +96,10 @@ class RequestQueue(TableQueue):
 class EmulatedRail:
     """Does what a test may do at the rail."""
 
-    def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: PutAtRails) -> None:
-        self._connection, self._open_replies, self._put = connection, open_replies, put
+    def __init__(
+        self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: PutAtRails, clock: Clock
+    ) -> None:
+        self._connection, self._open_replies, self._put, self._clock = connection, open_replies, put, clock
         self._numbers = count(1)
 
     def fault(
@@ -141,6 +158,28 @@ class EmulatedRail:
     def pays(self, area: str, case_id: str) -> tuple[DaySpan, ...]:
         """Returns what the rail will pay on a case: the days on which each line is valid, by its own rule."""
         return spans(self._connection, area, case_id)
+
+    def pay(self, day: date | None = None) -> PlayedRun:
+        """Plays the payment run of a bank day, the next one if none is named. Raises CannotPay."""
+        now = self._clock()
+        return pay(self._connection, day or next_run(self._connection, oslo(now).date()), now)
+
+    def paid(self, area: str, case_id: str) -> tuple[PostedRow, ...]:
+        """The rows that payment runs posted on a case, in their order."""
+        return posted_rows(self._connection, area, case_id)
+
+    def simulation(self, *, habits: ServiceHabits | None = None, faults: ServiceFaults | None = None) -> None:
+        """Makes the rail's simulation behave, and fail, in this way from the next request on; without a word as at first."""
+        set_habits(self._connection, habits or ServiceHabits())
+        set_service_faults(self._connection, faults or ServiceFaults())
+
+    def simulated(self) -> tuple[SimulatedRequest, ...]:
+        """The simulations that the rail was asked for, in the order of its answers."""
+        return simulated(self._connection)
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Each time that an order and a simulation of one case were at the rail at once, which must be never."""
+        return violations(self._connection)
 
     def reply(self, receipt: bytes, *, message_id: str = "", rail: str | None = None) -> None:
         """Puts an answer of the test's own on the queue of receipts, of the named rail or the default one; settled by the next run."""

@@ -12,6 +12,8 @@ from lxml import etree
 
 from kvitt.rails.oppdrag.emulator import Chance, Faults, received, set_faults
 from kvitt.rails.oppdrag.emulator.habits import AnswerForm, ServiceFault, ServiceFaults, get_service_faults
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail
+from kvitt.rails.oppdrag.emulator.watch import SimulationVisit, Watch
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import change, forget_puts
 from support.simulation_stage import SERVICE, SOAP_PATH, SimulatedRail, envelope, local, request_xml, simulated_rail
@@ -217,6 +219,17 @@ def test_an_order_that_comes_again_while_its_case_is_simulated_is_none(rail: Sim
         rail.sent -= 1
         assert rail.ask(body) == ["00"]
     assert [received.repeats for received in received(rail.conn)] == [1]
+    assert rail.violations() == ()
+
+
+def test_a_mark_ends_with_the_process_that_made_it(rail: SimulatedRail) -> None:
+    watch = Watch(rail.conninfo)
+    watch.begin(SimulationVisit("urn:uuid:1", CaseAtRail("AAP", "SAK-1"), rail.now), rail.now)
+    assert _locks(rail, granted=True)
+    watch.close()
+    while _locks(rail, granted=True):
+        time.sleep(0.01)
+    assert rail.ask(order_xml(MAY)) == ["00"]
     assert rail.violations() == ()
 
 

@@ -17,7 +17,8 @@ from kvitt.rails.oppdrag.emulator.payments import posted_rows
 from support.emulator_orders import Line, order_xml
 from support.simulation_stage import Answer, Row, SimulatedRail, simulated_rail
 
-CASE = "SAK-1"
+CASES = (("AAP", "SAK-1"), ("DP", "SAK-2"))
+"""Two of one person in one benefit group, so that each comes along with the other."""
 BEGIN = date(2026, 3, 1)
 RUN = date(2026, 6, 16)
 RECOVERED = "KL_KODE_FEIL_ARBYT"
@@ -41,8 +42,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Step:
-    """An order, whether it is simulated with a span, and how many runs follow it."""
+    """An order of one of the cases, whether it is simulated with a span, and how many runs follow it."""
 
+    case: int
     parts: list[Part]
     runs: int
     span: bool
@@ -58,7 +60,7 @@ parts = st.builds(
     class_code=st.sampled_from(["AAPOR", "AAPOR", "DPORAS"]),
     ceases=st.sampled_from([False, False, True]),
 )
-steps = st.builds(Step, parts=st.lists(parts, min_size=1, max_size=4), runs=st.integers(0, 2), span=st.booleans())
+steps = st.builds(Step, case=st.integers(0, 1), parts=st.lists(parts, min_size=1, max_size=4), runs=st.integers(0, 2), span=st.booleans())
 
 
 @dataclass
@@ -188,12 +190,12 @@ def by_day(rows: Sequence[Row]) -> Counter[tuple[date, str]]:
     return found
 
 
-def check(answer: Answer, oracle: Oracle) -> set[str]:
-    """Compares an answer with what the oracle would do; returns the months that it answers."""
-    rows = answer.rows()
+def check(answer: Answer, oracle: Oracle, case: str) -> set[str]:
+    """Compares an answer about a case with what the oracle would do; returns the months that it answers."""
+    rows = answer.rows(case)
     months = {month(row.first) for row in rows}
     until = end_of(max((row.last for row in rows), default=oracle.run))
-    due, told = oracle.due(max(until, end_of(oracle.run))), answer.money()
+    due, told = oracle.due(max(until, end_of(oracle.run))), answer.money(case)
     assert by_day(rows) == Counter({key: amount for key, amount in due.items() if month(key[0]) in months})
     assert told["after"] == by_month(due, months)
     assert told["before"] == by_month(oracle.paid, months)
@@ -209,18 +211,25 @@ def check(answer: Answer, oracle: Oracle) -> set[str]:
     return months
 
 
-def posted_by_month(rail: SimulatedRail, run: date) -> dict[str, Counter[str]]:
+def check_other(answer: Answer, oracle: Oracle, case: str) -> None:
+    """What an answer pays of another case is due there."""
+    due = oracle.due(date(2027, 12, 31))
+    for key, amount in by_day(answer.rows(case)).items():
+        assert amount == due[key]
+
+
+def posted_by_month(rail: SimulatedRail, run: date, case: tuple[str, str]) -> dict[str, Counter[str]]:
     """What a run posted in each month: by class, with pay as the change of it."""
     found: dict[str, Counter[str]] = {}
-    for row in posted_rows(rail.conn, "AAP", CASE):
+    for row in posted_rows(rail.conn, *case):
         if row.run_day == run:
             found.setdefault(month(row.first), Counter())[row.class_code] += row.amount
     return {name: Counter({code: amount for code, amount in codes.items() if amount}) for name, codes in found.items()}
 
 
-def simulated_by_month(answer: Answer, run: date) -> dict[str, Counter[str]]:
+def simulated_by_month(answer: Answer, run: date, case: str) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
-    for row in answer.rows():
+    for row in answer.rows(case):
         if row["forfall"] == str(run):
             found.setdefault(month(row.first), Counter())[row.class_code] += row.amount
     return {name: Counter({code: amount for code, amount in codes.items() if amount}) for name, codes in found.items()}
@@ -238,8 +247,9 @@ TABLES = "received, conflict, known_case, entry, hold_back, receipt, payment_run
 @given(told=st.lists(steps, min_size=1, max_size=6))
 def test_every_simulation_agrees_with_the_runs_to_the_krone(rail: SimulatedRail, told: list[Step]) -> None:
     rail.conn.execute("TRUNCATE " + ", ".join(f"rail.{name}" for name in TABLES.split(", ")))
-    oracle = Oracle()
+    oracles = [Oracle(), Oracle()]
     for number, step in enumerate(told):
+        oracle, (area, case) = oracles[step.case], CASES[step.case]
         change, lines = "ENDR" if oracle.lines else "NY", []
         for place, part in enumerate(step.parts):
             line = oracle.line(part, f"L{number}-{place}")
@@ -249,15 +259,15 @@ def test_every_simulation_agrees_with_the_runs_to_the_krone(rail: SimulatedRail,
         if not lines:
             continue
         span = (str(BEGIN), str(BEGIN + timedelta(days=250))) if step.span else None
-        answer = rail.simulate(*lines, change=change, span=span)
-        months = check(answer, oracle)
-        assert rail.ask(order_xml(*lines, change=change)) == ["00"]
-        runs = sorted({oracle.run, *(date.fromisoformat(row["forfall"]) for row in answer.rows())})
-        for run in runs[: step.runs]:
-            oracle.play(run)
+        answer = rail.simulate(*lines, case=case, area=area, change=change, span=span)
+        months = check(answer, oracle, case)
+        check_other(answer, oracles[1 - step.case], CASES[1 - step.case][1])
+        assert rail.ask(order_xml(*lines, case=case, area=area, change=change)) == ["00"]
+        for run in sorted({oracle.run, *(date.fromisoformat(row["forfall"]) for row in answer.rows(case))})[: step.runs]:
+            for each in oracles:
+                each.play(run)
             rail.pay(str(run))
-            simulated, posted = simulated_by_month(answer, run), posted_by_month(rail, run)
-            assert {name: posted.get(name, Counter()) for name in months & {*simulated}} == {
-                name: simulated[name] for name in months & {*simulated}
-            }
+            simulated, posted = simulated_by_month(answer, run, case), posted_by_month(rail, run, CASES[step.case])
+            shared = months & {*simulated}
+            assert {name: posted.get(name, Counter()) for name in shared} == {name: simulated[name] for name in shared}
     assert rail.violations() == ()

@@ -76,6 +76,8 @@ def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool 
         return ReceiptOutcome.REPEAT if order.contradicted == said else ReceiptOutcome.CONTRADICTS
     if order.state is OrderState.READY and not order.was_unknown:
         return ReceiptOutcome.UNMATCHED
+    if said is ReceiptOutcome.NOTED:
+        return said
     if order.state in _SETTLED:
         return _of_settled(said, receipt, order)
     return said

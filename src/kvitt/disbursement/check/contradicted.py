@@ -43,7 +43,7 @@ def _contradicted(replay: "Replay", entry: AuditRow) -> None:
     if named is None:
         return
     order, receipt = named
-    stood = replace(order.as_candidate, decided_by_hand=order.by_hand)
+    stood = replace(order.as_candidate, decided_by_hand=order.by_hand, said=replay.said_before(order, entry.receipt_no or 0))
     possible = {decide(replay.rail, receipt, replace(stood, was_unknown=was_unknown)) for was_unknown in (False, True)}
     if ReceiptOutcome.CONTRADICTS not in possible or order.contradiction is not None:
         replay.differs(Kind.RECEIPT, entry.receipt_no, "was ruled to contradict what stood, which its words do not say")

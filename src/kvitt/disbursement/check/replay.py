@@ -116,6 +116,13 @@ class Replay:
             return said
         return replace(said, case=self.case.key, area=stored.made.area, correlation_key=stored.made.correlation_key)
 
+    def said_before(self, order: MadeOrder, receipt_no: int) -> tuple[Observation, ...]:
+        """What was said of an order before a receipt, where its rail decides by that."""
+        if not self.rail.capabilities.answers_parts:
+            return ()
+        of_order = (number for number, stored in sorted(self.stored.receipts.items()) if stored.order_id == order.made.order_id)
+        return tuple(self.receipts[number] for number in of_order if number < receipt_no and number in self.receipts)
+
     def _imported(self, entry: AuditRow) -> None:
         """The case as another hub left it: its first versions are true from the start, by no order of ours."""
         if entry is not self.stored.audit[0]:
@@ -279,7 +286,8 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
         states = (OrderState.SENT, OrderState.UNKNOWN)
-        possible = {decide(self.rail, receipt, replace(order.as_candidate, state=state), by_hand=by_hand) for state in states}
+        found = replace(order.as_candidate, said=self.said_before(order, entry.receipt_no or 0))
+        possible = {decide(self.rail, receipt, replace(found, state=state), by_hand=by_hand) for state in states}
         if outcome not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {outcome.value}, which its words do not say")
 

@@ -1,4 +1,4 @@
-"""What migrations leave to be filled in is filled in batch by batch, goes on where it was cut off, and gives what is written today."""
+"""What migrations leave to be filled in is filled in batch by batch, goes on where it was cut off, and ends as what is written today."""
 
 from pathlib import Path
 from types import ModuleType

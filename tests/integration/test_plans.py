@@ -22,7 +22,7 @@ GROWING = {
     *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
-OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_waiting"}
+OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"}
 """Indexes of what is not finished; they are short, however much is stored."""
 
 FILL = (

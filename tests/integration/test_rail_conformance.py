@@ -21,7 +21,7 @@ from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
-from kvitt.testing.clock import Clock
+from kvitt.testing.clock import HandClock
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import aap, dp, text
 from support.rail_kits import SCHEME, OppdragKit, ToyKit
@@ -47,7 +47,7 @@ class Site:
     """A hub whose orders of AAP leave on the rail of a kit, by the real sender and receiver, stepped by hand."""
 
     def __init__(self, conninfo: str, kit: Kits) -> None:
-        self.conninfo, self.kit, self.clock = conninfo, kit, Clock()
+        self.conninfo, self.kit, self.clock = conninfo, kit, HandClock()
         self.connection = connect(conninfo, application="kvitt conformance")
         self.submit = Submit(self.connection, self.clock, kit.ports).execute
         self.settle = Settle(self.connection, self.clock, kit.ports, kit.rail.name).execute

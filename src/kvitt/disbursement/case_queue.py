@@ -66,7 +66,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
             if case.may_go_on:
                 _handle(case, each, work, case.moment(now), ports)
         seen = {each.case_no for each in queued}
-        # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` tells of it.
+        # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` reports it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.queued and case.may_go_on}
 
 

@@ -15,7 +15,7 @@ from kvitt.disbursement.values import (
 
 
 class SchemeTerms(Struct, frozen=True):
-    """What is the same for all cases of a scheme. Its orders leave on `rail`; `frequency` is how often that pays.
+    """Terms that are the same for all cases of a scheme. Its orders leave on `rail`; `frequency` is how often that pays.
 
     `whole_case`: a message holds the whole case, so what it omits ceases. `sender_chooses_ids`: payment ids come with the message, so one
     of another case is a mistake; derived ones may collide. `paid_twice`: what of one class code on one day holds an order.

@@ -34,14 +34,14 @@ from kvitt.formats.topics import TopicTerms
 
 
 class WhenOrderIsOpen(Enum):
-    """What becomes of a message whose case has an open order: it waits its turn, or is handled all the same."""
+    """Ways with a message whose case has an open order: it waits its turn, or is handled all the same."""
 
     QUEUE = "queue"
     HANDLE = "handle"
 
 
 class Contract(Protocol):
-    """What the hub asks of a contract; where there is an answer here, it is the usual one. All methods are pure functions.
+    """All that the hub asks of a contract; where there is an answer here, it is the usual one. All methods are pure functions.
 
     The moment of what happens is an argument, and so is everything that is stored: `kvitt check` asks again, years later, and must get
     the same bytes.
@@ -79,7 +79,7 @@ class Contract(Protocol):
         """
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen | Refusal:  # noqa: ARG002 - the usual answer looks at nothing
-        """What becomes of a message whose case has an open order; a refusal answers it at once."""
+        """Returns what becomes of a message whose case has an open order; a refusal answers it at once."""
         return WhenOrderIsOpen.QUEUE
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
@@ -94,10 +94,10 @@ class Contract(Protocol):
         """The orders that turn what is accepted of a case into what a message asks for; none: nothing differs."""
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:
-        """What is published about an event, and the answer to keep. `message` is a MessageInProgress once it has orders."""
+        """Returns what is published about an event, and the answer to keep. `message` is a MessageInProgress once it has orders."""
 
     def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:  # noqa: ARG002 - the usual answer looks at nothing
-        """What is published about what happens to no message alone."""
+        """Returns what is published about what happens to no message alone."""
         return ()
 
     def in_short(self, answer: bytes) -> Answer:

@@ -1,6 +1,6 @@
 """Dead letters: what could not be read is looked at, mended, and sent to its topic again, once, by a named person (design §4, §11).
 
-A replay is one transaction: the letter is closed, the operators' audit chain tells of it, and the record is handed to the log.
+A replay is one transaction: the letter is closed, the operators' audit chain notes it, and the record is handed to the log.
 """
 
 from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from kvitt.disbursement.values import RateType
 from kvitt.kernel.money import Kroner
 
 MOST_FOUND = 100
-"""One is enough to hold an order; a person who is told of a hundred has more than can be read."""
+"""One is enough to hold an order; a person who hears of a hundred has more than can be read."""
 _WEEKEND_DAYS = DAYS_OF_WEEK - SATURDAY
 _by_start = attrgetter("start")
 DayNumbers = tuple[int, int]
@@ -26,7 +26,7 @@ DayNumbers = tuple[int, int]
 
 
 class PaidTwice(StrEnum):
-    """What of one class code on one day is paid once too often, by scheme."""
+    """The part of one class code that on one day is paid once too often, by scheme."""
 
     ONE_PAYMENT_PER_DAY = "one_payment_per_day"
     """Any second payment: a day of benefit is paid once, whatever the amounts."""
@@ -39,7 +39,7 @@ class PaidTwice(StrEnum):
 
 
 class Paid(Struct, frozen=True, gc=False):
-    """What one source, a payment or a chain of lines, pays from `start` to `end` (ordinals), both included, by its rate."""
+    """One source, a payment or a chain of lines, pays from `start` to `end` (ordinals), both included, by its rate."""
 
     source: str
     class_code: str
@@ -67,11 +67,11 @@ class Twice(Struct, frozen=True, order=True):
 
 
 Before = Callable[[], Mapping[str, Sequence[Paid]]]
-"""What each source paid before an order. Asked for only when something meets, which is seldom."""
+"""Returns what each source paid before an order. Asked for only when something meets, which is seldom."""
 
 
 def paid_twice(after: Iterable[Paid], before: Before, touched: AbstractSet[str], policy: PaidTwice) -> tuple[Twice, ...]:
-    """What pays days twice `after` an order and did not `before` it, by first day, at most MOST_FOUND; of each two one is `touched`.
+    """Finds what pays days twice `after` an order and did not `before` it, by first day, at most MOST_FOUND; of each two one is `touched`.
 
     Of what is not touched, `after` needs no more than can meet what is. What meets nothing costs a comparison or two.
     """
@@ -132,7 +132,7 @@ def _has_weekday(start: int, end: int) -> bool:
 
 
 class _Known:
-    """What was paid twice before, by two sources, made up when it is asked for."""
+    """Holds what was paid twice before, by two sources, made up when it is asked for."""
 
     def __init__(self, before: Before, policy: PaidTwice) -> None:
         self._make, self._policy = before, policy
@@ -140,7 +140,7 @@ class _Known:
         self._pairs: dict[tuple[str, str, str], list[DayNumbers]] = {}
 
     def added(self, one: Paid, other: Paid) -> Iterator[Twice]:
-        """What of the meeting of two is new."""
+        """Returns what of the meeting of two is new."""
         if one.source > other.source:
             one, other = other, one
         for start, end in _without(_common(one, other), self._of(one.source, other.source, one.class_code)):

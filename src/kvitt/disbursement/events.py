@@ -1,4 +1,4 @@
-"""What may happen to a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
+"""Events of a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ class MessageInProgress(ReplyTo, frozen=True):
 
 
 class Queued(Struct, frozen=True):
-    """The message waits behind what its case is busy with."""
+    """The message is queued behind the open order of its case."""
 
 
 class Refused(Struct, frozen=True):
@@ -115,7 +115,7 @@ class OrderWithdrawn(Struct, frozen=True):
 
 
 class AreaOutcome(Struct, frozen=True):
-    """What became of the order of a message in one area; `receipt` is None for one that was taken back."""
+    """Holds what became of the order of a message in one area; `receipt` is None for one that was taken back."""
 
     area: Area
     accepted: bool
@@ -135,8 +135,8 @@ class Corrected(Struct, frozen=True):
     outcomes: Sequence[AreaOutcome]
 
     @property
-    def mark(self) -> str:
-        """What tells its records apart from those that said otherwise before."""
+    def event_suffix(self) -> str:
+        """Distinguishes its records from those that said otherwise before."""
         return f" corrected {self.settled.receipt_no}"
 
 
@@ -184,10 +184,10 @@ Announcement = CaseListed | ReceiptArrived
 
 
 class OutboxRecord(Struct, frozen=True):
-    """A record to publish. `event_id` is a function of what it tells, so that a reader can drop a repeat.
+    """A record to publish. `event_id` is a function of what it says, so that a reader can drop a repeat.
 
     `value` None with `order_id`: the bytes of that order as they leave; else a tombstone. `payment` names the version (case, payment id,
-    version) that a record about a payment tells of.
+    version) that a record about a payment names.
     """
 
     topic: str
@@ -200,7 +200,7 @@ class OutboxRecord(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What a contract makes of an event: records in the order of publishing, and the answer to keep with the message (None: as it is).
+    """The reply of a contract to an event: records in the order of publishing, and the answer to keep with the message (None: as it is).
 
     `order_keys`: for orders that have records of their own under another key than the message's, that key; it is stored with the order.
     """

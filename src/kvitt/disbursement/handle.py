@@ -45,7 +45,7 @@ class Handler:
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
-        """Handles a message that has just come in, answers its repeat, or queues it behind what its case is busy with."""
+        """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"

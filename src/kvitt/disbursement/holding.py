@@ -24,7 +24,7 @@ from kvitt.disbursement.values import (
 GUARD = 3
 """The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
 NAMED_ALONE = 3
-"""So many spans of days are told one by one; a person who wants them all looks at the case."""
+"""So many spans of days are named one by one; a person who wants them all looks at the case."""
 
 
 def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[HoldReason, ...], ...]:
@@ -59,7 +59,7 @@ def _paid_twice_reason(twice: Twice) -> HoldReason:
 
 
 def _of(order: Order, found: Sequence[Twice]) -> list[Twice]:
-    """What a payment of this order has a part in."""
+    """Returns what a payment of this order has a part in."""
     if not found:
         return []
     names = {_name(each.payment_id) for each in order.payments}
@@ -110,7 +110,7 @@ def _still_paid(before: Payment, after: Payment) -> Iterator[Period]:
 
 
 def _unchanged(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], state: CaseState) -> Iterator[Paid]:
-    """What is paid besides by what no order changes, as far as it can meet what they do: same class, same time."""
+    """Returns what is paid besides by what no order changes, as far as it can meet what they do: same class, same time."""
     codes = {BENEFITS[each.benefit].class_code for each in fresh}
     first = min(period.start for each in fresh for period in each.wanted)
     last = max(period.end for each in fresh for period in each.wanted)
@@ -125,7 +125,7 @@ def _unchanged(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], s
 
 
 def _before(state: CaseState) -> dict[str, list[Paid]]:
-    """What each source paid before, by its name."""
+    """Returns what each source paid before, by its name."""
     before = {_name(payment_id): list(_pays(_name(payment_id), each, _known(each))) for payment_id, each in state.payments.items()}
     for each in state.at_rail:
         name = _rail_name(each)
@@ -134,7 +134,7 @@ def _before(state: CaseState) -> dict[str, list[Paid]]:
 
 
 def _known(payment: Payment) -> Sequence[Period]:
-    """What is known of what a payment pays; where its periods are unknown, that is its last line."""
+    """Returns what is known of what a payment pays; where its periods are unknown, that is its last line."""
     if payment.action is Action.DELETE:
         return ()
     return payment.periods or ((payment.last_sent,) if payment.last_sent else ())

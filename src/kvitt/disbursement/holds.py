@@ -13,7 +13,7 @@ from kvitt.kernel.money import Kroner
 
 
 class HoldKind(StrEnum):
-    """What holds an order back; the values stand in the store."""
+    """Reasons that hold an order back; the values stand in the store."""
 
     EQUAL_LINE = "equal_line"
     """As orders were held that are older than the comparison by days."""
@@ -65,5 +65,5 @@ def decode_all(stored: str) -> tuple[HoldReason, ...]:
 
 
 def without_releasable(reasons: Sequence[HoldReason]) -> tuple[HoldReason, ...]:
-    """What still holds an order once an operator has released it."""
+    """Returns what still holds an order once an operator has released it."""
     return tuple(reason for reason in reasons if reason.kind not in RELEASABLE)

@@ -39,7 +39,7 @@ _NAME_CHARACTERS = 8
 
 
 class Discrepancy(StrEnum):
-    """What may be odd about the state topics; the value says it."""
+    """Discrepancies of the state topics; the value says it."""
 
     UNREADABLE = "a record can not be read"
     OTHER_KEY = "a payment stands under a key that is not its id"
@@ -51,7 +51,7 @@ class Discrepancy(StrEnum):
     OVERLAP = "the periods of a payment overlap or end before they start"
     LINE_ID = "the last line id of a payment is empty or too long for the rail"
     UNTRUSTED = "a payment of a case can not be read or trusted"
-    NO_AREA = "a case list is there, and no payment tells in which areas the rail knows the case"
+    NO_AREA = "a case list is there, and no payment says in which areas the rail knows the case"
     NO_LIST = "a case has payments and no case list"
     NOT_LISTED = "a living payment is not on its case list"
     LISTED_UNKNOWN = "a case list names a payment that is not there: what would cease it is refused until it is forgotten by two people"
@@ -100,7 +100,7 @@ class ImportedCase(Struct, frozen=True):
 
 
 class StoredState(Struct, frozen=True):
-    """What the topics hold of one case; `listed` None: it has no case list."""
+    """Holds what the topics hold of one case; `listed` None: it has no case list."""
 
     scheme: Scheme
     case_id: CaseId
@@ -201,7 +201,7 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
 def first_entry(case_no: int, at: datetime, case: ImportedCase) -> AuditRow:
     """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the form of the topics, as listed.
 
-    It also tells, and covers, what is listed and unknown.
+    It also names, and covers, what is listed and unknown.
     """
     unknown = case.unknown
     content = digest(*(encode_payment(each) for each in case.payments), *(each.encode() for each in unknown))

@@ -57,7 +57,7 @@ class StoredRecord(NamedTuple):
 
 
 class Identity(Struct, frozen=True):
-    """What makes a message a repeat: the same `key` within its case; `digest` tells whether it asks for the same."""
+    """Identifies a repeat: the same `key` within its case; `digest` says whether it asks for the same."""
 
     key: IdempotencyKey
     digest: bytes
@@ -129,7 +129,7 @@ class ParsedRecord(Struct, frozen=True):
 
 
 def failure(incoming: Incoming, error: Exception) -> Refusal:
-    """What the sender is told when kvitt itself failed on its message (helved §3.8)."""
+    """Returns what the sender hears when kvitt itself failed on its message (helved §3.8)."""
     said = " ".join(str(error).split())[:_REASON_CHARACTERS]
     where = f"(partition={incoming.partition}, offset={incoming.position})"
     return Refusal(500, f"{FAILURE}{incoming.source} {where}: {type(error).__name__}: {said}", BASE)

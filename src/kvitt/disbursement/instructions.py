@@ -45,7 +45,7 @@ class Decision(Struct, frozen=True):
 
 
 class PaymentInstruction(Struct, frozen=True):
-    """What shall become of one payment. `benefit` is None only for CEASE_STORED of something omitted."""
+    """An instruction for one payment. `benefit` is None only for CEASE_STORED of something omitted."""
 
     kind: InstructionKind
     payment_id: PaymentId

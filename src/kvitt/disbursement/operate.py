@@ -1,4 +1,4 @@
-"""What operators do: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
+"""Acts of operators: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -139,7 +139,7 @@ def _not_to_close(receipt_no: int, receipt: _Closed | None) -> ReceiptNotFound |
 
 
 def _where(rail: str, areas: Sequence[str]) -> str:
-    """What was stopped, as the operators' chain names it."""
+    """Returns what was stopped, as the operators' chain names it."""
     return ",".join(areas) if rail == EVERYWHERE else f"{rail}: {','.join(areas)}"
 
 
@@ -181,7 +181,7 @@ class Operate:
             return resumed
 
     def stopped(self) -> list[Stop]:
-        """What is stopped."""
+        """Returns what is stopped."""
         return fetch(self._connection, Stop, _SQL.stopped)
 
     def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
@@ -304,7 +304,7 @@ class Operate:
             note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
 
     def unknown(self, limit: int = 100) -> list[UnknownPayment]:
-        """What imports found and did not learn, case by case."""
+        """Returns what imports found and did not learn, case by case."""
         return fetch(self._connection, UnknownPayment, _SQL.unknown_payments, (limit,))
 
     def decide(self, order_id: str, *, accepted: bool, operator: Operator, logged: bool = True) -> None:
@@ -338,7 +338,7 @@ class Operate:
                 f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
             )
         if state == OrderState.WITHDRAWN:
-            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender has heard so: nothing is left to decide")
         if state in (OrderState.ACCEPTED, OrderState.REJECTED):
             then = (
                 "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"

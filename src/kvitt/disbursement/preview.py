@@ -35,7 +35,7 @@ _SQL = load("preview", "kvitt.disbursement")
 
 
 class Preview(Struct, frozen=True):
-    """What a message would lead to: its `answer`, and orders (none: nothing differs, or it is refused) with what would hold each of them.
+    """The outcome of a message: its `answer`, and orders (none: nothing differs, or it is refused) with what would hold each of them.
 
     `reason` explains a refusal further, as the header of the real answer does. `waits`: the case has an order without a receipt, so the
     message would wait, and be compared with what is accepted by then. It also waits while the case is `contradicted`: a receipt of the
@@ -60,7 +60,7 @@ class Preview(Struct, frozen=True):
 
 
 def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, body: bytes, *, now: datetime) -> Preview:
-    """What this message would do at `now`, against what is accepted at this moment; stores nothing.
+    """Returns what this message would do at `now`, against what is accepted at this moment; stores nothing.
 
     A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
     """
@@ -90,7 +90,7 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
 
 
 def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
-    """What handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
+    """Returns what handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
     contract, work = ports.contracts.of(message.source), UnitOfWork()
     try:
         handler = Handler(contract, ports.rails, work, now)
@@ -98,7 +98,7 @@ def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: dateti
             handler.refuse(None, message, None, message.content, parsed.dead)
         else:
             handler.handle(case, message, None)
-    except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
+    except Exception as error:  # noqa: BLE001 - the failure is what the sender would hear
         work = UnitOfWork()
         Handler(contract, ports.rails, work, now).refuse(case, message, None, failure(parsed.incoming, error))
     return work

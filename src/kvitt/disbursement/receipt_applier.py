@@ -105,7 +105,7 @@ class ReceiptApplier:
         self._moments: dict[int, datetime] = {}
 
     def settle(self, settled: Sequence[Settled]) -> None:
-        """Moves orders, payments and cases, answers messages whose last order this was, and tells of all of it."""
+        """Moves orders, payments and cases, answers messages whose last order this was, and publishes all of it."""
         if not settled:
             return
         messages = lock_messages(self._cursor, [each.order.message_no for each in settled], self._contracts)

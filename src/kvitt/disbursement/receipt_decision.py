@@ -53,13 +53,13 @@ class Settled(Struct, frozen=True):
     """It is an operator's word, in the form of a receipt."""
 
     @property
-    def mark(self) -> str:
-        """What tells apart the events of several receipts of one order that do not accept it."""
+    def event_suffix(self) -> str:
+        """Distinguishes the events of several receipts of one order that do not accept it."""
         return f" {self.receipt_no}" if self.order.answered and self.outcome is not ReceiptOutcome.ACCEPTED else ""
 
 
 def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool = False) -> ReceiptOutcome:
-    """What the receipt does to an order in the state that it has.
+    """Returns what the receipt does to an order in the state that it has.
 
     A settled order stays as it is: what says otherwise contradicts, unless it says again what contradicts already. One that was taken back
     is contradicted by its acceptance alone, and only if the receipt has the order's own time. `by_hand` is an operator's word, of which

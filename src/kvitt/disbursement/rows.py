@@ -118,7 +118,7 @@ class PaymentRow(Row, frozen=True):
 
 
 class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
+    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name its payment, if any."""
 
     statement = _WRITE.add_outbox
     topic: str
@@ -146,7 +146,7 @@ class IdempotencyRow(Row, frozen=True):
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
+    """The changes of a transaction to a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = _WRITE.step_cases
     case_no: int

@@ -26,7 +26,7 @@ _SQL, _LEASES = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kern
 
 
 class UnknownOrder(Struct, frozen=True):
-    """An order whose last put may have come through or not; `resend` tells which copy of it that was, `file_id` in which file."""
+    """An order whose last put may have come through or not; `resend` says which copy of it that was, `file_id` in which file."""
 
     order_id: str
     message_no: int
@@ -37,7 +37,7 @@ class UnknownOrder(Struct, frozen=True):
 class Send:
     """The three steps of sending over one rail, on one connection and under one lease, whose fencing token every write carries.
 
-    `term` tells apart the attempts of one owner: what an earlier one left half sent is unknown too.
+    `term` distinguishes the attempts of one owner: what an earlier one left half sent is unknown too.
     """
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1, *, rail: str | None = None) -> None:

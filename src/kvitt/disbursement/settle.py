@@ -223,7 +223,7 @@ def _without_effect(one: _Read, error: Exception) -> _Read:
 
 
 def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
-    """What names its order by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
+    """Adds cases: an answer by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
     asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
     if not asked:
         return batch
@@ -269,7 +269,7 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
 
 
 class Booked(Struct, frozen=True):
-    """What receipts have done in a transaction that may still be open; `log` it once that has committed."""
+    """Collects what receipts have done in a transaction that may still be open; `log` it once that has committed."""
 
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
@@ -282,7 +282,7 @@ class Booked(Struct, frozen=True):
 
 
 class ClosedReceipt(NamedTuple):
-    """What a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
+    """Holds what a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
 
     receipt_no: int
     order_id: str | None
@@ -335,7 +335,7 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
 
 
 class _Decisions:
-    """What the receipts of one batch have decided so far."""
+    """Keeps what the receipts of one batch have decided so far."""
 
     def __init__(self) -> None:
         self.settled: dict[str, Settled] = {}
@@ -359,7 +359,7 @@ class _Decisions:
         ]
 
     def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
-        """What a receipt makes of the order that it answers, after those before it."""
+        """Returns what a receipt makes of the order that it answers, after those before it."""
         decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
         if read.rail.capabilities.answers_parts:
             self._said[order.order_id] = (*self._said.get(order.order_id, ()), receipt)

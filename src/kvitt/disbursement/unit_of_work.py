@@ -1,4 +1,4 @@
-"""What one transaction will write, gathered row by row and written set by set."""
+"""Gathers what one transaction will write, row by row and written set by set."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a instruction must keep to be ordered, in the contract's order; the first broken rule is told (helved §2.9)."""
+"""Checks what an instruction must keep to be ordered, in the contract's order; the first broken rule is the answer (helved §2.9)."""
 
 import re
 from collections import Counter

@@ -41,9 +41,9 @@ class ApprovalState(StrEnum):
 
 
 class ShownEffect(Struct, frozen=True):
-    """What an act would do, as people read it, and the digest of what that was worked out from.
+    """The effect of an act, as people read it, and the digest of what that was worked out from.
 
-    The text may tell more than matters (balances that move all the time); only another `basis` makes it another effect.
+    The text may say more than matters (balances that move all the time); only another `basis` makes it another effect.
     """
 
     text: str
@@ -137,7 +137,7 @@ class Approvals:
         return found[0]
 
     def effect_now(self, approval: Approval) -> ShownEffect:
-        """What an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
+        """Returns what an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
         act = self._act_of(approval)
         with self._connection.transaction(force_rollback=True):
             return act.preview(self._connection, json.decode(approval.arguments, type=act.arguments))

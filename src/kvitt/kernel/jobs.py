@@ -54,7 +54,7 @@ class Timetable(Protocol):
 
 
 class Every(Struct, frozen=True):
-    """Due at even distances, counted from the epoch, so that all processes have the same due times."""
+    """Due at even distances, counted from 1970, so that all processes have the same due times."""
 
     distance: timedelta
 
@@ -110,7 +110,7 @@ class At(Struct, frozen=True):
 
 
 class CatchUp(StrEnum):
-    """What a job does about due times that were missed: each is run, oldest first, or only the last one.
+    """Ways with due times that were missed: each is run, oldest first, or only the last one.
 
     Where a clock was ahead and is set back, what counts by its last due time alone is due by the new time; what runs for each due time
     waits for those that it has not run for yet.
@@ -160,7 +160,7 @@ class Scheduler:
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
-        """Opens a connection, makes the jobs known, and gives the step of the loop: all that is due, or a little sleep."""
+        """Opens a connection, makes the jobs known, and returns the step of the loop: all that is due, or a little sleep."""
         with connect(self._conninfo, application="kvitt scheduler", lock_timeout_ms=LOCK_MS) as connection:
             self.define(connection)
             yield lambda: self.run_due(connection) or self._nothing_due()

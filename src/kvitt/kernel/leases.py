@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Lease(Struct, frozen=True):
-    """What has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
+    """A thing that has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
 
     name: str
     token: int
@@ -84,7 +84,7 @@ class LeaseKeeper:
             connection.close()
 
     def _renew_all(self, connection: psycopg.Connection[Any], before: set[str]) -> set[str]:
-        """Prolongs all leases; gives those that somebody holds for longer than a moment, `before` being those of the last time.
+        """Prolongs all leases; returns those that somebody holds for longer than a moment, `before` being those of the last time.
 
         What is locked now may be at work: it is waited for, one lease after the other, and meanwhile none of the others runs out.
         """

@@ -61,7 +61,7 @@ def _connection(conninfo: str) -> psycopg.Connection[Any]:
 
 
 def _pending(connection: psycopg.Connection[Any], versions: Path) -> list[str]:
-    """Told from the file names alone, so that a start with nothing to do need not load the migration tool."""
+    """Known from the file names alone, so that a start with nothing to do need not load the migration tool."""
     names = sorted(path.stem.removeprefix("v") for path in versions.glob("v*.py"))
     if connection.execute(_SQL.find_table).fetchone() == (None,):
         return names

@@ -1,7 +1,7 @@
 """Who acts, why, and who approves it: the one rule of the second person, and the chain in which operators' acts stand (design §11).
 
 Names are compared by their skeletons, so that neither case, blanks, marks, invisible characters nor letters of another alphabet that look
-alike make a second person. Two names that are hard to tell apart for a reader of the audit chain are one name.
+alike make a second person. Two names that are hard to distinguish for a reader of the audit chain are one name.
 """
 
 import unicodedata
@@ -69,7 +69,7 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _skeletons(name: str) -> frozenset[str]:
-    """What is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
+    """Returns what is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
 
     Both are needed: a capital `I` looks like a small `l`, yet `KARI` is `kari`.
     """

@@ -20,7 +20,7 @@ _BUSY: Final = timedelta(seconds=30)
 
 
 class StoredAnswer(Struct, frozen=True):
-    """What was answered to a request."""
+    """Holds what was answered to a request."""
 
     status: int
     content_type: str
@@ -35,7 +35,7 @@ class Begun(Struct, frozen=True):
 
 
 def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> StoredAnswer | Begun:
-    """Takes the request, or gives what was answered to it. Raises KeyReused, RequestInProgress."""
+    """Takes the request, or returns what was answered to it. Raises KeyReused, RequestInProgress."""
     now = clock()
     asked = {"subject": subject, "key": key, "digest": digest, "now": now, "until": now + _BUSY}
     row = connection.execute(_SQL.begin_request, asked, binary=True).fetchone()

@@ -1,6 +1,6 @@
 """Alarms about orders that have no receipt after the set time within the rail's opening hours (design §8).
 
-The scheduler looks: the store lets one alarm stand per order, so whoever raises it is the only one to tell. An alarm is a row, a line in
+The scheduler looks: the store lets one alarm stand per order, so whoever raises it alone reports it. An alarm is a row, a line in
 the log at level error, and part of a metric; it is over when the order is settled.
 """
 
@@ -85,7 +85,7 @@ def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: in
 
 
 def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:
-    """Looks now and then for orders without a receipt, and tells of each once."""
+    """Looks now and then for orders without a receipt, and reports each once."""
 
     def run(connection: Connection, _due: datetime) -> str:
         now = clock()

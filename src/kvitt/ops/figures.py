@@ -1,4 +1,4 @@
-"""What the database says about work that is not finished: read with a handful of statements over indexes of open work only."""
+"""Reads what the database says about work that is not finished: with a handful of statements over indexes of open work only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -54,7 +54,7 @@ class TopicLag(Struct, frozen=True):
 
 
 class Deferred(Struct, frozen=True):
-    """What came in for cases that somebody else had locked, and is not handled yet; `oldest` is when the first of it came."""
+    """Holds what came in for cases that somebody else had locked, and is not handled yet; `oldest` is when the first of it came."""
 
     messages: int
     receipts: int

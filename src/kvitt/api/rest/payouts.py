@@ -102,7 +102,7 @@ def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, acto
         there = payouts.get(wanted.payout_id)
         if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
             raise
-        if payouts.asked_for_by(wanted.payout_id) != (actor.door, actor.name):
+        if payouts.asked_for_by(wanted.payout_id) != (actor.channel, actor.name):
             raise
         return there
 

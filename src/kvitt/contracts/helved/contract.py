@@ -87,7 +87,7 @@ class Helved(Contract):
         assert isinstance(message.content, PaymentInstructions), "a refusal leads to nothing"
         return derive(message.content, case, oslo(at))
 
-    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published tells the time
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published has the time in it
         """Statuses, orders and payments (helved §1, §3.6)."""
         return reply_to(event, message, self._rails)
 
@@ -118,7 +118,7 @@ def _text(key: bytes | None) -> str | None:
 
 
 def unreadable(topic: str) -> Refusal:
-    """What the sender of an undecodable message is told, to the letter (helved §3.8)."""
+    """Returns what the sender of an undecodable message hears, to the letter (helved §3.8)."""
     text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.named_input(topic)}"
     return Refusal(400, text, BASE)
 

@@ -52,7 +52,7 @@ _SPAN, _SHOWN = 500, 20
 
 
 class ImportReport(Struct, frozen=True):
-    """What an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
+    """Holds what an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
 
     records: int
     cases: int
@@ -155,7 +155,7 @@ class _Import:
         return any(discrepancy.is_fault for discrepancy in self._counts)
 
     def report(self, records: int, *, written: bool) -> ImportReport:
-        """What was found and done."""
+        """Returns what was found and done."""
         done = self._done
         counts = {discrepancy: self._counts[discrepancy] for discrepancy in Discrepancy if self._counts[discrepancy]}
         found = tuple(self._findings)
@@ -252,7 +252,7 @@ class _Import:
 
 
 def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Discrepancy | None, Payment | None]:
-    """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
+    """Returns what is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
         read = decode_payment(document)
         refuse_repeated(document)

@@ -1,7 +1,7 @@
 """Reads what benefit systems send: JSON to the values of a form, and those to instructions (helved §2.1, §2.6, §3.3).
 
 Decoding checks that a message is what its contract says, no more: whether it may be paid is for the derivation. What a whole-case message
-leaves out is not here either: only the stored case can tell.
+leaves out is not here either: only the stored case can say.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -258,7 +258,7 @@ def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
 
 
 def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | Refusal:
-    """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
+    """Returns what a message instructs, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
             return _dagpenger(message, key)
@@ -277,7 +277,7 @@ def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | R
 def flawed_ids(message: StreamMessage) -> Refusal | None:
     """The first id of a message that hides something, or None: it would count as another one than everybody reads.
 
-    Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
+    Blanks around the ids of case and decision, and their lengths, have texts of their own, each in its turn. The sender's key is no
     id of ours: it is its own address, and is answered to the byte.
     """
     for field, text in (("sakId", message.head.case_id), ("behandlingId", message.head.decision_id)):

@@ -132,7 +132,7 @@ class Rapid(Contract):
         return solutions.in_short(solutions.decode(answer))
 
     def failure_in(self, answer: bytes) -> Refusal | None:
-        """Told as a technical fault."""
+        """Answered as a technical fault."""
         solution = solutions.decode(answer)
         failed = solution.status is SolutionStatus.FAILED and solution.text.startswith(TECHNICAL + FAILURE)
         return Refusal(500, solution.text.removeprefix(TECHNICAL), BASE) if failed else None

@@ -1,4 +1,4 @@
-"""What contradicted a case, replayed: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
+"""Replays contradictions of a case: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -136,7 +136,7 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
         replay.differs(Kind.ENTRY, entry.seq, f"takes message {entry.message_no} back, which has no orders to take back")
         return
     if digest(*(each.made.message for each in orders)) != entry.digest:
-        replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message gives")
+        replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message makes")
     for order in orders:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True
         replay.drop(order.made)

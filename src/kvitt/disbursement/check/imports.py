@@ -1,6 +1,6 @@
 """A case that was taken over from another hub: its first state, made again from the stored documents (helved §1.2, §2.7).
 
-No message of ours tells of these payments, so their documents are believed as far as the digest of the case's first entry covers them;
+No message of ours names these payments, so their documents are believed as far as the digest of the case's first entry covers them;
 whatever else stands on the rows follows from the documents.
 """
 
@@ -26,7 +26,7 @@ from kvitt.kernel.audit import AuditRow
 
 
 class TakenOver(Struct, frozen=True):
-    """What an import gives: the case's person and areas, what it did not learn, its rows in case-list order, and its unlinked entry."""
+    """The outcome of an import: the case's person and areas, what it did not learn, its rows in case-list order, and its unlinked entry."""
 
     person: str | None
     areas: tuple[Area, ...]

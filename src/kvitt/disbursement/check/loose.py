@@ -1,4 +1,4 @@
-"""What belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
+"""Checks what belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
 
 import hashlib
 import re

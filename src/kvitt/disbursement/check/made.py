@@ -1,4 +1,4 @@
-"""What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
+"""Values that a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome
 from kvitt.disbursement.receipt_decision import PaymentVersion

@@ -13,7 +13,7 @@ from kvitt.disbursement.values import Refusal
 
 
 class MessageReplay:
-    """A stored message, read again, and the row that its handling gives. `trusted` ends when its handling could not be repeated."""
+    """A stored message, read again, and the row that its handling makes. `trusted` ends when its handling could not be repeated."""
 
     def __init__(self, stored: MessageRow, contracts: Contracts) -> None:
         self.stored = stored
@@ -63,7 +63,7 @@ class MessageReplay:
 
 
 def step_of(work: UnitOfWork) -> MessageStep:
-    """What handling did to the message, whether it was stored before or came in with it."""
+    """Returns what handling did to the message, whether it was stored before or came in with it."""
     if work.steps:
         return work.steps[0]
     kept = work.messages[0]

@@ -18,7 +18,7 @@ ORDER_BEGINS = date(2000, 1, 1)
 
 
 class ChainChange(Struct, frozen=True):
-    """What a chain needs: a cut from `cease_from` (if any), then `new` periods, each a line that refers to the one before."""
+    """The change that a chain needs: a cut from `cease_from` (if any), then `new` periods, each a line that refers to the one before."""
 
     cease_from: date | None
     new: tuple[Period, ...]

@@ -38,7 +38,7 @@ def _line(line: OrderLine) -> LineAtRail:
 
 
 class _Chains:
-    """What each chain pays, by its name, by the rail's rule: a line overwrites its chain from its first day on, a cessation cuts it."""
+    """The pay of each chain, by its name and the rail's rule: a line overwrites its chain from its first day on, a cessation cuts it."""
 
     def __init__(self) -> None:
         self.chains: dict[str, list[Paid]] = {}

@@ -56,7 +56,7 @@ class AtRail(Struct, frozen=True):
 
 
 class CaseState(Struct, frozen=True):
-    """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
+    """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
     `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
     before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
@@ -133,7 +133,7 @@ def _locked(decision: Decision, instructions: Sequence[PaymentInstruction], stat
 
 
 def _unknown(instructions: PaymentInstructions, state: CaseState) -> Refusal | None:
-    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
+    """Returns what would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
     if state.left_out:
         return refusals.NOT_TAKEN_OVER
     if not state.unknown or not instructions.decision.whole_case:
@@ -264,7 +264,7 @@ class _OrderBuilder:
 def _last_sent(payment: Payment) -> Period:
     """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
 
-    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender is told.
+    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender hears.
     """
     if payment.last_sent is not None:
         return payment.last_sent

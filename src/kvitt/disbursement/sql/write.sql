@@ -62,7 +62,7 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b:
             %b::bytea[], %b::integer[], %b::text[]) AS p;
 
 -- name: add_outbox
--- Stores what shall be told; the identity column keeps the order in which one case tells it.
+-- Stores what shall be published; the identity column keeps the order in which one case publishes it.
 INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
 SELECT w.topic, w.key, w.value, w.headers, w.event_id, w.message_no, w.order_id, w.made_at, w.case_no, w.payment_id, w.version
 FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],

@@ -1,5 +1,5 @@
 -- name: define_job
--- Makes a job known, or tells that it has another timetable by now, which holds from now on.
+-- Makes a job known, or notes that it has another timetable by now, which holds from now on.
 INSERT INTO jobs AS j (name, timetable, catch_up, next_due, next_try)
 VALUES (%(name)s, %(timetable)s, %(catch_up)s, %(next_due)s, %(next_due)s)
 ON CONFLICT (name) DO UPDATE

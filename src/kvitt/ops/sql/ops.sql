@@ -1,6 +1,6 @@
 -- name: raise_alarms
 -- Raises an alarm about each order that has been with its rail, or may have been, since before a moment and is not settled, at most so
--- many, longest waiting first; gives those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
+-- many, longest waiting first; returns those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
 WITH late AS (
     SELECT o.order_id, o.area, coalesce(o.sent_at, o.sending_at, o.made_at) AS sent_at
     FROM orders AS o
@@ -15,7 +15,7 @@ ON CONFLICT (order_id) WHERE cleared_at IS NULL DO NOTHING
 RETURNING order_id::text, area, sent_at;
 
 -- name: clear_alarms
--- Clears the standing alarms whose orders are settled by now; gives them. What somebody else is clearing is left to them.
+-- Clears the standing alarms whose orders are settled by now; returns them. What somebody else is clearing is left to them.
 WITH settled AS (
     SELECT a.alarm_no
     FROM alarms AS a
@@ -70,7 +70,7 @@ WHERE state IN ('received', 'queued', 'derived')
 GROUP BY 1, 2;
 
 -- name: outbox_waiting
--- How many records of the outbox are not told yet, and when the oldest was written.
+-- How many records of the outbox are not published yet, and when the oldest was written.
 SELECT count(*), min(made_at) FROM outbox WHERE relayed_at IS NULL;
 
 -- name: open_dead_letters

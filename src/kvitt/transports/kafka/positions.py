@@ -95,7 +95,7 @@ def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[
 
 
 def _committed(settings: KafkaSettings, group: str | None, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-    """What the group, or kvitt's group of each topic, has committed."""
+    """Returns what the group, or kvitt's group of each topic, has committed."""
     named, found = names_of(settings), {}
     groups = sorted({group or group_of(settings, [topic]) for topic, _ in places})
     for each in groups:
@@ -130,7 +130,7 @@ def gone(topic: str, partition: int, first: int, end: int, wanted: int) -> Recor
 
 
 class StartFrom(StrEnum):
-    """What an operator may name as the start."""
+    """Starts that an operator may name."""
 
     GROUP = "group"
     BEGINNING = "beginning"
@@ -157,7 +157,7 @@ class StartOffset(Struct, frozen=True):
 def planned(found: Sequence[Position], start: StartFrom, *, over: bool) -> list[StartOffset]:
     """Where each partition would begin; with `over` those too of which something is stored.
 
-    Raises TopicNotFound, NotInThatState when everything has begun already or the group gives no answer, RecordsGone when what the group
+    Raises TopicNotFound, NotInThatState when everything has begun already or the group does not answer, RecordsGone when what the group
     would read next is deleted. A group that has committed nothing on a partition may be another one than was meant, so nothing is guessed.
     """
     if not found:

@@ -76,7 +76,7 @@ ORDER BY n.outbox_no;
 -- name: relay_to_log
 -- Copies records of the outbox to the places reserved for them, in the order in which they were written: `log_no` is that order, whatever
 -- way the rows are joined. Bytes that are a fact already are taken from there. The headers that
--- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
+-- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is published. They are
 -- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
 SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.message),
@@ -92,7 +92,7 @@ LEFT JOIN orders AS d ON d.order_id = o.order_id
 ORDER BY o.outbox_no;
 
 -- name: mark_relayed_free
--- As `mark_relayed`, without what somebody else has locked; gives what was noted.
+-- As `mark_relayed`, without what somebody else has locked; returns what was noted.
 WITH w AS (
     SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
 ), free AS MATERIALIZED (

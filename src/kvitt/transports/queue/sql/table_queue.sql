@@ -62,7 +62,7 @@ WITH doomed AS (
     SELECT message.*
     FROM unnest(%(sequences)b::bigint[]) AS given (sequence)
     JOIN queue.message AS message ON message.sequence = given.sequence
-), buried AS (
+), dead_lettered AS (
     INSERT INTO queue.message (queue, message_id, body, reply_to, priority)
     SELECT %(dead_letters)s, message_id, body, reply_to, priority FROM doomed ORDER BY sequence
     ON CONFLICT (queue, message_id) DO UPDATE

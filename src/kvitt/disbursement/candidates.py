@@ -1,4 +1,4 @@
-"""The orders that observations may be about, as they are stored; with what was said of them before, where that is told by parts."""
+"""The orders that observations may be about, as they are stored; with what was said of them before, where a rail answers by parts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -117,7 +117,7 @@ class Replay:
         return replace(said, case=self.case.key, area=stored.made.area, correlation_key=stored.made.correlation_key)
 
     def said_before(self, order: MadeOrder, receipt_no: int) -> tuple[Observation, ...]:
-        """What was said of an order before a receipt, where its rail decides by that."""
+        """Finds what was said of an order before a receipt, where its rail decides by that."""
         if not self.rail.capabilities.answers_parts:
             return ()
         of_order = (number for number, stored in sorted(self.stored.receipts.items()) if stored.order_id == order.made.order_id)

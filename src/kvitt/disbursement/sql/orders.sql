@@ -133,8 +133,9 @@ ORDER BY w.ordinal, o.number;
 -- name: said_of_orders
 -- What was said of orders before, oldest first, each with the answer that it stands in.
 SELECT r.order_id::text, a.body, r.place
-FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
-WHERE r.order_id = ANY (%b::uuid[])
+FROM unnest(%b::uuid[]) AS w (order_id)
+CROSS JOIN LATERAL (SELECT q.order_id, q.receipt_no, q.place FROM receipts AS q WHERE q.order_id = w.order_id OFFSET 0) AS r
+CROSS JOIN LATERAL (SELECT q.body FROM receipt_answers AS q WHERE q.receipt_no = r.receipt_no OFFSET 0) AS a
 ORDER BY r.receipt_no;
 
 -- name: settle_orders

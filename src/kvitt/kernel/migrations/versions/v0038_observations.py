@@ -1,4 +1,4 @@
-"""What a rail says on the way is noted, and what came back waits for a person. The statements are in the SQL file beside."""
+"""Observations on the way are noted, and what came back waits for a person. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

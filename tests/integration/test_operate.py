@@ -11,7 +11,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import primary_input
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import EVERYWHERE, Operate, areas_of
 from kvitt.disbursement.rail import ReceiptOutcome

@@ -101,7 +101,7 @@ SENDING = {"order_ids": IDS, "sender": "sender:1:1", "now": NOW}
 RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 
 Parameters = Sequence[Any] | dict[str, Any]
-HUB, LEDGER, LOG = "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
+KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
@@ -144,10 +144,9 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "read": {"topics": THREE[0], "partitions": THREE[1], "positions": THREE[2], "records": 256, "bytes": 4 << 20},
         "unrelayed": [2000],
         "relay_to_log": RELAYED,
-        "mark_relayed": RELAYED,
         "unrelayed_free": [2000],
-        "mark_relayed_free": RELAYED,
     },
+    (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
         "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS],
@@ -213,10 +212,10 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_orders",
         "add_lines",
         "add_payments",
-        "add_outbox",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts
+    (KERNEL, "outbox"): {"add_outbox"},  # a plain insert
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is

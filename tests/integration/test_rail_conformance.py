@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import check
+from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
 from kvitt.disbursement.receiver import Receiver
@@ -72,8 +73,6 @@ class Site:
 
     def ask(self, *cases: str, amount: int = 500) -> None:
         """Messages about cases, one batch."""
-        from kvitt.disbursement.inbox import Incoming
-
         records = []
         for case in cases:
             self._position += 1

@@ -62,7 +62,9 @@ class ToyContract(Contract):
             return ParsedRecord(record, Scheme.VALP, InvalidForm(400, "a line is case,payment,person,from,to,kroner", _DOC))
         identity = Identity((case, record.key.decode(errors="replace")), hashlib.sha256(record.body).digest())
         instructions = PaymentInstructions(_decision(case, person, record), (_payment(payment, period),))
-        return ParsedRecord(record, Scheme.VALP, instructions, case_id=case, identity=identity, chosen_ids=(PaymentId(payment),))
+        return ParsedRecord(
+            record, Scheme.VALP, instructions, case_key=(Scheme.VALP, case), identity=identity, chosen_ids=(PaymentId(payment),)
+        )
 
     def when_order_is_open(self, message: InboxMessage) -> Refusal:  # noqa: ARG002 - all are asked to come again
         """A sender that can send a line can send it twice."""

@@ -8,7 +8,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement.answers import Answer
-from kvitt.disbursement.holds import HoldReason
+from kvitt.disbursement.holding import HoldReason
 from kvitt.disbursement.rows import LineRow
 from kvitt.disbursement.schedule import Owed, expand
 from kvitt.disbursement.values import (

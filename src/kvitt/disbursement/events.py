@@ -7,8 +7,8 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 
 from kvitt.disbursement.inbox import IdempotencyRecord, ReplyTo
-from kvitt.disbursement.rail import Observation
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
+from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
+from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import (
     Area,
     Order,
@@ -18,6 +18,41 @@ from kvitt.disbursement.values import (
 
 CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
 """Stands with an answer that replaces an earlier one."""
+
+
+class PaymentVersion(Struct, frozen=True, gc=False):
+    """A version of a payment as an order made it, with its document as the store keeps it."""
+
+    payment_id: str
+    version: int
+    document: bytes
+
+
+class Contradicted(Struct, frozen=True):
+    """An order of which a receipt of this transaction says otherwise than what stands: `ours` stands, `rails` is the rail's word."""
+
+    order: Candidate
+    receipt: Observation
+    receipt_no: int
+    ours: OrderState
+    rails: OrderState
+
+
+class Settled(Struct, frozen=True):
+    """An order that a receipt of this transaction moves."""
+
+    order: Candidate
+    receipt: Observation
+    receipt_no: int
+    outcome: ReceiptOutcome
+    body: bytes
+    by_hand: bool = False
+    """It is an operator's word, in the form of a receipt."""
+
+    @property
+    def event_suffix(self) -> str:
+        """Distinguishes the events of several receipts of one order that do not accept it."""
+        return f" {self.receipt_no}" if self.order.answered and self.outcome is not ReceiptOutcome.ACCEPTED else ""
 
 
 class OrderOfMessage(Struct, frozen=True):

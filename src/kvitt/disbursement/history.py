@@ -32,7 +32,7 @@ from kvitt.disbursement.case_facts import (
     receipts_of,
 )
 from kvitt.disbursement.contract import Contracts
-from kvitt.disbursement.holds import decode_all
+from kvitt.disbursement.holding import decode_all
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.states import What
 from kvitt.disbursement.values import (
@@ -181,7 +181,7 @@ class _StoredVersion(NamedTuple):
 
 def _message(contracts: Contracts, row: _Message) -> MessageOfCase:
     """A message with its last answer in the core's words."""
-    answer = contracts.of(row.facts.source).in_short(row.answer) if row.answer else None
+    answer = contracts.of[row.facts.source].in_short(row.answer) if row.answer else None
     return MessageOfCase(**asdict(row.facts), answer=answer)
 
 

@@ -4,7 +4,7 @@ A fault leaves the whole case out, since half a case would be paid wrongly; a no
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
@@ -13,13 +13,12 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS, BENEFITS, SCHEMES
-from kvitt.disbursement.ids import order_id
+from kvitt.disbursement.derive.micro_chained import order_id
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     Area,
@@ -35,7 +34,7 @@ _UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OLD_LINE_CHARACTERS = 30
 _NAME_CHARACTERS = 8
-"""What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved §4.8, §5.1)."""
+"""The longest name of a caseworker that the rail simulates; the other hub's own default names are longer (helved §4.8)."""
 
 
 class Discrepancy(StrEnum):
@@ -198,13 +197,13 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
     ]
 
 
-def first_entry(case_no: int, at: datetime, case: ImportedCase) -> AuditRow:
-    """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the form of the topics, as listed.
+def first_entry(case_no: int, at: datetime, case: ImportedCase, form: Callable[[Payment], bytes]) -> AuditRow:
+    """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the contract's `form`, as listed.
 
     It also names, and covers, what is listed and unknown.
     """
     unknown = case.unknown
-    content = digest(*(encode_payment(each) for each in case.payments), *(each.encode() for each in unknown))
+    content = digest(*map(form, case.payments), *(each.encode() for each in unknown))
     said = _UNKNOWN + ",".join(unknown) if unknown else None
     return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, content, said, b"")
 

@@ -12,16 +12,14 @@ from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
-from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
+from kvitt.disbursement.holding import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
-from kvitt.disbursement.receipt_applier import lock_messages
-from kvitt.disbursement.receipt_decision import BY_HAND
+from kvitt.disbursement.receipts import BY_HAND, lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.states import MessageState, OrderState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.kernel.audit import digest
@@ -319,7 +317,7 @@ class Operate:
             found = order_in_short(cursor, order_id)
             lock_cases(cursor, [found.case_key])
             self._refuse_to_decide(cursor, order_id)
-            rail = self._ports.rails.of(found.scheme)
+            rail = self._ports.rails.of[found.scheme]
             word = _word(rail, found.message, accepted=accepted, operator=operator)
             booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
             if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:

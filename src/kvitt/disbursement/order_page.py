@@ -18,7 +18,7 @@ from kvitt.disbursement.case_facts import (
     lines_of,
     receipts_of,
 )
-from kvitt.disbursement.holds import HoldReason, decode_all
+from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.rows import LineRow
 from kvitt.errors import OrderNotFound
 from kvitt.kernel.database import connect

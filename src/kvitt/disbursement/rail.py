@@ -15,7 +15,7 @@ from msgspec import Struct
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import UnknownRail, UnreadableReceipt
+from kvitt.errors import UnknownRail
 from kvitt.kernel.identifiers import named_uuid
 
 _FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
@@ -257,24 +257,13 @@ class SimulatingRail(Rail, Protocol):
         """The same order as a question."""
 
 
-RAIL_FAILED = "makes its rail fail: "
-"""So begins why an answer could not be read where that is no fault of the answer; its rail may be mended one day."""
+class _ByScheme(dict[Scheme, Rail]):
+    def __init__(self, rails: Mapping[str, Rail], names: Mapping[Scheme, str]) -> None:
+        super().__init__({scheme: rails[name] for scheme, name in names.items() if name in rails})
+        self._names = names
 
-
-def read_answer(rail: Rail, answer: bytes) -> Sequence[Observation]:
-    """Returns what an answer of a rail says, of one order at least. Raises UnreadableReceipt, also where reading itself fails.
-
-    An answer is kept whatever becomes of its reading: one that a rail stumbles over holds up none of those behind it.
-    """
-    try:
-        said = rail.read(answer)
-    except UnreadableReceipt:
-        raise
-    except Exception as error:
-        raise UnreadableReceipt(f"{RAIL_FAILED}{type(error).__name__}") from error
-    if not said:
-        raise UnreadableReceipt("says nothing of any order")
-    return said
+    def __missing__(self, scheme: Scheme) -> Rail:
+        raise UnknownRail(self._names[scheme])
 
 
 class Rails:
@@ -287,7 +276,8 @@ class Rails:
         assert len(self._by_name) == len(rails), "two rails have one name"
         for rail in rails:
             assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
-        self._of_scheme = of_scheme or {}
+        self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
+        """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
         self.default = rails[0]
 
     def __iter__(self) -> Iterator[Rail]:
@@ -300,11 +290,7 @@ class Rails:
         except KeyError:
             raise UnknownRail(name) from None
 
-    def of(self, scheme: Scheme) -> Rail:
-        """The rail on which the orders of a scheme leave. Raises UnknownRail."""
-        return self.named(self._of_scheme.get(scheme, SCHEMES[scheme].rail))
-
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
-        rail = self.of(scheme)
+        rail = self.of[scheme]
         return rail if isinstance(rail, SimulatingRail) else None

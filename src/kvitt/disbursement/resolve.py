@@ -17,27 +17,26 @@ from kvitt.disbursement import payment_document
 from kvitt.disbursement.case import Case, load_cases, load_payments
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.contract import Contract
-from kvitt.disbursement.contradiction import said_of
 from kvitt.disbursement.events import (
     AreaOutcome,
     CaseListed,
     Corrected,
+    PaymentVersion,
+    Settled,
     WithRail,
 )
-from kvitt.disbursement.holds import IN_CONTRADICTION
+from kvitt.disbursement.holding import IN_CONTRADICTION
 from kvitt.disbursement.operate import order_in_short
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import (
     Candidate,
     Observation,
     Rail,
     ReceiptOutcome,
 )
-from kvitt.disbursement.receipt_applier import lock_messages
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
+from kvitt.disbursement.receipts import lock_messages, said_of
 from kvitt.disbursement.states import ORDER_TURNS, OrderState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import (
     Area,
     Payment,
@@ -187,7 +186,7 @@ class _Resolving:
         self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
         self.work = UnitOfWork()
-        self._rail: Rail = ports.rails.of(case.scheme)
+        self._rail: Rail = ports.rails.of[case.scheme]
         self.receipt: Observation = self._rail.read(opened.body)[opened.place]
 
     def keep(self) -> _Turned:
@@ -219,7 +218,7 @@ class _Resolving:
         if answer is not None:
             self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
-            self._announce_case_list(self._contracts.of(asked.source))
+            self._announce_case_list(self._contracts.of[asked.source])
         self._take_back(waiting)
         return turned, tuple(order_id for order_id, _, _ in waiting)
 

@@ -117,23 +117,6 @@ class PaymentRow(Row, frozen=True):
     currency: str
 
 
-class OutboxRow(Row, frozen=True):
-    """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name its payment, if any."""
-
-    statement = _WRITE.add_outbox
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: bytes
-    event_id: str
-    message_no: int | None
-    order_id: str | None
-    made_at: datetime
-    case_no: int | None = None
-    payment_id: str | None = None
-    version: int | None = None
-
-
 class IdempotencyRow(Row, frozen=True):
     """A message under its identity within the case: two names that its contract chooses, and a digest of what it asks for."""
 

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.candidates import find_candidates
 from kvitt.disbursement.case import (
     Case,
@@ -20,22 +19,13 @@ from kvitt.disbursement.case import (
     lock_free_cases,
 )
 from kvitt.disbursement.case_queue import dequeue_next
-from kvitt.disbursement.contradiction import open_contradictions
-from kvitt.disbursement.events import ReceiptArrived
+from kvitt.disbursement.events import Contradicted, ReceiptArrived, Settled
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter, copy_event
-from kvitt.disbursement.rail import (
-    Candidate,
-    Observation,
-    Rail,
-    ReceiptOutcome,
-    read_answer,
-)
-from kvitt.disbursement.receipt_applier import ReceiptApplier
-from kvitt.disbursement.receipt_decision import Contradicted, Settled, decide
+from kvitt.disbursement.rail import Candidate, Observation, Rail, ReceiptOutcome
+from kvitt.disbursement.receipts import ReceiptApplier, decide, open_contradictions, read_answer
 from kvitt.disbursement.rows import DeferredRow
 from kvitt.disbursement.states import OrderState
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, copy_event, count_settled
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.clock import Clock
@@ -107,6 +97,7 @@ class Settle:
         self._connection, self._clock, self._ports = connection, clock, ports
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._executor = BatchExecutor(self)
+        self._copying = [contract for contract in ports.contracts if contract.copies_on]
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -200,7 +191,8 @@ class Settle:
         ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(decided_receipts.settled)
         open_contradictions(cursor, work, by_number, decided_receipts.contradicted, now)
         _close_receipts(cursor, decided_receipts.closed)
-        dequeue_next(cursor, work, cases, now, self._ports)
+        if any(case.queued and case.may_go_on for case in by_number.values()):
+            dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             work.write(cursor)
@@ -208,14 +200,14 @@ class Settle:
 
     def _copy(self, work: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
-        copying = [contract for contract in self._ports.contracts if contract.copies_on]
         outbox = OutboxWriter(self._ports.contracts, work)
         for each, number in zip(batch, numbers, strict=True):
             if number is not None and each.place == 0:
                 scheme = each.case_key[0] if each.case_key else None
                 arrived = ReceiptArrived(scheme, copy_event(each.raw.message_id, each.digest), each.raw.body)
-                for contract in copying:
-                    outbox.announce(contract, arrived, None, now)
+                for contract in self._copying:
+                    if scheme in contract.copies_of:
+                        outbox.announce(contract, arrived, None, now)
 
 
 def _without_effect(one: _Read, error: Exception) -> _Read:
@@ -278,7 +270,7 @@ class Booked(Struct, frozen=True):
 
     def log(self) -> None:
         """Writes it to the log and counts it."""
-        metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
+        count_settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
 
 
 class ClosedReceipt(NamedTuple):

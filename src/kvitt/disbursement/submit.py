@@ -10,7 +10,6 @@ import psycopg
 import structlog
 from psycopg.errors import LockNotAvailable
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -22,20 +21,11 @@ from kvitt.disbursement.case import (
     lock_cases,
     lock_free_cases,
 )
-from kvitt.disbursement.handle import Handler
-from kvitt.disbursement.inbox import (
-    InboxMessage,
-    Incoming,
-    ParsedRecord,
-    Skipped,
-    StoredRecord,
-    failed,
-    failure,
-    numbered,
-)
+from kvitt.disbursement.handle import Handler, numbered, parse
+from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, StoredRecord, failed, failure
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
@@ -73,6 +63,8 @@ class Submit:
     def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
         self._connection, self._clock, self._ports = connection, clock, ports
         self._executor = BatchExecutor(self)
+        self._forwards = {source for contract in ports.contracts if contract.forwards for source in contract.sources}
+        """The topics whose senders make the lines."""
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -84,7 +76,7 @@ class Submit:
         connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
         to handle when the case is free; nobody else waits for it.
         """
-        return self._executor.execute([self._ports.contracts.parse(each) for each in batch])
+        return self._executor.execute([parse(self._ports.contracts, each) for each in batch])
 
     def run(self, batch: Sequence[ParsedRecord | Skipped], locks: Locks) -> list[Outcome]:
         """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
@@ -126,7 +118,7 @@ class Submit:
             sorting.write(cursor)
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
-        metrics.taken(sorting.work, outcomes)
+        count_taken(sorting.work, outcomes)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -138,7 +130,7 @@ class Submit:
             if not rows:
                 return 0
             load_payments(cursor, cases)
-            records = [self._ports.contracts.parse(row.record.incoming()) for row in rows]
+            records = [parse(self._ports.contracts, row.record.incoming()) for row in rows]
             if failure_of:
                 _private.warning("kept message failed alone", error=str(failure_of))
                 records = [
@@ -153,7 +145,7 @@ class Submit:
             outcomes = [sorting.sort(each) for each in records]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        metrics.taken(sorting.work, outcomes)
+        count_taken(sorting.work, outcomes)
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
@@ -186,8 +178,7 @@ class Submit:
 
     def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:
         """The cases whose senders make the lines."""
-        forwards = {source for contract in self._ports.contracts if contract.forwards for source in contract.sources}
-        return [cases[key] for each in records if each.incoming.source in forwards and (key := each.case_key)]
+        return [cases[key] for each in records if each.incoming.source in self._forwards and (key := each.case_key)]
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
@@ -288,7 +279,7 @@ class _Sorting:
         return Outcome(self._handler(message, work, now).receive(case, message, record, reason).value), work
 
     def _handler(self, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
-        return Handler(self._ports.contracts.of(message.source), self._ports.rails, work, now)
+        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now)
 
     def _failed(
         self, parsed: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime

@@ -89,7 +89,7 @@ def _maker(kind: type[Row], readers: Mapping[str, Reading], columns: Sequence[st
         return lambda values: kind(*[part(values) for part in parts])
     ordered = _in_order(fields, columns)
     if not readers:
-        return lambda values: kind(*ordered(values))
+        return (lambda values: kind(*values)) if [*columns] == [*fields] else lambda values: kind(*ordered(values))
     reading = [(fields.index(field), reader) for field, reader in readers.items() if not isinstance(reader, Part)]
 
     def make(values: Sequence[Any]) -> Row:

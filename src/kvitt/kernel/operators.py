@@ -7,7 +7,7 @@ alike make a second person. Two names that are hard to distinguish for a reader 
 import unicodedata
 from datetime import datetime
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from msgspec import Struct, json
@@ -15,6 +15,7 @@ from msgspec.structs import force_setattr
 
 from kvitt.errors import BadOperator, NeedsSecondPerson
 from kvitt.kernel.audit import AuditRow, digest, link
+from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.identifiers import is_invisible
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
@@ -150,11 +151,18 @@ class _NoteOfApprovedAct(_NoteOfAct, frozen=True):
     approval: int
 
 
+class _OperatorsHead(NamedTuple):
+    audit_seq: int
+    last_event_hash: bytes
+    last_at: datetime
+
+
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
     """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
-    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
+    head = fetch_one(cursor, _OperatorsHead, _SQL.head_of_operators) or _OperatorsHead(0, b"", now)
     words = operator.name, operator.approved_by, operator.reason, subject
     text = json.encode(_NoteOfAct(*words) if operator.approval_no is None else _NoteOfApprovedAct(*words, operator.approval_no)).decode()
-    entry = link(bytes(head), AuditRow(CHAIN, seq + 1, max(now, last_at), what, None, None, None, digest(text.encode()), text, b""))
+    at = max(now, head.last_at)
+    entry = link(head.last_event_hash, AuditRow(CHAIN, head.audit_seq + 1, at, what, None, None, None, digest(text.encode()), text, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))

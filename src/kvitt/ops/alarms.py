@@ -15,6 +15,7 @@ from msgspec import Struct
 from kvitt.disbursement.rail import Schedule
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.queries import load
 
@@ -65,23 +66,23 @@ def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDead
 
     What is returned is committed, and returned to one caller only.
     """
-    cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
+    cleared = _longest_first(fetch(connection, Alarm, _SQL.clear_alarms, {"now": now}))
     raised: list[Alarm] = []
     for rail, schedule in deadline.schedules.items():
         if schedule.is_open(now):
             arguments = {"rail": rail, "now": now, "before": schedule.open_time_ago(now, deadline.waits), "limit": _AT_ONCE}
-            while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
+            while found := _longest_first(fetch(connection, Alarm, _SQL.raise_alarms, arguments)):
                 raised += found
     return raised, cleared
 
 
-def _longest_first(rows: Sequence[Sequence[Any]]) -> list[Alarm]:
-    return sorted((Alarm(*row) for row in rows), key=lambda alarm: (alarm.sent_at, alarm.order_id))
+def _longest_first(alarms: Sequence[Alarm]) -> list[Alarm]:
+    return sorted(alarms, key=lambda alarm: (alarm.sent_at, alarm.order_id))
 
 
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
     """Standing alarms, and, if asked for, those that are over; newest first."""
-    return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
+    return fetch(connection, ListedAlarm, _SQL.list_alarms, {"cleared": cleared, "limit": limit})
 
 
 def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:

@@ -16,9 +16,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from kvitt.disbursement.catalogue import AREAS
-from kvitt.disbursement.metrics import scheme_of
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.states import OPEN_ORDER
+from kvitt.disbursement.unit_of_work import scheme_of
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
 from kvitt.kernel.state_log import StateLog

@@ -12,7 +12,6 @@ from uuid import UUID
 import psycopg
 from msgspec import Struct
 
-from kvitt.disbursement.rows import OutboxRow
 from kvitt.errors import PayoutNotFound
 from kvitt.formats.topics import PAYOUT_EVENTS
 from kvitt.kernel.actor import Actor, encode
@@ -20,6 +19,7 @@ from kvitt.kernel.audit import event_link
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Minor
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row, write
 from kvitt.payouts.event import encode_event

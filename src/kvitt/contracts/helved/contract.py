@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.outputs import decode_status
+from kvitt.contracts.helved.outputs import decode_status, encode_payment
 from kvitt.contracts.helved.read import decode, flawed_ids, instructions_of
 from kvitt.contracts.helved.reply import case_list, reply_to
 from kvitt.disbursement.answers import Answer, Details
@@ -28,11 +28,10 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
     Skipped,
 )
-from kvitt.disbursement.instructions import PaymentInstructions
+from kvitt.disbursement.instructions import PaymentInstructions, broken_case_id
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.validation import broken_case_id
-from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.kernel.clock import oslo
 
@@ -76,7 +75,7 @@ class Helved(Contract):
         if broken_id := broken_case_id(instructions.decision.case_id):
             return ParsedRecord(record, scheme, broken_id, dry_run)
         chosen = tuple([each.payment_id for each in instructions.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
-        return ParsedRecord(record, scheme, instructions, dry_run, instructions.decision.case_id, chosen_ids=chosen)
+        return ParsedRecord(record, scheme, instructions, dry_run, (scheme, instructions.decision.case_id), chosen_ids=chosen)
 
     def replays_on(self, source: str) -> str:
         """The scheme's internal topic, which is ours to write to."""
@@ -105,6 +104,10 @@ class Helved(Contract):
             return _plain(one) == _plain(other)
         except Undecodable:
             return False
+
+    def import_form(self, payment: Payment) -> bytes:
+        """As it stood on the state topic (helved §2.7)."""
+        return encode_payment(payment)
 
 
 def _text(key: bytes | None) -> str | None:

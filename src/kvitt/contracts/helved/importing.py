@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from kvitt.contracts.helved.outputs import decode_key, decode_payment, decode_payments
+from kvitt.contracts.helved.outputs import decode_key, decode_payment, decode_payments, encode_payment
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
@@ -26,9 +26,9 @@ from kvitt.disbursement.imported import (
     take_over,
     versions,
 )
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import CaseStep, PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     CaseId,
@@ -238,7 +238,7 @@ class _Import:
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, case))
+            entry = link(b"", first_entry(case_no, self._now, case, encode_payment))
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)

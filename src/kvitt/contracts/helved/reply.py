@@ -42,10 +42,12 @@ from kvitt.disbursement.events import (
     OrderUnclear,
     OrderWithdrawn,
     OutboxRecord,
+    PaymentVersion,
     Queued,
     ReceiptRead,
     Refused,
     Reply,
+    Settled,
     Simulated,
     Unchanged,
     WithRail,
@@ -60,7 +62,6 @@ from kvitt.disbursement.rail import (
     ReceiptOutcome,
     Severity,
 )
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.refusals import BASE, WITHDRAWN
 from kvitt.disbursement.values import (
     Area,
@@ -135,7 +136,7 @@ class _Records:
         order, receipt = settled.order, settled.receipt
         uids = ",".join(each.payment_id for each in versions)
         event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{suffix}")
-        value = rails.of(self._message.scheme).with_acknowledgement(order.message, receipt)
+        value = rails.of[self._message.scheme].with_acknowledgement(order.message, receipt)
         return OutboxRecord(helved_topics.ORDERS, order.published_under or self.key, value, self.headers(("uids", uids)), event)
 
     def payment(self, order: Candidate, payment_id: str, version: PaymentVersion | None, again: str = "") -> OutboxRecord:

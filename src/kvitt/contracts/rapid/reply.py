@@ -34,13 +34,13 @@ from kvitt.disbursement.events import (
     Refused,
     Repeated,
     Reply,
+    Settled,
     Unchanged,
     WithRail,
     withdrawal_event,
 )
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
-from kvitt.disbursement.receipt_decision import Settled
 from kvitt.disbursement.refusals import WITHDRAWN
 from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics

@@ -8,10 +8,9 @@ from msgspec.structs import replace
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.disbursement.check.message_replay import MessageReplay
 from kvitt.disbursement.check.report import Kind
-from kvitt.disbursement.contradiction import said_of
-from kvitt.disbursement.events import AreaOutcome, Corrected
+from kvitt.disbursement.events import AreaOutcome, Corrected, PaymentVersion, Settled
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
+from kvitt.disbursement.receipts import decide, said_of
 from kvitt.disbursement.states import (
     OPEN_ORDER,
     MessageState,

@@ -8,7 +8,7 @@ headers of senders passed for the hub's, and an answer over several areas did no
 from msgspec.structs import replace
 
 from kvitt.disbursement.contract import Contract, Contracts
-from kvitt.disbursement.rows import OutboxRow
+from kvitt.kernel.outbox import OutboxRow
 
 
 def as_published_then(contracts: Contracts, given: OutboxRow, stored: OutboxRow, *, early: bool) -> OutboxRow:

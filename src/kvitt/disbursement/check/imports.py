@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check.stored import StoredCase
+from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.imported import (
     ImportedCase,
     first_entry,
@@ -35,7 +36,7 @@ class TakenOver(Struct, frozen=True):
     entry: AuditRow
 
 
-def taken_over(stored: StoredCase, entry: AuditRow) -> TakenOver:
+def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> TakenOver:
     """The import of a case, repeated from the stored versions 0 in the order in which they are listed, and from what its entry says was
     unknown, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents that are none.
     """
@@ -47,4 +48,5 @@ def taken_over(stored: StoredCase, entry: AuditRow) -> TakenOver:
     person = payments[0].person if payments else None
     unknown = unknown_in(entry)
     case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments, unknown)
-    return TakenOver(case.person, case.areas, unknown, tuple(versions(case, case_no)), first_entry(case_no, entry.at, case))
+    again = first_entry(case_no, entry.at, case, contracts.import_form(scheme))
+    return TakenOver(case.person, case.areas, unknown, tuple(versions(case, case_no)), again)

@@ -12,13 +12,7 @@ from kvitt.disbursement.check.made import MadeContradiction, MadeOrder
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredOrder, StoredReceipt
-from kvitt.disbursement.holding import GUARD
-from kvitt.disbursement.holds import (
-    IN_CONTRADICTION,
-    decode_all,
-    encode_all,
-    without_releasable,
-)
+from kvitt.disbursement.holding import GUARD, IN_CONTRADICTION, decode_all, encode_all, without_releasable
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState

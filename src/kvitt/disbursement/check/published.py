@@ -11,7 +11,7 @@ from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredPublished
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import WithRail
-from kvitt.disbursement.rows import OutboxRow
+from kvitt.kernel.outbox import OutboxRow
 
 
 def compare_published(replay: Replay) -> None:

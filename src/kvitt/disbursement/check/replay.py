@@ -20,18 +20,29 @@ from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredCase
-from kvitt.disbursement.events import AllSettled, CaseListed, Event, OrderOfMessage, OrderSettled, OrderUnclear, OrderWithdrawn, ReceiptRead
+from kvitt.disbursement.events import (
+    AllSettled,
+    CaseListed,
+    Event,
+    OrderOfMessage,
+    OrderSettled,
+    OrderUnclear,
+    OrderWithdrawn,
+    PaymentVersion,
+    ReceiptRead,
+    Settled,
+)
 from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
-from kvitt.disbursement.rail import Observation, ReceiptOutcome, read_answer
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.disbursement.rail import Observation, ReceiptOutcome
+from kvitt.disbursement.receipts import decide, read_answer
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, PaymentRow
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
@@ -56,7 +67,7 @@ class Replay:
         number, scheme, case_id = stored.head.case_no, Scheme(stored.head.scheme), stored.head.case_id
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
-        self.rail = ports.rails.of(self.case.scheme)
+        self.rail = ports.rails.of[self.case.scheme]
         self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
@@ -129,7 +140,7 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
-            again = taken_over(self.stored, entry)
+            again = taken_over(self.stored, entry, self.contracts)
         except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return

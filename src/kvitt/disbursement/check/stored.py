@@ -11,17 +11,17 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.report import Findings
-from kvitt.disbursement.holds import decode_all, encode_all
+from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
     LineRow,
     MessageRow,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import fetch
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")

@@ -131,9 +131,8 @@ class Oppdrag(Struct, frozen=True):
 
         Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not say which.
         """
-        of_that_time = [each for each in candidates if each.correlation_time == observation.correlation_time]
-        still_open = [each for each in candidates if not each.is_settled]
-        found = of_that_time or still_open or candidates
+        found = [each for each in candidates if each.correlation_time == observation.correlation_time]
+        found = found or [each for each in candidates if not each.is_settled] or [*candidates]
         return found[-1] if found else None
 
     def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:

@@ -21,6 +21,7 @@ from kvitt.disbursement.submit import Outcome
 from kvitt.errors import NotBegun
 from kvitt.formats.topics import RAPID, TopicPartition, encode_headers
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.leases import Lease, LeaseGrant, LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -343,7 +344,7 @@ class AssignedPartitions:
             [each.ends_at + each.shift for each in partitions],
         ]
         try:
-            moved = {row[0] for row in self._connection.execute(_LEASES.advance_positions, columns, binary=True)}
+            moved = {*fetch_values(self._connection, _LEASES.advance_positions, columns)}
         except LockNotAvailable:
             # One that somebody has locked is looked at again the next time; the others pass alone.
             for each in partitions if len(partitions) > 1 else ():

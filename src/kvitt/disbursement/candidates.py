@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import psycopg
 from msgspec.structs import replace
 
-from kvitt.disbursement.rail import Candidate, Observation, Rail, read_answer
+from kvitt.disbursement.rail import Candidate, Observation, Rail
+from kvitt.disbursement.receipts import read_answer
 from kvitt.disbursement.states import OrderState
 from kvitt.kernel.fetch import Part, fetch
 from kvitt.kernel.queries import load

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.contradicted import CONTRADICTING
+from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import taken_over
@@ -126,13 +126,6 @@ class Replay:
         if stored is None:
             return said
         return replace(said, case=self.case.key, area=stored.made.area, correlation_key=stored.made.correlation_key)
-
-    def said_before(self, order: MadeOrder, receipt_no: int) -> tuple[Observation, ...]:
-        """Finds what was said of an order before a receipt, where its rail decides by that."""
-        if not self.rail.capabilities.answers_parts:
-            return ()
-        of_order = (number for number, stored in sorted(self.stored.receipts.items()) if stored.order_id == order.made.order_id)
-        return tuple(self.receipts[number] for number in of_order if number < receipt_no and number in self.receipts)
 
     def _imported(self, entry: AuditRow) -> None:
         """The case as another hub left it: its first versions are true from the start, by no order of ours."""
@@ -297,7 +290,7 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
         states = (OrderState.SENT, OrderState.UNKNOWN)
-        found = replace(order.as_candidate, said=self.said_before(order, entry.receipt_no or 0))
+        found = replace(order.as_candidate, said=said_before(self, order, entry.receipt_no or 0))
         possible = {decide(self.rail, receipt, replace(found, state=state), by_hand=by_hand) for state in states}
         if outcome not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {outcome.value}, which its words do not say")

@@ -55,7 +55,7 @@ class _Reserved(NamedTuple):
     position: int
 
 
-class _Unrelayed(NamedTuple):
+class _Unrelayed(Struct, frozen=True):
     outbox_no: int
     topic: str
     key: bytes | None

@@ -170,7 +170,7 @@ def test_every_order_is_found_by_its_answer(site: Site) -> None:
     assert [site.said(case) for case in "ABC"] == [["MOTTATT", "HOS_OPPDRAG", "OK"]] * 3
 
 
-def test_a_rejection_is_told_in_the_rails_words_and_nothing_of_it_holds(site: Site) -> None:
+def test_a_rejection_is_reported_in_the_rails_words_and_nothing_of_it_holds(site: Site) -> None:
     site.ask("A")
     site.send()
     (answer,) = site.answers()

@@ -98,7 +98,7 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(order.as_candidate, receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
     replay.publish(replayed, Corrected(settled, versions, fallen, _outcomes(replay, replayed)), entry.at)
-    replay.stand(replayed)
+    replay.note_answer(replayed)
 
 
 def _outcomes(replay: "Replay", replayed: MessageReplay) -> list[AreaOutcome]:
@@ -153,7 +153,7 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
     replayed.state, replayed.derived_at = MessageState.QUEUED, None
     replayed.open_orders.clear()
     replayed.order_ids.clear()
-    replay.stand(replayed)
+    replay.note_answer(replayed)
 
 
 CONTRADICTING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {

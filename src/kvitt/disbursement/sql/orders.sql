@@ -39,7 +39,7 @@ SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
 FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
-RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
+RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL AS first_time;
 
 -- name: give_back
 -- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
@@ -150,7 +150,7 @@ JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.was_unknown)
        OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
-RETURNING o.order_id::text, was.sent_at IS NOT NULL;
+RETURNING o.order_id::text, was.sent_at IS NOT NULL AS was_sent;
 
 -- name: sent_to_unknown
 -- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are unknown: a person may have to decide.

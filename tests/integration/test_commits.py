@@ -167,7 +167,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_answered(
             assert least(stage) == before
         else:
             told.add("done")
-            assert (least(stage), len(stage.told(made.payout_id))) == (before - 105, 1)
+            assert (least(stage), len(stage.published(made.payout_id))) == (before - 105, 1)
         if proxy.cuts == done:
             break
     assert told == {"done", "not done"}
@@ -201,7 +201,7 @@ def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, s
             break
     assert proxy.cuts == 1
     assert stage.totals()[0] == ((1_000_000 - HELD,) * 3 if act == "confirm" else (1_000_000,) * 3)
-    assert len(stage.told(made.payout_id)) == 2
+    assert len(stage.published(made.payout_id)) == 2
 
 
 # The apis. The example's shop pays 500 on 100,000.

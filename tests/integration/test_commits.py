@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner
 
-from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -19,30 +17,21 @@ from kvitt.disbursement.settle import Settle
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import ResultUnknown
-from kvitt.formats.thrift.interface import module
-from kvitt.formats.thrift.messages import Service
 from kvitt.kernel import commits
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
-from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queue import Outgoing
-from kvitt.ledger.read import LedgerReader
-from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.service import PayoutService
 from kvitt.transports.log.embedded_log import LogRelay, make_topics
+from support.commit_apis import ACCOUNT_ASKS, AMOUNT, MONEY_ASKS, TAKEN, Apis, Ask, rest_create, rest_hold, thrift_create, thrift_hold
 from support.commit_proxy import Cut, Proxy, proxied
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, staged
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, wanted
-from support.rest_stage import earn, rest_site
-from support.thrift_stage import ledger_api, post, serving
 from support.topics import TOPICS
 
-TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
-PAYOUTS, ACCOUNTER = Service("payouts", "PayoutManagement"), Service("accounter", "Accounter")
-
-AMOUNT, HELD = 100_000, 100_005
+HELD = 100_005
 """The shop's fee of 5 is held on top."""
 
 
@@ -167,7 +156,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_answered(
             assert least(stage) == before
         else:
             told.add("done")
-            assert (least(stage), len(stage.told(made.payout_id))) == (before - 105, 1)
+            assert (least(stage), len(stage.published(made.payout_id))) == (before - 105, 1)
         if proxy.cuts == done:
             break
     assert told == {"done", "not done"}
@@ -201,50 +190,12 @@ def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, s
             break
     assert proxy.cuts == 1
     assert stage.totals()[0] == ((1_000_000 - HELD,) * 3 if act == "confirm" else (1_000_000,) * 3)
-    assert len(stage.told(made.payout_id)) == 2
+    assert len(stage.published(made.payout_id)) == 2
 
 
 # The apis. The example's shop pays 500 on 100,000.
 
-FUNDS, TAKEN, UNKNOWN = 10_000_000, 100_500, (504, "Result Unknown")
-
-
-class Apis:
-    """Both apis on a database behind a proxy, and what the shop has at least, asked past it."""
-
-    def __init__(self, proxy: Proxy, conninfo: str, direct: str, data: Path) -> None:
-        self.proxy = proxy
-        self._direct = direct
-        with contextlib.ExitStack() as opened:
-            earn(direct)
-            site = opened.enter_context(rest_site(conninfo, data))
-            self.settlement = site.settlement
-            self.rest = opened.enter_context(site.client())
-            parties = LocalParties(conninfo)
-            opened.callback(parties.close)
-            payouts = PayoutService(conninfo, clock, parties)
-            opened.callback(payouts.close)
-            self._payouts = opened.enter_context(serving(woody_payouts.endpoints(payouts)))
-            self._ledger = opened.enter_context(ledger_api(conninfo))
-            self.close = opened.pop_all().close
-
-    def least(self) -> int:
-        with connect(self._direct) as connection:
-            return LedgerReader(connection).account(self.settlement).totals.available_min
-
-    def accounts(self) -> int:
-        with connect(self._direct) as connection:
-            return int(fetch_value(connection, "SELECT count(*) FROM ledger.accounts"))
-
-    def entries(self) -> int:
-        with connect(self._direct) as connection:
-            return int(fetch_value(connection, "SELECT count(*) FROM ledger.entries"))
-
-    def payouts(self, method: str, *arguments: object) -> httpx.Response:
-        return post(f"{self._payouts}{woody_payouts.PATH}", PAYOUTS.call(method, 1, arguments))
-
-    def ledger(self, method: str, *arguments: object) -> httpx.Response:
-        return post(f"{self._ledger}/accounter", ACCOUNTER.call(method, 1, arguments))
+FUNDS, UNKNOWN = 10_000_000, (504, "Result Unknown")
 
 
 @pytest.fixture
@@ -252,39 +203,6 @@ def apis(way: tuple[Proxy, str], database: str, tmp_path: Path) -> Iterator[Apis
     made = Apis(*way, database, tmp_path)
     yield made
     made.close()
-
-
-def thrift_create(apis: Apis) -> httpx.Response:
-    shop, cash = TYPES.ShopParams(party_id="party-1", shop_id="shop-1"), MONEY.Cash(AMOUNT, MONEY.CurrencyRef("RUB"))
-    return apis.payouts("CreatePayout", TYPES.PayoutParams(shop_params=shop, cash=cash))
-
-
-def rest_create(apis: Apis) -> httpx.Response:
-    asked = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": AMOUNT, "currency": "RUB"}}
-    return apis.rest.post("/payouts", json=asked)
-
-
-def thrift_account(apis: Apis) -> httpx.Response:
-    return apis.ledger("CreateAccount", LEDGER.AccountPrototype(currency_sym_code="RUB"))
-
-
-def rest_account(apis: Apis) -> httpx.Response:
-    return apis.rest.post("/accounts", json={"currency": "RUB"})
-
-
-def thrift_hold(apis: Apis) -> httpx.Response:
-    posting = LEDGER.Posting(from_id=apis.settlement, to_id=apis.settlement + 1, amount=TAKEN, currency_sym_code="RUB", description="x")
-    return apis.ledger("Hold", LEDGER.PostingPlanChange(id="plan-1", batch=LEDGER.PostingBatch(id=1, postings=[posting])))
-
-
-def rest_hold(apis: Apis) -> httpx.Response:
-    posting = {"source": apis.settlement, "target": apis.settlement + 1, "amount": TAKEN, "currency": "RUB", "description": "x"}
-    return apis.rest.post("/plans/plan-1/hold", json={"batch": {"batch_id": 1, "postings": [posting]}})
-
-
-Ask = Callable[[Apis], httpx.Response]
-MONEY_ASKS = [thrift_create, rest_create, thrift_hold, rest_hold]
-ACCOUNT_ASKS = [thrift_account, rest_account]
 
 
 @pytest.mark.parametrize("cut", Cut)

@@ -127,6 +127,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "unknown_to_sending": SENDING,
         "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
         "orders_by_id": [IDS],
+        "said_of_orders": [IDS],
         "share_files": [IDS, IDS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],

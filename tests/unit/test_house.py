@@ -64,7 +64,7 @@ PROSE = {
     "woody": "Thrift",
 }
 """The same for texts: docstrings, comments, SQL, what commands print, documents."""
-KEPT = re.compile(r"`(?:door|told|oddity)`|\"door\"|extract\(epoch FROM|woody\\?\.")
+KEPT = re.compile(r"`(?:door|told|oddity|receipted)`|\"door\"|extract\(epoch FROM|woody\\?\.")
 """Names on the wire and in stored bytes, SQL's own, and the words before, where the changelog names them."""
 OTHERS_NAMES = frozenset({"INVALID_PRODUCER_EPOCH"})
 """Names that a library gave."""

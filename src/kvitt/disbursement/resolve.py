@@ -172,7 +172,7 @@ def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Contradi
 
 
 def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
-    found = fetch_one(cursor, Candidate, _SQL.order_to_turn, (order_id,), state=OrderState)
+    found = fetch_one(cursor, Candidate, _SQL.order_to_turn, (order_id,), state=OrderState, said=tuple)
     assert found is not None, "orders are never deleted"
     return found
 

@@ -21,7 +21,7 @@ from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.events import Contradicted, ReceiptArrived, Settled
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Candidate, Observation, Rail, ReceiptOutcome
-from kvitt.disbursement.receipts import ReceiptApplier, decide, open_contradictions, read_answer
+from kvitt.disbursement.receipts import ReceiptApplier, decide, find_candidates, open_contradictions, read_answer
 from kvitt.disbursement.rows import DeferredRow
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, copy_event, count_settled
@@ -31,7 +31,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import Part, fetch
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -79,11 +79,6 @@ def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
         return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(read_answer(rail, raw.body))]
     except UnreadableReceipt as error:
         return [_Read(rail, raw, hashed, None, str(error))]
-
-
-class _Found(NamedTuple):
-    ordinal: int
-    candidate: Candidate
 
 
 class _DeferredReceipt(NamedTuple):
@@ -306,23 +301,10 @@ class _DecidedReceipts(Struct):
     closed: list[ClosedReceipt]
 
 
-def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
-    asked = [
-        (index, each.case_key[0].value, each.case_key[1], each.rail.name, each.receipt.area, each.receipt.correlation_key)
-        for index, each in enumerate(batch)
-        if each.case_key and each.receipt
-    ]
-    found: dict[int, list[Candidate]] = {}
-    if asked:
-        columns = [list(column) for column in zip(*asked, strict=True)]
-        for each in fetch(cursor, _Found, _SQL.orders_for_receipts, columns, candidate=Part(Candidate, state=OrderState)):
-            found.setdefault(each.ordinal, []).append(each.candidate)
-    return found
-
-
 def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _DecidedReceipts:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
-    candidates = _candidates(cursor, batch)
+    asked = {index: (each.rail, each.receipt) for index, each in enumerate(batch) if each.receipt}
+    candidates = find_candidates(cursor, asked)
     decisions = _Decisions()
     decided_receipts = _DecidedReceipts([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
@@ -362,16 +344,18 @@ class _Decisions:
         self.contradicted: list[Contradicted] = []
         self._states: dict[str, OrderState] = {}
         self._words: dict[str, str] = {}
+        self._said: dict[str, tuple[Observation, ...]] = {}
 
     def as_they_are(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates as this batch has left them so far."""
-        if not self._states and not self._words:
+        if not self._states and not self._words and not self._said:
             return candidates
         return [
             replace(
                 each,
                 state=self._states.get(each.order_id, each.state),
                 contradicted=self._words.get(each.order_id, each.contradicted),
+                said=each.said + self._said.get(each.order_id, ()),
             )
             for each in candidates
         ]
@@ -379,6 +363,8 @@ class _Decisions:
     def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
         """Returns what a receipt makes of the order that it answers, after those before it."""
         decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
+        if read.rail.capabilities.answers_parts:
+            self._said[order.order_id] = (*self._said.get(order.order_id, ()), receipt)
         if decided in _MOVES:
             self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)
             self.settled[order.order_id] = Settled(order, receipt, number, decided, read.raw.body, read.raw.by_hand)

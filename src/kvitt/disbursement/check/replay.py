@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.contradicted import CONTRADICTING
+from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import taken_over
@@ -290,7 +290,8 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
         states = (OrderState.SENT, OrderState.UNKNOWN)
-        possible = {decide(self.rail, receipt, replace(order.as_candidate, state=state), by_hand=by_hand) for state in states}
+        found = replace(order.as_candidate, said=said_before(self, order, entry.receipt_no or 0))
+        possible = {decide(self.rail, receipt, replace(found, state=state), by_hand=by_hand) for state in states}
         if outcome not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {outcome.value}, which its words do not say")
 

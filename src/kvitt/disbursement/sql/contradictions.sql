@@ -26,7 +26,7 @@ LIMIT 1;
 -- name: order_to_turn
 -- The order that a contradiction is about.
 SELECT order_id::text, case_no, area, number, message_no, state, correlation_time, is_first_order, message, person, was_unknown,
-       receipt_no IS NOT NULL AS answered, published_under, NULL::text AS contradicted, decided_by_hand
+       receipt_no IS NOT NULL AS answered, published_under, NULL::text AS contradicted, decided_by_hand, '{}'::text[] AS said
 FROM orders WHERE order_id = %s;
 
 -- name: open_orders_of_case

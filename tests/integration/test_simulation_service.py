@@ -440,11 +440,29 @@ def test_the_token_service_wants_a_user_with_a_password(rail: SimulatedRail) -> 
         assert (response.status_code, response.json()["title"]) == (401, "Unauthorized")
 
 
+CREDENTIALS = {"grant_type": "client_credentials", "client_id": "kvitt", "client_secret": "s", "scope": "api://proxy/.default"}
+
+
 def test_the_proxy_wants_its_token_where_that_is_set(rail: SimulatedRail) -> None:
-    rail.behave(wants_proxy_token=True)
     body = envelope(request_xml(MAY), rail.signed())
-    assert rail.post(body).status == 401
-    assert rail.post(body, **{"X-Proxy-Authorization": "Bearer x"}).status == 200
+    rail.behave(wants_proxy_token=True, assertion_seconds=600)
+    told = rail.http.post("/tenant/oauth2/v2.0/token", data=CREDENTIALS).json()
+    assert (told["token_type"], told["expires_in"]) == ("Bearer", 600)
+    passed = {"X-Proxy-Authorization": f"Bearer {told['access_token']}"}
+    for headers in ({}, {"X-Proxy-Authorization": "Bearer x"}, {"X-Proxy-Authorization": told["access_token"]}):
+        assert rail.post(body, **headers).status == 401
+        assert rail.http.get("/rest/v1/sts/samltoken", auth=("u", "p"), headers=headers).status_code == 401
+    assert rail.post(body, **passed).status == 200
+    assert rail.http.get("/rest/v1/sts/samltoken", auth=("u", "p"), headers=passed).status_code == 200
+    rail.now += timedelta(seconds=601)
+    assert rail.post(body, **passed).status == 401
+
+
+@pytest.mark.parametrize("left_out", CREDENTIALS)
+def test_the_proxys_issuer_wants_all_of_the_credentials(rail: SimulatedRail, left_out: str) -> None:
+    form = {name: value for name, value in CREDENTIALS.items() if name != left_out}
+    assert rail.http.post("/oauth2/v2.0/token", data=form).status_code == 400
+    assert rail.http.post("/oauth2/v2.0/token", content=b"\xff").status_code == 400
 
 
 def test_other_paths_are_not_there(rail: SimulatedRail) -> None:

@@ -48,6 +48,7 @@ from kvitt.rails.oppdrag.emulator.withholding import Withholding
 Connection = psycopg.Connection[tuple[object, ...]]
 Struck = TypeVar("Struck")
 TOKEN_PATH: Final = "/rest/v1/sts/samltoken"  # noqa: S105 -- a path, no secret
+PROXY_TOKEN_PATH: Final = "/oauth2/v2.0/token"  # noqa: S105 -- likewise
 SIMULATION_PATH: Final = "/simulerFpServiceWSBinding"
 MAX_BODY: Final = 8_000_000
 _CONNECTIONS: Final = 8
@@ -85,12 +86,13 @@ _NO_PROXY_TOKEN = ServiceAnswer(HTTPStatus.UNAUTHORIZED, _TEXT, b"X-Proxy-Author
 
 
 class ServiceFrame(Struct, frozen=True):
-    """All that a request is judged by: the service's habits and faults, whether its assertion is good, the newest run's day, and what
+    """All that a request is judged by: the service's habits and faults, whether its tokens are good, the newest run's day, and what
     else is known of the person: other cases (area and id), and what is held back."""
 
     habits: ServiceHabits
     faults: ServiceFaults
     is_known: bool
+    may_pass: bool
     last_run: date | None
     others: list[str] | None
     tax_percent: int | None
@@ -144,6 +146,8 @@ class SimulationService:
         """The answer, or a slow simulation that has to be finished or abandoned. Raises psycopg errors."""
         if request.path.endswith(TOKEN_PATH) and request.method == "GET":
             return self._token(request)
+        if request.path.endswith(PROXY_TOKEN_PATH) and request.method == "POST":
+            return self._proxy_token(request)
         if request.path.endswith(SIMULATION_PATH) and request.method == "POST":
             return self._asked(request)
         return _NOT_FOUND
@@ -161,7 +165,7 @@ class SimulationService:
         now = self._clock()
         with self._pool.connection() as conn:
             settings = service_settings(conn)
-            if settings.habits.wants_proxy_token and not _has_proxy_token(request):
+            if settings.habits.wants_proxy_token and not tokens.may_pass(conn, _proxy_token_of(request), now):
                 return _NO_PROXY_TOKEN
             user = tokens.user_of(request.headers.get("authorization", ""))
             if user is None:
@@ -171,15 +175,23 @@ class SimulationService:
             issued = tokens.issue(conn, user, now, settings.habits.assertion_seconds)
         return ServiceAnswer(HTTPStatus.OK, _JSON, issued.json())
 
+    def _proxy_token(self, request: ServiceRequest) -> ServiceAnswer:
+        client_id = tokens.client_of(request.body)
+        if client_id is None:
+            return ServiceAnswer(HTTPStatus.BAD_REQUEST, _JSON, b'{"error": "invalid_request"}')
+        with self._pool.connection() as conn:
+            issued = tokens.issue_pass(conn, client_id, self._clock(), service_settings(conn).habits.assertion_seconds)
+        return ServiceAnswer(HTTPStatus.OK, _JSON, issued.json())
+
     def _asked(self, request: ServiceRequest) -> ServiceAnswer | PendingAnswer:
         now = self._clock()
         read = read_request(request.body, oslo(now))
         visit = SimulationVisit(read.message_id, read.found.order.case if isinstance(read.found, SimulationQuestion) else _NO_CASE, now)
         with self._pool.connection() as conn:
-            frame = self._frame(conn, read, now)
+            frame = self._frame(conn, read, _proxy_token_of(request), now)
             if frame.faults.closed or not _keeps_open(frame.habits, now):
                 return self._at_once(visit, "closed", "", GATEWAY)
-            if frame.habits.wants_proxy_token and not _has_proxy_token(request):
+            if frame.habits.wants_proxy_token and not frame.may_pass:
                 return self._at_once(visit, "refused", "no proxy token", _NO_PROXY_TOKEN)
             struck = self._draw(conn, frame.faults, lambda faults: strike(faults, self._seed, read.message_id))
             if struck.gateway:
@@ -201,11 +213,12 @@ class SimulationService:
             self._watch.end(pending.visit, outcome, note, self._clock())
         return answer
 
-    def _frame(self, conn: Connection, read: ReadEnvelope, now: datetime) -> ServiceFrame:
+    def _frame(self, conn: Connection, read: ReadEnvelope, proxy_token: str, now: datetime) -> ServiceFrame:
         order = read.found.order if isinstance(read.found, SimulationQuestion) else None
         case, person = (order.case, order.person) if order else (_NO_CASE, "")
         arguments = {
             "assertion_id": read.assertion_id,
+            "proxy_token": proxy_token,
             "now": now,
             "person": person,
             "area": case.area,
@@ -262,6 +275,5 @@ def _keeps_open(habits: ServiceHabits, now: datetime) -> bool:
     return not habits.keeps_hours or is_open(now, habits.opens, habits.closes)
 
 
-def _has_proxy_token(request: ServiceRequest) -> bool:
-    scheme, _, token = request.headers.get("x-proxy-authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and bool(token.strip())
+def _proxy_token_of(request: ServiceRequest) -> str:
+    return tokens.bearer_in(request.headers.get("x-proxy-authorization", ""))

@@ -1,15 +1,17 @@
-"""The token service: hands SAML assertions to service users, as the rail's clients fetch them."""
+"""Tokens as the rail's clients fetch them: SAML assertions for service users, and the proxy's own by client credentials."""
 
 import base64
 import binascii
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 from uuid import uuid4
 from xml.sax.saxutils import escape, quoteattr
 
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 
 SAML2 = "urn:ietf:params:oauth:token-type:saml2"
@@ -39,6 +41,46 @@ def issue(conn: psycopg.Connection[tuple[object, ...]], user: str, now: datetime
     assertion_id, until = f"SAML-{uuid4()}", now + timedelta(seconds=seconds)
     conn.execute(_SQL.add_assertion, {"assertion_id": assertion_id, "user_name": user, "valid_until": until, "now": now})
     return IssuedAssertion(_assertion(assertion_id, user, now, until), seconds)
+
+
+class IssuedPass(Struct, frozen=True):
+    """A token of the proxy and how long it is good."""
+
+    token: str
+    seconds: int
+
+    def json(self) -> bytes:
+        """As the issuer answers."""
+        return json.dumps({"token_type": "Bearer", "access_token": self.token, "expires_in": self.seconds}).encode()
+
+
+def issue_pass(conn: psycopg.Connection[tuple[object, ...]], client_id: str, now: datetime, seconds: int) -> IssuedPass:
+    """A new token of the proxy for the client."""
+    token, until = f"PROXY-{uuid4()}", now + timedelta(seconds=seconds)
+    conn.execute(_SQL.add_assertion, {"assertion_id": token, "user_name": client_id, "valid_until": until, "now": now})
+    return IssuedPass(token, seconds)
+
+
+def may_pass(conn: psycopg.Connection[tuple[object, ...]], token: str, now: datetime) -> bool:
+    """Whether it is a token of the proxy, and good."""
+    return bool(fetch_value(conn, _SQL.may_pass, {"proxy_token": token, "now": now}))
+
+
+def client_of(body: bytes) -> str | None:
+    """The client in a form that asks by client credentials, with a secret and a scope; None where it is none."""
+    try:
+        form = dict(parse_qsl(body.decode("ascii"), strict_parsing=True, max_num_fields=20))
+    except ValueError:
+        return None
+    if form.get("grant_type") != "client_credentials" or not form.get("client_secret") or not form.get("scope"):
+        return None
+    return form.get("client_id")
+
+
+def bearer_in(header: str) -> str:
+    """The token of a header with one; "" where there is none."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _assertion(assertion_id: str, user: str, now: datetime, until: datetime) -> str:

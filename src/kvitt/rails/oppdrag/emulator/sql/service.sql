@@ -5,10 +5,12 @@
 SELECT habits::text AS habits, faults::text AS faults FROM rail.simulation_service;
 
 -- name: service_frame
--- What a request is judged by; rows: habits, faults, is_known (whether the assertion is good), last_run, others (area and case id of other
+-- What a request is judged by; rows: habits, faults, is_known (whether the assertion is good), may_pass (whether the proxy's
+-- token is), last_run, others (area and case id of other
 -- cases of the person, not very many; null = none), and what is held back from the person (null = nothing).
 SELECT service.habits::text AS habits, service.faults::text AS faults,
        EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(assertion_id)s AND good.valid_until > %(now)s) AS is_known,
+       EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(proxy_token)s AND good.valid_until > %(now)s) AS may_pass,
        (SELECT max(run.day) FROM rail.payment_run AS run) AS last_run,
        (
            SELECT array_agg(other.area || ' ' || other.case_id ORDER BY other.area, other.case_id)
@@ -37,9 +39,13 @@ UPDATE rail.simulation_service SET habits = %(habits)s::jsonb;
 UPDATE rail.simulation_service SET faults = %(faults)s::jsonb;
 
 -- name: add_assertion
--- Hands out an assertion, and forgets those that are long past.
+-- Hands out an assertion, or a token of the proxy, and forgets those that are long past.
 WITH past AS (DELETE FROM rail.assertion WHERE valid_until < %(now)s - interval '1 day')
 INSERT INTO rail.assertion (assertion_id, user_name, valid_until) VALUES (%(assertion_id)s, %(user_name)s, %(valid_until)s);
+
+-- name: may_pass
+-- Whether the proxy's token is good.
+SELECT EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(proxy_token)s AND good.valid_until > %(now)s) AS may_pass;
 
 -- name: begin_simulation
 -- Marks a case as simulated for as long as this session says; rows: is_free (false: an order of the case is being booked, and the case is

@@ -5,7 +5,7 @@ ALTER TABLE rail.entry
     ADD COLUMN payee text    NOT NULL DEFAULT '',
     ADD COLUMN grade integer;
 
-CREATE INDEX known_case_of_person ON rail.known_case (person);
+CREATE INDEX known_case_of_person ON rail.known_case (person, area, case_id);
 
 -- The days of payment runs that were played.
 CREATE TABLE rail.payment_run (

@@ -1,13 +1,16 @@
 """The emulator's simulation over HTTP: what an order would lead to, which months are answered, and who gets an answer at all."""
 
 import base64
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from lxml import etree
 
-from kvitt.rails.oppdrag.emulator import CannotPay, Withholding, posted_rows, put_withholding
+from kvitt.kernel.database import Connection, connect
+from kvitt.rails.oppdrag.emulator import CannotPay, Withholding, pay, payments, posted_rows, put_withholding
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail
 from support.emulator_orders import PERSON, Line, order_xml
 from support.emulator_stage import change
 from support.simulation_stage import SERVICE, SimulatedRail, envelope, local, request_xml, simulated_rail
@@ -321,6 +324,36 @@ def test_runs_are_played_in_order_on_bank_days_and_again_without_effect(paid: Si
         paid.pay("2026-06-20")
     with pytest.raises(CannotPay, match="the run of 2026-06-15 was played already"):
         paid.pay("2026-06-12")
+
+
+def test_a_run_that_was_killed_in_the_middle_goes_on_where_it_was(rail: SimulatedRail, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rail.ask(*(order_xml(MAY, case=f"SAK-{number}") for number in range(3))) == ["00"] * 3
+    monkeypatch.setattr(payments, "CASES_PER_TRANSACTION", 1)
+    whole, played = payments._pay_cases, []
+
+    def broken_off(conn: Connection, cases: Sequence[CaseAtRail], *rest: object) -> object:
+        played.append(cases)
+        return whole(conn, cases, *rest) if len(played) < 2 else 1 // 0  # type: ignore[arg-type]
+
+    monkeypatch.setattr(payments, "_pay_cases", broken_off)
+    with pytest.raises(ZeroDivisionError):
+        rail.pay("2026-06-16")
+    monkeypatch.setattr(payments, "_pay_cases", whole)
+    assert (rail.pay("2026-06-16").cases, rail.pay("2026-06-16").cases) == (2, 0)
+    assert [[row.amount for row in posted_rows(rail.conn, "AAP", f"SAK-{number}")] for number in range(3)] == [[10000]] * 3
+
+
+def test_two_runs_at_once_pay_once(rail: SimulatedRail) -> None:
+    assert rail.ask(*(order_xml(MAY, case=f"SAK-{number}") for number in range(20))) == ["00"] * 20
+    with ThreadPoolExecutor(2) as runs:
+        played = list(runs.map(lambda _: _played(rail.conninfo), range(2)))
+    assert sum(played) == 20
+    assert [len(posted_rows(rail.conn, "AAP", f"SAK-{number}")) for number in range(20)] == [1] * 20
+
+
+def _played(conninfo: str) -> int:
+    with connect(conninfo) as conn:
+        return pay(conn, date(2026, 6, 16), datetime(2026, 6, 16, tzinfo=UTC)).cases
 
 
 def test_a_coming_month_is_paid_by_its_own_run(rail: SimulatedRail) -> None:

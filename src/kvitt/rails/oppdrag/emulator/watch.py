@@ -42,12 +42,13 @@ class Violation(Struct, frozen=True):
 
 
 class SimulationVisit(Struct, frozen=True):
-    """A simulation at the rail. Without a case it could not be read."""
+    """A simulation at the rail. Without a case it could not be read. `has_waited`: for an order of its case that was being booked."""
 
     message_id: str
     case: CaseAtRail
     asked_at: datetime
     is_marked: bool = False
+    has_waited: bool = False
 
 
 class SimulatedRequest(Struct, frozen=True):
@@ -107,7 +108,7 @@ class Watch:
             conn.execute(_SQL.wait_for_booking, case)
         elif mark.awaits_receipt:
             add_violations(conn, ViolationKind.SIMULATION_BEFORE_RECEIPT, [(visit.case, visit.message_id)], now)
-        return SimulationVisit(visit.message_id, visit.case, visit.asked_at, is_marked=True)
+        return SimulationVisit(visit.message_id, visit.case, visit.asked_at, is_marked=True, has_waited=not mark.is_free)
 
     def _with_connection(self, act: Callable[[Connection], Made]) -> Made:
         with self._turn:

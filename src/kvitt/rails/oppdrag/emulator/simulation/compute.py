@@ -53,26 +53,30 @@ class _ShownMonths(Struct, frozen=True):
 
 
 class Circumstances(Struct, frozen=True):
-    """When the rail is asked, and what it knows of the person besides. `posts_next_day` is the habit of that name."""
+    """When the rail is asked, and what it knows of the person besides. `posts_next_day` is the habit of that name.
+
+    `has_case` False: there is no such case yet.
+    """
 
     today: date
     next_run: date
     others: tuple[CaseAtRail, ...] = ()
     withholding: Withholding | None = None
     posts_next_day: bool = False
+    has_case: bool = True
 
 
 def simulate(conn: Connection, asked: SimulationQuestion, when: Circumstances) -> tuple[SimulatedCase, ...] | EmulatedAnswer:
     """All that the order would lead to, the asked case first; nothing when it would change nothing; or why the rail says no to it."""
     case, today, next_run = asked.order.case, when.today, when.next_run
     others = [other for other in when.others if group_of(other.area) == group_of(case.area)]
-    money = money_of_cases(conn, [case, *others], None)
+    money = money_of_cases(conn, [case, *others], None) if when.has_case or others else {}
     known = money.get(case)
     lines = () if known is None else [entry for entry in known.entries if entry.ceased_from is None]
     decision = decide(asked.order, KnownCases([] if known is None else [(case, known.person)], lines), today)
     if decision.answer is not answers.ACCEPTED:
         return decision.answer
-    if when.posts_next_day:
+    if when.posts_next_day and money:
         money = money_of_cases(conn, [case, *others], posting_limit(today))
     posted = money.get(case) or CaseMoney(asked.order.person)
     if not decision.entries:

@@ -93,21 +93,22 @@ class ServiceFrame(Struct, frozen=True):
     faults: ServiceFaults
     is_known: bool
     may_pass: bool
+    has_case: bool
     last_run: date | None
     others: list[str] | None
     tax_percent: int | None
     deduction_class: str | None
     deduction_kroner: int | None
 
-    def circumstances(self, person: str, today: date) -> Circumstances:
-        """In which a request of that day about the person is worked out."""
+    def circumstances(self, person: str, today: date, *, has_changed: bool) -> Circumstances:
+        """In which a request of that day about the person is worked out; `has_changed`: there may be a case now that was not there."""
         others = self.others if self.others and self.habits.tells_others else []
         cases = tuple(CaseAtRail(area, case_id) for area, _, case_id in (other.partition(" ") for other in others))
         withholding = None
         if self.tax_percent is not None:
             withholding = Withholding(person, self.tax_percent, self.deduction_class or "", self.deduction_kroner or 0)
         run = next_bank_day(max(today, self.last_run or today))
-        return Circumstances(today, run, cases, withholding, self.habits.posts_next_day)
+        return Circumstances(today, run, cases, withholding, self.habits.posts_next_day, self.has_case or has_changed)
 
 
 class PendingAnswer(Struct, frozen=True):
@@ -250,9 +251,11 @@ class SimulationService:
             fault = fault_on_demand(struck.fault, oslo(now))
             return "fault", fault.note, _fault(fault)
         today = oslo_day(now)
+        has_changed = bool(struck.slow_seconds) or pending.visit.has_waited
+        circumstances = pending.frame.circumstances(pending.asked.order.person, today, has_changed=has_changed)
         conn.isolation_level = IsolationLevel.REPEATABLE_READ
         with conn.transaction():
-            found = simulate(conn, pending.asked, pending.frame.circumstances(pending.asked.order.person, today))
+            found = simulate(conn, pending.asked, circumstances)
         if isinstance(found, EmulatedAnswer):
             fault = business_fault(found, oslo(now))
             return "fault", found.text, _fault(fault)

@@ -6,11 +6,12 @@ SELECT habits::text AS habits, faults::text AS faults FROM rail.simulation_servi
 
 -- name: service_frame
 -- What a request is judged by; rows: habits, faults, is_known (whether the assertion is good), may_pass (whether the proxy's
--- token is), last_run, others (area and case id of other
+-- token is), has_case (whether there is such a case), last_run, others (area and case id of other
 -- cases of the person, not very many; null = none), and what is held back from the person (null = nothing).
 SELECT service.habits::text AS habits, service.faults::text AS faults,
        EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(assertion_id)s AND good.valid_until > %(now)s) AS is_known,
        EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(proxy_token)s AND good.valid_until > %(now)s) AS may_pass,
+       EXISTS (SELECT FROM rail.known_case AS known WHERE known.area = %(area)s AND known.case_id = %(case_id)s) AS has_case,
        (SELECT max(run.day) FROM rail.payment_run AS run) AS last_run,
        (
            SELECT array_agg(other.area || ' ' || other.case_id ORDER BY other.area, other.case_id)

@@ -33,7 +33,7 @@ _SQL, _LEASES = load("kafka", "kvitt.transports.kafka"), load("leases", "kvitt.k
 _log = structlog.get_logger(__name__)
 _RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS, _IDENTITY_SECONDS = 1.0, 10.0, 5.0, 10.0
 _REST_SECONDS = 0.25
-"""Shorter than a topic can be deleted, made, filled and found again: the client alone waits twice as long after a fetch that was refused."""
+"""Shorter than a topic is deleted, made, filled and found again: the client waits twice as long after a fetch that was refused."""
 _LANES_PER_TOPIC = 1024
 """Other teams' topics have as many partitions as they like."""
 

@@ -36,7 +36,7 @@ quick: $(READY) ## run what tells most within a minute: units, properties with f
 check: $(READY) ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict src
+	$(BIN)/mypy --strict src bench brokers
 	$(BIN)/lint-imports
 	@# Fields of values are read by encoders, which a search for names can't see; only functions, classes and imports count as dead.
 	@found=$$($(BIN)/vulture src tests $(wildcard bench)); status=$$?; [ $$status -eq 0 ] || [ $$status -eq 3 ] || exit $$status; \

@@ -24,18 +24,19 @@ demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs
 	$(BIN)/python -m brokers demo
 
 # Tests wait for other processes now and then, so more run at a time than a small machine has processors; the files that take longest begin first.
-PYTEST := $(BIN)/python -m pytest -q -rs -n $${KVITT_TEST_PROCESSES:-4} --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -q -rs --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## run all tests, file by file in several processes
-	$(PYTEST) --durations=15 tests/acceptance tests/integration tests/property tests/unit
+	$(PYTEST) -n $${KVITT_TEST_PROCESSES:-4} --durations=15 tests/acceptance tests/integration tests/property tests/unit
 
 quick: $(READY) ## run what tells most within a minute: units, properties with few examples, and one message all the way
-	KVITT_EXAMPLES=$${KVITT_EXAMPLES:-5} $(PYTEST) tests/acceptance/test_cli.py::test_submit_starts_a_hub_for_the_while tests/property tests/unit
+	@# These seldom wait for others: a process more would only import and start a server once more.
+	KVITT_EXAMPLES=$${KVITT_EXAMPLES:-5} $(PYTEST) -n $${KVITT_TEST_PROCESSES:-2} tests/acceptance/test_cli.py::test_submit_starts_a_hub_for_the_while tests/property tests/unit
 
 check: $(READY) ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict src
+	$(BIN)/mypy --strict src bench brokers
 	$(BIN)/lint-imports
 	@# Fields of values are read by encoders, which a search for names can't see; only functions, classes and imports count as dead.
 	@found=$$($(BIN)/vulture src tests $(wildcard bench)); status=$$?; [ $$status -eq 0 ] || [ $$status -eq 3 ] || exit $$status; \

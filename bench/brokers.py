@@ -10,7 +10,7 @@ from uuid import uuid4
 from brokers.artemis import Artemis
 from brokers.kafka import Kafka
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from lxml import etree
 from msgspec import Struct
 

@@ -7,7 +7,7 @@ from bench.messages import dp
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.contracts.helved.read import decode, instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.instructions import PaymentInstructions
@@ -17,14 +17,14 @@ LEAST_PER_SECOND = 10_000
 _MADE_AT = datetime(2025, 7, 4, 9, 15)  # noqa: DTZ001 - the rail's clock has no zone
 
 
-def _payment_of(message: Message) -> None:
+def _payment_of(message: StreamMessage) -> None:
     instructions = instructions_of(message, "key")
     assert isinstance(instructions, PaymentInstructions), "the made-up messages can be read"
     orders = derive(instructions, NEW_CASE, _MADE_AT)
     assert not isinstance(orders, Refusal), "the made-up messages are sound"
 
 
-def _per_second(messages: list[Message]) -> float:
+def _per_second(messages: list[StreamMessage]) -> float:
     # The time of the processor, so that other work on the machine does not count.
     started = time.process_time()
     for message in messages:

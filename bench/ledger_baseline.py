@@ -10,6 +10,7 @@ import psycopg
 
 from bench.ledger_shapes import Transfer
 from kvitt.kernel.database import connect
+from kvitt.kernel.money import Minor
 from kvitt.kernel.queries import load
 from kvitt.ledger.calls import Call
 from kvitt.ledger.rules import (
@@ -52,7 +53,7 @@ def _write(cursor: _Cursor, call: Call, log_batch_id: int) -> None:
         cursor.execute(_SQL.add_posting, (call.plan_id, batch.batch_id, *posting[:2], operation.value, *posting[2:]))
     for account_id, change in net.items():
         was = states[account_id][1]
-        now = after_hold(was, 0, change) if operation is Operation.HOLD else after_final(was, operation, change)
+        now = after_hold(was, Minor(0), change) if operation is Operation.HOLD else after_final(was, operation, change)
         moved = (now.posted - was.posted, now.available_max - was.available_max, now.available_min - was.available_min)
         row = (
             call.plan_id,

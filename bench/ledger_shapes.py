@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
+from kvitt.kernel.money import Minor
 from kvitt.ledger.calls import (
     Account,
     Call,
@@ -74,4 +75,4 @@ def _close_to_real(accounts: Sequence[int], count: int, name: str, few: int) -> 
 
 
 def _moved(source: int, target: int, amount: int) -> Posting:
-    return Posting(source, target, amount, _CURRENCY, "transfer")
+    return Posting(source, target, Minor(amount), _CURRENCY, "transfer")

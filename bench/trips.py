@@ -29,6 +29,7 @@ from kvitt.app.ports import PORTS
 from kvitt.disbursement.settle import Settle
 from kvitt.disbursement.submit import Submit
 from kvitt.kernel.database import connect
+from kvitt.kernel.money import Minor
 from kvitt.ledger.calls import Call
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.rules import Batch, Operation, Posting
@@ -77,7 +78,7 @@ class Walk:
             yield
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]
+            threading.setprofile(None)
 
     def trip(self, name: str, act: Callable[[], object]) -> Trip:
         """Does it once, and counts."""
@@ -127,7 +128,7 @@ def trips(conninfo: str) -> Iterator[Trip]:
         receipts = receipts_of_ready(connection)
         yield walk.trip("settle", lambda: settle(receipts))
         shop, paid, system = make_accounts(post, 3)
-        earned = Call("earned", Operation.HOLD, (Batch(1, (Posting(paid, shop, 1000, "RUB", "earned"),)),))
+        earned = Call("earned", Operation.HOLD, (Batch(1, (Posting(paid, shop, Minor(1000), "RUB", "earned"),)),))
         post([earned, replace(earned, operation=Operation.COMMIT)])
         with walk.follow():
             payouts = PayoutService(conninfo, _clock, _Terms(shop, paid, system))
@@ -143,7 +144,7 @@ def _clock() -> datetime:
 
 
 def _payout(payout_id: str) -> NewPayout:
-    return NewPayout("party-1", "shop-1", Cash(100, "RUB"), payout_id)
+    return NewPayout("party-1", "shop-1", Cash(Minor(100), "RUB"), payout_id)
 
 
 class _Terms:
@@ -168,7 +169,7 @@ class _Terms:
     ) -> tuple[CashFlowPosting, ...]:
         """The amount, and the fee on top."""
         amount = CashFlowPosting(_SETTLEMENT, self._shop, AccountType.MERCHANT_PAYOUT, self._paid, cash.amount, cash.currency)
-        fee = CashFlowPosting(_SETTLEMENT, self._shop, AccountType.SYSTEM_SETTLEMENT, self._system, 5, cash.currency)
+        fee = CashFlowPosting(_SETTLEMENT, self._shop, AccountType.SYSTEM_SETTLEMENT, self._system, Minor(5), cash.currency)
         return amount, fee
 
 

@@ -4,8 +4,8 @@
 
 -- name: make_accounts
 -- Accounts by id: first the providers, then the systems, then the merchants, with the totals that all plans give them.
-INSERT INTO ledger.accounts (account_id, currency, created_at, posted, available_min, available_max, entries)
-SELECT a.account_id, 'RUB', now(), a.net * used.plans, a.net * used.plans, a.net * used.plans, 2 * used.plans
+INSERT INTO ledger.accounts (account_id, currency, created_at, posted, available_min, available_max, entries, last_at)
+SELECT a.account_id, 'RUB', now(), a.net * used.plans, a.net * used.plans, a.net * used.plans, 2 * used.plans, now()
 FROM (
     SELECT n + 1 AS account_id,
            CASE WHEN n < %(few)s::bigint THEN -99 WHEN n < 2 * %(few)s::bigint THEN 5 ELSE 94 END AS net,

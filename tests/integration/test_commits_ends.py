@@ -7,7 +7,8 @@ from typing import Final
 import httpx
 import pytest
 
-from integration.test_commits import AMOUNT, FUNDS, LEDGER, MONEY, TAKEN, TYPES, UNKNOWN, Apis, soon_given_up
+from integration.test_commits import FUNDS, UNKNOWN, soon_given_up
+from support.commit_apis import AMOUNT, LEDGER, MONEY, TAKEN, TYPES, Apis
 from support.commit_proxy import Cut, Proxy, proxied
 
 PLAN, PAYOUT = "plan-1", "payout-1"

@@ -1,5 +1,6 @@
 """Where reading goes on, and that it is said, never guessed: topics made anew, deleted records, the rapid (design §1)."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,27 @@ def test_a_topic_that_is_made_anew_below_a_running_hub_is_reported_and_nothing_o
             send(place.kafka, topic, *batch(Scheme.HISTORISK, "later", 15))
             until(lambda: count(connection) == 60)
         assert count(connection, "SELECT count(*) FROM audit WHERE chain = 0 AND note LIKE '%kari%'") == 1
+
+
+def test_nothing_is_read_of_a_topic_that_was_made_anew_and_is_longer_than_the_old_one_between_two_polls(place: Place) -> None:
+    topic = helved_topics.EXTERNAL_INPUTS[Scheme.DAGPENGER]
+    with connect(place.database) as connection:
+        with running(place, "intake") as (runner,):
+            send(place.kafka, topic, *batch(Scheme.DAGPENGER, "old", 30))
+            until(lambda: count(connection) == 30)
+            # Neither the hub nor its client sees the topic missing, or too short: what they find next is at the offsets that they want.
+            runner.process.send_signal(signal.SIGSTOP)
+            make_anew(place.kafka, topic)
+            send(place.kafka, topic, *batch(Scheme.DAGPENGER, "new", 200))
+            runner.process.send_signal(signal.SIGCONT)
+            until(lambda: any("RecordsGone" in line for line in runner.lines), what="nobody was told")
+            assert runner.stop() == 0
+        assert count(connection) == 30
+        begun = place.command("kafka", "begin", "--topic", topic, "--beginning", "--over", *WHO)
+        assert begun.returncode == 0, begun.stdout + begun.stderr
+        with running(place, "intake"):
+            until(lambda: count(connection) >= 230)
+        assert count(connection) == 230
 
 
 def test_a_topic_that_was_made_anew_while_the_hub_was_away_is_refused_however_long_it_is(place: Place) -> None:

@@ -59,7 +59,7 @@ def test_what_lasts_is_reported_again_with_its_count_once_in_a_while() -> None:
     ]
 
 
-def test_another_state_is_reported_at_once_and_subjects_are_reported_apart() -> None:
+def test_another_state_is_reported_at_once_and_each_subject_by_itself() -> None:
     lines, _, log = staged()
     for _ in range(3):
         log.enters("a", "down", "warning", "down")

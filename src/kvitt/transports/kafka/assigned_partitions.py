@@ -32,6 +32,8 @@ from kvitt.transports.kafka.topics import TopicIds
 _SQL, _LEASES = load("kafka", "kvitt.transports.kafka"), load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _RETAKE_SECONDS, _SETTLE_SECONDS, _BROKER_SECONDS, _IDENTITY_SECONDS = 1.0, 10.0, 5.0, 10.0
+_REST_SECONDS = 0.25
+"""Shorter than a topic is deleted, made, filled and found again: the client waits twice as long after a fetch that was refused."""
 _LANES_PER_TOPIC = 1024
 """Other teams' topics have as many partitions as they like."""
 
@@ -63,6 +65,8 @@ class AssignedPartition:
         """The offset that the brokers know as done."""
         self.ends_at = 0
         """The end of the partition, when everything before it has been handed in and it was seen since the lease was taken."""
+        self.heard_at = 0.0
+        """When its last record came, by the monotonic clock."""
         self.bytes = 0
         self._outstanding: deque[HandedIn] = deque()
 
@@ -177,7 +181,7 @@ class AssignedPartitions:
         self._sources = {named(topic): topic for topic in topics}
         self._assigned: dict[TopicPartition, AssignedPartition] = {}
         self._paused = False
-        self._retake_at = self._identify_at = 0.0
+        self._retake_at = self._looked_at = 0.0
         self._states = StateLog(_log)
         self.joined = False
         """Whether the group has said at least once what is ours, be it nothing."""
@@ -191,8 +195,8 @@ class AssignedPartitions:
         for at in map(_at, partitions):
             self._assigned[at] = AssignedPartition(at, self._lane_of_topic[at.topic] + at.partition, self._sources[at.topic])
         if partitions:
+            self._looked_at = time.monotonic()
             self._ids.check(self._connection)
-            self._identify_at = time.monotonic() + _IDENTITY_SECONDS
         # Called even without partitions, or the client would fetch all of them from the brokers' own offsets.
         self._fetch(self._take([self._assigned[_at(each)] for each in partitions]))
         self.joined = True
@@ -248,10 +252,23 @@ class AssignedPartitions:
             self._fetch(taken)
 
     def look_whether_made_anew(self) -> None:
-        """Now and then: raises RecordsGone when a topic was made anew below us. Brokers that do not answer are asked again."""
-        if time.monotonic() < self._identify_at:
-            return
-        self._identify_at = time.monotonic() + _IDENTITY_SECONDS
+        """Now and then: raises RecordsGone when a topic was made anew below us."""
+        if time.monotonic() >= self._looked_at + _IDENTITY_SECONDS:
+            self._look()
+
+    def look_after_rest(self, partition: AssignedPartition) -> None:
+        """Before a record is handed in: where none came for a while, raises RecordsGone when a topic was made anew meanwhile.
+
+        The client says nothing of it: it goes on in the new topic at the offset that it had come to in the old one.
+        """
+        now = time.monotonic()
+        rested_since, partition.heard_at = partition.heard_at, now
+        if now >= max(rested_since, self._looked_at) + _REST_SECONDS:
+            self._look()
+
+    def _look(self) -> None:
+        """Raises RecordsGone when a topic was made anew. Brokers that do not answer are asked again."""
+        self._looked_at = time.monotonic()
         try:
             self._ids.check(self._connection)
         except (KafkaException, TimeoutError, LockNotAvailable) as error:

@@ -132,8 +132,10 @@ class _PollLoop:
                 partition.ended(message.offset())
             _heed(error)
             return False
-        incoming = partition.incoming(message) if partition else None
-        if partition is None or incoming is None:
+        if partition is None:
+            return False
+        self._assigned.look_after_rest(partition)
+        if (incoming := partition.incoming(message)) is None:
             return False
         partition.awaits(self._hand(incoming, partition.lane), size_of(message))
         return True

@@ -1,6 +1,7 @@
 """Reads rows by name: each row becomes a value whose fields are the columns of the statement."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -19,6 +20,13 @@ class Part:
 
     def __init__(self, kind: type[Any], **readers: ColumnReader) -> None:
         self.kind, self.readers = kind, readers
+        self._same = kind, tuple(readers.items())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and self._same == other._same
+
+    def __hash__(self) -> int:
+        return hash(self._same)
 
 
 Reading = ColumnReader | type[Any] | Part
@@ -32,14 +40,15 @@ def named(kind: type[Row], **readers: Reading) -> Callable[[psycopg.Cursor[Any]]
     The columns are compared with the fields once per statement and not per row. Raises TypeError where they are not the same.
     """
 
+    made: Any = kind
+    by_field = tuple(readers.items())
+
     def factory(cursor: psycopg.Cursor[Any]) -> RowMaker[Row]:
-        if cursor.description is None:
+        found = cursor.pgresult
+        if found is None or not found.nfields:
             return no_result
-        columns = [column.name for column in cursor.description]
-        wanted = _columns_of(kind, readers)
-        if {*columns} != {*wanted} or len({*columns}) != len(columns):
-            raise TypeError(f"{kind.__name__} has the fields {', '.join(wanted)}, and the row the columns {', '.join(columns)}")
-        return _maker(kind, readers, columns)
+        # Not by the cursor's description, which costs more than the rows of a short statement.
+        return _maker_of(made, by_field, tuple(map(found.fname, range(found.nfields))))
 
     return factory
 
@@ -86,6 +95,16 @@ def _columns_of(kind: type[Any], readers: Mapping[str, Reading]) -> list[str]:
     """The columns that a kind is made of: its fields, and in the place of one that is a kind itself the fields of that."""
     nested = {field: _fields_of(reader) for field, reader in readers.items()}
     return list(dict.fromkeys(column for field in _fields_of(kind) or () for column in nested.get(field) or (field,)))
+
+
+@lru_cache(maxsize=1024)
+def _maker_of(kind: type[Any], by_field: tuple[tuple[str, Reading], ...], names: tuple[bytes | None, ...]) -> RowMaker[Any]:
+    """Makes a statement's rows; remembered, because the same statements come again and again."""
+    readers = dict(by_field)
+    wanted, columns = _columns_of(kind, readers), [(name or b"").decode() for name in names]
+    if {*columns} != {*wanted} or len({*columns}) != len(columns):
+        raise TypeError(f"{kind.__name__} has the fields {', '.join(wanted)}, and the row the columns {', '.join(columns)}")
+    return _maker(kind, readers, columns)
 
 
 def _maker(kind: type[Row], readers: Mapping[str, Reading], columns: Sequence[str]) -> RowMaker[Row]:

@@ -26,12 +26,13 @@ from kvitt.disbursement.holds import HoldReason
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
 from kvitt.disbursement.publish import publish
 from kvitt.disbursement.rail import Rails
-from kvitt.disbursement.refusals import NOT_SIMULATED
+from kvitt.disbursement.refusals import NOT_SIMULATED, TOO_MANY_TO_SIMULATE
 from kvitt.disbursement.rows import MessageRow, MessageStep, NeedRow
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.store_order import store_order
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import InvalidForm, Order, Refusal
+from kvitt.errors import TooManyToSimulate
 from kvitt.kernel.audit import digest
 
 
@@ -132,7 +133,10 @@ class Handler:
         return MessageState.ANSWERED
 
     def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        reply = self._reply(Simulated(orders), message)
+        try:
+            reply = self._reply(Simulated(orders), message)
+        except TooManyToSimulate:
+            return self.refuse(case, message, record, TOO_MANY_TO_SIMULATE)
         self._store_message(case, message, record, MessageState.ANSWERED, reply)
         requests = [each.value or b"" for each in reply.records]
         case.note(self._work, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)

@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
 from kvitt.errors import UnknownRail
@@ -245,7 +246,10 @@ class SimulatingRail(Rail, Protocol):
     """A rail that can be asked what it would do."""
 
     def encode_simulation(self, order: Order) -> bytes:
-        """The same order as a question."""
+        """The same order as a question. Raises TooManyToSimulate, InvalidOrderMessage or ValueError when the rail has no form for it."""
+
+    def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
+        """What its answer says, which came with this HTTP status. Raises nothing, whatever the bytes are."""
 
 
 class Rails:

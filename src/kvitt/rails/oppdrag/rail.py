@@ -19,8 +19,9 @@ from kvitt.disbursement.rail import (
     Severity,
     TransportFile,
 )
+from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.values import Order
-from kvitt.rails.oppdrag import forwarded_xml, order_xml, receipt_xml
+from kvitt.rails.oppdrag import forwarded_xml, order_xml, receipt_xml, simulation_answer, simulation_request
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 
 _ACCEPTED, _REJECTED = "00", "08"
@@ -71,8 +72,12 @@ class Oppdrag(Struct, frozen=True):
         return Encoded(self.name, message, key, time, _document(order))
 
     def encode_simulation(self, order: Order) -> bytes:
-        """The order as a simulation request. Raises ValueError when a line id is too long."""
-        return order_xml.encode_simulation(order)
+        """The body of a SOAP message. Raises TooManyToSimulate, InvalidOrderMessage, and ValueError when a line id is too long."""
+        return simulation_request.encode_simulation(order)
+
+    def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
+        """What a SOAP answer says, or why it says nothing."""
+        return simulation_answer.read_simulation(status, answer)
 
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """Each order is a message of its own."""

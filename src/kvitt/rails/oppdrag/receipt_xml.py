@@ -138,7 +138,7 @@ def _leaf(parent: etree._Element, path: str) -> str:
 def _root(body: bytes) -> etree._Element:
     if len(body) > MAX_BYTES:
         raise UnreadableReceipt(f"is larger than {MAX_BYTES} bytes")
-    text = _without_declaration(_text(body))
+    text = text_of(body)
     try:
         root = _parse(text)
     except etree.XMLSyntaxError:
@@ -160,6 +160,11 @@ def _parse_repaired(text: str) -> etree._Element:
         return _parse(_with_end(text))
     except etree.XMLSyntaxError:
         raise UnreadableReceipt("is not XML, or was cut off inside") from None
+
+
+def text_of(body: bytes) -> str:
+    """The document that the bytes are, whatever encoding they claim, without its declaration and what pads it."""
+    return _without_declaration(_text(body))
 
 
 def _text(body: bytes) -> str:

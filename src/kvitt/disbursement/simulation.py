@@ -1,0 +1,192 @@
+"""What a rail says that an order would lead to, as values: its rows, or why it does not say.
+
+Rails read their answers into these, contracts write them in their forms (design §14). Nothing here knows a wire.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.values import Area, RateType, Scheme
+from kvitt.kernel.money import Kroner, Minor
+
+
+class SimulatedKind(StrEnum):
+    """What a row of a simulation stands for. The rail's own name of it is kept beside it."""
+
+    PAY = "pay"
+    """Positive: what a day will be paid; negative: what was paid for it before."""
+    RECOVERY = "recovery"
+    """Positive: paid too much, to be had back; negative: an earlier one that falls away."""
+    ADJUSTMENT = "adjustment"
+    """Moves money between months, or between cases."""
+    COUNTER = "counter"
+    TAX = "tax"
+    DEDUCTION = "deduction"
+    OTHER = "other"
+
+
+class SimulatedPosting(Struct, frozen=True):
+    """One row. `rate` is in øre; `rate_type` None: the rail names none, or one that no order has. `is_reversal` is the rail's own mark."""
+
+    start: date
+    end: date
+    amount: Kroner
+    kind: SimulatedKind
+    raw_kind: str
+    class_code: str
+    class_text: str = ""
+    account: str = ""
+    is_reversal: bool = False
+    rate: Minor = Minor(0)
+    rate_type: RateType | None = None
+    raw_rate_type: str = ""
+    rate_count: int = 0
+    grade: int = 0
+    refunded_to: str = ""
+
+
+class SimulatedPayment(Struct, frozen=True):
+    """What one recipient gets of one case in a period; the area may be one that kvitt does not know."""
+
+    area: str
+    case_id: str
+    recipient: str
+    postings: tuple[SimulatedPosting, ...]
+    recipient_name: str = ""
+    due_on: date | None = None
+    on_error_account: bool = False
+
+
+class SimulatedPeriod(Struct, frozen=True):
+    """Days of one month, with everything that the rail would pay for them."""
+
+    start: date
+    end: date
+    payments: tuple[SimulatedPayment, ...]
+
+
+class Simulation(Struct, frozen=True):
+    """What the rail would do. `total` is its own sum of all rows, those of other cases of the person included."""
+
+    person: str
+    computed_on: date
+    total: Kroner
+    periods: tuple[SimulatedPeriod, ...]
+    person_name: str = ""
+
+
+class NothingComputed(Struct, frozen=True):
+    """The rail took the order and would pay nothing; `text` is what it said about that, if anything."""
+
+    text: str = ""
+
+
+class FailureReason(StrEnum):
+    """Why there is no simulation."""
+
+    CLOSED = "closed"
+    """It did not answer, and not within its hours."""
+    PROXY_CLOSED = "closed, by the proxy"
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed out"
+    NO_ANSWER = "no answer"
+    NO_TOKEN = "no token"  # noqa: S105 - a reason, no secret
+    NOT_AUTHENTICATED = "not authenticated"
+    OTHER_STATUS = "other status"
+    """Something on the way to it answered, and not it."""
+    FOREIGN_PAGE = "foreign page"
+    EMPTY_ENVELOPE = "empty envelope"
+    UNKNOWN_ANSWER = "unknown answer"
+    UNREADABLE = "unreadable"
+    PERSON_UNKNOWN = "person unknown"
+    CASE_UNKNOWN = "case unknown"
+    LINE_UNKNOWN = "line unknown"
+    ORDER_EXISTS = "order exists"
+    LINE_EXISTS = "line exists"
+    NEEDS_NEW_DECISION = "needs a new decision"
+    INVALID = "invalid"
+    BROKEN_RULE = "broken rule"
+    """A rule of the rail that has no reason of its own here."""
+    REQUEST_NOT_TAKEN = "request not taken"
+    LOCKED = "locked"
+    RAIL_FAILED = "rail failed"
+    NOTHING_MADE = "nothing made"
+    """It took the request and made no answer, as it does at opening and closing time."""
+    UNKNOWN_FAULT = "unknown fault"
+
+
+class FaultPart(Struct, frozen=True):
+    """An element of what a rail says about a fault: a text, or further parts."""
+
+    name: str
+    text: str = ""
+    parts: tuple["FaultPart", ...] = ()
+
+
+class RailFault(Struct, frozen=True):
+    """A fault in the rail's words, trimmed."""
+
+    code: str
+    text: str
+    detail: tuple[FaultPart, ...] = ()
+
+    def part(self, name: str) -> FaultPart | None:
+        """The part of that name on the first level."""
+        return next((part for part in self.detail if part.name == name), None)
+
+
+class SimulationFailure(Struct, frozen=True):
+    """There is no simulation, and why. `by_rule`: a rule of the rail refuses the order, in the words of `text`."""
+
+    reason: FailureReason
+    text: str
+    fault: RailFault | None = None
+    by_rule: bool = False
+
+
+SimulationOutcome = Simulation | NothingComputed | SimulationFailure
+"""What comes of asking a rail."""
+
+
+class LeftOut(Struct, frozen=True):
+    """A case of the same person that a simulation holds besides the one that was asked about."""
+
+    area: str
+    case_id: str
+
+
+def of_case(simulation: Simulation, scheme: Scheme, case_id: str) -> tuple[Simulation, tuple[LeftOut, ...]]:
+    """A simulation without other cases of the person and without areas that are not the scheme's, and what was left out (design §12).
+
+    Periods of which nothing is left are gone. The total stays the rail's.
+    """
+    left_out: dict[LeftOut, None] = {}
+    periods = []
+    for period in simulation.periods:
+        own = tuple([each for each in period.payments if each.case_id == case_id and _is_of(each.area, scheme)])
+        left_out |= {LeftOut(each.area, each.case_id): None for each in period.payments if each not in own}
+        if own:
+            periods.append(replace(period, payments=own))
+    return replace(simulation, periods=tuple(periods)), tuple(left_out)
+
+
+def merged(simulations: Sequence[Simulation]) -> Simulation:
+    """Several simulations of one question as one: its areas are asked about one by one. Periods of the same days become one."""
+    payments: dict[tuple[date, date], list[SimulatedPayment]] = {}
+    for simulation in simulations:
+        for period in simulation.periods:
+            payments.setdefault((period.start, period.end), []).extend(period.payments)
+    periods = [SimulatedPeriod(start, end, tuple(of_days)) for (start, end), of_days in payments.items()]
+    total = Kroner(sum(each.total for each in simulations))
+    computed_on = max(each.computed_on for each in simulations)
+    return replace(simulations[0], computed_on=computed_on, total=total, periods=tuple(periods))
+
+
+def _is_of(area: str, scheme: Scheme) -> bool:
+    terms = AREAS.get(Area(area))
+    return terms is not None and terms.scheme is scheme

@@ -7,9 +7,8 @@ from bench.messages import dp
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
-from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import Message
-from kvitt.contracts.helved.reading import decode
+from kvitt.contracts.helved.read import decode, instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.values import Refusal, Scheme

@@ -2,8 +2,8 @@
 
 -- name: copy_cases
 -- As many cases as asked for, each like the template but under an id of its own.
-INSERT INTO cases (scheme, case_id, person, areas, orders_made, audit_seq, audit_hash)
-SELECT c.scheme, 'filled-' || n, c.person, c.areas, c.orders_made, c.audit_seq, c.audit_hash
+INSERT INTO cases (scheme, case_id, person, areas, orders_made, audit_seq, last_event_hash)
+SELECT c.scheme, 'filled-' || n, c.person, c.areas, c.orders_made, c.audit_seq, c.last_event_hash
 FROM cases AS c CROSS JOIN generate_series(1, %(cases)s::integer) AS n
 WHERE c.case_no = %(template)s;
 
@@ -38,9 +38,9 @@ WHERE t.case_no = %(template)s AND o.case_no <> %(template)s;
 
 -- name: copy_payments
 -- The template's payments for every other case, under ids of their own.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, superseded, client_chose, listed, last_line, document, currency)
-SELECT o.case_no, md5('payment ' || o.case_no || ' ' || p.listed)::uuid, p.version, o.order_id, p.area, p.action, p.state, p.superseded,
-       p.client_chose, p.listed, p.last_line, p.document, p.currency
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, superseded, client_chose, position_in_case, last_line, document, currency)
+SELECT o.case_no, md5('payment ' || o.case_no || ' ' || p.position_in_case)::uuid, p.version, o.order_id, p.area, p.action, p.state, p.superseded,
+       p.client_chose, p.position_in_case, p.last_line, p.document, p.currency
 FROM payments AS p CROSS JOIN orders AS o
 WHERE p.case_no = %(template)s AND o.case_no <> %(template)s;
 

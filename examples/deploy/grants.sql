@@ -13,4 +13,4 @@ GRANT DELETE ON queue.message, stops TO kvitt;
 REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flow, payouts.events FROM kvitt;
 
 -- What has been applied, and since when rows have their form, is the owner's to say.
-REVOKE INSERT, UPDATE ON migrations, backfills, early_moments, telling FROM kvitt;
+REVOKE INSERT, UPDATE ON migrations, backfills, early_moments, publishing FROM kvitt;

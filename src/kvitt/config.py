@@ -23,7 +23,7 @@ HIDDEN: Final = "(hidden)"
 """Stands for a secret wherever settings are shown."""
 
 
-_Permission = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
+_PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
 
 
 class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,8 +144,8 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     jwks_url: str = ""
     jwks_file: Path | None = None
     ca_file: str = ""
-    applications: Mapping[str, Sequence[_Permission]] = {}
-    groups: Mapping[str, Sequence[_Permission]] = {}
+    applications: Mapping[str, Sequence[_PermissionName]] = {}
+    groups: Mapping[str, Sequence[_PermissionName]] = {}
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import payment
+from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check import check
 from kvitt.disbursement.holds import decode_all
@@ -37,7 +37,7 @@ def to_wire_documents(_today: Connection, connection: Connection) -> None:
     """Payments as they were kept once: in the form of the topics, their bytes told by reference."""
     for ctid, document in connection.execute("SELECT ctid::text, document FROM payments").fetchall():
         assert isinstance(document, bytes)
-        old = payment.encode(payment_document.decode(document))
+        old = encode_payment(payment_document.decode(document))
         connection.execute("UPDATE payments SET document = %s WHERE ctid = %s::tid", (old, ctid))
     connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")
 
@@ -99,8 +99,8 @@ def test_a_process_of_before_can_not_write_payments_of_before(before: str) -> No
     upgrade(before)
     with connect(before) as connection:
         with pytest.raises(psycopg.errors.NotNullViolation, match="currency"):
-            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed,
-                                                        last_line, document, position, state)
+            connection.execute("""INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose,
+                                                        position_in_case, last_line, document, position, state)
                                   VALUES (1, gen_random_uuid(), 1, gen_random_uuid(), 'AAP', 'CREATE', true, 1, '', '', 0, 'pending')""")
         with pytest.raises(psycopg.errors.CheckViolation, match="outbox_payments_by_value"):
             connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")
@@ -108,6 +108,6 @@ def test_a_process_of_before_can_not_write_payments_of_before(before: str) -> No
 
 @given(payments)
 def test_a_document_is_filled_in_byte_for_byte_as_it_is_written(paid: Payment) -> None:
-    made = own_payments().own_document(payment.encode(paid), paid.area, paid.action.value)
+    made = own_payments().own_document(encode_payment(paid), paid.area, paid.action.value)
     assert made == payment_document.encode(paid)
     assert payment_document.decode(made) == paid

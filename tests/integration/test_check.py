@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, Report, check
@@ -11,12 +12,15 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.operators import Operator
 from support.case_histories import AAP_PAYMENT, EXISTS_ALREADY, OTHER_PAYMENT, CaseStage, aap, answered, dp, ts
 
 JUNE = [("2026-06-01", "2026-06-12", 500)]
 LONGER = [("2026-06-01", "2026-06-12", 500), ("2026-06-15", "2026-06-26", 700)]
 CHANGED = [("2026-06-01", "2026-06-05", 500), ("2026-06-08", "2026-06-12", 650)]
+ENTRIES = "SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash FROM audit WHERE chain = 1 ORDER BY seq"
 AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
 
 
@@ -72,11 +76,23 @@ def test_every_step_on_the_way_is_clean(hub: CaseStage, database: str) -> None:
 
 def test_messages_that_wait_behind_an_open_order_are_clean(hub: CaseStage, database: str) -> None:
     taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER), aap("A1", LONGER), aap("A1", JUNE, dryrun=True), aap("A1", []))
-    assert taken == [Outcome.DERIVED, *[Outcome.WAITING] * 4]
+    assert taken == [Outcome.DERIVED, *[Outcome.QUEUED] * 4]
     assert_clean(database)
     hub.accept()
     report = assert_clean(database)
     assert report.counts.orders == 3
+
+
+def test_chains_that_say_waiting_of_what_is_queued_stay_as_they_were_written(hub: CaseStage, database: str) -> None:
+    hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
+    chain: list[AuditRow] = []
+    for entry in fetch(hub.connection, AuditRow, ENTRIES):
+        then = replace(entry, what="waiting") if entry.what == "queued" else entry
+        chain.append(link(chain[-1].hash if chain else b"", then))
+        hub.connection.execute("UPDATE audit SET what = %s, hash = %s WHERE chain = 1 AND seq = %s", (then.what, chain[-1].hash, then.seq))
+    hub.connection.execute("UPDATE cases SET last_event_hash = %s", [chain[-1].hash])
+    assert [entry.what for entry in chain] == ["ordered", "waiting"]
+    assert_clean(database)
 
 
 def test_rejections_warnings_and_repeats_are_clean(hub: CaseStage, database: str) -> None:
@@ -251,7 +267,7 @@ TAMPERED = {
         WHERE messages.message_no = b.message_no""",
     ),
     "an answer": (Kind.MESSAGE, "UPDATE messages SET answer = '{\"status\":\"OK\"}' WHERE state = 'answered'"),
-    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'waiting' WHERE message_no = 1"),
+    "a message's state": (Kind.MESSAGE, "UPDATE messages SET state = 'queued' WHERE message_no = 1"),
     "a message's case": (Kind.ENTRY, "UPDATE messages SET case_no = NULL WHERE message_no = 1"),
     "a message's time": (Kind.MESSAGE, "UPDATE messages SET answered_at = answered_at + interval '1 second'"),
     "a message, stuck": (Kind.STUCK, "UPDATE messages SET state = 'derived', answered_at = NULL WHERE message_no = 1"),
@@ -281,7 +297,7 @@ TAMPERED = {
         Kind.PAYMENT,
         "DROP INDEX payments_current_once; UPDATE payments SET superseded = NOT superseded WHERE state = 'accepted'",
     ),
-    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET listed = listed + 1"),
+    "a payment's place in the list": (Kind.PAYMENT, "UPDATE payments SET position_in_case = position_in_case + 1"),
     "a payment, gone": (Kind.PAYMENT, "DELETE FROM payments WHERE version = 1"),
     "a payment of no order": (Kind.ORPHAN, "UPDATE payments SET order_id = gen_random_uuid()"),
     "a receipt's bytes": (Kind.RECEIPT, "UPDATE receipts SET body = body || ' '"),
@@ -318,9 +334,9 @@ TAMPERED = {
     "a case's person": (Kind.CASE, "UPDATE cases SET person = '10987654321'"),
     "a case's areas": (Kind.CASE, "UPDATE cases SET areas = areas || 'DP'::text"),
     "a case's open orders": (Kind.CASE, "UPDATE cases SET open_orders = open_orders + 1"),
-    "a case's waiting messages": (Kind.CASE, "UPDATE cases SET waiting = waiting + 1"),
+    "a case's queued messages": (Kind.CASE, "UPDATE cases SET queued = queued + 1"),
     "a case's number of orders": (Kind.CASE, "UPDATE cases SET orders_made = orders_made + 1"),
-    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET audit_hash = 'x'"),
+    "a case's audit head": (Kind.CHAIN, "UPDATE cases SET last_event_hash = 'x'"),
     "a case, gone": (Kind.ORPHAN, "DELETE FROM cases"),
     "an audit entry's hash": (Kind.CHAIN, "UPDATE audit SET hash = 'x' WHERE seq = 2"),
     "an audit entry's digest": (Kind.CHAIN, "UPDATE audit SET digest = 'x' WHERE seq = 1"),

@@ -176,11 +176,11 @@ TAMPERED = {
     "a document's layout": (Kind.PAYMENT, "UPDATE payments SET document = document || ' ' WHERE {two}"),
     "a version 0, gone": (Kind.ENTRY, "DELETE FROM payments WHERE {one}"),
     "all versions 0, gone": (Kind.ENTRY, "DELETE FROM payments WHERE version = 0 AND case_no = 1"),
-    "a version 0 too many": (Kind.ENTRY, "UPDATE payments SET case_no = 1, listed = 9 WHERE case_no = 2"),
+    "a version 0 too many": (Kind.ENTRY, "UPDATE payments SET case_no = 1, position_in_case = 9 WHERE case_no = 2"),
     "the case of all": (Kind.ORPHAN, "UPDATE payments SET case_no = 99 WHERE {one}"),
     "a version": (Kind.ENTRY, "UPDATE payments SET version = 7 WHERE {one}"),
-    "the order in the list": (Kind.ENTRY, "UPDATE payments SET listed = 1 - listed WHERE version = 0 AND case_no = 1"),
-    "a place in the list": (Kind.PAYMENT, "UPDATE payments SET listed = listed + 5 WHERE {one}"),
+    "the order in the list": (Kind.ENTRY, "UPDATE payments SET position_in_case = 1 - position_in_case WHERE version = 0 AND case_no = 1"),
+    "a place in the list": (Kind.PAYMENT, "UPDATE payments SET position_in_case = position_in_case + 5 WHERE {one}"),
     "a payment's id": (Kind.PAYMENT, "UPDATE payments SET payment_id = gen_random_uuid() WHERE {one}"),
     "an order": (Kind.PAYMENT, "UPDATE payments SET order_id = gen_random_uuid() WHERE {one}"),
     "an area": (Kind.PAYMENT, "UPDATE payments SET area = 'DP' WHERE {one}"),
@@ -233,9 +233,9 @@ def test_a_version_0_that_no_import_explains_is_found(stage: Stage) -> None:
     stage.finish()
     assert_proved(stage)
     stage.connection.execute(
-        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, currency,
-        state, superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, listed, last_line, document,
-        'NOK', state, true
+        """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case, last_line, document,
+        currency, state, superseded) SELECT case_no, payment_id, 0, gen_random_uuid(), area, action, client_chose, position_in_case,
+        last_line, document, 'NOK', state, true
         FROM payments"""
     )
     assert check(stage.conninfo, PORTS).by_kind == {Kind.ORPHAN: 1, Kind.PAYMENT: 1, Kind.CASE: 1}

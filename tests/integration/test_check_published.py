@@ -16,7 +16,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
-from kvitt.rails.oppdrag.receipt_xml import LEAVES
+from kvitt.rails.oppdrag.rail import LEAVES
 from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append, make_topics
 from support.case_histories import CaseStage, aap, answered, ts
 from support.topics import TOPICS
@@ -110,7 +110,7 @@ def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: 
 
 AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")
 AS_TOLD_BEFORE = (
-    "UPDATE telling SET since = (SELECT max(outbox_no) + 1 FROM outbox)",
+    "UPDATE publishing SET since = (SELECT max(outbox_no) + 1 FROM outbox)",
     "UPDATE outbox AS o SET key = m.key FROM messages AS m WHERE m.message_no = o.message_no AND o.topic = 'helved.oppdrag.v1'",
     "UPDATE orders SET published_under = NULL",
     # Receipts of rejected orders named no payments, and lists were told only when they had changed.

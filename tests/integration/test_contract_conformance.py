@@ -119,7 +119,7 @@ def test_a_busy_case_queues_or_refuses(site: Site) -> None:
     site.ask(site.kit.asks(1))
     outcome = site.ask(site.kit.asks_more(1))
     if site.kit.queues:
-        assert outcome == [Outcome.WAITING]
+        assert outcome == [Outcome.QUEUED]
     else:
         assert outcome == [Outcome.ANSWERED]
         assert site.published()[-1].status is Status.FAILED
@@ -132,7 +132,7 @@ def test_a_busy_case_queues_or_refuses(site: Site) -> None:
 
 def test_a_repeat_is_answered_while_its_case_is_busy(site: Site) -> None:
     site.ask(site.kit.asks(1))
-    assert site.ask(site.kit.asks(1)) == [Outcome.ANSWERED if site.kit.knows_repeats else Outcome.WAITING]
+    assert site.ask(site.kit.asks(1)) == [Outcome.ANSWERED if site.kit.knows_repeats else Outcome.QUEUED]
     assert site.published()[0].status is site.published()[-1].status is Status.RECEIVED
     site.finish()
     assert len(site.orders()) == 1

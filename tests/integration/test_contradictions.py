@@ -13,7 +13,7 @@ from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
 from kvitt.kernel.operators import Operator
-from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from support.contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import told

@@ -13,7 +13,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
-from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS
+from kvitt.rails.oppdrag.rail import LINE_EXISTS
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, Stage, staged, told
 from support.rapid_messages import CASE_ID, need

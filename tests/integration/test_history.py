@@ -42,7 +42,7 @@ def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: CaseStag
     assert (case.open_orders, case.orders_made, case.person, case.areas) == (1, 1, None, ())
     assert case.accepted == ()
     assert [(each.payment_id, each.version) for each in case.pending] == [(str(AAP_PAYMENT), 1)]
-    assert [each.message_no for each in case.waiting] == [2]
+    assert [each.message_no for each in case.queued] == [2]
     assert [each.state for each in case.orders] == ["ready"]
     assert [line.amount for line in case.orders[0].lines] == [500]
 
@@ -52,7 +52,7 @@ def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: CaseStage, da
     hub.accept()
     case = history(database, PORTS, Scheme.AAP, "A1")
     (paid,) = case.accepted
-    assert (case.pending, case.waiting, case.areas, case.open_orders) == ((), (), ("AAP",), 0)
+    assert (case.pending, case.queued, case.areas, case.open_orders) == ((), (), ("AAP",), 0)
     assert (paid.version, paid.order_id) == (2, case.orders[1].order_id)
     assert [(each.start, each.end) for each in paid.periods] == [
         (date(2026, 6, 4), date(2026, 6, 9)),

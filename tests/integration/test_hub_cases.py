@@ -32,11 +32,11 @@ def amounts(stage: Stage, case: str, area: str = "DP") -> list[int]:
 
 def test_messages_wait_for_the_receipt_and_are_derived_against_what_it_made_true(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S", 100)))
-    assert stage.hand_in(DP, ("k2", dp("S", 200)), ("k3", dp("S", 300))) == [Outcome.WAITING, Outcome.WAITING]
+    assert stage.hand_in(DP, ("k2", dp("S", 200)), ("k3", dp("S", 300))) == [Outcome.QUEUED, Outcome.QUEUED]
     assert stage.said("k2") == ["MOTTATT"]
     (receipt,) = stage.exchange()
     stage.settle([receipt])
-    assert stage.rows("SELECT state FROM messages ORDER BY message_no") == [("answered",), ("derived",), ("waiting",)]
+    assert stage.rows("SELECT state FROM messages ORDER BY message_no") == [("answered",), ("derived",), ("queued",)]
     assert stage.rows("SELECT is_first_order FROM orders ORDER BY number") == [(True,), (False,)]
     stage.finish()
     assert [stage.final(key).status for key in ("k1", "k2", "k3")] == [Status.OK] * 3
@@ -44,10 +44,10 @@ def test_messages_wait_for_the_receipt_and_are_derived_against_what_it_made_true
 
 
 def test_a_message_of_the_same_batch_waits_too(stage: Stage) -> None:
-    assert stage.hand_in(DP, *((f"k{n}", dp("S", 100 + n)) for n in range(5))) == [Outcome.DERIVED] + [Outcome.WAITING] * 4
+    assert stage.hand_in(DP, *((f"k{n}", dp("S", 100 + n)) for n in range(5))) == [Outcome.DERIVED] + [Outcome.QUEUED] * 4
     stage.finish()
     assert amounts(stage, "S") == [104]
-    assert stage.rows("SELECT open_orders, waiting FROM cases") == [(0, 0)]
+    assert stage.rows("SELECT open_orders, queued FROM cases") == [(0, 0)]
 
 
 def test_a_long_queue_is_worked_off_one_order_at_a_time(stage: Stage) -> None:
@@ -83,7 +83,7 @@ def test_a_case_with_an_order_in_doubt_keeps_its_messages_waiting(stage: Stage) 
     (receipt,) = stage.exchange()
     stage.settle([told(receipt, "99")])
     assert stage.said("k2") == ["MOTTATT"]
-    assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.WAITING]
+    assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.QUEUED]
 
 
 def test_a_waiting_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> None:
@@ -101,7 +101,7 @@ def test_a_waiting_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> N
 def test_cases_do_not_wait_for_each_other(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S")), ("k2", dp("T")))
     assert stage.hand_in(AAP, ("k3", aap("S"))) == [Outcome.DERIVED]
-    assert stage.hand_in(DP, ("k4", dp("S", 7))) == [Outcome.WAITING]
+    assert stage.hand_in(DP, ("k4", dp("S", 7))) == [Outcome.QUEUED]
 
 
 def test_two_cases_that_claim_one_payment_id_in_one_batch_leave_their_neighbours_alone(stage: Stage) -> None:
@@ -181,7 +181,7 @@ def test_writers_on_the_same_cases_take_turns(stage: Stage) -> None:
     stage.finish()
     assert stage.one("SELECT count(*) FROM messages WHERE state = 'answered'") == 90
     assert stage.one('SELECT count(*) FROM outbox WHERE topic = %s AND value LIKE \'{"status":"OK"%%\'', helved_topics.STATUSES) == 90
-    assert stage.one("SELECT max(open_orders) + max(waiting) FROM cases") == 0
+    assert stage.one("SELECT max(open_orders) + max(queued) FROM cases") == 0
     last = "SELECT body FROM messages WHERE case_no = %s ORDER BY message_no DESC LIMIT 1"
     for case_no, case in stage.rows("SELECT case_no, case_id FROM cases"):
         wanted = msgspec.json.decode(stage.bytes(last, case_no)[0])["utbetalinger"][0]["utbetaltBeløp"]

@@ -16,7 +16,7 @@ from kvitt.rails.oppdrag.emulator import (
     set_faults,
     spans,
 )
-from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import REPLIES, Stage, again, staged, told
 

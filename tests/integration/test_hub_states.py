@@ -117,7 +117,7 @@ def test_a_message_is_queued_again_only_while_its_orders_are_open(stage: Stage, 
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     number = stage.one("UPDATE messages SET state = %s RETURNING message_no", start)
     stage.connection.execute(CONTRADICTIONS.requeue, ([number],))
-    assert stage.one("SELECT state FROM messages") == ("waiting" if MESSAGE_TURNS.get(MessageState(start)) else start)
+    assert stage.one("SELECT state FROM messages") == ("queued" if MESSAGE_TURNS.get(MessageState(start)) else start)
 
 
 def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:

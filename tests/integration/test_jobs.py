@@ -176,6 +176,25 @@ def test_a_job_that_fails_keeps_its_due_time_and_is_tried_again_later(database: 
     assert ran(connection) == due_times(1)
 
 
+def test_a_clock_that_was_years_ahead_does_not_keep_a_job_from_running_for_years(
+    database: str, connection: Connection, keeper: LeaseKeeper
+) -> None:
+    """Each due time is still run once where that matters; one whose last due time alone counts is due by the clock as it is."""
+    clock = Clock()
+    last, each = Job("last", Every(MINUTE), noting("last")), Job("each", Every(24 * 60 * MINUTE), noting("each"), CatchUp.EACH)
+    made = scheduler(database, keeper, clock, last, each)
+    made.define(connection)
+    clock.now += timedelta(days=3)
+    while made.run_due(connection):
+        continue
+    connection.execute("TRUNCATE ran")
+    clock.now = START + MINUTE
+    assert (made.run_due(connection), made.run_due(connection)) == (1, 0)
+    clock.now += MINUTE
+    assert (made.run_due(connection), made.run_due(connection)) == (1, 0)
+    assert connection.execute("SELECT owner, due FROM ran ORDER BY at").fetchall() == [("last", due) for due in due_times(2)]
+
+
 def test_one_run_out_of_turn_is_audited_and_its_due_times_stay(database: str, connection: Connection, keeper: LeaseKeeper) -> None:
     clock = Clock()
     made = scheduler(database, keeper, clock, Job("minutely", Every(MINUTE), noting(), CatchUp.EACH))

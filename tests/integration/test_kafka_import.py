@@ -190,7 +190,7 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
         each.key for topic in (helved_topics.PAYMENTS, helved_topics.CASES) for batch in read_state(settings, topic) for each in batch
     }
     state = """SELECT c.scheme, c.case_id, c.person, c.areas, p.payment_id, p.area, p.action, p.last_line, p.document,
-                      row_number() OVER (PARTITION BY c.case_no, p.action = 'DELETE' ORDER BY p.listed)
+                      row_number() OVER (PARTITION BY c.case_no, p.action = 'DELETE' ORDER BY p.position_in_case)
                FROM cases AS c JOIN payments AS p USING (case_no) WHERE p.state = 'accepted' AND NOT p.superseded ORDER BY 1, 2, 5"""
     before = stage.rows(state)
     upgrade(empty_database)

@@ -62,7 +62,7 @@ def test_an_external_topic_and_its_internal_twin_feed_the_same_case(database: st
         send(settings.bootstrap, DP_TWIN, (b"inside", text(dp("TWIN", 600))))
         until(lambda: count(connection) == 2)
         assert count(connection, "SELECT count(*) FROM cases") == 1
-        assert rows(connection, "SELECT state FROM messages ORDER BY message_no") == [("derived",), ("waiting",)]
+        assert rows(connection, "SELECT state FROM messages ORDER BY message_no") == [("derived",), ("queued",)]
 
 
 def test_what_can_not_be_read_is_answered_or_kept_and_stops_nothing(database: str, settings: KafkaSettings) -> None:

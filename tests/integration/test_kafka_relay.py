@@ -10,8 +10,8 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from kvitt.config import KafkaSettings
-from kvitt.contracts.helved import payment
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
@@ -105,7 +105,7 @@ def test_the_state_topics_hold_what_is_accepted_and_nothing_else(stage: Stage, s
     payments = {bytes(key or b""): value for (topic, key), value in newest.items() if topic == helved_topics.PAYMENTS}
     stored = stage.rows("SELECT payment_id::text, document FROM payments WHERE state = 'accepted' AND NOT superseded")
     assert payments == {
-        str(payment_id).encode(): payment.encode(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
+        str(payment_id).encode(): encode_payment(payment_document.decode(bytes(document)))  # type: ignore[call-overload]
         for payment_id, document in stored
     }
     assert [value for (topic, _), value in newest.items() if topic == helved_topics.CASES] == [b"[]"] * 5

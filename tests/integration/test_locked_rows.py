@@ -15,7 +15,7 @@ from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.cli.text import moment
-from kvitt.contracts.helved import status
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.check import check
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -109,7 +109,7 @@ def test_the_neighbours_of_a_locked_case_go_on_and_what_is_for_it_waits_in_its_o
     assert stage.hand_in(DP, ("held-4", dp("held", 900))) == [Outcome.DEFERRED], "it may not overtake those that wait"
     assert resumed(stage) == 4
     assert in_order(stage, "held-1", "held-2", "held-3", "held-4") == ["held-1", "held-2", "held-3", "held-4"]
-    assert stage.hand_in(DP, ("held-5", dp("held", 950))) == [Outcome.WAITING]
+    assert stage.hand_in(DP, ("held-5", dp("held", 950))) == [Outcome.QUEUED]
     stage.finish()
     assert [stage.said(f"held-{number}")[-1] for number in range(1, 6)] == ["OK"] * 5
     assert clean(stage)
@@ -333,7 +333,7 @@ def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_t
         continue
     assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0
     told = [
-        status.decode(value).status.value
+        decode_status(value).status.value
         for value in stage.bytes("SELECT value FROM log_records WHERE topic = %s AND key = 'a' ORDER BY position", STATUSES)
     ]
     assert told == ["MOTTATT", "HOS_OPPDRAG"]

@@ -35,7 +35,7 @@ def test_reasons_deciders_and_contradictions_are_taken_over(empty_database: str,
     with connect(empty_database) as connection:
         orders = connection.execute("SELECT state, held_for, decided_by_hand FROM orders ORDER BY number").fetchall()
         found = connection.execute("SELECT order_id::text, receipt_no, ours, rails, resolution FROM contradictions").fetchall()
-        case = connection.execute("SELECT contradictions, audit_seq, audit_hash FROM cases").fetchone()
+        case = connection.execute("SELECT contradictions, audit_seq, last_event_hash FROM cases").fetchone()
         audit = connection.execute("SELECT chain, seq, at, what, message_no, order_id::text, receipt_no, digest, note, hash FROM audit")
         (entry,) = [AuditRow(*row) for row in audit]
     held = [{"kind": "equal_line", "text": "1 line(s)"}, msgspec.to_builtins(IN_CONTRADICTION)]

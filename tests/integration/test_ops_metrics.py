@@ -95,7 +95,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
     assert samples["kvitt_open_orders", (("age", "10m"), ("scheme", "AAP"), ("state", "ready"))] == 1
     assert samples["kvitt_open_orders", (("age", "older"), ("scheme", "VALP"), ("state", "ready"))] == 0
     assert _open(samples) == 4
-    assert samples["kvitt_unanswered_messages", (("scheme", "DAGPENGER"), ("state", "waiting"))] == 1
+    assert samples["kvitt_unanswered_messages", (("scheme", "DAGPENGER"), ("state", "queued"))] == 1
     assert samples["kvitt_unanswered_messages", (("scheme", "DAGPENGER"), ("state", "derived"))] == 2
     assert samples["kvitt_oldest_unanswered_message_seconds", (("scheme", "DAGPENGER"),)] == pytest.approx(7500, abs=1)
     assert samples["kvitt_oldest_unanswered_message_seconds", (("scheme", "AAP"),)] == pytest.approx(300, abs=1)

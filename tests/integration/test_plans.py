@@ -19,7 +19,7 @@ from kvitt.testing import TestServer
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
 GROWING = {
-    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "needs"),
+    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
 OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_waiting"}
@@ -31,7 +31,7 @@ FILL = (
     """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state,
                              received_at, answer)
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
-              CASE WHEN n %% 500 = 0 THEN 'waiting' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
+              CASE WHEN n %% 500 = 0 THEN 'queued' WHEN n > %(rows)s - 500 THEN 'derived' ELSE 'answered' END, %(now)s, '{}'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
                            is_first_order, made_at, sender, sent_at, day, sum_kroner)
@@ -46,7 +46,7 @@ FILL = (
        SELECT md5('order ' || n)::uuid, 0, md5('line ' || n)::uuid::text, md5('payment ' || n)::uuid, 'DAGPENGER', '2025-06-02',
               '2025-06-15', 553, 'B1', 'weekday', 'k', 'k', '01020312345'
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, listed, last_line,
+    """INSERT INTO payments (case_no, payment_id, version, order_id, area, action, state, client_chose, position_in_case, last_line,
                              document, currency)
        SELECT n, md5('payment ' || n)::uuid, 1, md5('order ' || n)::uuid, 'DP', 'CREATE',
               CASE WHEN n > %(rows)s - 500 THEN 'pending' ELSE 'accepted' END, n %% 2 = 0, 1, '',
@@ -59,8 +59,8 @@ FILL = (
        SELECT 'status', 'key', convert_to(repeat(md5(n::text), 10), 'UTF8'), '[]', md5('event ' || n)::uuid, n, %(now)s,
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO needs (message_no, case_no, person, payment_id, digest)
-       SELECT n, n, '01020312345', md5('payment ' || n)::uuid, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO idempotency_records (message_no, case_no, subject, name, digest)
+       SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)
@@ -109,7 +109,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "lock_cases": NAMED_CASES,
         "current_payments": NAMED_CASES,
         "ids_of_other_cases": [ZEROS, IDS, SCHEMES, CASES],
-        "waiting_messages": [NUMBERS, ZEROS, 20],
+        "queued_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
         "accepted_lines": [NUMBERS],
@@ -208,7 +208,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     },
     (HUB, "write"): {
         "add_messages",
-        "add_needs",
+        "add_idempotency_records",
         "add_orders",
         "add_lines",
         "add_payments",

@@ -8,9 +8,9 @@ from importlib.resources import files
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
+from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.inbox import Incoming
@@ -132,7 +132,7 @@ def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stag
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
     # Where rows lie on the disk, and in the case list, says nothing about an order.
-    stage.connection.execute("UPDATE payments SET listed = listed WHERE payment_id = %s", [three])
+    stage.connection.execute("UPDATE payments SET position_in_case = position_in_case WHERE payment_id = %s", [three])
     stage.finish()
     told_true = [
         key
@@ -204,7 +204,7 @@ def test_a_message_that_failed_in_part_says_which_lines_are_paid(stage: Stage, t
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET", "TILLSTLM": "OK"}
     assert final.error
     assert (final.error.status, final.error.text) == (400, "Feil person (utført: TILLSTBO, TILLSTLM; ikke utført: TILLSTPB)")
-    assert stage.bytes("SELECT answer FROM messages") == [status.encode(final)]
+    assert stage.bytes("SELECT answer FROM messages") == [encode_status(final)]
 
 
 @pytest.mark.parametrize(("severity", "said"), [("00", "OK"), ("04", "OK"), ("08", "FEILET")])
@@ -265,7 +265,7 @@ def test_places_in_orders_that_were_made_before_they_were_kept_are_found_from_th
     stage.connection.execute("UPDATE payments SET position = 0")
     (migration,) = (files("kvitt.kernel.migrations") / "versions").glob("*_telling.sql")  # type: ignore[attr-defined]
     for found in re.findall(r"^UPDATE payments.*?;$", migration.read_text(), re.DOTALL | re.MULTILINE):
-        stage.connection.execute(found)
+        stage.connection.execute(found.replace("listed", "position_in_case"))
     assert stage.rows(query) == kept
 
 

@@ -18,7 +18,7 @@ from kvitt.disbursement.submit import Submit
 from kvitt.disbursement.values import Area, Order, Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Step
+from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.testing.clock import Clock
@@ -135,7 +135,7 @@ class Site:
         assert [repr(each) for each in check(self.conninfo, self.kit.ports).differences] == []
 
 
-def until_idle(step: Step) -> None:
+def until_idle(step: LoopStep) -> None:
     while step():
         continue
 
@@ -190,6 +190,28 @@ def test_a_damaged_answer_is_kept_as_unreadable_and_the_true_one_counts(site: Si
     assert site.connection.execute("SELECT body, outcome FROM receipts").fetchall() == [(site.kit.damaged, "unreadable")]
     assert site.states() == ["sent"]
     assert site.settle([answer]) == [ReceiptOutcome.ACCEPTED]
+
+
+@pytest.mark.parametrize("said", [ValueError("its own mistake"), ()], ids=["fails", "says nothing"])
+def test_an_answer_on_which_its_rail_fails_or_that_says_nothing_is_kept_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, site: Site, said: Exception | tuple[()]
+) -> None:
+    site.ask("A")
+    site.send()
+    (answer,) = site.answers()
+    reads = site.kit.rail.read
+
+    def read(body: bytes) -> object:
+        if body != b"odd":
+            return reads(body)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    monkeypatch.setattr(type(site.kit.rail), "read", lambda _, body: read(body))
+    assert site.settle([RawReceipt("odd", b"odd"), answer]) == [ReceiptOutcome.UNREADABLE, ReceiptOutcome.ACCEPTED]
+    assert site.connection.execute("SELECT body FROM receipts WHERE outcome = 'unreadable'").fetchall() == [(b"odd",)]
+    site.assert_clean()
 
 
 def test_an_answer_that_comes_twice_changes_nothing_the_second_time(site: Site) -> None:

@@ -183,8 +183,8 @@ def test_receipts_that_nobody_understands_are_told_and_stop_nothing(rapid: Rapid
 @pytest.mark.parametrize(
     "tamper",
     [
-        "UPDATE needs SET digest = '\\x00'",
-        "DELETE FROM needs",
+        "UPDATE idempotency_records SET digest = '\\x00'",
+        "DELETE FROM idempotency_records",
         "UPDATE orders SET priority = 9",
         "UPDATE orders SET reconciliation_key = reconciliation_key + 1",
         "UPDATE outbox SET value = value || ' '::bytea WHERE message_no IS NULL",

@@ -115,7 +115,7 @@ def test_a_second_need_of_a_case_waits_for_its_turn(rapid: Rapid) -> None:
     rapid.ask(need())
     second = need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=2, fom="2024-04-01", tom="2024-04-05")])
     rapid.told()
-    assert rapid.ask(second) == [Outcome.WAITING]
+    assert rapid.ask(second) == [Outcome.QUEUED]
     waiting = rapid.solution()
     assert (waiting["status"], "avstemmingsnøkkel" in waiting) == ("MOTTATT", False)
     assert rapid.ask(second) == [Outcome.ANSWERED]

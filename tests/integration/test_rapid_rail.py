@@ -12,7 +12,7 @@ from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing, Queue
-from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS
+from kvitt.rails.oppdrag.rail import LINE_EXISTS
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_stage import REPLIES, again
 from support.hub_stage import told as receipt_with

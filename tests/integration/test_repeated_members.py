@@ -85,7 +85,7 @@ def test_what_came_in_before_that_was_a_rule_is_replayed_as_it_was_read_then(sta
     """Its last member counts, whether it was handled at once or had to wait until a later version of kvitt let it in."""
     before = [stage.incoming(DP, "at once", twice(dp("S"), b'"behandlingId":"B-1"'))]
     before += [stage.incoming(DP, "waits", twice(dp("S"), b'"utbetalinger":[]'))]
-    assert stage.submit([replace(each, edition=Edition.FIRST) for each in before]) == [Outcome.DERIVED, Outcome.WAITING]
+    assert stage.submit([replace(each, edition=Edition.FIRST) for each in before]) == [Outcome.DERIVED, Outcome.QUEUED]
     stage.finish()
     assert [stage.said(key)[-1] for key in ("at once", "waits")] == ["OK", "OK"]
     assert stage.rows("SELECT edition FROM messages ORDER BY message_no") == [(1,), (1,)]

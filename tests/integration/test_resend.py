@@ -23,7 +23,7 @@ from kvitt.rails.oppdrag.emulator import (
     received,
     set_faults,
 )
-from kvitt.rails.oppdrag.receipt_xml import LINE_EXISTS, ORDER_EXISTS
+from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, Stage, staged, told

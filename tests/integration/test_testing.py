@@ -15,7 +15,9 @@ from kvitt.contracts.helved.topics import STATUSES
 from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
 from kvitt.testing import DamageForm, Hub
+from support.rail_kits import ToyKit
 from support.rapid_messages import PERSON, need
+from support.toy_rail import ToyBank
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
 PARTIES = (Path(__file__).parents[2] / "examples/parties.toml").read_text("utf-8")
@@ -255,3 +257,18 @@ def test_a_token_allows_what_it_says_and_no_more(kvitt_hub: Hub) -> None:
     with kvitt_hub.rest.client("payouts:read") as client:
         assert client.get("/payouts").status_code == 200
         assert client.get("/accounts").status_code == 403
+
+
+def test_orders_on_another_rail_are_seen_one_by_one_and_are_none_of_the_emulators(database: str) -> None:
+    """Two orders share a file to the toy rail; once it has accepted them, the emulator's books are not asked about them."""
+    with kvitt.testing.hub(conninfo=database, ports=ToyKit.ports_of_hub()) as hub:
+        for case in ("S-1", "S-2"):
+            hub.put(AAP, case, decision(case))
+        hub.run()
+        sent = sorted(hub.sent(), key=lambda each: each.case_id)
+        assert [(each.area, each.case_id, each.person) for each in sent] == [("AAP", case, "01020312345") for case in ("S-1", "S-2")]
+        assert [each.message.split(b" ")[1].decode() for each in sent] == [each.order_id for each in sent]
+        hub.rail.reply(ToyBank().answer(b"\n".join(each.message for each in sent)), rail="toy")
+        hub.run()
+        assert [statuses(hub, case)[-1] for case in ("S-1", "S-2")] == ["OK", "OK"]
+        hub.check()

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kvitt.formats.instants import instant_text
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
+from kvitt.formats.times import instant_text
 from support.thrift_stage import THRIFT, TRACE, ledger_door, post
 from unit.test_thrift_guard import HOSTILE
 

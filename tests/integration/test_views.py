@@ -1,6 +1,7 @@
 """The views of the store: every query of their document gives the columns that it says, and every view stands in it with its own."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -8,8 +9,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from kvitt.contracts.helved.topics import primary_input
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.testing import TestServer
+from kvitt.rails.oppdrag.emulator import schedule
+from kvitt.testing import Hub, TestServer
+from support.hub_messages import aap, payment_uid, ts, ts_payment
 from support.lived import live
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/views.md").read_text("utf-8")
@@ -51,6 +56,24 @@ def test_the_page_has_every_view_with_its_columns(lived: Connection) -> None:
     for view, column in rows:
         there.setdefault(str(view), []).append(str(column))
     assert there == VIEWS
+
+
+def test_what_is_paid_for_each_day_is_what_the_rail_pays_for_it(kvitt_hub: Hub) -> None:
+    """By weekday, once, and by month, also in a month that is neither the first nor the last one."""
+    spring = {"fom": "2026-05-11", "tom": "2026-07-31", "beløp": 700}
+    monthly = ts("T1", {**ts_payment(payment_uid("T1")), "perioder": [spring]}, rate="MND")
+    kvitt_hub.put(primary_input(Scheme.TILLEGGSSTONADER), "monthly", monthly)
+    once = ts("T2", ts_payment(payment_uid("T2"), 300, spans=[(10, 12)]), rate="EN_GANG")
+    kvitt_hub.put(primary_input(Scheme.TILLEGGSSTONADER), "once", once)
+    kvitt_hub.put(primary_input(Scheme.AAP), "weekdays", aap("A1"))
+    kvitt_hub.run()
+    query, _ = QUESTIONS["What is paid for each day of a month?"]
+    answered = [(case_id, day, kroner) for day, _, case_id, _, _, kroner in kvitt_hub.connection.execute(query.encode())]
+    cases = kvitt_hub.connection.execute("SELECT DISTINCT area, case_id FROM kvitt_views.orders").fetchall()
+    due = [(case_id, day) for area, case_id in cases for day in schedule(kvitt_hub.connection, area, case_id)]
+    june = [(case_id, day.date, day.amount) for case_id, day in due if (day.date.year, day.date.month) == (2026, 6)]
+    assert ("T1", date(2026, 6, 1), 700) in june
+    assert sorted(answered) == sorted(june)
 
 
 def test_what_is_stuck_is_there_with_the_reason_and_what_ends_it(lived: Connection) -> None:

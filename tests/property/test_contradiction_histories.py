@@ -129,7 +129,7 @@ class Play:
             if not self.stage.rows("SELECT FROM orders WHERE state IN ('sent', 'unknown')"):
                 self._keep()
             self._release_beside_what_has_ended()
-            if not self.stage.rows("SELECT FROM cases WHERE open_orders + waiting + contradictions > 0"):
+            if not self.stage.rows("SELECT FROM cases WHERE open_orders + queued + contradictions > 0"):
                 return
         raise AssertionError("the case does not come to its end")
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.forms import instructions_of
-from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.messages import StreamMessage
+from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.duplicates import (
@@ -105,7 +105,7 @@ def met(state: CaseState, policy: PaidTwice) -> set[tuple[str, str, str, date]]:
 @given(st.data())
 def test_an_order_is_held_for_what_it_adds_and_for_nothing_else(scheme: Scheme, data: st.DataObject) -> None:
     policy, state = SCHEMES[scheme].paid_twice, NEW_CASE
-    messages: list[Message] = data.draw(messages_of(scheme))
+    messages: list[StreamMessage] = data.draw(messages_of(scheme))
     for number, message in enumerate(messages):
         instructions = instructions_of(message, f"key-{number}")
         if not isinstance(instructions, PaymentInstructions):

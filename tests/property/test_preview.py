@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.messages import StreamMessage
+from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.holds import decode_all
 from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.submit import Outcome
@@ -37,7 +37,7 @@ _numbers = count()
 class Step(Struct, frozen=True):
     """A message of one of two cases, and what is done to it; `settled_first`: no order is open then."""
 
-    message: Message
+    message: StreamMessage
     case: int
     twist: str
     settled_first: bool
@@ -49,7 +49,7 @@ TWISTS = ("none", "none", "none", "other person", "other case's payments", "cut 
 def steps_of(scheme: Scheme) -> st.SearchStrategy[list[Step]]:
     """Histories of one scheme."""
 
-    def stepped(messages: list[Message]) -> st.SearchStrategy[list[Step]]:
+    def stepped(messages: list[StreamMessage]) -> st.SearchStrategy[list[Step]]:
         one = [
             st.builds(Step, st.just(each), st.integers(0, 1), st.sampled_from(TWISTS), st.sampled_from([True, True, False]))
             for each in messages
@@ -102,7 +102,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
             key, body = f"{number}/{place}", written(step, cases)
             seen = preview(stage.connection, PORTS, scheme, key.encode(), body, now=stage.clock())
             (outcome,) = stage.hand_in(scheme, (key, body))
-            assert seen.waits is (outcome is Outcome.WAITING), "a message that can not be read waits for nothing"
+            assert seen.waits is (outcome is Outcome.QUEUED), "a message that can not be read waits for nothing"
             if not seen.waits:
                 assert said(seen) == told(stage, key)
                 assert ordered(stage, seen) == made(stage, key)
@@ -111,7 +111,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
 
 
 def said(seen: Preview) -> tuple[bytes, str | None]:
-    return status.encode(seen.answer), seen.reason
+    return encode_status(seen.answer), seen.reason
 
 
 def told(stage: Stage, key: str) -> tuple[bytes, str | None]:

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import (
     AapMessage,
     DpKind,
     DpMessage,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpMessage,
     TsMessage,
     ValpMessage,
 )
+from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.periods import merge
@@ -209,7 +209,7 @@ TP_CODES = {
 DP_CODES = {DpKind.DAGPENGER: "DAGPENGER", DpKind.HOLIDAY_SUPPLEMENT: "DAGPENGERFERIE"}
 
 
-def said(message: Message) -> list[tuple[object, Iterable[Period | Span]]]:
+def said(message: StreamMessage) -> list[tuple[object, Iterable[Period | Span]]]:
     """Payment ids with spans said of them; an id may come many times."""
     case = message.head.case_id
     match message:
@@ -239,7 +239,7 @@ def said(message: Message) -> list[tuple[object, Iterable[Period | Span]]]:
             return [(message.payment_id, [message.span])]
 
 
-def named_periods(message: Message) -> dict[PaymentId, list[Period]]:
+def named_periods(message: StreamMessage) -> dict[PaymentId, list[Period]]:
     """Every payment of the message with what is said of it, in no order, amounts of 0 left out."""
     found: dict[PaymentId, list[Period]] = {}
     for payment_id, spans in said(message):
@@ -248,7 +248,7 @@ def named_periods(message: Message) -> dict[PaymentId, list[Period]]:
     return found
 
 
-def wants(message: Message) -> dict[PaymentId, tuple[RateType, Paid]]:
+def wants(message: StreamMessage) -> dict[PaymentId, tuple[RateType, Paid]]:
     match message:
         case TsMessage() | HistoriskMessage():
             rate_type = message.rate_type
@@ -260,7 +260,7 @@ def wants(message: Message) -> dict[PaymentId, tuple[RateType, Paid]]:
     return {payment_id: (rate_type, paid_for(said, rate_type)) for payment_id, said in named_periods(message).items()}
 
 
-def read(message: Message) -> PaymentInstructions:
+def read(message: StreamMessage) -> PaymentInstructions:
     instructions = instructions_of(message, "key-1")
     assert isinstance(instructions, PaymentInstructions)
     return instructions

@@ -6,7 +6,7 @@ from random import Random
 
 from confluent_kafka import KafkaError, Producer
 
-from kvitt.contracts.helved import status
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES, primary_input
 from kvitt.disbursement.answers import Answer
 from kvitt.formats.topics import PARTITIONS
@@ -106,5 +106,5 @@ class Heard:
             if self._events[event_id] > 1:
                 repeats += 1
                 continue
-            self.told.setdefault((message.key() or b"").decode(), []).append(status.decode(message.value() or b""))
+            self.told.setdefault((message.key() or b"").decode(), []).append(decode_status(message.value() or b""))
         return repeats

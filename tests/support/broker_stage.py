@@ -11,7 +11,7 @@ from kvitt.config import KafkaSettings
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.rails.oppdrag.emulator import Emulator
-from kvitt.testing import Clock
+from kvitt.testing import HandClock
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.queue.stomp_queue import StompQueue
 from support.hub_stage import REPLIES, Stage
@@ -44,7 +44,7 @@ class BrokerStage(Stage):
         self._kafka = kafka
         self.requests, self.replies = queue("requests"), queue(REPLIES)
         # How often the rail looks at its clock depends on the broker; the hub's must not tick for it, or equal inputs would differ in time.
-        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=Clock())
+        self.emulator = Emulator(conninfo, queue("requests"), queue, wait_seconds=0.0, clock=HandClock())
 
     def close(self) -> None:
         """Ends all connections."""

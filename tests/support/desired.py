@@ -15,8 +15,8 @@ from kvitt.contracts.helved.messages import (
     DpKind,
     DpMessage,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpMessage,
     TsMessage,
     ValpMessage,
@@ -80,7 +80,7 @@ def days_between(first: date, last: date) -> Iterable[date]:
     return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
 
 
-def wishes_of(message: Message, case: str) -> dict[str, Wish]:
+def wishes_of(message: StreamMessage, case: str) -> dict[str, Wish]:
     """What a message wants, by payment id; whole-case messages cease what they do not name."""
     match message:
         case DpMessage():
@@ -103,7 +103,7 @@ def wishes_of(message: Message, case: str) -> dict[str, Wish]:
             return {payment_uid(case, message.payment_id.int): Wish("TILSOPP", days)}
 
 
-def is_whole_case(message: Message) -> bool:
+def is_whole_case(message: StreamMessage) -> bool:
     """Whether what the message leaves out shall cease."""
     return isinstance(message, DpMessage | AapMessage | TpMessage)
 

@@ -9,8 +9,8 @@ from kvitt.contracts.helved.messages import (
     DpMessage,
     Head,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpMessage,
     TsMessage,
     ValpMessage,
@@ -102,12 +102,12 @@ PLAIN: dict[Scheme, Callable[..., Json]] = {
 """For every scheme, a good message about a case."""
 
 
-def body_of(message: Message, case: str) -> bytes:
+def body_of(message: StreamMessage, case: str) -> bytes:
     """A value of the rules as its sender would write it, about another case, with payment ids of that case."""
     return text(_json(message, case))
 
 
-def _json(message: Message, case: str) -> Json:
+def _json(message: StreamMessage, case: str) -> Json:
     match message:
         case DpMessage():
             return {**_head(message.head, case, "ident", "vedtakstidspunktet"), "utbetalinger": _dp_days(message)}

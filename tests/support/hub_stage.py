@@ -11,8 +11,8 @@ import msgspec
 
 from kvitt.app.ports import PORTS
 from kvitt.config import Settings
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -99,7 +99,7 @@ class Stage:
     def answers(self, key: str) -> list[Answer]:
         """What the sender of `key` was told, in order."""
         query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
-        return [status.decode(value) for value in self.bytes(query, helved_topics.STATUSES, key.encode())]
+        return [decode_status(value) for value in self.bytes(query, helved_topics.STATUSES, key.encode())]
 
     def said(self, key: str) -> list[str]:
         """The statuses of `key`, in order."""

@@ -16,7 +16,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import MakeStep, Step, run_loop
+from kvitt.kernel.loop import LoopStep, MakeStep, run_loop
 from kvitt.transports.kafka.intake import KafkaIntake
 from kvitt.transports.kafka.relay import KafkaRelay
 
@@ -25,7 +25,7 @@ def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, sto
     """The relay as a role."""
 
     @contextmanager
-    def steps() -> Iterator[Step]:
+    def steps() -> Iterator[LoopStep]:
         with connect(conninfo) as connection:
             held = keeper.take(connection, "relay")
             if held is None:

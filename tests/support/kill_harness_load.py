@@ -43,7 +43,7 @@ Amounts = dict[date, int]
 Connection = psycopg.Connection[tuple[object, ...]]
 _SETTLED = """
 SELECT (SELECT coalesce(sum(position), 0) FROM leases WHERE lease LIKE 'intake:%')
-     - (SELECT count(*) FROM messages WHERE state IN ('received', 'waiting', 'derived'))
+     - (SELECT count(*) FROM messages WHERE state IN ('received', 'queued', 'derived'))
 """
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import psycopg
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
@@ -41,7 +41,7 @@ def told_in_log(conninfo: str) -> Told:
         for key, value in connection.execute(query, (helved_topics.STATUSES,)):
             assert isinstance(key, bytes)
             assert isinstance(value, bytes)
-            told.setdefault(key.decode(), []).append(status.decode(value))
+            told.setdefault(key.decode(), []).append(decode_status(value))
     return told
 
 
@@ -67,7 +67,7 @@ def _nothing_is_left_open(connection: Connection) -> None:
         "SELECT message_no, state FROM messages WHERE state <> 'answered'",
         "SELECT outbox_no FROM outbox WHERE relayed_at IS NULL",
         "SELECT event_id::text FROM outbox GROUP BY event_id HAVING count(*) > 1",
-        "SELECT case_id FROM cases WHERE open_orders + waiting > 0",
+        "SELECT case_id FROM cases WHERE open_orders + queued > 0",
         "SELECT queue, message_id FROM queue.message WHERE consumed_at IS NULL",
         "SELECT receipt_no, outcome FROM receipts WHERE outcome IN ('unclear', 'unmatched', 'unreadable')",
     ):

@@ -49,15 +49,27 @@ def columns_of(connection: Connection) -> dict[str, dict[str, str]]:
 
 NAMES_OF_TODAY = {
     ("orders", "xml"): "message",
-    ("orders", "told_under"): "published_under",
-    ("messages", "told_at"): "published_at",
     ("orders", "stamp"): "correlation_time",
     ("orders", "lines_digest"): "correlation_key",
     ("orders", "first"): "is_first_order",
     ("orders", "doubtful"): "was_unknown",
+    ("orders", "told_under"): "published_under",
+    ("messages", "told_at"): "published_at",
     ("receipts", "grade"): "severity",
+    ("cases", "waiting"): "queued",
+    ("cases", "audit_hash"): "last_event_hash",
+    ("operators", "audit_hash"): "last_event_hash",
+    ("payments", "listed"): "position_in_case",
+    ("needs", "person"): "subject",
+    ("needs", "payment_id"): "name",
 }
 """What columns of an older schema are called by now."""
+TABLES_OF_TODAY = {"needs": "idempotency_records", "telling": "publishing"}
+"""What tables of an older schema are called by now."""
+WORDS_OF_THEN = {("messages", "state"): sql.SQL("replace(state, 'queued', 'waiting')")}
+"""How values of today are said in an older schema."""
+TYPES_OF_THEN = {("needs", "payment_id"): "text"}
+"""What is of another type by now, and has the same values."""
 
 
 def put_back(today: str, older: str, changes: Sequence[Callable[[Connection, Connection], None]]) -> None:
@@ -67,16 +79,18 @@ def put_back(today: str, older: str, changes: Sequence[Callable[[Connection, Con
     with connect(today) as source, connect(older) as target:
         there = columns_of(source)
         for table, columns in columns_of(target).items():
-            today_s = {each: NAMES_OF_TODAY.get((table, each), each) for each in columns}
-            kept = [each for each, kind in columns.items() if there[table].get(today_s[each]) == kind]
+            table_now = TABLES_OF_TODAY.get(table, table)
+            now = {each: NAMES_OF_TODAY.get((table, each), each) for each in columns}
+            kept = [each for each, kind in columns.items() if there[table_now].get(now[each]) == TYPES_OF_THEN.get((table, each), kind)]
             named = {
                 "table": sql.Identifier(table),
+                "table_now": sql.Identifier(table_now),
                 "names": sql.SQL(", ").join(sql.Identifier(each) for each in kept),
-                "today_s": sql.SQL(", ").join(sql.Identifier(today_s[each]) for each in kept),
+                "values": sql.SQL(", ").join(WORDS_OF_THEN.get((table, each), sql.Identifier(now[each])) for each in kept),
             }
             target.execute(sql.SQL("DELETE FROM {table}").format(**named))
             with (
-                source.cursor().copy(sql.SQL("COPY (SELECT {today_s} FROM {table}) TO STDOUT").format(**named)) as rows,
+                source.cursor().copy(sql.SQL("COPY (SELECT {values} FROM {table_now}) TO STDOUT").format(**named)) as rows,
                 target.cursor().copy(sql.SQL("COPY {table} ({names}) FROM STDIN").format(**named)) as taken,
             ):
                 for part in rows:

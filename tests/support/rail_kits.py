@@ -5,6 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from kvitt.app.ports import ports_of
 from kvitt.config import OpsSettings, RapidSettings
+from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.queue import Delivery, Outgoing, Queue
@@ -54,12 +55,17 @@ class ToyKit:
     accepted, rejected, unknown = "TAKEN", "NO", "PERHAPS"
 
     @staticmethod
+    def ports_of_hub() -> Ports:
+        """A hub with the toy rail plugged in beside the state rail: one line."""
+        return ports_of(RapidSettings(), OpsSettings(), further=[ToyRail()], of_scheme={SCHEME: "toy"})
+
+    @staticmethod
     def rails() -> Rails:
         """The toy rail beside the state rail."""
-        return ports_of(RapidSettings(), OpsSettings(), further=[ToyRail()], of_scheme={SCHEME: "toy"}).rails
+        return ToyKit.ports_of_hub().rails
 
     def __init__(self, conninfo: str, requests: str) -> None:
-        self.ports = ports_of(RapidSettings(), OpsSettings(), further=[ToyRail()], of_scheme={SCHEME: "toy"})
+        self.ports = self.ports_of_hub()
         self.rail = self.ports.rails.named("toy")
         self.bank = ToyBank()
         self._conninfo, self._requests = conninfo, TableQueue(conninfo, requests)

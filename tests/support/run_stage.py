@@ -11,8 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from kvitt.config import KafkaSettings
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Status
 from support.kafka_stage import ends, read
 from support.patience import PATIENCE_SECONDS, until
@@ -49,7 +49,7 @@ class Place:
         told: dict[str, list[Status]] = {key: [] for key in keys}
         for record in read(self.kafka, self.start):
             key, value = (record.key() or b"").decode(), record.value()
-            if key in told and value and (found := status.decode(value).status) in FINAL:
+            if key in told and value and (found := decode_status(value).status) in FINAL:
                 told[key].append(found)
         return told
 

@@ -18,8 +18,8 @@ from kvitt.contracts.helved.messages import (
     DpMessage,
     Head,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpEntry,
     TpMessage,
     TsMessage,
@@ -187,7 +187,7 @@ def valp_messages(draw: st.DrawFn) -> ValpMessage:
     return ValpMessage(draw(heads), _IDS[number], _VALP_BENEFITS[number], Span(first, last, draw(st.integers(0, 2)), draw(_offices)))
 
 
-_MESSAGES: dict[Scheme, Callable[[RateType], st.SearchStrategy[Message]]] = {
+_MESSAGES: dict[Scheme, Callable[[RateType], st.SearchStrategy[StreamMessage]]] = {
     Scheme.DAGPENGER: lambda _: dp_messages(),
     Scheme.AAP: lambda _: aap_messages(),
     Scheme.TILTAKSPENGER: lambda _: tp_messages(),
@@ -197,13 +197,13 @@ _MESSAGES: dict[Scheme, Callable[[RateType], st.SearchStrategy[Message]]] = {
 }
 
 
-def messages_of(scheme: Scheme, *, smallest: int = 1, largest: int = 6) -> st.SearchStrategy[list[Message]]:
+def messages_of(scheme: Scheme, *, smallest: int = 1, largest: int = 6) -> st.SearchStrategy[list[StreamMessage]]:
     """Messages about one case of a scheme, of one rate type, because payments keep theirs."""
     rates = st.sampled_from(_NAMED_RATES)
     return rates.flatmap(lambda rate: st.lists(_MESSAGES[scheme](rate), min_size=smallest, max_size=largest))
 
 
-any_message: st.SearchStrategy[Message] = (
+any_message: st.SearchStrategy[StreamMessage] = (
     st.sampled_from(Scheme).flatmap(lambda scheme: messages_of(scheme, largest=1)).map(lambda made: made[0])
 )
 """A message of any scheme."""

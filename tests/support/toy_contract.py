@@ -60,7 +60,7 @@ class ToyContract(Contract):
             period = Period(date.fromisoformat(start), date.fromisoformat(end), Kroner(int(kroner)))
         except ValueError:
             return ParsedRecord(record, Scheme.VALP, InvalidForm(400, "a line is case,payment,person,from,to,kroner", _DOC))
-        identity = Identity((record.key.decode(errors="replace"), payment), hashlib.sha256(record.body).digest())
+        identity = Identity((case, record.key.decode(errors="replace")), hashlib.sha256(record.body).digest())
         instructions = PaymentInstructions(_decision(case, person, record), (_payment(payment, period),))
         return ParsedRecord(record, Scheme.VALP, instructions, case_id=case, identity=identity, chosen_ids=(PaymentId(payment),))
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.messages import Message
+from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.send import OrderToSend
@@ -59,7 +59,7 @@ class Fate(Struct, frozen=True):
 class Told(Struct, frozen=True):
     """One message of a history: for which of two cases, whether it is a dry run, and whether all before it is settled first."""
 
-    message: Message
+    message: StreamMessage
     case: int
     dry_run: bool
     settled_first: bool
@@ -85,7 +85,7 @@ fates = st.builds(
 def histories(scheme: Scheme) -> st.SearchStrategy[History]:
     """Up to eight messages about two cases."""
 
-    def told(messages: list[Message]) -> st.SearchStrategy[tuple[Told, ...]]:
+    def told(messages: list[StreamMessage]) -> st.SearchStrategy[tuple[Told, ...]]:
         often_not = st.sampled_from([False, False, False, True])
         return st.tuples(*(st.builds(Told, st.just(each), st.integers(0, 1), often_not, st.booleans()) for each in messages))
 
@@ -187,7 +187,7 @@ class Model:
     def __init__(self) -> None:
         self.payments: dict[str, Wish] = {}
 
-    def wanted_by(self, message: Message, case: str) -> dict[str, Wish]:
+    def wanted_by(self, message: StreamMessage, case: str) -> dict[str, Wish]:
         """All payments that a message speaks of, with what it wants of them."""
         named = wishes_of(message, case)
         omitted = {uid: Wish(stored.area, {}) for uid, stored in self.payments.items() if uid not in named}
@@ -209,7 +209,7 @@ def judge(play: Play) -> None:
         for uid in model.payments.keys() | paid.keys():
             wanted = model.payments[uid].days if uid in model.payments else {}
             assert difference(wanted, paid.get(uid, {})) == {}, uid
-    assert play.stage.rows("SELECT open_orders, waiting FROM cases WHERE open_orders + waiting > 0") == []
+    assert play.stage.rows("SELECT open_orders, queued FROM cases WHERE open_orders + queued > 0") == []
     assert play.stage.rows("SELECT state FROM messages WHERE state <> 'answered'") == []
     assert duplicates(play.stage.connection).lines == ()
 

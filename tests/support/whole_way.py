@@ -6,8 +6,8 @@ from itertools import count
 from uuid import uuid4
 
 import kvitt.testing
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import partition_of
@@ -34,7 +34,7 @@ class Way:
     def answers(self, key: bytes) -> list[Answer]:
         """What the status topic says under a key, after everything that was to be done."""
         self.hub.run()
-        return [status.decode(each.value) for each in self.hub.published(helved_topics.STATUSES, key) if each.value is not None]
+        return [decode_status(each.value) for each in self.hub.published(helved_topics.STATUSES, key) if each.value is not None]
 
     def final(self, key: bytes) -> Answer:
         """The one OK or FEILET of a key."""

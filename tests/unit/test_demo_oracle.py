@@ -6,8 +6,7 @@ from datetime import date, datetime
 import pytest
 
 from kvitt.cli.ids import SHORT
-from kvitt.contracts.helved import reading as forms
-from kvitt.contracts.helved.forms import instructions_of
+from kvitt.contracts.helved.read import decode, instructions_of
 from kvitt.demo.cases import WEEKDAY, Days, Life, MadeMessage, Pay, lives
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import differences, judge
@@ -93,7 +92,7 @@ def test_a_case_that_the_rail_has_never_heard_of_is_a_difference() -> None:
 def refused(scheme: Scheme, body: bytes) -> bool:
     """Whether kvitt refuses a message about a case that it has never heard of."""
     try:
-        claims = instructions_of(forms.decode(scheme, body), "key")
+        claims = instructions_of(decode(scheme, body), "key")
     except Undecodable:
         return True
     return not isinstance(claims, PaymentInstructions) or isinstance(derive(claims, NEW_CASE, MADE_AT), Refusal)

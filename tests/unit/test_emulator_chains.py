@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, decide
 from kvitt.rails.oppdrag.emulator.order import (
-    CaseKey,
+    CaseAtRail,
     ChangeCode,
     LineEntry,
     ReceivedLine,
@@ -18,7 +18,7 @@ from kvitt.rails.oppdrag.emulator.order import (
 )
 from kvitt.rails.oppdrag.emulator.schedule import ONE_DAY, pieces
 
-CASE = CaseKey("AAP", "SAK-1")
+CASE = CaseAtRail("AAP", "SAK-1")
 FIRST = date(2026, 1, 1)
 DAYS = st.integers(0, 30).map(lambda offset: FIRST + timedelta(days=offset))
 

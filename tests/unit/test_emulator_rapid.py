@@ -22,7 +22,7 @@ from kvitt.rails.oppdrag.emulator.order import (
 from kvitt.rails.oppdrag.emulator.reading import Garbled, Invalid, read
 from kvitt.rails.oppdrag.emulator.schedule import pieces
 from kvitt.rails.oppdrag.forwarded_xml import encode
-from kvitt.rails.oppdrag.receipt_xml import decode
+from kvitt.rails.oppdrag.rail import decode
 from support.rapid_messages import CASE_ID, GOLDEN_XML, KEY, PERSON, cessation, line, need_bytes
 
 GOLDEN = GOLDEN_XML.encode()

@@ -11,7 +11,7 @@ from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.rails.oppdrag.emulator.answers import CASE_EXISTS, invalid
 from kvitt.rails.oppdrag.emulator.batch import echo, unechoed
 from kvitt.rails.oppdrag.emulator.damage import damage
-from kvitt.rails.oppdrag.emulator.order import CaseKey, ChangeCode, ReceivedOrder
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail, ChangeCode, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import (
     LARGEST_ORDER_BYTES,
     Garbled,
@@ -47,7 +47,7 @@ def order_in(body: bytes) -> ReceivedOrder:
 
 def test_an_order_is_read_with_its_lines() -> None:
     order = order_in(GOOD)
-    assert (order.case, order.change, order.person) == (CaseKey("AAP", "SAK-1"), ChangeCode.NEW, "01020312345")
+    assert (order.case, order.change, order.person) == (CaseAtRail("AAP", "SAK-1"), ChangeCode.NEW, "01020312345")
     first, second = order.lines
     assert (first.line_id, first.starts, first.ends, first.amount, first.decided_rate) == (
         "L1",
@@ -61,7 +61,7 @@ def test_an_order_is_read_with_its_lines() -> None:
 
 def test_the_older_dialect_without_a_namespace_is_read() -> None:
     order = order_in(PLAIN)
-    assert (order.case, order.lines[0].amount, order.lines[0].class_code) == (CaseKey("SPREF", "KV5R2WQ7NZ"), 1450, "SPREFAG-IOP")
+    assert (order.case, order.lines[0].amount, order.lines[0].class_code) == (CaseAtRail("SPREF", "KV5R2WQ7NZ"), 1450, "SPREFAG-IOP")
 
 
 def test_a_deduction_is_negative_and_decimals_are_rounded() -> None:

@@ -67,11 +67,25 @@ def names_in(node: ast.AST) -> Iterator[str]:
             yield name
 
 
+def aliases_in(tree: ast.Module) -> Iterator[str]:
+    """The names that a module gives to types; what stands for any type, as a TypeVar does, names none."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(target=ast.Name(id=name), value=value):
+                placeholder = isinstance(value, ast.Call) and ast.unparse(value.func) in {"TypeVar", "ParamSpec"}
+                if re.match(r"_?[A-Z]\w*[a-z]", name) and not placeholder:
+                    yield name
+
+
 def test_a_class_name_means_one_thing() -> None:
     found = defaultdict(list)
     for path, node in nodes():
         if isinstance(node, ast.ClassDef):
             found[node.name.lstrip("_")].append(path)
+    for path, tree in modules().items():
+        for name in aliases_in(tree):
+            if (plain := name.lstrip("_")) in found:
+                found[plain].append(path)
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kvitt.formats.instants import instant_text, parse_instant
+from kvitt.formats.times import instant_text, parse_instant
 
 WHOLE = datetime(2021, 9, 10, 12, 0, 0, tzinfo=UTC)
 

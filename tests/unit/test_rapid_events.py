@@ -20,7 +20,7 @@ from kvitt.contracts.rapid.wire.solutions import (
 )
 from kvitt.disbursement.rail import Observation, Severity
 from kvitt.disbursement.values import Scheme
-from kvitt.rails.oppdrag.receipt_xml import SEVERITIES
+from kvitt.rails.oppdrag.rail import SEVERITIES
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
 
 MADE_AT = datetime.fromisoformat("2024-03-04T12:00:00.123400")

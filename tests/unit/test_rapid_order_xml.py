@@ -23,8 +23,8 @@ from kvitt.rails.oppdrag.emulator.answers import ACCEPTED
 from kvitt.rails.oppdrag.emulator.batch import echo
 from kvitt.rails.oppdrag.emulator.order import ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import read as rail_reads
-from kvitt.rails.oppdrag.forwarded_xml import correlation_time, encode, line_keys
-from kvitt.rails.oppdrag.receipt_xml import LineKey, correlation_key, decode
+from kvitt.rails.oppdrag.forwarded_xml import correlation_time, encode
+from kvitt.rails.oppdrag.rail import LineKey, correlation_key, decode, line_keys
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, LEFT_OUT, PERSON, cessation, line, need_bytes
 from support.wire_values import norwegian
 

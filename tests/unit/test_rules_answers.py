@@ -2,8 +2,8 @@
 
 import pytest
 
-from kvitt.contracts.helved.receipts import answer_to
-from kvitt.contracts.helved.status import details_of
+from kvitt.contracts.helved.outputs import details_of
+from kvitt.contracts.helved.reply import answer_to
 from kvitt.disbursement.answers import Answer, DetailLine, Details, Status
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
@@ -14,7 +14,7 @@ from kvitt.disbursement.values import (
     Refusal,
     Scheme,
 )
-from kvitt.rails.oppdrag.receipt_xml import reasons_in
+from kvitt.rails.oppdrag.rail import reasons_in
 from support.strategies import DECISION, MADE_AT, OTHER_PAYMENT, PAYMENT, june, paying
 
 D = "https://helved-docs.ansatt.dev.nav.no"

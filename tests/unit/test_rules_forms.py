@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.forms import instructions_of
 from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
@@ -14,14 +13,15 @@ from kvitt.contracts.helved.messages import (
     DpKind,
     DpMessage,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
     TpEntry,
     TpMessage,
     TsMessage,
     TsPayment,
     ValpMessage,
 )
+from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
 from kvitt.disbursement.ids import derived_payment_id
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstructions
@@ -63,7 +63,7 @@ def ts(rate: RateType, *payments: TsPayment) -> TsMessage:
     return TsMessage(HEAD, rate, payments)
 
 
-def instructions(message: Message) -> PaymentInstructions:
+def instructions(message: StreamMessage) -> PaymentInstructions:
     found = instructions_of(message, "key-1")
     assert isinstance(found, PaymentInstructions)
     return found
@@ -173,7 +173,7 @@ VALP = ValpMessage(HEAD, ONE, "HOYERE_UTDANNING_SKOLEPENGER", span(1, 30, 12500)
     ],
 )
 def test_a_decision_carries_the_senders_people_or_those_of_the_scheme(
-    message: Message, scheme: Scheme, *, default: str, whole_case: bool, area: str, frequency: str
+    message: StreamMessage, scheme: Scheme, *, default: str, whole_case: bool, area: str, frequency: str
 ) -> None:
     named = instructions(message).decision
     assert (named.scheme, named.key, named.case_id, named.decision_id) == (scheme, "key-1", "SAK-1", "BEH-1")
@@ -199,7 +199,7 @@ def test_a_decision_carries_the_senders_people_or_those_of_the_scheme(
         pytest.param(ts(RateType.DAY), id="tilleggsstønader, no payments"),
     ],
 )
-def test_nothing_to_pay_on_an_unknown_case_is_no_order_and_no_error(message: Message) -> None:
+def test_nothing_to_pay_on_an_unknown_case_is_no_order_and_no_error(message: StreamMessage) -> None:
     assert instructions(message).payments == ()
     assert derive(instructions(message), NEW_CASE, MADE_AT) == ()
 
@@ -232,7 +232,7 @@ def test_the_umbrella_area_is_for_the_marked_benefits_only() -> None:
         (replace(OLD, rate_type=RateType.DAY), "historisk", "/async/api#Historisk"),
     ],
 )
-def test_the_rate_for_all_seven_days_is_refused_with_a_page_of_the_senders_own_form(message: Message, name: str, page: str) -> None:
+def test_the_rate_for_all_seven_days_is_refused_with_a_page_of_the_senders_own_form(message: StreamMessage, name: str, page: str) -> None:
     text = f"periodetype 'DAG' for {name} er ikke implementert"
     assert instructions_of(message, "key-1") == Refusal(400, text, BASE + page)
 

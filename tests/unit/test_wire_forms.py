@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.contracts.helved import reading as forms
 from kvitt.contracts.helved.messages import (
     AapEntry,
     AapMessage,
@@ -27,6 +26,7 @@ from kvitt.contracts.helved.messages import (
     TsPayment,
     ValpMessage,
 )
+from kvitt.contracts.helved.read import decode
 from kvitt.disbursement.values import HoldBack, RateType, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_reading import MAX_BYTES
@@ -109,19 +109,19 @@ def changed(scheme: Scheme, change: Change) -> bytes:
 
 def refusal(scheme: Scheme, body: bytes) -> Undecodable:
     with pytest.raises(Undecodable) as raised:
-        forms.decode(scheme, body)
+        decode(scheme, body)
     return raised.value
 
 
 @pytest.mark.parametrize("scheme", TEXTS)
 def test_the_contracts_example_is_read(scheme: Scheme) -> None:
-    assert forms.decode(scheme, TEXTS[scheme].encode()) == EXPECTED[scheme]
+    assert decode(scheme, TEXTS[scheme].encode()) == EXPECTED[scheme]
 
 
 @pytest.mark.parametrize("scheme", TEXTS)
 def test_unknown_fields_are_ignored_and_escapes_mean_the_same(scheme: Scheme) -> None:
     document = json.loads(TEXTS[scheme]) | {"nytt": {"x": [1, {"y": None}]}, "dryrun": False}
-    assert forms.decode(scheme, json.dumps(document).encode()) == EXPECTED[scheme]
+    assert decode(scheme, json.dumps(document).encode()) == EXPECTED[scheme]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_unknown_fields_are_ignored_and_escapes_mean_the_same(scheme: Scheme) ->
     ],
 )
 def test_other_spellings_of_the_same_message_are_read_alike(scheme: Scheme, change: Change) -> None:
-    assert forms.decode(scheme, changed(scheme, change)) == EXPECTED[scheme]
+    assert decode(scheme, changed(scheme, change)) == EXPECTED[scheme]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_is_no_message_at_all_is_refused(body: bytes, rule: str) -> None:
 
 @pytest.mark.parametrize("inside", [b"[" * 63 + b"]" * 63, b"[" + b'"[[[","\\"{{",' * 100 + b"0]", b"[" + b'"[[[",' * 100 + b"0]"])
 def test_depth_within_the_limit_and_brackets_in_texts_are_no_fault(inside: bytes) -> None:
-    assert forms.decode(Scheme.DAGPENGER, DP.encode()[:-1] + b',"x":' + inside + b"}") == EXPECTED[Scheme.DAGPENGER]
+    assert decode(Scheme.DAGPENGER, DP.encode()[:-1] + b',"x":' + inside + b"}") == EXPECTED[Scheme.DAGPENGER]
 
 
 json_values = st.recursive(
@@ -231,7 +231,7 @@ def test_any_value_in_any_place_is_read_or_refused_but_never_crashes(scheme: Sch
     target = data.draw(st.sampled_from([document, *(value[0] for value in document.values() if isinstance(value, list))]))
     target[data.draw(st.sampled_from(sorted(target)))] = data.draw(json_values)
     with suppress(Undecodable):
-        forms.decode(scheme, json.dumps(document).encode())
+        decode(scheme, json.dumps(document).encode())
 
 
 @tried(200)
@@ -240,4 +240,4 @@ def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int) -> 
     body = DP.encode()
     for damaged in (junk, body[:at] + junk + body[at:]):
         with suppress(Undecodable):
-            forms.decode(Scheme.DAGPENGER, damaged)
+            decode(Scheme.DAGPENGER, damaged)

@@ -26,7 +26,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import InvalidOrderMessage
 from kvitt.rails.oppdrag import order_xml
-from kvitt.rails.oppdrag.receipt_xml import LineKey
+from kvitt.rails.oppdrag.rail import LineKey, line_keys
 from support.tried import tried
 from support.wire_values import orders
 
@@ -160,7 +160,7 @@ def test_the_same_order_gives_the_same_bytes_and_its_clock_is_the_correlation_ti
 
 
 def test_line_keys_are_what_a_receipt_will_carry() -> None:
-    assert order_xml.line_keys(ORDER) == (LineKey("hQpIV/pOTQ2TSiQPfHbIpA==", "2025-06-02"), LineKey("q83vEjRWeJC83vEjRWeJCw==", None))
+    assert line_keys(ORDER) == (LineKey("hQpIV/pOTQ2TSiQPfHbIpA==", "2025-06-02"), LineKey("q83vEjRWeJC83vEjRWeJCw==", None))
 
 
 def test_the_first_order_of_a_case_is_new() -> None:

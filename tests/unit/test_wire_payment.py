@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.contracts.helved import cases, payment, status
+from kvitt.contracts.helved.outputs import (
+    decode_key,
+    decode_payment,
+    decode_payments,
+    decode_status,
+    encode_key,
+    encode_payment,
+    encode_payments,
+    encode_status,
+)
 from kvitt.disbursement.answers import (
     Answer,
     DetailLine,
@@ -73,14 +82,14 @@ ANSWER = Answer(
 
 
 def test_a_payment_is_written_as_the_contract_shows_it() -> None:
-    assert payment.encode(PAYMENT).decode() == UTBETALING
-    assert payment.decode(UTBETALING.encode()) == PAYMENT
+    assert encode_payment(PAYMENT).decode() == UTBETALING
+    assert decode_payment(UTBETALING.encode()) == PAYMENT
 
 
 @tried(200)
 @given(payments)
 def test_any_payment_comes_back_as_it_was(value: Payment) -> None:
-    assert payment.decode(payment.encode(value)) == value
+    assert decode_payment(encode_payment(value)) == value
 
 
 def old(**changes: object) -> bytes:
@@ -89,9 +98,9 @@ def old(**changes: object) -> bytes:
 
 
 def test_old_data_is_tolerated() -> None:
-    read = payment.decode(old(action="FAKE_DELETE", sistePeriode=..., avvent=..., dryrun=True, uid=PAYMENT.payment_id.upper(), nytt=[1]))
+    read = decode_payment(old(action="FAKE_DELETE", sistePeriode=..., avvent=..., dryrun=True, uid=PAYMENT.payment_id.upper(), nytt=[1]))
     assert (read.action, read.last_sent, read.hold_back, read.payment_id) == (Action.DELETE, None, None, PAYMENT.payment_id)
-    assert payment.decode(old(sistePeriode=None, vedtakstidspunkt=[2025, 7, 4, 9, 15])).decided_at == "2025-07-04T09:15"
+    assert decode_payment(old(sistePeriode=None, vedtakstidspunkt=[2025, 7, 4, 9, 15])).decided_at == "2025-07-04T09:15"
 
 
 @pytest.mark.parametrize(
@@ -100,23 +109,23 @@ def test_old_data_is_tolerated() -> None:
 )
 def test_a_payment_that_is_none_is_refused_by_its_field(field: str, value: object) -> None:
     with pytest.raises(Undecodable) as refused:
-        payment.decode(old(**{field: value}))
+        decode_payment(old(**{field: value}))
     assert refused.value.field == field
 
 
 def test_a_status_is_written_as_the_contract_shows_it() -> None:
-    assert status.encode(ANSWER).decode() == STATUS
-    assert status.decode(STATUS.encode()) == ANSWER
+    assert encode_status(ANSWER).decode() == STATUS
+    assert decode_status(STATUS.encode()) == ANSWER
 
 
 def test_a_plain_ok_writes_its_nulls() -> None:
-    assert status.encode(Answer(Status.OK)) == b'{"status":"OK","detaljer":null,"error":null,"simulering":false}'
-    assert status.decode(b'{"status":"OK"}') == Answer(Status.OK)
-    assert json.loads(status.encode(Answer(Status.OK, dry_run=True)))["simulering"] is True
+    assert encode_status(Answer(Status.OK)) == b'{"status":"OK","detaljer":null,"error":null,"simulering":false}'
+    assert decode_status(b'{"status":"OK"}') == Answer(Status.OK)
+    assert json.loads(encode_status(Answer(Status.OK, dry_run=True)))["simulering"] is True
 
 
 def test_details_of_several_areas_have_the_umbrella_name() -> None:
-    assert json.loads(status.encode(Answer(Status.OK, Details(None, ()))))["detaljer"] == {"ytelse": "TILLEGGSSTØNADER", "linjer": []}
+    assert json.loads(encode_status(Answer(Status.OK, Details(None, ()))))["detaljer"] == {"ytelse": "TILLEGGSSTØNADER", "linjer": []}
 
 
 answers = st.builds(
@@ -147,21 +156,21 @@ answers = st.builds(
 @tried(200)
 @given(answers)
 def test_any_answer_comes_back_as_it_was(answer: Answer) -> None:
-    assert status.decode(status.encode(answer)) == answer
+    assert decode_status(encode_status(answer)) == answer
 
 
 def test_a_case_key_names_the_scheme_and_reads_any_area_as_its_scheme() -> None:
-    body = cases.encode_key(CaseId("300000123"), Scheme.TILLEGGSSTONADER)
+    body = encode_key(CaseId("300000123"), Scheme.TILLEGGSSTONADER)
     assert body.decode() == '{"sakId":"300000123","fagsystem":"TILLEGGSSTØNADER"}'
-    assert cases.decode_key(body) == ("300000123", Scheme.TILLEGGSSTONADER)
-    assert cases.decode_key(b'{"sakId":"1","fagsystem":"TILLSTDR"}') == ("1", Scheme.TILLEGGSSTONADER)
+    assert decode_key(body) == ("300000123", Scheme.TILLEGGSSTONADER)
+    assert decode_key(b'{"sakId":"1","fagsystem":"TILLSTDR"}') == ("1", Scheme.TILLEGGSSTONADER)
     with pytest.raises(Undecodable, match="fagsystem"):
-        cases.decode_key(b'{"sakId":"1","fagsystem":"HST"}')
+        decode_key(b'{"sakId":"1","fagsystem":"HST"}')
 
 
 def test_a_case_list_keeps_its_order_and_an_emptied_case_is_an_empty_list() -> None:
     ids = (PaymentId("66666666-7777-4888-8999-000000000000"), PAYMENT.payment_id)
-    assert cases.encode_payments(ids) == b'["66666666-7777-4888-8999-000000000000","26c8ad95-1731-e800-abd5-ba92ec6aad86"]'
-    assert cases.decode_payments(cases.encode_payments(ids)) == ids
-    assert cases.encode_payments(()) == b"[]"
-    assert cases.decode_payments(b"[]") == ()
+    assert encode_payments(ids) == b'["66666666-7777-4888-8999-000000000000","26c8ad95-1731-e800-abd5-ba92ec6aad86"]'
+    assert decode_payments(encode_payments(ids)) == ids
+    assert encode_payments(()) == b"[]"
+    assert decode_payments(b"[]") == ()

@@ -2,16 +2,11 @@
 
 import pytest
 
-from kvitt.contracts.helved.receipts import (
-    BASE,
-    PAYMENT_EXISTS_DOC,
-    PAYMENT_MISSING_DOC,
-    answer_to,
-)
+from kvitt.contracts.helved.reply import BASE, PAYMENT_EXISTS_DOC, PAYMENT_MISSING_DOC, answer_to
 from kvitt.disbursement.answers import Answer, Details, Status
 from kvitt.disbursement.rail import Observation, Severity
 from kvitt.disbursement.values import Area, Refusal, Scheme
-from kvitt.rails.oppdrag.receipt_xml import SEVERITIES, reasons_in
+from kvitt.rails.oppdrag.rail import SEVERITIES, reasons_in
 
 DETAILS = Details(Area("AAP"), ())
 

@@ -25,13 +25,8 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.errors import UnreadableReceipt
-from kvitt.rails.oppdrag import order_xml, receipt_xml
-from kvitt.rails.oppdrag.receipt_xml import (
-    SEVERITIES,
-    LineKey,
-    correlation_key,
-    reasons_in,
-)
+from kvitt.rails.oppdrag import order_xml
+from kvitt.rails.oppdrag.rail import LEAVES, SEVERITIES, LineKey, correlation_key, decode, line_keys, reasons_in, with_acknowledgement
 from support.tried import tried
 from support.wire_values import norwegian, orders
 
@@ -95,8 +90,8 @@ def receipt_text(order: Order, mmel: str = MMEL) -> str:
 
 
 def test_a_receipt_is_read_with_all_that_tells_which_order_it_answers() -> None:
-    assert receipt_xml.decode(receipt_text(ORDER).encode()) == RECEIPT
-    assert RECEIPT.correlation_key == correlation_key(order_xml.line_keys(ORDER))
+    assert decode(receipt_text(ORDER).encode()) == RECEIPT
+    assert RECEIPT.correlation_key == correlation_key(line_keys(ORDER))
     assert RECEIPT.correlation_time == order_xml.correlation_time(ORDER)
 
 
@@ -179,7 +174,7 @@ def test_damage_does_not_change_what_a_receipt_says(order: Order, damage: Damage
     whole = Observation(
         (AREAS[order.area].scheme, order.case_id) if order.area in AREAS else None,
         order.area,
-        correlation_key(order_xml.line_keys(order)),
+        correlation_key(line_keys(order)),
         order_xml.correlation_time(order),
         SEVERITIES[severity],
         severity,
@@ -187,7 +182,7 @@ def test_damage_does_not_change_what_a_receipt_says(order: Order, damage: Damage
         words,
         reasons_in(words),
     )
-    assert receipt_xml.decode(damaged(receipt_text(order, mmel), damage)) == whole
+    assert decode(damaged(receipt_text(order, mmel), damage)) == whole
 
 
 @pytest.mark.parametrize(
@@ -203,37 +198,37 @@ def test_damage_does_not_change_what_a_receipt_says(order: Order, damage: Damage
     ],
 )
 def test_a_missing_or_odd_severity_is_unknown_and_kept_as_it_came(mmel: str, severity: Severity, raw: str, text: str) -> None:
-    receipt = receipt_xml.decode(receipt_text(ORDER, mmel).encode())
+    receipt = decode(receipt_text(ORDER, mmel).encode())
     assert (receipt.severity, receipt.raw_severity, receipt.text) == (severity, raw, text)
     assert receipt.correlation_key == RECEIPT.correlation_key
 
 
 def test_an_order_with_its_receipt_says_what_the_rail_said_in_the_order_of_the_contract() -> None:
-    others = tuple((name, f"{name} <&> ø") for name in reversed(receipt_xml.LEAVES) if name not in WORDS)
+    others = tuple((name, f"{name} <&> ø") for name in reversed(LEAVES) if name not in WORDS)
     said = replace(RECEIPT, text="a < b", reasons=frozenset(), others=others)
-    told = receipt_xml.with_acknowledgement(order_xml.encode(ORDER), said)
-    assert re.findall(r"<(\w+)>", told.decode().partition("</mmel>")[0]) == ["mmel", *receipt_xml.LEAVES]
-    assert receipt_xml.decode(told) == replace(said, others=others[::-1])
+    told = with_acknowledgement(order_xml.encode(ORDER), said)
+    assert re.findall(r"<(\w+)>", told.decode().partition("</mmel>")[0]) == ["mmel", *LEAVES]
+    assert decode(told) == replace(said, others=others[::-1])
 
 
 def test_of_what_the_rail_said_only_what_says_something_is_told_and_without_its_padding() -> None:
     mmel = "<mmel><sqlKode> -803   </sqlKode><sqlState>   </sqlState><alvorlighetsgrad>12</alvorlighetsgrad><sqlMelding/></mmel>"
-    receipt = receipt_xml.decode(receipt_text(ORDER, mmel).encode())
+    receipt = decode(receipt_text(ORDER, mmel).encode())
     assert receipt.others == (("sqlKode", " -803"),)
-    told = receipt_xml.with_acknowledgement(order_xml.encode(ORDER), receipt).decode()
+    told = with_acknowledgement(order_xml.encode(ORDER), receipt).decode()
     assert re.findall(r"<(\w+)>(.*)</", told.partition("</mmel>")[0]) == [("alvorlighetsgrad", "12"), ("sqlKode", " -803")]
 
 
 @pytest.mark.parametrize("offset", ["", "Z", "+02:00", "+01:00", "   "])
 def test_dates_are_compared_without_offset(offset: str) -> None:
     text = receipt_text(ORDER).replace("2025-06-02+02:00</datoStatusFom>", f"2025-06-02{offset}</datoStatusFom>")
-    assert receipt_xml.decode(text.encode()) == RECEIPT
+    assert decode(text.encode()) == RECEIPT
 
 
 def test_the_answer_to_xml_that_the_rail_could_not_read_names_no_case() -> None:
     mmel = "<mmel><kodeMelding>B606002F</kodeMelding><alvorlighetsgrad>08</alvorlighetsgrad></mmel>"
     text = f"<oppdrag{DEFAULT}>{mmel}<oppdrag-110></oppdrag-110>"
-    receipt = receipt_xml.decode(text.encode())
+    receipt = decode(text.encode())
     assert (receipt.area, receipt.case, receipt.severity, receipt.code) == ("", None, Severity.REJECTED, "B606002F")
 
 
@@ -242,9 +237,9 @@ def test_a_receipt_cut_off_inside_is_refused_at_every_place_and_one_cut_off_in_i
     whole_from = text.index("</oppdrag-110>") + len("</oppdrag-110>")
     for length in range(whole_from):
         with pytest.raises(UnreadableReceipt):
-            receipt_xml.decode(text[:length].encode())
+            decode(text[:length].encode())
     for length in range(whole_from, len(text) + 1):
-        assert receipt_xml.decode(text[:length].encode()) == RECEIPT
+        assert decode(text[:length].encode()) == RECEIPT
 
 
 BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "ha"}">' for n in range(12))
@@ -273,7 +268,7 @@ BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "ha"}">' for n in 
 )
 def test_what_can_not_be_read_at_all_is_refused_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(UnreadableReceipt) as refused:
-        receipt_xml.decode(body)
+        decode(body)
     assert refused.value.reason == reason
 
 
@@ -283,4 +278,4 @@ def test_any_bytes_are_read_or_refused_but_never_crash(junk: bytes, at: int, los
     body = receipt_text(ORDER).encode()
     for bytes_of_it in (junk, body[:at] + junk + body[at + lost :]):
         with suppress(UnreadableReceipt):
-            receipt_xml.decode(bytes_of_it)
+            decode(bytes_of_it)

@@ -7,9 +7,9 @@ import pytest
 from kvitt.formats.times import (
     date_of_parts,
     date_with_offset,
-    instant_text,
     local_of_parts,
     local_text,
+    local_text_of_instant,
 )
 
 
@@ -68,13 +68,13 @@ def test_anything_else_is_no_date_time(text: str) -> None:
     ],
 )
 def test_an_instant_becomes_oslo_time(instant: str, local: str) -> None:
-    assert instant_text(instant) == local
+    assert local_text_of_instant(instant) == local
 
 
 @pytest.mark.parametrize("text", ["2025-07-04T07:15:30", "9999-12-31T23:30:00Z", "now"])
 def test_an_instant_without_zulu_mark_or_outside_the_calendar_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the caller names the field, so the text does not matter
-        instant_text(text)
+        local_text_of_instant(text)
 
 
 @pytest.mark.parametrize(

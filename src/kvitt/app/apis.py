@@ -21,7 +21,7 @@ from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
-from kvitt.kernel.loop import Step, WakeUp, run_loop
+from kvitt.kernel.loop import LoopStep, WakeUp, run_loop
 from kvitt.ledger.service import LedgerService
 from kvitt.payouts.remote import RemotePayouts, SagaSweeper
 from kvitt.payouts.repository import reserved_plans
@@ -60,7 +60,7 @@ class Apis:
         self.rest = HttpListener(_rest_address(settings.rest), "rest", self._limits)
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Answers from here on; the step looks whether the servers still do."""
         with ExitStack() as opened:
             ledger = LedgerService(self._conninfo, self._clock, None if self._settings.payouts.plans_of_others else reserved_plans)

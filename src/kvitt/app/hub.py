@@ -25,8 +25,8 @@ from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.jobs import Scheduler
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import (
+    LoopStep,
     MakeStep,
-    Step,
     WakeUp,
     run_loop,
 )
@@ -216,7 +216,7 @@ class HubProcess:
         return lambda: queue_named(self.conninfo, self._settings.queue, name)
 
     @contextmanager
-    def _emulator_steps(self) -> Iterator[Step]:
+    def _emulator_steps(self) -> Iterator[LoopStep]:
         queue = self._settings.queue
         emulator = Emulator(
             self.conninfo,

@@ -19,7 +19,7 @@ from kvitt.formats.topics import OF_PAYOUTS, PAYOUT_EVENTS, RAPID, TopicTerms
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
-from kvitt.kernel.loop import MakeStep, Step, WakeUp
+from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
 from kvitt.kernel.queue import Queue
 from kvitt.ops.figures import ReadLag, TopicLag
 from kvitt.transports.log.embedded_log import LogRelay, make_topics
@@ -107,7 +107,7 @@ class EmbeddedTransport:
         return Intake(self._conninfo, keeper, hand, topics=self._contracts.inputs(role)).steps
 
     @contextmanager
-    def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
+    def relay(self, connection: Connection, lease: Lease) -> Iterator[LoopStep]:
         """Publishes what the outbox holds."""
         yield LogRelay(connection, utc_now, lease).step
 
@@ -157,7 +157,7 @@ class KafkaTransport:
         return KafkaIntake(self._conninfo, keeper, hand, self._settings, topics=list(self._contracts.inputs(role))).steps
 
     @contextmanager
-    def relay(self, connection: Connection, lease: Lease) -> Iterator[Step]:
+    def relay(self, connection: Connection, lease: Lease) -> Iterator[LoopStep]:
         """Publishes what the outbox holds; earlier relays are fenced."""
         from kvitt.transports.kafka.relay import KafkaRelay
 
@@ -185,13 +185,13 @@ class RelayRole:
         self._conninfo, self._keeper, self._log, self._wake_up = conninfo, keeper, log, wake_up
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Takes the lease and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
             grant = self._keeper.take(connection, _RELAY_LEASE)
             if grant is None:
                 raise LeaseLost(f"{_RELAY_LEASE} is held by another process")
-            opened: AbstractContextManager[Step] = self._log.relay(connection, grant.lease)
+            opened: AbstractContextManager[LoopStep] = self._log.relay(connection, grant.lease)
             with opened as step:
                 yield lambda: step() or self._wait_for_records()
 

@@ -19,6 +19,7 @@ from kvitt.disbursement.schedule import (
     expand,
 )
 from kvitt.disbursement.values import Order, Payment
+from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.order_xml import RATE_CODES
 
 _DAYS_OF_WEEK: Final = 7
@@ -27,8 +28,9 @@ _LEAST_CELL: Final = 4
 _STYLES: Final = ("green", "cyan", "magenta", "yellow", "blue")
 _NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
-_Cell = tuple[int, str]
+_Cell = tuple[Kroner, str]
 _Week = tuple[_Cell, ...]
+_NOTHING: Final[_Cell] = (Kroner(0), "")
 
 
 def draw(dues: Sequence[Due], title: str = "", beyond: Beyond | None = None) -> Iterator[str]:
@@ -54,10 +56,10 @@ def _weeks(dues: Sequence[Due], styles: dict[str, str]) -> Iterable[tuple[int, _
     by_day: dict[int, _Cell] = {}
     for due in dues:
         day = due.day.toordinal()
-        by_day[day] = (by_day.get(day, (0, ""))[0] + due.amount, styles[due.name])
+        by_day[day] = (Kroner(by_day.get(day, _NOTHING)[0] + due.amount), styles[due.name])
     first = min(by_day) - date.fromordinal(min(by_day)).weekday()
     for monday in range(first, max(by_day) + 1, _DAYS_OF_WEEK):
-        yield monday, tuple(by_day.get(day, (0, "")) for day in range(monday, monday + _DAYS_OF_WEEK))
+        yield monday, tuple(by_day.get(day, _NOTHING) for day in range(monday, monday + _DAYS_OF_WEEK))
 
 
 def _rows(weeks: Sequence[tuple[int, _Week]]) -> Iterator[str]:

@@ -100,7 +100,7 @@ def case_lines(found: CaseHistory) -> Iterator[str]:
     yield from draw(accepted.days, "accepted, day by day", accepted.beyond)
     if found.pending:
         yield from draw(pending.days, "pending, until the receipt of its order", pending.beyond)
-    for message in found.waiting:
+    for message in found.queued:
         yield from prose(f"waits: message {message.message_no} under key {message.key}, since {moment(message.received_at)}")
 
 

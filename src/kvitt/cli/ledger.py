@@ -29,7 +29,7 @@ from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
 from kvitt.config import Settings
-from kvitt.formats.instants import parse_instant
+from kvitt.formats.times import parse_instant
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.identifiers import wrong_id
 from kvitt.kernel.money import Minor
@@ -162,8 +162,8 @@ def _moment(text: str) -> datetime:
 def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Column:
     """One of the three totals of a row; `currency_of` gives the currency of the row's account."""
 
-    def total(row: Any) -> int:
-        return int(getattr(row.totals, name))
+    def total(row: Any) -> Minor:
+        return Minor(getattr(row.totals, name))
 
     return Column(f"{name}_minor", name.replace("_", " "), Fit.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
 
@@ -241,10 +241,10 @@ class _Line(Struct, frozen=True):
 
     account_id: int
     currency: str
-    posted_before: int
-    posted_after: int
-    available_min_before: int
-    available_min_after: int
+    posted_before: Minor
+    posted_after: Minor
+    available_min_before: Minor
+    available_min_after: Minor
     changed: bool
     dry_run: bool
 
@@ -324,7 +324,9 @@ def transfer(
     if dry_run:
         click.echo("nothing was done" if done.changed else "it was done before under this name; nothing would move")
     else:
-        click.echo(f"{minor(amount, currency)} {currency} moved" if done.changed else "it was done before under this name; nothing moved")
+        click.echo(
+            f"{minor(wanted.amount, currency)} {currency} moved" if done.changed else "it was done before under this name; nothing moved"
+        )
 
 
 def _lines(done: Transferred, *, dry_run: bool) -> list[_Line]:

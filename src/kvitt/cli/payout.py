@@ -288,8 +288,8 @@ def preview_page(preview: PayoutPreview) -> Iterator[str]:
     yield "nothing was done" if preview.solvent else "it would be refused: the shop has not that much (insufficient_funds)"
 
 
-def _total(when: str, name: str) -> Callable[[AccountPreview], int]:
-    return lambda account: int(getattr(getattr(account, when), name))
+def _total(when: str, name: str) -> Callable[[AccountPreview], Minor]:
+    return lambda account: Minor(getattr(getattr(account, when), name))
 
 
 def _total_shown(when: str, name: str) -> Callable[[AccountPreview], str]:

@@ -18,7 +18,7 @@ from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.config import KafkaSettings, Settings
-from kvitt.contracts.helved import status
+from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.preview import preview
@@ -68,7 +68,7 @@ class Client:
     def hear(self, seconds: float) -> list[PublishedStatus]:
         """What has been told since the last look; waits up to `seconds` when that is nothing."""
         return [
-            PublishedStatus(record.key, status.decode(record.value), dict(decode_headers(record.headers)).get("reason"))
+            PublishedStatus(record.key, decode_status(record.value), dict(decode_headers(record.headers)).get("reason"))
             for record in self._log.read(seconds)
             if record.key is not None and record.value is not None
         ]

@@ -11,6 +11,8 @@ from datetime import datetime
 from importlib import resources
 from typing import Final
 
+from kvitt.kernel.money import Kroner, Minor
+
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, of formats (bidi, zero-width, tags), of halves of pairs, and of line and paragraph ends."""
 _NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -63,12 +65,12 @@ def _visible(character: str) -> str:
     return f"\\x{code:02x}" if code <= _BYTE else f"\\u{code:04x}" if code <= _PLANE else f"\\U{code:08x}"
 
 
-def kroner(amount: int) -> str:
+def kroner(amount: Kroner) -> str:
     """Whole kroner, as the payment rail has them."""
     return f"{amount:,}"
 
 
-def minor(amount: int, currency: str) -> str:
+def minor(amount: Minor, currency: str) -> str:
     """Whole minor units, as ledger and payouts have them, in the currency's own unit."""
     return in_units(amount, currency)
 
@@ -78,7 +80,7 @@ EXPONENTS: Final = {row["code"]: int(row["exponent"]) for row in _ROWS}
 """By code: 2 where a hundred minor units make one, 0 where there is no smaller unit."""
 
 
-def in_units(amount_minor: int, currency: str) -> str:
+def in_units(amount_minor: Minor, currency: str) -> str:
     """Whole minor units as a grouped amount in the currency's unit: 248000 of RUB are `2,480.00`.
 
     Of a code that ISO 4217 does not have nobody knows how many make one, so the amount stays as it is and says so: `248,000 minor`.

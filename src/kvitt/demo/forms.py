@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kvitt.demo.cases import Days, Life, MadeMessage, Pay
 
-Document = dict[str, Any]
+JsonForm = dict[str, Any]
 _DECIDED: Final = "2025-07-04T09:15:30.305852"
 _DAILY_RATE: Final = 1077
 _RATES: Final = {"DAG": "UKEDAG", "MND": "MND", "ENG": "EN_GANG"}
@@ -22,7 +22,7 @@ def body_of(life: Life, number: int) -> bytes:
     return (text[:-20] if step.spoilt == "torn" else text).encode()
 
 
-def _dp(life: Life, step: MadeMessage) -> Document:
+def _dp(life: Life, step: MadeMessage) -> JsonForm:
     entries = [
         {
             "meldeperiode": pay.label.rstrip("F"),
@@ -38,7 +38,7 @@ def _dp(life: Life, step: MadeMessage) -> Document:
     return {"sakId": life.case_id, "ident": life.person, "vedtakstidspunktet": _DECIDED, "utbetalinger": entries}
 
 
-def _aap(life: Life, step: MadeMessage) -> Document:
+def _aap(life: Life, step: MadeMessage) -> JsonForm:
     entries = [{"id": pay.label, "sats": _DAILY_RATE, **_span(pay, days, "utbetaltBeløp")} for pay in step.named for days in pay.days]
     return {
         "sakId": life.case_id,
@@ -50,7 +50,7 @@ def _aap(life: Life, step: MadeMessage) -> Document:
     }
 
 
-def _ts(life: Life, step: MadeMessage) -> Document:
+def _ts(life: Life, step: MadeMessage) -> JsonForm:
     payments = [
         {"id": pay.label, "stønad": pay.benefit, "perioder": [_span(pay, days) for days in pay.days], "brukFagområdeTillst": False}
         for pay in step.named
@@ -65,7 +65,7 @@ def _ts(life: Life, step: MadeMessage) -> Document:
     }
 
 
-def _tp(life: Life, step: MadeMessage) -> Document:
+def _tp(life: Life, step: MadeMessage) -> JsonForm:
     entries = [
         {
             "meldeperiode": pay.label.partition("|")[0],
@@ -80,7 +80,7 @@ def _tp(life: Life, step: MadeMessage) -> Document:
     return {"sakId": life.case_id, "personident": life.person, "vedtakstidspunkt": _DECIDED, "perioder": entries}
 
 
-def _historisk(life: Life, step: MadeMessage) -> Document:
+def _historisk(life: Life, step: MadeMessage) -> JsonForm:
     pay = step.named[0]
     return {
         "id": pay.label,
@@ -93,7 +93,7 @@ def _historisk(life: Life, step: MadeMessage) -> Document:
     }
 
 
-def _valp(life: Life, step: MadeMessage) -> Document:
+def _valp(life: Life, step: MadeMessage) -> JsonForm:
     pay = step.named[0]
     measure, _, grant = pay.benefit.rpartition("_")
     days = pay.days[0] if pay.days else Days(0, 0, 0)
@@ -112,11 +112,11 @@ def _valp(life: Life, step: MadeMessage) -> Document:
     }
 
 
-def _span(pay: Pay, days: Days, amount_name: str = "beløp") -> Document:
+def _span(pay: Pay, days: Days, amount_name: str = "beløp") -> JsonForm:
     return {"fom": str(pay.day(days.first)), "tom": str(pay.day(days.last)), amount_name: days.amount}
 
 
-_FORMS: Final[dict[str, Callable[[Life, MadeMessage], Document]]] = {
+_FORMS: Final[dict[str, Callable[[Life, MadeMessage], JsonForm]]] = {
     "dp": _dp,
     "aap": _aap,
     "ts": _ts,
@@ -126,25 +126,25 @@ _FORMS: Final[dict[str, Callable[[Life, MadeMessage], Document]]] = {
 }
 
 
-def _spans_of(document: Document) -> list[Document]:
+def _spans_of(document: JsonForm) -> list[JsonForm]:
     """The list that holds a message's periods, whatever its form calls it."""
     if "utbetalinger" in document and "perioder" in document["utbetalinger"][0]:
         return list(document["utbetalinger"][0]["perioder"])
     return list(document.get("perioder") or document.get("utbetalinger") or [document["periode"]])
 
 
-def _person(document: Document) -> Document:
+def _person(document: JsonForm) -> JsonForm:
     name = next(name for name in ("ident", "personident", "personIdent") if name in document)
     return {**document, name: document[name][:10]}
 
 
-def _same_day_twice(document: Document) -> Document:
+def _same_day_twice(document: JsonForm) -> JsonForm:
     """The first day once more, with another amount."""
     first = document["utbetalinger"][0]
     return {**document, "utbetalinger": [*document["utbetalinger"], {**first, "utbetaltBeløp": first["utbetaltBeløp"] + 1}]}
 
 
-def _overlap(document: Document) -> Document:
+def _overlap(document: JsonForm) -> JsonForm:
     """A second span that begins on the last day of the first, and ends later."""
     spans = _spans_of(document)
     first = spans[0]
@@ -161,14 +161,14 @@ def _after(day: str, days: int) -> str:
     return str(date.fromisoformat(day) + timedelta(days=days))
 
 
-def _backwards(document: Document) -> Document:
+def _backwards(document: JsonForm) -> JsonForm:
     """A span that ends before it starts."""
     for span in _spans_of(document)[:1]:
         span["tom"] = _after(span["fom"], -1)
     return document
 
 
-def _benefit(document: Document) -> Document:
+def _benefit(document: JsonForm) -> JsonForm:
     """A benefit that no catalogue holds."""
     if "utbetalinger" in document:
         document["utbetalinger"][0]["stønad"] = "TILSYN_KATT"
@@ -176,7 +176,7 @@ def _benefit(document: Document) -> Document:
     return {**document, "stønad": "TILSYN_KATT"}
 
 
-_SPOILING: Final[dict[str, Callable[[Document], Document]]] = {
+_SPOILING: Final[dict[str, Callable[[JsonForm], JsonForm]]] = {
     "": lambda document: document,
     "torn": lambda document: document,
     "person": _person,

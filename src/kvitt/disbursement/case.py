@@ -30,7 +30,7 @@ _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.d
 CaseKey = tuple[Scheme, str]
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
-_place_in_list = attrgetter("listed")
+_position_in_case = attrgetter("position_in_case")
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -44,9 +44,9 @@ class CaseRow(NamedTuple):
     areas: Sequence[str] = ()
     orders_made: int = 0
     open_orders: int = 0
-    waiting: int = 0
+    queued: int = 0
     audit_seq: int = 0
-    audit_hash: bytes = b""
+    last_event_hash: bytes = b""
     last_at: datetime = _EVER
     unknown: Sequence[str] = ()
     contradictions: int = 0
@@ -55,7 +55,7 @@ class CaseRow(NamedTuple):
 
 class _CurrentPayment(NamedTuple):
     case_no: int
-    listed: int
+    position_in_case: int
     document: bytes
     number: int | None
     continues: bool
@@ -85,11 +85,11 @@ class Case:
     def __init__(self, row: CaseRow) -> None:
         self.case_no, self.scheme, self.case_id, self.person = row.case_no, Scheme(row.scheme), row.case_id, row.person
         self.areas = [Area(area) for area in row.areas]
-        self.orders_made, self.open_orders, self.waiting = row.orders_made, row.open_orders, row.waiting
-        self.audit_seq, self.audit_hash, self.last_at = row.audit_seq, row.audit_hash, row.last_at
+        self.orders_made, self.open_orders, self.queued = row.orders_made, row.open_orders, row.queued
+        self.audit_seq, self.last_event_hash, self.last_at = row.audit_seq, row.last_event_hash, row.last_at
         self.unknown, self.contradictions = list(row.unknown), row.contradictions
         self.payments: dict[PaymentId, Payment] = {}
-        self.listed: dict[PaymentId, int] = {}
+        self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
         self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
@@ -103,11 +103,11 @@ class Case:
         """A case that nothing has happened to."""
         return cls(CaseRow(number, scheme, case_id))
 
-    def accepted(self, document: bytes, listed: int) -> None:
+    def accepted(self, document: bytes, position_in_case: int) -> None:
         """Takes in an accepted payment as it is stored."""
         stored = payment_document.decode(document)
         self.payments[stored.payment_id] = stored
-        self.listed[stored.payment_id] = listed
+        self.position_in_case[stored.payment_id] = position_in_case
 
     @property
     def key(self) -> CaseKey:
@@ -117,7 +117,7 @@ class Case:
     @property
     def must_queue(self) -> bool:
         """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
-        return self.waiting > 0 or not self.may_go_on
+        return self.queued > 0 or not self.may_go_on
 
     @property
     def may_go_on(self) -> bool:
@@ -164,8 +164,8 @@ class Case:
     def step(self) -> CaseStep:
         """The row to write back."""
         areas = ",".join(self.areas)
-        counts = (self.orders_made, self.open_orders, self.waiting)
-        chain = (self.audit_seq, self.audit_hash, self.last_at)
+        counts = (self.orders_made, self.open_orders, self.queued)
+        chain = (self.audit_seq, self.last_event_hash, self.last_at)
         return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions)
 
     def moment(self, now: datetime) -> datetime:
@@ -188,8 +188,8 @@ class Case:
         self.last_at = max(self.last_at, at)
         self.audit_seq += 1
         noted = AuditRow(self.case_no, self.audit_seq, at, what, message_no, order_id, receipt_no, content, said, b"")
-        entry = link(self.audit_hash, noted)
-        self.audit_hash = entry.hash
+        entry = link(self.last_event_hash, noted)
+        self.last_event_hash = entry.hash
         self.changed = True
         work.audit.append(entry)
 
@@ -244,12 +244,12 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
     by_number = {case.case_no: case for case in cases}
     for case in cases:
         case.payments.clear()
-        case.listed.clear()
+        case.position_in_case.clear()
         case.at_rail.clear()
     named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
-    for each in sorted(fetch(cursor, _CurrentPayment, _SQL.current_payments, named), key=_place_in_list):
+    for each in sorted(fetch(cursor, _CurrentPayment, _SQL.current_payments, named), key=_position_in_case):
         if each.number is None:
-            by_number[each.case_no].accepted(each.document, each.listed)
+            by_number[each.case_no].accepted(each.document, each.position_in_case)
         else:
             by_number[each.case_no].at_rail.append(AtRail(each.number, payment_document.decode(each.document), each.continues))
 

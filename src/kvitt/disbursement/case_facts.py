@@ -18,6 +18,7 @@ from kvitt.disbursement.values import (
     Period,
 )
 from kvitt.kernel.fetch import fetch
+from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL = load("history", "kvitt.disbursement")
@@ -127,10 +128,10 @@ class PublishedAnswer(PublishedFacts, frozen=True):
 
 
 class AmountOfDay(Struct, frozen=True):
-    """What is paid for one day, in kroner; a monthly or one-off amount stands on its first day."""
+    """What is paid for one day; a one-off amount stands on its first day, a monthly one there and on the first of each month after it."""
 
     day: date
-    amount: int
+    amount: Kroner
 
 
 class PaymentOfCase(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The queue of a case: when its last open order is settled, the next waiting message is derived in the same transaction."""
+"""The queue of a case: when its last open order is settled, the next queued message is derived in the same transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -52,7 +52,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
 
     `now` was read under their locks. Of a case that is contradicted nothing is derived.
     """
-    free = {case.case_no: case for case in cases.values() if case.waiting and case.may_go_on}
+    free = {case.case_no: case for case in cases.values() if case.queued and case.may_go_on}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
@@ -66,19 +66,19 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
             if case.may_go_on:
                 _handle(case, each, work, case.moment(now), ports)
         seen = {each.case_no for each in queued}
-        # A case that counts waiting messages of which none is found would be looked at for ever; `kvitt check` tells of it.
-        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.waiting and case.may_go_on}
+        # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` tells of it.
+        free = {case_no: case for case_no, case in free.items() if case_no in seen and case.queued and case.may_go_on}
 
 
 def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetime, ports: Ports) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
     gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
-    case.waiting -= 1
+    case.queued -= 1
     try:
         Handler(contract, ports.rails, gathered, now).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
-        _log.error("waiting message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
+        _log.error("queued message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = UnitOfWork()
         Handler(contract, ports.rails, gathered, now).refuse(case, message, None, failure(incoming, error))
     work.add(gathered)
@@ -86,7 +86,7 @@ def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetim
 
 def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Mapping[int, int], ports: Ports) -> list[_QueuedMessage]:
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
-    rows = fetch(cursor, _WaitingMessage, _SQL.waiting_messages, columns, record=StoredRecord)
+    rows = fetch(cursor, _WaitingMessage, _SQL.queued_messages, columns, record=StoredRecord)
     return [
         _QueuedMessage(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
         for each in rows

@@ -21,7 +21,7 @@ MOST_FOUND = 100
 """One is enough to hold an order; a person who is told of a hundred has more than can be read."""
 _WEEKEND_DAYS = DAYS_OF_WEEK - SATURDAY
 _by_start = attrgetter("start")
-Span = tuple[int, int]
+DayNumbers = tuple[int, int]
 """First and last day, as ordinals: even the last day that there is has one after it."""
 
 
@@ -116,11 +116,11 @@ def _twice(one: Paid, other: Paid, policy: PaidTwice) -> bool:
     return start <= end and _pays(one, other, (start, end))
 
 
-def _common(one: Paid, other: Paid) -> Span:
+def _common(one: Paid, other: Paid) -> DayNumbers:
     return max(one.start, other.start), min(one.end, other.end)
 
 
-def _pays(one: Paid, other: Paid, span: Span) -> bool:
+def _pays(one: Paid, other: Paid, span: DayNumbers) -> bool:
     """Whether both pay on a day of a span in which both are in force; by weekday there must be one."""
     by_weekday = one.rate is RateType.WEEKDAY or other.rate is RateType.WEEKDAY
     return not by_weekday or _has_weekday(*span)
@@ -137,7 +137,7 @@ class _Known:
     def __init__(self, before: Before, policy: PaidTwice) -> None:
         self._make, self._policy = before, policy
         self._before: Mapping[str, Sequence[Paid]] | None = None
-        self._pairs: dict[tuple[str, str, str], list[Span]] = {}
+        self._pairs: dict[tuple[str, str, str], list[DayNumbers]] = {}
 
     def added(self, one: Paid, other: Paid) -> Iterator[Twice]:
         """What of the meeting of two is new."""
@@ -147,7 +147,7 @@ class _Known:
             if _pays(one, other, (start, end)):
                 yield Twice(start, end, one.class_code, one.source, other.source, one.amount, other.amount)
 
-    def _of(self, one: str, other: str, class_code: str) -> list[Span]:
+    def _of(self, one: str, other: str, class_code: str) -> list[DayNumbers]:
         if self._before is None:
             self._before = self._make()
         pair = one, other, class_code
@@ -157,7 +157,7 @@ class _Known:
         return self._pairs[pair]
 
 
-def _without(span: Span, taken: Iterable[Span]) -> list[Span]:
+def _without(span: DayNumbers, taken: Iterable[DayNumbers]) -> list[DayNumbers]:
     """The days of a span that are in none of the others."""
     left = [span]
     for start, end in taken:

@@ -27,7 +27,7 @@ from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
 from kvitt.disbursement.publish import publish
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import NOT_SIMULATED, TOO_MANY_TO_SIMULATE
-from kvitt.disbursement.rows import MessageRow, MessageStep, NeedRow
+from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.store_order import store_order
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -68,10 +68,10 @@ class Handler:
     def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
         """Queues a message behind the case's open order."""
         reply = self._reply(Queued(), message)
-        self._store_message(case, message, record, MessageState.WAITING, reply)
-        case.waiting += 1
-        case.note(self._work, self._now, What.WAITING, digest(message.body), message_no=message.message_no)
-        return MessageState.WAITING
+        self._store_message(case, message, record, MessageState.QUEUED, reply)
+        case.queued += 1
+        case.note(self._work, self._now, What.QUEUED, digest(message.body), message_no=message.message_no)
+        return MessageState.QUEUED
 
     def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None) -> MessageState:
         """Derives and answers a message now; returns its new state."""
@@ -174,7 +174,7 @@ class Handler:
         known: bool = True,
     ) -> None:
         """A new row, or the next step of the one that was queued. `known`: from now on it decides what a repeat of it hears."""
-        derived_at = None if state is MessageState.WAITING else self._now
+        derived_at = None if state is MessageState.QUEUED else self._now
         answered_at = self._now if state is MessageState.ANSWERED else None
         if record is None:
             self._work.steps.append(MessageStep(message.message_no, state.value, derived_at, answered_at, reply.answer))
@@ -185,4 +185,4 @@ class Handler:
         if message.identity and case and known:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
-            self._work.needs.append(NeedRow(message.message_no, case.case_no, *key, asked))
+            self._work.idempotency.append(IdempotencyRow(message.message_no, case.case_no, *key, asked))

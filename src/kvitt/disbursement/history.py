@@ -76,7 +76,7 @@ class HistoryEntry(Struct, frozen=True):
 
 
 class CaseHistory(Struct, frozen=True):
-    """Everything about one case. `events` is all of it in order of time; `waiting` are the messages in its queue.
+    """Everything about one case. `events` is all of it in order of time; `queued` are the messages in its queue.
 
     `deferred` is what has not been looked at yet, because somebody else has locked the case, or a row of it.
     """
@@ -98,9 +98,9 @@ class CaseHistory(Struct, frozen=True):
     deferred: tuple[DeferredOfCase, ...]
 
     @property
-    def waiting(self) -> tuple[MessageOfCase, ...]:
+    def queued(self) -> tuple[MessageOfCase, ...]:
         """The messages that wait behind an open order or a contradiction, in the order in which they will be handled."""
-        return tuple(message for message in self.messages if message.state == "waiting")
+        return tuple(message for message in self.messages if message.state == "queued")
 
 
 def history(conninfo: str, ports: Ports, scheme: Scheme, case_id: str) -> CaseHistory:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.contracts.helved import payment as wire_payment
+from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS, BENEFITS, SCHEMES
 from kvitt.disbursement.ids import order_id
@@ -204,7 +204,7 @@ def first_entry(case_no: int, at: datetime, case: ImportedCase) -> AuditRow:
     It also tells, and covers, what is listed and unknown.
     """
     unknown = case.unknown
-    content = digest(*(wire_payment.encode(each) for each in case.payments), *(each.encode() for each in unknown))
+    content = digest(*(encode_payment(each) for each in case.payments), *(each.encode() for each in unknown))
     said = _UNKNOWN + ",".join(unknown) if unknown else None
     return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, content, said, b"")
 

@@ -26,7 +26,10 @@ class InstructionKind(Enum):
 
 
 class Decision(Struct, frozen=True):
-    """Who decided what about which case; `key` is the sender's key, under which every answer goes back."""
+    """Who decided what about which case; `key` is the sender's key, under which every answer goes back.
+
+    `decided_at` is an ISO date, maybe with a time; `whole_case`: the message holds the whole case, so a payment that it omits ceases.
+    """
 
     scheme: Scheme
     key: str

@@ -16,7 +16,7 @@ from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import UnknownRail
+from kvitt.errors import UnknownRail, UnreadableReceipt
 from kvitt.kernel.identifiers import named_uuid
 
 _FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
@@ -250,6 +250,26 @@ class SimulatingRail(Rail, Protocol):
 
     def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
         """What its answer says, which came with this HTTP status. Raises nothing, whatever the bytes are."""
+
+
+RAIL_FAILED = "makes its rail fail: "
+"""So begins why an answer could not be read where that is no fault of the answer; its rail may be mended one day."""
+
+
+def read_answer(rail: Rail, answer: bytes) -> Sequence[Observation]:
+    """What an answer of a rail says, of one order at least. Raises UnreadableReceipt, also where reading itself fails.
+
+    An answer is kept whatever becomes of its reading: one that a rail stumbles over holds up none of those behind it.
+    """
+    try:
+        said = rail.read(answer)
+    except UnreadableReceipt:
+        raise
+    except Exception as error:
+        raise UnreadableReceipt(f"{RAIL_FAILED}{type(error).__name__}") from error
+    if not said:
+        raise UnreadableReceipt("says nothing of any order")
+    return said
 
 
 class Rails:

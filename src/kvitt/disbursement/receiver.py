@@ -16,7 +16,7 @@ from kvitt.kernel.database import (
     is_connection_lost,
 )
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.queue import Queue
 from kvitt.kernel.state_log import StateLog
 
@@ -45,7 +45,7 @@ class Receiver:
         self._states = StateLog(_log)
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens the queue and a connection, and returns the step of the loop."""
         queue = self._open_queue()
         try:

@@ -310,7 +310,7 @@ class _Resolving:
             by_message.setdefault(message_no, []).append(xml)
         self._cursor.execute(_SQL.requeue, (list(by_message),))
         self.case.open_orders -= len(orders)
-        self.case.waiting += len(by_message)
+        self.case.queued += len(by_message)
         for message_no, documents in by_message.items():
             self.case.note(self.work, self.now, What.REQUEUED, digest(*documents), message_no=message_no)
 

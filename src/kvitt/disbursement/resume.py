@@ -23,7 +23,7 @@ from kvitt.kernel.database import (
     connect,
     is_connection_lost,
 )
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
@@ -47,7 +47,7 @@ class Resume:
         self._after_case: tuple[str, str] = _FIRST
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens a connection and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt resume", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             submit = Submit(connection, self._clock, self._ports)

@@ -110,7 +110,7 @@ class PaymentRow(Row, frozen=True):
     area: str
     action: str
     client_chose: bool
-    listed: int
+    position_in_case: int
     last_line: str
     document: bytes
     position: int
@@ -134,14 +134,14 @@ class OutboxRow(Row, frozen=True):
     version: int | None = None
 
 
-class NeedRow(Row, frozen=True):
-    """A need of the rapid that was let in, under its identity within the case."""
+class IdempotencyRow(Row, frozen=True):
+    """A message under its identity within the case: two names that its contract chooses, and a digest of what it asks for."""
 
-    statement = _WRITE.add_needs
+    statement = _WRITE.add_idempotency_records
     message_no: int
     case_no: int
-    person: str
-    payment_id: str
+    subject: str
+    name: str
     digest: bytes
 
 
@@ -154,9 +154,9 @@ class CaseStep(Row, frozen=True):
     areas: str
     orders_made: int
     open_orders: int
-    waiting: int
+    queued: int
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     last_at: datetime
     unknown: str
     contradictions: int = 0

@@ -14,7 +14,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.queue import (
     NotPut,
     Outgoing,
@@ -57,7 +57,7 @@ class Sender:
         self._states = StateLog(_log)
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Takes the lease, clears up what a sender before us left unknown, and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             # Every attempt has a name of its own, so that orders which an earlier one of ours left half sent are unknown as well.

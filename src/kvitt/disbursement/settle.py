@@ -28,6 +28,7 @@ from kvitt.disbursement.rail import (
     Observation,
     Rail,
     ReceiptOutcome,
+    read_answer,
 )
 from kvitt.disbursement.receipt_applier import ReceiptApplier
 from kvitt.disbursement.receipt_decision import Contradicted, Settled, decide
@@ -85,7 +86,7 @@ def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
     """All that a raw receipt says, of one order or of many."""
     hashed = hashlib.sha256(raw.body).digest()
     try:
-        return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(rail.read(raw.body))]
+        return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(read_answer(rail, raw.body))]
     except UnreadableReceipt as error:
         return [_Read(rail, raw, hashed, None, str(error))]
 

@@ -28,7 +28,7 @@ class MessageState(StrEnum):
     """Where a message is: taken in, queued behind an open order, ordered, answered for good, or kept for an operator."""
 
     RECEIVED = "received"
-    WAITING = "waiting"
+    QUEUED = "queued"
     DERIVED = "derived"
     ANSWERED = "answered"
     DEAD = "dead"
@@ -52,8 +52,8 @@ PAYMENT_ARCS: Mapping[PaymentState, frozenset[PaymentState]] = {
     PaymentState.DROPPED: frozenset(),
 }
 MESSAGE_ARCS: Mapping[MessageState, frozenset[MessageState]] = {
-    MessageState.RECEIVED: frozenset({MessageState.WAITING, MessageState.DERIVED, MessageState.ANSWERED, MessageState.DEAD}),
-    MessageState.WAITING: frozenset({MessageState.DERIVED, MessageState.ANSWERED}),
+    MessageState.RECEIVED: frozenset({MessageState.QUEUED, MessageState.DERIVED, MessageState.ANSWERED, MessageState.DEAD}),
+    MessageState.QUEUED: frozenset({MessageState.DERIVED, MessageState.ANSWERED}),
     MessageState.DERIVED: frozenset({MessageState.ANSWERED}),
     MessageState.ANSWERED: frozenset(),
     MessageState.DEAD: frozenset(),
@@ -72,7 +72,7 @@ PAYMENT_TURNS: Mapping[PaymentState, frozenset[PaymentState]] = {
     PaymentState.DROPPED: frozenset({PaymentState.ACCEPTED}),
 }
 """With the order that they belong to, when it is turned."""
-MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DERIVED: frozenset({MessageState.WAITING})}
+MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DERIVED: frozenset({MessageState.QUEUED})}
 """When its orders, which have not left, are taken back to be derived against what an order was turned to."""
 
 
@@ -82,7 +82,7 @@ class What(StrEnum):
     IMPORTED = "imported"
     LEFT_OUT = "left out"
     FORGOTTEN = "forgotten"
-    WAITING = "waiting"
+    QUEUED = "queued"
     ORDERED = "ordered"
     SIMULATED = "simulated"
     ANSWERED = "answered"
@@ -94,3 +94,7 @@ class What(StrEnum):
     ADOPTED = "adopted"
     KEPT = "kept"
     REQUEUED = "requeued"
+
+
+EARLIER_WORDS: Mapping[str, What] = {"waiting": What.QUEUED}
+"""Words of older entries, which their chains' hashes cover and which therefore stay."""

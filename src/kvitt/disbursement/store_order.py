@@ -18,7 +18,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.kernel.money import Kroner
 
-LISTED_PER_ORDER = 100_000
+POSITIONS_PER_ORDER = 100_000
 """Room for the payments of one order in the numbers that keep the case list in order."""
 
 
@@ -88,8 +88,8 @@ def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> Line
 
 
 def _payment_row(case: Case, order: Order, place: int, payment: Payment) -> PaymentRow:
-    kept = case.listed.get(payment.payment_id)
-    listed = order.number * LISTED_PER_ORDER + place if kept is None or payment.action is Action.CREATE else kept
+    kept = case.position_in_case.get(payment.payment_id)
+    position_in_case = order.number * POSITIONS_PER_ORDER + place if kept is None or payment.action is Action.CREATE else kept
     return PaymentRow(
         case_no=case.case_no,
         payment_id=payment.payment_id,
@@ -98,7 +98,7 @@ def _payment_row(case: Case, order: Order, place: int, payment: Payment) -> Paym
         area=order.area,
         action=payment.action.value,
         client_chose=SCHEMES[order.scheme].sender_chooses_ids,
-        listed=listed,
+        position_in_case=position_in_case,
         last_line=payment.last_line,
         document=payment_document.encode(payment),
         position=place,

@@ -59,7 +59,7 @@ class Outcome(StrEnum):
     """What became of a record."""
 
     DERIVED = "derived"
-    WAITING = "waiting"
+    QUEUED = "queued"
     ANSWERED = "answered"
     DEAD = "dead"
     DEFERRED = "deferred"

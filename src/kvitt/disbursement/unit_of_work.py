@@ -9,10 +9,10 @@ from kvitt.disbursement.rows import (
     CaseStep,
     DeadLetterRow,
     DeferredRow,
+    IdempotencyRow,
     LineRow,
     MessageRow,
     MessageStep,
-    NeedRow,
     OrderRow,
     OutboxRow,
     PaymentRow,
@@ -26,7 +26,7 @@ class UnitOfWork:
 
     def __init__(self) -> None:
         self.messages: list[MessageRow] = []
-        self.needs: list[NeedRow] = []
+        self.idempotency: list[IdempotencyRow] = []
         self.steps: list[MessageStep] = []
         self.orders: list[OrderRow] = []
         self.lines: list[LineRow] = []
@@ -41,7 +41,7 @@ class UnitOfWork:
         """The rows by kind, in the order in which they are written."""
         return (
             self.messages,
-            self.needs,
+            self.idempotency,
             self.steps,
             self.orders,
             self.lines,

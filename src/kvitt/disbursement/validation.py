@@ -21,7 +21,7 @@ _CASEWORKER_CHARACTERS = 8
 _PERSON = re.compile(r"[0-9]{11}|[0-9]{9}")
 _OFFICE = re.compile(r"[0-9]{4}")
 
-Check = Callable[[Decision, PaymentInstruction], Refusal | None]
+Rule = Callable[[Decision, PaymentInstruction], Refusal | None]
 
 
 def _periods_missing(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
@@ -70,7 +70,7 @@ def _class_code(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
     return None if instruction.benefit is None or instruction.benefit.class_code else refusals.no_class_code(instruction.benefit.name)
 
 
-_OF_PERIODS: tuple[Check, ...] = (
+_OF_PERIODS: tuple[Rule, ...] = (
     _periods_missing,
     _one_off_across_years,
     _duplicate_periods,
@@ -79,7 +79,7 @@ _OF_PERIODS: tuple[Check, ...] = (
     _too_long,
     _zero_amount,
 )
-_OF_FIELDS: tuple[Check, ...] = (_office, _class_code)
+_OF_FIELDS: tuple[Rule, ...] = (_office, _class_code)
 
 
 def broken_case_id(case_id: str) -> Refusal | None:

@@ -1,4 +1,4 @@
-"""Date-times as the contracts write them: Java LocalDateTime text, Oslo local time, and dates with Oslo's offset.
+"""Date-times as the contracts write them: Java LocalDateTime text, Oslo local time, instants, and dates with Oslo's offset.
 
 Texts stay texts, because nine digits of a second do not fit Python's date-time (helved §2.1).
 """
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 OSLO = ZoneInfo("Europe/Oslo")
 
+_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?Z", re.ASCII)
 _FORM = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.([0-9]{1,9}))?(Z)?")
 
 
@@ -25,7 +26,7 @@ def local_text(text: str) -> str:
     return _shortest(whole, fraction)
 
 
-def instant_text(text: str) -> str:
+def local_text_of_instant(text: str) -> str:
     """Oslo local date-time text of an ISO instant, which must end in Z; raises ValueError. Source: helved §2.6, Valp."""
     whole, fraction, zulu = _parts(text)
     if not zulu:
@@ -35,6 +36,22 @@ def instant_text(text: str) -> str:
     except OverflowError:
         raise ValueError("the instant is outside the calendar") from None
     return _shortest(local.replace(tzinfo=None).isoformat(), fraction)
+
+
+def instant_text(moment: datetime) -> str:
+    """An instant as Java's ISO_INSTANT writes it: UTC, `Z`, 0, 3 or 6 digits of the second; `moment` has a zone (payouts §2.10)."""
+    utc = moment.astimezone(UTC)
+    digits = "" if not utc.microsecond else f".{utc.microsecond // 1000:03d}" if utc.microsecond % 1000 == 0 else f".{utc.microsecond:06d}"
+    return f"{utc.replace(tzinfo=None, microsecond=0).isoformat()}{digits}Z"
+
+
+def parse_instant(text: str) -> datetime:
+    """The instant of a text with any number of digits up to nine; below a microsecond they are dropped. Raises ValueError."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        raise ValueError("an instant is written YYYY-MM-DDThh:mm:ss[.fraction]Z")
+    whole, fraction = found.groups()
+    return datetime.fromisoformat(whole).replace(tzinfo=UTC, microsecond=int((fraction or "").ljust(6, "0")[:6]))
 
 
 def date_of_parts(parts: Sequence[int]) -> str:

@@ -11,17 +11,17 @@ Row = TypeVar("Row")
 Arguments = Sequence[Any] | Mapping[str, Any]
 Source = psycopg.Connection[Any] | psycopg.Cursor[Any]
 """Where rows are read: on a connection, or on that of a cursor."""
-Reader = Callable[[Any], Any]
+ColumnReader = Callable[[Any], Any]
 
 
 class Part:
     """A kind of which a part of a row is made, with what reads its fields."""
 
-    def __init__(self, kind: type[Any], **readers: Reader) -> None:
+    def __init__(self, kind: type[Any], **readers: ColumnReader) -> None:
         self.kind, self.readers = kind, readers
 
 
-Reading = Reader | type[Any] | Part
+Reading = ColumnReader | type[Any] | Part
 """How a field is made: from its column by a function, or from the columns of a kind."""
 
 

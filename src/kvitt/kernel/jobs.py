@@ -22,7 +22,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, connect, is_connection_lost
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_lease
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -35,6 +35,8 @@ _LOOK_SECONDS: Final = 1.0
 _MOST_DAYS: Final = 400
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
 _LONGEST_OUTCOME: Final = 500
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""What ran further ahead than this ran by a clock that was wrong, and not by another machine's."""
 
 
 class Timetable(Protocol):
@@ -108,7 +110,11 @@ class At(Struct, frozen=True):
 
 
 class CatchUp(StrEnum):
-    """What a job does about due times that were missed: each is run, oldest first, or only the last one."""
+    """What a job does about due times that were missed: each is run, oldest first, or only the last one.
+
+    Where a clock was ahead and is set back, what counts by its last due time alone is due by the new time; what runs for each due time
+    waits for those that it has not run for yet.
+    """
 
     EACH = "each"
     LAST = "last"
@@ -153,7 +159,7 @@ class Scheduler:
         self._states = StateLog(_log)
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens a connection, makes the jobs known, and gives the step of the loop: all that is due, or a little sleep."""
         with connect(self._conninfo, application="kvitt scheduler", lock_timeout_ms=LOCK_MS) as connection:
             self.define(connection)
@@ -172,7 +178,8 @@ class Scheduler:
 
     def run_due(self, connection: Connection) -> int:
         """Runs each job that is due once, if nobody else is at it; returns how many were run. Raises psycopg errors of the connection."""
-        rows = connection.execute(_SQL.due_jobs, {"names": list(self._jobs), "now": self._clock()}).fetchall()
+        now = self._clock()
+        rows = connection.execute(_SQL.due_jobs, {"names": list(self._jobs), "now": now, "ahead": now + _CLOCKS_DIFFER}).fetchall()
         return sum(self._run_due(connection, self._jobs[name]) for (name,) in rows)
 
     def run_now(self, connection: Connection, name: str, operator: Operator) -> str:
@@ -220,10 +227,11 @@ class Scheduler:
         with connection.transaction(), connection.cursor() as cursor:
             _hold(connection, lease)
             now = self._clock()
-            row: Any = cursor.execute(_SQL.lock_due_job, {"name": job.name, "now": now}).fetchone()
+            row: Any = cursor.execute(_SQL.lock_due_job, {"name": job.name, "now": now, "ahead": now + _CLOCKS_DIFFER}).fetchone()
             if row is None:
                 return 0
-            due = _due_to_run(job, row[0], now)
+            next_due, clock_went_back = row
+            due = job.timetable.latest(now) if clock_went_back else _due_to_run(job, next_due, now)
             outcome = job.run(connection, due)
             self._tick_off(connection, job, lease, due=due, next_due=job.timetable.after(due), outcome=outcome)
         self._states.leaves(job.name, "job works again", job=job.name)

@@ -14,9 +14,9 @@ _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 1.0
 
-Step = Callable[[], int]
+LoopStep = Callable[[], int]
 """Does what there is to do and gives how much that was; waits a little by itself when there is nothing."""
-MakeStep = Callable[[], AbstractContextManager[Step]]
+MakeStep = Callable[[], AbstractContextManager[LoopStep]]
 """Opens what a role needs (connections, leases) and closes it again."""
 
 

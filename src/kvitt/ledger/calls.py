@@ -7,8 +7,8 @@ from msgspec import Struct
 from kvitt.kernel.actor import Actor
 from kvitt.ledger.rules import (
     Batch,
+    CallRefusal,
     Operation,
-    Refusal,
     Totals,
 )
 
@@ -70,6 +70,6 @@ class Insolvent(Struct, frozen=True):
     account_id: int
 
 
-CallResult = Done | Refusal | Insolvent
+CallResult = Done | CallRefusal | Insolvent
 Command = Call | NewAccount
 Result = CallResult | Account

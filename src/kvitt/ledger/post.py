@@ -1,34 +1,265 @@
-"""Posts batches of calls: plans are held, committed and rolled back and accounts made, in one transaction (design §4; payouts §4.4)."""
+"""Posts batches of calls: plans are held, committed and rolled back and accounts made, in one transaction (design §4; payouts §4.4).
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+The plans and accounts that calls name are locked, the calls applied to them in memory, one after the other, and what came of all of them is
+written set by set.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
 
 from kvitt.errors import ResultUnknown
+from kvitt.kernel.actor import encode
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.identifiers import wrong_id, wrong_text
-from kvitt.ledger import repository
-from kvitt.ledger.calls import (
-    Account,
-    Call,
-    CallResult,
-    Command,
-    NewAccount,
-    Result,
-    StepKey,
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.money import NOTHING, Minor
+from kvitt.kernel.rows import write
+from kvitt.ledger.accounts import make_accounts
+from kvitt.ledger.calls import Account, AccountState, Call, CallResult, Command, Done, Insolvent, NewAccount, Result, StepKey
+from kvitt.ledger.repository import (
+    SQL,
+    AccountStep,
+    EntryRow,
+    LockedAccountRow,
+    LockedPlanRow,
+    PlanRow,
+    PlanUpdate,
+    PostingRow,
+    StepRow,
+    batches_of,
+    stored_results,
 )
-from kvitt.ledger.rules import MAX_CURRENCY, MAX_DESCRIPTION, InvalidRequest, PlanState, malformed
-from kvitt.ledger.transaction import AnsweredBefore, LedgerTransaction, LockedAccount, LockedPlan, accounts_of, step_key
+from kvitt.ledger.rules import (
+    INT64_MAX,
+    STATE_AFTER,
+    Batch,
+    InvalidRequest,
+    Operation,
+    PlanState,
+    Posting,
+    Totals,
+    after_final,
+    after_hold,
+    differing,
+    malformed,
+    net_by_account,
+    out_of_order,
+    overflow,
+    unknown_accounts,
+)
 
 _ATTEMPTS: Final = 5
+_EVER = datetime.min.replace(tzinfo=UTC)
 ReservedPlans = Callable[[Connection, Collection[str]], Mapping[str, str]]
 """Those of some plan ids that are kept for somebody else, and for whom: calls about them are refused."""
+
+
+def step_key(call: Call) -> StepKey:
+    """Under what the answer to a call is found again."""
+    return call.plan_id, call.operation, call.batches[0].batch_id if call.operation is Operation.HOLD else INT64_MAX
+
+
+def accounts_of(call: Call) -> set[int]:
+    """The accounts between which a call moves money."""
+    return {account for batch in call.batches for posting in batch.postings for account in posting[:2]}
+
+
+class LockedAccount:
+    """An account whose row is locked; nothing that happens to it is earlier than `last_at`."""
+
+    def __init__(self, row: LockedAccountRow) -> None:
+        self.account, self.totals, self.entries, self.last_at = row.account, row.totals, row.entries, row.last_at
+        self.changed = False
+
+    def add_entry(self, after: Totals, at: datetime) -> int:
+        """Takes in what a step did to it; returns the number of the entry."""
+        self.totals, self.entries, self.last_at, self.changed = after, self.entries + 1, at, True
+        return self.entries
+
+    def step(self) -> AccountStep:
+        """Its row after the transaction."""
+        posted, available_min, available_max = self.totals
+        return AccountStep(
+            account_id=self.account.account_id,
+            posted=posted,
+            available_min=available_min,
+            available_max=available_max,
+            entries=self.entries,
+            last_at=self.last_at,
+        )
+
+
+class LockedPlan:
+    """A plan whose row is locked, or that nobody has held yet (`state` None), with its batches and what it nets on each account."""
+
+    def __init__(self, state: PlanState | None, changed_at: datetime = _EVER, batches: Sequence[Batch] = ()) -> None:
+        self.state = state
+        self.is_new = state is None
+        self.changed = False
+        self.held_at = self.changed_at = changed_at
+        self.batches: dict[int, tuple[Posting, ...]] = {}
+        self.net: dict[int, Minor] = {}
+        for batch in batches:
+            self.add(batch)
+
+    def add(self, batch: Batch) -> None:
+        """Takes in a batch that is held."""
+        self.batches[batch.batch_id] = batch.postings
+        for account_id, net in net_by_account(batch.postings).items():
+            self.net[account_id] = Minor(self.net.get(account_id, 0) + net)
+
+    def step(self, operation: Operation, at: datetime) -> None:
+        """Takes in what was done to it at a moment."""
+        self.held_at = at if self.state is None else self.held_at
+        self.state, self.changed_at, self.changed = STATE_AFTER[operation], at, True
+
+
+class AnsweredBefore(Exception):
+    """The call was done before, outside this transaction: its answer has to be read."""
+
+
+class LedgerTransaction:
+    """The plans and accounts that a batch of calls touches, locked, and the rows that the calls make.
+
+    The moment of a step is the clock's, `now`, or the last one of its plan or of an account that it touches, whichever is latest: so the
+    moments of each account and plan never go back, whatever the clocks of the processes do.
+    """
+
+    def __init__(self, plans: Mapping[str, LockedPlan], accounts: Mapping[int, LockedAccount], now: datetime) -> None:
+        self._plans, self._accounts, self._now = plans, accounts, now
+        self._currencies = {account_id: locked.account.currency for account_id, locked in accounts.items()}
+        self._results: dict[StepKey, Done] = {}
+        self._postings: list[PostingRow] = []
+        self._steps: list[StepRow] = []
+        self._entries: list[EntryRow] = []
+
+    def apply(self, call: Call) -> CallResult:
+        """Does a well-formed call; a refused one changes nothing. Raises AnsweredBefore where only the store knows its answer."""
+        plan = self._plans[call.plan_id]
+        if refusal := out_of_order(call.plan_id, plan.state, call.operation) or differing(call.operation, plan.batches, call.batches):
+            return refusal
+        fresh = [batch for batch in call.batches if batch.batch_id not in plan.batches]
+        if not fresh and plan.state is STATE_AFTER[call.operation]:
+            return self._result_of(call)
+        if refusal := unknown_accounts(fresh, self._currencies) or self._incomparable(call):
+            return refusal
+        totals = self._totals_after_hold(plan, fresh) if call.operation is Operation.HOLD else self._totals_after_end(plan, call.operation)
+        if call.solvent is not None and not self._is_solvent(call.solvent, totals):
+            return Insolvent(call.solvent)
+        if refusal := overflow(call.plan_id, totals):
+            return refusal
+        return self._note(call, plan, fresh, totals)
+
+    def _incomparable(self, call: Call) -> InvalidRequest | None:
+        """An account that has to stay solvent is compared with what moves, and so is in the same currency."""
+        expected = None if call.solvent is None else self._currencies.get(call.solvent)
+        if expected is None:
+            return None
+        actual = {posting.currency for batch in call.batches for posting in batch.postings} - {expected}
+        if not actual:
+            return None
+        return InvalidRequest(f"Account ({call.solvent}) currency code is not equal: expected: {expected}, actual: {min(actual)}")
+
+    def _is_solvent(self, account_id: int, after: Mapping[int, Totals]) -> bool:
+        locked = self._accounts.get(account_id)
+        return locked is not None and after.get(account_id, locked.totals).available_min >= 0
+
+    def _result_of(self, call: Call) -> Done:
+        done = self._results.get(step_key(call))
+        if done is None:
+            raise AnsweredBefore
+        return done
+
+    def _totals_after_hold(self, plan: LockedPlan, fresh: Sequence[Batch]) -> dict[int, Totals]:
+        net = net_by_account([posting for batch in fresh for posting in batch.postings])
+        return {each: after_hold(self._accounts[each].totals, plan.net.get(each, NOTHING), change) for each, change in net.items()}
+
+    def _totals_after_end(self, plan: LockedPlan, operation: Operation) -> dict[int, Totals]:
+        return {each: after_final(self._accounts[each].totals, operation, net) for each, net in plan.net.items()}
+
+    def _note(self, call: Call, plan: LockedPlan, fresh: Sequence[Batch], totals: Mapping[int, Totals]) -> Done:
+        for batch in fresh:
+            self._add_batch(call.plan_id, plan, batch)
+        at = max(self._now, plan.changed_at, *(self._accounts[account_id].last_at for account_id in totals))
+        plan.step(call.operation, at)
+        key = step_key(call)
+        done = self._results[key] = Done(self._add_entries(key, totals, at), at)
+        return self._add_step(call, key, done)
+
+    def _add_batch(self, plan_id: str, plan: LockedPlan, batch: Batch) -> None:
+        plan.add(batch)
+        for position, (source, target, amount, currency, description) in enumerate(batch.postings):
+            self._postings.append(
+                PostingRow(
+                    plan_id=plan_id,
+                    batch_id=batch.batch_id,
+                    position=position,
+                    source=source,
+                    target=target,
+                    amount=amount,
+                    currency=currency,
+                    description=description,
+                )
+            )
+
+    def _add_entries(self, key: StepKey, totals: Mapping[int, Totals], at: datetime) -> dict[int, AccountState]:
+        """An entry for each account, in whose order the step names them."""
+        plan_id, operation, batch_id = key
+        affected: dict[int, AccountState] = {}
+        for account_id, after in totals.items():
+            locked = self._accounts[account_id]
+            affected[account_id] = AccountState(locked.account, after)
+            posted, available_min, available_max = after
+            self._entries.append(
+                EntryRow(
+                    account_id=account_id,
+                    entry=locked.add_entry(after, at),
+                    at=at,
+                    plan_id=plan_id,
+                    operation=operation.value,
+                    batch_id=batch_id,
+                    posted=posted,
+                    available_min=available_min,
+                    available_max=available_max,
+                )
+            )
+        return affected
+
+    def _add_step(self, call: Call, key: StepKey, done: Done) -> Done:
+        plan_id, operation, batch_id = key
+        self._steps.append(
+            StepRow(
+                plan_id=plan_id,
+                operation=operation.value,
+                batch_id=batch_id,
+                at=done.at,
+                accounts=_text_array(done.affected),
+                entries=_text_array(self._accounts[account_id].entries for account_id in done.affected),
+                actor=encode(call.actor),
+            )
+        )
+        return done
+
+    def write(self, cursor: psycopg.Cursor[Any]) -> None:
+        """One statement for each kind of row that there is, in one round trip.
+
+        New plans are sorted: of two transactions with the same ones, one waits at the first. Raises UniqueViolation then.
+        """
+        plans = sorted(self._plans.items())
+        new = [PlanRow(plan_id, plan.state, plan.held_at, plan.changed_at) for plan_id, plan in plans if plan.is_new and plan.state]
+        moved = [
+            PlanUpdate(plan_id, plan.state, plan.changed_at) for plan_id, plan in plans if not plan.is_new and plan.changed and plan.state
+        ]
+        accounts = [locked.step() for locked in self._accounts.values() if locked.changed]
+        with cursor.connection.pipeline():
+            for rows in (new, moved, self._postings, self._steps, self._entries, accounts):
+                write(cursor, rows)
 
 
 def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, CallResult]:
@@ -47,7 +278,7 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
         except AnsweredBefore:
             repeated[place] = step_key(call)
     if repeated:
-        stored = repository.stored_results(connection, set(repeated.values()))
+        stored = stored_results(connection, set(repeated.values()))
         results.update({place: stored[key] for place, key in repeated.items()})
     ledger.write(cursor)
     return results
@@ -58,14 +289,14 @@ def _locked(connection: Connection, calls: Sequence[Call], clock: Clock) -> Ledg
     plans = _lock_plans(connection, {call.plan_id for call in calls})
     named = {call.solvent for call in calls if call.solvent is not None}
     named.update(*(accounts_of(call) for call in calls), *(plan.net for plan in plans.values()))
-    accounts = {row.account_id: LockedAccount(row) for row in repository.lock_accounts(connection, named)}
+    accounts = {row.account.account_id: LockedAccount(row) for row in lock_accounts(connection, named)}
     return LedgerTransaction(plans, accounts, clock())
 
 
 def _lock_plans(connection: Connection, plan_ids: set[str]) -> dict[str, LockedPlan]:
     """The plans by id; one that nobody has held yet has no state."""
-    rows = repository.lock_plans(connection, plan_ids)
-    batches = repository.batches_of(connection, [row.plan_id for row in rows]) if rows else {}
+    rows = lock_plans(connection, plan_ids)
+    batches = batches_of(connection, [row.plan_id for row in rows]) if rows else {}
     plans = {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in rows}
     return plans | {plan_id: LockedPlan(None) for plan_id in plan_ids - plans.keys()}
 
@@ -109,7 +340,8 @@ class LedgerWriter:
     def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
         """Puts the result of each command into `results`, by its place."""
         new = {place: each for place, each in enumerate(batch) if isinstance(each, NewAccount)}
-        results.update(zip(new, _make_accounts(self._connection, list(new.values()), self._clock()), strict=True))
+        if new:
+            results.update(zip(new, make_accounts(self._connection, list(new.values()), self._clock()), strict=True))
         calls = {place: each for place, each in enumerate(batch) if isinstance(each, Call)}
         results.update(refused_at_once(self._connection, calls, self._reserved))
         sound = [(place, each) for place, each in calls.items() if place not in results]
@@ -145,31 +377,16 @@ def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> Result
     return named
 
 
-def _make_accounts(connection: Connection, wanted: Sequence[NewAccount], now: datetime) -> list[Result]:
-    """One account per request, in order; a request key that was used before leads to the account of then, if it asked for the same."""
-    results: list[Result | None] = [_wrong(each) for each in wanted]
-    sound = [(place, each) for place, each in enumerate(wanted) if results[place] is None]
-    if sound:
-        accounts = _accounts_of(connection, [each for _, each in sound], now)
-        for (place, each), made in zip(sound, accounts, strict=True):
-            same = (made.currency, made.description) == (each.currency, each.description)
-            results[place] = made if same else InvalidRequest("The request key was used for another account")
-    return [each for each in results if each is not None]
+def lock_plans(connection: Connection, plan_ids: Collection[str]) -> list[LockedPlanRow]:
+    """Locks those of the plans that exist."""
+    return fetch(connection, LockedPlanRow, SQL.lock_plans, [sorted(plan_ids)])
 
 
-def _accounts_of(connection: Connection, wanted: Sequence[NewAccount], now: datetime) -> list[Account]:
-    """The accounts of requests that break no rule: one for each without a key, one for each key."""
-    once: dict[str, NewAccount] = {}
-    fresh = [each for each in wanted if each.request_key is None or once.setdefault(each.request_key, each) is each]
-    made = repository.add_accounts(connection, fresh, now)
-    by_key = repository.accounts_by_key(connection, list(once))
-    keyless = iter([row.account() for row in made if row.request_key is None])
-    return [next(keyless) if each.request_key is None else by_key[each.request_key] for each in wanted]
+def lock_accounts(connection: Connection, account_ids: Collection[int]) -> list[LockedAccountRow]:
+    """Locks those of the accounts that exist."""
+    return fetch(connection, LockedAccountRow, SQL.lock_accounts, [sorted(account_ids)], account=Account, totals=Totals)
 
 
-def _wrong(wanted: NewAccount) -> InvalidRequest | None:
-    if wrong := wrong_id(wanted.currency, MAX_CURRENCY):
-        return InvalidRequest(f"Currency code {wrong}")
-    if wanted.description is not None and (wrong := wrong_text(wanted.description, MAX_DESCRIPTION)):
-        return InvalidRequest(f"Description {wrong}")
-    return None
+def _text_array(numbers: Iterable[int]) -> str:
+    """Numbers as PostgreSQL writes an array of them."""
+    return "{" + ",".join(map(str, numbers)) + "}"

@@ -10,9 +10,9 @@ from kvitt.errors import AccountNotFound, PlanNotFound
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.money import Minor
-from kvitt.ledger import repository
-from kvitt.ledger.calls import AccountState
-from kvitt.ledger.repository import SQL, AccountRow
+from kvitt.ledger.accounts import states_of
+from kvitt.ledger.calls import Account, AccountState
+from kvitt.ledger.repository import SQL, batches_of
 from kvitt.ledger.rules import (
     Batch,
     Operation,
@@ -75,18 +75,18 @@ class LedgerReader:
 
     def account(self, account_id: int) -> AccountState:
         """An account with its latest totals. Raises AccountNotFound."""
-        row = fetch_one(self._connection, AccountRow, SQL.account, (account_id,))
-        if row is None:
+        found = fetch_one(self._connection, AccountState, SQL.account, (account_id,), account=Account, totals=Totals)
+        if found is None:
             raise AccountNotFound(account_id)
-        return row.state()
+        return found
 
     def states(self, account_ids: Collection[int]) -> dict[int, AccountState]:
         """Those of the accounts that exist, by id, with their latest totals."""
-        return repository.states_of(self._connection, account_ids)
+        return states_of(self._connection, account_ids)
 
     def accounts(self, after: int = 0, limit: int = _PAGE) -> list[AccountState]:
         """A page of accounts by id, those behind `after`."""
-        return [row.state() for row in fetch(self._connection, AccountRow, SQL.list_accounts, {"after": after, "limit": limit})]
+        return fetch(self._connection, AccountState, SQL.list_accounts, {"after": after, "limit": limit}, account=Account, totals=Totals)
 
     def plan(self, plan_id: str) -> Plan:
         """A plan; waits for whoever is at work on it. Raises PlanNotFound."""
@@ -94,7 +94,7 @@ class LedgerReader:
             row = fetch_one(self._connection, _PlanHead, SQL.plan, (plan_id,))
             if row is None:
                 raise PlanNotFound(plan_id)
-            batches = repository.batches_of(self._connection, [plan_id]).get(plan_id, [])
+            batches = batches_of(self._connection, [plan_id]).get(plan_id, [])
         return Plan(plan_id, PlanState(row.state), tuple(batches), row.held_at, row.changed_at)
 
     def totals_before(self, account_id: int, moment: datetime, now: datetime) -> Totals:

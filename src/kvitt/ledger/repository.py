@@ -1,12 +1,11 @@
 """The ledger's rows: locked in sorted order and read by name, and written in one statement for each kind of row."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
-from kvitt.kernel.actor import encode
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Minor
@@ -16,7 +15,6 @@ from kvitt.ledger.calls import (
     Account,
     AccountState,
     Done,
-    NewAccount,
     StepKey,
 )
 from kvitt.ledger.rules import Batch, Posting, Totals
@@ -24,26 +22,11 @@ from kvitt.ledger.rules import Batch, Posting, Totals
 SQL: Final = load("ledger", "kvitt.ledger")
 
 
-class AccountRow(Struct, frozen=True):
-    """An account with its latest totals."""
-
-    account_id: int
-    currency: str
-    description: str | None
-    created_at: datetime
-    posted: Minor
-    available_min: Minor
-    available_max: Minor
-
-    def state(self) -> AccountState:
-        """The account as callers see it."""
-        account = Account(self.account_id, self.currency, self.description, self.created_at)
-        return AccountState(account, Totals(self.posted, self.available_min, self.available_max))
-
-
-class LockedAccountRow(AccountRow, frozen=True):
+class LockedAccountRow(Struct, frozen=True):
     """An account whose row is locked, with the number and the moment of its last entry."""
 
+    account: Account
+    totals: Totals
     entries: int
     last_at: datetime
 
@@ -68,27 +51,15 @@ class StoredPosting(Struct, frozen=True):
     description: str
 
 
-class StepResultRow(AccountRow, frozen=True):
+class StepResultRow(Struct, frozen=True):
     """An account as a step left it."""
 
     plan_id: str
     operation: str
     batch_id: int
     at: datetime
-
-
-class MadeAccountRow(Struct, frozen=True):
-    """An account that was made, with the key of the request that made it."""
-
-    account_id: int
-    request_key: str | None
-    currency: str
-    description: str | None
-    created_at: datetime
-
-    def account(self) -> Account:
-        """The account as callers see it."""
-        return Account(self.account_id, self.currency, self.description, self.created_at)
+    account: Account
+    totals: Totals
 
 
 class PlanRow(Row, frozen=True):
@@ -164,16 +135,6 @@ class AccountStep(Row, frozen=True):
     last_at: datetime
 
 
-def lock_plans(connection: Connection, plan_ids: Collection[str]) -> list[LockedPlanRow]:
-    """Locks those of the plans that exist."""
-    return fetch(connection, LockedPlanRow, SQL.lock_plans, [sorted(plan_ids)])
-
-
-def lock_accounts(connection: Connection, account_ids: Collection[int]) -> list[LockedAccountRow]:
-    """Locks those of the accounts that exist."""
-    return fetch(connection, LockedAccountRow, SQL.lock_accounts, [sorted(account_ids)])
-
-
 def batches_of(connection: Connection, plan_ids: Sequence[str]) -> dict[str, list[Batch]]:
     """The batches of plans as they were held, by plan, in their order."""
     postings: dict[tuple[str, int], list[Posting]] = {}
@@ -191,35 +152,7 @@ def stored_results(connection: Connection, keys: Iterable[StepKey]) -> dict[Step
     wanted = sorted(keys)
     columns = [[key[0] for key in wanted], [key[1].value for key in wanted], [key[2] for key in wanted]]
     results: dict[tuple[str, str, int], Done] = {}
-    for row in fetch(connection, StepResultRow, SQL.answers_of_steps, columns):
+    for row in fetch(connection, StepResultRow, SQL.answers_of_steps, columns, account=Account, totals=Totals):
         done = results.setdefault((row.plan_id, row.operation, row.batch_id), Done({}, row.at))
-        done.affected[row.account_id] = row.state()
+        done.affected[row.account.account_id] = AccountState(row.account, row.totals)
     return {key: results[key] for key in wanted}
-
-
-def add_accounts(connection: Connection, wanted: Sequence[NewAccount], now: datetime) -> list[MadeAccountRow]:
-    """Makes accounts, in their order; one whose request key was used before is not made again, and not among them."""
-    columns = {
-        "currencies": [each.currency for each in wanted],
-        "descriptions": [each.description for each in wanted],
-        "created": [each.created_at or now for each in wanted],
-        "keys": [each.request_key for each in wanted],
-        "actors": [encode(each.actor) for each in wanted],
-    }
-    return fetch(connection, MadeAccountRow, SQL.add_accounts, columns)
-
-
-def accounts_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, Account]:
-    """The accounts that were made under request keys."""
-    rows = fetch(connection, MadeAccountRow, SQL.accounts_by_key, [keys]) if keys else []
-    return {row.request_key: row.account() for row in rows if row.request_key is not None}
-
-
-def states_of(connection: Connection, account_ids: Collection[int]) -> dict[int, AccountState]:
-    """Those of the accounts that exist, by id, with their latest totals, without a lock."""
-    return {row.account_id: row.state() for row in fetch(connection, AccountRow, SQL.accounts, [list(account_ids)])}
-
-
-def text_array(numbers: Iterable[int]) -> str:
-    """Numbers as PostgreSQL writes an array of them."""
-    return "{" + ",".join(map(str, numbers)) + "}"

@@ -89,7 +89,7 @@ class InvalidPostings(Struct, frozen=True):
     wrong: tuple[tuple[Posting, str], ...]
 
 
-Refusal = InvalidRequest | InvalidPostings
+CallRefusal = InvalidRequest | InvalidPostings
 
 
 class Wrongs:
@@ -109,7 +109,7 @@ class Wrongs:
         return InvalidPostings(tuple((posting, "; ".join(texts)) for posting, texts in self._texts.items())) if self._texts else None
 
 
-def malformed(plan_id: str, operation: Operation, batches: Sequence[Batch]) -> Refusal | None:
+def malformed(plan_id: str, operation: Operation, batches: Sequence[Batch]) -> CallRefusal | None:
     """Judges a call whatever is stored: the first broken rule of payouts §4.4 steps 1 and 2, or None.
 
     Lengths that the ledger has no room for are refused here too, before anything is written.
@@ -153,7 +153,7 @@ def _malformed_postings(batches: Sequence[Batch]) -> InvalidPostings | None:
     return wrongs.refusal()
 
 
-def unfit(plan_id: str, batch: Batch) -> Refusal | None:
+def unfit(plan_id: str, batch: Batch) -> CallRefusal | None:
     """Judges a hold that comes in at an API: it may not bring an id or a currency that hides something, or texts with control characters.
 
     Plans and postings that are stored are ended under the ids and texts that they have.

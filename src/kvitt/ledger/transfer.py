@@ -15,14 +15,14 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.money import Minor
 from kvitt.kernel.operators import Operator, note
-from kvitt.ledger import repository
+from kvitt.ledger.accounts import states_of
 from kvitt.ledger.calls import (
     AccountState,
     Call,
     CallResult,
     Done,
 )
-from kvitt.ledger.post import ReservedPlans, post, refused_at_once
+from kvitt.ledger.post import ReservedPlans, lock_accounts, lock_plans, post, refused_at_once
 from kvitt.ledger.rules import (
     Batch,
     InvalidPostings,
@@ -95,7 +95,7 @@ def _once(connection: Connection, clock: Clock, wanted: Transfer, operator: Oper
         changed = stood is not PlanState.COMMITTED
         if operator is not None and changed:
             note(cursor, clock(), "ledger transfer", operator, wanted.plan_id)
-        return Transferred(before, _ordered(repository.states_of(connection, _accounts(wanted)), wanted), changed)
+        return Transferred(before, _ordered(states_of(connection, _accounts(wanted)), wanted), changed)
 
 
 def _changing(connection: Connection, wanted: Transfer, operator: Operator | None) -> AbstractContextManager[object]:
@@ -123,12 +123,14 @@ def _post(cursor: psycopg.Cursor[Any], calls: Collection[Call], clock: Clock) ->
 
 def _state_of(connection: Connection, plan_id: str) -> PlanState | None:
     """The state of the plan, locked, if it was held before: then what is left is its end, which is answered as the first time."""
-    return next((PlanState(row.state) for row in repository.lock_plans(connection, [plan_id])), None)
+    return next((PlanState(row.state) for row in lock_plans(connection, [plan_id])), None)
 
 
 def _locked_states(connection: Connection, wanted: Transfer) -> tuple[AccountState, ...]:
     """Both accounts, locked: nobody else comes between this and what they have after it."""
-    return _ordered({row.account_id: row.state() for row in repository.lock_accounts(connection, _accounts(wanted))}, wanted)
+    return _ordered(
+        {row.account.account_id: AccountState(row.account, row.totals) for row in lock_accounts(connection, _accounts(wanted))}, wanted
+    )
 
 
 def _accounts(wanted: Transfer) -> set[int]:

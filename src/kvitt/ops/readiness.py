@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.loop import MakeStep, Step
+from kvitt.kernel.loop import LoopStep, MakeStep
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.migrate import pending
 from kvitt.ops.figures import TopicLag
@@ -64,7 +64,7 @@ class RoleBoard:
         self._states[role] = RoleState(role, Condition.BEGINS, now, now)
 
         @contextmanager
-        def steps() -> Iterator[Step]:
+        def steps() -> Iterator[LoopStep]:
             try:
                 with make_step() as step:
                     yield lambda: self._step(role, step)

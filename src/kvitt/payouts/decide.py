@@ -10,9 +10,9 @@ from kvitt.kernel.identifiers import wrong_id
 from kvitt.ledger.calls import Call, Insolvent
 from kvitt.ledger.rules import (
     Batch,
+    CallRefusal,
     InvalidPostings,
     Operation,
-    Refusal,
     malformed,
 )
 from kvitt.payouts.model import (
@@ -67,7 +67,7 @@ class PayoutChange(Struct, frozen=True):
         return self.calls[0].plan_id if len(self.calls) > 1 else None
 
 
-Decision = PayoutChange | Payout | KvittError
+Decided = PayoutChange | Payout | KvittError
 """Something to do; the payout as it stands, when nothing is left to do; or a refusal."""
 
 
@@ -137,7 +137,7 @@ def _unpaid(new: NewPayout, payout_id: str, now: datetime, cash_flow: tuple[Cash
     )
 
 
-def decide(command: Command, record: PayoutRecord, attempt: int = 1) -> Decision:
+def decide(command: Command, record: PayoutRecord, attempt: int = 1) -> Decided:
     """Decides what a command comes to for a payout that exists. `attempt` numbers the reversals that were tried."""
     payout = record.payout
     match command:
@@ -177,7 +177,7 @@ def _cancelled(record: PayoutRecord, details: str, attempt: int) -> PayoutChange
     return PayoutChange("revert", payout, calls, record)
 
 
-def to_create(draft: Draft, attempt: int = 1) -> Decision:
+def to_create(draft: Draft, attempt: int = 1) -> Decided:
     """The hold that makes a draft a payout; it must leave the settlement account solvent. `attempt` numbers the holds that were tried."""
     payout = draft.payout
     call = Call(plan_id_of(payout.payout_id, attempt), Operation.HOLD, (held_batch(payout),), solvent=draft.settlement)
@@ -213,7 +213,7 @@ def failed(act: str, payout_id: str, reason: str) -> PayoutsFailed:
     return error
 
 
-def reason_of(refusal: Refusal | Insolvent) -> str:
+def reason_of(refusal: CallRefusal | Insolvent) -> str:
     """The ledger's words, without those of the postings."""
     if isinstance(refusal, Insolvent):
         return f"account {refusal.account_id} would not stay solvent"

@@ -15,16 +15,16 @@ from msgspec.json import encode as to_json
 from msgspec.structs import asdict, replace
 
 from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
-from kvitt.formats.instants import instant_text
+from kvitt.formats.times import instant_text
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
+from kvitt.ledger.accounts import accounts_by_key, states_of
 from kvitt.ledger.calls import Account, NewAccount
 from kvitt.ledger.post import LedgerWriter
-from kvitt.ledger.repository import accounts_by_key, states_of
 from kvitt.payouts.directory_file import (
     Accounts,
     ContractEntry,

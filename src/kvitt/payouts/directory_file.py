@@ -19,9 +19,9 @@ from kvitt.payouts.fees import Term, has_unit, wrong_volume
 from kvitt.payouts.rules import AccountType
 
 Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-Currency = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=r"^[^\x00]*$")]
+CurrencyCode = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=r"^[^\x00]*$")]
 AccountId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-_NAMES: Final = (Id, Currency, Id | None)
+_NAMES: Final = (Id, CurrencyCode, Id | None)
 
 
 PAYS: Final = (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT)
@@ -39,7 +39,7 @@ class Accounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 class HouseAccounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The accounts in one currency that no shop has."""
 
-    currency: Currency
+    currency: CurrencyCode
     provider_settlement: AccountId | None = None
     system_settlement: AccountId | None = None
     external_income: AccountId | None = None
@@ -51,7 +51,7 @@ class ShopEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
     id: Id
     contract: Id
-    currency: Currency
+    currency: CurrencyCode
     payout_tool: Id | None = None
     accounts: Accounts = Accounts()
     blocked: bool = False
@@ -62,14 +62,14 @@ class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A way to pay out."""
 
     id: Id
-    currency: Currency
+    currency: CurrencyCode
 
 
 class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The movements from a moment on until another one; without them for ever. Of payouts in `currency` only, where one is named."""
 
     cash_flow: tuple[Term, ...]
-    currency: Currency | None = None
+    currency: CurrencyCode | None = None
     valid_from: datetime | None = None
     valid_until: datetime | None = None
 

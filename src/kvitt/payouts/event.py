@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from kvitt.formats.instants import instant_text
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import encode
+from kvitt.formats.times import instant_text
 from kvitt.payouts.rules import (
     AccountType,
     CashFlowPosting,

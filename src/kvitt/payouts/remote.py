@@ -9,7 +9,7 @@ import structlog
 
 from kvitt.errors import KvittError, PayoutAlreadyExists, PayoutInProgress, PayoutNotFound, PayoutsFailed
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.loop import Step, WakeUp
+from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.state_log import StateLog
 from kvitt.payouts.decide import PayoutChange, decide, to_create
 from kvitt.payouts.model import (
@@ -170,7 +170,7 @@ class SagaSweeper:
         self._remote, self._wake_up = remote, wake_up
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """The step of the loop: one saga step that is due, or a little wait."""
         yield lambda: self._remote.sweep() or self._nothing_due()
 

@@ -18,8 +18,8 @@ from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.money import NOTHING, Minor
 from kvitt.kernel.operators import Operator
+from kvitt.ledger.accounts import states_of
 from kvitt.ledger.calls import AccountState
-from kvitt.ledger.repository import states_of
 from kvitt.ledger.rules import (
     INT64_MAX,
     Operation,
@@ -29,7 +29,7 @@ from kvitt.ledger.rules import (
     net_by_account,
 )
 from kvitt.payouts.decide import (
-    Decision,
+    Decided,
     PayoutChange,
     decide,
     draft,
@@ -291,7 +291,7 @@ def previewed(connection: Connection, command: Command) -> tuple[PayoutRecord, P
     return record, _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
 
 
-def _possible(decided: Decision) -> PayoutChange | Payout:
+def _possible(decided: Decided) -> PayoutChange | Payout:
     if isinstance(decided, KvittError):
         raise decided
     return decided

@@ -19,17 +19,17 @@ from datetime import datetime
 from kvitt.config import Settings
 from kvitt.disbursement.ports import Ports
 from kvitt.rails.oppdrag.emulator import DamageForm
-from kvitt.testing.clock import START, Clock
+from kvitt.testing.clock import START, HandClock
 from kvitt.testing.hub import Differs, Hub, NotDone, PublishedRecord, PutRecord
 from kvitt.testing.rail import EmulatedRail, SentOrder
 from kvitt.testing.server import TestServer, server, shared_server
 
 __all__ = [
     "START",
-    "Clock",
     "DamageForm",
     "Differs",
     "EmulatedRail",
+    "HandClock",
     "Hub",
     "NotDone",
     "PublishedRecord",

@@ -9,7 +9,7 @@ START: Final = datetime(2026, 7, 1, 8, 0, tzinfo=UTC)
 _TICK: Final = timedelta(milliseconds=1)
 
 
-class Clock:
+class HandClock:
     """Tells the time in UTC; the same looks read the same times. May be asked by many threads."""
 
     def __init__(self, start: datetime = START) -> None:

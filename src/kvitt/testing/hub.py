@@ -20,13 +20,12 @@ from kvitt.disbursement.ports import Ports
 from kvitt.formats.topics import Header, decode_headers, encode_headers
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.kernel.queue import Outgoing
 from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing.apis import OpenApis, Rest, Thrift
-from kvitt.testing.clock import START, Clock
-from kvitt.testing.rail import EmulatedRail, SentOrder
+from kvitt.testing.clock import START, HandClock
+from kvitt.testing.rail import EmulatedRail, PutAtRails, SentOrder
 from kvitt.testing.roles import Roles
 from kvitt.testing.scratch import scratch_directory
 from kvitt.transports.log.embedded_log import NewRecord, append
@@ -93,12 +92,12 @@ class Hub:
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
         """On a migrated database; see `kvitt.testing.hub` for the rest."""
         self.ports = ports or ports_of(settings.rapid, settings.ops, hears_strays=True)
-        self.conninfo, self.clock = conninfo, Clock(start)
+        self.conninfo, self.clock = conninfo, HandClock(start)
         self._opened = ExitStack()
         self._own_data = settings.data == Settings().data
         self._given = settings
         self.connection: psycopg.Connection[Any] = self._opened.enter_context(connect(conninfo, application="kvitt test"))
-        self._put_at_rail: dict[str, Outgoing] = {}
+        self._put_at_rail: PutAtRails = {}
         self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
         self._opened.callback(self._roles.close)
         self.rail = EmulatedRail(self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail)

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Outgoing, Queue
 from kvitt.rails.oppdrag.emulator import (
     Chance,
@@ -22,11 +23,14 @@ from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer, ReceivedLine, Rec
 from kvitt.rails.oppdrag.emulator.reading import read
 from kvitt.transports.queue.table_queue import TableQueue
 
+_SQL = load("testing", package="kvitt.testing")
+
 
 class SentOrder(Struct, frozen=True):
-    """An order as it was put on the rail's queue. What can not be read as an order has empty fields beside its bytes.
+    """An order as it was put on a rail's queue, with its own bytes, also where it shares a file with others.
 
-    `resend` counts how often operators had it sent again; amounts of lines are whole kroner.
+    `resend` counts how often operators had it sent again. Only orders of the state rail have `lines` (amounts are whole kroner); what can
+    not be read, and is no order of the hub's, has empty fields beside its bytes.
     """
 
     order_id: str
@@ -38,23 +42,37 @@ class SentOrder(Struct, frozen=True):
     lines: tuple[ReceivedLine, ...] = ()
 
 
-class RequestQueue(TableQueue):
-    """The queue to the rail; notes each message that is put on it, once, as a queue does that drops repeats."""
+PutAtRails = dict[str, Sequence[SentOrder]]
+"""The orders in each message that was put on a queue to a rail, by the id that the queue knows it by."""
 
-    def __init__(self, conninfo: str, name: str, put: dict[str, Outgoing]) -> None:
+
+class RequestQueue(TableQueue):
+    """The queue to a rail; notes the orders in each message that is put on it, once, as a queue does that drops repeats."""
+
+    def __init__(self, conninfo: str, name: str, put: PutAtRails) -> None:
         super().__init__(conninfo, name)
         self._put = put
 
     def put(self, messages: Sequence[Outgoing]) -> None:
         super().put(messages)
         for message in messages:
-            self._put.setdefault(message.queue_id, message)
+            if message.queue_id not in self._put:
+                self._put[message.queue_id] = self._orders_in(message)
+
+    def _orders_in(self, message: Outgoing) -> Sequence[SentOrder]:
+        found = read(message.body)
+        if isinstance(found, ReceivedOrder):
+            about = found.case.area, found.case.case_id, found.person, found.lines
+            return [SentOrder(message.message_id, message.body, message.resend, *about)]
+        rows = self._producing().execute(_SQL.orders_of_file, {"file_id": message.message_id}, binary=True).fetchall()
+        sent = [SentOrder(order_id, body, message.resend, area, case_id, person) for order_id, body, area, case_id, person in rows]
+        return sent or [SentOrder(message.message_id, message.body, message.resend)]
 
 
 class EmulatedRail:
     """What a test may do at the rail."""
 
-    def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: dict[str, Outgoing]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: PutAtRails) -> None:
         self._connection, self._open_replies, self._put = connection, open_replies, put
         self._numbers = count(1)
 
@@ -104,8 +122,8 @@ class EmulatedRail:
         )
 
     def sent(self) -> tuple[SentOrder, ...]:
-        """Every order that was put on the rail's queue, in that order, whether the rail has read it yet or not."""
-        return tuple(_sent(message) for message in self._put.values())
+        """Every order that was put on a rail's queue, in that order, whether the rail has read it yet or not."""
+        return tuple(order for orders in self._put.values() for order in orders)
 
     def received(self) -> tuple[Received, ...]:
         """Every order that the rail has read, with what it made of it."""
@@ -126,18 +144,3 @@ class EmulatedRail:
 
 def _chance(often: float) -> Chance:
     return Chance(next=often) if isinstance(often, int) else Chance(probability=often)
-
-
-def _sent(message: Outgoing) -> SentOrder:
-    found = read(message.body)
-    if not isinstance(found, ReceivedOrder):
-        return SentOrder(message.message_id, message.body, message.resend)
-    return SentOrder(
-        message.message_id,
-        message.body,
-        message.resend,
-        area=found.case.area,
-        case_id=found.case.case_id,
-        person=found.person,
-        lines=found.lines,
-    )

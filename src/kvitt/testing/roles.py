@@ -18,10 +18,9 @@ from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import MakeStep, Step, WakeUp
-from kvitt.kernel.queue import Outgoing
+from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
 from kvitt.rails.oppdrag.emulator import Emulator
-from kvitt.testing.rail import RequestQueue
+from kvitt.testing.rail import PutAtRails, RequestQueue
 from kvitt.transports.log.embedded_log import LogRelay
 from kvitt.transports.log.intake import Intake
 from kvitt.transports.queue.table_queue import TableQueue
@@ -34,11 +33,11 @@ _SEED: Final = 7
 class Roles:
     """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
 
-    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, put: dict[str, Outgoing]) -> None:
-        """`put` gets each message that is put on a queue to a rail."""
+    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, put: PutAtRails) -> None:
+        """`put` gets the orders in each message that is put on a queue to a rail."""
         self._conninfo, self._settings, self._clock, self._ports, self._put = conninfo, settings, clock, ports, put
         self._keeper: LeaseKeeper | None = None
-        self._opened: dict[str, tuple[Step, ExitStack]] = {}
+        self._opened: dict[str, tuple[LoopStep, ExitStack]] = {}
         self.inputs = ports.contracts.inputs()
         self.makers: Mapping[str, MakeStep] = {
             "intake": self._intake,
@@ -86,7 +85,7 @@ class Roles:
         return self._keeper
 
     @contextmanager
-    def _intake(self) -> Iterator[Step]:
+    def _intake(self) -> Iterator[LoopStep]:
         """Reads what was put on topics, and submits it in batches."""
         with connect(self._conninfo, application="kvitt submit", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             submit = Submit(connection, self._clock, self._ports)
@@ -94,7 +93,7 @@ class Roles:
             with Intake(self._conninfo, self._leases, gathered.hand, topics=self.inputs, look_seconds=0.0).steps() as read:
                 yield lambda: gathered.after(read)
 
-    def _sender(self, rail: str) -> AbstractContextManager[Step]:
+    def _sender(self, rail: str) -> AbstractContextManager[LoopStep]:
         queues = self.queues_of(rail)
 
         def requests() -> RequestQueue:
@@ -104,7 +103,7 @@ class Roles:
         return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, rail=rail, wake_up=awake, reply_to=reply_to).steps()
 
     @contextmanager
-    def _emulator(self) -> Iterator[Step]:
+    def _emulator(self) -> Iterator[LoopStep]:
         emulator = Emulator(
             self._conninfo, self._queue(self._settings.request_queue), self._queue, _SEED, wait_seconds=0.0, clock=self._clock
         )
@@ -113,17 +112,17 @@ class Roles:
         finally:
             emulator.close()
 
-    def _receiver(self, rail: str) -> AbstractContextManager[Step]:
+    def _receiver(self, rail: str) -> AbstractContextManager[LoopStep]:
         def replies() -> TableQueue:
             return self._queue(self.queues_of(rail).replies)
 
         return Receiver(self._conninfo, replies, self._clock, self._ports, _Awake(), rail=rail, look_seconds=0.0).steps()
 
-    def _resume(self) -> AbstractContextManager[Step]:
+    def _resume(self) -> AbstractContextManager[LoopStep]:
         return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
 
     @contextmanager
-    def _relay(self) -> Iterator[Step]:
+    def _relay(self) -> Iterator[LoopStep]:
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
             granted = self._leases.take(connection, "relay")
             if granted is None:
@@ -154,7 +153,7 @@ class _Gathered:
         self._waiting.append((incoming, future))
         return future
 
-    def after(self, read: Step) -> int:
+    def after(self, read: LoopStep) -> int:
         """Reads, then submits what was read. When that fails, so does everything that waits."""
         try:
             count = read()

@@ -102,7 +102,7 @@ def _check_type(request: Request[Any, Any, Any], body: bytes) -> None:
 _MOST_WRONGS: Final = 100
 _PLACE = re.compile(r"(?P<rule>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
 _NAMED = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
-Wrong = tuple[str, str]
+WrongField = tuple[str, str]
 
 
 def check_body(body: bytes, form: Any) -> None:
@@ -126,7 +126,7 @@ def _decoder(form: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(form)
 
 
-def _all_wrong(body: bytes, form: Any) -> list[Wrong]:
+def _all_wrong(body: bytes, form: Any) -> list[WrongField]:
     """Nothing for what can't be read without its form: then the first thing wrong must do."""
     try:
         return list(islice(_wrongs(form, msgspec.json.decode(body), ""), _MOST_WRONGS))
@@ -134,7 +134,7 @@ def _all_wrong(body: bytes, form: Any) -> list[Wrong]:
         return []
 
 
-def _wrongs(form: Any, value: object, field: str) -> Iterator[Wrong]:
+def _wrongs(form: Any, value: object, field: str) -> Iterator[WrongField]:
     """msgspec stops at the first; so each field and item is looked at by itself."""
     bare, *limits = get_args(form) if get_origin(form) is Annotated else (form,)
     if isinstance(bare, type) and issubclass(bare, Struct) and isinstance(value, dict):
@@ -152,7 +152,7 @@ def _wrongs(form: Any, value: object, field: str) -> Iterator[Wrong]:
         yield from _wrongs(get_args(bare)[0], item, f"{field}[{number}]")
 
 
-def _wrong_fields(form: type[Struct], value: Mapping[str, object], field: str) -> Iterator[Wrong]:
+def _wrong_fields(form: type[Struct], value: Mapping[str, object], field: str) -> Iterator[WrongField]:
     known = {each.encode_name: each for each in msgspec.structs.fields(form)}
     for name in (name for name in value if name not in known):
         yield f"{field}.{name}".lstrip("."), "is no field here"
@@ -164,7 +164,7 @@ def _wrong_fields(form: type[Struct], value: Mapping[str, object], field: str) -
             yield place, "is required"
 
 
-def _said(text: str) -> Wrong:
+def _said(text: str) -> WrongField:
     """Field and rule of a text such as ``Expected `int`, got `str` - at `$.cash.amount` ``."""
     found = _PLACE.fullmatch(text)
     assert found is not None, "anything matches"

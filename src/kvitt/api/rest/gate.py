@@ -11,9 +11,9 @@ import psycopg
 import structlog
 
 from kvitt.api.http_headers import (
+    AsgiMessage,
     BodyOverLimit,
     CallerGone,
-    Message,
     Receive,
     headers_of,
     repeated_headers,
@@ -37,7 +37,7 @@ DECISIVE: Final = ("authorization", "content-length", "content-type", "idempoten
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
 _log = structlog.get_logger(__name__)
 
-Send = Callable[[Message], Awaitable[None]]
+AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -47,7 +47,7 @@ class Gate:
     def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys) -> None:
         self._app, self._tokens, self._keys = app, tokens, keys
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -82,7 +82,7 @@ class Gate:
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
         return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
 
-    async def _once(self, scope: Scope, body: bytes, send: Send, repeat: IdempotentRequest) -> None:
+    async def _once(self, scope: Scope, body: bytes, send: AsgiSend, repeat: IdempotentRequest) -> None:
         """Keeps the answer before it is sent: who got it once gets no other one later.
 
         Where it can not be kept it is sent all the same: it is what was done, and the repeat does the same once more, to the same effect.
@@ -104,7 +104,7 @@ def _replayed(body: bytes, receive: Receive | None) -> Receive:
     """Gives the body that was read already; then whatever comes, or nothing more."""
     handed_out = False
 
-    async def replay() -> Message:
+    async def replay() -> AsgiMessage:
         nonlocal handed_out
         if not handed_out:
             handed_out = True
@@ -117,7 +117,7 @@ def _replayed(body: bytes, receive: Receive | None) -> Receive:
     return replay
 
 
-async def _refuse(send: Send, error: Exception) -> None:
+async def _refuse(send: AsgiSend, error: Exception) -> None:
     problem = problem_of(error)
     body = encoded(problem)
     headers = [("content-type", PROBLEM), ("content-length", str(len(body)))]
@@ -127,10 +127,10 @@ async def _refuse(send: Send, error: Exception) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _counted(scope: Scope, send: Send) -> Send:
+def _counted(scope: Scope, send: AsgiSend) -> AsgiSend:
     """Counts the answer by its route, as the routes are described: paths hold ids, and those are no labels."""
 
-    async def counted(message: Message) -> None:
+    async def counted(message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             template = scope.get("path_template")
             route = f"{scope['method']} {template}" if template else "none"

@@ -39,7 +39,7 @@ from kvitt.api.rest.values import (
     EntryView,
     HoldBody,
     NewAccountBody,
-    PlanId,
+    PlanIdText,
     PlanView,
     account_view,
     entry_view,
@@ -70,7 +70,7 @@ _READ, _WRITE = [may(Permission.LEDGER_READ)], [may(Permission.LEDGER_WRITE)]
 _LINES = "application/x-ndjson"
 _PAGE = 1000
 NamedAccount = Annotated[int, Parameter(ge=-(2**63), le=2**63 - 1, description="the account's id")]
-NamedPlan = Annotated[PlanId, Parameter(description="the plan's id")]
+NamedPlan = Annotated[PlanIdText, Parameter(description="the plan's id")]
 Found = TypeVar("Found")
 
 

@@ -29,13 +29,13 @@ from kvitt.api.rest.values import (
     EventList,
     EventView,
     NewPayoutBody,
-    PayoutId,
+    PayoutIdText,
     PayoutPage,
     PayoutView,
     payout_view,
 )
 from kvitt.errors import BadRequest, PayoutAlreadyExists
-from kvitt.formats.instants import instant_text, parse_instant
+from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.kernel.money import Minor
@@ -50,7 +50,7 @@ from kvitt.payouts.rules import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.payouts.service import PayoutService
 
 _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
-NamedPayout = Annotated[PayoutId, Parameter(description="the payout's id")]
+NamedPayout = Annotated[PayoutIdText, Parameter(description="the payout's id")]
 
 
 def router(payouts: PayoutService, work: RouteWork) -> Router:

@@ -14,7 +14,7 @@ from litestar.connection import ASGIConnection
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
-from kvitt.api.http_headers import Message
+from kvitt.api.http_headers import AsgiMessage
 from kvitt.api.rest.tokens import Caller
 from kvitt.errors import BadRequest
 from kvitt.kernel.clock import Clock
@@ -90,9 +90,9 @@ class RecordedAnswer:
     """Hears what the application answers, to be kept before it is passed on."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[AsgiMessage] = []
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         """One part of the answer."""
         self.messages.append(message)
 

@@ -26,18 +26,18 @@ Amount = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="whole minor
 Held = Annotated[int, Meta(ge=0, le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
 AccountId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[101])]
 BatchId = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 2, examples=[1])]
-Currency = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=_NO_NUL, examples=["RUB"])]
+CurrencyCode = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=_NO_NUL, examples=["RUB"])]
 Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL)]
 Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=_NO_NUL, examples=["party-1"])]
-PayoutId = Annotated[str, Meta(min_length=1, max_length=MAX_PAYOUT_ID, pattern=_NO_NUL, examples=["p-1"])]
-Details = Annotated[str, Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL, examples=["the bank said no"])]
+PayoutIdText = Annotated[str, Meta(min_length=1, max_length=MAX_PAYOUT_ID, pattern=_NO_NUL, examples=["p-1"])]
+DetailsText = Annotated[str, Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL, examples=["the bank said no"])]
 
 
 class CashBody(Struct, frozen=True, forbid_unknown_fields=True):
     """An amount of money."""
 
     amount: Amount
-    currency: Currency
+    currency: CurrencyCode
 
 
 class NewPayoutBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,14 +46,14 @@ class NewPayoutBody(Struct, frozen=True, forbid_unknown_fields=True):
     party_id: Id
     shop_id: Id
     cash: CashBody
-    payout_id: PayoutId | None = None
+    payout_id: PayoutIdText | None = None
     payout_tool_id: Id | None = None
 
 
 class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Why a payout is cancelled."""
 
-    details: Details
+    details: DetailsText
 
 
 class MovementView(Struct, frozen=True):
@@ -109,7 +109,7 @@ class EventList(Struct, frozen=True):
 class NewAccountBody(Struct, frozen=True, forbid_unknown_fields=True):
     """A request for an account."""
 
-    currency: Currency
+    currency: CurrencyCode
     description: Description | None = None
 
 
@@ -168,7 +168,7 @@ class PostingBody(Struct, frozen=True, forbid_unknown_fields=True):
     source: AccountId
     target: AccountId
     amount: Held
-    currency: Currency
+    currency: CurrencyCode
     description: Description
 
 
@@ -213,7 +213,7 @@ class AffectedView(Struct, frozen=True):
     accounts: Sequence[AccountView]
 
 
-PlanId = Annotated[str, Meta(min_length=1, max_length=MAX_PLAN_ID, pattern=_NO_NUL)]
+PlanIdText = Annotated[str, Meta(min_length=1, max_length=MAX_PLAN_ID, pattern=_NO_NUL)]
 
 
 def payout_view(payout: Payout) -> PayoutView:

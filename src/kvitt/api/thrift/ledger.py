@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from kvitt.api.thrift.server import CallRefused, Endpoint, Handler
+from kvitt.api.thrift.server import CallRefused, Endpoint, Method
 from kvitt.api.thrift.trace import actor
 from kvitt.errors import BadThrift, PlanNotFound
-from kvitt.formats.instants import instant_text, parse_instant
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
+from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.money import Minor
 from kvitt.ledger.calls import (
     Account,
@@ -54,7 +54,7 @@ class _ServiceAdapter(ABC):
     def endpoint(self) -> Endpoint:
         return Endpoint(Service(self.interface, "Accounter"), self.handlers())
 
-    def handlers(self) -> dict[str, Handler]:
+    def handlers(self) -> dict[str, Method]:
         return {
             "Hold": self._hold,
             "CommitPlan": lambda asked: self._end(Operation.COMMIT, asked),
@@ -143,7 +143,7 @@ class _ServiceAdapter(ABC):
 class _AccounterAdapter(_ServiceAdapter):
     interface = "accounter"
 
-    def handlers(self) -> dict[str, Handler]:
+    def handlers(self) -> dict[str, Method]:
         return super().handlers() | {"GetAccountBalance": self._balance_before, "GetAccountBalanceDiff": self._balance_between}
 
     def done(self, done: Done) -> Any:
@@ -185,7 +185,7 @@ class _AccounterAdapter(_ServiceAdapter):
 class _ShumpuneAdapter(_ServiceAdapter):
     interface = "shumpune"
 
-    def handlers(self) -> dict[str, Handler]:
+    def handlers(self) -> dict[str, Method]:
         return super().handlers() | {"GetBalanceByID": self._balance}
 
     def done(self, done: Done) -> Any:  # noqa: ARG002 - the answer says only that it was done

@@ -15,9 +15,9 @@ from msgspec import Struct
 from thriftpy2.thrift import TException
 
 from kvitt.api.http_headers import (
+    AsgiMessage,
     BodyOverLimit,
     CallerGone,
-    Message,
     Receive,
     headers_of,
     whole_body,
@@ -39,7 +39,7 @@ from kvitt.kernel.group_commit import GroupCommitClosed
 from kvitt.kernel.metrics import METRICS, Counted
 
 _log = structlog.get_logger(__name__)
-Handler = Callable[[Any], Awaitable[Any]]
+Method = Callable[[Any], Awaitable[Any]]
 """Does a call: its arguments by name, and its result. Throws what its method declares, CallRefused, BadThrift or errors of kvitt."""
 Scope = MutableMapping[str, Any]
 MAX_BODY: Final = 4_194_304
@@ -59,7 +59,7 @@ class Endpoint(Struct, frozen=True):
     """A service at a path, with who does its methods."""
 
     service: Service
-    handlers: Mapping[str, Handler]
+    handlers: Mapping[str, Method]
 
 
 class _CallAnswer(Struct, frozen=True):
@@ -76,7 +76,7 @@ class ThriftApp:
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints = endpoints
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Callable[[AsgiMessage], Awaitable[None]]) -> None:
         """One request."""
         if scope["type"] != "http":
             return

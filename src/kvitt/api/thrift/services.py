@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from kvitt.api.thrift.client import ServiceUnavailable, ThriftCallFailed, ThriftClient
 from kvitt.errors import InvalidPayout, PayoutNotFound, PayoutsFailed
-from kvitt.formats.instants import instant_text
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
+from kvitt.formats.times import instant_text
 from kvitt.kernel.money import Minor
 from kvitt.ledger.rules import Batch
 from kvitt.payouts.event import SIDES

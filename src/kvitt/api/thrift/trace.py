@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.api.http_headers import repeated_headers
-from kvitt.formats.instants import instant_text, parse_instant
+from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.actor import THRIFT, UNNAMED, Actor
 
 CONTENT_TYPE: Final = "application/x-thrift"

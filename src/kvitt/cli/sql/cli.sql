@@ -45,7 +45,7 @@ SELECT coalesce(max(message_no), 0) FROM messages;
 -- messages answered at once, messages that waited in their case's queue. A message that did not wait is derived as it is received.
 SELECT m.scheme, count(*), coalesce(sum(o.made), 0)::bigint, coalesce(sum(o.accepted), 0)::bigint, coalesce(sum(o.rejected), 0)::bigint,
        count(*) FILTER (WHERE o.made IS NULL AND m.derived_at = m.received_at),
-       count(*) FILTER (WHERE m.state = 'waiting' OR m.derived_at > m.received_at)
+       count(*) FILTER (WHERE m.state = 'queued' OR m.derived_at > m.received_at)
 FROM messages AS m
 JOIN (SELECT DISTINCT key FROM unnest(%(keys)s::bytea[]) AS k (key)) AS asked ON asked.key = m.key
 LEFT JOIN (

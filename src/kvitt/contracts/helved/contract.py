@@ -5,10 +5,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.contracts.helved import reading as forms
-from kvitt.contracts.helved import status
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.forms import flawed_ids, instructions_of
+from kvitt.contracts.helved.outputs import decode_status
+from kvitt.contracts.helved.read import decode, flawed_ids, instructions_of
 from kvitt.contracts.helved.reply import case_list, reply_to
 from kvitt.disbursement.answers import Answer, Details
 from kvitt.disbursement.catalogue import SCHEMES
@@ -65,7 +64,7 @@ class Helved(Contract):
             return Skipped(record, _NO_KEY if key is not None or record.key is None else _BAD_KEY, kept=True, unaddressed=True)
         scheme = self.sources[record.source]
         try:
-            message = forms.decode(scheme, record.body, record.edition)
+            message = decode(scheme, record.body, record.edition)
         except Undecodable as broken:
             return ParsedRecord(record, scheme, unreadable(record.source), dead=str(broken))
         dry_run = message.head.dry_run
@@ -98,7 +97,7 @@ class Helved(Contract):
 
     def in_short(self, answer: bytes) -> Answer:
         """A StatusReply."""
-        return status.decode(answer)
+        return decode_status(answer)
 
     def same_answer(self, one: bytes, other: bytes) -> bool:
         """Once an answer over several areas did not say which of them are paid, and some texts were others."""
@@ -125,7 +124,7 @@ def unreadable(topic: str) -> Refusal:
 
 
 def _plain(answer: bytes) -> Answer:
-    read = status.decode(answer)
+    read = decode_status(answer)
     lines = tuple(replace(line, area=None, status=None) for line in read.details.lines) if read.details else ()
     error = replace(read.error, text="", doc="") if read.error else None
     return replace(read, details=Details(None, lines), error=error)

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from kvitt.contracts.helved import cases, payment
+from kvitt.contracts.helved.outputs import decode_key, decode_payment, decode_payments
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
@@ -191,7 +191,7 @@ class _Import:
         kept: list[tuple[str, str, str | None]] = []
         for key, moved, value in rows:
             try:
-                (case_id, scheme), payment_ids = cases.decode_key(key), cases.decode_payments(value)
+                (case_id, scheme), payment_ids = decode_key(key), decode_payments(value)
                 refuse_repeated(key)
             except Undecodable:
                 self._found([Finding(Discrepancy.UNREADABLE, f"{CASES} {_shown(key)}")])
@@ -205,7 +205,7 @@ class _Import:
     def _judge(self, row: tuple[str, str, bool, list[str], list[bytes]]) -> ImportedCase | StoredState:
         """The case as it can be taken over, or as it was found."""
         scheme, case_id, has_list, listed, documents = row
-        payments = tuple(payment.decode(document) for document in documents)
+        payments = tuple(decode_payment(document) for document in documents)
         ids = tuple(map(PaymentId, listed)) if has_list else None
         state = StoredState(Scheme(scheme), CaseId(case_id), ids, payments)
         case, findings = take_over(state, self._untrusted)
@@ -254,7 +254,7 @@ class _Import:
 def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Discrepancy | None, Payment | None]:
     """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
-        read = payment.decode(document)
+        read = decode_payment(document)
         refuse_repeated(document)
     except Undecodable:
         return Discrepancy.UNREADABLE, None

@@ -1,6 +1,6 @@
-"""The six input forms as values with English names; `reading.py` makes them from JSON (helved §2.6).
+"""The six input forms as values with English names; `read.py` makes them from JSON (helved §2.6).
 
-Every form is the sender's word for what shall be paid; `forms.py` turns it into claims on payments.
+Every form is the sender's word for what shall be paid; `read.py` turns it into instructions.
 """
 
 from datetime import date
@@ -131,4 +131,4 @@ class ValpMessage(Struct, frozen=True):
     span: Span
 
 
-Message = DpMessage | AapMessage | TsMessage | TpMessage | HistoriskMessage | ValpMessage
+StreamMessage = DpMessage | AapMessage | TsMessage | TpMessage | HistoriskMessage | ValpMessage

@@ -6,23 +6,26 @@ last order of its message is settled.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from kvitt.contracts.helved import (
-    cases,
-    dry_run,
-    payment,
-    status,
-)
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
-from kvitt.contracts.helved.receipts import answer_to
-from kvitt.contracts.helved.status import details_of, with_outcome, without_outcomes
+from kvitt.contracts.helved.outputs import (
+    decode_status,
+    details_of,
+    encode_key,
+    encode_no_change,
+    encode_payment,
+    encode_payments,
+    encode_status,
+    with_outcome,
+    without_outcomes,
+)
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.answers import Answer, Details, Status
 from kvitt.disbursement.catalogue import AREAS
@@ -53,17 +56,19 @@ from kvitt.disbursement.rail import (
     Candidate,
     Observation,
     Rails,
+    Reason,
     ReceiptOutcome,
     Severity,
 )
 from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
-from kvitt.disbursement.refusals import WITHDRAWN
+from kvitt.disbursement.refusals import BASE, WITHDRAWN
 from kvitt.disbursement.values import (
     Area,
     CaseId,
     Order,
     OrderId,
     PaymentId,
+    Refusal,
 )
 from kvitt.formats import topics
 from kvitt.kernel.identifiers import event_id, named_uuid
@@ -72,6 +77,25 @@ _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
 _SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 _NONE = Details(None, ())
+PAYMENT_MISSING_DOC = f"{BASE}/async/kom_i_gang/endre_utbetaling#utbetaling-finnes-ikke"
+PAYMENT_EXISTS_DOC = f"{BASE}/async/kom_i_gang/opprett_utbetaling#utbetaling-finnes-allerede"
+
+_RAIL = "OSUR"
+_NO_WORDS = "Oppdragssystemet (OS) oppga ingen årsak"
+
+_HTTP_STATUS = {Severity.WARNING: 200, Severity.REJECTED: 400, Severity.TECHNICAL: 500}
+_KNOWN_REASONS = (
+    (Reason.NOTHING_TO_CHANGE, Refusal(404, "Utbetalingen finnes ikke", PAYMENT_MISSING_DOC, _RAIL)),
+    (Reason.ORDER_EXISTS, Refusal(409, "Utbetalingen finnes allerede", PAYMENT_EXISTS_DOC, _RAIL)),
+)
+_OURS = frozenset(
+    name.casefold()
+    for name in (
+        *("original-key", "fagsystem", "uids", "hash_key", "reason", "event-id", "x-ts", "x-st", "x-sy"),
+        *("resend", "skip-dedup", "retries", "maxRetries", "barrierStartedAt", "barrierMaxWaitMs"),
+    )
+)
+"""Headers by which the hub tells readers something, or which they take for the hub's word; in any case of letters."""
 
 
 def reply_to(event: Event, message: ReplyTo, rails: Rails) -> Reply:
@@ -85,7 +109,7 @@ class _Records:
     def __init__(self, message: ReplyTo) -> None:
         assert message.key is not None, "records without a key are skipped"
         self.key, self._message = message.key, message
-        senders = helved_topics.carried(topics.decode_headers(message.headers))
+        senders = _carried(topics.decode_headers(message.headers))
         self._carried: list[topics.Header] = [*senders, ("original-key", message.key.decode()), ("fagsystem", message.scheme.value)]
         self.plain = topics.encode_headers(self._carried)
 
@@ -119,14 +143,14 @@ class _Records:
         event = event_id(OrderId(order.order_id), f"payment {payment_id}{again}")
         if version is None:
             return OutboxRecord(helved_topics.PAYMENTS, payment_id.encode(), None, self.plain, event)
-        value = payment.encode(payment_document.decode(version.document))
+        value = encode_payment(payment_document.decode(version.document))
         named = (order.case_no, payment_id, version.version)
         return OutboxRecord(helved_topics.PAYMENTS, payment_id.encode(), value, self.plain, event, payment=named)
 
 
 def _answered(records: _Records, answer: Answer, event: str | None = None, reason: str | None = None) -> Reply:
     """One status, which is the answer to keep."""
-    value = status.encode(answer)
+    value = encode_status(answer)
     return Reply((records.status(value, event or records.event(answer.status.value), reason),), value)
 
 
@@ -149,7 +173,7 @@ def _unchanged(event: Unchanged, message: ReplyTo, _: Rails) -> Reply:
     topic = helved_topics.DRY_RUNS.get(message.scheme) if event.dry_run else None
     if topic is None:
         return reply
-    value = dry_run.encode_no_change(message.scheme)
+    value = encode_no_change(message.scheme)
     return replace(reply, records=(*reply.records, OutboxRecord(topic, records.key, value, records.plain, records.event("info"))))
 
 
@@ -189,7 +213,7 @@ def _ordered(event: Ordered, message: ReplyTo, _: Rails) -> Reply:
             made = event_id(order.order_id, f"pending {each.payment_id}")
             named = (event.case_no, each.payment_id, order.number)
             published.append(
-                OutboxRecord(helved_topics.PENDING_PAYMENTS, each.payment_id.encode(), payment.encode(each), pending, made, payment=named)
+                OutboxRecord(helved_topics.PENDING_PAYMENTS, each.payment_id.encode(), encode_payment(each), pending, made, payment=named)
             )
         headers = records.headers(("uids", ",".join(each.payment_id for each in order.payments)))
         key, made = keys.get(order.order_id, records.key), event_id(order.order_id, "order")
@@ -200,14 +224,14 @@ def _ordered(event: Ordered, message: ReplyTo, _: Rails) -> Reply:
 def _so_far(message: ReplyTo) -> Answer:
     assert isinstance(message, MessageInProgress), "this happens to messages with orders"
     assert message.answer is not None, "messages with orders have an answer"
-    return status.decode(message.answer)
+    return decode_status(message.answer)
 
 
 def _with_rail(_: WithRail, message: ReplyTo, __: Rails) -> Reply:
     """HOS_OPPDRAG; the answer to keep stays as it is."""
     records = _Records(message)
     answer = Answer(Status.WITH_RAIL, without_outcomes(_so_far(message).details or _NONE))
-    return Reply((records.status(status.encode(answer), records.event("with rail")),))
+    return Reply((records.status(encode_status(answer), records.event("with rail")),))
 
 
 def _receipt_read(event: ReceiptRead, message: ReplyTo, rails: Rails) -> Reply:
@@ -223,7 +247,7 @@ def _settled(event: OrderSettled, message: ReplyTo, _: Rails) -> Reply:
     so_far = _so_far(message)
     settled = event.settled
     answer = answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, so_far.details or _NONE)
-    return Reply((), status.encode(_weighed(so_far, answer, Area(settled.order.area))))
+    return Reply((), encode_status(_weighed(so_far, answer, Area(settled.order.area))))
 
 
 def _weighed(so_far: Answer, answer: Answer, area: Area) -> Answer:
@@ -238,7 +262,7 @@ def _unclear(event: OrderUnclear, message: ReplyTo, _: Rails) -> Reply:
     answer = answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, details)
     answer = with_areas_named(replace(answer, details=with_outcome(details, Area(settled.order.area), None)))
     made = event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}")
-    return Reply((_Records(message).status(status.encode(answer), made),))
+    return Reply((_Records(message).status(encode_status(answer), made),))
 
 
 def _all_settled(event: AllSettled, message: ReplyTo, _: Rails) -> Reply:
@@ -251,7 +275,7 @@ def _all_settled(event: AllSettled, message: ReplyTo, _: Rails) -> Reply:
 
 def _withdrawn(event: OrderWithdrawn, message: ReplyTo, _: Rails) -> Reply:
     """FEILET, with the reason that nothing was sent; of several areas it says which are paid. Published with the last one."""
-    value = status.encode(_weighed(_so_far(message), Answer(Status.FAILED, None, WITHDRAWN), event.area))
+    value = encode_status(_weighed(_so_far(message), Answer(Status.FAILED, None, WITHDRAWN), event.area))
     return Reply((_Records(message).status(value, withdrawal_event(event.order_id)),) if event.last else (), value)
 
 
@@ -265,7 +289,7 @@ def _corrected(event: Corrected, message: ReplyTo, rails: Rails) -> Reply:
     so_far = _so_far(message).details or _NONE
     answers = [(each.area, _of_area(each, so_far)) for each in event.outcomes]
     details = reduce(lambda details, one: with_outcome(details, one[0], one[1].status), answers, so_far)
-    value = status.encode(with_areas_named(replace(reduce(worse, [each for _, each in answers]), details=details)))
+    value = encode_status(with_areas_named(replace(reduce(worse, [each for _, each in answers]), details=details)))
     made = event_id(OrderId(settled.order.order_id), f"answer{mark}")
     return Reply([*published, records.status(value, made, CORRECTED)], value)
 
@@ -294,8 +318,8 @@ _REPLIES: Mapping[type, Callable[[Any, ReplyTo, Rails], Reply]] = {
 
 def case_list(event: CaseListed) -> OutboxRecord:
     """The ids of a case's living payments, under the case's own key (helved §1.2)."""
-    key = cases.encode_key(CaseId(event.case_id), event.scheme)
-    value = cases.encode_payments([PaymentId(payment_id) for payment_id in event.payment_ids])
+    key = encode_key(CaseId(event.case_id), event.scheme)
+    value = encode_payments([PaymentId(payment_id) for payment_id in event.payment_ids])
     name = f"{event.scheme}\0{event.case_id}\0list\0{event.message_no}\0{','.join(event.payment_ids)}\0{event.by}"
     return OutboxRecord(
         helved_topics.CASES, key, value, topics.encode_headers([("fagsystem", event.scheme.value)]), named_uuid(_EVENTS, name)
@@ -330,3 +354,34 @@ def with_areas_named(answer: Answer) -> Answer:
     text = _SAID_BEFORE.sub("", answer.error.text)
     alike = set(ends.values()) == {Status.FAILED}
     return replace(answer, error=replace(answer.error, text=text if alike else f"{text} ({said})"))
+
+
+def answer_to(receipt: Observation, details: Details) -> Answer:
+    """The answer that a receipt gives about an order with these details.
+
+    00 and 04 are accepted, 04 with the rail's note as error; anything unheard of fails with its raw severity and text, so that
+    an operator sees what came.
+    """
+    if receipt.severity is Severity.OK:
+        return Answer(Status.OK, details)
+    if receipt.severity is Severity.UNKNOWN:
+        return Answer(Status.FAILED, details, Refusal(500, _unknown(receipt), BASE))
+    status = Status.OK if receipt.severity is Severity.WARNING else Status.FAILED
+    return Answer(status, details, _said(receipt, _HTTP_STATUS[receipt.severity]))
+
+
+def _said(receipt: Observation, http_status: int) -> Refusal:
+    for reason, refusal in _KNOWN_REASONS:
+        if reason in receipt.reasons:
+            return refusal
+    return Refusal(http_status, receipt.text or _NO_WORDS, BASE, _RAIL)
+
+
+def _unknown(receipt: Observation) -> str:
+    severity = f"ukjent alvorlighetsgrad '{receipt.raw_severity}'" if receipt.raw_severity else "ingen alvorlighetsgrad"
+    return f"Kvittering fra oppdragssystemet (OS) har {severity}: {receipt.text or _NO_WORDS}"
+
+
+def _carried(headers: Iterable[topics.Header]) -> list[topics.Header]:
+    """The sender's headers that go on with whatever its message leads to: all but those that would pass for the hub's own."""
+    return [header for header in headers if header[0].casefold() not in _OURS]

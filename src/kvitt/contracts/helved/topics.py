@@ -1,9 +1,7 @@
-"""The topics of the case streams, whose they are, and the headers that go on from a sender's record (helved §1)."""
-
-from collections.abc import Iterable
+"""The topics of the case streams, and whose they are (helved §1)."""
 
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import Header, Keeping, TopicTerms
+from kvitt.formats.topics import Keeping, TopicTerms
 
 EXTERNAL_INPUTS = {
     Scheme.DAGPENGER: "teamdagpenger.utbetaling.v1",
@@ -52,18 +50,3 @@ def primary_input(scheme: Scheme) -> str:
 def named_input(topic: str) -> str:
     """The name by which a sender knows the topic that its message came in on: the external one where there is one."""
     return primary_input(SCHEME_OF_INPUT[topic])
-
-
-_OURS = frozenset(
-    name.casefold()
-    for name in (
-        *("original-key", "fagsystem", "uids", "hash_key", "reason", "event-id", "x-ts", "x-st", "x-sy"),
-        *("resend", "skip-dedup", "retries", "maxRetries", "barrierStartedAt", "barrierMaxWaitMs"),
-    )
-)
-"""Headers by which the hub tells readers something, or which they take for the hub's word; in any case of letters."""
-
-
-def carried(headers: Iterable[Header]) -> list[Header]:
-    """The sender's headers that go on with whatever its message leads to: all but those that would pass for the hub's own."""
-    return [header for header in headers if header[0].casefold() not in _OURS]

@@ -45,7 +45,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.published_of_no_message),
     (Kind.ORPHAN, SQL.audit_of_no_case),
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
-    (Kind.ORPHAN, SQL.needs_of_no_message),
+    (Kind.ORPHAN, SQL.idempotency_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.PUBLISHED, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
@@ -108,15 +108,15 @@ class _Check:
         try:
             replay = Replay(stored, self._found, self._ports, self._ids_of_other_cases, released=self._released, resent=self._resent)
             replay.run()
-            # What was published goes first: how far an order has come is part of what a need heard last.
+            # What was published goes first: how far an order has come is part of what a repeat hears.
             compare_published(replay)
             compare(replay)
         except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
             self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
 
     def _ids_of_other_cases(self, case_no: int, payment_ids: Sequence[PaymentId]) -> frozenset[PaymentId]:
-        arguments = {"case_no": case_no, "payment_ids": list(payment_ids)}
-        found = fetch_values(self._cursor, SQL.claimed_elsewhere, arguments) or fetch_values(self._cursor, SQL.dropped_elsewhere, arguments)
+        named = {"case_no": case_no, "payment_ids": list(payment_ids)}
+        found = fetch_values(self._cursor, SQL.named_by_other_cases, named) or fetch_values(self._cursor, SQL.dropped_by_other_cases, named)
         return frozenset(map(PaymentId, found))
 
     def _check_over_all(self) -> None:

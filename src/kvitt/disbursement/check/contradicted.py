@@ -141,9 +141,9 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True
         replay.drop(order.made)
     replay.case.open_orders -= len(orders)
-    replay.case.waiting += 1
+    replay.case.queued += 1
     replay.last_handled = min(replay.last_handled, replayed.stored.message_no - 1)
-    replayed.state, replayed.derived_at = MessageState.WAITING, None
+    replayed.state, replayed.derived_at = MessageState.QUEUED, None
     replayed.open_orders.clear()
     replayed.order_ids.clear()
     replay.stand(replayed)

@@ -1,6 +1,6 @@
 """What was published before each order had a key of its own, and how far it may differ from what a replay publishes: in form only.
 
-Records of the outbox below `telling.since` are early, and so is a message that one of them is about. An order of then is published under
+Records of the outbox below `publishing.since` are early, and so is a message that one of them is about. An order of then is published under
 its sender's key to its end; a receipt named the payments only that it made true, the case list was published only when it had changed,
 headers of senders passed for the hub's, and an answer over several areas did not say which of them are paid.
 """

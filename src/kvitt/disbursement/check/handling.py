@@ -31,8 +31,8 @@ class Handling:
         return Handler(replayed.contract, self._rails, work, entry.at)
 
     def in_turn(self, replayed: MessageReplay, entry: AuditRow) -> bool:
-        """Whether the message had to wait for its turn. Repeats and some refusals are answered at once, whatever the case is busy with."""
-        if replayed.state is MessageState.WAITING or entry.what == What.ORDERED:
+        """Whether the message had to wait for its turn. Repeats and some refusals are answered at once, whatever is open."""
+        if replayed.state is MessageState.QUEUED or entry.what == What.ORDERED:
             return True
         if isinstance(replayed.message.content, Refusal) or self.handler(replayed, UnitOfWork(), entry).stored_answer(
             self._case, replayed.message
@@ -43,12 +43,12 @@ class Handling:
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
         case = self._case
-        before = (case.orders_made, case.open_orders, case.waiting, case.audit_seq, case.audit_hash)
+        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
         known = dict(case.idempotency)
         for attempt in self._attempts(replayed, entry):
             if attempt is not None and agrees(attempt.audit[-1], entry):
                 return attempt
-            case.orders_made, case.open_orders, case.waiting, case.audit_seq, case.audit_hash = before
+            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash = before
             case.idempotency = dict(known)
         return None
 

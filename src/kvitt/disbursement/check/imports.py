@@ -40,7 +40,9 @@ def taken_over(stored: StoredCase, entry: AuditRow) -> TakenOver:
     unknown, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents that are none.
     """
     case_no, scheme, case_id = stored.case_no, Scheme(stored.head.scheme), CaseId(stored.head.case_id)
-    found = sorted((each.made for each in stored.payments if each.made.version == 0), key=lambda row: (row.listed, row.payment_id))
+    found = sorted(
+        (each.made for each in stored.payments if each.made.version == 0), key=lambda row: (row.position_in_case, row.payment_id)
+    )
     payments = tuple(payment_document.decode(row.document) for row in found)
     person = payments[0].person if payments else None
     unknown = unknown_in(entry)

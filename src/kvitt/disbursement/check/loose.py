@@ -21,7 +21,7 @@ from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import ReceiptArrived
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rail import Rails, ReceiptOutcome
+from kvitt.disbursement.rail import RAIL_FAILED, Rails, ReceiptOutcome, read_answer
 from kvitt.disbursement.rows import MessageRow
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -98,9 +98,10 @@ def _check_receipt(stored: StoredReceipt, found: Findings, rails: Rails) -> None
         found.differs(Kind.RECEIPT, None, stored.receipt_no, f"is {stored.outcome}, and names no order")
         return
     try:
-        receipt = rails.named(stored.rail).read(stored.body)[stored.place]
+        receipt = read_answer(rails.named(stored.rail), stored.body)[stored.place]
     except UnreadableReceipt as error:
-        if (stored.outcome, stored.note) != (ReceiptOutcome.UNREADABLE, str(error)):
+        as_noted = stored.note == str(error) or RAIL_FAILED in stored.note
+        if stored.outcome != ReceiptOutcome.UNREADABLE or not as_noted:
             found.differs(Kind.RECEIPT, None, stored.receipt_no, "can not be read, and is not noted as such")
         return
     words = receipt.raw_severity, receipt.code, receipt.text

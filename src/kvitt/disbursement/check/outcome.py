@@ -24,7 +24,7 @@ from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
-_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "waiting", "contradictions", "unknown")
+_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown")
 
 
 def compare(replay: Replay) -> None:
@@ -34,7 +34,7 @@ def compare(replay: Replay) -> None:
     outcome.messages()
     outcome.orders()
     outcome.lines()
-    outcome.needs()
+    outcome.idempotency()
     outcome.payments()
     outcome.receipts()
     outcome.contradictions()
@@ -59,8 +59,8 @@ class _Comparison:
         for name in _OF_A_CASE:
             if getattr(made, name) != getattr(head, name):
                 self._differs(Kind.CASE, name, "is not what the case's history gives")
-        if made.waiting and made.may_go_on:
-            self._differs(Kind.STUCK, "waiting", f"{made.waiting} messages wait behind no open order")
+        if made.queued and made.may_go_on:
+            self._differs(Kind.STUCK, "queued", f"{made.queued} messages wait behind no open order")
 
     def messages(self) -> None:
         for number, stored in self._stored.messages.items():
@@ -153,15 +153,15 @@ class _Comparison:
                 text = f"differs in {unequal(given, stands)}"
             self._differs(Kind.LINE, f"{place[0]}/{place[1]}", text)
 
-    def needs(self) -> None:
-        made = {need.message_no: need for need in self._replay.needs}
-        for stored in self._stored.needs:
+    def idempotency(self) -> None:
+        made = {each.message_no: each for each in self._replay.idempotency}
+        for stored in self._stored.idempotency:
             given = made.pop(stored.message_no, None)
             if given != stored:
-                text = f"differs in {unequal(given, stored)}" if given else "is a need that was not let in"
+                text = f"differs in {unequal(given, stored)}" if given else "has an idempotency record that its handling does not make"
                 self._differs(Kind.MESSAGE, stored.message_no, text)
         for number in made:
-            self._differs(Kind.MESSAGE, number, "has no identity among the needs")
+            self._differs(Kind.MESSAGE, number, "has no idempotency record")
 
     def payments(self) -> None:
         made = dict(self._replay.versions)

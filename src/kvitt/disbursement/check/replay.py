@@ -24,10 +24,10 @@ from kvitt.disbursement.events import AllSettled, CaseListed, Event, OrderOfMess
 from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.publish import OutboxWriter
-from kvitt.disbursement.rail import Observation, ReceiptOutcome
+from kvitt.disbursement.rail import Observation, ReceiptOutcome, read_answer
 from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
-from kvitt.disbursement.rows import LineRow, NeedRow, OrderRow, OutboxRow, PaymentRow
-from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState, PaymentState, What
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
@@ -62,7 +62,7 @@ class Replay:
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
-        self.needs: list[NeedRow] = []
+        self.idempotency: list[IdempotencyRow] = []
         self.versions: dict[VersionKey, Version] = {}
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self.by_order: dict[str, list[Version]] = {}
@@ -76,9 +76,10 @@ class Replay:
     def run(self) -> None:
         """Replays all entries; differences are noted as they show."""
         self._read_receipts()
-        for entry in self.stored.audit:
-            self.case.audit_seq, self.case.audit_hash = entry.seq - 1, self.chain.hash
-            self.chain.follow(entry)
+        for stored in self.stored.audit:
+            self.case.audit_seq, self.case.last_event_hash = stored.seq - 1, self.chain.hash
+            self.chain.follow(stored)
+            entry = replace(stored, what=EARLIER_WORDS[stored.what]) if stored.what in EARLIER_WORDS else stored
             if entry.what not in _KNOWN:
                 self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
             elif entry.what == What.IMPORTED:
@@ -94,8 +95,8 @@ class Replay:
             elif entry.what in _OUTCOMES:
                 self._settled(entry, _OUTCOMES[What(entry.what)])
             elif replayed := self._replayed(entry):
-                self._waiting(entry, replayed) if entry.what == What.WAITING else self._handled(entry, replayed)
-        self.chain.end(self.stored.head.audit_seq, self.stored.head.audit_hash)
+                self._queued(entry, replayed) if entry.what == What.QUEUED else self._handled(entry, replayed)
+        self.chain.end(self.stored.head.audit_seq, self.stored.head.last_event_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
         """Notes a difference of this case."""
@@ -104,7 +105,7 @@ class Replay:
     def _read_receipts(self) -> None:
         for receipt_no, stored in self.stored.receipts.items():
             try:
-                self.receipts[receipt_no] = self.placed(self.rail.read(stored.body)[stored.place])
+                self.receipts[receipt_no] = self.placed(read_answer(self.rail, stored.body)[stored.place])
             except UnreadableReceipt:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
@@ -160,16 +161,16 @@ class Replay:
             self.differs(Kind.MESSAGE, number, "was not received when its first entry was written")
         return replayed
 
-    def _waiting(self, entry: AuditRow, replayed: MessageReplay) -> None:
+    def _queued(self, entry: AuditRow, replayed: MessageReplay) -> None:
         if not self.case.must_queue:
-            self.differs(Kind.ENTRY, entry.seq, "waits behind nothing")
+            self.differs(Kind.ENTRY, entry.seq, "is queued behind nothing")
         work = UnitOfWork()
         self._handling.handler(replayed, work, entry).queue(self.case, replayed.message, replayed.stored)
         replayed.step(step_of(work))
         if not agrees(work.audit[0], entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
         self.published.extend(work.outbox)
-        self.needs.extend(work.needs)
+        self.idempotency.extend(work.idempotency)
 
     def _handled(self, entry: AuditRow, replayed: MessageReplay) -> None:
         number = replayed.stored.message_no
@@ -179,8 +180,8 @@ class Replay:
         if in_turn and number <= self.last_handled:
             self.differs(Kind.ENTRY, entry.seq, "was handled after a later message")
         self.last_handled = number if in_turn else self.last_handled
-        if replayed.state is MessageState.WAITING:
-            self.case.waiting -= 1
+        if replayed.state is MessageState.QUEUED:
+            self.case.queued -= 1
         look_at_rail(self)
         work = self._handling.repeated(replayed, entry)
         if work is None:
@@ -190,7 +191,7 @@ class Replay:
         replayed.step(step_of(work))
         self.published.extend(work.outbox)
         self.lines.extend(work.lines)
-        self.needs.extend(work.needs)
+        self.idempotency.extend(work.idempotency)
         self._made(replayed, work.orders, work.payments)
         self.stand(replayed)
 
@@ -347,7 +348,7 @@ class Replay:
 
     def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
         """Puts what holds now in its order, and tells the case list."""
-        in_list_order = sorted(self.case.payments, key=self.case.listed.__getitem__)
+        in_list_order = sorted(self.case.payments, key=self.case.position_in_case.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
         if changed:
             self.relist(order, entry, again=again)
@@ -366,7 +367,7 @@ class Replay:
             return
         version.superseded = False
         self._current[payment_id] = version
-        self.case.accepted(version.made.document, version.made.listed)
+        self.case.accepted(version.made.document, version.made.position_in_case)
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""

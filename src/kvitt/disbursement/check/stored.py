@@ -13,9 +13,9 @@ from msgspec.structs import asdict, replace
 from kvitt.disbursement.check.report import Findings
 from kvitt.disbursement.holds import decode_all, encode_all
 from kvitt.disbursement.rows import (
+    IdempotencyRow,
     LineRow,
     MessageRow,
-    NeedRow,
     OrderRow,
     OutboxRow,
     PaymentRow,
@@ -94,9 +94,9 @@ class CaseHead(NamedTuple):
     areas: Sequence[str]
     orders_made: int
     open_orders: int
-    waiting: int
+    queued: int
     audit_seq: int
-    audit_hash: bytes
+    last_event_hash: bytes
     contradictions: int
     unknown: Sequence[str]
 
@@ -116,7 +116,7 @@ class StoredCase(Struct):
     messages: dict[int, MessageRow] = {}
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
-    needs: list[NeedRow] = []
+    idempotency: list[IdempotencyRow] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
@@ -249,7 +249,7 @@ _SORTS = (
         lambda case, each: case.lines.setdefault(each.row.order_id, []).append(each.row),
         {"row": LineRow},
     ),
-    _Sort("needs", SQL.needs, NeedRow, _case_no, lambda case, row: case.needs.append(row)),
+    _Sort("idempotency_records", SQL.idempotency_records, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
     _Sort(
         "payments",
         SQL.payments,

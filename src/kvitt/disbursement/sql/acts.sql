@@ -94,7 +94,7 @@ SELECT account_id, created_at, made_by FROM ledger.accounts WHERE account_id = %
 -- Every entry of audit chains, each chain in its order, with where the row that holds its head says that it ends; `chain` null means of
 -- all, 0 of the operators.
 SELECT a.chain, a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no, a.digest, a.note, a.hash,
-       coalesce(c.audit_seq, o.audit_seq, 0) AS last_seq, coalesce(c.audit_hash, o.audit_hash, '') AS last_hash
+       coalesce(c.audit_seq, o.audit_seq, 0) AS last_seq, coalesce(c.last_event_hash, o.last_event_hash, '') AS last_hash
 FROM audit AS a
 LEFT JOIN cases AS c ON c.case_no = a.chain
 LEFT JOIN operators AS o ON o.chain = a.chain

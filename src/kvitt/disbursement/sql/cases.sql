@@ -10,7 +10,7 @@ ON CONFLICT (scheme, case_id) DO NOTHING;
 -- name: lock_cases
 -- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
-SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.waiting, c.audit_seq, c.audit_hash, c.last_at,
+SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.queued, c.audit_seq, c.last_event_hash, c.last_at,
        c.unknown, c.contradictions,
        (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
@@ -22,18 +22,18 @@ FOR UPDATE OF c;
 -- The accepted payments of cases, ceased ones too, each with its place in the case list. Whoever asks sorts by it: numbers are sorted
 -- faster than documents. With an order's number: what that order, which counts as rejected or taken back, may have brought to the rail,
 -- and whether it went on from a line that the rail had.
-SELECT p.case_no, p.listed, p.document, p.number, p.continues
+SELECT p.case_no, p.position_in_case, p.document, p.number, p.continues
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 CROSS JOIN LATERAL (
     (
-        SELECT q.case_no, q.listed, q.document, NULL::integer AS number, false AS continues
+        SELECT q.case_no, q.position_in_case, q.document, NULL::integer AS number, false AS continues
         FROM payments AS q
         WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded
         OFFSET 0
     )
     UNION ALL
-    SELECT o.case_no, q.listed, q.document, o.number, (
+    SELECT o.case_no, q.position_in_case, q.document, o.number, (
         SELECT l.refers_to IS NOT NULL OR l.ceased_from IS NOT NULL FROM order_lines AS l
         WHERE l.order_id = o.order_id AND l.payment_id = q.payment_id ORDER BY l.position LIMIT 1
     )
@@ -43,7 +43,7 @@ CROSS JOIN LATERAL (
         OFFSET 0
     ) AS o
     CROSS JOIN LATERAL (
-        SELECT d.listed, d.document, d.payment_id FROM payments AS d
+        SELECT d.position_in_case, d.document, d.payment_id FROM payments AS d
         WHERE d.case_no = o.case_no AND d.version = o.number AND d.state = 'dropped'
         OFFSET 0
     ) AS q
@@ -67,13 +67,13 @@ WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id);
 -- As many fresh message numbers as asked for, rising.
 SELECT nextval('message_numbers') FROM generate_series(1, %b::integer) ORDER BY 1;
 
--- name: waiting_messages
--- The longest waiting messages of cases after a given one, at most so many of each, all of them oldest first.
+-- name: queued_messages
+-- The longest queued messages of cases after a given one, at most so many of each, all of them oldest first.
 SELECT c.case_no, m.message_no, m.source, m.partition, m.position, m.key, m.body, m.headers, m.received_at, m.edition
 FROM unnest(%b::bigint[], %b::bigint[]) AS c (case_no, after)
 CROSS JOIN LATERAL (
     SELECT * FROM messages AS q
-    WHERE q.case_no = c.case_no AND q.state = 'waiting' AND q.message_no > c.after
+    WHERE q.case_no = c.case_no AND q.state = 'queued' AND q.message_no > c.after
     ORDER BY q.message_no
     LIMIT %b
 ) AS m
@@ -87,10 +87,10 @@ SELECT message_no, digest, state, answer FROM messages WHERE source = %b AND par
 -- The newest message of each identity, with how far it has come and the answer that its sender had last; it is locked, so that nothing
 -- else is published of it meanwhile.
 SELECT w.ordinal, n.message_no, n.digest, m.state, m.answer
-FROM unnest(%b::integer[], %b::bigint[], %b::text[], %b::uuid[]) AS w (ordinal, case_no, person, payment_id)
+FROM unnest(%b::integer[], %b::bigint[], %b::text[], %b::text[]) AS w (ordinal, case_no, subject, name)
 CROSS JOIN LATERAL (
-    SELECT q.message_no, q.digest FROM needs AS q
-    WHERE q.case_no = w.case_no AND q.person = w.person AND q.payment_id = w.payment_id
+    SELECT q.message_no, q.digest FROM idempotency_records AS q
+    WHERE q.case_no = w.case_no AND q.subject = w.subject AND q.name = w.name
     ORDER BY q.message_no DESC LIMIT 1
 ) AS n
 JOIN messages AS m ON m.message_no = n.message_no

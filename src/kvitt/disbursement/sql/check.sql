@@ -7,7 +7,7 @@ SELECT count(*) FROM cases;
 
 -- name: cases_after
 -- The next cases by number.
-SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, contradictions, unknown
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: messages
@@ -44,16 +44,16 @@ CROSS JOIN LATERAL (
 WHERE o.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY o.case_no, o.number, l.position;
 
--- name: needs
--- The needs of a span of cases.
-SELECT message_no, case_no, person, payment_id::text, digest
-FROM needs WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
+-- name: idempotency_records
+-- The identities of the messages of a span of cases.
+SELECT message_no, case_no, subject, name, digest
+FROM idempotency_records WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
 
 -- name: payments
 -- The payment versions of a span of cases: what was stored when they were made, then what became of them.
-SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, listed, last_line, document, position, currency,
+SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, position_in_case, last_line, document, position, currency,
        state, superseded
-FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, listed;
+FROM payments WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, version, position_in_case;
 
 -- name: receipts
 -- The receipts that answer orders of a span of cases.
@@ -99,7 +99,7 @@ FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
            q.payment_id::text, q.version, q.outbox_no < t.since AS early
-    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
+    FROM outbox AS q CROSS JOIN publishing AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.case_no, o.outbox_no;
@@ -111,7 +111,7 @@ FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
            q.payment_id::text, q.version, q.outbox_no < t.since AS early
-    FROM outbox AS q CROSS JOIN telling AS t WHERE q.message_no = m.message_no
+    FROM outbox AS q CROSS JOIN publishing AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no IS NULL AND m.message_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.message_no, o.outbox_no;
@@ -136,9 +136,9 @@ SELECT note FROM audit WHERE chain = 0 AND what = 'resend' AND note IS NOT NULL;
 
 -- name: head_of_operators
 -- Where the operators' chain says that it ends.
-SELECT audit_seq, audit_hash FROM operators WHERE chain = 0;
+SELECT audit_seq, last_event_hash FROM operators WHERE chain = 0;
 
--- name: claimed_elsewhere
+-- name: named_by_other_cases
 -- Which of these payment ids, chosen by a sender, another case has accepted or pending.
 SELECT w.payment_id::text
 FROM unnest(%(payment_ids)s::uuid[]) AS w (payment_id)
@@ -148,7 +148,7 @@ WHERE EXISTS (
       AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded))
 );
 
--- name: dropped_elsewhere
+-- name: dropped_by_other_cases
 -- Which of these payment ids another case had pending until the rail rejected it; walks the whole table, and is asked rarely.
 SELECT DISTINCT payment_id::text FROM payments
 WHERE payment_id = ANY (%(payment_ids)s::uuid[]) AND client_chose AND case_no <> %(case_no)s AND state = 'dropped';
@@ -279,10 +279,10 @@ WHERE r.topic = ANY (%(outputs)s::text[])
 SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place of ' || count(*) || ' records'
 FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;
 
--- name: needs_of_no_message
--- Needs whose message is not there, or is of another case.
-SELECT n.case_no, n.message_no::text, 'is a need whose message its case does not have'
-FROM needs AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
+-- name: idempotency_of_no_message
+-- Idempotency records whose message is not there, or is of another case.
+SELECT n.case_no, n.message_no::text, 'has an idempotency record, and its case does not have it'
+FROM idempotency_records AS n WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = n.message_no AND m.case_no = n.case_no);
 
 -- name: copies_of_receipts
 -- The copies of receipts that contracts published, with the receipts.

@@ -136,7 +136,7 @@ RETURNING order_id::text;
 
 -- name: requeue
 -- Messages wait in their case's queue again.
-UPDATE messages SET state = 'waiting', derived_at = NULL WHERE message_no = ANY (%s::bigint[]) AND state = 'derived' RETURNING message_no;
+UPDATE messages SET state = 'queued', derived_at = NULL WHERE message_no = ANY (%s::bigint[]) AND state = 'derived' RETURNING message_no;
 
 -- name: free_orders
 -- Orders of a case are no longer held for a reason.

@@ -67,4 +67,4 @@ ORDER BY a.seq;
 SELECT payment_id::text, version, state, order_id::text, document
 FROM payments
 WHERE case_no = %(case_no)s AND (state = 'pending' OR (state = 'accepted' AND NOT superseded))
-ORDER BY state, listed, version;
+ORDER BY state, position_in_case, version;

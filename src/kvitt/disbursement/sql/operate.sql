@@ -112,7 +112,7 @@ LIMIT %s;
 
 -- name: case_in_short
 -- The case of an order, and where its audit chain ends: whatever happens to the case moves that.
-SELECT c.case_no, c.scheme, c.case_id, c.audit_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
+SELECT c.case_no, c.scheme, c.case_id, c.last_event_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
 
 -- name: orders_in_short
 -- Each order of a case with its state, what holds it, and how many lines it has, oldest first.

@@ -193,7 +193,7 @@ SELECT order_id::text, position, payment_id::text, version, document FROM paymen
 SELECT c.case_no, p.payment_ids
 FROM unnest(%b::bigint[]) AS c (case_no)
 CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.listed), '{}') AS payment_ids
+    SELECT coalesce(array_agg(q.payment_id::text ORDER BY q.position_in_case), '{}') AS payment_ids
     FROM payments AS q
     WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded AND q.action <> 'DELETE'
 ) AS p

@@ -16,7 +16,7 @@ FROM unnest(%b::text[], %b::text[], %b::text[], %b::integer[], %b::bigint[], %b:
 ORDER BY place;
 
 -- name: step_messages
--- Moves stored messages on, along the legal arcs only: waiting to derived or answered, derived to answered.
+-- Moves stored messages on, along the legal arcs only: queued to derived or answered, derived to answered.
 UPDATE messages AS m
 SET state = s.state,
     derived_at = coalesce(s.derived_at, m.derived_at),
@@ -26,12 +26,12 @@ SET state = s.state,
 FROM unnest(%b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bytea[], %b::timestamptz[])
      AS s (message_no, state, derived_at, answered_at, answer, published_at)
 WHERE m.message_no = s.message_no
-  AND ((m.state = 'waiting' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
+  AND ((m.state = 'queued' AND s.state IN ('derived', 'answered')) OR (m.state = 'derived' AND s.state IN ('derived', 'answered')));
 
--- name: add_needs
--- Stores the identity of needs that were let in.
-INSERT INTO needs (message_no, case_no, person, payment_id, digest)
-SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::uuid[], %b::bytea[]);
+-- name: add_idempotency_records
+-- Stores under which identity messages came in.
+INSERT INTO idempotency_records (message_no, case_no, subject, name, digest)
+SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::bytea[]);
 
 -- name: add_orders
 -- Stores new orders in state ready.
@@ -56,7 +56,7 @@ SELECT * FROM unnest(%b::uuid[], %b::smallint[], %b::text[], %b::text[], %b::uui
 
 -- name: add_payments
 -- Stores new versions of payments in state pending.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, position, currency, state)
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case, last_line, document, position, currency, state)
 SELECT p.*, 'pending'
 FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
             %b::bytea[], %b::integer[], %b::text[]) AS p;
@@ -74,11 +74,11 @@ ORDER BY w.place;
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
-    waiting = s.waiting, audit_seq = s.audit_seq, audit_hash = s.audit_hash, last_at = s.last_at,
+    queued = s.queued, audit_seq = s.audit_seq, last_event_hash = s.last_event_hash, last_at = s.last_at,
     unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
             %b::timestamptz[], %b::text[], %b::integer[])
-     AS s (case_no, person, areas, orders_made, open_orders, waiting, audit_seq, audit_hash, last_at, unknown, contradictions)
+     AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

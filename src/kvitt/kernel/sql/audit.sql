@@ -6,8 +6,8 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
 
 -- name: head_of_operators
 -- Locks the head of the operators' audit chain.
-SELECT audit_seq, audit_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
+SELECT audit_seq, last_event_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
 
 -- name: step_operators
 -- Writes back the head of the operators' audit chain.
-UPDATE operators SET audit_seq = %s, audit_hash = %s, last_at = %s WHERE chain = 0;
+UPDATE operators SET audit_seq = %s, last_event_hash = %s, last_at = %s WHERE chain = 0;

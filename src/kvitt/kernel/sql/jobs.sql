@@ -9,12 +9,17 @@ SET timetable = excluded.timetable, catch_up = excluded.catch_up,
 WHERE (j.timetable, j.catch_up) IS DISTINCT FROM (excluded.timetable, excluded.catch_up);
 
 -- name: due_jobs
--- Which of these jobs are due, the longest one first.
-SELECT name FROM jobs WHERE name = ANY (%(names)s::text[]) AND next_try <= %(now)s ORDER BY next_due, name;
+-- Which of these jobs are due, the longest one first; those too that ran at a time which, by a clock that was set back, is yet to come.
+SELECT name FROM jobs
+WHERE name = ANY (%(names)s::text[]) AND (next_try <= %(now)s OR (catch_up = 'last' AND last_run > %(ahead)s))
+ORDER BY next_due, name;
 
 -- name: lock_due_job
--- Locks a job that is due, and returns for when; no row: it is not due any more, or somebody is at it.
-SELECT next_due FROM jobs WHERE name = %(name)s AND next_try <= %(now)s FOR UPDATE SKIP LOCKED;
+-- Locks a job that is due, and returns for when, and whether it ran at a time that is yet to come; no row: it is not due any more, or
+-- somebody is at it.
+SELECT next_due, catch_up = 'last' AND coalesce(last_run > %(ahead)s, false) FROM jobs
+WHERE name = %(name)s AND (next_try <= %(now)s OR (catch_up = 'last' AND last_run > %(ahead)s))
+FOR UPDATE SKIP LOCKED;
 
 -- name: lock_job
 -- Locks a job, due or not, and returns for when it is due next.

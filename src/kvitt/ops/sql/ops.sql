@@ -66,7 +66,7 @@ GROUP BY 1, 2, 3;
 -- The messages without a final answer per scheme and state: how many, and when the oldest came.
 SELECT scheme, state, count(*), min(received_at)
 FROM messages
-WHERE state IN ('received', 'waiting', 'derived')
+WHERE state IN ('received', 'queued', 'derived')
 GROUP BY 1, 2;
 
 -- name: outbox_waiting

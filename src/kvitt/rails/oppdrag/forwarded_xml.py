@@ -14,7 +14,6 @@ from kvitt.disbursement.values import (
 )
 from kvitt.formats.times import mapper_text
 from kvitt.rails.oppdrag.order_xml import RATE_CODES
-from kvitt.rails.oppdrag.receipt_xml import LineKey
 
 EMPLOYER_AREA: Final = "SPREF"
 PERSON_AREA: Final = "SP"
@@ -62,12 +61,6 @@ def _given_line(line: OrderLine) -> ForwardedLine:
 def correlation_time(at: datetime) -> str:
     """`tidspktMelding`: when the order was made, as it stands in the XML and comes back in the receipt."""
     return mapper_text(at)
-
-
-def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """What a receipt of this order says of its lines, in their order."""
-    lines = map(_given_line, order.lines)
-    return tuple([LineKey(str(line.number), line.ceased_from.isoformat() if line.ceased_from else None) for line in lines])
 
 
 def _line(line: OrderLine, order: Order, of_order: ForwardedOrder) -> str:

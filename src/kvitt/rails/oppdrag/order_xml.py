@@ -21,7 +21,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.errors import InvalidOrderMessage
 from kvitt.formats.times import date_with_offset
-from kvitt.rails.oppdrag.receipt_xml import LineKey, parse
+from kvitt.formats.xml_reading import parse
 
 NAMESPACE: Final = "http://www.trygdeetaten.no/skjema/oppdrag"
 OWN_OFFICE: Final = "8020"
@@ -65,13 +65,6 @@ def correlation_time(order: Order) -> str:
     """`tidspktMelding`: when the order was made, to the microsecond; the rail echoes it in the receipt."""
     made = order.made_at.isoformat(timespec="microseconds")
     return f"{made[:10]}-{made[11:13]}.{made[14:16]}.{made[17:26]}"
-
-
-def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """What a receipt of this order says of its lines, in their order."""
-    return tuple(
-        [LineKey(encode_line_id(line.line_id), line.ceased_from.isoformat() if line.ceased_from else None) for line in order.lines]
-    )
 
 
 def encode_line_id(line_id: LineId) -> str:

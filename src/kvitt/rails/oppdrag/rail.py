@@ -1,13 +1,23 @@
-"""The state rail: chains of lines as XML over a queue, one order to a message, each with its receipt (helved §4.4, §5.1; rapid §3.1)."""
+"""The state rail: chains of lines as XML over a queue, one order to a message, each with its receipt (helved §4.4, §5.1; rapid §3.1).
 
-from collections.abc import Sequence
+A receipt is the order's XML with an `mmel` in front, read by what it says. What arrives may lack its last tag, carry blanks or NULs
+behind it, spell its root in capitals, or claim an encoding it does not have; all that is put right here, and only what has lost content is
+refused.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Final
+from xml.sax.saxutils import escape
 
 import msgspec
+from lxml import etree
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.rail import (
     Candidate,
     Capabilities,
@@ -20,10 +30,41 @@ from kvitt.disbursement.rail import (
     TransportFile,
 )
 from kvitt.disbursement.simulation import SimulationOutcome
-from kvitt.disbursement.values import Order
-from kvitt.rails.oppdrag import forwarded_xml, order_xml, receipt_xml, simulation_answer, simulation_request
+from kvitt.disbursement.values import Area, Order, OrderLine
+from kvitt.errors import UnreadableReceipt
+from kvitt.formats.xml_reading import PADDING, parse, text_of
+from kvitt.rails.oppdrag import forwarded_xml, order_xml, simulation_answer, simulation_request
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.rails.oppdrag.order_xml import encode_line_id
 
+MAX_BYTES: Final = 8 * 1024 * 1024
+LEAVES: Final = (
+    *("systemId", "kodeMelding", "alvorlighetsgrad", "beskrMelding", "sqlKode", "sqlState", "sqlMelding"),
+    *("mqCompletionKode", "mqReasonKode", "programId", "sectionNavn"),
+)
+"""Everything that an `mmel` may hold, in the order in which it stands there; all of it optional."""
+SEVERITIES: Final[Mapping[str, Severity]] = {
+    "00": Severity.OK,
+    "04": Severity.WARNING,
+    "08": Severity.REJECTED,
+    "12": Severity.TECHNICAL,
+}
+ORDER_EXISTS: Final = "Oppdraget finnes fra før"
+LINE_EXISTS: Final = "DELYTELSE-ID finnes i oppdragsbasen fra før"
+_SENTENCES: Final[Mapping[Reason, str]] = {
+    Reason.NOTHING_TO_CHANGE: "OPPDRAGET/FAGSYSTEM-ID finnes ikke fra før",
+    Reason.ORDER_EXISTS: ORDER_EXISTS,
+    Reason.LINE_EXISTS: LINE_EXISTS,
+}
+"""By which words the rail says so, somewhere in its text."""
+FORWARDED_ROOT: Final = b"<Oppdrag>"
+"""The root of an order whose lines its sender made, because the rail fails on one with a namespace there (rapid §3.1)."""
+
+_ROOT = re.compile(r"<((?:([A-Za-z_][\w.-]*):)?oppdrag)(?=[\s>])([^>]*)>", re.IGNORECASE)
+_ROOT_END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?oppdrag\s*>\Z", re.IGNORECASE)
+_OTHERS = tuple([name for name in LEAVES if name not in ("kodeMelding", "alvorlighetsgrad", "beskrMelding")])
+_END_OF_ROOT_TAG = b'oppdrag">'
+_NO_REASONS: frozenset[Reason] = frozenset()
 _ACCEPTED, _REJECTED = "00", "08"
 _encoder = msgspec.json.Encoder()
 _CODE_OF_OPERATORS = "KVITT"
@@ -64,12 +105,11 @@ class Oppdrag(Struct, frozen=True):
         Raises InvalidOrderMessage, and ValueError when a line id is too long.
         """
         if order.forwarded:
-            key, time = receipt_xml.correlation_key(forwarded_xml.line_keys(order)), forwarded_xml.correlation_time(order.made_at)
-            return Encoded(self.name, forwarded_xml.encode(order), key, time, _document(order))
-        message = order_xml.encode(order)
-        order_xml.validate(message)
-        key, time = receipt_xml.correlation_key(order_xml.line_keys(order)), order_xml.correlation_time(order)
-        return Encoded(self.name, message, key, time, _document(order))
+            message, time = forwarded_xml.encode(order), forwarded_xml.correlation_time(order.made_at)
+        else:
+            message, time = order_xml.encode(order), order_xml.correlation_time(order)
+            order_xml.validate(message)
+        return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order))
 
     def encode_simulation(self, order: Order) -> bytes:
         """The body of a SOAP message. Raises TooManyToSimulate, InvalidOrderMessage, and ValueError when a line id is too long."""
@@ -85,7 +125,7 @@ class Oppdrag(Struct, frozen=True):
 
     def read(self, answer: bytes) -> Sequence[Observation]:
         """The one thing that a receipt says. Raises UnreadableReceipt."""
-        return (receipt_xml.decode(answer),)
+        return (decode(answer),)
 
     def match(self, observation: Observation, candidates: Sequence[Candidate]) -> Candidate | None:
         """The order with its time, else the open one, else the newest; None without candidates.
@@ -113,13 +153,13 @@ class Oppdrag(Struct, frozen=True):
 
     def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
         """The order's own XML with the rail's answer first."""
-        return receipt_xml.with_acknowledgement(message, observation)
+        return with_acknowledgement(message, observation)
 
     def words_of_operator(self, message: bytes, *, accepted: bool, text: str) -> bytes:
         """A receipt with severity 00 or 08, and a code that the rail has not."""
-        echo = receipt_xml.decode(message)
+        echo = decode(message)
         raw_severity = _ACCEPTED if accepted else _REJECTED
-        return receipt_xml.with_acknowledgement(message, replace(echo, raw_severity=raw_severity, code=_CODE_OF_OPERATORS, text=text))
+        return with_acknowledgement(message, replace(echo, raw_severity=raw_severity, code=_CODE_OF_OPERATORS, text=text))
 
 
 def _document(order: Order) -> str:
@@ -131,4 +171,124 @@ def _document(order: Order) -> str:
 
 def _is_forwarded(message: bytes) -> bool:
     """Whether the lines of an order are its sender's own."""
-    return receipt_xml.FORWARDED_ROOT in message[:100]
+    return FORWARDED_ROOT in message[:100]
+
+
+class LineKey(Struct, frozen=True):
+    """What a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
+
+    line_id: str
+    ceased_from: str | None
+
+
+def correlation_key(lines: Iterable[LineKey]) -> bytes:
+    """By what a receipt finds its order: the lines it names, whatever else the echo looks like."""
+    return hashlib.sha256("\n".join([f"{key.line_id} {key.ceased_from or ''}" for key in lines]).encode()).digest()
+
+
+def line_keys(order: Order) -> tuple[LineKey, ...]:
+    """What a receipt of this order says of its lines, in their order; a line that its sender made goes by its number."""
+    return tuple([_line_key(line) for line in order.lines])
+
+
+def _line_key(line: OrderLine) -> LineKey:
+    ceased_from = line.forwarded.ceased_from if line.forwarded else line.ceased_from
+    line_id = str(line.forwarded.number) if line.forwarded else encode_line_id(line.line_id)
+    return LineKey(line_id, ceased_from.isoformat() if ceased_from else None)
+
+
+def decode(body: bytes) -> Observation:
+    """What a receipt says, its texts trimmed and its dates without offset; raises UnreadableReceipt.
+
+    A missing or unheard-of severity is UNKNOWN. The rail's answer to XML that it could not read has an empty order: it names no case.
+    """
+    root = _root(body)
+    order = root.find("{*}oppdrag-110")
+    if order is None:
+        raise UnreadableReceipt("has no oppdrag-110")
+    area, severity = Area(_leaf(order, "{*}kodeFagomraade")), _leaf(root, "{*}mmel/{*}alvorlighetsgrad")
+    text = _leaf(root, "{*}mmel/{*}beskrMelding")
+    return Observation(
+        case=(AREAS[area].scheme, _leaf(order, "{*}fagsystemId")) if area in AREAS else None,
+        area=area,
+        correlation_key=correlation_key([_line(line) for line in order.iterchildren("{*}oppdrags-linje-150")]),
+        correlation_time=_leaf(order, "{*}avstemming-115/{*}tidspktMelding"),
+        severity=SEVERITIES.get(severity, Severity.UNKNOWN),
+        raw_severity=severity,
+        code=_leaf(root, "{*}mmel/{*}kodeMelding"),
+        text=text,
+        reasons=reasons_in(text) if text else _NO_REASONS,
+        others=_others(root),
+    )
+
+
+def reasons_in(text: str) -> frozenset[Reason]:
+    """What the rail's words mean for the core."""
+    return frozenset([reason for reason, sentence in _SENTENCES.items() if sentence in text])
+
+
+def with_acknowledgement(xml: bytes, said: Observation) -> bytes:
+    """An order's own bytes with the rail's answer first (helved §1.2, §5.1); well-formed however damaged the echo was."""
+    texts = dict(said.others) | {"kodeMelding": said.code, "alvorlighetsgrad": said.raw_severity, "beskrMelding": said.text}
+    leaves = "".join(f"\n        <{name}>{escape(texts[name])}</{name}>" for name in LEAVES if texts.get(name))
+    mmel = f"\n    <mmel>{leaves}\n    </mmel>".encode()
+    head, separator, rest = xml.partition(FORWARDED_ROOT)
+    if not separator:
+        head, separator, rest = xml.partition(_END_OF_ROOT_TAG)
+    return head + separator + mmel + rest
+
+
+def _others(root: etree._Element) -> tuple[tuple[str, str], ...]:
+    texts = [(name, (root.findtext(f"{{*}}mmel/{{*}}{name}") or "").rstrip(PADDING)) for name in _OTHERS]
+    return tuple([(name, text) for name, text in texts if text])
+
+
+def _line(line: etree._Element) -> LineKey:
+    ceased_from = _leaf(line, "{*}datoStatusFom")[:10]  # what follows the day is its offset
+    return LineKey(_leaf(line, "{*}delytelseId"), ceased_from or None)
+
+
+def _leaf(parent: etree._Element, path: str) -> str:
+    return (parent.findtext(path) or "").strip(PADDING)
+
+
+def _root(body: bytes) -> etree._Element:
+    if len(body) > MAX_BYTES:
+        raise UnreadableReceipt(f"is larger than {MAX_BYTES} bytes")
+    text = text_of(body)
+    try:
+        root = _parse(text)
+    except etree.XMLSyntaxError:
+        root = _parse_repaired(text)
+    if etree.QName(root).localname.lower() != "oppdrag":
+        raise UnreadableReceipt("has another root than oppdrag")
+    return root
+
+
+def _parse(text: str) -> etree._Element:
+    try:
+        return parse(text.encode())
+    except ValueError:
+        raise UnreadableReceipt("has a document type") from None
+
+
+def _parse_repaired(text: str) -> etree._Element:
+    try:
+        return _parse(_with_end(text))
+    except etree.XMLSyntaxError:
+        raise UnreadableReceipt("is not XML, or was cut off inside") from None
+
+
+def _with_end(text: str) -> str:
+    """The text with an end tag that fits its root, and with the root's prefix declared; everything inside stays as it is."""
+    start = _ROOT.match(text)
+    if start is None:
+        return text
+    name, prefix, attributes = start.groups()
+    content = _ROOT_END.sub("", text[start.end() :])
+    last = content.rfind("<")
+    if last >= 0 and f"</{name}>".lower().startswith(content[last:].lower()):  # cut off inside its very last tag
+        content = content[:last]
+    if prefix and f"xmlns:{prefix}" not in attributes:
+        attributes += f' xmlns:{prefix}="undeclared"'
+    return f"<{name}{attributes}>{content}</{name}>"

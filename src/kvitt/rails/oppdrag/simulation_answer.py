@@ -25,9 +25,9 @@ from kvitt.disbursement.simulation import (
     SimulationOutcome,
 )
 from kvitt.disbursement.values import RateType
+from kvitt.formats.xml_reading import parse, text_of
 from kvitt.kernel.money import Kroner, Minor
 from kvitt.rails.oppdrag.order_xml import RATE_CODES
-from kvitt.rails.oppdrag.receipt_xml import parse, text_of
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """More than the longest answer to the longest question."""

@@ -14,8 +14,8 @@ from lxml import etree
 
 from kvitt.disbursement.values import ForwardedOrder, LineChange, Order, OrderLine
 from kvitt.errors import InvalidOrderMessage, TooManyToSimulate
+from kvitt.formats.xml_reading import parse
 from kvitt.rails.oppdrag.order_xml import OWN_OFFICE, RATE_CODES, encode_line_id, escaped
-from kvitt.rails.oppdrag.receipt_xml import parse
 
 SERVICE: Final = "http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt"
 ENTITIES: Final = "http://nav.no/system/os/entiteter/oppdragSkjema"

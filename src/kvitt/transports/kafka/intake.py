@@ -19,7 +19,7 @@ from kvitt.errors import RecordsGone
 from kvitt.formats.topics import TopicPartition
 from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import Step
+from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.state_log import StateLog
 from kvitt.transports.kafka.assigned_partitions import AssignedPartitions, size_of
 from kvitt.transports.kafka.clients import (
@@ -58,7 +58,7 @@ class KafkaIntake:
         self._topics, self._limit, self._max_outstanding = topics, limit, max_outstanding
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Joins the group and returns the step of the loop; on the way out it leaves the group and gives up its leases."""
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
             errors = ConsumerErrors()

@@ -15,7 +15,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import PARTITIONS, TopicPartition
 from kvitt.kernel.database import LOCK_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
-from kvitt.kernel.loop import Step
+from kvitt.kernel.loop import LoopStep
 from kvitt.transports.log.embedded_log import CHANNEL, read
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
@@ -74,7 +74,7 @@ class Intake:
         }
 
     @contextmanager
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[LoopStep]:
         """Opens a connection and returns the step of the loop; whatever was handed in is finished before it closes."""
         outstanding = _Outstanding()
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:

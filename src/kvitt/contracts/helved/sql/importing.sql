@@ -63,7 +63,7 @@ RETURNING case_no, scheme, case_id;
 
 -- name: add_accepted
 -- Stores versions of payments that the rail has accepted before our time.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, listed, last_line, document, position, currency, state)
+INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case, last_line, document, position, currency, state)
 SELECT p.*, 'accepted'
 FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
             %b::bytea[], %b::integer[], %b::text[]) AS p;

@@ -1,6 +1,6 @@
 """A receipt as the rapid passes it on: its root spelt one way, its end put back, otherwise as the rail wrote it (rapid §3.3 step 1).
 
-The text is for people and for other systems to keep; what a receipt means is read from its bytes, in `wire.receipt_xml`.
+The text is for people and for other systems to keep; what a receipt means is read from its bytes, by the rail.
 """
 
 import re

@@ -17,7 +17,7 @@ down_revision = "0029"
 _SQL = load("order_columns", "kvitt.kernel.migrations")
 _RATES = {"DAG7": "day", "DAG": "weekday", "MND": "month", "ENG": "one_off"}
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-Line = tuple[str, int, str, date | None, str, str, str, str | None, int | None]
+LineColumns = tuple[str, int, str, date | None, str, str, str, str | None, int | None]
 """Order id and position; rate type, day of the decision, caseworker, approver, recipient, office and grade."""
 
 
@@ -26,7 +26,7 @@ def upgrade() -> None:
     apply(__file__, BACKFILLS)
 
 
-def lines_of(order_id: str, message: bytes) -> list[Line]:
+def lines_of(order_id: str, message: bytes) -> list[LineColumns]:
     """What the bytes of an order say of its lines, of either dialect."""
     root = etree.fromstring(message, _PARSER)
     offices = {_leaf(each, "typeEnhet"): _leaf(each, "enhet") for each in root.findall(".//{*}oppdrags-enhet-120")}
@@ -35,7 +35,7 @@ def lines_of(order_id: str, message: bytes) -> list[Line]:
     return [_line(order_id, place, line, office) for place, line in enumerate(root.findall(".//{*}oppdrags-linje-150"))]
 
 
-def _line(order_id: str, place: int, line: etree._Element, office: str | None) -> Line:
+def _line(order_id: str, place: int, line: etree._Element, office: str | None) -> LineColumns:
     decided_on, grade = _leaf(line, "vedtakId"), _leaf(line, "grad-170/{*}grad")
     return (
         order_id,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.rails.oppdrag.emulator import answers
 from kvitt.rails.oppdrag.emulator.order import (
-    CaseKey,
+    CaseAtRail,
     ChangeCode,
     EmulatedAnswer,
     LineEntry,
@@ -34,23 +34,26 @@ class KnownCases:
     """What the books say of the cases that a batch touches, kept up with the batch's own accepted orders."""
 
     def __init__(
-        self, persons: Iterable[tuple[CaseKey, str]], lines: Iterable[LineEntry], hold_backs: Iterable[tuple[CaseKey, ReceivedHoldBack]]
+        self,
+        persons: Iterable[tuple[CaseAtRail, str]],
+        lines: Iterable[LineEntry],
+        hold_backs: Iterable[tuple[CaseAtRail, ReceivedHoldBack]],
     ) -> None:
         self._persons = dict(persons)
         self._lines = {(line.case, line.line_id): line for line in lines}
-        self._hold_backs: dict[CaseKey, list[ReceivedHoldBack]] = {}
+        self._hold_backs: dict[CaseAtRail, list[ReceivedHoldBack]] = {}
         for case, hold_back in hold_backs:
             self._hold_backs.setdefault(case, []).append(hold_back)
 
-    def person_of(self, case: CaseKey) -> str | None:
+    def person_of(self, case: CaseAtRail) -> str | None:
         """The person the case is registered on; None when there is no such case."""
         return self._persons.get(case)
 
-    def line(self, case: CaseKey, line_id: str) -> LineEntry | None:
+    def line(self, case: CaseAtRail, line_id: str) -> LineEntry | None:
         """The accepted new line with this id in this case."""
         return self._lines.get((case, line_id))
 
-    def hold_backs(self, case: CaseKey) -> tuple[ReceivedHoldBack, ...]:
+    def hold_backs(self, case: CaseAtRail) -> tuple[ReceivedHoldBack, ...]:
         return tuple(self._hold_backs.get(case, ()))
 
     def add(self, order: ReceivedOrder, decision: OrderDecision) -> None:
@@ -96,7 +99,7 @@ def _case_problem(order: ReceivedOrder, known: KnownCases) -> EmulatedAnswer | N
     return answers.PERSON_DIFFERS if person != order.person else None
 
 
-def _judge(line: ReceivedLine, case: CaseKey, known: KnownCases, fresh: dict[str, LineEntry]) -> LineEntry | EmulatedAnswer | None:
+def _judge(line: ReceivedLine, case: CaseAtRail, known: KnownCases, fresh: dict[str, LineEntry]) -> LineEntry | EmulatedAnswer | None:
     """What the line adds to the books, None when it adds nothing, or why it is refused."""
     if not line.line_id:
         return answers.LINE_ID_MISSING
@@ -108,7 +111,9 @@ def _judge(line: ReceivedLine, case: CaseKey, known: KnownCases, fresh: dict[str
     return answers.LINE_UNKNOWN if named is None else _changed_line(line, named)
 
 
-def _new_line(line: ReceivedLine, ends: date, case: CaseKey, known: KnownCases, fresh: dict[str, LineEntry]) -> LineEntry | EmulatedAnswer:
+def _new_line(
+    line: ReceivedLine, ends: date, case: CaseAtRail, known: KnownCases, fresh: dict[str, LineEntry]
+) -> LineEntry | EmulatedAnswer:
     """A line without a reference begins a chain; one with a reference joins that line's chain, wherever in it the line stands."""
     if line.status:
         return answers.STATUS_ON_NEW_LINE

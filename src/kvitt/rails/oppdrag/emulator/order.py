@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 
-class CaseKey(NamedTuple):
+class CaseAtRail(NamedTuple):
     """The identity of an order-110 at the rail: posting area and case id as on the wire."""
 
     area: str
@@ -52,7 +52,7 @@ class ReceivedHoldBack(Struct, frozen=True):
 class ReceivedOrder(Struct, frozen=True):
     """An order-110 that is valid by its schema."""
 
-    case: CaseKey
+    case: CaseAtRail
     action: str
     change: ChangeCode
     person: str
@@ -66,7 +66,7 @@ class LineEntry(Struct, frozen=True):
     `chain` is the id of the first line of the chain.
     """
 
-    case: CaseKey
+    case: CaseAtRail
     chain: str
     line_id: str
     starts: date

@@ -13,7 +13,7 @@ from lxml import etree
 from msgspec import Struct
 
 from kvitt.rails.oppdrag.emulator.order import (
-    CaseKey,
+    CaseAtRail,
     ChangeCode,
     ReceivedHoldBack,
     ReceivedLine,
@@ -97,7 +97,7 @@ def _parser() -> etree.XMLParser:
 def _order(order: etree._Element) -> ReceivedOrder:
     text = _texts(order)
     return ReceivedOrder(
-        CaseKey(text.get("kodeFagomraade", ""), text.get("fagsystemId", "")),
+        CaseAtRail(text.get("kodeFagomraade", ""), text.get("fagsystemId", "")),
         text["kodeAksjon"],
         ChangeCode(text["kodeEndring"]),
         text["oppdragGjelderId"],

@@ -9,7 +9,7 @@ from msgspec import Struct
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision
 from kvitt.rails.oppdrag.emulator.order import (
-    CaseKey,
+    CaseAtRail,
     LineEntry,
     ReceivedHoldBack,
     ReceivedOrder,
@@ -42,9 +42,9 @@ class HandledMessage(Struct, frozen=True):
     receipts: tuple[Receipt, ...]
 
     @property
-    def case(self) -> CaseKey:
+    def case(self) -> CaseAtRail:
         """The case of the order; empty when it could not be read."""
-        return self.reading.case if isinstance(self.reading, ReceivedOrder) else CaseKey("", "")
+        return self.reading.case if isinstance(self.reading, ReceivedOrder) else CaseAtRail("", "")
 
 
 def take_turns(conn: Connection, names: Sequence[str]) -> None:
@@ -71,16 +71,16 @@ def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> Known
     ).fetchall()
     hold_backs = conn.execute(_SQL.hold_backs, _case_arrays(with_hold_backs)).fetchall() if with_hold_backs else []
     return KnownCases(
-        ((CaseKey(str(area), str(case_id)), str(person)) for area, case_id, person in persons),
+        ((CaseAtRail(str(area), str(case_id)), str(person)) for area, case_id, person in persons),
         (entry_of(row) for row in lines),
-        ((CaseKey(str(area), str(case_id)), ReceivedHoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
+        ((CaseAtRail(str(area), str(case_id)), ReceivedHoldBack(*rest)) for area, case_id, *rest in hold_backs),  # type: ignore[arg-type]
     )
 
 
 def entry_of(row: Sequence[object]) -> LineEntry:
     """A row of the entries as a value."""
     area, case_id, *rest = row
-    return LineEntry(CaseKey(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
+    return LineEntry(CaseAtRail(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
 
 
 def write(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
@@ -163,7 +163,7 @@ def _write_entries(conn: Connection, entries: Sequence[tuple[LineEntry, str]]) -
 
 def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> None:
     """The last hold-back for a first day of a case is the one that stays."""
-    last: dict[tuple[CaseKey, date | None], ReceivedHoldBack] = {
+    last: dict[tuple[CaseAtRail, date | None], ReceivedHoldBack] = {
         (message.case, hold_back.starts): hold_back for message in messages for hold_back in message.decision.hold_backs
     }
     if not last:
@@ -178,7 +178,7 @@ def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> N
     conn.execute(_SQL.put_hold_backs, arrays)
 
 
-def _case_arrays(cases: Sequence[CaseKey]) -> dict[str, list[str]]:
+def _case_arrays(cases: Sequence[CaseAtRail]) -> dict[str, list[str]]:
     return {"areas": [case.area for case in cases], "case_ids": [case.case_id for case in cases]}
 
 

@@ -1,55 +1,151 @@
-"""The six input forms to instructions: grouping into payments, ids, rate types, defaults (helved §3.3).
+"""Reads what benefit systems send: JSON to the values of a form, and those to instructions (helved §2.1, §2.6, §3.3).
 
-What a whole-case message leaves out is not here: only the stored case can tell (`derive.py`).
+Decoding checks that a message is what its contract says, no more: whether it may be paid is for the derivation. What a whole-case message
+leaves out is not here either: only the stored case can tell.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec.json import Decoder
 
 from kvitt.contracts.helved.messages import (
+    AapEntry,
     AapMessage,
+    DpDay,
     DpKind,
     DpMessage,
     Head,
     HistoriskMessage,
-    Message,
     Span,
+    StreamMessage,
+    TpEntry,
     TpMessage,
     TsMessage,
     TsPayment,
     ValpMessage,
 )
-from kvitt.disbursement.catalogue import (
-    BENEFITS,
-    SCHEMES,
-    UMBRELLA_AREA,
-    benefits_of,
-)
+from kvitt.contracts.helved.shapes import AapShape, DpShape, HistoriskShape, TpShape, TsShape, ValpShape
+from kvitt.disbursement.catalogue import BENEFITS, SCHEMES, UMBRELLA_AREA, benefits_of
+from kvitt.disbursement.editions import CURRENT, Edition
 from kvitt.disbursement.ids import derived_payment_id
-from kvitt.disbursement.instructions import (
-    Decision,
-    InstructionKind,
-    PaymentInstruction,
-    PaymentInstructions,
-)
+from kvitt.disbursement.instructions import Decision, InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.periods import Given, in_order, merge
 from kvitt.disbursement.refusals import HISTORISK_FORM, daily_rate_unsupported, flawed_id, not_in_umbrella_area
 from kvitt.disbursement.validation import broken_case_id
-from kvitt.disbursement.values import (
-    Benefit,
-    CaseId,
-    DecisionId,
-    HoldBack,
-    PaymentId,
-    RateType,
-    Refusal,
-    Scheme,
-)
+from kvitt.disbursement.values import Benefit, CaseId, DecisionId, HoldBack, PaymentId, RateType, Refusal, Scheme
+from kvitt.errors import Undecodable
+from kvitt.formats.json_members import refuse_repeated
+from kvitt.formats.json_reading import read
+from kvitt.formats.times import local_text, local_text_of_instant
 from kvitt.kernel.identifiers import Flaw, flaw_of
 
+_TWIN = "_BARN"
+
+_dp_decoder = Decoder(DpShape)
+_aap_decoder = Decoder(AapShape)
+_ts_decoder = Decoder(TsShape)
+_tp_decoder = Decoder(TpShape)
+_historisk_decoder = Decoder(HistoriskShape)
+_valp_decoder = Decoder(ValpShape)
 _DP_BENEFIT = {DpKind.DAGPENGER: BENEFITS["DAGPENGER"], DpKind.HOLIDAY_SUPPLEMENT: BENEFITS["DAGPENGERFERIE"]}
 _DP_RATE = {DpKind.DAGPENGER: RateType.WEEKDAY, DpKind.HOLIDAY_SUPPLEMENT: RateType.ONE_OFF}
 _AAP_BENEFIT = BENEFITS["AAP_UNDER_ARBEIDSAVKLARING"]
-_CHILD_TWIN = "_BARN"
+
+
+def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> StreamMessage:
+    """The message that a scheme sent; raises Undecodable with the path and the rule, never with content."""
+    message = _READERS[scheme](body)
+    if edition >= Edition.ONE_OF_EACH:
+        refuse_repeated(body)
+    return message
+
+
+def _read_dp(body: bytes) -> DpMessage:
+    shape = read(_dp_decoder, body)
+    days = tuple([DpDay(day.reporting_period, day.day, day.decided_rate, day.amount, day.kind) for day in shape.days])
+    return DpMessage(_head(shape, "vedtakstidspunktet"), days)
+
+
+def _read_aap(body: bytes) -> AapMessage:
+    shape = read(_aap_decoder, body)
+    entries = tuple([AapEntry(entry.payment_id, entry.start, entry.end, entry.decided_rate, entry.amount) for entry in shape.entries])
+    return AapMessage(_head(shape, "vedtakstidspunktet"), entries, shape.hold_back.value() if shape.hold_back else None)
+
+
+def _read_ts(body: bytes) -> TsMessage:
+    shape = read(_ts_decoder, body)
+    for position, payment in enumerate(shape.payments):
+        _refuse_unknown(payment.benefit, Scheme.TILLEGGSSTONADER, f"utbetalinger[{position}].stønad")
+    payments = [
+        TsPayment(
+            payment.payment_id,
+            payment.benefit,
+            tuple([Span(span.start, span.end, span.amount, span.office) for span in payment.spans]),
+            payment.use_umbrella_area,
+        )
+        for payment in shape.payments
+    ]
+    return TsMessage(_head(shape, "vedtakstidspunkt"), shape.rate_name.rate_type, tuple(payments))
+
+
+def _read_tp(body: bytes) -> TpMessage:
+    shape = read(_tp_decoder, body)
+    for position, entry in enumerate(shape.entries):
+        _refuse_unknown_tp(entry.benefit, entry.with_children, f"perioder[{position}].stønad")
+    entries = [
+        TpEntry(entry.reporting_period, entry.start, entry.end, entry.amount, entry.office, entry.with_children, entry.benefit)
+        for entry in shape.entries
+    ]
+    return TpMessage(_head(shape, "vedtakstidspunkt"), tuple(entries))
+
+
+def _read_historisk(body: bytes) -> HistoriskMessage:
+    shape = read(_historisk_decoder, body)
+    _refuse_unknown(shape.benefit, Scheme.HISTORISK, "stønad")
+    spans = tuple([Span(span.start, span.end, span.amount) for span in shape.spans])
+    return HistoriskMessage(_head(shape, "vedtakstidspunkt"), shape.payment_id, shape.benefit, shape.rate_name.rate_type, spans)
+
+
+def _read_valp(body: bytes) -> ValpMessage:
+    shape = read(_valp_decoder, body)
+    benefit = f"{shape.measure}_{shape.grant_kind}"
+    _refuse_unknown(benefit, Scheme.VALP, "tiltakskode")
+    span = Span(shape.days.start, shape.days.end, shape.amount, shape.office)
+    return ValpMessage(_head(shape, "besluttetTidspunkt", local_text_of_instant), shape.payment_id, benefit, span)
+
+
+_Headed = DpShape | AapShape | TsShape | TpShape | HistoriskShape | ValpShape
+
+
+def _head(shape: _Headed, when_field: str, canonical: Callable[[str], str] = local_text) -> Head:
+    try:
+        decided_at = canonical(shape.decided_at)
+    except ValueError:
+        raise Undecodable(when_field, "is not a date-time of the contract's form") from None
+    return Head(shape.case_id, shape.decision_id, shape.person, decided_at, shape.dry_run, shape.caseworker, shape.approver)
+
+
+def _refuse_unknown(benefit: str, scheme: Scheme, field: str) -> None:
+    known = BENEFITS.get(benefit)
+    if known is None or known.scheme is not scheme:
+        raise Undecodable(field, "is not in the scheme's catalogue")
+
+
+def _refuse_unknown_tp(benefit: str, with_children: bool, field: str) -> None:
+    """The wire names the benefit itself; its twin for child supplement is reached by the flag only (helved §2.5)."""
+    if benefit.endswith(_TWIN):
+        raise Undecodable(field, "names a twin, which `barnetillegg` chooses")
+    _refuse_unknown(benefit + _TWIN if with_children else benefit, Scheme.TILTAKSPENGER, field)
+
+
+_READERS: dict[Scheme, Callable[[bytes], StreamMessage]] = {
+    Scheme.DAGPENGER: _read_dp,
+    Scheme.AAP: _read_aap,
+    Scheme.TILLEGGSSTONADER: _read_ts,
+    Scheme.TILTAKSPENGER: _read_tp,
+    Scheme.HISTORISK: _read_historisk,
+    Scheme.VALP: _read_valp,
+}
 
 
 def _decision(scheme: Scheme, key: str, head: Head, hold_back: HoldBack | None = None) -> Decision:
@@ -102,7 +198,7 @@ def _tiltakspenger(message: TpMessage, key: str) -> PaymentInstructions:
     decision = _decision(Scheme.TILTAKSPENGER, key, message.head)
     groups: dict[tuple[str, str], list[Given]] = {}
     for entry in message.entries:
-        name = entry.benefit + _CHILD_TWIN if entry.with_children else entry.benefit
+        name = entry.benefit + _TWIN if entry.with_children else entry.benefit
         given = (entry.start, entry.end, entry.amount, entry.office, None)
         groups.setdefault((entry.reporting_period, name), []).append(given)
     payments = []
@@ -161,7 +257,7 @@ def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
     return PaymentInstructions(_decision(Scheme.VALP, key, message.head), (payment,))
 
 
-def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal:
+def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | Refusal:
     """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
@@ -178,7 +274,7 @@ def instructions_of(message: Message, key: str) -> PaymentInstructions | Refusal
             return _valp(message, key)
 
 
-def flawed_ids(message: Message) -> Refusal | None:
+def flawed_ids(message: StreamMessage) -> Refusal | None:
     """The first id of a message that hides something, or None: it would count as another one than everybody reads.
 
     Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
@@ -194,7 +290,7 @@ def flawed_ids(message: Message) -> Refusal | None:
     return None
 
 
-def _reporting_periods(message: Message) -> Iterable[str]:
+def _reporting_periods(message: StreamMessage) -> Iterable[str]:
     match message:
         case DpMessage():
             return [day.reporting_period for day in message.days]

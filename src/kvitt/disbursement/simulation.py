@@ -153,6 +153,15 @@ SimulationOutcome = Simulation | NothingComputed | SimulationFailure
 """What comes of asking a rail."""
 
 
+class AskedSimulation(Struct, frozen=True):
+    """What came of asking, with what is kept of it: the HTTP status and the bytes as they came, if any did."""
+
+    outcome: SimulationOutcome
+    status: int | None = None
+    answer: bytes = b""
+    attempts: int = 1
+
+
 class LeftOut(Struct, frozen=True):
     """A case of the same person that a simulation holds besides the one that was asked about."""
 

@@ -14,8 +14,16 @@ import pytest
 from lxml import etree
 from msgspec.structs import replace
 
-from kvitt.disbursement.simulation import AskedSimulation, FailureReason, NothingComputed, Simulation, SimulationFailure, SimulationOutcome
-from kvitt.rails.oppdrag.simulation import Again, SimulationAccess, SimulationClient
+from kvitt.disbursement.simulation import (
+    Again,
+    AskedSimulation,
+    FailureReason,
+    NothingComputed,
+    Simulation,
+    SimulationFailure,
+    SimulationOutcome,
+)
+from kvitt.rails.oppdrag.simulation import SimulationAccess, SimulationClient
 from support import simulation_answers as answers
 from support.patience import PATIENCE_SECONDS, until
 from support.simulation_server import (

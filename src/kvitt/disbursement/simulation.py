@@ -3,9 +3,10 @@
 Rails read their answers into these, contracts write them in their forms (design §14). Nothing here knows a wire.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -89,6 +90,8 @@ class NothingComputed(Struct, frozen=True):
 class FailureReason(StrEnum):
     """Why there is no simulation."""
 
+    NOT_ASKED = "not asked"
+    """The order has no form as a question, or is too long for one."""
     CLOSED = "closed"
     """It did not answer, and not within its hours."""
     PROXY_CLOSED = "closed, by the proxy"
@@ -160,6 +163,16 @@ class AskedSimulation(Struct, frozen=True):
     status: int | None = None
     answer: bytes = b""
     attempts: int = 1
+
+
+class Again(Struct, frozen=True):
+    """When a contract has a question asked again: after these waits, as long as the outcome is one for `after`."""
+
+    waits_seconds: tuple[float, ...] = ()
+    after: Callable[[SimulationOutcome], bool] = lambda _: False
+
+
+ONCE: Final = Again()
 
 
 class LeftOut(Struct, frozen=True):

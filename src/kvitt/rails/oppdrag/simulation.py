@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement.rail import Schedule
-from kvitt.disbursement.simulation import AskedSimulation, FailureReason, SimulationFailure, SimulationOutcome
+from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, SimulationOutcome
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.simulation_answer import MAX_BYTES, read_simulation
 from kvitt.rails.oppdrag.simulation_request import envelope
@@ -44,16 +44,6 @@ class SimulationAccess(Struct, frozen=True):
     connect_seconds: float = 5.0
     seconds: float = 120.0
     at_once: int = 16
-
-
-class Again(Struct, frozen=True):
-    """When a contract has a question asked again: after these waits, as long as the outcome is one for `after`."""
-
-    waits_seconds: tuple[float, ...] = ()
-    after: Callable[[SimulationOutcome], bool] = lambda _: False
-
-
-ONCE: Final = Again()
 
 
 class SimulationClient:

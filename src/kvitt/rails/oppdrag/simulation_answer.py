@@ -131,8 +131,7 @@ def _fault(element: etree._Element) -> RailFault:
 
 
 def _parts(parent: etree._Element) -> tuple[FaultPart, ...]:
-    children = [child for child in parent if isinstance(child.tag, str)]
-    return tuple([FaultPart(_name(child), (child.text or "").strip(_PADDING), _parts(child)) for child in children])
+    return tuple([FaultPart(_name(child), (child.text or "").strip(_PADDING), _parts(child)) for child in parent])
 
 
 def _failure(fault: RailFault) -> SimulationFailure:
@@ -219,7 +218,7 @@ def _kind(raw: str, class_code: str) -> SimulatedKind:
 
 def _leaves(parent: etree._Element) -> dict[str, str]:
     """The texts of an element's children by local name, without the blanks around them."""
-    return {_name(child): (child.text or "").strip(_PADDING) for child in parent if isinstance(child.tag, str) and not len(child)}
+    return {child.tag.rpartition("}")[2]: (child.text or "").strip(_PADDING) for child in parent if not len(child)}
 
 
 def _day(leaves: Mapping[str, str], name: str) -> date:
@@ -259,4 +258,4 @@ def _text(parent: etree._Element, path: str) -> str:
 
 
 def _name(element: etree._Element) -> str:
-    return str(element.tag).rpartition("}")[2]
+    return element.tag.rpartition("}")[2]

@@ -100,7 +100,7 @@ def _ends(consumer: Consumer, topic: str) -> list[TopicPartition]:
 
 
 class Neighbour:
-    """A sender of dagpenger messages that listens to the statuses told from its making on, with plain clients."""
+    """A sender of dagpenger messages that listens to the statuses published since it was made, with plain clients."""
 
     def __init__(self, at: Site) -> None:
         common = {"bootstrap.servers": at.bootstrap}

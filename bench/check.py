@@ -23,7 +23,7 @@ def _check(conninfo: str, answer: Connection) -> None:
 
 
 def run(place: Place, size: Size) -> None:
-    """Cases of one message each, all the way to their receipts; the check runs in a process of its own, whose peak of memory is told."""
+    """Cases of one message each, all the way to their receipts; the check runs in a process of its own, whose peak of memory is shown."""
     count = size.checked_cases
     context = get_context("spawn")
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:

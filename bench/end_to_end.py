@@ -33,7 +33,7 @@ def log_new_cases(connection: psycopg.Connection[Any], first: int, count: int) -
 
 
 def wait_until_answered(connection: psycopg.Connection[Any], count: int) -> None:
-    """Until `count` messages in all have come in, are answered, and everything is told; raises TimeoutError."""
+    """Until `count` messages in all have come in, are answered, and everything is published; raises TimeoutError."""
     deadline = time.monotonic() + _LONGEST_SECONDS
     while time.monotonic() < deadline:
         came_in = connection.execute("SELECT last_value >= %s FROM message_numbers", (count,)).fetchone()

@@ -1,4 +1,4 @@
-"""The relay: how fast the outbox is told, to Kafka and to the embedded log, and how soon a new process tells its first record."""
+"""The relay: how fast the outbox is published, to Kafka and to the embedded log, and how soon a new process publishes its first record."""
 
 import subprocess
 import sys

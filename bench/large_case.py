@@ -26,13 +26,13 @@ _SEND = "UPDATE orders SET state = 'sent', sent_at = now() WHERE state = 'ready'
 
 
 def receipts_of_ready(connection: psycopg.Connection[Any]) -> list[RawReceipt]:
-    """Sends every ready order, and gives the rail's receipts: it took them all."""
+    """Sends every ready order, and returns the rail's receipts: it took them all."""
     sent = connection.execute(_SEND, binary=True).fetchall()
     return [RawReceipt(order_id, PORTS.rails.default.with_acknowledgement(bytes(xml), _GOOD)) for order_id, xml in sent]
 
 
 def accept_ready(connection: psycopg.Connection[Any]) -> float:
-    """Lets the rail accept every ready order; gives the milliseconds that settling the receipts took."""
+    """Lets the rail accept every ready order; returns the milliseconds that settling the receipts took."""
     receipts = receipts_of_ready(connection)
     started = time.perf_counter()
     verdicts = Settle(connection, utc_now, PORTS).execute(receipts)
@@ -49,7 +49,7 @@ class _Case:
         self._submit = Submit(connection, utc_now, PORTS).execute
 
     def take(self, body: bytes) -> tuple[float, float]:
-        """Submits a message and settles its order; gives the milliseconds of either."""
+        """Submits a message and settles its order; returns the milliseconds of either."""
         message = self._feed.incoming(self._topic, body)
         started = time.perf_counter()
         outcomes = self._submit([message])

@@ -1,4 +1,4 @@
-"""The ledger over woody HTTP: transfers (a hold and a commit) in the shapes of payouts §8."""
+"""The ledger over Thrift and HTTP: transfers (a hold and a commit) in the shapes of payouts §8."""
 
 import asyncio
 import itertools

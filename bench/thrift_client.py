@@ -1,4 +1,4 @@
-"""A caller of woody services that costs little: raw HTTP/1.1 over connections that stay open, one call at a time on each."""
+"""A caller of Thrift services that costs little: raw HTTP/1.1 over connections that stay open, one call at a time on each."""
 
 import asyncio
 from collections.abc import Sequence

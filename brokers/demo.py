@@ -24,7 +24,7 @@ port = {port}
 
 
 def demo(arguments: Sequence[str]) -> int:
-    """Runs `kvitt demo` with these arguments over the brokers; gives its exit status. Raises BrokerUnavailable, BrokerFailed."""
+    """Runs `kvitt demo` with these arguments over the brokers; returns its exit status. Raises BrokerUnavailable, BrokerFailed."""
     with tempfile.TemporaryDirectory(prefix="kvitt-demo-") as name, ExitStack() as running:
         directory = Path(name)
         # The PostgreSQL of root runs as another user, who must be able to get here.

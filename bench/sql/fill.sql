@@ -45,7 +45,7 @@ FROM payments AS p CROSS JOIN orders AS o
 WHERE p.case_no = %(template)s AND o.case_no <> %(template)s;
 
 -- name: copy_outbox
--- What was told about the template's message for every other case, as told.
+-- What was published about the template's message for every other case, as it was.
 INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, relayed_at, partition, position)
 SELECT b.topic, b.key, b.value, b.headers, md5(o.case_no || ' ' || b.outbox_no)::uuid, o.message_no, o.order_id, b.made_at, b.made_at, 0, 0
 FROM outbox AS b CROSS JOIN orders AS o

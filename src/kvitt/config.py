@@ -149,7 +149,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What callers may take of the APIs that listen; each of them has as much. Beyond it a caller is refused, or hung up on.
+    """Limits on what callers may take of the APIs that listen; each of them has as much. Beyond it a caller is refused, or hung up on.
 
     `connections` None: 2048; never more than the descriptors of the process allow. `connections_per_address` None: half of them; an IPv6
     network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is
@@ -170,7 +170,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is behind payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
+    """Settings of payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
 
     `plans_of_others`: who calls our ledger may hold plans under the names that payouts have (`payout_…`), as another payout manager does;
     such a ledger has no payouts of its own. A call to a service takes at most `seconds`; `ca_file` names the certificates that are
@@ -185,7 +185,7 @@ class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may differ between installations.
+    """All settings: what may differ between installations.
 
     `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
     pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
@@ -343,7 +343,7 @@ def _convert(found: Mapping[str, Any], file: str, options: Container[str]) -> Se
 
 
 def _nearest(said: str, section: str) -> str:
-    """What an unknown key of the file was meant to be."""
+    """Returns what an unknown key of the file was meant to be."""
     unknown = re.search(r"unknown field `(.*?)`", said)
     kind = _SECTIONS.get(section, Settings)
     return meant(unknown[1], [field.name for field in msgspec.structs.fields(kind)]) if unknown else ""

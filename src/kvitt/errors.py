@@ -39,7 +39,7 @@ class KvittError(Exception):
     doc: ClassVar[str] = "errors#kvitt-error"
 
     def __init_subclass__(cls, *, status: int | None = None, who: str | None = None) -> None:
-        """What is not said is as in the branch."""
+        """Takes what is not said from the branch."""
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         cls.doc = f"errors#{cls.code.replace('_', '-')}"
         cls.status = cls.status if status is None else status
@@ -65,7 +65,7 @@ class _NamesEach(Exception):
 
 
 class InvalidInput(KvittError, status=400, who="caller"):
-    """What was said breaks a rule; it has to be said otherwise."""
+    """The input breaks a rule; it has to be said otherwise."""
 
 
 class Undecodable(_NamesField, InvalidInput):
@@ -397,4 +397,4 @@ class UnknownRail(Failed, who="operator"):
 
 
 class PayoutsFailed(Failed):
-    """A service behind the payouts refused or can not be reached; what was begun is finished or undone by itself."""
+    """A service behind the payouts refused or can not be reached; what was begun is finished or compensated by itself."""

@@ -126,7 +126,7 @@ def test_callers_over_rest_are_found_by_payout_plan_person_and_time(site: Site) 
     with connect(site.conninfo) as connection:
         acts = Acts(connection)
         changes = acts.listed(Wanted(payout_id=payout_id), 10)
-        assert [(act.act, act.by, act.door, act.reason) for act in changes] == [
+        assert [(act.act, act.by, act.channel, act.reason) for act in changes] == [
             ("payout cancelled", "books/books", "rest", "wrong shop"),
             ("payout created", "shop/shop", "rest", None),
         ]

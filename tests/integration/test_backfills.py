@@ -1,4 +1,4 @@
-"""What migrations leave to be filled in is filled in batch by batch, goes on where it was cut off, and gives what is written today."""
+"""What migrations leave to be filled in is filled in batch by batch, goes on where it was cut off, and ends as what is written today."""
 
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +11,7 @@ from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check import check
-from kvitt.disbursement.holds import decode_all
+from kvitt.disbursement.holding import decode_all
 from kvitt.disbursement.values import Payment
 from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled

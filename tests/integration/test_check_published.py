@@ -36,7 +36,7 @@ def assert_clean(database: str) -> None:
 
 
 def relay(hub: CaseStage) -> int:
-    """Tells the embedded log what waits in the outbox; gives how many records that were."""
+    """Tells the embedded log what waits in the outbox; returns how many records that were."""
     make_topics(hub.connection, TOPICS)
     row: Any = hub.connection.execute(
         load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}

@@ -24,6 +24,7 @@ from kvitt.formats.thrift.messages import Service
 from kvitt.kernel import commits
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queue import Outgoing
 from kvitt.ledger.read import LedgerReader
 from kvitt.payouts.directory import LocalParties
@@ -205,8 +206,7 @@ def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, s
 
 # The doors. The example's shop pays 500 on 100,000.
 
-FUNDS, TAKEN = 10_000_000, 100_500
-UNKNOWN = (504, "Result Unknown")
+FUNDS, TAKEN, UNKNOWN = 10_000_000, 100_500, (504, "Result Unknown")
 
 
 class Doors:
@@ -232,11 +232,9 @@ class Doors:
         with connect(self._direct) as connection:
             return LedgerReader(connection).account(self.settlement).totals.available_min
 
-    def count(self, table: str) -> int:
+    def accounts(self) -> int:
         with connect(self._direct) as connection:
-            row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
-            assert row is not None
-            return int(str(row[0]))
+            return int(fetch_value(connection, "SELECT count(*) FROM ledger.accounts"))
 
     def payouts(self, method: str, *arguments: object) -> httpx.Response:
         return post(f"{self._payouts}{woody_payouts.PATH}", PAYOUTS.call(method, 1, arguments))
@@ -301,26 +299,26 @@ def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_pays_once(
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("ask", ACCOUNT_ASKS)
 def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_makes_one_account(doors: Doors, ask: Ask, cut: Cut) -> None:
-    before = doors.count("ledger.accounts")
+    before = doors.accounts()
     doors.proxy.cut(cut)
     answers = [ask(doors)]
     while answers[-1].status_code == 503 and len(answers) < 5:
         answers.append(ask(doors))
     assert answers[-1].status_code in (200, 201), answers[-1].text
-    assert (doors.proxy.cuts, doors.count("ledger.accounts")) == (1, before + 1)
+    assert (doors.proxy.cuts, doors.accounts()) == (1, before + 1)
 
 
 @pytest.mark.parametrize("ask", [*MONEY_ASKS, *ACCOUNT_ASKS])
 def test_while_nobody_can_be_asked_the_result_is_unknown_and_what_to_look_for_is_named(
     doors: Doors, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = doors.count("ledger.accounts")
+    before = doors.accounts()
     with soon_given_up(monkeypatch):
         doors.proxy.cut(Cut.AFTER, shut=True)
         told = ask(doors)
     assert told.status_code == 504
     assert "retry-after" not in told.headers
-    done = doors.count("ledger.accounts") == before + 1 if ask in ACCOUNT_ASKS else doors.least() == FUNDS - TAKEN
+    done = doors.accounts() == before + 1 if ask in ACCOUNT_ASKS else doors.least() == FUNDS - TAKEN
     assert done, "it was done, and nobody was told that it was not"
     if "woody.error-class" in told.headers:
         assert (told.status_code, told.headers["woody.error-class"]) == UNKNOWN

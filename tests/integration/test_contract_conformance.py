@@ -12,8 +12,9 @@ from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.derive.micro_chained import NEW_CASE
 from kvitt.disbursement.events import Ordered, Queued, Refused, Repeated, Unchanged
+from kvitt.disbursement.handle import numbered
 from kvitt.disbursement.history import history
-from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, numbered
+from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.states import MessageState, OrderState
@@ -197,7 +198,7 @@ def test_a_reply_is_a_function_of_the_event_and_the_stored_rows(made: Kit) -> No
     message, again = message_of(kit, 1), message_of(kit, 1)
     orders = kit.contract.derive(message, NEW_CASE, AT)
     assert not isinstance(orders, Refusal)
-    encoded = [kit.ports.rails.of(kit.scheme).encode(order).message for order in orders]
+    encoded = [kit.ports.rails.of[kit.scheme].encode(order).message for order in orders]
     repeated = Repeated(
         IdempotencyRecord(1, b"", MessageState.DERIVED, kit.contract.reply(Ordered(1, orders, encoded), message, AT).answer)
     )

@@ -6,7 +6,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.events import CORRECTED
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.preview import preview
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.states import OrderState

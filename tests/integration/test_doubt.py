@@ -37,7 +37,7 @@ def stage(database: str) -> Iterator[Stage]:
 
 
 def resent(stage: Stage) -> str:
-    """Lets the one order in doubt be sent again; gives its id."""
+    """Lets the one order in doubt be sent again; returns its id."""
     operate = Operate(stage.connection, stage.clock, PORTS)
     (order,) = operate.orders([OrderState.UNKNOWN])
     operate.resend(order.order_id, GUARD)

@@ -84,7 +84,7 @@ def test_events_follow_each_other_as_they_happened(hub: CaseStage, database: str
         Happening.SENDING,
         Happening.SENT,
         Happening.PUBLISHED,
-        Happening.ANSWERED,
+        Happening.ACKNOWLEDGED,
         Happening.NOTED,
         Happening.PUBLISHED,
     ]

@@ -114,7 +114,7 @@ def refused(why: str) -> int:
 
 
 def pour(connection: socket.socket, chunk: bytes, most: int) -> int:
-    """Sends the same again and again until nobody takes it; gives how many bytes were taken."""
+    """Sends the same again and again until nobody takes it; returns how many bytes were taken."""
     sent = 0
     try:
         while sent < most:

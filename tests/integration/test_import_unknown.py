@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, check
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.imported import Discrepancy
 from kvitt.disbursement.operate import Operate, UnknownPayment
 from kvitt.disbursement.states import OrderState

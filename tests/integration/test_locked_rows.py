@@ -77,7 +77,7 @@ class _Impatient(WakeUp):
 
 
 def resumed(stage: Stage) -> int:
-    """Handles what has waited; gives how much."""
+    """Handles what has waited; returns how much."""
     done = 0
     with resuming(stage) as step:
         while more := step():

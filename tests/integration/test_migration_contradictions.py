@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from kvitt.disbursement.holds import IN_CONTRADICTION
+from kvitt.disbursement.holding import IN_CONTRADICTION
 from kvitt.kernel.audit import AuditRow, digest, link
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import VERSIONS, upgrade

@@ -33,7 +33,7 @@ def upgrade():
 
 @pytest.fixture
 def versions(tmp_path: Path) -> Callable[..., Path]:
-    """Writes migrations with these texts, numbered in the order given; gives their folder, whose path holds a percent sign."""
+    """Writes migrations with these texts, numbered in the order given; returns their folder, whose path holds a percent sign."""
 
     def write(*texts: str) -> Path:
         folder = tmp_path / "100%"

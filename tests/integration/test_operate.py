@@ -11,7 +11,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import primary_input
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import EVERYWHERE, Operate, areas_of
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -50,7 +50,7 @@ class Bench:
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:
-        """Submits a one-off grant of tilleggsstønader; gives the payment id."""
+        """Submits a one-off grant of tilleggsstønader; returns the payment id."""
         payment_id = payment_id or str(uuid4())
         span = {"fom": day, "tom": day, "beløp": amount}
         body = {

@@ -44,7 +44,7 @@ def order_ids(alarms: list[Alarm]) -> list[str]:
 
 
 def sent(stage: Stage, *cases: str) -> list[str]:
-    """Sends an order for each case and gives their ids."""
+    """Sends an order for each case and returns their ids."""
     stage.hand_in(Scheme.DAGPENGER, *((case, dp(case)) for case in cases))
     stage.put()
     return [str(stage.one("SELECT order_id::text FROM orders JOIN cases USING (case_no) WHERE case_id = %s", case)) for case in cases]

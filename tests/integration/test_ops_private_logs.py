@@ -75,7 +75,7 @@ def restricted(tmp_path: Path) -> str:
 
 @contextmanager
 def at_work(conninfo: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A hub with all its roles, its health, and its watch; gives a connection to look at it."""
+    """A hub with all its roles, its health, and its watch; returns a connection to look at it."""
     hub = HubProcess(conninfo, SETTINGS)
     with operations(hub, SETTINGS), connect(conninfo) as connection:
         hub.start()

@@ -6,7 +6,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, check
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.operate import OpenOrder, Operate
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme

@@ -78,7 +78,7 @@ TAMPERED: dict[str, tuple[Kind, str]] = {
     "an event's time": (Kind.PAYOUT, "UPDATE payouts.events SET at = at + interval '1 s' WHERE payout_id = 'open'"),
     "an event's status": (Kind.PAYOUT, "UPDATE payouts.events SET status = 'paid' WHERE payout_id = 'reversed' AND sequence = 1"),
     "an event's hash": (Kind.PAYOUT, "UPDATE payouts.events SET hash = 'x' WHERE payout_id = 'reversed' AND sequence = 1"),
-    "the last event's name": (Kind.PAYOUT, "UPDATE payouts.payouts SET head = 'x' WHERE payout_id = 'open'"),
+    "the last event's name": (Kind.PAYOUT, "UPDATE payouts.payouts SET last_event_hash = 'x' WHERE payout_id = 'open'"),
     "an event that is gone": (Kind.PAYOUT, "DELETE FROM payouts.events WHERE payout_id = 'reversed' AND sequence = 1"),
     "a payout that is gone": (Kind.ORPHAN, "DELETE FROM payouts.payouts WHERE payout_id = 'open'"),
     "a record that is gone": (Kind.PUBLISHED, "DELETE FROM outbox WHERE key = 'open'"),

@@ -55,7 +55,7 @@ def test_who_asked_for_a_payout_stands_with_it(shop: str) -> None:
     for payout_id, by, stands in (("cli-by", ("--by", " kari\u200b "), "kari"), ("cli-nobody", (), "unnamed")):
         payout(shop, *NEW, "--amount", "10000", "--id", payout_id, *by)
         (act,) = map(json.loads, kvitt(shop, "audit", "list", "--payout", payout_id, "--json").splitlines())
-        assert (act["act"], act["by"], act["door"]) == ("payout created", stands, "cli")
+        assert (act["act"], act["by"], act["channel"]) == ("payout created", stands, "cli")
         payout(shop, "cancel", payout_id, "--details", "not wanted", *BY)
     assert "by must name a person" in payout(shop, *NEW, "--amount", "10000", "--by", "k", fails=2)
 

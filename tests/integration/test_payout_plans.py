@@ -20,7 +20,7 @@ STEP = {"payout_id": "p-7", "number": 1, "fencing_token": 1, "busy": 60.0}
 
 FILL = (
     """INSERT INTO payouts.payouts (payout_id, sequence, created_at, party_id, shop_id, status, payout_tool_id, amount, fee, currency,
-                                     ledger, plan_id, head)
+                                     ledger, plan_id, last_event_hash)
        SELECT 'p-' || n, 0, %(now)s::timestamptz + n * interval '1 ms', 'party-' || n %% 500, 'shop-1',
               CASE WHEN n %% 100 = 0 THEN 'unpaid' ELSE 'confirmed' END, 'tool-1', 100, 1, 'RUB', 'own', 'payout_p-' || n, 'x'
        FROM generate_series(1, %(rows)s) AS n""",

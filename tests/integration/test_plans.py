@@ -22,7 +22,7 @@ GROWING = {
     *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
-OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_waiting"}
+OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"}
 """Indexes of what is not finished; they are short, however much is stored."""
 
 FILL = (
@@ -101,7 +101,7 @@ SENDING = {"order_ids": IDS, "sender": "sender:1:1", "now": NOW}
 RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 
 Parameters = Sequence[Any] | dict[str, Any]
-HUB, LEDGER, LOG = "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
+KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
@@ -143,10 +143,9 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "read": {"topics": THREE[0], "partitions": THREE[1], "positions": THREE[2], "records": 256, "bytes": 4 << 20},
         "unrelayed": [2000],
         "relay_to_log": RELAYED,
-        "mark_relayed": RELAYED,
         "unrelayed_free": [2000],
-        "mark_relayed_free": RELAYED,
     },
+    (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
         "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS],
@@ -212,10 +211,10 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_orders",
         "add_lines",
         "add_payments",
-        "add_outbox",
         "add_dead_letters",
         "add_deferred",
     },  # plain inserts
+    (KERNEL, "outbox"): {"add_outbox"},  # a plain insert
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.refusals import unchangeable
 from kvitt.disbursement.values import Scheme

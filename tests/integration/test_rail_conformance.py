@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import check
+from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
 from kvitt.disbursement.receiver import Receiver
@@ -21,7 +22,7 @@ from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
-from kvitt.testing.clock import Clock
+from kvitt.testing.clock import HandClock
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import aap, dp, text
 from support.rail_kits import SCHEME, OppdragKit, ToyKit
@@ -47,7 +48,7 @@ class Site:
     """A hub whose orders of AAP leave on the rail of a kit, by the real sender and receiver, stepped by hand."""
 
     def __init__(self, conninfo: str, kit: Kits) -> None:
-        self.conninfo, self.kit, self.clock = conninfo, kit, Clock()
+        self.conninfo, self.kit, self.clock = conninfo, kit, HandClock()
         self.connection = connect(conninfo, application="kvitt conformance")
         self.submit = Submit(self.connection, self.clock, kit.ports).execute
         self.settle = Settle(self.connection, self.clock, kit.ports, kit.rail.name).execute
@@ -72,8 +73,6 @@ class Site:
 
     def ask(self, *cases: str, amount: int = 500) -> None:
         """Messages about cases, one batch."""
-        from kvitt.disbursement.inbox import Incoming
-
         records = []
         for case in cases:
             self._position += 1

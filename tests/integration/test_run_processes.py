@@ -29,7 +29,7 @@ def place(tmp_path: Path, database: str, kafka: str, artemis: tuple[str, int]) -
 
 
 def feed(place: Place, cases: int, name: str = "c") -> list[str]:
-    """Two messages for each of so many cases of two schemes, the second while the first is on its way; gives their keys."""
+    """Two messages for each of so many cases of two schemes, the second while the first is on its way; returns their keys."""
     keys = []
     for topic, make in ((DP, dp), (AAP, aap)):
         for index in range(cases):

@@ -89,7 +89,7 @@ def test_what_is_stuck_is_there_with_the_reason_and_what_ends_it(lived: Connecti
 def test_the_course_of_a_case_is_one_list(lived: Connection) -> None:
     rows = lived.execute("SELECT what FROM kvitt_views.case_timeline WHERE scheme = 'AAP' AND case_id = 'A2' ORDER BY at, place").fetchall()
     happened = [str(what) for (what,) in rows]
-    assert [each for each in happened if each != "published"] == ["received", "ordered", "sending", "sent", "receipted", "settled"]
+    assert [each for each in happened if each != "published"] == ["received", "ordered", "sending", "sent", "acknowledged", "settled"]
 
 
 def test_no_view_but_two_shows_whose_a_case_is(lived: Connection) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 import kvitt
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.disbursement.rows import DeadLetterRow, OutboxRow
+from kvitt.disbursement.rows import DeadLetterRow
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append, make_topics

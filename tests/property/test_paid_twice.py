@@ -12,15 +12,9 @@ from msgspec.structs import replace
 
 from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.contracts.helved.read import instructions_of
-from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.catalogue import SCHEMES, PaidTwice
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
-from kvitt.disbursement.duplicates import (
-    MOST_FOUND,
-    Paid,
-    PaidTwice,
-    paid_twice,
-)
-from kvitt.disbursement.holding import reasons_to_hold
+from kvitt.disbursement.holding import MOST_FOUND, Paid, paid_twice, reasons_to_hold
 from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.values import (
     Payment,

@@ -17,7 +17,7 @@ from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.contracts.helved.outputs import encode_status
-from kvitt.disbursement.holds import decode_all
+from kvitt.disbursement.holding import decode_all
 from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme

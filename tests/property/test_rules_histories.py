@@ -29,8 +29,7 @@ from kvitt.contracts.helved.messages import (
 )
 from kvitt.contracts.helved.read import instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
-from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions
-from kvitt.disbursement.periods import merge
+from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions, merge
 from kvitt.disbursement.values import (
     Action,
     Area,

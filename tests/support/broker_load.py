@@ -94,7 +94,7 @@ class Heard:
         return len(self._events)
 
     def listen(self) -> int:
-        """Reads on to the present end; gives how many repeats there were among it."""
+        """Reads on to the present end; returns how many repeats there were among it."""
         repeats = 0
         for message in read(self._bootstrap, self._next):
             offset, partition = message.offset(), message.partition()

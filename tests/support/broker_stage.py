@@ -52,7 +52,7 @@ class BrokerStage(Stage):
         super().close()
 
     def rail(self) -> list[RawReceipt]:
-        """Waits until the rail has answered, which it always does, and gives its receipts."""
+        """Waits until the rail has answered, which it always does, and returns its receipts."""
         found: list[RawReceipt] = []
         until(lambda: self._answered(found), what="the rail has not answered")
         while self._answered(found):

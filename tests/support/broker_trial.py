@@ -24,7 +24,7 @@ _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
 
 _RECORDS_PER_SECOND = 20
-_MOST_UNANSWERED = 80
+MOST_UNANSWERED = 80
 _MOST_DEATHS_AT_ONCE = 5
 _STEPS_BETWEEN_KILLS = 150
 _ANY_MOMENT = "any moment"
@@ -63,7 +63,7 @@ class Trial:
     @contextmanager
     def load(self) -> Iterator[Feeder]:
         """Feeds for as long as the block runs, which is entered when all parts are at work."""
-        feeder = Feeder(self._log(), self.script.batch, most_unanswered=_MOST_UNANSWERED)
+        feeder = Feeder(self._log(), self.script.batch, most_unanswered=MOST_UNANSWERED)
         feeder.start()
         try:
             self.await_movement(self.marks(), "the load began")
@@ -85,7 +85,7 @@ class Trial:
         return found
 
     def await_movement(self, before: Marks, after: str, look: Callable[[], object] = lambda: None) -> float:
-        """Waits until every part has got further than before; gives the seconds. `look` is called again and again meanwhile."""
+        """Waits until every part has got further than before; returns the seconds. `look` is called again and again meanwhile."""
         began = time.monotonic()
         self.wait(lambda: look() or self.site.has_passed(before), f"work did not go on after {after}")
         return time.monotonic() - began

@@ -87,7 +87,7 @@ class CaseStage(Stage):
         return Incoming(helved_topics.primary_input(scheme), 0, self._records, f"key-{self._records}".encode(), body)
 
     def send(self) -> list[bytes]:
-        """Notes what is ready as sent; gives the XML of the orders in order."""
+        """Notes what is ready as sent; returns the XML of the orders in order."""
         orders = self.sender.claim(100)
         self.sender.sent([(each.order_id, each.message_no) for each in orders])
         return [each.message for each in orders]

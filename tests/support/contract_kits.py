@@ -35,7 +35,7 @@ class ContractKit(ABC):
     @property
     def contract(self) -> Contract:
         """The contract."""
-        return self.ports.contracts.of(self.source)
+        return self.ports.contracts.of[self.source]
 
     @abstractmethod
     def case(self, number: int) -> str:

@@ -71,21 +71,21 @@ class Stage:
         return self.submit([self.incoming(scheme, key, body) for key, body in messages])
 
     def put(self) -> int:
-        """Puts what is ready on the queue and notes that it is sent; gives how many orders."""
+        """Puts what is ready on the queue and notes that it is sent; returns how many orders."""
         orders = self.sender.claim(1000)
         self.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority, order.resend) for order in orders])
         self.sender.sent([(order.order_id, order.message_no) for order in orders])
         return len(orders)
 
     def rail(self) -> list[RawReceipt]:
-        """Lets the rail answer what it has, and gives the receipts in its order."""
+        """Lets the rail answer what it has, and returns the receipts in its order."""
         self.hub.run("emulator")
         deliveries = self.replies.receive(1000, 0.0)
         self.replies.acknowledge()
         return [RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries]
 
     def exchange(self) -> list[RawReceipt]:
-        """Sends what is ready and gives the rail's receipts, not settled yet."""
+        """Sends what is ready and returns the rail's receipts, not settled yet."""
         self.put()
         return self.rail()
 

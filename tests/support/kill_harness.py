@@ -53,7 +53,7 @@ class Process:
         assert self._process.returncode == -signal.SIGKILL, f"the hub ended with status {self._process.returncode}"
 
     def end(self) -> int:
-        """SIGTERM; gives the exit status."""
+        """SIGTERM; returns the exit status."""
         self._process.terminate()
         return self._process.wait(PATIENCE_SECONDS)
 

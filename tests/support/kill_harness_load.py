@@ -121,6 +121,10 @@ class Feeder:
     def start(self) -> None:
         self._thread.start()
 
+    def run_ahead(self, records: int) -> None:
+        """Allows so many more records to be unanswered: while nothing is answered, new ones still come in."""
+        self._most_unanswered += records
+
     def abandon(self) -> None:
         """Ends feeding though there may be no log to feed any more; what was fed last is not known then."""
         self._abandon.set()

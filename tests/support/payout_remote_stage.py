@@ -89,7 +89,7 @@ class OtherLedger:
         return done
 
     def deliver_late(self) -> list[str]:
-        """What was under way arrives; gives what became of each: done, or the refusal."""
+        """What was under way arrives; returns what became of each: done, or the refusal."""
         with self._lock:
             late, self.late = self.late, []
             return [self._told(call) for call in late]
@@ -160,7 +160,7 @@ class RemoteStage:
         return self.payouts.remote.sweep()
 
     def sweep(self) -> int:
-        """Sweeps what is open, once each; gives how many that were."""
+        """Sweeps what is open, once each; returns how many that were."""
         self.owner_dies()
         assert self.payouts.remote
         swept = 0

@@ -69,7 +69,7 @@ class Runner:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
 
     def stop(self) -> int:
-        """SIGTERM; gives the exit status."""
+        """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE_SECONDS)
 

@@ -62,9 +62,11 @@ class ToyContract(Contract):
             return ParsedRecord(record, Scheme.VALP, InvalidForm(400, "a line is case,payment,person,from,to,kroner", _DOC))
         identity = Identity((case, record.key.decode(errors="replace")), hashlib.sha256(record.body).digest())
         instructions = PaymentInstructions(_decision(case, person, record), (_payment(payment, period),))
-        return ParsedRecord(record, Scheme.VALP, instructions, case_id=case, identity=identity, chosen_ids=(PaymentId(payment),))
+        return ParsedRecord(
+            record, Scheme.VALP, instructions, case_key=(Scheme.VALP, case), identity=identity, chosen_ids=(PaymentId(payment),)
+        )
 
-    def when_order_is_open(self, message: InboxMessage) -> Refusal:  # noqa: ARG002 - all are told to come again
+    def when_order_is_open(self, message: InboxMessage) -> Refusal:  # noqa: ARG002 - all are asked to come again
         """A sender that can send a line can send it twice."""
         return _BUSY
 
@@ -94,7 +96,7 @@ class ToyContract(Contract):
             case OrderWithdrawn():
                 return _said(message, "refused it was taken back")
             case Corrected(settled=settled):
-                return _said(message, _outcome(settled.outcome, settled.receipt.text).decode(), event.mark)
+                return _said(message, _outcome(settled.outcome, settled.receipt.text).decode(), event.event_suffix)
         return Reply()  # queued, simulated, with the rail, a receipt read: nobody asked
 
     def in_short(self, answer: bytes) -> Answer:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.read import derived_payment_id
 from kvitt.contracts.rapid.wire.solutions import TEXTS, SolutionStatus
 from kvitt.disbursement.catalogue import AREAS
-from kvitt.disbursement.derive.chain import extend
 from kvitt.disbursement.derive.forwarded import HOLIDAY_PAY_CODES
-from kvitt.disbursement.ids import derived_payment_id
+from kvitt.disbursement.derive.micro_chained import extend
 from kvitt.disbursement.values import (
     CaseId,
     HoldBackCause,

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONTRACTS = ROOT / "docs" / "contracts"
 FOLDERS = ("src", "tests", "bench", "brokers", "examples", "docs")
+ALONE = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")
 
 PAGES = ("helved", "rapid", "iverksetting", "payouts", "bank")
 OTHERS = ("design", "rfc")
@@ -28,6 +29,8 @@ def texts() -> Iterator[tuple[str, str]]:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("test_docs_"):
                 yield str(path.relative_to(ROOT)), path.read_text("utf-8", errors="replace")
+    for name in ALONE:
+        yield name, (ROOT / name).read_text("utf-8")
 
 
 def sections(page: str) -> frozenset[str]:
@@ -55,6 +58,37 @@ def unresolved(text: str, own_page: str | None = None) -> list[str]:
         elif found[0] not in SECTIONS[own_page]:
             wrong.append(f"{own_page} {found[0]}")
     return wrong
+
+
+STEP = re.compile(rf"\b(?P<name>[A-Za-z_]+) (?P<number>{_NUMBER}) steps? (?P<first>\d+)(?:(?:-| and )(?P<last>\d+))?")
+
+
+def steps_of(name: str, number: str) -> frozenset[int]:
+    """The numbers of the list in a section of a contract, or on the page of a decision."""
+    if name in PAGES:
+        text = re.split(rf"(?m)^#+ {re.escape(number)} .*$", (CONTRACTS / f"{name}.md").read_text("utf-8"))[1].partition("\n#")[0]
+    else:
+        (page,) = (ROOT / "docs" / "decisions").glob(f"{int(number[1:]):02}-*.md")
+        text = page.read_text("utf-8")
+    return frozenset(int(found) for found in re.findall(r"(?m)^(\d+)\. ", text))
+
+
+def lost_steps(text: str) -> list[str]:
+    """The steps that a text names and that are in no list of their section; a line may break between the words."""
+    return [
+        found[0]
+        for found in STEP.finditer(re.sub(r"\s+", " ", text))
+        if not {int(found["first"]), int(found["last"] or found["first"])} <= steps_of(found["name"], found["number"])
+    ]
+
+
+def test_every_step_that_is_named_is_in_the_list_of_its_section() -> None:
+    assert {place: lost for place, text in texts() if (lost := lost_steps(text))} == {}
+
+
+def test_a_step_that_is_not_there_is_found() -> None:
+    assert lost_steps("(payouts §4.4 steps 1 and 2; design §4 steps\n    1-5)") == []
+    assert lost_steps("(payouts §4.4 step 99) (design §4 steps 7-99)") == ["payouts §4.4 step 99", "design §4 steps 7-99"]
 
 
 def test_every_reference_to_a_contract_leads_to_a_section_of_its_page() -> None:

@@ -14,12 +14,15 @@ import kvitt
 from kvitt.kernel.database import connect as kvitt_connection
 
 HOUSE = Path(kvitt.__file__).parent
+ROOT = Path(__file__).parents[2]
 MOST_LINES, MEDIAN_LINES, MODULES_BEFORE = 400, 7, 333
 SAID_OTHERWISE = {
     "aside": "Skipped",
     "bury": "dead_letter",
     "books": "ReceiptApplier",
     "desk": "handler",
+    "dialect": "form, contract",
+    "door": "API, channel",
     "doubt": "unknown",
     "doubtful": "was_unknown",
     "epoch": "fencing_token",
@@ -33,12 +36,36 @@ SAID_OTHERWISE = {
     "standing": "idempotency record, payout record",
     "tell": "publish",
     "teller": "outbox writer",
+    "telling": "publishing",
     "told": "published",
     "undone": "compensated",
     "verdict": "outcome",
     "voice": "reply policy",
+    "woody": "Thrift",
 }
 """Words that no name in the code has a part of, and what is said in their place."""
+PROSE = {
+    "aside": "skipped",
+    "buried|bury": "dead letter",
+    "desks?": "handler",
+    "dialects?": "form, contract",
+    "doors?": "API, channel",
+    "doubtful|in doubt": "unknown",
+    "epochs?": "fencing token",
+    "oddity|oddities": "discrepancy",
+    "receipted": "acknowledged",
+    "rulings?": "receipt decision",
+    "stamps?": "correlation time",
+    "telling|tellers?": "publishing",
+    "told": "published, said",
+    "undone": "compensated, reversed, rolled back",
+    "verdicts?": "outcome",
+    "voices?": "reply",
+    "woody": "Thrift",
+}
+"""The same for texts: docstrings, comments, SQL, what commands print, documents."""
+KEPT = re.compile(r"`(?:door|told|oddity)`|\"door\"|extract\(epoch FROM|woody\\?\.")
+"""Names on the wire and in stored bytes, SQL's own, and the words before, where the changelog names them."""
 OTHERS_NAMES = frozenset({"INVALID_PRODUCER_EPOCH"})
 """Names that a library gave."""
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -67,6 +94,12 @@ def names_in(node: ast.AST) -> Iterator[str]:
             yield name
 
 
+@cache
+def names() -> frozenset[tuple[str, str]]:
+    """Each name that a module makes or uses, with the module's path."""
+    return frozenset((path, name) for path, node in nodes() for name in names_in(node) if name not in OTHERS_NAMES)
+
+
 def aliases_in(tree: ast.Module) -> Iterator[str]:
     """The names that a module gives to types; what stands for any type, as a TypeVar does, names none."""
     for node in tree.body:
@@ -91,13 +124,38 @@ def test_a_class_name_means_one_thing() -> None:
 
 @pytest.mark.parametrize("word", SAID_OTHERWISE)
 def test_what_the_trade_has_a_word_for_has_no_other(word: str) -> None:
-    found = set()
-    for path, node in nodes():
-        for name in names_in(node):
-            parts = [part.lower() for part in _PARTS.findall(name)]
-            if name not in OTHERS_NAMES and (word in parts or ("_" in word and word in name.lower())):
-                found.add((path, name))
+    found = {
+        (path, name) for path, name in names() if word in map(str.lower, _PARTS.findall(name)) or ("_" in word and word in name.lower())
+    }
     assert found == set()
+
+
+@cache
+def texts() -> tuple[tuple[str, str], ...]:
+    """Each file with prose, without the names that are kept; migrations stay as they were when they were applied."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.*")]
+    paths = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.sql"), *documents]
+    return tuple(
+        (str(path.relative_to(ROOT)), KEPT.sub("", path.read_text("utf-8")))
+        for path in paths
+        if not {"migrations", "__pycache__"} & set(path.parts)
+    )
+
+
+@pytest.mark.parametrize("word", PROSE)
+def test_texts_are_in_the_same_words(word: str) -> None:
+    pattern = re.compile(rf"(?<![\w-])(?:{word})(?![\w-])", re.IGNORECASE)
+    assert {(path, found[0]) for path, text in texts() if (found := pattern.search(text))} == set()
+
+
+def test_a_docstring_says_what_a_thing_does_or_is() -> None:
+    begins = []
+    for path, node in nodes():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+            first = (ast.get_docstring(node) or "").partition("\n")[0]
+            if first.startswith("What ") or re.search(r"[;,] gives (?!back|up)", first):
+                begins.append((path, first))
+    assert begins == []
 
 
 @pytest.mark.parametrize("word", SAID_OTHERWISE)

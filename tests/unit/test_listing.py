@@ -7,7 +7,7 @@ import pytest
 
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, cell_width, described, print_list, table
 from kvitt.cli.order import ORDERS
-from kvitt.disbursement.holds import HoldKind, HoldReason
+from kvitt.disbursement.holding import HoldKind, HoldReason
 from kvitt.disbursement.operate import OpenOrder
 
 IDS = ["5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-0000-5b53-8a26-2f7c9b0e4d12"]

@@ -10,12 +10,12 @@ from kvitt.rails.oppdrag.rail import Oppdrag
 
 
 def test_every_scheme_pays_over_the_state_rail_unless_another_is_named() -> None:
-    assert {PORTS.rails.of(scheme).name for scheme in Scheme} == {"oppdrag"}
+    assert {PORTS.rails.of[scheme].name for scheme in Scheme} == {"oppdrag"}
     assert PORTS.rails.default is PORTS.rails.named("oppdrag")
     elsewhere = Rails(Oppdrag(), of_scheme={Scheme.AAP: "bank"})
-    assert elsewhere.of(Scheme.DAGPENGER).name == "oppdrag"
+    assert elsewhere.of[Scheme.DAGPENGER].name == "oppdrag"
     with pytest.raises(UnknownRail, match="no rail is called bank here"):
-        elsewhere.of(Scheme.AAP)
+        elsewhere.of[Scheme.AAP]
 
 
 def test_two_rails_have_two_names() -> None:

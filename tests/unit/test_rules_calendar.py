@@ -15,7 +15,7 @@ from kvitt.disbursement.calendar import (
     previous_working_day,
     public_holidays,
 )
-from kvitt.disbursement.periods import in_order, merge
+from kvitt.disbursement.instructions import in_order, merge
 from kvitt.disbursement.values import Period, RateType
 from support.strategies import june
 

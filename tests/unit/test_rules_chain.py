@@ -7,9 +7,7 @@ of several periods.
 import pytest
 from msgspec.structs import replace
 
-from kvitt.disbursement.derive.chain import ChainChange, extend
-from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
-from kvitt.disbursement.ids import line_id
+from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, ChainChange, derive, extend, line_id
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.values import (
     Action,

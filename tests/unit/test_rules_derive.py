@@ -14,8 +14,7 @@ from kvitt.disbursement.derive.micro_chained import (
     CaseState,
     derive,
 )
-from kvitt.disbursement.holding import reasons_to_hold
-from kvitt.disbursement.holds import HoldKind
+from kvitt.disbursement.holding import HoldKind, reasons_to_hold
 from kvitt.disbursement.instructions import (
     Decision,
     InstructionKind,

@@ -21,9 +21,8 @@ from kvitt.contracts.helved.messages import (
     TsPayment,
     ValpMessage,
 )
-from kvitt.contracts.helved.read import instructions_of
+from kvitt.contracts.helved.read import derived_payment_id, instructions_of
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, derive
-from kvitt.disbursement.ids import derived_payment_id
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstructions
 from kvitt.disbursement.refusals import REPEATED_PAYMENT
 from kvitt.disbursement.values import (

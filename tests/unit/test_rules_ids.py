@@ -4,7 +4,8 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 import pytest
 
-from kvitt.disbursement.ids import derived_payment_id, line_id, order_id
+from kvitt.contracts.helved.read import derived_payment_id
+from kvitt.disbursement.derive.micro_chained import line_id, order_id
 from kvitt.disbursement.values import Area, CaseId, Scheme
 from kvitt.kernel.identifiers import event_id, named_uuid
 

@@ -28,8 +28,8 @@ unknown > ready sending sent accepted rejected
 """
 PAYMENT = "pending > accepted dropped"
 MESSAGE = """
-received > waiting derived answered dead
-waiting > derived answered
+received > queued derived answered dead
+queued > derived answered
 derived > answered
 """
 TURNED_ORDER = """
@@ -41,7 +41,7 @@ TURNED_PAYMENT = """
 accepted > dropped
 dropped > accepted
 """
-TURNED_MESSAGE = "derived > waiting"
+TURNED_MESSAGE = "derived > queued"
 MACHINES: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]], str]] = [
     (OrderState, ORDER_ARCS, ORDER),
     (PaymentState, PAYMENT_ARCS, PAYMENT),

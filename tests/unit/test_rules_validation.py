@@ -13,8 +13,6 @@ from kvitt.disbursement.instructions import (
     InstructionKind,
     PaymentInstruction,
     PaymentInstructions,
-)
-from kvitt.disbursement.validation import (
     broken_case_id,
     broken_decision,
     broken_instruction,

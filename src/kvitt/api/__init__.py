@@ -1,1 +1,1 @@
-"""What callers reach over HTTP: REST and Thrift, and what both let in."""
+"""All that callers reach over HTTP: REST and Thrift, and what both let in."""

@@ -44,7 +44,7 @@ def approvals_of(settings: Settings, connection: Connection) -> Approvals:
 
 
 def put_of(settings: Settings, connection: Connection) -> Put:
-    """What appends a dead letter's record to its topic."""
+    """Returns what appends a dead letter's record to its topic."""
 
     def put(record: Replayed) -> None:
         fresh = [NewRecord(record.topic, record.key, record.body, record.headers)]

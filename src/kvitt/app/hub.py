@@ -158,7 +158,7 @@ class HubProcess:
         self._outbox.notify()
 
     def _makers(self) -> Mapping[str, Callable[[], MakeStep]]:
-        """What makes each loop."""
+        """Returns what makes each loop."""
         return {
             "intake": lambda: self._intake_loop("intake"),
             "rapid": lambda: self._intake_loop("rapid"),
@@ -172,7 +172,7 @@ class HubProcess:
         }
 
     def _loops(self) -> list[str]:
-        """What runs for the roles of this process, each in a thread of its own."""
+        """Returns what runs for the roles of this process, each in a thread of its own."""
         loops = (loop for role in self.roles for loop in ROLES[role])
         return list(dict.fromkeys(name for loop in loops for name in self._names(loop)))
 
@@ -180,7 +180,7 @@ class HubProcess:
         return [self._on_rail(loop, rail.name) for rail in self.ports.rails] if loop in _ON_RAILS else [loop]
 
     def _on_rail(self, loop: str, rail: str) -> str:
-        """What the loop of a rail is called; that of the default rail by its role alone."""
+        """Returns what the loop of a rail is called; that of the default rail by its role alone."""
         return loop if rail == self.ports.rails.default.name else f"{loop} {rail}"
 
     def _queues_of(self, rail: str) -> QueuePair:

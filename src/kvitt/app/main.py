@@ -68,7 +68,7 @@ _OWN = {
 main = Commands(
     "kvitt",
     MappingProxyType({**COMMANDS, **_OWN}),
-    help="Decisions about money come in, the smallest correct orders go to the payment rail, each receipted and answered exactly once.",
+    help="Decisions about money come in, the smallest correct orders go to the payment rail, each acknowledged and answered exactly once.",
     epilog="Try it: kvitt demo",
     context_settings={"help_option_names": ["-h", "--help"], "obj": _Wired()},
 )

@@ -1,4 +1,4 @@
-"""What this hub is plugged together from: one line per rail, one line per contract."""
+"""Plugs this hub together: one line per rail, one line per contract."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""`kvitt up` and `kvitt run`: the hub as a process that stays, all of it or chosen roles, until it is told to stop."""
+"""`kvitt up` and `kvitt run`: the hub as a process that stays, all of it or chosen roles, until it is asked to stop."""
 
 import functools
 import os
@@ -117,9 +117,9 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
 
 
 def _retried(stop: threading.Event, seconds: float, attempt: Callable[[], Made]) -> Made | None:
-    """What the attempt returns, tried again for so long while a server does not answer: all may have been started at once.
+    """Returns what the attempt returns, tried again for so long while a server does not answer: all may have been started at once.
 
-    None when told to stop meanwhile. Raises what the last attempt raised.
+    None when asked to stop meanwhile. Raises what the last attempt raised.
     """
 
     states, deadline = StateLog(structlog.get_logger(__name__)), time.monotonic() + seconds

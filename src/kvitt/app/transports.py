@@ -100,7 +100,7 @@ class EmbeddedTransport:
             make_topics(connection, [terms.name for terms in topics_of(self._contracts)])
 
     def require_start_offset(self) -> None:
-        """What was taken in and what comes next are tables of one database."""
+        """Nothing is required: what was taken in and what comes next are tables of one database."""
 
     def intake(self, keeper: LeaseKeeper, hand: Hand, role: str) -> MakeStep:
         """Reads the topics of a role."""

@@ -118,7 +118,7 @@ def no(settings: Settings, *, number: int, by: str, reason: str) -> None:
 
 
 def _print_done(done: Approval) -> None:
-    """What came of it; the status of the command tells whether it was done."""
+    """Prints what came of it; the status of the command tells whether it was done."""
     if done.state == "failed":
         click.echo(shown(f"approval {done.approval_no} could not be done any more: {done.outcome}"))
         raise click.exceptions.Exit(BAD_RESULT)

@@ -1,4 +1,4 @@
-"""What commands take: numbers with a bound, files that are read up to a bound, and texts that the store and a terminal can hold.
+"""Kinds of arguments of commands: numbers with a bound, files that are read up to a bound, and texts that store and terminal can hold.
 
 What can not be used ends the command with one sentence that names the argument and the rule, and status 2.
 """

@@ -28,7 +28,7 @@ ACTS: Sequence[Column] = (
     Column("reason", kind=Fit.TEXT),
     Column("subject", "about"),
     Column("entry"),
-    Column("door", kind=Fit.HIDDEN),
+    Column("channel", kind=Fit.HIDDEN),
     Column("address", kind=Fit.HIDDEN),
     Column("trace", kind=Fit.HIDDEN),
 )

@@ -111,7 +111,7 @@ def _kept(deferred: DeferredOfCase) -> str:
 
 
 def schedule_of(payments: Sequence[PaymentOfCase]) -> PaymentSchedule:
-    """What versions of payments pay, day by day."""
+    """Returns what versions of payments pay, day by day."""
     return expand([*chain.from_iterable(each.owed for each in payments)])
 
 
@@ -122,7 +122,7 @@ def _timeline(found: CaseHistory) -> Iterator[str]:
     yield f"{'time (UTC)':<23}  {'what':<12}  about"
     yield "─" * 72
     for event in found.events:
-        # The audit chain tells the same once more, for proof and not for reading.
+        # The audit chain has the same once more, for proof and not for reading.
         if event.what is Happening.NOTED:
             continue
         yield from _row(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], event.what.value, _about(event, published))

@@ -49,7 +49,7 @@ def compare_with_rail(conninfo: str) -> Compared:
 
 
 def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
-    """What was looked at, then the first `shown_most` differences of each kind of proof, then whether all is well."""
+    """The page: what was looked at, then the first `shown_most` differences of each kind of proof, then whether all is well."""
     counts = [(name.replace("_", " "), getattr(report.counts, name)) for name in report.counts.__struct_fields__]
     yield from table(_COUNTS, [*counts, ("payments compared with the rail", compared.payments)])
     for each in report.differences[:shown_most]:

@@ -1,4 +1,4 @@
-"""Ids as people type them: whole, or as far as it takes to tell them apart.
+"""Ids as people type them: whole, or as far as it takes to distinguish them.
 
 An id that a machine made (a UUID) may be given by its first digits. One that a person chose may be the beginning of another's, so that
 it is only taken for a beginning when it says so, by … or ... at its end.

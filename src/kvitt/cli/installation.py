@@ -15,7 +15,7 @@ from kvitt.kernel.backfill import Filled
 from kvitt.kernel.postgres import EmbeddedServer, running_server
 
 _PRINTED_EACH = 100_000
-"""Progress is told each time so many rows are filled in."""
+"""Progress is shown each time so many rows are filled in."""
 
 
 @click.group(epilog=example("kvitt db upgrade --database postgresql://kvitt@db/kvitt"))

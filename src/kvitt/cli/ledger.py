@@ -66,7 +66,7 @@ def account() -> None:
 )
 @click.option("--currency", required=True, metavar="CODE", help="1 to 4 characters, as on the postings.")
 @click.option("--description", metavar="TEXT", help="At most 4096 characters.")
-@click.option("--key", metavar="TEXT", help="The same key gives the same account again, however often it is asked for.")
+@click.option("--key", metavar="TEXT", help="The same key returns the same account again, however often it is asked for.")
 @json_option
 @located
 def create(settings: Settings, *, currency: str, description: str | None, key: str | None, as_json: bool) -> None:
@@ -160,7 +160,7 @@ def _moment(text: str) -> datetime:
 
 
 def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Column:
-    """One of the three totals of a row; `currency_of` gives the currency of the row's account."""
+    """One of the three totals of a row; `currency_of` returns the currency of the row's account."""
 
     def total(row: Any) -> Minor:
         return Minor(getattr(row.totals, name))

@@ -41,7 +41,7 @@ class Fit(Enum):
 class Column(Struct, frozen=True):
     """One field of a row: its name in JSON (the glossary's, with the unit of an amount), and how a person sees it.
 
-    `of` gives the value, the row's attribute of that name otherwise; `show` gives its text, which is made of the value otherwise.
+    `of` returns the value, the row's attribute of that name otherwise; `show` returns its text, which is made of the value otherwise.
     `least` is a width in characters that the column has in any case.
     """
 
@@ -54,11 +54,11 @@ class Column(Struct, frozen=True):
     seen_only: bool = False
 
     def value(self, row: object) -> object:
-        """What JSON has."""
+        """Returns what JSON has."""
         return getattr(row, self.name) if self.of is None else self.of(row)
 
     def text(self, row: object) -> str:
-        """What a person sees, on one line."""
+        """Returns what a person sees, on one line."""
         if self.show is not None:
             return shown(self.show(row))
         value = self.value(row)
@@ -70,7 +70,7 @@ class Column(Struct, frozen=True):
 
     @property
     def heading(self) -> str:
-        """What stands above it."""
+        """Returns what stands above it."""
         return self.title or self.name.replace("_", " ")
 
 
@@ -198,7 +198,7 @@ def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
 
 
 def _below(fields: Sequence[tuple[Column, str]], width: int) -> Iterator[str]:
-    """What yielded from a row: words in a row as long as they fit, each text on lines of its own."""
+    """Returns what yielded from a row: words in a row as long as they fit, each text on lines of its own."""
     line = ""
     for column, cell in fields:
         if column.kind is Fit.TEXT:

@@ -183,7 +183,7 @@ def adopt(
 ) -> None:
     """Make the rail's word about a contradicted ORDER ours.
 
-    The order and its payments become what the rail says, and its sender is told anew. Orders of the case that have not left are taken
+    The order and its payments become what the rail says, and its sender is answered anew. Orders of the case that have not left are taken
     back, and their messages derived again.
     """
     _resolve(settings, "adopt", order_id, (by, reason, approved_by), dry_run=dry_run, as_json=as_json)
@@ -191,7 +191,8 @@ def adopt(
 
 @order.command(
     epilog=example(
-        "kvitt order keep 5f2c0d3a --dry-run", 'kvitt order keep 5f2c0d3a --by kari --approved-by ola --reason "undone at the rail by hand"'
+        "kvitt order keep 5f2c0d3a --dry-run",
+        'kvitt order keep 5f2c0d3a --by kari --approved-by ola --reason "reversed at the rail by hand"',
     )
 )
 @click.argument("order_id", metavar="ORDER")

@@ -128,7 +128,7 @@ def create(
 @_as_json
 @located
 def show(settings: Settings, *, payout_id: str, as_json: bool) -> None:
-    """Print a PAYOUT with its cash flow, what was told of it, and who did what and why."""
+    """Print a PAYOUT with its cash flow, what was published about it, and who did what and why."""
 
     with acting_on(settings, payout_id) as (payouts, named):
         found, events, acts = payouts.get(named), payouts.events(named), payouts.acts(named)
@@ -250,7 +250,7 @@ def _print_done(done: Payout, *, as_json: bool) -> None:
 
 
 def _print_preview(preview: PayoutPreview, *, as_json: bool) -> None:
-    """What would be; the status of the command tells whether it would be refused."""
+    """Prints what would be; the status of the command tells whether it would be refused."""
 
     if as_json:
         click.echo(shown_json(json.encode(preview_document(preview)).decode()))
@@ -261,7 +261,7 @@ def _print_preview(preview: PayoutPreview, *, as_json: bool) -> None:
 
 
 def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> Iterator[str]:
-    """The payout, its movements, what was told of it, and who did what and why."""
+    """The payout, its movements, what was published about it, and who did what and why."""
     yield from _summary(payout)
     yield ""
     yield from table(_FLOW, payout.cash_flow, terminal_width())
@@ -272,7 +272,7 @@ def payout_page(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[Au
 
 
 def preview_page(preview: PayoutPreview) -> Iterator[str]:
-    """What would move, and what the accounts would have."""
+    """Returns what would move, and what the accounts would have."""
     payout = preview.payout
     if not preview.changes:
         yield shown(f"payout {payout.payout_id} is {payout.status.value} already; nothing would be done")
@@ -310,13 +310,13 @@ _ACCOUNTS: Final = (
 
 
 def preview_document(preview: PayoutPreview) -> dict[str, object]:
-    """What would be, for `--json`."""
+    """Returns what would be, for `--json`."""
     accounts = preview.accounts and [_fields(_ACCOUNTS, account) for account in preview.accounts]
     return {"payout": _fields(PAYOUTS, preview.payout), "changes": preview.changes, "solvent": preview.solvent, "accounts": accounts}
 
 
 def payout_document(payout: Payout, events: Sequence[PayoutEvent], acts: Sequence[AuditedAct]) -> dict[str, object]:
-    """The payout with what was told of it and who did what and why, for `--json`."""
+    """The payout with what was published about it and who did what and why, for `--json`."""
     rows: tuple[tuple[str, Sequence[Column], Sequence[object]], ...] = (("events", _EVENTS, events), ("acts", ACTS, acts))
     return _fields(PAYOUTS, payout) | {name: [_fields(columns, each) for each in found] for name, columns, found in rows}
 

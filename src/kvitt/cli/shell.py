@@ -1,4 +1,4 @@
-"""What all commands share: where the data is, how errors are told, and how a hub is found or started for the while.
+"""Shares with all commands: where the data is, how errors are shown, and how a hub is found or started for the while.
 
 Exit status: 0 done, 1 done with a bad result (refused, differences), 2 could not be done.
 """
@@ -44,7 +44,7 @@ _SHOWN_BY = {
     "the stop": "kvitt sending list",
     "topic": "kvitt kafka lag",
 }
-"""Which command shows what became of something, by what is told of it when that is not known."""
+"""Which command shows what became of something, by what is said of it when that is not known."""
 
 
 class Lazy(NamedTuple):
@@ -78,7 +78,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, self._table[name].help) for name in sorted(self._table)])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What the word may become, likewise."""
+        """Returns what the word may become, likewise."""
         names = [CompletionItem(name, help=self._table[name].help) for name in sorted(self._table) if name.startswith(incomplete)]
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
@@ -116,7 +116,7 @@ def _explain(error: Exception) -> None:
 
 
 def _locked(error: "psycopg.errors.LockNotAvailable") -> str:
-    """What is locked, as far as the server says, and where it stands how to find out who holds it."""
+    """Returns what is locked, as far as the server says, and where it stands how to find out who holds it."""
     found = _RELATION.search(error.diag.context or "")
     what = f"a row of the table {found[1]}" if found else "what this needs"
     return f"somebody else has locked {what}; nothing was done. Who it is: docs/operations.md#rows-that-somebody-has-locked"

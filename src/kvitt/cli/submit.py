@@ -1,4 +1,4 @@
-"""`kvitt submit`: one message through the front door, and what is published about it; with a client's view of the hub for that."""
+"""`kvitt submit`: one message by the usual way in, and what is published about it; with a client's view of the hub for that."""
 
 import sys
 import time
@@ -50,7 +50,7 @@ class PublishedStatus(Struct, frozen=True):
 
 
 class Client:
-    """Appends records and reads what is told from the moment of its making on, on the log that is set. Not for sharing between threads."""
+    """Appends records and reads what is published since it was made, on the log that is set. Not for sharing between threads."""
 
     def __init__(self, conninfo: str, settings: Settings) -> None:
         self._connection: psycopg.Connection[Any] = connect(conninfo, application="kvitt client", lock_timeout_ms=PATIENCE_MS)
@@ -62,11 +62,11 @@ class Client:
         self._connection.close()
 
     def send(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
-        """Appends records in order; gives where each one stands."""
+        """Appends records in order; returns where each one stands."""
         return self._log.send(records)
 
     def hear(self, seconds: float) -> list[PublishedStatus]:
-        """What has been told since the last look; waits up to `seconds` when that is nothing."""
+        """Returns what has been published since the last look; waits up to `seconds` when that is nothing."""
         return [
             PublishedStatus(record.key, decode_status(record.value), dict(decode_headers(record.headers)).get("reason"))
             for record in self._log.read(seconds)
@@ -128,7 +128,7 @@ class _KafkaLog:
         return put(self._settings, records, self._producer)
 
     def read(self, seconds: float) -> list[Record]:
-        """A relay that was killed tells its last batch again: repeats are known by their event id."""
+        """A relay that was killed publishes its last batch again: repeats are known by their event id."""
         found = []
         for record in self._reader.read(seconds):
             event = dict(decode_headers(record.headers)).get("event-id", "")
@@ -139,7 +139,7 @@ class _KafkaLog:
 
 
 def statuses_of(client: Client, key: bytes, seconds: float, silent: Callable[[], bool]) -> Iterator[PublishedStatus]:
-    """The statuses told under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
+    """The statuses published under a key until the final one; ends early when `silent` says that none will come, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not silent():
         for heard in client.hear(0.2):

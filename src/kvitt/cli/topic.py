@@ -78,7 +78,7 @@ def _print_last(connection: psycopg.Connection[Any], name: str, last: int, *, as
 def _print_from(
     connection: psycopg.Connection[Any], name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool
 ) -> dict[int, int]:
-    """Prints what stands from these positions on, until told to stop; gives where it goes on."""
+    """Prints what stands from these positions on, until asked to stop; returns where it goes on."""
     following = dict(positions)
     while not stop.is_set() and (rows := list(_read(connection, name, following))):
         for row in rows:

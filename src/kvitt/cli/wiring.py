@@ -1,4 +1,4 @@
-"""What the commands are given by the program that they are part of: they know no contract, no rail and no transport of their own."""
+"""All that the commands have from the program that they are part of: they know no contract, no rail and no transport of their own."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -39,9 +39,9 @@ class Wiring(Protocol):
         """The scheduled jobs as the settings say."""
 
     def put(self, connection: "Connection", settings: "Settings") -> "Put":
-        """What appends a dead letter's record to its topic, in the transaction of a connection where the log is a table."""
+        """Returns what appends a dead letter's record to its topic, in the transaction of a connection where the log is a table."""
 
 
 def wiring() -> Wiring:
-    """What the running command is given."""
+    """Returns what the running command is given."""
     return cast("Wiring", click.get_current_context().find_root().obj)

@@ -27,7 +27,7 @@ class Days(Struct, frozen=True):
 
 
 class Pay(Struct, frozen=True):
-    """What shall be paid for one payment. `label` tells it apart in its case; no `days` means that it has ceased.
+    """One payment as it shall be. `label` tells it apart in its case; no `days` means that it has ceased.
 
     Place n is the n-th weekday after `base` for a weekday rate, else the n-th day.
     """
@@ -282,9 +282,9 @@ class _Living:
         return [replace(pay, days=days)] if days and (self._scheme != "valp" or len(days) == 1) else []
 
     def _say(self, changes: Sequence[Pay]) -> tuple[Pay, ...] | None:
-        """Takes changes in and gives what a message must name to say them; None when there are none."""
+        """Takes changes in and returns what a message must name to say them; None when there are none."""
         if self._scheme not in WHOLE_CASE:
-            # One order per message, so that one answer tells of all of it: one area, and for some schemes one payment.
+            # One order per message, so that one answer covers all of it: one area, and for some schemes one payment.
             most = len(changes) if self._scheme == "ts" else 1
             changes = [pay for pay in changes[:most] if pay.area == changes[0].area]
         for pay in changes:

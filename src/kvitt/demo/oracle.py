@@ -22,7 +22,7 @@ Series = tuple[str, str, tuple[Stretch, ...]]
 
 
 class Judged(Struct, frozen=True):
-    """What the answers of a case leave to be paid, and what of the answers themselves can't be right."""
+    """Judges what the answers of a case leave to be paid, and what of the answers themselves can't be right."""
 
     paid: tuple[Pay, ...]
     wrong: tuple[str, ...]
@@ -80,13 +80,13 @@ def differences(lives: Iterable[Life], judged: Iterable[Judged], on_rail: Iterat
 
 
 def wanted(pay: Pay) -> Series | None:
-    """What shall be due for a payment."""
+    """Returns what shall be due for a payment."""
     dues = stretches(pay.rate, (Stretch(pay.day(days.first), pay.day(days.last), days.amount) for days in pay.days))
     return (pay.class_code, pay.rate, dues) if dues else None
 
 
 def booked(spans: Sequence[DaySpan]) -> Counter[Series]:
-    """What is due by the rail's books, chain by chain; a chain that pays nothing is none."""
+    """Returns what is due by the rail's books, chain by chain; a chain that pays nothing is none."""
     chains: dict[tuple[str, str, str], list[Stretch]] = {}
     for span in spans:
         chains.setdefault((span.chain_first_line_id, span.class_code, span.rate_code), []).append(

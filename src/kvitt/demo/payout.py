@@ -37,7 +37,7 @@ _SALES, _PAID_OUT, _CURRENCY = Minor(1_000_000), Minor(250_000), "RUB"
 
 
 class Shown(Struct, frozen=True):
-    """What the shop's settlement account has after a step."""
+    """Holds what the shop's settlement account has after a step."""
 
     step: str
     totals: Totals

@@ -66,7 +66,7 @@ _SHOWN_SCHEME: Final = "dp"
 
 
 class Summary(Struct, frozen=True):
-    """What a run came to; the fields are the closing JSON line."""
+    """The outcome of a run; the fields are the closing JSON line."""
 
     messages: int
     orders: int
@@ -89,7 +89,7 @@ class Summary(Struct, frozen=True):
 
 
 class SchemeTotals(Struct, frozen=True):
-    """What became of a scheme's messages in this run."""
+    """Counts what became of a scheme's messages in this run."""
 
     scheme: str
     messages: int
@@ -111,7 +111,7 @@ class Proof(Struct, frozen=True):
 
     @property
     def doubles(self) -> int:
-        """Whatever came or was told more than once."""
+        """Whatever came or was published more than once."""
         return self.surplus + len(self.doubled.lines) + len(self.doubled.conflicting_messages) + len(self.doubled.same_bytes)
 
 
@@ -160,7 +160,7 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
 
 def _number(connection: psycopg.Connection[Any], statement: str, arguments: Sequence[object] = ()) -> int:
     row = connection.execute(statement, arguments).fetchone()
-    assert row is not None, "an aggregate gives a row"
+    assert row is not None, "an aggregate has a row"
     return int(row[0])
 
 

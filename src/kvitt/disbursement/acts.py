@@ -1,4 +1,4 @@
-"""Who did what, when and why: the operators' chain, what callers asked for at the doors, and the chains of cases, as one list of acts.
+"""Who did what, when and why: the operators' chain, what callers asked for over the APIs, and the chains of cases, as one list of acts.
 
 Reads only. An act is shown whole by its name: `operators:12`, `case:DAGPENGER:S-1:3`, `payout:p-1:2`, `plan:p:HOLD:1`, `account:7`.
 """
@@ -23,7 +23,7 @@ _BIGGEST: Final = 2**63 - 1
 
 
 class AuditedAct(Struct, frozen=True):
-    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, `door`, `address`, `trace` where a call came from."""
+    """One thing that was done. `by`, `approved_by` and `reason` are a person's words, the last three where a call came from."""
 
     entry: str
     at: datetime
@@ -32,7 +32,7 @@ class AuditedAct(Struct, frozen=True):
     by: str | None = None
     approved_by: str | None = None
     reason: str | None = None
-    door: str | None = None
+    channel: str | None = None
     address: str | None = None
     trace: str | None = None
     digest: str | None = None
@@ -189,7 +189,7 @@ class Acts:
         return (row.act() for row in fetch(self._connection, _OperatorsEntry, _SQL.acts_of_operators, asked))
 
     def _subjects(self, wanted: Wanted) -> list[str] | None:
-        """What acts about it name: an order, a payout, a plan, or any order of a case."""
+        """Returns what acts about it name: an order, a payout, a plan, or any order of a case."""
         if wanted.case:
             return fetch_values(self._connection, _SQL.orders_of_case, {"case_no": self._case_no(*wanted.case)})
         one = wanted.order_id or wanted.payout_id or wanted.plan_id
@@ -269,7 +269,7 @@ def _acts(wanted: Wanted) -> str | None:
 def _asked_by(actor: Actor | None) -> dict[str, str | None]:
     if actor is None:
         return {}
-    return {"by": actor.name, "door": actor.door, "address": actor.address, "trace": actor.trace}
+    return {"by": actor.name, "channel": actor.channel, "address": actor.address, "trace": actor.trace}
 
 
 def _hex(content: bytes | None) -> str | None:

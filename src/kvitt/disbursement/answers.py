@@ -1,4 +1,4 @@
-"""What a sender is told: status, details per order line, error (helved §2.8)."""
+"""The answer to a sender: status, details per order line, error (helved §2.8)."""
 
 from datetime import date
 from enum import StrEnum

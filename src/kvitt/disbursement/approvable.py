@@ -89,7 +89,7 @@ class _ShownCase(NamedTuple):
 
 
 def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
-    """What two people can do with an order."""
+    """Returns the acts on an order that two people do."""
 
     def release(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
         left = Operate(connection, clock, ports).release(asked.order_id, operator)
@@ -126,7 +126,7 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
 
 
 def letter_act(clock: Clock, ports: Ports, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
-    """The replay of a dead letter; `put` gives what appends its record in the transaction of a connection."""
+    """The replay of a dead letter; `put` returns what appends its record in the transaction of a connection."""
 
     def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
         letters = DeadLetters(connection, clock, ports)
@@ -163,7 +163,7 @@ def forget_act(clock: Clock, ports: Ports) -> ApprovableAct[PaymentForgotten]:
 
 
 def _effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
-    """What an act does to the case of an order: done, looked at, and taken back."""
+    """Returns what an act does to the case of an order: done, looked at, and taken back."""
     row = connection.execute(_SQL.case_in_short, (asked.order_id,)).fetchone()
     if row is None:
         raise OrderNotFound(asked.order_id)

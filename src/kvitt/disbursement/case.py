@@ -272,7 +272,12 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
 
 def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
     """Marks the payment ids that senders chose and that another case has."""
-    asked = [(index, payment_id, each.scheme.value, each.case_id) for index, each in enumerate(records) for payment_id in each.chosen_ids]
+    asked = [
+        (index, payment_id, each.case_key[0].value, each.case_key[1])
+        for index, each in enumerate(records)
+        if each.case_key
+        for payment_id in each.chosen_ids
+    ]
     if not asked:
         return
     found = cursor.execute(_SQL.ids_of_other_cases, [list(column) for column in zip(*asked, strict=True)], binary=True)

@@ -1,4 +1,4 @@
-"""What is read of a case or of one of its orders, as values, and the reads that both pages share."""
+"""Values that are read of a case or of one of its orders, and the reads that both pages share."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -8,7 +8,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement.answers import Answer
-from kvitt.disbursement.holds import HoldReason
+from kvitt.disbursement.holding import HoldReason
 from kvitt.disbursement.rows import LineRow
 from kvitt.disbursement.schedule import Owed, expand
 from kvitt.disbursement.values import (
@@ -84,7 +84,7 @@ class ReceiptOfCase(Struct, frozen=True):
 
 
 class ContradictionOfCase(Struct, frozen=True):
-    """What a receipt said against what stood of an order; the last five are None as long as nobody has resolved it."""
+    """A contradiction: what a receipt said against what stood of an order; the last five are None as long as nobody has resolved it."""
 
     contradiction_no: int
     order_id: str
@@ -128,7 +128,7 @@ class PublishedAnswer(PublishedFacts, frozen=True):
 
 
 class AmountOfDay(Struct, frozen=True):
-    """What is paid for one day; a one-off amount stands on its first day, a monthly one there and on the first of each month after it."""
+    """The pay of one day; a one-off amount stands on its first day, a monthly one there and on the first of each month after it."""
 
     day: date
     amount: Kroner
@@ -144,17 +144,17 @@ class PaymentOfCase(Struct, frozen=True):
 
     @property
     def periods(self) -> tuple[Period, ...]:
-        """What is paid; nothing once it has ceased."""
+        """Returns what is paid; nothing once it has ceased."""
         return self.document.wanted
 
     @property
     def schedule_days(self) -> tuple[AmountOfDay, ...]:
-        """What is paid day by day, in order of days, as far as a schedule is expanded; only days that the rate type pays for."""
+        """Returns what is paid day by day, in order of days, as far as a schedule is expanded; only days that the rate type pays for."""
         return tuple(AmountOfDay(due.day, due.amount) for due in expand(self.owed).days)
 
     @property
     def owed(self) -> tuple[Owed, ...]:
-        """What is paid, as a schedule is made of."""
+        """Returns what is paid, as a schedule is made of."""
         document = self.document
         return tuple(Owed(each.start, each.end, each.amount, document.rate_type, document.benefit) for each in self.periods)
 
@@ -171,7 +171,7 @@ class ChainEntry(NamedTuple):
 
 
 class Act(NamedTuple):
-    """What an operator did to an order, and who answers for it."""
+    """An act of an operator on an order, and who answers for it."""
 
     at: datetime
     what: str
@@ -196,15 +196,15 @@ def receipts_of(cursor: psycopg.Cursor[Any], about: About) -> tuple[ReceiptOfCas
 
 
 def contradictions_of(cursor: psycopg.Cursor[Any], about: About) -> tuple[ContradictionOfCase, ...]:
-    """What the rail said against what stood of orders, oldest first."""
+    """Returns what the rail said against what stood of orders, oldest first."""
     return tuple(fetch(cursor, ContradictionOfCase, _SQL.contradictions, about))
 
 
 def acts_on(cursor: psycopg.Cursor[Any], about: About) -> tuple[Act, ...]:
-    """What operators did to orders, oldest first."""
+    """Returns what operators did to orders, oldest first."""
     return tuple(fetch(cursor, Act, _SQL.acts, about))
 
 
 def entries_about(cursor: psycopg.Cursor[Any], about: About) -> tuple[ChainEntry, ...]:
-    """What the audit chain of the case has, oldest first."""
+    """Returns what the audit chain of the case has, oldest first."""
     return tuple(fetch(cursor, ChainEntry, _SQL.audit, about))

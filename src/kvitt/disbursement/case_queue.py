@@ -14,13 +14,8 @@ from kvitt.disbursement.case import (
     load_lines,
     load_payments,
 )
-from kvitt.disbursement.handle import Handler
-from kvitt.disbursement.inbox import (
-    ParsedRecord,
-    StoredRecord,
-    failure,
-    numbered,
-)
+from kvitt.disbursement.handle import Handler, numbered, parse_again
+from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch
@@ -66,14 +61,14 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
             if case.may_go_on:
                 _handle(case, each, work, case.moment(now), ports)
         seen = {each.case_no for each in queued}
-        # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` tells of it.
+        # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` reports it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.queued and case.may_go_on}
 
 
 def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetime, ports: Ports) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
-    gathered, contract = UnitOfWork(), ports.contracts.of(incoming.source)
+    gathered, contract = UnitOfWork(), ports.contracts.of[incoming.source]
     case.queued -= 1
     try:
         Handler(contract, ports.rails, gathered, now).handle(case, message, None)
@@ -88,6 +83,6 @@ def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Map
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = fetch(cursor, _WaitingMessage, _SQL.queued_messages, columns, record=StoredRecord)
     return [
-        _QueuedMessage(each.case_no, each.message_no, ports.contracts.parse_again(each.record.incoming(each.edition)), each.received_at)
+        _QueuedMessage(each.case_no, each.message_no, parse_again(ports.contracts, each.record.incoming(each.edition)), each.received_at)
         for each in rows
     ]

@@ -2,11 +2,11 @@
 
 import csv
 import tomllib
+from enum import StrEnum
 from importlib import resources
 
 from msgspec import Struct
 
-from kvitt.disbursement.duplicates import PaidTwice
 from kvitt.disbursement.values import (
     Area,
     Benefit,
@@ -14,8 +14,21 @@ from kvitt.disbursement.values import (
 )
 
 
+class PaidTwice(StrEnum):
+    """The part of one class code that on one day is paid once too often, by scheme."""
+
+    ONE_PAYMENT_PER_DAY = "one_payment_per_day"
+    """Any second payment: a day of benefit is paid once, whatever the amounts."""
+    EQUAL_AMOUNT = "equal_amount"
+    """A second payment of the same amount, whatever each is paid by: several grants of one kind may rightly meet.
+
+    A payment keeps its kind of rate for life, so one that was sent by the wrong kind comes again under another id.
+    """
+    ALLOWED = "allowed"
+
+
 class SchemeTerms(Struct, frozen=True):
-    """What is the same for all cases of a scheme. Its orders leave on `rail`; `frequency` is how often that pays.
+    """Terms that are the same for all cases of a scheme. Its orders leave on `rail`; `frequency` is how often that pays.
 
     `whole_case`: a message holds the whole case, so what it omits ceases. `sender_chooses_ids`: payment ids come with the message, so one
     of another case is a mistake; derived ones may collide. `paid_twice`: what of one class code on one day holds an order.

@@ -4,11 +4,12 @@ The core knows no contract by name. Each is one object that `app/` makes and tha
 asked of it. `docs/contract-port.md` tells how to write one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from kvitt.disbursement import payment_document
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
@@ -25,23 +26,22 @@ from kvitt.disbursement.inbox import (
     ParsedRecord,
     ReplyTo,
     Skipped,
-    failed,
 )
 from kvitt.disbursement.refusals import USED_OTHERWISE
-from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import UnknownSource
 from kvitt.formats.topics import TopicTerms
 
 
 class WhenOrderIsOpen(Enum):
-    """What becomes of a message whose case has an open order: it waits its turn, or is handled all the same."""
+    """Ways with a message whose case has an open order: it waits its turn, or is handled all the same."""
 
     QUEUE = "queue"
     HANDLE = "handle"
 
 
 class Contract(Protocol):
-    """What the hub asks of a contract; where there is an answer here, it is the usual one. All methods are pure functions.
+    """All that the hub asks of a contract; where there is an answer here, it is the usual one. All methods are pure functions.
 
     The moment of what happens is an argument, and so is everything that is stored: `kvitt check` asks again, years later, and must get
     the same bytes.
@@ -63,6 +63,8 @@ class Contract(Protocol):
     """The topic on which it announces the payments of cases (`CaseListed`)."""
     copies_on: str | None = None
     """The topic on which it copies receipts as they come (`ReceiptArrived`)."""
+    copies_of: Collection[Scheme | None] = ()
+    """The schemes of whose orders it copies receipts; None stands for receipts of which nobody can say whose they are."""
     forwards: bool = False
     """Its senders make the order lines themselves; the hub passes them on as they are, and compares lines instead of payments."""
     replies_from_body: bool = False
@@ -79,7 +81,7 @@ class Contract(Protocol):
         """
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen | Refusal:  # noqa: ARG002 - the usual answer looks at nothing
-        """What becomes of a message whose case has an open order; a refusal answers it at once."""
+        """Returns what becomes of a message whose case has an open order; a refusal answers it at once."""
         return WhenOrderIsOpen.QUEUE
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
@@ -94,10 +96,10 @@ class Contract(Protocol):
         """The orders that turn what is accepted of a case into what a message asks for; none: nothing differs."""
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:
-        """What is published about an event, and the answer to keep. `message` is a MessageInProgress once it has orders."""
+        """Returns what is published about an event, and the answer to keep. `message` is a MessageInProgress once it has orders."""
 
     def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:  # noqa: ARG002 - the usual answer looks at nothing
-        """What is published about what happens to no message alone."""
+        """Returns what is published about what happens to no message alone."""
         return ()
 
     def in_short(self, answer: bytes) -> Answer:
@@ -116,28 +118,31 @@ class Contract(Protocol):
         """Whether two answers say the same, whatever the words; for records of earlier days."""
         return one == other
 
+    def import_form(self, payment: Payment) -> bytes:
+        """A payment that was taken over from the senders' old hub, in the bytes that the first entry of its case is a digest of."""
+        return payment_document.encode(payment)
+
+
+class _BySource(dict[str, Contract]):
+    def __missing__(self, source: str) -> Contract:
+        raise UnknownSource(source)
+
 
 class Contracts:
     """All contracts of a hub. No two of them share a topic."""
 
     def __init__(self, *contracts: Contract) -> None:
         self._contracts = contracts
-        self._by_source = {source: contract for contract in contracts for source in contract.sources}
+        self.of = _BySource({source: contract for contract in contracts for source in contract.sources})
+        """The contract of what comes in on a topic; raises UnknownSource where there is none."""
         self._by_scheme = {scheme: contract for contract in reversed(contracts) for scheme in contract.sources.values()}
-        assert len(self._by_source) == sum(len(contract.sources) for contract in contracts), "two contracts share a topic"
+        assert len(self.of) == sum(len(contract.sources) for contract in contracts), "two contracts share a topic"
         self._by_answers = {contract.answers_on: contract for contract in contracts}
-        self.bodies_of = [source for source, contract in self._by_source.items() if contract.replies_from_body]
+        self.bodies_of = [source for source, contract in self.of.items() if contract.replies_from_body]
         """The topics whose messages are answered from their bodies."""
 
     def __iter__(self) -> Iterator[Contract]:
         return iter(self._contracts)
-
-    def of(self, source: str) -> Contract:
-        """The contract of what came in on a topic. Raises UnknownSource."""
-        try:
-            return self._by_source[source]
-        except KeyError:
-            raise UnknownSource(source) from None
 
     def answering_on(self, topic: str) -> Contract | None:
         """The contract whose answers stand on a topic."""
@@ -145,7 +150,7 @@ class Contracts:
 
     def scheme_of(self, source: str) -> Scheme:
         """The scheme of what came in on a topic. Raises UnknownSource."""
-        return self.of(source).sources[source]
+        return self.of[source].sources[source]
 
     @property
     def topics(self) -> Sequence[TopicTerms]:
@@ -159,22 +164,12 @@ class Contracts:
 
     def input_of(self, scheme: Scheme) -> str:
         """The topic on which the senders of a scheme are heard, the first where there are several."""
-        return next(source for source, contract in self._by_source.items() if contract.sources[source] is scheme)
+        return next(source for source, contract in self.of.items() if contract.sources[source] is scheme)
 
     def forwards(self, scheme: Scheme) -> bool:
         """Whether the orders of a scheme are their senders' own."""
         return scheme in self._by_scheme and self._by_scheme[scheme].forwards
 
-    def parse(self, record: Incoming) -> ParsedRecord | Skipped:
-        """A record as its contract reads it; one on which reading itself fails is answered and kept like any that kvitt fails on."""
-        contract = self.of(record.source)
-        try:
-            return contract.read(record)
-        except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
-            return failed(record, contract.sources[record.source], error)
-
-    def parse_again(self, record: Incoming) -> ParsedRecord:
-        """A stored message, read as it was when it came in; raises what reading raises."""
-        found = self.of(record.source).read(record)
-        assert isinstance(found, ParsedRecord), "what is skipped is no message"
-        return found
+    def import_form(self, scheme: Scheme) -> Callable[[Payment], bytes]:
+        """In what form the payments of a scheme were taken over. Raises KeyError for a scheme that no contract serves."""
+        return self._by_scheme[scheme].import_form

@@ -1,6 +1,6 @@
 """Dead letters: what could not be read is looked at, mended, and sent to its topic again, once, by a named person (design §4, §11).
 
-A replay is one transaction: the letter is closed, the operators' audit chain tells of it, and the record is handed to the log.
+A replay is one transaction: the letter is closed, the operators' audit chain notes it, and the record is handed to the log.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from kvitt.disbursement.handle import parse
 from kvitt.disbursement.inbox import Incoming, Skipped
 from kvitt.disbursement.ports import Ports
 from kvitt.errors import DeadLetterNotFound, NotInThatState, NotReplayable, Undecodable
@@ -142,9 +143,9 @@ class DeadLetters:
             _refuse_repeated(number, body)
         content = letter.body if body is None else body
         asked_under = letter.key if key is None else key
-        found = self._contracts.parse(Incoming(letter.source, letter.partition, letter.position, asked_under, content))
+        found = parse(self._contracts, Incoming(letter.source, letter.partition, letter.position, asked_under, content))
         if isinstance(found, Skipped) and found.unaddressed:
             raise NotReplayable(f"dead letter {number}: {found.reason}; name a key to replay it under")
         headers = letter.headers or topics.encode_headers(())
-        topic = self._contracts.of(letter.source).replays_on(letter.source)
+        topic = self._contracts.of[letter.source].replays_on(letter.source)
         return Replayed(topic, asked_under, content, headers, self._clock())

@@ -1,4 +1,4 @@
-"""What may happen to a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
+"""Events of a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,8 +7,8 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 
 from kvitt.disbursement.inbox import IdempotencyRecord, ReplyTo
-from kvitt.disbursement.rail import Observation
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
+from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
+from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import (
     Area,
     Order,
@@ -18,6 +18,41 @@ from kvitt.disbursement.values import (
 
 CORRECTED = "corrected: the rail has said otherwise, and its word was adopted"
 """Stands with an answer that replaces an earlier one."""
+
+
+class PaymentVersion(Struct, frozen=True, gc=False):
+    """A version of a payment as an order made it, with its document as the store keeps it."""
+
+    payment_id: str
+    version: int
+    document: bytes
+
+
+class Contradicted(Struct, frozen=True):
+    """An order of which a receipt of this transaction says otherwise than what stands: `ours` stands, `rails` is the rail's word."""
+
+    order: Candidate
+    receipt: Observation
+    receipt_no: int
+    ours: OrderState
+    rails: OrderState
+
+
+class Settled(Struct, frozen=True):
+    """An order that a receipt of this transaction moves."""
+
+    order: Candidate
+    receipt: Observation
+    receipt_no: int
+    outcome: ReceiptOutcome
+    body: bytes
+    by_hand: bool = False
+    """It is an operator's word, in the form of a receipt."""
+
+    @property
+    def event_suffix(self) -> str:
+        """Distinguishes the events of several receipts of one order that do not accept it."""
+        return f" {self.receipt_no}" if self.order.answered and self.outcome is not ReceiptOutcome.ACCEPTED else ""
 
 
 class OrderOfMessage(Struct, frozen=True):
@@ -41,7 +76,7 @@ class MessageInProgress(ReplyTo, frozen=True):
 
 
 class Queued(Struct, frozen=True):
-    """The message waits behind what its case is busy with."""
+    """The message is queued behind the open order of its case."""
 
 
 class Refused(Struct, frozen=True):
@@ -115,7 +150,7 @@ class OrderWithdrawn(Struct, frozen=True):
 
 
 class AreaOutcome(Struct, frozen=True):
-    """What became of the order of a message in one area; `receipt` is None for one that was taken back."""
+    """Holds what became of the order of a message in one area; `receipt` is None for one that was taken back."""
 
     area: Area
     accepted: bool
@@ -135,8 +170,8 @@ class Corrected(Struct, frozen=True):
     outcomes: Sequence[AreaOutcome]
 
     @property
-    def mark(self) -> str:
-        """What tells its records apart from those that said otherwise before."""
+    def event_suffix(self) -> str:
+        """Distinguishes its records from those that said otherwise before."""
         return f" corrected {self.settled.receipt_no}"
 
 
@@ -184,10 +219,10 @@ Announcement = CaseListed | ReceiptArrived
 
 
 class OutboxRecord(Struct, frozen=True):
-    """A record to publish. `event_id` is a function of what it tells, so that a reader can drop a repeat.
+    """A record to publish. `event_id` is a function of what it says, so that a reader can drop a repeat.
 
     `value` None with `order_id`: the bytes of that order as they leave; else a tombstone. `payment` names the version (case, payment id,
-    version) that a record about a payment tells of.
+    version) that a record about a payment names.
     """
 
     topic: str
@@ -200,7 +235,7 @@ class OutboxRecord(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What a contract makes of an event: records in the order of publishing, and the answer to keep with the message (None: as it is).
+    """The reply of a contract to an event: records in the order of publishing, and the answer to keep with the message (None: as it is).
 
     `order_keys`: for orders that have records of their own under another key than the message's, that key; it is stored with the order.
     """

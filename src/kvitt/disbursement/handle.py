@@ -5,12 +5,15 @@ is the contract's reply.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec.structs import replace
 
+from kvitt.disbursement import payment_document
 from kvitt.disbursement.case import Case
-from kvitt.disbursement.contract import Contract, WhenOrderIsOpen
+from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.contract import Contract, Contracts, WhenOrderIsOpen
+from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
 from kvitt.disbursement.events import (
     Event,
     Ordered,
@@ -21,19 +24,63 @@ from kvitt.disbursement.events import (
     Simulated,
     Unchanged,
 )
-from kvitt.disbursement.holding import reasons_to_hold
-from kvitt.disbursement.holds import HoldReason
-from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage
-from kvitt.disbursement.publish import publish
-from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
+from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, failed
+from kvitt.disbursement.rail import Encoded, Rails
 from kvitt.disbursement.refusals import NOT_SIMULATED, TOO_MANY_TO_SIMULATE
-from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
 from kvitt.disbursement.states import MessageState, What
-from kvitt.disbursement.store_order import store_order
-from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import InvalidForm, Order, Refusal
+from kvitt.disbursement.unit_of_work import UnitOfWork, publish
+from kvitt.disbursement.values import (
+    Action,
+    InvalidForm,
+    Order,
+    OrderLine,
+    Payment,
+    Refusal,
+)
 from kvitt.errors import TooManyToSimulate
 from kvitt.kernel.audit import digest
+from kvitt.kernel.money import Kroner
+
+POSITIONS_PER_ORDER = 100_000
+"""Room for the payments of one order in the numbers that keep the case list in order."""
+
+
+def parse(contracts: Contracts, record: Incoming) -> ParsedRecord | Skipped:
+    """A record as its contract reads it; one on which reading itself fails is answered and kept like any that kvitt fails on."""
+    contract = contracts.of[record.source]
+    try:
+        return contract.read(record)
+    except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
+        return failed(record, contract.sources[record.source], error)
+
+
+def parse_again(contracts: Contracts, record: Incoming) -> ParsedRecord:
+    """A stored message, read as it was when it came in; raises what reading raises."""
+    found = contracts.of[record.source].read(record)
+    assert isinstance(found, ParsedRecord), "what is skipped is no message"
+    return found
+
+
+def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> InboxMessage:
+    """A record that was read, as the message that it is under its number."""
+    incoming = parsed.incoming
+    assert incoming.body is not None, "tombstones are skipped"
+    return InboxMessage(
+        message_no=message_no,
+        source=incoming.source,
+        partition=incoming.partition,
+        position=incoming.position,
+        key=incoming.key,
+        headers=incoming.headers,
+        scheme=parsed.scheme,
+        body=incoming.body,
+        received_at=received_at,
+        content=parsed.content,
+        dry_run=parsed.dry_run,
+        identity=parsed.identity,
+    )
 
 
 class Handler:
@@ -46,7 +93,7 @@ class Handler:
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
-        """Handles a message that has just come in, answers its repeat, or queues it behind what its case is busy with."""
+        """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"
@@ -88,7 +135,8 @@ class Handler:
             return self.refuse(case, message, record, NOT_SIMULATED)
         if message.dry_run:
             return self._simulate(case, message, record, derived)
-        return self._order(case, message, record, derived, reasons_to_hold(derived, state))
+        held = reasons_to_hold_lines(derived, state) if self._contract.forwards else reasons_to_hold(derived, state)
+        return self._order(case, message, record, derived, held)
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -150,7 +198,7 @@ class Handler:
         orders: Sequence[Order],
         held: Sequence[Sequence[HoldReason]],
     ) -> MessageState:
-        rail = self._rails.of(message.scheme)
+        rail = self._rails.of[message.scheme]
         encoded = [rail.encode(order) for order in orders]
         messages = [each.message for each in encoded]
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
@@ -186,3 +234,87 @@ class Handler:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
             self._work.idempotency.append(IdempotencyRow(message.message_no, case.case_no, *key, asked))
+
+
+def store_order(
+    work: UnitOfWork,
+    case: Case,
+    order: Order,
+    encoded: Encoded,
+    reasons: Sequence[HoldReason],
+    *,
+    message_no: int,
+    now: datetime,
+    published_under: bytes | None = None,
+) -> None:
+    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's."""
+    work.orders.append(
+        OrderRow(
+            order_id=order.order_id,
+            case_no=case.case_no,
+            number=order.number,
+            area=order.area,
+            person=order.person,
+            message_no=message_no,
+            rail=encoded.rail,
+            message=encoded.message,
+            correlation_time=encoded.correlation_time,
+            correlation_key=encoded.correlation_key,
+            rail_document=encoded.document,
+            is_first_order=order.is_first_order,
+            made_at=now,
+            held_for=encode_all(reasons),
+            day=order.made_at.date(),
+            sum_kroner=Kroner(sum([line.amount for line in order.lines])),
+            priority=order.priority,
+            reconciliation_key=order.reconciliation_key,
+            published_under=published_under,
+        )
+    )
+    recipient = order.forwarded.recipient if order.forwarded else order.person
+    work.lines += [_line_row(order, place, line, recipient) for place, line in enumerate(order.lines)]
+    work.payments += [_payment_row(case, order, place, payment) for place, payment in enumerate(order.payments)]
+
+
+def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> LineRow:
+    return LineRow(
+        order_id=order.order_id,
+        position=place,
+        line_id=line.line_id,
+        refers_to=line.refers_to,
+        payment_id=line.payment_id,
+        class_code=line.class_code,
+        start_on=line.start,
+        end_on=line.end,
+        amount=line.amount,
+        decided_rate=line.decided_rate,
+        ceased_from=line.ceased_from,
+        decision_id=line.decision_id,
+        forwarded=line.forwarded is not None,
+        rate_type=line.rate_type.value,
+        decided_on=date.fromisoformat(line.decided_on) if line.decided_on else None,
+        caseworker=line.caseworker,
+        approver=line.approver,
+        recipient=recipient,
+        office=order.office,
+        grade=line.forwarded.grade if line.forwarded else None,
+    )
+
+
+def _payment_row(case: Case, order: Order, place: int, payment: Payment) -> PaymentRow:
+    kept = case.position_in_case.get(payment.payment_id)
+    position_in_case = order.number * POSITIONS_PER_ORDER + place if kept is None or payment.action is Action.CREATE else kept
+    return PaymentRow(
+        case_no=case.case_no,
+        payment_id=payment.payment_id,
+        version=order.number,
+        order_id=order.order_id,
+        area=order.area,
+        action=payment.action.value,
+        client_chose=SCHEMES[order.scheme].sender_chooses_ids,
+        position_in_case=position_in_case,
+        last_line=payment.last_line,
+        document=payment_document.encode(payment),
+        position=place,
+        currency=payment.currency,
+    )

@@ -1,4 +1,4 @@
-"""What an operator reads of one case: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
+"""Reads one case for an operator: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ from kvitt.disbursement.case_facts import (
     receipts_of,
 )
 from kvitt.disbursement.contract import Contracts
-from kvitt.disbursement.holds import decode_all
+from kvitt.disbursement.holding import decode_all
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.states import What
 from kvitt.disbursement.values import (
@@ -49,11 +49,11 @@ _SQL = load("history", "kvitt.disbursement")
 
 
 class Happening(StrEnum):
-    """What an event tells of. At one moment they follow each other in this order."""
+    """Kinds of events of a case. At one moment they follow each other in this order."""
 
     RECEIVED = "received"
     ACTED = "acted"
-    ANSWERED = "receipted"
+    ACKNOWLEDGED = "acknowledged"
     CONTRADICTED = "contradicted"
     RESOLVED = "resolved"
     NOTED = "noted"
@@ -181,7 +181,7 @@ class _StoredVersion(NamedTuple):
 
 def _message(contracts: Contracts, row: _Message) -> MessageOfCase:
     """A message with its last answer in the core's words."""
-    answer = contracts.of(row.facts.source).in_short(row.answer) if row.answer else None
+    answer = contracts.of[row.facts.source].in_short(row.answer) if row.answer else None
     return MessageOfCase(**asdict(row.facts), answer=answer)
 
 
@@ -218,14 +218,14 @@ def _noted(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
 
 
 def _simulated(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
-    """The dry runs whose simulation was asked for: no order and no status tells of them, only the audit chain."""
+    """The dry runs whose simulation was asked for: no order and no status mentions them, only the audit chain."""
     for each in entries:
         if each.what == What.SIMULATED:
             yield HistoryEntry(each.at, Happening.SIMULATED, f"simulation of message {each.message_no} asked for", each.message_no)
 
 
 def _acted(acts: Sequence[Act], orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:
-    """What operators did to the orders of the case, who approved it, and why."""
+    """Returns what operators did to the orders of the case, who approved it, and why."""
     numbers = {each.order_id: each.number for each in orders}
     for each in acts:
         approved = f", approved by {each.approved_by}" if each.approved_by else ""
@@ -256,7 +256,7 @@ def _of_orders(orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:
 def _of_receipts(receipts: Sequence[ReceiptOfCase]) -> Iterator[HistoryEntry]:
     for each in receipts:
         text = f"receipt {each.receipt_no} with severity {each.severity or 'none'}: {each.outcome}"
-        yield HistoryEntry(each.received_at, Happening.ANSWERED, text, None, each.order_id, each.receipt_no)
+        yield HistoryEntry(each.received_at, Happening.ACKNOWLEDGED, text, None, each.order_id, each.receipt_no)
 
 
 def _of_contradictions(contradictions: Sequence[ContradictionOfCase], orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:

@@ -1,30 +1,229 @@
-"""Which orders are held for a person before they are sent, and why: a function of orders and their case, for orders and previews alike."""
+"""Which orders are held for a person before they are sent, and why: a function of orders and their case, for orders and previews alike.
 
-from collections.abc import Iterator, Mapping, Sequence
+Most are held for days that are paid more than once: by two payments of a case, or by a payment and an order that the rail may have
+(design §8). Judged is what would hold after an order, by class code and over all areas of the case, and only what the order adds: what was
+paid twice before was accepted by somebody. Spans are compared, never days, for a monthly payment may go on to the end of time. It more
+often is one payment that was sent under two ids than two that are right, so the order is held until an operator has looked.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
+from enum import StrEnum
+from operator import attrgetter
+from typing import Final
 
-from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
-from kvitt.disbursement.derive.forwarded import repeated_days
+from msgspec import Struct
+from msgspec.json import Decoder, Encoder
+
+from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY
+from kvitt.disbursement.catalogue import BENEFITS, SCHEMES, PaidTwice
 from kvitt.disbursement.derive.micro_chained import AtRail, CaseState
-from kvitt.disbursement.duplicates import (
-    Paid,
-    PaidTwice,
-    Twice,
-    paid_twice,
-)
-from kvitt.disbursement.holds import HoldKind, HoldReason
 from kvitt.disbursement.values import (
     Action,
     Order,
     Payment,
     PaymentId,
     Period,
+    RateType,
 )
+from kvitt.kernel.money import Kroner
 
 GUARD = 3
 """The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
 NAMED_ALONE = 3
-"""So many spans of days are told one by one; a person who wants them all looks at the case."""
+"""So many spans of days are named one by one; a person who wants them all looks at the case."""
+MOST_FOUND = 100
+"""One is enough to hold an order; a person who hears of a hundred has more than can be read."""
+_WEEKEND_DAYS = DAYS_OF_WEEK - SATURDAY
+_by_start = attrgetter("start")
+DayNumbers = tuple[int, int]
+"""First and last day, as ordinals: even the last day that there is has one after it."""
+
+
+class HoldKind(StrEnum):
+    """Reasons that hold an order back; the values stand in the store."""
+
+    EQUAL_LINE = "equal_line"
+    """As orders were held that are older than the comparison by days."""
+    PAID_TWICE = "paid_twice"
+    CONTRADICTION = "contradiction"
+    UNKNOWN_PAYMENT = "unknown_payment"
+
+
+RELEASABLE = frozenset({HoldKind.EQUAL_LINE, HoldKind.PAID_TWICE, HoldKind.UNKNOWN_PAYMENT})
+"""What an operator lifts by releasing the order; everything else is lifted by the act that settles it."""
+
+
+class HoldReason(Struct, frozen=True, omit_defaults=True):
+    """One reason why a ready order is not sent; `text` says it to a person, in one line, and the rest to a program.
+
+    Of days that are paid twice: their class code, who pays (`sources`) how much each, or how many `more` there are. Of an unknown payment:
+    which one.
+    """
+
+    kind: HoldKind
+    text: str
+    class_code: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    sources: tuple[str, ...] = ()
+    amounts_kroner: tuple[Kroner, ...] = ()
+    payment_id: PaymentId | None = None
+    more: int = 0
+
+    def encode(self) -> str:
+        """The reason as it stands in the store."""
+        return _encoder.encode(self).decode()
+
+
+IN_CONTRADICTION = HoldReason(HoldKind.CONTRADICTION, "what the rail says of another order of the case contradicts what stands")
+_encoder, _decoder = Encoder(), Decoder(tuple[HoldReason, ...])
+NOT_HELD: Final = "[]"
+"""No reasons, as they stand in the store."""
+
+
+def encode_all(reasons: Sequence[HoldReason]) -> str:
+    """Reasons as a row takes them to the store: a JSON array."""
+    return _encoder.encode(reasons).decode() if reasons else NOT_HELD
+
+
+def decode_all(stored: str) -> tuple[HoldReason, ...]:
+    """The reasons in a JSON array. Raises msgspec.ValidationError for a kind that is not known."""
+    return () if stored == NOT_HELD else _decoder.decode(stored)
+
+
+def without_releasable(reasons: Sequence[HoldReason]) -> tuple[HoldReason, ...]:
+    """Returns what still holds an order once an operator has released it."""
+    return tuple(reason for reason in reasons if reason.kind not in RELEASABLE)
+
+
+class Paid(Struct, frozen=True, gc=False):
+    """One source, a payment or a chain of lines, pays from `start` to `end` (ordinals), both included, by its rate."""
+
+    source: str
+    class_code: str
+    start: int
+    end: int
+    amount: Kroner
+    rate: RateType
+
+
+class Twice(Struct, frozen=True, order=True):
+    """Days on which two sources pay the same class, and what each of them pays."""
+
+    start: int
+    end: int
+    class_code: str
+    one: str
+    other: str
+    one_amount: Kroner
+    other_amount: Kroner
+
+    def __str__(self) -> str:
+        first, last = date.fromordinal(self.start), date.fromordinal(self.end)
+        when = f"on {first}" if first == last else f"from {first} to {last}"
+        return f"{self.class_code} {when}: {self.one_amount} by {self.one}, and {self.other_amount} by {self.other}"
+
+
+Before = Callable[[], Mapping[str, Sequence[Paid]]]
+"""Returns what each source paid before an order. Asked for only when something meets, which is seldom."""
+
+
+def paid_twice(after: Iterable[Paid], before: Before, touched: AbstractSet[str], policy: PaidTwice) -> tuple[Twice, ...]:
+    """Finds what pays days twice `after` an order and did not `before` it, by first day, at most MOST_FOUND; of each two one is `touched`.
+
+    Of what is not touched, `after` needs no more than can meet what is. What meets nothing costs a comparison or two.
+    """
+    found: set[Twice] = set()
+    if policy is PaidTwice.ALLOWED:
+        return ()
+    by_class: dict[str, list[Paid]] = {}
+    for each in after:
+        by_class.setdefault(each.class_code, []).append(each)
+    known = _PaidBefore(before, policy)
+    for spans in by_class.values():
+        for one, other in _meeting(spans, touched, policy):
+            found.update(known.added(one, other))
+            if len(found) >= MOST_FOUND:
+                break
+    return tuple(sorted(found))[:MOST_FOUND]
+
+
+def _meeting(spans: list[Paid], touched: AbstractSet[str], policy: PaidTwice) -> Iterator[tuple[Paid, Paid]]:
+    """Two and two of one class that pay a day twice, of which one is touched."""
+    if len(spans) == 1:
+        return
+    spans.sort(key=_by_start)
+    changed: list[Paid] = []
+    unchanged: list[Paid] = []
+    for each in spans:
+        changed = [other for other in changed if other.end >= each.start]
+        against = changed
+        if each.source in touched:
+            unchanged = [other for other in unchanged if other.end >= each.start]
+            against = changed + unchanged
+        for other in against:
+            if each.source != other.source and _twice(each, other, policy):
+                yield other, each
+        (changed if each.source in touched else unchanged).append(each)
+
+
+def _twice(one: Paid, other: Paid, policy: PaidTwice) -> bool:
+    if policy is PaidTwice.EQUAL_AMOUNT and one.amount != other.amount:
+        return False
+    start, end = _common(one, other)
+    return start <= end and _both_pay(one, other, (start, end))
+
+
+def _common(one: Paid, other: Paid) -> DayNumbers:
+    return max(one.start, other.start), min(one.end, other.end)
+
+
+def _both_pay(one: Paid, other: Paid, span: DayNumbers) -> bool:
+    """Whether both pay on a day of a span in which both are in force; by weekday there must be one."""
+    by_weekday = one.rate is RateType.WEEKDAY or other.rate is RateType.WEEKDAY
+    return not by_weekday or _has_weekday(*span)
+
+
+def _has_weekday(start: int, end: int) -> bool:
+    # Ordinal 1 is a Monday.
+    return end - start >= _WEEKEND_DAYS or any((day - 1) % DAYS_OF_WEEK < SATURDAY for day in range(start, end + 1))
+
+
+class _PaidBefore:
+    """Holds what was paid twice before, by two sources, made up when it is asked for."""
+
+    def __init__(self, before: Before, policy: PaidTwice) -> None:
+        self._make, self._policy = before, policy
+        self._before: Mapping[str, Sequence[Paid]] | None = None
+        self._pairs: dict[tuple[str, str, str], list[DayNumbers]] = {}
+
+    def added(self, one: Paid, other: Paid) -> Iterator[Twice]:
+        """Returns what of the meeting of two is new."""
+        if one.source > other.source:
+            one, other = other, one
+        for start, end in _without(_common(one, other), self._of(one.source, other.source, one.class_code)):
+            if _both_pay(one, other, (start, end)):
+                yield Twice(start, end, one.class_code, one.source, other.source, one.amount, other.amount)
+
+    def _of(self, one: str, other: str, class_code: str) -> list[DayNumbers]:
+        if self._before is None:
+            self._before = self._make()
+        pair = one, other, class_code
+        if pair not in self._pairs:
+            spans = [paid for source in (one, other) for paid in self._before.get(source, ()) if paid.class_code == class_code]
+            self._pairs[pair] = [_common(*each) for each in _meeting(spans, {one}, self._policy)]
+        return self._pairs[pair]
+
+
+def _without(span: DayNumbers, taken: Iterable[DayNumbers]) -> list[DayNumbers]:
+    """The days of a span that are in none of the others."""
+    left = [span]
+    for start, end in taken:
+        pieces = (piece for first, last in left for piece in ((first, min(last, start - 1)), (max(first, end + 1), last)))
+        left = [(first, last) for first, last in pieces if first <= last]
+    return left
 
 
 def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[HoldReason, ...], ...]:
@@ -32,8 +231,6 @@ def reasons_to_hold(orders: Sequence[Order], state: CaseState) -> tuple[tuple[Ho
 
     All orders together: two areas of a case may pay the same day.
     """
-    if any(order.forwarded for order in orders):
-        return tuple(paid_twice_reasons(repeated_days(order, state.lines)) for order in orders)
     found = _paid_twice(orders, state)
     return tuple((*paid_twice_reasons(_of(order, found)), *_unknown_payments(order, state)) for order in orders)
 
@@ -59,7 +256,7 @@ def _paid_twice_reason(twice: Twice) -> HoldReason:
 
 
 def _of(order: Order, found: Sequence[Twice]) -> list[Twice]:
-    """What a payment of this order has a part in."""
+    """Returns what a payment of this order has a part in."""
     if not found:
         return []
     names = {_name(each.payment_id) for each in order.payments}
@@ -69,10 +266,10 @@ def _of(order: Order, found: Sequence[Twice]) -> list[Twice]:
 def _paid_twice(orders: Sequence[Order], state: CaseState) -> tuple[Twice, ...]:
     policy = SCHEMES[orders[0].scheme].paid_twice
     changed = {each.payment_id: each for order in orders for each in order.payments}
-    fresh = [each for each in changed.values() if each.wanted]
+    fresh = [each for each in changed.values() if each.action is not Action.DELETE]
     if policy is PaidTwice.ALLOWED or not fresh:
         return ()
-    pays = [paid for each in fresh for paid in _pays(_name(each.payment_id), each, each.wanted)]
+    pays = [paid for each in fresh for paid in _pays(_name(each.payment_id), each, each.periods)]
     touched = {_name(each.payment_id) for each in fresh}
     found = paid_twice([*pays, *_unchanged(fresh, changed, state)], lambda: _before(state), touched, policy)
     if policy is not PaidTwice.EQUAL_AMOUNT:
@@ -110,10 +307,10 @@ def _still_paid(before: Payment, after: Payment) -> Iterator[Period]:
 
 
 def _unchanged(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], state: CaseState) -> Iterator[Paid]:
-    """What is paid besides by what no order changes, as far as it can meet what they do: same class, same time."""
+    """Returns what is paid besides by what no order changes, as far as it can meet what they do: same class, same time."""
     codes = {BENEFITS[each.benefit].class_code for each in fresh}
-    first = min(period.start for each in fresh for period in each.wanted)
-    last = max(period.end for each in fresh for period in each.wanted)
+    first = min(period.start for each in fresh for period in each.periods)
+    last = max(period.end for each in fresh for period in each.periods)
     for payment_id, payment in state.payments.items():
         if payment_id in changed:
             continue
@@ -125,7 +322,7 @@ def _unchanged(fresh: Sequence[Payment], changed: Mapping[PaymentId, Payment], s
 
 
 def _before(state: CaseState) -> dict[str, list[Paid]]:
-    """What each source paid before, by its name."""
+    """Returns what each source paid before, by its name."""
     before = {_name(payment_id): list(_pays(_name(payment_id), each, _known(each))) for payment_id, each in state.payments.items()}
     for each in state.at_rail:
         name = _rail_name(each)
@@ -134,7 +331,7 @@ def _before(state: CaseState) -> dict[str, list[Paid]]:
 
 
 def _known(payment: Payment) -> Sequence[Period]:
-    """What is known of what a payment pays; where its periods are unknown, that is its last line."""
+    """Returns what is known of what a payment pays; where its periods are unknown, that is its last line."""
     if payment.action is Action.DELETE:
         return ()
     return payment.periods or ((payment.last_sent,) if payment.last_sent else ())

@@ -4,7 +4,7 @@ A fault leaves the whole case out, since half a case would be paid wrongly; a no
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
@@ -13,13 +13,12 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS, BENEFITS, SCHEMES
-from kvitt.disbursement.ids import order_id
+from kvitt.disbursement.derive.micro_chained import order_id
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     Area,
@@ -35,11 +34,11 @@ _UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OLD_LINE_CHARACTERS = 30
 _NAME_CHARACTERS = 8
-"""What the rail takes of a caseworker's name everywhere; the other hub's own default names are longer (helved §4.8, §5.1)."""
+"""The longest name of a caseworker that the rail simulates; the other hub's own default names are longer (helved §4.8)."""
 
 
 class Discrepancy(StrEnum):
-    """What may be odd about the state topics; the value says it."""
+    """Discrepancies of the state topics; the value says it."""
 
     UNREADABLE = "a record can not be read"
     OTHER_KEY = "a payment stands under a key that is not its id"
@@ -51,7 +50,7 @@ class Discrepancy(StrEnum):
     OVERLAP = "the periods of a payment overlap or end before they start"
     LINE_ID = "the last line id of a payment is empty or too long for the rail"
     UNTRUSTED = "a payment of a case can not be read or trusted"
-    NO_AREA = "a case list is there, and no payment tells in which areas the rail knows the case"
+    NO_AREA = "a case list is there, and no payment says in which areas the rail knows the case"
     NO_LIST = "a case has payments and no case list"
     NOT_LISTED = "a living payment is not on its case list"
     LISTED_UNKNOWN = "a case list names a payment that is not there: what would cease it is refused until it is forgotten by two people"
@@ -100,7 +99,7 @@ class ImportedCase(Struct, frozen=True):
 
 
 class StoredState(Struct, frozen=True):
-    """What the topics hold of one case; `listed` None: it has no case list."""
+    """Holds what the topics hold of one case; `listed` None: it has no case list."""
 
     scheme: Scheme
     case_id: CaseId
@@ -198,13 +197,13 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
     ]
 
 
-def first_entry(case_no: int, at: datetime, case: ImportedCase) -> AuditRow:
-    """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the form of the topics, as listed.
+def first_entry(case_no: int, at: datetime, case: ImportedCase, form: Callable[[Payment], bytes]) -> AuditRow:
+    """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the contract's `form`, as listed.
 
-    It also tells, and covers, what is listed and unknown.
+    It also names, and covers, what is listed and unknown.
     """
     unknown = case.unknown
-    content = digest(*(encode_payment(each) for each in case.payments), *(each.encode() for each in unknown))
+    content = digest(*map(form, case.payments), *(each.encode() for each in unknown))
     said = _UNKNOWN + ",".join(unknown) if unknown else None
     return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, content, said, b"")
 

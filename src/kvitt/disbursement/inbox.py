@@ -57,7 +57,7 @@ class StoredRecord(NamedTuple):
 
 
 class Identity(Struct, frozen=True):
-    """What makes a message a repeat: the same `key` within its case; `digest` tells whether it asks for the same."""
+    """Identifies a repeat: the same `key` within its case; `digest` says whether it asks for the same."""
 
     key: IdempotencyKey
     digest: bytes
@@ -109,7 +109,8 @@ class Skipped(Struct, frozen=True):
 class ParsedRecord(Struct, frozen=True):
     """A record read as far as it can be.
 
-    `case_id` is None for one that is refused before its case matters. `identity` is given where a repeat shall hear the stored answer.
+    `case_key` names its case; it is None for one that is refused before its case matters. `identity` is given where a repeat shall hear the
+    stored answer.
     `chosen_ids` are payment ids that the sender chose, and that no other case may have. `dead` says why it is kept as a dead letter, too.
     """
 
@@ -117,19 +118,14 @@ class ParsedRecord(Struct, frozen=True):
     scheme: Scheme
     content: Content
     dry_run: bool = False
-    case_id: str | None = None
+    case_key: tuple[Scheme, str] | None = None
     identity: Identity | None = None
     chosen_ids: tuple[PaymentId, ...] = ()
     dead: str | None = None
 
-    @property
-    def case_key(self) -> tuple[Scheme, str] | None:
-        """The case that it belongs to."""
-        return None if self.case_id is None else (self.scheme, self.case_id)
-
 
 def failure(incoming: Incoming, error: Exception) -> Refusal:
-    """What the sender is told when kvitt itself failed on its message (helved §3.8)."""
+    """Returns what the sender hears when kvitt itself failed on its message (helved §3.8)."""
     said = " ".join(str(error).split())[:_REASON_CHARACTERS]
     where = f"(partition={incoming.partition}, offset={incoming.position})"
     return Refusal(500, f"{FAILURE}{incoming.source} {where}: {type(error).__name__}: {said}", BASE)
@@ -142,23 +138,3 @@ FAILURE = "Feil ved prosessering av melding fra "
 def failed(record: Incoming, scheme: Scheme, error: Exception, *, dry_run: bool = False) -> ParsedRecord:
     """A record on which kvitt itself failed: it is refused before its case matters, and kept as a dead letter."""
     return ParsedRecord(record, scheme, failure(record, error), dry_run, dead=f"{type(error).__name__}: {error}")
-
-
-def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> InboxMessage:
-    """A record that was read, as the message that it is under its number."""
-    incoming = parsed.incoming
-    assert incoming.body is not None, "tombstones are skipped"
-    return InboxMessage(
-        message_no=message_no,
-        source=incoming.source,
-        partition=incoming.partition,
-        position=incoming.position,
-        key=incoming.key,
-        headers=incoming.headers,
-        scheme=parsed.scheme,
-        body=incoming.body,
-        received_at=received_at,
-        content=parsed.content,
-        dry_run=parsed.dry_run,
-        identity=parsed.identity,
-    )

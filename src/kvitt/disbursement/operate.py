@@ -1,4 +1,4 @@
-"""What operators do: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
+"""Acts of operators: stop and resume sending, release, withdraw, resend and decide orders; each act with a reason, and audited."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,14 @@ from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
-from kvitt.disbursement.holds import RELEASABLE, HoldReason, decode_all
+from kvitt.disbursement.holding import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
-from kvitt.disbursement.receipt_applier import lock_messages
-from kvitt.disbursement.receipt_decision import BY_HAND
+from kvitt.disbursement.receipts import BY_HAND, lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.states import MessageState, OrderState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import NotInThatState, OrderNotFound, ReceiptNotFound
 from kvitt.kernel.audit import digest
@@ -139,7 +137,7 @@ def _not_to_close(receipt_no: int, receipt: _Closed | None) -> ReceiptNotFound |
 
 
 def _where(rail: str, areas: Sequence[str]) -> str:
-    """What was stopped, as the operators' chain names it."""
+    """Returns what was stopped, as the operators' chain names it."""
     return ",".join(areas) if rail == EVERYWHERE else f"{rail}: {','.join(areas)}"
 
 
@@ -181,7 +179,7 @@ class Operate:
             return resumed
 
     def stopped(self) -> list[Stop]:
-        """What is stopped."""
+        """Returns what is stopped."""
         return fetch(self._connection, Stop, _SQL.stopped)
 
     def orders(self, states: Sequence[OrderState], *, held_only: bool = False, limit: int = 100) -> list[OpenOrder]:
@@ -304,7 +302,7 @@ class Operate:
             note(cursor, now, "forget", operator, f"case {case.case_no} payment {payment_id}")
 
     def unknown(self, limit: int = 100) -> list[UnknownPayment]:
-        """What imports found and did not learn, case by case."""
+        """Returns what imports found and did not learn, case by case."""
         return fetch(self._connection, UnknownPayment, _SQL.unknown_payments, (limit,))
 
     def decide(self, order_id: str, *, accepted: bool, operator: Operator, logged: bool = True) -> None:
@@ -319,7 +317,7 @@ class Operate:
             found = order_in_short(cursor, order_id)
             lock_cases(cursor, [found.case_key])
             self._refuse_to_decide(cursor, order_id)
-            rail = self._ports.rails.of(found.scheme)
+            rail = self._ports.rails.of[found.scheme]
             word = _word(rail, found.message, accepted=accepted, operator=operator)
             booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
             if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
@@ -338,7 +336,7 @@ class Operate:
                 f"order {order_id} is ready and has never left: the rail can not have it; `kvitt order withdraw` takes it back"
             )
         if state == OrderState.WITHDRAWN:
-            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender was told: nothing is left to decide")
+            raise NotInThatState(f"order {order_id} was taken back before it left, and its sender has heard so: nothing is left to decide")
         if state in (OrderState.ACCEPTED, OrderState.REJECTED):
             then = (
                 "the rail contradicts that; `kvitt order adopt` or `kvitt order keep` settles it"

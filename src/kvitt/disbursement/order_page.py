@@ -1,4 +1,4 @@
-"""What an operator reads of one order: whose it is, its lines, how far it came, its receipts and alarms, and what people did to it."""
+"""Reads one order for an operator: whose it is, its lines, how far it came, its receipts and alarms, and what people did to it."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from kvitt.disbursement.case_facts import (
     lines_of,
     receipts_of,
 )
-from kvitt.disbursement.holds import HoldReason, decode_all
+from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.rows import LineRow
 from kvitt.errors import OrderNotFound
 from kvitt.kernel.database import connect
@@ -38,7 +38,7 @@ class AlarmShown(Struct, frozen=True):
 
 
 class OrderOnPage(Struct, frozen=True):
-    """What one order and its case and message say of themselves.
+    """Holds what one order and its case and message say of themselves.
 
     `was_unknown`: it was so once, so a copy may be at the rail whatever its state. `decided_by_hand`:
     how it ended is the word of an operator, and not of the rail. `rail_says`: what a receipt says against that.

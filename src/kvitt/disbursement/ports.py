@@ -1,4 +1,4 @@
-"""What `app/` plugs into the hub: its contracts and its rails (design §3)."""
+"""Holds what `app/` plugs into the hub: its contracts and its rails (design §3)."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ def _nothing(_reader: "Reader", _found: "Findings") -> None:
 
 
 class SubjectCheck(Struct, frozen=True):
-    """What `kvitt check` proves of a subject beside cases: `walk` goes through its rows, `statements` look at all of them at once.
+    """Proves, for `kvitt check`, a part of a subject beside cases: `walk` goes through its rows, `statements` look at all of them at once.
 
     Each statement has the kind of difference that it finds, and returns the number of a case or null, an id, and what is wrong.
     """

@@ -8,16 +8,9 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.case import Case, CaseRow, find_ids_of_other_cases, load_payments
-from kvitt.disbursement.handle import Handler
-from kvitt.disbursement.holds import HoldReason, decode_all
-from kvitt.disbursement.inbox import (
-    InboxMessage,
-    Incoming,
-    ParsedRecord,
-    Skipped,
-    failure,
-    numbered,
-)
+from kvitt.disbursement.handle import Handler, numbered, parse
+from kvitt.disbursement.holding import HoldReason, decode_all
+from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, failure
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import (
@@ -35,7 +28,7 @@ _SQL = load("preview", "kvitt.disbursement")
 
 
 class Preview(Struct, frozen=True):
-    """What a message would lead to: its `answer`, and orders (none: nothing differs, or it is refused) with what would hold each of them.
+    """The outcome of a message: its `answer`, and orders (none: nothing differs, or it is refused) with what would hold each of them.
 
     `reason` explains a refusal further, as the header of the real answer does. `waits`: the case has an order without a receipt, so the
     message would wait, and be compared with what is accepted by then. It also waits while the case is `contradicted`: a receipt of the
@@ -60,11 +53,11 @@ class Preview(Struct, frozen=True):
 
 
 def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, body: bytes, *, now: datetime) -> Preview:
-    """What this message would do at `now`, against what is accepted at this moment; stores nothing.
+    """Returns what this message would do at `now`, against what is accepted at this moment; stores nothing.
 
     A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
     """
-    parsed = ports.contracts.parse(Incoming(ports.contracts.input_of(scheme), 0, 0, key, body))
+    parsed = parse(ports.contracts, Incoming(ports.contracts.input_of(scheme), 0, 0, key, body))
     if isinstance(parsed, Skipped):
         raise ValueError(parsed.reason)  # noqa: TRY004 - the bytes are wrong, not their type
     message = replace(numbered(parsed, 0, now), dry_run=False)
@@ -78,7 +71,7 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     return Preview(
         scheme=scheme,
         case_id=case.case_id if case else "",
-        answer=Answer(Status.OK) if answer is None else ports.contracts.of(message.source).in_short(answer),
+        answer=Answer(Status.OK) if answer is None else ports.contracts.of[message.source].in_short(answer),
         reason=parsed.dead,
         orders=orders if work.orders else (),
         held=tuple(decode_all(row.held_for) for row in work.orders),
@@ -90,15 +83,15 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
 
 
 def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
-    """What handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
-    contract, work = ports.contracts.of(message.source), UnitOfWork()
+    """Returns what handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
+    contract, work = ports.contracts.of[message.source], UnitOfWork()
     try:
         handler = Handler(contract, ports.rails, work, now)
         if isinstance(message.content, Refusal):
             handler.refuse(None, message, None, message.content, parsed.dead)
         else:
             handler.handle(case, message, None)
-    except Exception as error:  # noqa: BLE001 - the failure is what the sender would be told
+    except Exception as error:  # noqa: BLE001 - the failure is what the sender would hear
         work = UnitOfWork()
         Handler(contract, ports.rails, work, now).refuse(case, message, None, failure(parsed.incoming, error))
     return work
@@ -109,7 +102,7 @@ def _orders(ports: Ports, message: InboxMessage, case: Case | None, now: datetim
     if case is None or isinstance(message.content, Refusal):
         return ()
     try:
-        derived = ports.contracts.of(message.source).derive(message, case.state(), now)
+        derived = ports.contracts.of[message.source].derive(message, case.state(), now)
     except Exception:  # noqa: BLE001 - handling meets it too, and answers it
         return ()
     return () if isinstance(derived, Refusal) else tuple(derived)

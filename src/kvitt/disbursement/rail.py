@@ -16,14 +16,14 @@ from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import UnknownRail, UnreadableReceipt
+from kvitt.errors import UnknownRail
 from kvitt.kernel.identifiers import named_uuid
 
 _FILES = UUID("0c6f2a0e-5d0b-5c3e-9f55-3b0f4a1f6d92").bytes
 
 
 class Capabilities(Struct, frozen=True):
-    """What a rail can do. `chains`: it keeps lines of which one holds on any day; else it pays single transfers.
+    """Abilities of a rail. `chains`: it keeps lines of which one holds on any day; else it pays single transfers.
 
     `simulates`: it can be asked what it would do, and is a `SimulatingRail`.
 
@@ -48,7 +48,7 @@ class Severity(StrEnum):
 
 
 class Reason(StrEnum):
-    """What a rail says in words of its own, and the core or a contract acts upon."""
+    """Reasons in words of a rail's own that the core or a contract acts upon."""
 
     NOTHING_TO_CHANGE = "nothing to change"
     """It has no order that this one could change."""
@@ -61,7 +61,7 @@ COPY_REASONS = frozenset({Reason.ORDER_EXISTS, Reason.LINE_EXISTS})
 
 
 class ReceiptOutcome(StrEnum):
-    """What an observation turned out to be; the values stand in the store.
+    """Outcomes of an observation; the values stand in the store.
 
     A rail itself says one of the first six. SETTLED, RETURNED and CANCELLED may come after ACCEPTED: they are kept, and change no order.
     """
@@ -135,7 +135,7 @@ class Candidate(Struct, frozen=True):
     was_unknown: bool = False
     """A copy of it may be at the rail, whatever its state is now."""
     answered: bool = False
-    """An observation that was unclear has been told already."""
+    """An observation that was unclear has been published already."""
     published_under: bytes | None = None
     """The key of its records on the order topic; None: its sender's."""
     contradicted: str | None = None
@@ -169,7 +169,7 @@ class OrderToSend(Struct, frozen=True):
 
 
 class TransportFile(Struct, frozen=True):
-    """What is put on the queue as one message: one order or several, under an id that the same orders always get."""
+    """One message for the queue: one order or several, under an id that the same orders always get."""
 
     file_id: str
     message: bytes
@@ -205,15 +205,15 @@ class Schedule(Protocol):
 
 
 class Rail(Protocol):
-    """A way for money to leave. All methods are pure: the same content gives the same bytes, the clock is in the order."""
+    """A way for money to leave. All methods are pure: the same content has the same bytes, the clock is in the order."""
 
     @property
     def name(self) -> str:
-        """What it is called in the store, in settings and in commands."""
+        """Returns what it is called in the store, in settings and in commands."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """Returns what it can do."""
 
     @property
     def schedule(self) -> Schedule:
@@ -226,16 +226,16 @@ class Rail(Protocol):
         """The orders as the transport messages that they leave in, together with those that may share one; a resend leaves alone."""
 
     def read(self, answer: bytes) -> Sequence[Observation]:
-        """What an answer says, of each order that it is about. Raises UnreadableReceipt."""
+        """Returns what an answer says, of each order that it is about. Raises UnreadableReceipt."""
 
     def match(self, observation: Observation, candidates: Sequence[Candidate]) -> Candidate | None:
         """The order that an observation is about, among those with its correlation key, oldest first; None without candidates."""
 
     def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
-        """What an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED or CANCELLED."""
+        """Returns what an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED or CANCELLED."""
 
     def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
-        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` gives the observation again."""
+        """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` finds the observation again."""
 
     def words_of_operator(self, message: bytes, *, accepted: bool, text: str) -> bytes:
         """An operator's decision about an order in the form of an answer of the rail."""
@@ -249,27 +249,16 @@ class SimulatingRail(Rail, Protocol):
         """The same order as a question. Raises TooManyToSimulate, InvalidOrderMessage or ValueError when the rail has no form for it."""
 
     def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
-        """What its answer says, which came with this HTTP status. Raises nothing, whatever the bytes are."""
+        """The outcome that its answer is, which came with this HTTP status. Raises nothing, whatever the bytes are."""
 
 
-RAIL_FAILED = "makes its rail fail: "
-"""So begins why an answer could not be read where that is no fault of the answer; its rail may be mended one day."""
+class _ByScheme(dict[Scheme, Rail]):
+    def __init__(self, rails: Mapping[str, Rail], names: Mapping[Scheme, str]) -> None:
+        super().__init__({scheme: rails[name] for scheme, name in names.items() if name in rails})
+        self._names = names
 
-
-def read_answer(rail: Rail, answer: bytes) -> Sequence[Observation]:
-    """What an answer of a rail says, of one order at least. Raises UnreadableReceipt, also where reading itself fails.
-
-    An answer is kept whatever becomes of its reading: one that a rail stumbles over holds up none of those behind it.
-    """
-    try:
-        said = rail.read(answer)
-    except UnreadableReceipt:
-        raise
-    except Exception as error:
-        raise UnreadableReceipt(f"{RAIL_FAILED}{type(error).__name__}") from error
-    if not said:
-        raise UnreadableReceipt("says nothing of any order")
-    return said
+    def __missing__(self, scheme: Scheme) -> Rail:
+        raise UnknownRail(self._names[scheme])
 
 
 class Rails:
@@ -282,7 +271,8 @@ class Rails:
         assert len(self._by_name) == len(rails), "two rails have one name"
         for rail in rails:
             assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
-        self._of_scheme = of_scheme or {}
+        self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
+        """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
         self.default = rails[0]
 
     def __iter__(self) -> Iterator[Rail]:
@@ -295,11 +285,7 @@ class Rails:
         except KeyError:
             raise UnknownRail(name) from None
 
-    def of(self, scheme: Scheme) -> Rail:
-        """The rail on which the orders of a scheme leave. Raises UnknownRail."""
-        return self.named(self._of_scheme.get(scheme, SCHEMES[scheme].rail))
-
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
-        rail = self.of(scheme)
+        rail = self.of[scheme]
         return rail if isinstance(rail, SimulatingRail) else None

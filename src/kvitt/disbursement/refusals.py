@@ -53,7 +53,7 @@ _FLAWS = {
 
 
 def flawed_id(field: str, flaw: Flaw) -> Refusal:
-    """An id that can not be told from another by eye, or does not come through as it is; `field` is its name on the wire."""
+    """An id that can not be distinguished from another by eye, or does not come through as it is; `field` is its name on the wire."""
     return Refusal(400, f"Feltet {field} {_FLAWS[flaw]}", f"{_CREATE}#ugyldig-sak-id")
 
 

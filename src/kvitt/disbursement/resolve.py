@@ -1,6 +1,6 @@
 """Resolve: two people make the rail's word about an order theirs, or keep what stands; one transaction each (design §12).
 
-Adopting turns the order and its payments round and tells of it anew. What was derived from the state that was wrong and has not left is
+Adopting turns the order and its payments round and publishes it anew. What was derived from the state that was wrong and has not left is
 taken back, and derived again in the same transaction.
 """
 
@@ -17,27 +17,26 @@ from kvitt.disbursement import payment_document
 from kvitt.disbursement.case import Case, load_cases, load_payments
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.contract import Contract
-from kvitt.disbursement.contradiction import said_of
 from kvitt.disbursement.events import (
     AreaOutcome,
     CaseListed,
     Corrected,
+    PaymentVersion,
+    Settled,
     WithRail,
 )
-from kvitt.disbursement.holds import IN_CONTRADICTION
+from kvitt.disbursement.holding import IN_CONTRADICTION
 from kvitt.disbursement.operate import order_in_short
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import (
     Candidate,
     Observation,
     Rail,
     ReceiptOutcome,
 )
-from kvitt.disbursement.receipt_applier import lock_messages
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
+from kvitt.disbursement.receipts import lock_messages, said_of
 from kvitt.disbursement.states import ORDER_TURNS, OrderState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import (
     Area,
     Payment,
@@ -71,9 +70,9 @@ class DerivedAgain(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """What an act has done, or would do: `state` is what the order is by it, `payments` those of the order that it turned round.
+    """Holds what an act has done, or would do: `state` is what the order is by it, `payments` those of the order that it turned round.
 
-    `taken_back` are orders that had not left, `derived` what waiting messages lead to; `paid` is accepted afterwards, `then_paid` once
+    `taken_back` are orders that had not left, `derived` what queued messages lead to; `paid` is accepted afterwards, `then_paid` once
     the rail has accepted `derived`; `left_open` counts the case's other contradictions.
     """
 
@@ -109,7 +108,7 @@ class _PlacedVersion(NamedTuple):
 
 
 class _Turned(Struct, frozen=True):
-    """What adopting did to the payments of an order: its versions, as they stand in it, and what holds in their place if they fell."""
+    """The payments of an order after adopting: its versions, as they stand in it, and what holds in their place if they fell."""
 
     versions: tuple[PaymentVersion, ...] = ()
     fallen: tuple[tuple[str, PaymentVersion | None], ...] = ()
@@ -130,7 +129,7 @@ class Resolve:
         return self._resolve(order_id, operator, What.ADOPTED, dry_run=dry_run)
 
     def keep(self, order_id: str, operator: Operator, *, dry_run: bool = False) -> Effect:
-        """What stands of an order goes on to stand, whatever the rail says. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
+        """Lets what stands of an order go on to stand, whatever the rail says. Raises NeedsSecondPerson, OrderNotFound, NotInThatState."""
         return self._resolve(order_id, operator, What.KEPT, dry_run=dry_run)
 
     def _resolve(self, order_id: str, operator: Operator, what: What, *, dry_run: bool) -> Effect:
@@ -187,17 +186,17 @@ class _Resolving:
         self._cursor, self.case, self.order, self.opened, self._contracts = cursor, case, order, opened, ports.contracts
         self.now = case.moment(now)
         self.work = UnitOfWork()
-        self._rail: Rail = ports.rails.of(case.scheme)
+        self._rail: Rail = ports.rails.of[case.scheme]
         self.receipt: Observation = self._rail.read(opened.body)[opened.place]
 
     def keep(self) -> _Turned:
-        """What stands is the word of people from now on."""
+        """Makes what stands the word of people from now on."""
         if self._cursor.execute(_SQL.keep_order, (self.order.order_id,)).fetchone() is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         return _Turned()
 
     def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
-        """Turns the order and its payments round and tells of it; returns what became of the payments, and the orders taken back."""
+        """Turns the order and its payments round and publishes that; returns what became of the payments, and the orders taken back."""
         assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
         waiting = self._not_left()
         self._refuse_if_built_upon()
@@ -219,7 +218,7 @@ class _Resolving:
         if answer is not None:
             self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
-            self._announce_case_list(self._contracts.of(asked.source))
+            self._announce_case_list(self._contracts.of[asked.source])
         self._take_back(waiting)
         return turned, tuple(order_id for order_id, _, _ in waiting)
 
@@ -247,7 +246,7 @@ class _Resolving:
             if doubled := [*later, *(order_id for order_id, anew in lines if anew and order_id not in later)]:
                 raise NotInThatState(
                     f"later accepted orders pay the same payments: {', '.join(doubled)}; the rail pays by their lines and by those of this"
-                    " order. Have this order undone at the rail, and keep what stands"
+                    " order. Have this order reversed at the rail, and keep what stands"
                 )
             return
         if built := [*later, *(order_id for order_id, _ in lines if order_id not in later)]:

@@ -41,7 +41,7 @@ class Resume:
     """The loop that looks whether cases have become free."""
 
     def __init__(self, conninfo: str, clock: Clock, ports: Ports, after: Callable[[], None], wake_up: WakeUp) -> None:
-        """`after` is told when something was handled; `wake_up` ends a sleep early."""
+        """`after` is called when something was handled; `wake_up` ends a sleep early."""
         self._conninfo, self._clock, self._ports, self._after, self._wake_up = conninfo, clock, ports, after, wake_up
         self._states = StateLog(_log)
         self._after_case: tuple[str, str] = _FIRST

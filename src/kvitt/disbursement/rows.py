@@ -117,23 +117,6 @@ class PaymentRow(Row, frozen=True):
     currency: str
 
 
-class OutboxRow(Row, frozen=True):
-    """Something to tell. `value` None: the bytes of the order, or nothing, a tombstone. The last three name a payment that it tells of."""
-
-    statement = _WRITE.add_outbox
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: bytes
-    event_id: str
-    message_no: int | None
-    order_id: str | None
-    made_at: datetime
-    case_no: int | None = None
-    payment_id: str | None = None
-    version: int | None = None
-
-
 class IdempotencyRow(Row, frozen=True):
     """A message under its identity within the case: two names that its contract chooses, and a digest of what it asks for."""
 
@@ -146,7 +129,7 @@ class IdempotencyRow(Row, frozen=True):
 
 
 class CaseStep(Row, frozen=True):
-    """What a transaction changed of a case that it holds the lock of; `areas` and `unknown` are comma lists."""
+    """The changes of a transaction to a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = _WRITE.step_cases
     case_no: int

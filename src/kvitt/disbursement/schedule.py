@@ -38,14 +38,14 @@ class Due(Struct, frozen=True):
 
 
 class Beyond(Struct, frozen=True):
-    """What a schedule leaves out: everything after the day `after`, up to the day `until`."""
+    """The rest that a schedule leaves out: everything after the day `after`, up to the day `until`."""
 
     after: date
     until: date
 
 
 class PaymentSchedule(Struct, frozen=True):
-    """What is due, each of what is owed after the other, day by day; `beyond` is what was not expanded, None if nothing."""
+    """Holds what is due, each of what is owed after the other, day by day; `beyond` is what was not expanded, None if nothing."""
 
     days: tuple[Due, ...]
     beyond: Beyond | None

@@ -4,29 +4,26 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.events import WithRail
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
 from kvitt.disbursement.rail import OrderToSend
-from kvitt.disbursement.receipt_applier import lock_messages
+from kvitt.disbursement.receipts import lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState
-from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.errors import LeaseLost
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, count_sent
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
-from kvitt.kernel.leases import Lease
+from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 
 _SQL, _LEASES = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kernel")
 
 
 class UnknownOrder(Struct, frozen=True):
-    """An order whose last put may have come through or not; `resend` tells which copy of it that was, `file_id` in which file."""
+    """An order whose last put may have come through or not; `resend` says which copy of it that was, `file_id` in which file."""
 
     order_id: str
     message_no: int
@@ -37,7 +34,7 @@ class UnknownOrder(Struct, frozen=True):
 class Send:
     """The three steps of sending over one rail, on one connection and under one lease, whose fencing token every write carries.
 
-    `term` tells apart the attempts of one owner: what an earlier one left half sent is unknown too.
+    `term` distinguishes the attempts of one owner: what an earlier one left half sent is unknown too.
     """
 
     def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1, *, rail: str | None = None) -> None:
@@ -47,8 +44,7 @@ class Send:
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def _hold(self) -> None:
-        if self._connection.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
-            raise LeaseLost(self._lease.name)
+        hold(self._connection, self._lease)
 
     def claim(self, limit: int) -> list[OrderToSend]:
         """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
@@ -94,7 +90,7 @@ class Send:
                 work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, answer, at[message_no]))
             work.write(cursor)
         fault_point("send.after_sent_commit")
-        metrics.sent([order_id for order_id, *_ in moved])
+        count_sent([order_id for order_id, *_ in moved])
         return len(moved)
 
     def give_back(self, order_ids: Sequence[str]) -> int:

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -19,22 +18,13 @@ from kvitt.disbursement.case import (
     lock_free_cases,
 )
 from kvitt.disbursement.case_queue import dequeue_next
-from kvitt.disbursement.contradiction import open_contradictions
-from kvitt.disbursement.events import ReceiptArrived
+from kvitt.disbursement.events import Contradicted, ReceiptArrived, Settled
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter, copy_event
-from kvitt.disbursement.rail import (
-    Candidate,
-    Observation,
-    Rail,
-    ReceiptOutcome,
-    read_answer,
-)
-from kvitt.disbursement.receipt_applier import ReceiptApplier
-from kvitt.disbursement.receipt_decision import Contradicted, Settled, decide
+from kvitt.disbursement.rail import Candidate, Observation, Rail, ReceiptOutcome
+from kvitt.disbursement.receipts import ReceiptApplier, decide, open_contradictions, read_answer
 from kvitt.disbursement.rows import DeferredRow
 from kvitt.disbursement.states import OrderState
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, copy_event, count_settled
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.clock import Clock
@@ -111,6 +101,7 @@ class Settle:
         self._connection, self._clock, self._ports = connection, clock, ports
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._executor = BatchExecutor(self)
+        self._copying = [contract for contract in ports.contracts if contract.copies_on]
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -204,7 +195,8 @@ class Settle:
         ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(decided_receipts.settled)
         open_contradictions(cursor, work, by_number, decided_receipts.contradicted, now)
         _close_receipts(cursor, decided_receipts.closed)
-        dequeue_next(cursor, work, cases, now, self._ports)
+        if any(case.queued and case.may_go_on for case in by_number.values()):
+            dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             work.write(cursor)
@@ -212,14 +204,14 @@ class Settle:
 
     def _copy(self, work: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
-        copying = [contract for contract in self._ports.contracts if contract.copies_on]
         outbox = OutboxWriter(self._ports.contracts, work)
         for each, number in zip(batch, numbers, strict=True):
             if number is not None and each.place == 0:
                 scheme = each.case_key[0] if each.case_key else None
                 arrived = ReceiptArrived(scheme, copy_event(each.raw.message_id, each.digest), each.raw.body)
-                for contract in copying:
-                    outbox.announce(contract, arrived, None, now)
+                for contract in self._copying:
+                    if scheme in contract.copies_of:
+                        outbox.announce(contract, arrived, None, now)
 
 
 def _without_effect(one: _Read, error: Exception) -> _Read:
@@ -227,7 +219,7 @@ def _without_effect(one: _Read, error: Exception) -> _Read:
 
 
 def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
-    """What names its order by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
+    """Adds cases: an answer by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
     asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
     if not asked:
         return batch
@@ -273,7 +265,7 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
 
 
 class Booked(Struct, frozen=True):
-    """What receipts have done in a transaction that may still be open; `log` it once that has committed."""
+    """Collects what receipts have done in a transaction that may still be open; `log` it once that has committed."""
 
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
@@ -282,11 +274,11 @@ class Booked(Struct, frozen=True):
 
     def log(self) -> None:
         """Writes it to the log and counts it."""
-        metrics.settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
+        count_settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
 
 
 class ClosedReceipt(NamedTuple):
-    """What a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
+    """Holds what a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
 
     receipt_no: int
     order_id: str | None
@@ -352,7 +344,7 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
 
 
 class _Decisions:
-    """What the receipts of one batch have decided so far."""
+    """Keeps what the receipts of one batch have decided so far."""
 
     def __init__(self) -> None:
         self.settled: dict[str, Settled] = {}
@@ -374,7 +366,7 @@ class _Decisions:
         ]
 
     def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
-        """What a receipt makes of the order that it answers, after those before it."""
+        """Returns what a receipt makes of the order that it answers, after those before it."""
         decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
         if decided in _MOVES:
             self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)

@@ -1,4 +1,4 @@
-"""What a rail says that an order would lead to, as values: its rows, or why it does not say.
+"""Simulations as values: the rows that a rail says an order would lead to, or why it does not say.
 
 Rails read their answers into these, contracts write them in their forms (design §14). Nothing here knows a wire.
 """
@@ -17,7 +17,7 @@ from kvitt.kernel.money import Kroner, Minor
 
 
 class SimulatedKind(StrEnum):
-    """What a row of a simulation stands for. The rail's own name of it is kept beside it."""
+    """Kinds of rows in a simulation. The rail's own name of a row's kind is kept beside it."""
 
     PAY = "pay"
     """Positive: what a day will be paid; negative: what was paid for it before."""
@@ -52,7 +52,7 @@ class SimulatedPosting(Struct, frozen=True):
 
 
 class SimulatedPayment(Struct, frozen=True):
-    """What one recipient gets of one case in a period; the area may be one that kvitt does not know."""
+    """The rows of one recipient and one case in a period; the area may be one that kvitt does not know."""
 
     area: str
     case_id: str
@@ -72,7 +72,7 @@ class SimulatedPeriod(Struct, frozen=True):
 
 
 class Simulation(Struct, frozen=True):
-    """What the rail would do. `total` is its own sum of all rows, those of other cases of the person included."""
+    """The rail's account of an order that it would carry out. `total` is its own sum of all rows, also of the person's other cases."""
 
     person: str
     computed_on: date
@@ -153,11 +153,11 @@ class SimulationFailure(Struct, frozen=True):
 
 
 SimulationOutcome = Simulation | NothingComputed | SimulationFailure
-"""What comes of asking a rail."""
+"""The three ends that a question to a rail can have."""
 
 
 class AskedSimulation(Struct, frozen=True):
-    """What came of asking, with what is kept of it: the HTTP status and the bytes as they came, if any did."""
+    """The outcome of a question, with what is kept of the answer: the HTTP status and the bytes as they came, if any did."""
 
     outcome: SimulationOutcome
     status: int | None = None

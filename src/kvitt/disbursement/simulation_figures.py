@@ -50,19 +50,19 @@ def _summary(periods: Sequence[SimulatedPeriod], today: date) -> MonthSummary:
 
 
 def paid_before(postings: Iterable[SimulatedPosting]) -> Kroner:
-    """What was paid before: the negative rows of pay."""
+    """The amount that was paid before: the negative rows of pay."""
     return Kroner(-sum(each.amount for each in postings if each.kind is SimulatedKind.PAY and each.amount < 0))
 
 
 def recovered(postings: Iterable[SimulatedPosting]) -> Kroner:
-    """What is to be had back: the positive rows of recovery. Each has a row of pay beside it, which is no new pay."""
+    """The amount to be had back: the positive rows of recovery. Each has a row of pay beside it, which is no new pay."""
     return Kroner(sum(each.amount for each in postings if each.kind is SimulatedKind.RECOVERY and each.amount > 0))
 
 
 class SimulatedFigures(Struct, frozen=True):
     """Of one class code, what was paid for these days before, what they will pay, and what is recovered, net.
 
-    It is one day wherever the rows can be told apart by days; else, as for monthly rates, the days of the row.
+    It is one day wherever the rows can be distinguished by days; else, as for monthly rates, the days of the row.
     """
 
     start: date
@@ -74,7 +74,7 @@ class SimulatedFigures(Struct, frozen=True):
 
 
 def figures(simulation: Simulation) -> tuple[SimulatedFigures, ...]:
-    """What is paid, day by day and class code by class code; tax, deductions and adjustments do not change that.
+    """The figures of each day and class code; tax, deductions and adjustments do not change that.
 
     Sums are those of the rows, to the krone, however these are split.
     """

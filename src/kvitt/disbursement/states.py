@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class OrderState(StrEnum):
-    """`unknown` means: it may have reached the rail; a receipt, a query of the queue, or an operator will tell."""
+    """`unknown` means: it may have reached the rail; a receipt, a query of the queue, or an operator will say."""
 
     READY = "ready"
     SENDING = "sending"
@@ -77,7 +77,7 @@ MESSAGE_TURNS: Mapping[MessageState, frozenset[MessageState]] = {MessageState.DE
 
 
 class What(StrEnum):
-    """What an entry of a case's chain tells."""
+    """Kinds of entries of a case's chain."""
 
     IMPORTED = "imported"
     LEFT_OUT = "left out"

@@ -10,7 +10,6 @@ import psycopg
 import structlog
 from psycopg.errors import LockNotAvailable
 
-from kvitt.disbursement import metrics
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -22,20 +21,11 @@ from kvitt.disbursement.case import (
     lock_cases,
     lock_free_cases,
 )
-from kvitt.disbursement.handle import Handler
-from kvitt.disbursement.inbox import (
-    InboxMessage,
-    Incoming,
-    ParsedRecord,
-    Skipped,
-    StoredRecord,
-    failed,
-    failure,
-    numbered,
-)
+from kvitt.disbursement.handle import Handler, numbered, parse
+from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, StoredRecord, failed, failure
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
@@ -56,7 +46,7 @@ class _DeferredMessage(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """What became of a record."""
+    """Outcomes of a record."""
 
     DERIVED = "derived"
     QUEUED = "queued"
@@ -73,6 +63,8 @@ class Submit:
     def __init__(self, connection: Connection, clock: Clock, ports: Ports) -> None:
         self._connection, self._clock, self._ports = connection, clock, ports
         self._executor = BatchExecutor(self)
+        self._forwards = {source for contract in ports.contracts if contract.forwards for source in contract.sources}
+        """The topics whose senders make the lines."""
         self._held: set[CaseKey] = set()
         """Cases that somebody else was found to hold: a hint, which saves waiting for them once more."""
 
@@ -84,7 +76,7 @@ class Submit:
         connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
         to handle when the case is free; nobody else waits for it.
         """
-        return self._executor.execute([self._ports.contracts.parse(each) for each in batch])
+        return self._executor.execute([parse(self._ports.contracts, each) for each in batch])
 
     def run(self, batch: Sequence[ParsedRecord | Skipped], locks: Locks) -> list[Outcome]:
         """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
@@ -115,18 +107,18 @@ class Submit:
         row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
         return row is not None
 
-    def _transact(self, readings: Sequence[ParsedRecord | Skipped], *, wait: bool | None = True) -> list[Outcome]:
+    def _transact(self, records: Sequence[ParsedRecord | Skipped], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            _advance(cursor, [each.incoming for each in readings])
-            keys = {key for each in readings if isinstance(each, ParsedRecord) and (key := each.case_key)}
+            _advance(cursor, [each.incoming for each in records])
+            keys = {key for each in records if isinstance(each, ParsedRecord) and (key := each.case_key)}
             cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
-            sorting = self._sorting(cursor, cases, [each for each in readings if isinstance(each, ParsedRecord)])
-            outcomes = [sorting.sort(each) for each in readings]
+            sorting = self._sorting(cursor, cases, [each for each in records if isinstance(each, ParsedRecord)])
+            outcomes = [sorting.sort(each) for each in records]
             sorting.write(cursor)
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
-        metrics.taken(sorting.work, outcomes)
+        count_taken(sorting.work, outcomes)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -138,20 +130,22 @@ class Submit:
             if not rows:
                 return 0
             load_payments(cursor, cases)
-            looked = [self._ports.contracts.parse(row.record.incoming()) for row in rows]
+            records = [parse(self._ports.contracts, row.record.incoming()) for row in rows]
             if failure_of:
                 _private.warning("kept message failed alone", error=str(failure_of))
-                looked = [
+                records = [
                     each if isinstance(each, Skipped) else failed(each.incoming, each.scheme, failure_of, dry_run=each.dry_run)
-                    for each in looked
+                    for each in records
                 ]
             for case in cases:
                 case.deferred = False
-            sorting = self._sorting(cursor, {case.key: case for case in cases}, [each for each in looked if isinstance(each, ParsedRecord)])
-            outcomes = [sorting.sort(each) for each in looked]
+            sorting = self._sorting(
+                cursor, {case.key: case for case in cases}, [each for each in records if isinstance(each, ParsedRecord)]
+            )
+            outcomes = [sorting.sort(each) for each in records]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        metrics.taken(sorting.work, outcomes)
+        count_taken(sorting.work, outcomes)
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
@@ -171,9 +165,9 @@ class Submit:
         load_payments(cursor, cases)
         return {case.key: case for case in cases}
 
-    def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], readings: Sequence[ParsedRecord]) -> "_Sorting":
+    def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> "_Sorting":
         """Looks up what the messages of free cases ask about, and draws their numbers."""
-        now = [each for each in readings if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
+        now = [each for each in records if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
         if now:
             find_ids_of_other_cases(cursor, cases, now)
@@ -184,8 +178,7 @@ class Submit:
 
     def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:
         """The cases whose senders make the lines."""
-        forwards = {source for contract in self._ports.contracts if contract.forwards for source in contract.sources}
-        return [cases[key] for each in records if each.incoming.source in forwards and (key := each.case_key)]
+        return [cases[key] for each in records if each.incoming.source in self._forwards and (key := each.case_key)]
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
@@ -220,16 +213,16 @@ class _Sorting:
     def __init__(self, work: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
         self.work, self._cases, self._numbers, self._now, self._ports = work, cases, numbers, now, ports
 
-    def sort(self, reading: ParsedRecord | Skipped) -> Outcome:
-        """What becomes of the next one."""
-        if isinstance(reading, ParsedRecord):
-            if (key := reading.case_key) and (key not in self._cases or self._cases[key].deferred):
-                self._defer(reading, key)
+    def sort(self, parsed: ParsedRecord | Skipped) -> Outcome:
+        """Returns what becomes of the next one."""
+        if isinstance(parsed, ParsedRecord):
+            if (key := parsed.case_key) and (key not in self._cases or self._cases[key].deferred):
+                self._defer(parsed, key)
                 return Outcome.DEFERRED
-            return self._handle(reading)
-        if not reading.kept:
+            return self._handle(parsed)
+        if not parsed.kept:
             return Outcome.SKIPPED
-        self._dead_letter(reading.incoming, reading.reason, None)
+        self._dead_letter(parsed.incoming, parsed.reason, None)
         return Outcome.DEAD
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
@@ -238,9 +231,9 @@ class _Sorting:
         with cursor.connection.pipeline():
             self.work.write(cursor)
 
-    def _defer(self, reading: ParsedRecord, key: CaseKey) -> None:
+    def _defer(self, parsed: ParsedRecord, key: CaseKey) -> None:
         """Its case is held by somebody else, or something that came before waits for it: kept as it came."""
-        incoming = reading.incoming
+        incoming = parsed.incoming
         self.work.deferred.append(
             DeferredRow(
                 key[0].value,
@@ -264,18 +257,18 @@ class _Sorting:
             )
         )
 
-    def _handle(self, reading: ParsedRecord) -> Outcome:
-        key = reading.case_key
+    def _handle(self, parsed: ParsedRecord) -> Outcome:
+        key = parsed.case_key
         case = self._cases[key] if key else None
         now = case.moment(self._now) if case else self._now
-        message, record = _taken(reading, next(self._numbers), now)
+        message, record = _numbered(parsed, next(self._numbers), now)
         try:
-            outcome, work = self._decide(case, message, record, reading.dead, now)
+            outcome, work = self._decide(case, message, record, parsed.dead, now)
         except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; its neighbours go on
             _log.error("message failed", source=message.source, position=message.position, error=type(error).__name__)
-            outcome, work = self._failed(reading, message, record, error, now)
-        if reading.dead and outcome is not Outcome.DEAD:
-            self._dead_letter(reading.incoming, reading.dead, message.message_no)
+            outcome, work = self._failed(parsed, message, record, error, now)
+        if parsed.dead and outcome is not Outcome.DEAD:
+            self._dead_letter(parsed.incoming, parsed.dead, message.message_no)
         self.work.add(work)
         return outcome
 
@@ -286,28 +279,28 @@ class _Sorting:
         return Outcome(self._handler(message, work, now).receive(case, message, record, reason).value), work
 
     def _handler(self, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
-        return Handler(self._ports.contracts.of(message.source), self._ports.rails, work, now)
+        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now)
 
     def _failed(
-        self, reading: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime
+        self, parsed: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime
     ) -> tuple[Outcome, UnitOfWork]:
         """Answered as kvitt's failure, and kept. On the rapid the question is part of its answer: one that allows none is only kept."""
         work, reason = UnitOfWork(), f"{type(error).__name__}: {error}"
         try:
-            self._handler(message, work, now).refuse(None, message, record, failure(reading.incoming, error))
+            self._handler(message, work, now).refuse(None, message, record, failure(parsed.incoming, error))
         except Exception as unanswerable:  # noqa: BLE001 - the failure becomes a dead letter; the neighbours go on
             _log.error("message can not be answered", source=message.source, position=message.position, error=type(unanswerable).__name__)
-            self._dead_letter(reading.incoming, reason, None)
+            self._dead_letter(parsed.incoming, reason, None)
             return Outcome.DEAD, UnitOfWork()
-        self._dead_letter(reading.incoming, reason, message.message_no)
+        self._dead_letter(parsed.incoming, reason, message.message_no)
         return Outcome.ANSWERED, work
 
 
-def _taken(reading: ParsedRecord, number: int, now: datetime) -> tuple[InboxMessage, MessageRow]:
+def _numbered(parsed: ParsedRecord, number: int, now: datetime) -> tuple[InboxMessage, MessageRow]:
     """The message under its number, and its row as far as it is known before its case is looked at."""
-    incoming = reading.incoming
-    assert incoming.body is not None, "tombstones have no reading"
-    message = numbered(reading, number, now)
+    incoming = parsed.incoming
+    assert incoming.body is not None, "tombstones are skipped"
+    message = numbered(parsed, number, now)
     record = MessageRow(
         number,
         incoming.source,
@@ -317,9 +310,9 @@ def _taken(reading: ParsedRecord, number: int, now: datetime) -> tuple[InboxMess
         hashlib.sha256(incoming.body).digest(),
         incoming.body,
         incoming.headers,
-        reading.scheme.value,
+        parsed.scheme.value,
         None,
-        reading.dry_run,
+        parsed.dry_run,
         "received",
         now,
         None,

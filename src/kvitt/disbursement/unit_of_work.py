@@ -1,10 +1,29 @@
-"""What one transaction will write, gathered row by row and written set by set."""
+"""Gathers what one transaction writes, row by row, writes it set by set, and counts what it came to once it has committed.
 
-from collections.abc import Sequence
+What contracts make of events goes to the outbox, in the transaction of its cause (design §1). After the commit the log gets a line for the
+batch, and the counters of this process count it: lines and labels hold numbers, ids of our own, schemes and outcomes; never keys, bodies,
+people or case ids (design §11).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import psycopg
+import structlog
 
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.contract import Contract, Contracts
+from kvitt.disbursement.events import (
+    Announcement,
+    Event,
+    MessageInProgress,
+    OutboxRecord,
+)
 from kvitt.disbursement.rows import (
     CaseStep,
     DeadLetterRow,
@@ -14,10 +33,12 @@ from kvitt.disbursement.rows import (
     MessageRow,
     MessageStep,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
+from kvitt.disbursement.values import Area
 from kvitt.kernel.audit import AuditRow
+from kvitt.kernel.metrics import METRICS, Counted
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.rows import Row, write
 
 
@@ -62,3 +83,118 @@ class UnitOfWork:
         """One statement per kind of row that there is."""
         for rows in self.kinds():
             write(cursor, rows)
+
+
+def publish(work: UnitOfWork, records: Iterable[OutboxRecord], message_no: int | None, at: datetime) -> None:
+    """Adds records about a message, or about none, to what the transaction writes."""
+    for each in records:
+        case_no, payment_id, version = each.payment or (None, None, None)
+        work.outbox.append(
+            OutboxRow(
+                topic=each.topic,
+                key=each.key,
+                value=each.value,
+                headers=each.headers,
+                event_id=each.event_id,
+                message_no=message_no,
+                order_id=each.order_id,
+                made_at=at,
+                case_no=case_no,
+                payment_id=payment_id,
+                version=version,
+            )
+        )
+
+
+class OutboxWriter:
+    """Publishes what happens to messages whose orders are under way."""
+
+    def __init__(self, contracts: Contracts, work: UnitOfWork) -> None:
+        self._contracts, self._work = contracts, work
+
+    def publish(self, event: Event, message: MessageInProgress, at: datetime) -> bytes | None:
+        """Publishes what the message's contract makes of an event; returns the answer to keep from now on, None when it stays."""
+        reply = self._contracts.of[message.source].reply(event, message, at)
+        publish(self._work, reply.records, message.message_no, at)
+        return reply.answer
+
+    def announce(self, contract: Contract, event: Announcement, message_no: int | None, at: datetime) -> None:
+        """Publishes what a contract makes of what happens to no message alone."""
+        publish(self._work, contract.announce(event, at), message_no, at)
+
+
+def copy_event(message_id: str, digest: bytes) -> str:
+    """The id of publishing a receipt as it came; made so that the database can make it too (`kvitt check` joins by it)."""
+    return str(UUID(hex=hashlib.md5(f"{message_id} {digest.hex()}".encode(), usedforsecurity=False).hexdigest()))
+
+
+_log = structlog.get_logger(__name__)
+_NAMED = 8
+"""Of a longer batch only so many ids are written; the store has them all."""
+NO_SCHEME = "none"
+"""Stands for the scheme where there is none to be known."""
+
+
+def count_taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
+    """A batch of records was committed with these outcomes."""
+    kinds = Counter(outcome.value for outcome in outcomes)
+    stored = Counter((message.scheme, message.state) for message in work.messages)
+    for (scheme, state), times in stored.items():
+        METRICS.add(Counted.MESSAGES, scheme, state, times=times)
+    unstored = kinds - Counter(message.state for message in work.messages)
+    for outcome, times in unstored.items():
+        METRICS.add(Counted.MESSAGES, NO_SCHEME, outcome, times=times)
+    METRICS.batch("submit", len(outcomes))
+    _count_made(work)
+    numbers = [message.message_no for message in work.messages]
+    schemes = sorted({scheme for scheme, _ in stored})
+    _say("messages taken", records=len(outcomes), **kinds, schemes=schemes, message_nos=numbers[:_NAMED], **_made(work))
+
+
+def count_sent(order_ids: Sequence[str]) -> None:
+    """Orders were put on the queue, and it is committed that they are."""
+    if order_ids:
+        METRICS.add(Counted.SENT, times=len(order_ids))
+        _say("orders sent", orders=len(order_ids), order_ids=list(order_ids[:_NAMED]))
+
+
+def count_settled(outcomes: Sequence[StrEnum], orders: Sequence[tuple[str, str, StrEnum]], work: UnitOfWork) -> None:
+    """A batch of receipts was committed: with these outcomes, of which these moved orders (id, area, outcome)."""
+    kinds = Counter(outcome.value for outcome in outcomes)
+    for outcome, times in kinds.items():
+        METRICS.add(Counted.RECEIPTS, outcome, times=times)
+    for _, area, outcome in orders:
+        METRICS.add(Counted.ORDERS, scheme_of(area), outcome.value)
+    _count_made(work)
+    answered = [step.message_no for step in work.steps if step.answered_at]
+    moved = [order_id for order_id, _, _ in orders]
+    _say(
+        "receipts settled",
+        receipts=len(outcomes),
+        **kinds,
+        settled_ids=moved[:_NAMED],
+        answered=len(answered),
+        message_nos=answered[:_NAMED],
+        **_made(work),
+    )
+
+
+def _say(event: str, **fields: object) -> None:
+    """A line, once a log is set up: without, structlog would print each batch to standard output."""
+    if structlog.is_configured():
+        _log.info(event, **fields)
+
+
+def scheme_of(area: str) -> str:
+    """The scheme that owns an area, as a label."""
+    return AREAS[Area(area)].scheme.value if Area(area) in AREAS else NO_SCHEME
+
+
+def _count_made(work: UnitOfWork) -> None:
+    for order in work.orders:
+        METRICS.add(Counted.ORDERS, scheme_of(order.area), "made")
+
+
+def _made(work: UnitOfWork) -> dict[str, object]:
+    """The new orders of a transaction as fields of a line; none when there are none."""
+    return {"orders": len(work.orders), "order_ids": [order.order_id for order in work.orders[:_NAMED]]} if work.orders else {}

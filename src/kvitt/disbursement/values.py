@@ -39,7 +39,7 @@ class Scheme(StrEnum):
 
 
 class RateType(StrEnum):
-    """What an amount is paid per; the value is how the store has it."""
+    """Units that an amount is paid per; the value is how the store has it."""
 
     DAY = "day"
     WEEKDAY = "weekday"
@@ -48,7 +48,7 @@ class RateType(StrEnum):
 
 
 class Action(StrEnum):
-    """What the last accepted order did to a payment."""
+    """Kinds of changes that the last accepted order made to a payment."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -131,7 +131,7 @@ class Payment(Struct, frozen=True):
 
 
 class LineChange(StrEnum):
-    """What an order or a line says that it does at the rail, where its sender says so."""
+    """Kinds of changes that an order or a line asks of the rail, where its sender says so."""
 
     NEW = "NY"
     CHANGE = "ENDR"
@@ -139,7 +139,7 @@ class LineChange(StrEnum):
 
 
 class ForwardedLine(Struct, frozen=True):
-    """What the sender of a line that it made itself says of it besides what every line has, to the letter.
+    """Holds what the sender of a line that it made itself says of it besides what every line has, to the letter.
 
     `number` counts from 1 in every case, `ref_case` is as received, with its blanks. `ceased` says that the line carries the status OPPH,
     `ceased_from` from which day that holds; either may stand alone. `grade` is a percentage.
@@ -156,7 +156,7 @@ class ForwardedLine(Struct, frozen=True):
 
 
 class ForwardedOrder(Struct, frozen=True):
-    """What the sender of lines of its own says of their order.
+    """Holds what the sender of lines of its own says of their order.
 
     `recipient` is an organisation or a person, `last_day` the last that may be paid.
     """
@@ -203,7 +203,7 @@ class OrderLine(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """What the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content.
+    """All that the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content.
 
     `forwarded` is given where the sender made the lines, and then there are no payments. Of a lower `priority` is what may not hold up the
     rest on the queue.
@@ -229,7 +229,7 @@ class Order(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A broken rule as a value: what the sender is told. `doc` names the page that explains it."""
+    """A broken rule as a value: what the sender hears. `doc` names the page that explains it."""
 
     status: int
     text: str
@@ -242,4 +242,4 @@ class InvalidForm(Refusal, frozen=True):
 
 
 class Instruction(Struct, frozen=True):
-    """What one message asks of one case, in the values of its contract, before it is compared with what is accepted."""
+    """An instruction: all that one message asks of one case, in the values of its contract, before it is compared with what is accepted."""

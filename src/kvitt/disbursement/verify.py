@@ -84,7 +84,7 @@ class _StoredPayoutEvent(NamedTuple):
     body: bytes
     actor: str | None
     hash: bytes
-    head: bytes | None
+    last_event_hash: bytes | None
 
 
 class _Verifying:
@@ -136,14 +136,14 @@ class _Verifying:
             if sequence != place:
                 self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} in place {place}")
             if event_link(made, payout_id, sequence, event.at, event.body, actor=event.actor) != event.hash:
-                self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content gives")
-            made, end = event.hash, event.head or b""
+                self._found.differs(Kind.PAYOUT, None, payout_id, f"has an event {sequence} with another hash than its content has")
+            made, end = event.hash, event.last_event_hash or b""
         if made != end:
             self._found.differs(Kind.PAYOUT, None, payout_id, "names another last event than there is")
         self._head = end
 
     def verified(self, *, one: bool) -> Verified:
-        """What was found."""
+        """Returns what was found."""
         differences = self._found.report().differences
         breaks = [f"{each.kind.value} {_name(each.case, each.subject)} {each.text}" for each in differences]
         return Verified(self._chains, self._entries, self._head.hex() if one and self._head else None, tuple(breaks))

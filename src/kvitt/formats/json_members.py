@@ -15,7 +15,7 @@ from kvitt.errors import Undecodable
 REPEATED: Final = "is there more than once"
 _HOLDABLE_BYTES: Final = 1024 * 1024
 _SHOWN: Final = re.compile(r"(?!.*[0-9]{6})[\w@.-]{1,64}")
-"""Names that may be told: a field's, and not a text or a number in its place, which may be a person's."""
+"""Names that may be shown: a field's, and not a text or a number in its place, which may be a person's."""
 _decoder, _encoder = msgspec.json.Decoder(), msgspec.json.Encoder()
 
 

@@ -1,4 +1,4 @@
-"""What every topic has, whatever its contract: terms, the headers of its records, and the partition of each (helved §1, rapid §1)."""
+"""Names what every topic has, whatever its contract: terms, the headers of its records, and the partition of each (helved §1, rapid §1)."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -16,7 +16,7 @@ PAYOUT_EVENTS = "pm-events-payout"
 
 
 class Keeping(StrEnum):
-    """What becomes of old records of a topic."""
+    """Ways of keeping old records of a topic."""
 
     COMPACT = "compact"
     COMPACT_AND_DELETE = "compact,delete"

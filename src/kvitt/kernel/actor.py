@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct, field, json
 
 CLI, REST, THRIFT = "cli", "rest", "thrift"
 UNNAMED: Final = "unnamed"
@@ -12,10 +12,10 @@ _LONGEST: Final = 255
 class Actor(Struct, frozen=True, omit_defaults=True):
     """Who asked: `name` is proved by a token over REST, and only said by the caller over Thrift and on the command line.
 
-    `address` is where the call came from, `trace` the id under which the caller's own logs have it.
+    `channel` is stored as `door`. `address` is where the call came from, `trace` the id under which the caller's own logs have it.
     """
 
-    door: str
+    channel: str = field(name="door")
     name: str
     address: str | None = None
     trace: str | None = None
@@ -27,7 +27,7 @@ def encode(actor: Actor | None) -> str | None:
         return None
     said = (actor.name, actor.address, actor.trace)
     name, address, trace = (None if text is None else text.replace("\0", "")[:_LONGEST] for text in said)
-    return json.encode(Actor(actor.door, name or UNNAMED, address, trace)).decode()
+    return json.encode(Actor(actor.channel, name or UNNAMED, address, trace)).decode()
 
 
 def decode(stored: str | None) -> Actor | None:

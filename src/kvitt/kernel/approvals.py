@@ -11,13 +11,13 @@ from typing import Any, Final, Generic, TypeVar
 
 import psycopg
 from msgspec import Struct, json
-from psycopg.rows import class_row
 
 from kvitt.errors import ApprovalLapsed, ApprovalNotFound, EffectChanged, KvittError, NotInThatState, ResultUnknown
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.operators import Operator, Signature, name_of, note, reason_of
 from kvitt.kernel.queries import load
 
@@ -41,9 +41,9 @@ class ApprovalState(StrEnum):
 
 
 class ShownEffect(Struct, frozen=True):
-    """What an act would do, as people read it, and the digest of what that was worked out from.
+    """The effect of an act, as people read it, and the digest of what that was worked out from.
 
-    The text may tell more than matters (balances that move all the time); only another `basis` makes it another effect.
+    The text may say more than matters (balances that move all the time); only another `basis` makes it another effect.
     """
 
     text: str
@@ -120,7 +120,7 @@ class Approvals:
                 "now": now,
                 "lapses_at": now + self._lapses_after,
             }
-            ((number,),) = cursor.execute(_SQL.ask, row).fetchall()
+            number = fetch_value(cursor, _SQL.ask, row)
             note(cursor, now, "approval asked", Signature(operator.name, operator.reason, None, number), f"{act} {subject}")
         return self.find(number)
 
@@ -137,7 +137,7 @@ class Approvals:
         return found[0]
 
     def effect_now(self, approval: Approval) -> ShownEffect:
-        """What an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
+        """Returns what an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
         act = self._act_of(approval)
         with self._connection.transaction(force_rollback=True):
             return act.preview(self._connection, json.decode(approval.arguments, type=act.arguments))
@@ -172,12 +172,11 @@ class Approvals:
     def lapse(self) -> int:
         """Ends the approvals that nobody decided about in time; returns how many."""
         with transaction(self._connection, "approvals"), self._connection.cursor() as cursor:
-            numbers = [number for (number,) in cursor.execute(_SQL.lapsed, {"now": self._clock()}).fetchall()]
+            numbers = fetch_values(cursor, _SQL.lapsed, {"now": self._clock()})
             return sum(self._lapse(cursor, self.find(number)) for number in numbers)
 
     def _rows(self, statement: str, arguments: Mapping[str, object]) -> list[Approval]:
-        with self._connection.cursor(row_factory=class_row(Approval)) as cursor:
-            return cursor.execute(statement, arguments).fetchall()
+        return fetch(self._connection, Approval, statement, arguments)
 
     def _act_of(self, approval: Approval) -> ApprovableAct[Any]:
         if approval.act not in self._acts:
@@ -201,7 +200,7 @@ class Approvals:
 
     def _confirmed(self, cursor: psycopg.Cursor[Any], approval: Approval, operator: Operator, seen: str | None) -> EffectChanged | None:
         """Does the act and ends the approval, unless it would do something else than what was shown."""
-        ((before,),) = cursor.execute(_SQL.end_of_operators).fetchall()
+        before = fetch_value(cursor, _SQL.end_of_operators)
         try:
             with self._connection.transaction():
                 act = self._act_of(approval)
@@ -215,7 +214,7 @@ class Approvals:
             self._end(cursor, approval, ApprovalState.FAILED, operator, outcome=str(error))
             return None
         done = {"after": before, "approval_no": approval.approval_no}
-        ((entries,),) = cursor.execute(_SQL.entries_of_approval, done).fetchall()
+        entries = fetch_value(cursor, _SQL.entries_of_approval, done)
         self._end(cursor, approval, ApprovalState.CONFIRMED, operator, outcome=outcome, entries=entries)
         return None
 

@@ -20,7 +20,7 @@ BATCH: Final = 1_000
 
 
 class Step(Struct, frozen=True):
-    """What one batch did: the place up to which all is filled in, and how many rows it changed."""
+    """Holds what one batch did: the place up to which all is filled in, and how many rows it changed."""
 
     after: str
     rows: int
@@ -55,7 +55,7 @@ def unfilled(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def fill_in(connection: psycopg.Connection[Any], versions: Path) -> Iterator[Filled]:
-    """Does all that is left to be filled in, and tells after every batch how far it has come."""
+    """Does all that is left to be filled in, and reports after every batch how far it has come."""
     if not unfilled(connection):
         return
     for name, migration in connection.execute(_SQL.unfilled).fetchall():
@@ -80,7 +80,7 @@ def _batch(connection: psycopg.Connection[Any], name: str, fill: Backfill) -> Fi
 
 
 def by_statement(statement: str) -> Callable[[psycopg.Cursor[Any], str], Step | None]:
-    """A batch that one statement does: after `%(after)s` it looks at `%(batch)s` rows, and gives the last place and what it changed."""
+    """A batch that one statement does: after `%(after)s` it looks at `%(batch)s` rows, and returns the last place and what it changed."""
 
     def step(cursor: psycopg.Cursor[Any], after: str) -> Step | None:
         last, rows = cursor.execute(statement, {"after": after or None, "batch": BATCH}).fetchone()  # type: ignore[misc]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
-"""Gives the present moment, with its zone."""
+"""Returns the present moment, with its zone."""
 _OSLO = ZoneInfo("Europe/Oslo")
 
 

@@ -22,6 +22,7 @@ from psycopg.pq import TransactionStatus
 
 from kvitt.errors import ResultUnknown
 from kvitt.kernel.database import connect, is_connection_lost
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 
 _SQL = load("commits", "kvitt.kernel")
@@ -111,10 +112,10 @@ def _ask(marker: _Marker, number: int, deadline: float, found: "Future[bool]") -
     while (left := deadline - time.monotonic()) > 0:
         try:
             with connect(marker.conninfo, application="kvitt commit", lock_timeout_ms=max(1, int(left * 1000))) as connection:
-                row: Any = connection.execute(_SQL.marked, (marker.key,)).fetchone()
+                committed = fetch_value(connection, _SQL.marked, (marker.key,))
         except psycopg.Error as error:
             _log.info("not known yet whether a commit was done", error=type(error).__name__)
             time.sleep(min(_SLEEP_SECONDS, max(0.0, left)))
             continue
-        found.set_result(row[0] >= number)
+        found.set_result(committed >= number)
         return

@@ -109,7 +109,7 @@ def watched(conninfo: str) -> str:
 
 
 def _session(statement_timeout_ms: int, paused_ms: int, lock_timeout_ms: int) -> str:
-    """What every session of ours is set to, as libpq takes it."""
+    """Returns what every session of ours is set to, as libpq takes it."""
     settings = {
         "plan_cache_mode": "force_custom_plan",
         "random_page_cost": "1.1",
@@ -153,7 +153,7 @@ def is_connection_lost(error: BaseException) -> bool:
 def may_pass(error: BaseException) -> bool:
     """Whether the fault lies with the server's present state (deadlock, lock, memory, disk, cancelled), not with what was asked of it.
 
-    The same work may succeed later as it is, so nobody is to be told that it failed.
+    The same work may succeed later as it is, so nobody is to hear that it failed.
     """
     if is_connection_lost(error):
         return True

@@ -27,7 +27,7 @@ def wait_shortly(cursor: psycopg.Cursor[Any]) -> None:
 
 
 class Locks(Enum):
-    """What a run does where somebody else has locked what it needs."""
+    """Ways of a run where somebody else has locked what it needs."""
 
     WAIT = auto()
     """It waits, up to the connection's lock timeout."""
@@ -42,7 +42,7 @@ _Result_co = TypeVar("_Result_co", covariant=True)
 
 
 class Subject(Protocol[_Command_contra, _Result_co]):
-    """What batches are about: runs them, and knows what becomes of a command that fails alone."""
+    """The subject of batches: runs them, and knows what becomes of a command that fails alone."""
 
     def run(self, batch: Sequence[_Command_contra], locks: Locks) -> Sequence[_Result_co]:
         """Does all of it in one transaction, one result per command; whatever it raises, nothing was done."""
@@ -57,7 +57,7 @@ class BatchExecutor(Generic[Command, Result]):
     def __init__(
         self, subject: Subject[Command, Result], *, names: Callable[[Command], AbstractSet[Hashable]] | None = None, attempts: int = 1
     ) -> None:
-        """`names` gives what a command locks; None: the subject itself leaves out what is locked, when it runs with `Locks.FREE`.
+        """`names` returns what a command locks; None: the subject itself leaves out what is locked, when it runs with `Locks.FREE`.
 
         A command alone is begun anew up to `attempts` times where others were at the same rows.
         """
@@ -175,7 +175,7 @@ class ReconnectingWriter(Generic[Command, Result]):
     def __init__(
         self, conninfo: str, application: str, execute_on: Callable[[Connection], Callable[[Sequence[Command]], Sequence[Result]]]
     ) -> None:
-        """`execute_on` gives what executes batches on a connection; it is asked once per connection."""
+        """`execute_on` returns what executes batches on a connection; it is asked once per connection."""
         self._conninfo, self._application, self._execute_on = conninfo, application, execute_on
         self._connection: psycopg.Connection[Any] | None = None
         self._execute: Callable[[Sequence[Command]], Sequence[Result]] | None = None

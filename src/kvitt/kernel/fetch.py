@@ -89,7 +89,7 @@ def _maker(kind: type[Row], readers: Mapping[str, Reading], columns: Sequence[st
         return lambda values: kind(*[part(values) for part in parts])
     ordered = _in_order(fields, columns)
     if not readers:
-        return lambda values: kind(*ordered(values))
+        return (lambda values: kind(*values)) if [*columns] == [*fields] else lambda values: kind(*ordered(values))
     reading = [(fields.index(field), reader) for field, reader in readers.items() if not isinstance(reader, Part)]
 
     def make(values: Sequence[Any]) -> Row:
@@ -102,7 +102,7 @@ def _maker(kind: type[Row], readers: Mapping[str, Reading], columns: Sequence[st
 
 
 def _in_order(fields: Sequence[str], columns: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """What takes the fields out of a row, in their order."""
+    """Returns what takes the fields out of a row, in their order."""
     if [*columns] == [*fields]:
         return lambda values: values
     places = [columns.index(field) for field in fields]
@@ -110,7 +110,7 @@ def _in_order(fields: Sequence[str], columns: Sequence[str]) -> Callable[[Sequen
 
 
 def _part(reader: Reading | None, field: str, columns: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
-    """What takes a field out of a row."""
+    """Returns what takes a field out of a row."""
     if isinstance(reader, Part):
         return _maker(reader.kind, reader.readers, columns)
     if reader is not None and _fields_of(reader):

@@ -47,7 +47,7 @@ class _Lane(Generic[Command, Result]):
         self._thread.join()
 
     def _gather(self) -> list[tuple[Command, Future[Result]]]:
-        """What waits, up to a batch, taken under one lock; waits for the first; nothing once the lane is closed and empty."""
+        """Returns what waits, up to a batch, taken under one lock; waits for the first; nothing once the lane is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
@@ -64,8 +64,8 @@ class _Lane(Generic[Command, Result]):
             try:
                 results = self._execute([command for command, _ in batch])
                 if len(results) != len(batch):
-                    raise ValueError(f"{len(batch)} commands gave {len(results)} results")  # noqa: TRY301 - told like any failure
-            except Exception as error:  # noqa: BLE001 - every caller of the batch is told, so the failure is not lost
+                    raise ValueError(f"{len(batch)} commands gave {len(results)} results")  # noqa: TRY301 - reported like any failure
+            except Exception as error:  # noqa: BLE001 - every caller of the batch hears of it, so the failure is not lost
                 for future in futures:
                     future.set_exception(error)
                 continue
@@ -74,7 +74,7 @@ class _Lane(Generic[Command, Result]):
 
 
 class GroupCommit(Generic[Command, Result]):
-    """Lanes of commands, each with its own writer; `execute` runs a batch in one transaction and gives one result per command.
+    """Lanes of commands, each with its own writer; `execute` runs a batch in one transaction and returns one result per command.
 
     `make_execute` is called once per lane, so that each writer can have a connection of its own.
     """

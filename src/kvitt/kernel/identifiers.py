@@ -1,6 +1,6 @@
 """How ids, currencies and texts of people's own must be written, the same by every API (design §11, §12).
 
-Ids are compared byte for byte by everybody who has them. So what can not be told apart by eye, or is trimmed on the way, is refused
+Ids are compared byte for byte by everybody who has them. So what can not be distinguished by eye, or is trimmed on the way, is refused
 where it comes in. What is stored already is found under the id that it has. Ids of our own are
 functions of content: the same content has the same id, whoever makes it, and however often (design §5).
 """
@@ -34,7 +34,7 @@ _IN_TEXTS: Final = frozenset("\t\n\r")
 
 
 class Flaw(StrEnum):
-    """What an id must not be; the value is the rule, as the half of a sentence behind the field's name."""
+    """Flaws of an id; the value is the rule, as the half of a sentence behind the field's name."""
 
     EMPTY = "must not be empty or blank"
     BLANK_AT_ENDS = "must not begin or end with a blank"
@@ -49,7 +49,7 @@ def is_invisible(character: str) -> bool:
 
 
 def flaw_of(text: str) -> Flaw | None:
-    """The first flaw of an id, or None. What most ids are, printable ASCII without blanks around it, is told at once."""
+    """The first flaw of an id, or None. What most ids are, printable ASCII without blanks around it, is recognised at once."""
     if not text.strip():
         return Flaw.EMPTY
     if text[0].isspace() or text[-1].isspace():

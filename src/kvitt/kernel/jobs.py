@@ -8,27 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-import psycopg
 import structlog
 from msgspec import Struct
-from psycopg.rows import class_row
 
 from kvitt.errors import JobNotFound, KvittError, LeaseLost, NotInThatState
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import LOCK_MS, Connection, connect, is_connection_lost
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.leases import Lease, LeaseKeeper, release_lease
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values
+from kvitt.kernel.leases import Lease, LeaseKeeper, hold, release_lease
 from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
 _SQL: Final = load("jobs", "kvitt.kernel")
-_LEASES: Final = load("leases", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _OSLO: Final = ZoneInfo("Europe/Oslo")
 _LOOK_SECONDS: Final = 1.0
@@ -54,7 +52,7 @@ class Timetable(Protocol):
 
 
 class Every(Struct, frozen=True):
-    """Due at even distances, counted from the epoch, so that all processes have the same due times."""
+    """Due at even distances, counted from 1970, so that all processes have the same due times."""
 
     distance: timedelta
 
@@ -110,7 +108,7 @@ class At(Struct, frozen=True):
 
 
 class CatchUp(StrEnum):
-    """What a job does about due times that were missed: each is run, oldest first, or only the last one.
+    """Ways with due times that were missed: each is run, oldest first, or only the last one.
 
     Where a clock was ahead and is set back, what counts by its last due time alone is due by the new time; what runs for each due time
     waits for those that it has not run for yet.
@@ -143,10 +141,14 @@ class JobRow(Struct, frozen=True):
     state: str
 
 
+class _LockedJob(NamedTuple):
+    next_due: datetime
+    clock_went_back: bool
+
+
 def list_jobs(connection: Connection) -> list[JobRow]:
     """All jobs that a scheduler has made known."""
-    with connection.cursor(row_factory=class_row(JobRow)) as cursor:
-        return cursor.execute(_SQL.jobs).fetchall()
+    return fetch(connection, JobRow, _SQL.jobs)
 
 
 class Scheduler:
@@ -160,7 +162,7 @@ class Scheduler:
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
-        """Opens a connection, makes the jobs known, and gives the step of the loop: all that is due, or a little sleep."""
+        """Opens a connection, makes the jobs known, and returns the step of the loop: all that is due, or a little sleep."""
         with connect(self._conninfo, application="kvitt scheduler", lock_timeout_ms=LOCK_MS) as connection:
             self.define(connection)
             yield lambda: self.run_due(connection) or self._nothing_due()
@@ -179,8 +181,8 @@ class Scheduler:
     def run_due(self, connection: Connection) -> int:
         """Runs each job that is due once, if nobody else is at it; returns how many were run. Raises psycopg errors of the connection."""
         now = self._clock()
-        rows = connection.execute(_SQL.due_jobs, {"names": list(self._jobs), "now": now, "ahead": now + _CLOCKS_DIFFER}).fetchall()
-        return sum(self._run_due(connection, self._jobs[name]) for (name,) in rows)
+        due = fetch_values(connection, _SQL.due_jobs, {"names": list(self._jobs), "now": now, "ahead": now + _CLOCKS_DIFFER})
+        return sum(self._run_due(connection, self._jobs[name]) for name in due)
 
     def run_now(self, connection: Connection, name: str, operator: Operator) -> str:
         """Runs a job out of turn, by an operator's word, for this moment; its due times stay. Returns what came of it.
@@ -196,8 +198,8 @@ class Scheduler:
             raise NotInThatState(f"somebody is running job {name} now")
         try:
             with transaction(connection, "job", name), connection.cursor() as cursor:
-                _hold(connection, grant.lease)
-                ((next_due,),) = cursor.execute(_SQL.lock_job, {"name": name}).fetchall()
+                hold(connection, grant.lease)
+                next_due = fetch_value(connection, _SQL.lock_job, {"name": name})
                 now = self._clock()
                 outcome = job.run(connection, now)
                 self._tick_off(connection, job, grant.lease, due=now, next_due=next_due, outcome=outcome)
@@ -224,14 +226,14 @@ class Scheduler:
                 release_lease(connection, grant.lease)
 
     def _run(self, connection: Connection, job: Job, lease: Lease) -> int:
-        with connection.transaction(), connection.cursor() as cursor:
-            _hold(connection, lease)
+        with connection.transaction():
+            hold(connection, lease)
             now = self._clock()
-            row: Any = cursor.execute(_SQL.lock_due_job, {"name": job.name, "now": now, "ahead": now + _CLOCKS_DIFFER}).fetchone()
-            if row is None:
+            asked = {"name": job.name, "now": now, "ahead": now + _CLOCKS_DIFFER}
+            locked = fetch_one(connection, _LockedJob, _SQL.lock_due_job, asked)
+            if locked is None:
                 return 0
-            next_due, clock_went_back = row
-            due = job.timetable.latest(now) if clock_went_back else _due_to_run(job, next_due, now)
+            due = job.timetable.latest(now) if locked.clock_went_back else _due_to_run(job, locked.next_due, now)
             outcome = job.run(connection, due)
             self._tick_off(connection, job, lease, due=due, next_due=job.timetable.after(due), outcome=outcome)
         self._states.leaves(job.name, "job works again", job=job.name)
@@ -255,8 +257,8 @@ class Scheduler:
         said = str(error) if isinstance(error, KvittError) else name
         self._states.enters(job.name, name, "error", "job failed", job=job.name, error=name)
         with connection.transaction():
-            ((tries,),) = connection.execute(_SQL.job_failed, {"name": job.name, "now": now, "outcome": said[:_LONGEST_OUTCOME]}).fetchall()
-            wait = min(_FIRST_WAIT * 2 ** min(int(tries) - 1, 10), _LONGEST_WAIT)
+            tries = fetch_value(connection, _SQL.job_failed, {"name": job.name, "now": now, "outcome": said[:_LONGEST_OUTCOME]})
+            wait = min(_FIRST_WAIT * 2 ** min(tries - 1, 10), _LONGEST_WAIT)
             connection.execute(_SQL.try_job_again, {"name": job.name, "next_try": now + wait})
 
     def _nothing_due(self) -> int:
@@ -266,12 +268,6 @@ class Scheduler:
 
 def _lease_of(job: Job) -> str:
     return f"job:{job.name}"
-
-
-def _hold(connection: psycopg.Connection[Any], lease: Lease) -> None:
-    """Keeps the lease for this transaction. Raises LeaseLost."""
-    if connection.execute(_LEASES.hold_lease, (lease.name, lease.token), binary=True).fetchone() is None:
-        raise LeaseLost(lease.name)
 
 
 def _due_to_run(job: Job, next_due: datetime, now: datetime) -> datetime:

@@ -5,14 +5,16 @@ Holding a lease here proves nothing: every write carries the fencing token, and 
 
 import threading
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
+from kvitt.errors import LeaseLost
 from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.fetch import Source, fetch_one, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
@@ -21,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Lease(Struct, frozen=True):
-    """What has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
+    """A thing that has one owner at a time, under the fencing token of this owner: who writes under an older, lower one is refused."""
 
     name: str
     token: int
@@ -31,6 +33,11 @@ class LeaseGrant(Struct, frozen=True):
     """A lease that was ours when we asked, and the position kept with it."""
 
     lease: Lease
+    position: int
+
+
+class _TakenLease(NamedTuple):
+    fencing_token: int
     position: int
 
 
@@ -48,10 +55,10 @@ class LeaseKeeper:
         """The lease with its fencing token and stored position; None while somebody else has it, or has locked its row."""
         arguments = {"lease": name, "owner": self.owner, "seconds": self._seconds}
         try:
-            row = connection.execute(_SQL.take_lease, arguments, binary=True).fetchone()
+            taken = fetch_one(connection, _TakenLease, _SQL.take_lease, arguments)
         except LockNotAvailable:
             return None
-        return None if row is None else LeaseGrant(Lease(name, row[0]), row[1])
+        return None if taken is None else LeaseGrant(Lease(name, taken.fencing_token), taken.position)
 
     def close(self) -> None:
         """Stops prolonging and gives up all leases, so that the next owner need not wait."""
@@ -84,12 +91,12 @@ class LeaseKeeper:
             connection.close()
 
     def _renew_all(self, connection: psycopg.Connection[Any], before: set[str]) -> set[str]:
-        """Prolongs all leases; gives those that somebody holds for longer than a moment, `before` being those of the last time.
+        """Prolongs all leases; returns those that somebody holds for longer than a moment, `before` being those of the last time.
 
         What is locked now may be at work: it is waited for, one lease after the other, and meanwhile none of the others runs out.
         """
         mine = {"owner": self.owner, "seconds": self._seconds}
-        held = {row[0] for row in connection.execute(_SQL.renew_leases, mine)}
+        held = fetch_values(connection, _SQL.renew_leases, mine)
         locked: set[str] = set()
         for lease in sorted(held, key=lambda each: (each in before, each)):
             if self._stop.is_set():
@@ -100,6 +107,12 @@ class LeaseKeeper:
                 locked.add(lease)
                 connection.execute(_SQL.renew_leases, mine)
         return locked
+
+
+def hold(source: Source, lease: Lease) -> None:
+    """Keeps a lease for the transaction that is open. Raises LeaseLost when its fencing token is not the lease's any more."""
+    if fetch_value(source, _SQL.hold_lease, (lease.name, lease.token)) is None:
+        raise LeaseLost(lease.name)
 
 
 def release_every_lease(connection: psycopg.Connection[Any]) -> None:

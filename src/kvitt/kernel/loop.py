@@ -15,7 +15,7 @@ _private = structlog.get_logger("kvitt.restricted")
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 1.0
 
 LoopStep = Callable[[], int]
-"""Does what there is to do and gives how much that was; waits a little by itself when there is nothing."""
+"""Does what there is to do and returns how much that was; waits a little by itself when there is nothing."""
 MakeStep = Callable[[], AbstractContextManager[LoopStep]]
 """Opens what a role needs (connections, leases) and closes it again."""
 
@@ -62,7 +62,7 @@ def _works(role: str, states: StateLog) -> None:
 
 
 def _log_failure(role: str, error: Exception, states: StateLog) -> None:
-    """What a role is in now; the words of an error only where they are known to quote nothing of a message."""
+    """Returns what a role is in now; the words of an error only where they are known to quote nothing of a message."""
     reason = str(error).partition("\n")[0][:200]
     if isinstance(error, LeaseLost):
         states.enters(role, LeaseLost, "info", "role stands by", role=role, reason=reason)

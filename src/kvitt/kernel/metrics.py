@@ -1,4 +1,4 @@
-"""What this process has done, counted since it began. Nothing here is a fact; it may be lost with the process.
+"""Counts what this process has done since it began. Nothing here is a fact; it may be lost with the process.
 
 Labels come from short closed lists; they are never keys, bodies, people or case ids (design §11).
 """
@@ -14,7 +14,7 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 class Counted(StrEnum):
-    """What is counted, each with its own labels."""
+    """Counters, each with its own labels."""
 
     MESSAGES = "messages"  # scheme, outcome
     ORDERS = "orders"  # scheme, made or what its receipt did

@@ -12,6 +12,7 @@ import psycopg
 from kvitt.errors import MigrationFailed
 from kvitt.kernel.backfill import Filled, fill_in, unfilled
 from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 
 _SQL = load("migrate", "kvitt.kernel")
@@ -61,12 +62,12 @@ def _connection(conninfo: str) -> psycopg.Connection[Any]:
 
 
 def _pending(connection: psycopg.Connection[Any], versions: Path) -> list[str]:
-    """Told from the file names alone, so that a start with nothing to do need not load the migration tool."""
+    """Known from the file names alone, so that a start with nothing to do need not load the migration tool."""
     names = sorted(path.stem.removeprefix("v") for path in versions.glob("v*.py"))
-    if connection.execute(_SQL.find_table).fetchone() == (None,):
+    if fetch_value(connection, _SQL.find_table) is None:
         return names
-    row = connection.execute(_SQL.applied).fetchone()
-    return [name for name in names if row is None or name[:4] > row[0]]
+    applied = fetch_value(connection, _SQL.applied)
+    return [name for name in names if applied is None or name[:4] > applied]
 
 
 def _run(conninfo: str, versions: Path) -> None:

@@ -1,13 +1,13 @@
 """Who acts, why, and who approves it: the one rule of the second person, and the chain in which operators' acts stand (design §11).
 
 Names are compared by their skeletons, so that neither case, blanks, marks, invisible characters nor letters of another alphabet that look
-alike make a second person. Two names that are hard to tell apart for a reader of the audit chain are one name.
+alike make a second person. Two names that are hard to distinguish for a reader of the audit chain are one name.
 """
 
 import unicodedata
 from datetime import datetime
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from msgspec import Struct, json
@@ -15,6 +15,7 @@ from msgspec.structs import force_setattr
 
 from kvitt.errors import BadOperator, NeedsSecondPerson
 from kvitt.kernel.audit import AuditRow, digest, link
+from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.identifiers import is_invisible
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
@@ -69,7 +70,7 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _skeletons(name: str) -> frozenset[str]:
-    """What is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
+    """Returns what is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
 
     Both are needed: a capital `I` looks like a small `l`, yet `KARI` is `kari`.
     """
@@ -150,11 +151,18 @@ class _NoteOfApprovedAct(_NoteOfAct, frozen=True):
     approval: int
 
 
+class _OperatorsHead(NamedTuple):
+    audit_seq: int
+    last_event_hash: bytes
+    last_at: datetime
+
+
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
     """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
-    seq, head, last_at = cursor.execute(_SQL.head_of_operators).fetchone() or (0, b"", now)
+    head = fetch_one(cursor, _OperatorsHead, _SQL.head_of_operators) or _OperatorsHead(0, b"", now)
     words = operator.name, operator.approved_by, operator.reason, subject
     text = json.encode(_NoteOfAct(*words) if operator.approval_no is None else _NoteOfApprovedAct(*words, operator.approval_no)).decode()
-    entry = link(bytes(head), AuditRow(CHAIN, seq + 1, max(now, last_at), what, None, None, None, digest(text.encode()), text, b""))
+    at = max(now, head.last_at)
+    entry = link(head.last_event_hash, AuditRow(CHAIN, head.audit_seq + 1, at, what, None, None, None, digest(text.encode()), text, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))

@@ -5,13 +5,14 @@ an effect and its answer: the repeat does the request again, with the same outco
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from kvitt.errors import KeyReused, RequestInProgress
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load
 
 _SQL = load("requests", "kvitt.kernel")
@@ -20,7 +21,7 @@ _BUSY: Final = timedelta(seconds=30)
 
 
 class StoredAnswer(Struct, frozen=True):
-    """What was answered to a request."""
+    """Holds what was answered to a request."""
 
     status: int
     content_type: str
@@ -34,23 +35,26 @@ class Begun(Struct, frozen=True):
     again: bool
 
 
+class _KnownRequest(NamedTuple):
+    digest: bytes
+    status: int | None
+    content_type: str | None
+    body: bytes | None
+
+
 def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> StoredAnswer | Begun:
-    """Takes the request, or gives what was answered to it. Raises KeyReused, RequestInProgress."""
+    """Takes the request, or returns what was answered to it. Raises KeyReused, RequestInProgress."""
     now = clock()
     asked = {"subject": subject, "key": key, "digest": digest, "now": now, "until": now + _BUSY}
-    row = connection.execute(_SQL.begin_request, asked, binary=True).fetchone()
-    if row is not None:
-        first_at, again = row
-        assert isinstance(first_at, datetime)
-        return Begun(first_at, bool(again))
-    row = connection.execute(_SQL.request, asked, binary=True).fetchone()
-    assert row is not None, "what could not be begun is there"
-    was, status, content_type, body = row
-    if was != digest:
+    if begun := fetch_one(connection, Begun, _SQL.begin_request, asked):
+        return begun
+    known = fetch_one(connection, _KnownRequest, _SQL.request, asked)
+    assert known is not None, "what could not be begun is there"
+    if known.digest != digest:
         raise KeyReused("the Idempotency-Key was used for another request")
-    if status is None:
+    if known.status is None:
         raise RequestInProgress("a request with this Idempotency-Key is being answered")
-    return StoredAnswer(int(str(status)), str(content_type), bytes(body) if isinstance(body, bytes | memoryview) else b"")
+    return StoredAnswer(known.status, known.content_type or "", known.body or b"")
 
 
 def answer(connection: Connection, subject: str, key: str, answered: StoredAnswer) -> None:

@@ -1,6 +1,6 @@
 """Logs changes of states, not states: for loops that meet the same trouble round after round.
 
-A subject (a role, a broker, a partition) is told about when its state becomes another one; while it stays the same it is counted, and told
+A subject (a role, a broker, a partition) is reported when its state becomes another one; while it stays the same it is counted, and said
 again with the count after `remind_seconds`. One that goes to and fro has a few lines in that time, and then the number of the others.
 """
 
@@ -19,7 +19,7 @@ _MOST_SUBJECTS: Final = 256
 
 
 class _SubjectState(Struct):
-    """What a subject is in; `state` None: nothing that is worth a line."""
+    """Holds what a subject is in; `state` None: nothing that is worth a line."""
 
     state: Hashable = None
     since: float = 0.0
@@ -39,7 +39,7 @@ class StateLog:
         self._subjects: dict[str, _SubjectState] = {}
 
     def enters(self, subject: str, state: Hashable, level: Level, event: str, **fields: object) -> bool:
-        """The subject is in `state` (not None); gives whether that was worth a line. `fields` may differ from round to round."""
+        """The subject is in `state` (not None); returns whether that was worth a line. `fields` may differ from round to round."""
         now = self._clock()
         with self._lock:
             known = self._known(subject)
@@ -56,7 +56,7 @@ class StateLog:
         return True
 
     def leaves(self, subject: str, event: str, **fields: object) -> bool:
-        """The subject is well; told if it was not. To be called each round: costs a look where nothing was wrong."""
+        """The subject is well; reported if it was not. To be called each round: costs a look where nothing was wrong."""
         known = self._subjects.get(subject)
         if known is None or known.state is None:
             return False

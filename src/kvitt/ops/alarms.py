@@ -1,6 +1,6 @@
 """Alarms about orders that have no receipt after the set time within the rail's opening hours (design §8).
 
-The scheduler looks: the store lets one alarm stand per order, so whoever raises it is the only one to tell. An alarm is a row, a line in
+The scheduler looks: the store lets one alarm stand per order, so whoever raises it alone reports it. An alarm is a row, a line in
 the log at level error, and part of a metric; it is over when the order is settled.
 """
 
@@ -15,6 +15,7 @@ from msgspec import Struct
 from kvitt.disbursement.rail import Schedule
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.queries import load
 
@@ -65,27 +66,27 @@ def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDead
 
     What is returned is committed, and returned to one caller only.
     """
-    cleared = _longest_first(connection.execute(_SQL.clear_alarms, {"now": now}).fetchall())
+    cleared = _longest_first(fetch(connection, Alarm, _SQL.clear_alarms, {"now": now}))
     raised: list[Alarm] = []
     for rail, schedule in deadline.schedules.items():
         if schedule.is_open(now):
             arguments = {"rail": rail, "now": now, "before": schedule.open_time_ago(now, deadline.waits), "limit": _AT_ONCE}
-            while found := _longest_first(connection.execute(_SQL.raise_alarms, arguments).fetchall()):
+            while found := _longest_first(fetch(connection, Alarm, _SQL.raise_alarms, arguments)):
                 raised += found
     return raised, cleared
 
 
-def _longest_first(rows: Sequence[Sequence[Any]]) -> list[Alarm]:
-    return sorted((Alarm(*row) for row in rows), key=lambda alarm: (alarm.sent_at, alarm.order_id))
+def _longest_first(alarms: Sequence[Alarm]) -> list[Alarm]:
+    return sorted(alarms, key=lambda alarm: (alarm.sent_at, alarm.order_id))
 
 
 def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: int) -> list[ListedAlarm]:
     """Standing alarms, and, if asked for, those that are over; newest first."""
-    return [ListedAlarm(*row) for row in connection.execute(_SQL.list_alarms, {"cleared": cleared, "limit": limit})]
+    return fetch(connection, ListedAlarm, _SQL.list_alarms, {"cleared": cleared, "limit": limit})
 
 
 def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:
-    """Looks now and then for orders without a receipt, and tells of each once."""
+    """Looks now and then for orders without a receipt, and reports each once."""
 
     def run(connection: Connection, _due: datetime) -> str:
         now = clock()

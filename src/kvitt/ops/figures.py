@@ -1,14 +1,15 @@
-"""What the database says about work that is not finished: read with a handful of statements over indexes of open work only."""
+"""Reads what the database says about work that is not finished: with a handful of statements over indexes of open work only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("ops", "kvitt.ops"), load("deferred", "kvitt.disbursement")
@@ -54,7 +55,7 @@ class TopicLag(Struct, frozen=True):
 
 
 class Deferred(Struct, frozen=True):
-    """What came in for cases that somebody else had locked, and is not handled yet; `oldest` is when the first of it came."""
+    """Holds what came in for cases that somebody else had locked, and is not handled yet; `oldest` is when the first of it came."""
 
     messages: int
     receipts: int
@@ -94,26 +95,40 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
     """
     ages = {"now": now, "ages": [seconds for _, seconds in AGES]}
     names = [*(name for name, _ in AGES), OLDER]
-    ((unpublished, unpublished_since),) = connection.execute(_SQL.outbox_waiting).fetchall()
-    ((dead_letters,),) = connection.execute(_SQL.open_dead_letters).fetchall()
-    ((messages, receipts, oldest),) = connection.execute(_DEFERRED.waiting_for_cases).fetchall()
-    ((contradictions, contradicted_since),) = connection.execute(_SQL.open_contradictions).fetchall()
-    lag = connection.execute(_SQL.log_lag, {"topics": list(log_topics)}).fetchall() if log_topics else []
+    unpublished, contradictions = _counted(connection, _SQL.outbox_waiting), _counted(connection, _SQL.open_contradictions)
+    deferred = fetch_one(connection, Deferred, _DEFERRED.waiting_for_cases)
+    assert deferred is not None, "a count is one row"
     return Figures(
-        now,
-        [OpenOrders(row[0], row[1], names[row[2]], row[3], row[4]) for row in connection.execute(_SQL.open_orders, ages)],
-        [Unanswered(*row) for row in connection.execute(_SQL.unanswered_messages)],
-        unpublished,
-        unpublished_since,
-        [Late(*row) for row in connection.execute(_SQL.open_alarms)],
-        dead_letters,
-        contradictions,
-        contradicted_since,
-        dict(connection.execute(_SQL.open_receipts).fetchall()),
-        [(row[0], row[1]) for row in connection.execute(_SQL.stopped_areas)],
-        Deferred(messages, receipts, oldest),
-        [TopicLag(*row) for row in lag],
+        now=now,
+        orders=fetch(connection, OpenOrders, _SQL.open_orders, ages, age=names.__getitem__),
+        unanswered=fetch(connection, Unanswered, _SQL.unanswered_messages),
+        unpublished=unpublished.number,
+        unpublished_since=unpublished.oldest,
+        late=fetch(connection, Late, _SQL.open_alarms),
+        dead_letters=fetch_value(connection, _SQL.open_dead_letters),
+        contradictions=contradictions.number,
+        contradicted_since=contradictions.oldest,
+        receipts=dict(connection.execute(_SQL.open_receipts).fetchall()),
+        stopped_areas=[*fetch(connection, _StoppedArea, _SQL.stopped_areas)],
+        deferred=deferred,
+        lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
     )
+
+
+class _NumberAndOldest(NamedTuple):
+    number: int
+    oldest: datetime | None
+
+
+class _StoppedArea(NamedTuple):
+    rail: str
+    area: str
+
+
+def _counted(connection: psycopg.Connection[Any], statement: str) -> _NumberAndOldest:
+    found = fetch_one(connection, _NumberAndOldest, statement)
+    assert found is not None, "a count is one row"
+    return found
 
 
 class FigureReader:

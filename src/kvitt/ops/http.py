@@ -26,7 +26,7 @@ _BUSY: Final = b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\nConnec
 
 
 class Page(Struct, frozen=True):
-    """What a path answers."""
+    """The answer of a path."""
 
     status: HTTPStatus
     content_type: str
@@ -126,7 +126,7 @@ class _PageHttpServer(ThreadingHTTPServer):
 
 
 class _Bounded(RawIOBase):
-    """What a caller says, up to so many bytes."""
+    """Holds what a caller says, up to so many bytes."""
 
     def __init__(self, connection: socket, most: int) -> None:
         super().__init__()

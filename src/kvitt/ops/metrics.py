@@ -16,9 +16,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from kvitt.disbursement.catalogue import AREAS
-from kvitt.disbursement.metrics import scheme_of
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.states import OPEN_ORDER
+from kvitt.disbursement.unit_of_work import scheme_of
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
 from kvitt.kernel.state_log import StateLog
@@ -104,7 +104,7 @@ def registry_of(metrics: Metrics) -> CollectorRegistry:
 
 
 def counters(work: Counters) -> Iterator[Metric]:
-    """What this process has done since it began."""
+    """Returns what this process has done since it began."""
     families = {what: CounterMetricFamily(name, said, labels=labels) for what, (name, said, labels) in COUNTERS.items()}
     for count in work.counts():
         families[count.what].add_metric(count.labels, count.times)
@@ -143,7 +143,7 @@ def lag_of(lag: Sequence[TopicLag]) -> Metric:
 
 
 def figures_of(figures: Figures) -> Iterator[Metric]:
-    """What the store says about unfinished work, zeros too, so that an alert has something to look at."""
+    """Returns what the store says about unfinished work, zeros too, so that an alert has something to look at."""
     yield from _orders(figures)
     yield from _messages(figures)
     yield _gauge("kvitt_outbox_records", "Records of the outbox that are not published yet", figures.unpublished)

@@ -26,7 +26,7 @@ SILENT_AFTER = timedelta(seconds=60)
 
 
 class Condition(StrEnum):
-    """What a role is doing; only the first two are as they should be."""
+    """States of a role; only the first two are as they should be."""
 
     WORKS = "works"
     STANDS_BY = "stands by"
@@ -114,7 +114,7 @@ def _silent(state: RoleState) -> RoleState:
 
 
 def _blamed(error: Exception) -> str:
-    """What outside of kvitt is at fault, as far as the error tells."""
+    """Returns what outside of kvitt is at fault, as far as the error says."""
     if isinstance(error, psycopg.Error):
         return "database"
     # Kafka's client is not loaded where it is not used, so its errors are known by name.
@@ -143,8 +143,8 @@ class Readiness(Struct, frozen=True):
 def readiness(
     stopping: bool, roles: Sequence[RoleState], check_database: Callable[[], list[str]], broker_lag: Callable[[], Sequence[TopicLag]] | None
 ) -> Readiness:
-    """Looks at everything. `check_database` gives the migrations that are missing, or raises psycopg errors or TimeoutError."""
-    reasons = [ReadinessReason("stopping", "this process was told to stop")] if stopping else []
+    """Looks at everything. `check_database` returns the migrations that are missing, or raises psycopg errors or TimeoutError."""
+    reasons = [ReadinessReason("stopping", "this process has been asked to stop")] if stopping else []
     if not roles:
         reasons.append(ReadinessReason("no_roles", "no role runs in this process"))
     reasons += _database(check_database)

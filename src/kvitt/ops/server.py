@@ -56,7 +56,7 @@ class Remembered(Generic[Value]):
         begun = time.monotonic()
         try:
             value, failure = self._make(), None
-        except Exception as error:  # noqa: BLE001 - everyone who asks is told
+        except Exception as error:  # noqa: BLE001 - everyone who asks gets an answer
             value, failure = None, error
         ended = time.monotonic()
         if failure is not None:
@@ -68,7 +68,7 @@ class Remembered(Generic[Value]):
 
 
 class OpsServer:
-    """What a process shows of itself. Start it before the roles, so that a probe sees them begin."""
+    """Serves what a process shows of itself. Start it before the roles, so that a probe sees them begin."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class OpsServer:
         return f"http://{f'[{host}]' if ':' in host else host}:{self._pages.port}"
 
     def stopping(self) -> None:
-        """The process was told to stop: it is alive, but not ready any more."""
+        """The process has been asked to stop: it is alive, but not ready any more."""
         self._stopping = True
 
     def stop(self) -> None:

@@ -118,4 +118,4 @@ def _effect_on_payout(connection: Connection, command: Command) -> ShownEffect:
         f"account {each.account_id} has {each.before.posted} {each.currency} and would have {each.after.posted}"
         for each in preview.accounts or ()
     ]
-    return ShownEffect.of("\n".join(lines), record.payout, payout, bytes(record.head).hex())
+    return ShownEffect.of("\n".join(lines), record.payout, payout, bytes(record.last_event_hash).hex())

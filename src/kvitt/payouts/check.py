@@ -119,7 +119,7 @@ def _misnamed(record: PayoutRecord) -> Iterator[str]:
 def _differing(record: PayoutRecord, events: Sequence[_CheckedEvent], last: _CheckedEvent) -> Iterator[str]:
     payout, head = record.payout, b""
     if (payout.amount, payout.fee) != worth_of(payout.cash_flow):
-        yield "is not worth what its cash flow gives"
+        yield "is not worth what its cash flow makes"
     yield from _misnamed(record)
     if events[0].status != PayoutStatus.UNPAID or last.status != payout.status:
         yield "has another status than its first and last events give"
@@ -136,5 +136,5 @@ def _differing(record: PayoutRecord, events: Sequence[_CheckedEvent], last: _Che
         if head != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"
         head = event.hash
-    if head != record.head:
+    if head != record.last_event_hash:
         yield "names another last event than there is"

@@ -68,7 +68,7 @@ class PayoutRecord(Struct, frozen=True):
     plan_id: str
     reversal_plan_id: str | None
     republished: int
-    head: bytes
+    last_event_hash: bytes
     last_at: datetime
 
 

@@ -12,7 +12,6 @@ from uuid import UUID
 import psycopg
 from msgspec import Struct
 
-from kvitt.disbursement.rows import OutboxRow
 from kvitt.errors import PayoutNotFound
 from kvitt.formats.topics import PAYOUT_EVENTS
 from kvitt.kernel.actor import Actor, encode
@@ -20,6 +19,7 @@ from kvitt.kernel.audit import event_link
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Minor
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row, write
 from kvitt.payouts.event import encode_event
@@ -61,7 +61,7 @@ class _StoredPayout(Struct, frozen=True):
     plan_id: str
     reversal_plan_id: str | None
     republished: int
-    head: bytes
+    last_event_hash: bytes
     last_at: datetime
 
     def record(self, cash_flow: tuple[CashFlowPosting, ...]) -> PayoutRecord:
@@ -86,7 +86,7 @@ class _StoredPayout(Struct, frozen=True):
             plan_id=self.plan_id,
             reversal_plan_id=self.reversal_plan_id,
             republished=self.republished,
-            head=self.head,
+            last_event_hash=self.last_event_hash,
             last_at=self.last_at,
         )
 
@@ -146,7 +146,7 @@ class PayoutRow(Row, frozen=True):
     currency: str
     ledger: str
     plan_id: str
-    head: bytes
+    last_event_hash: bytes
     last_at: datetime
 
 
@@ -174,7 +174,7 @@ class PayoutStep(Row, frozen=True):
     status: str
     cancel_details: str | None
     reversal_plan_id: str | None
-    head: bytes
+    last_event_hash: bytes
     last_at: datetime
 
 
@@ -262,7 +262,7 @@ class PayoutUnitOfWork:
                 currency=payout.currency,
                 ledger=keeper.value,
                 plan_id=plan_id,
-                head=self._event(b"", payout, actor, at),
+                last_event_hash=self._event(b"", payout, actor, at),
                 last_at=at,
             )
         )
@@ -280,7 +280,7 @@ class PayoutUnitOfWork:
                 status=payout.status.value,
                 cancel_details=payout.cancel_details,
                 reversal_plan_id=reversal_plan_id,
-                head=self._event(before.head, payout, actor, at),
+                last_event_hash=self._event(before.last_event_hash, payout, actor, at),
                 last_at=at,
             )
         )

@@ -28,7 +28,7 @@ class SagaAction(StrEnum):
 
 
 class SagaState(StrEnum):
-    """The state of a saga step: to be done, to be undone so that nothing stays held, or at an end."""
+    """The state of a saga step: to be done, to be compensated so that nothing stays held, or at an end."""
 
     FORWARD = "forward"
     COMPENSATING = "compensating"
@@ -164,7 +164,7 @@ class SagaSteps:
         self._change(_SQL.note_held, _key(step))
 
     def compensate(self, step: SagaStep) -> None:
-        """From now on it is to be undone, whoever owns it. Raises SagaStepLost."""
+        """From now on it is to be compensated, whoever owns it. Raises SagaStepLost."""
         self._change(_SQL.compensate_saga_step, _key(step))
 
     def leave(self, step: SagaStep, reason: str) -> None:

@@ -229,10 +229,10 @@ class PayoutService:
             return reading.events(payout_id)
 
     def asked_for_by(self, payout_id: str) -> tuple[str, str] | None:
-        """The door and the name of who had a payout made; None where that is not known."""
+        """The channel and the name of who had a payout made; None where that is not known."""
         with self._pool.connection() as connection:
             made = Acts(connection).show(f"payout:{payout_id}:0")
-        return (made.door, made.by) if made.door and made.by else None
+        return (made.channel, made.by) if made.channel and made.by else None
 
     def acts(self, payout_id: str) -> list[AuditedAct]:
         """Lists who asked for each change of a payout, and what operators did to it and why, newest first."""

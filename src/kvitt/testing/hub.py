@@ -37,7 +37,7 @@ Headers = Mapping[str, str] | Iterable[Header] | bytes
 
 
 class Differs(AssertionError):
-    """What is stored is not what its own history gives; the message lists the findings of the check."""
+    """The store is not what its own history makes; the message lists the findings of the check."""
 
 
 class NotDone(AssertionError):
@@ -157,7 +157,7 @@ class Hub:
         raise NotDone(f"{done} things were done, and there was no end")
 
     def published(self, topic: str, key: bytes | str | None = None) -> list[PublishedRecord]:
-        """What the hub has published on a topic, in the order in which it did; under one key, if that is given."""
+        """Returns what the hub has published on a topic, in the order in which it did; under one key, if that is given."""
         with self._log.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_SQL.published, {"topic": topic, "key": _key(key)}, binary=True).fetchall()
         return [PublishedRecord(**{**row, "headers": tuple(decode_headers(row["headers"]))}) for row in rows]
@@ -171,7 +171,7 @@ class Hub:
         load_directory(self.connection, self.clock, read_directory(directory))
 
     def findings(self) -> list[str]:
-        """What `kvitt check` finds: all derived again from what came in, and compared with what is stored and what the rail will pay."""
+        """Returns what `kvitt check` finds: all derived again from what came, compared with what is stored and what the rail will pay."""
         found = [f"{each.kind.value} {each.subject}: {each.text}" for each in check(self.conninfo, self.ports).differences]
         compared = compare(self.connection, self.ports.contracts)
         return found + [f"payment {each.payment_id} of case {each.case_id} in {each.area}: {each.text}" for each in compared.differences]

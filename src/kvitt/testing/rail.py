@@ -70,7 +70,7 @@ class RequestQueue(TableQueue):
 
 
 class EmulatedRail:
-    """What a test may do at the rail."""
+    """Does what a test may do at the rail."""
 
     def __init__(self, connection: psycopg.Connection[Any], open_replies: Callable[[str | None], Queue], put: PutAtRails) -> None:
         self._connection, self._open_replies, self._put = connection, open_replies, put
@@ -130,7 +130,7 @@ class EmulatedRail:
         return tuple(received(self._connection))
 
     def pays(self, area: str, case_id: str) -> tuple[DaySpan, ...]:
-        """What the rail will pay on a case: the days on which each line is valid, by its own rule."""
+        """Returns what the rail will pay on a case: the days on which each line is valid, by its own rule."""
         return spans(self._connection, area, case_id)
 
     def reply(self, receipt: bytes, *, message_id: str = "", rail: str | None = None) -> None:

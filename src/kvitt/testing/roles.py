@@ -49,7 +49,7 @@ class Roles:
         }
 
     def _on_rail(self, role: str, rail: str) -> str:
-        """What a role is called that each rail has for itself; that of the default rail by its role alone."""
+        """Returns what a role is called that each rail has for itself; that of the default rail by its role alone."""
         return role if rail == self._ports.rails.default.name else f"{role} {rail}"
 
     def queues_of(self, rail: str | None = None) -> QueuePair:
@@ -141,7 +141,7 @@ class _Awake(WakeUp):
 
 
 class _Gathered:
-    """What the intake has read, submitted in the same step: nothing is under way between two steps."""
+    """Holds what the intake has read, submitted in the same step: nothing is under way between two steps."""
 
     def __init__(self, submit: Submit, max_batch: int) -> None:
         self._submit, self._max_batch = submit, max_batch

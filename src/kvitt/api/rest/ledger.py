@@ -14,20 +14,7 @@ from litestar.response import Stream
 from litestar.router import Router
 
 from kvitt.api.rest.repeats import repeat_of
-from kvitt.api.rest.routes import (
-    PROBLEMS,
-    Cursor,
-    Limit,
-    Repeatable,
-    RouteWork,
-    actor_of,
-    cut,
-    decode_cursor,
-    encode_cursor,
-    may,
-    no_cursor,
-    refuse_flawed,
-)
+from kvitt.api.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, RouteWork, actor_of, cut, decode_cursor, may, refuse_flawed
 from kvitt.api.rest.tokens import Permission
 from kvitt.api.rest.values import (
     AccountPage,
@@ -154,20 +141,20 @@ async def show_account(account_id: NamedAccount, access: NamedDependency[LedgerA
 @get("/", guards=_READ, responses=PROBLEMS, summary="List accounts by id")
 async def list_accounts(access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> AccountPage:
     """A page of accounts."""
-    place = _number(after)
+    place = decode_cursor(after, (int,), _number) or 0
     found = await access.looked(lambda ledger: ledger.accounts(place, limit + 1))
-    shown, last = cut(found, limit)
-    return AccountPage([account_view(each) for each in shown], encode_cursor(last.account.account_id) if last else None)
+    shown, following = cut(found, limit, lambda last: (last.account.account_id,))
+    return AccountPage([account_view(each) for each in shown], following)
 
 
 @get("/{account_id:int}/entries", guards=_READ, responses=PROBLEMS, summary="Show the history of an account, oldest first")
 async def entries(account_id: NamedAccount, access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> EntryPage:
     """A page of what happened to the account."""
     await access.account(account_id)
-    place = _number(after)
+    place = decode_cursor(after, (int,), _number) or 0
     found = await access.looked(lambda ledger: ledger.history(account_id, place, limit + 1))
-    shown, last = cut(found, limit)
-    return EntryPage([entry_view(each) for each in shown], encode_cursor(last.number) if last else None)
+    shown, following = cut(found, limit, lambda last: (last.number,))
+    return EntryPage([entry_view(each) for each in shown], following)
 
 
 @get(
@@ -241,13 +228,10 @@ async def rollback(
     return await access.called(Call(plan_id, Operation.ROLLBACK, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
-def _number(after: str | None) -> int:
-    if after is None:
-        return 0
-    (number,) = decode_cursor(after, (int,))
+def _number(number: int) -> int:
     if not 0 <= number < 2**63:
-        raise no_cursor()
-    return int(number)
+        raise ValueError("no number of the store")
+    return number
 
 
 def _utc(at: datetime) -> datetime:

@@ -9,20 +9,7 @@ from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 
 from kvitt.api.rest.repeats import repeat_of
-from kvitt.api.rest.routes import (
-    PROBLEMS,
-    Cursor,
-    Limit,
-    Repeatable,
-    RouteWork,
-    actor_of,
-    cut,
-    decode_cursor,
-    encode_cursor,
-    may,
-    no_cursor,
-    refuse_flawed,
-)
+from kvitt.api.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, RouteWork, actor_of, cut, decode_cursor, may, refuse_flawed
 from kvitt.api.rest.tokens import Permission
 from kvitt.api.rest.values import (
     CancelBody,
@@ -102,7 +89,7 @@ def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, acto
         there = payouts.get(wanted.payout_id)
         if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
             raise
-        if payouts.asked_for_by(wanted.payout_id) != (actor.door, actor.name):
+        if payouts.asked_for_by(wanted.payout_id) != (actor.channel, actor.name):
             raise
         return there
 
@@ -129,10 +116,10 @@ async def page(
         (name, "must not contain NUL") for name, text in (("party_id", party_id), ("shop_id", shop_id)) if not can_be_stored(text or "")
     ]:
         raise BadRequest(*wrong)
-    place = None if after is None else _place(after)
+    place = decode_cursor(after, (str, str), _place)
     found = await work.on_thread(lambda: payouts.page(place, limit + 1, party_id=party_id, shop_id=shop_id, status=status))
-    shown, last = cut(found, limit)
-    return PayoutPage([payout_view(each) for each in shown], encode_cursor(instant_text(last.created_at), last.payout_id) if last else None)
+    shown, following = cut(found, limit, lambda last: (instant_text(last.created_at), last.payout_id))
+    return PayoutPage([payout_view(each) for each in shown], following)
 
 
 @post(
@@ -169,12 +156,7 @@ async def events(payout_id: NamedPayout, payouts: NamedDependency[PayoutService]
     return EventList([EventView(each.sequence, each.at, each.status) for each in found])
 
 
-def _place(after: str) -> PayoutCursor:
-    moment, payout_id = decode_cursor(after, (str, str))
-    try:
-        created_at = parse_instant(moment)
-    except ValueError:
-        raise no_cursor() from None
+def _place(moment: str, payout_id: str) -> PayoutCursor:
     if not is_payout_id(payout_id):
-        raise no_cursor()
-    return PayoutCursor(created_at, payout_id)
+        raise ValueError("no payout's id")
+    return PayoutCursor(parse_instant(moment), payout_id)

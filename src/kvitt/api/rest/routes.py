@@ -113,31 +113,26 @@ def actor_of(request: ASGIConnection[Any, Any, Any, Any]) -> Actor:
     return Actor(REST, caller.subject, client[0] if client else None, trace)
 
 
-def encode_cursor(*parts: str | int) -> str:
-    """A place in a list, as callers hand it back."""
+def _encode_cursor(parts: Sequence[str | int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
-    """The parts of a place. Raises BadRequest for what is none of ours."""
+def decode_cursor(cursor: str | None, kinds: Sequence[type], place: Callable[..., Found]) -> Found | None:
+    """The place that a cursor names, made of its parts; None: the beginning. Raises BadRequest for what was never given out.
+
+    `place` raises ValueError for parts that are none of a place.
+    """
+    if cursor is None:
+        return None
     try:
         parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        if isinstance(parts, list) and [*map(type, parts)] == [*kinds]:
+            return place(*parts)
     except (binascii.Error, ValueError, RecursionError):
-        parts = None
-    if (
-        not isinstance(parts, list)
-        or len(parts) != len(kinds)
-        or any(type(part) is not kind for part, kind in zip(parts, kinds, strict=True))
-    ):
-        raise no_cursor()
-    return parts
+        pass
+    raise BadRequest(("after", "is the `next` of a page before"))
 
 
-def no_cursor() -> BadRequest:
-    """The refusal of a cursor that was never given out."""
-    return BadRequest(("after", "is the `next` of a page before"))
-
-
-def cut(found: Sequence[Found], limit: int) -> tuple[Sequence[Found], Found | None]:
-    """A page of what was found by asking for one more than `limit`, and its last, if there is a page behind."""
-    return (found[:limit], found[limit - 1]) if len(found) > limit else (found, None)
+def cut(found: Sequence[Found], limit: int, place: Callable[[Found], Sequence[str | int]]) -> tuple[Sequence[Found], str | None]:
+    """A page of what was found by asking for one more than `limit`, and the cursor of the page behind, if there is one."""
+    return (found[:limit], _encode_cursor(place(found[limit - 1]))) if len(found) > limit else (found, None)

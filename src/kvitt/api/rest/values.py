@@ -23,7 +23,7 @@ from kvitt.payouts.rules import MAX_PAYOUT_ID, AccountType, PayoutStatus
 
 _NO_NUL = r"^[^\x00]*$"
 Amount = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
-Held = Annotated[int, Meta(ge=0, le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
+AmountToHold = Annotated[int, Meta(ge=0, le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
 AccountId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[101])]
 BatchId = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 2, examples=[1])]
 CurrencyCode = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=_NO_NUL, examples=["RUB"])]
@@ -167,7 +167,7 @@ class PostingBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     source: AccountId
     target: AccountId
-    amount: Held
+    amount: AmountToHold
     currency: CurrencyCode
     description: Description
 

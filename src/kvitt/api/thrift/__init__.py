@@ -1,1 +1,1 @@
-"""Woody: Thrift over HTTP with trace headers and deadlines, as the contract's services speak it (payouts §7)."""
+"""Thrift over HTTP with trace headers and deadlines, as the contract's services speak it (payouts §7)."""

@@ -1,4 +1,4 @@
-"""Calls services over Thrift and HTTP (woody), with trace headers and a deadline; calls fail in three ways (payouts §7.3)."""
+"""Calls services over Thrift and HTTP, with trace headers and a deadline; calls fail in three ways (payouts §7.3)."""
 
 import itertools
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The ledger over woody: `/accounter` answers with the new states, `/shumpune` with a clock (payouts §4.1, §4.2)."""
+"""The ledger over Thrift: `/accounter` answers with the new states, `/shumpune` with a clock (payouts §4.1, §4.2)."""
 
 import asyncio
 from abc import ABC, abstractmethod

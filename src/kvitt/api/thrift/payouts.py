@@ -1,4 +1,4 @@
-"""Payouts over woody: the four methods of `/payout/management` (payouts §1.4, §2)."""
+"""Payouts over Thrift: the four methods of `/payout/management` (payouts §1.4, §2)."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The server side of woody: an ASGI app that reads calls, has them done, and answers in the contract's classes (payouts §7.1, §7.2).
+"""The Thrift API as an ASGI app that reads calls, has them done, and answers in the contract's classes (payouts §7.1, §7.2).
 
 Every call is answered. What the handlers throw and the method declares is a business error; everything else has a class and a reason
 in the headers, without a body.
@@ -149,7 +149,7 @@ def _failed(method: str, error: Exception) -> _CallAnswer:
     if isinstance(error, GroupCommitClosed) or (isinstance(error, psycopg.Error) and may_pass(error)):
         # Nothing was done: where that is not certain, the result is unknown.
         return _CallAnswer(503, b"", UNAVAILABLE, "database unavailable", method)
-    _log.error("woody call failed", method=method, error=type(error).__name__)
+    _log.error("thrift call failed", method=method, error=type(error).__name__)
     return _CallAnswer(500, b"", UNEXPECTED, f"{type(error).__name__}:internal failure", method)
 
 

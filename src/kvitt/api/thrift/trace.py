@@ -1,4 +1,4 @@
-"""The headers of a woody call: who calls in which chain, and until when an answer is wanted (payouts §7.1)."""
+"""The headers of a call over Thrift: who calls in which chain, and until when an answer is wanted (payouts §7.1)."""
 
 import random
 import re

@@ -33,7 +33,7 @@ ORDER BY at DESC, partition DESC, position DESC
 LIMIT %(limit)s;
 
 -- name: somebody_works
--- Whether a process holds the leases of a hub: it takes messages in, sends orders and tells statuses.
+-- Whether a process holds the leases of a hub: it takes messages in, sends orders and publishes statuses.
 SELECT EXISTS (SELECT FROM leases WHERE lease = 'relay' AND until > now());
 
 -- name: newest_message

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.outputs import decode_status
+from kvitt.contracts.helved.outputs import decode_status, encode_payment
 from kvitt.contracts.helved.read import decode, flawed_ids, instructions_of
 from kvitt.contracts.helved.reply import case_list, reply_to
 from kvitt.disbursement.answers import Answer, Details
@@ -28,11 +28,10 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
     Skipped,
 )
-from kvitt.disbursement.instructions import PaymentInstructions
+from kvitt.disbursement.instructions import PaymentInstructions, broken_case_id
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.validation import broken_case_id
-from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.kernel.clock import oslo
 
@@ -76,7 +75,7 @@ class Helved(Contract):
         if broken_id := broken_case_id(instructions.decision.case_id):
             return ParsedRecord(record, scheme, broken_id, dry_run)
         chosen = tuple([each.payment_id for each in instructions.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
-        return ParsedRecord(record, scheme, instructions, dry_run, instructions.decision.case_id, chosen_ids=chosen)
+        return ParsedRecord(record, scheme, instructions, dry_run, (scheme, instructions.decision.case_id), chosen_ids=chosen)
 
     def replays_on(self, source: str) -> str:
         """The scheme's internal topic, which is ours to write to."""
@@ -87,7 +86,7 @@ class Helved(Contract):
         assert isinstance(message.content, PaymentInstructions), "a refusal leads to nothing"
         return derive(message.content, case, oslo(at))
 
-    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published tells the time
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published has the time in it
         """Statuses, orders and payments (helved §1, §3.6)."""
         return reply_to(event, message, self._rails)
 
@@ -106,6 +105,10 @@ class Helved(Contract):
         except Undecodable:
             return False
 
+    def import_form(self, payment: Payment) -> bytes:
+        """As it stood on the state topic (helved §2.7)."""
+        return encode_payment(payment)
+
 
 def _text(key: bytes | None) -> str | None:
     """A key as text; None for what is none, or could not be stored as one."""
@@ -118,7 +121,7 @@ def _text(key: bytes | None) -> str | None:
 
 
 def unreadable(topic: str) -> Refusal:
-    """What the sender of an undecodable message is told, to the letter (helved §3.8)."""
+    """Returns what the sender of an undecodable message hears, to the letter (helved §3.8)."""
     text = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.named_input(topic)}"
     return Refusal(400, text, BASE)
 

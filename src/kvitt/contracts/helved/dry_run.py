@@ -1,4 +1,4 @@
-"""What is published about dry runs: the rail's simulation in the form that each scheme reads, or the refusal that stands for none.
+"""Answers to dry runs: the rail's simulation in the form that each scheme reads, or the refusal that stands for none.
 
 Forms and texts are those of helved §2.10 and §4.8; the figures are the core's.
 """
@@ -153,7 +153,7 @@ def answer(scheme: Scheme, outcome: Simulation | NothingComputed | SimulationFai
 
 
 def refusal_of(failure: SimulationFailure) -> Refusal:
-    """What the sender hears when there is no simulation. Source: helved §4.8."""
+    """The refusal that the sender hears when there is no simulation. Source: helved §4.8."""
     if failure.by_rule or failure.reason is FailureReason.NOT_ASKED:
         return Refusal(422, failure.text, BASE)
     if failure.reason is FailureReason.REQUEST_NOT_TAKEN:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from kvitt.contracts.helved.outputs import decode_key, decode_payment, decode_payments
+from kvitt.contracts.helved.outputs import decode_key, decode_payment, decode_payments, encode_payment
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.catalogue import AREAS
@@ -26,9 +26,9 @@ from kvitt.disbursement.imported import (
     take_over,
     versions,
 )
+from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import CaseStep, PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import (
     Action,
     CaseId,
@@ -52,7 +52,7 @@ _SPAN, _SHOWN = 500, 20
 
 
 class ImportReport(Struct, frozen=True):
-    """What an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
+    """Holds what an import has done, or would do. `findings` are the first of each discrepancy, `counts` all of them."""
 
     records: int
     cases: int
@@ -155,7 +155,7 @@ class _Import:
         return any(discrepancy.is_fault for discrepancy in self._counts)
 
     def report(self, records: int, *, written: bool) -> ImportReport:
-        """What was found and done."""
+        """Returns what was found and done."""
         done = self._done
         counts = {discrepancy: self._counts[discrepancy] for discrepancy in Discrepancy if self._counts[discrepancy]}
         found = tuple(self._findings)
@@ -238,7 +238,7 @@ class _Import:
         for case in taken:
             case_no = numbers[case.scheme.value, case.case_id]
             rows = versions(case, case_no)
-            entry = link(b"", first_entry(case_no, self._now, case))
+            entry = link(b"", first_entry(case_no, self._now, case, encode_payment))
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)
@@ -252,7 +252,7 @@ class _Import:
 
 
 def _read_payment(key: bytes, moved: bool, document: bytes) -> tuple[Discrepancy | None, Payment | None]:
-    """What is wrong with a record of a payment by itself, and the payment as far as it can be read."""
+    """Returns what is wrong with a record of a payment by itself, and the payment as far as it can be read."""
     try:
         read = decode_payment(document)
         refuse_repeated(document)

@@ -14,7 +14,7 @@ from kvitt.kernel.money import Kroner
 
 
 class Head(Struct, frozen=True):
-    """What every form carries. `decided_at` is local date-time text in its shortest form, e.g. `2025-07-04T09:15:30`."""
+    """The part that every form has. `decided_at` is local date-time text in its shortest form, e.g. `2025-07-04T09:15:30`."""
 
     case_id: str
     decision_id: str
@@ -26,7 +26,7 @@ class Head(Struct, frozen=True):
 
 
 class DpKind(StrEnum):
-    """What a day of dagpenger is; the value is the word on the wire."""
+    """Kinds of days of dagpenger; the value is the word on the wire."""
 
     DAGPENGER = "Dagpenger"
     HOLIDAY_SUPPLEMENT = "DagpengerFerietillegg"

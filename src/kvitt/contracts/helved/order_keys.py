@@ -1,8 +1,8 @@
-"""Under which key an order is told when the sender's own is taken: each order of a message has one of its own (helved §1.2).
+"""Under which key an order is published when the sender's own is taken: each order of a message has one of its own (helved §1.2).
 
 The topics of orders and of requests to simulate are compacted by key, so two orders of one message under one key would leave the second
 only. The first order has the sender's key, as readers know it; a further one has a UUID made of that key and its area. The header
-`original-key` names the sender's key on all of them, and all of them lie in the partition of the sender's key, in the order of telling.
+`original-key` names the sender's key on all of them, and all of them lie in the partition of the sender's key, in the order of publishing.
 """
 
 from itertools import count

@@ -146,7 +146,7 @@ def _detail(line: OrderLine, area: Area | None) -> DetailLine:
 
 
 def details_of(orders: Sequence[Order]) -> Details:
-    """What the sender is told of the orders of one message: their lines by first day, those of a day in order of sending."""
+    """Returns the details of the orders of one message: their lines by first day, those of a day in order of sending."""
     of_one = len(orders) == 1
     lines = sorted((_detail(line, None if of_one else order.area) for order in orders for line in order.lines), key=attrgetter("start"))
     return Details(orders[0].area if of_one else None, tuple(lines))

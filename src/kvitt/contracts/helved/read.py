@@ -1,10 +1,12 @@
 """Reads what benefit systems send: JSON to the values of a form, and those to instructions (helved §2.1, §2.6, §3.3).
 
 Decoding checks that a message is what its contract says, no more: whether it may be paid is for the derivation. What a whole-case message
-leaves out is not here either: only the stored case can tell.
+leaves out is not here either: only the stored case can say.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from msgspec.json import Decoder
 
@@ -27,11 +29,17 @@ from kvitt.contracts.helved.messages import (
 from kvitt.contracts.helved.shapes import AapShape, DpShape, HistoriskShape, TpShape, TsShape, ValpShape
 from kvitt.disbursement.catalogue import BENEFITS, SCHEMES, UMBRELLA_AREA, benefits_of
 from kvitt.disbursement.editions import CURRENT, Edition
-from kvitt.disbursement.ids import derived_payment_id
-from kvitt.disbursement.instructions import Decision, InstructionKind, PaymentInstruction, PaymentInstructions
-from kvitt.disbursement.periods import Given, in_order, merge
+from kvitt.disbursement.instructions import (
+    Decision,
+    Given,
+    InstructionKind,
+    PaymentInstruction,
+    PaymentInstructions,
+    broken_case_id,
+    in_order,
+    merge,
+)
 from kvitt.disbursement.refusals import HISTORISK_FORM, daily_rate_unsupported, flawed_id, not_in_umbrella_area
-from kvitt.disbursement.validation import broken_case_id
 from kvitt.disbursement.values import Benefit, CaseId, DecisionId, HoldBack, PaymentId, RateType, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
@@ -146,6 +154,7 @@ _READERS: dict[Scheme, Callable[[bytes], StreamMessage]] = {
     Scheme.HISTORISK: _read_historisk,
     Scheme.VALP: _read_valp,
 }
+_JAVA_BITS = 32
 
 
 def _decision(scheme: Scheme, key: str, head: Head, hold_back: HoldBack | None = None) -> Decision:
@@ -258,7 +267,7 @@ def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
 
 
 def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | Refusal:
-    """What a message instructions, or why it cannot be read as instructions. `key` is the sender's key."""
+    """Returns what a message instructs, or why it cannot be read as instructions. `key` is the sender's key."""
     match message:
         case DpMessage():
             return _dagpenger(message, key)
@@ -277,7 +286,7 @@ def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | R
 def flawed_ids(message: StreamMessage) -> Refusal | None:
     """The first id of a message that hides something, or None: it would count as another one than everybody reads.
 
-    Blanks around the ids of case and decision, and their lengths, have texts of their own, told in their turn. The sender's key is no
+    Blanks around the ids of case and decision, and their lengths, have texts of their own, each in its turn. The sender's key is no
     id of ours: it is its own address, and is answered to the byte.
     """
     for field, text in (("sakId", message.head.case_id), ("behandlingId", message.head.decision_id)):
@@ -298,3 +307,24 @@ def _reporting_periods(message: StreamMessage) -> Iterable[str]:
             return [entry.reporting_period for entry in message.entries]
         case _:
             return ()
+
+
+def _java_hash(text: str) -> int:
+    """Java's `String.hashCode`: 32-bit signed, over UTF-16 units."""
+    value = 0
+    if text.isascii():
+        for unit in text.encode("ascii"):
+            value = (31 * value + unit) & 0xFFFFFFFF
+    else:
+        units = text.encode("utf-16-be")
+        for index in range(0, len(units), 2):
+            value = (31 * value + (units[index] << 8 | units[index + 1])) & 0xFFFFFFFF
+    return value - (1 << _JAVA_BITS) if value >> (_JAVA_BITS - 1) else value
+
+
+@lru_cache(maxsize=16_384)
+def derived_payment_id(scheme: Scheme, case_id: CaseId, reporting_period: str, class_code: str) -> PaymentId:
+    """The payment id that dagpenger and tiltakspenger depend on; only 2^32 different ones exist (helved §2.3)."""
+    content = _java_hash(f"{scheme.value}{case_id}{reporting_period}{class_code}")
+    digits = hashlib.sha256(content.to_bytes(8, "big", signed=True)).hexdigest()
+    return PaymentId(f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}")

@@ -1,4 +1,4 @@
-"""What is published about a message of the case streams, and the answer that is kept (helved §1, §3.6).
+"""Makes what is published about a message of the case streams, and the answer that is kept (helved §1, §3.6).
 
 One status topic; orders and payments on topics of their own. An answer is the StatusReply that the sender had last, or will have once the
 last order of its message is settled.
@@ -42,10 +42,12 @@ from kvitt.disbursement.events import (
     OrderUnclear,
     OrderWithdrawn,
     OutboxRecord,
+    PaymentVersion,
     Queued,
     ReceiptRead,
     Refused,
     Reply,
+    Settled,
     Simulated,
     Unchanged,
     WithRail,
@@ -60,7 +62,6 @@ from kvitt.disbursement.rail import (
     ReceiptOutcome,
     Severity,
 )
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
 from kvitt.disbursement.refusals import BASE, WITHDRAWN
 from kvitt.disbursement.values import (
     Area,
@@ -127,19 +128,19 @@ class _Records:
         headers = self.plain if reason is None else self.headers(("reason", reason))
         return OutboxRecord(helved_topics.STATUSES, self.key, value, headers, event)
 
-    def order_with_receipt(self, settled: Settled, versions: Sequence[PaymentVersion], mark: str, rails: Rails) -> OutboxRecord:
+    def order_with_receipt(self, settled: Settled, versions: Sequence[PaymentVersion], suffix: str, rails: Rails) -> OutboxRecord:
         """The order with its receipt under the key of the order.
 
         Whatever the receipt says, the record names the payments of the order as that of the order did.
         """
         order, receipt = settled.order, settled.receipt
         uids = ",".join(each.payment_id for each in versions)
-        event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{mark}")
-        value = rails.of(self._message.scheme).with_acknowledgement(order.message, receipt)
+        event = event_id(OrderId(order.order_id), f"receipt {receipt.raw_severity}{suffix}")
+        value = rails.of[self._message.scheme].with_acknowledgement(order.message, receipt)
         return OutboxRecord(helved_topics.ORDERS, order.published_under or self.key, value, self.headers(("uids", uids)), event)
 
     def payment(self, order: Candidate, payment_id: str, version: PaymentVersion | None, again: str = "") -> OutboxRecord:
-        """A payment as it holds now, None: not any more, as a tombstone. `again` tells apart what was published of this order before."""
+        """A payment as it holds now, None: not any more, as a tombstone. `again` distinguishes what was published of this order before."""
         event = event_id(OrderId(order.order_id), f"payment {payment_id}{again}")
         if version is None:
             return OutboxRecord(helved_topics.PAYMENTS, payment_id.encode(), None, self.plain, event)
@@ -237,7 +238,7 @@ def _with_rail(_: WithRail, message: ReplyTo, __: Rails) -> Reply:
 def _receipt_read(event: ReceiptRead, message: ReplyTo, rails: Rails) -> Reply:
     """The order with its receipt, and the payments that it made true."""
     records, settled = _Records(message), event.settled
-    order = records.order_with_receipt(settled, event.versions, settled.mark, rails)
+    order = records.order_with_receipt(settled, event.versions, settled.event_suffix, rails)
     true = event.versions if settled.outcome is ReceiptOutcome.ACCEPTED else ()
     return Reply([order, *(records.payment(settled.order, each.payment_id, each) for each in true)])
 
@@ -261,7 +262,7 @@ def _unclear(event: OrderUnclear, message: ReplyTo, _: Rails) -> Reply:
     settled, details = event.settled, _so_far(message).details or _NONE
     answer = answer_for(settled.outcome is ReceiptOutcome.ACCEPTED, settled.receipt, details)
     answer = with_areas_named(replace(answer, details=with_outcome(details, Area(settled.order.area), None)))
-    made = event_id(OrderId(settled.order.order_id), f"unclear{settled.mark}")
+    made = event_id(OrderId(settled.order.order_id), f"unclear{settled.event_suffix}")
     return Reply((_Records(message).status(encode_status(answer), made),))
 
 
@@ -281,16 +282,16 @@ def _withdrawn(event: OrderWithdrawn, message: ReplyTo, _: Rails) -> Reply:
 
 def _corrected(event: Corrected, message: ReplyTo, rails: Rails) -> Reply:
     """The order with its receipt, its payments as they hold now, and OK or FEILET with the reason in a header."""
-    records, settled, mark = _Records(message), event.settled, event.mark
-    published = [records.order_with_receipt(settled, event.versions, mark, rails)]
+    records, settled, suffix = _Records(message), event.settled, event.event_suffix
+    published = [records.order_with_receipt(settled, event.versions, suffix, rails)]
     true = event.versions if settled.outcome is ReceiptOutcome.ACCEPTED else ()
-    published += [records.payment(settled.order, each.payment_id, each, mark) for each in true]
-    published += [records.payment(settled.order, payment_id, version, mark) for payment_id, version in event.fallen]
+    published += [records.payment(settled.order, each.payment_id, each, suffix) for each in true]
+    published += [records.payment(settled.order, payment_id, version, suffix) for payment_id, version in event.fallen]
     so_far = _so_far(message).details or _NONE
     answers = [(each.area, _of_area(each, so_far)) for each in event.outcomes]
     details = reduce(lambda details, one: with_outcome(details, one[0], one[1].status), answers, so_far)
     value = encode_status(with_areas_named(replace(reduce(worse, [each for _, each in answers]), details=details)))
-    made = event_id(OrderId(settled.order.order_id), f"answer{mark}")
+    made = event_id(OrderId(settled.order.order_id), f"answer{suffix}")
     return Reply([*published, records.status(value, made, CORRECTED)], value)
 
 
@@ -327,7 +328,7 @@ def case_list(event: CaseListed) -> OutboxRecord:
 
 
 def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:
-    """What a receipt tells the sender. A line that exists already was accepted the first time: that is an OK."""
+    """The answer to the sender by a receipt. A line that exists already was accepted the first time: that is an OK."""
     if accepted and receipt.severity not in (Severity.OK, Severity.WARNING):
         return Answer(Status.OK, details)
     return answer_to(receipt, details)

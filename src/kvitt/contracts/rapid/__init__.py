@@ -1,1 +1,1 @@
-"""The hub's other dialect: needs of the rapid become forwarded orders, and are answered where they stand (rapid §2, design §12)."""
+"""The rapid's contract: needs of the rapid become forwarded orders, and are answered where they stand (rapid §2, design §12)."""

@@ -77,7 +77,8 @@ class Rapid(Contract):
 
         `hears_strays`: the rapid is ours, so it also hears of receipts of which nobody can say whose they are.
         """
-        self.answers_invalid, self._hears_strays = answer_invalid, hears_strays
+        self.answers_invalid = answer_invalid
+        self.copies_of = (Scheme.SYKEPENGER, None) if hears_strays else (Scheme.SYKEPENGER,)
 
     def read(self, record: Incoming) -> ParsedRecord | Skipped:
         """A need of ours; everything else on the rapid is for others, but what was to be one and is no JSON is kept (rapid §1.4, §2.1).
@@ -97,7 +98,7 @@ class Rapid(Contract):
         if isinstance(found, InvalidNeed):
             return ParsedRecord(record, Scheme.SYKEPENGER, InvalidForm(400, _INVALID + "; ".join(found.problems), BASE))
         identity = Identity((found.person, found.payment_id), digest_of(found)) if found.lines else None
-        return ParsedRecord(record, Scheme.SYKEPENGER, found, case_id=found.case_id, identity=identity)
+        return ParsedRecord(record, Scheme.SYKEPENGER, found, case_key=(Scheme.SYKEPENGER, found.case_id), identity=identity)
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen | Refusal:
         """A need waits, unless it asks for nothing."""
@@ -122,17 +123,14 @@ class Rapid(Contract):
 
     def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:
         """Copies of receipts: of our own orders, and of those that nobody can place if the rapid is ours."""
-        if not isinstance(event, ReceiptArrived):
-            return ()
-        ours = event.scheme is Scheme.SYKEPENGER or (event.scheme is None and self._hears_strays)
-        return (copy_of(event, at),) if ours else ()
+        return (copy_of(event, at),) if isinstance(event, ReceiptArrived) else ()
 
     def in_short(self, answer: bytes) -> Answer:
         """A solution as a status."""
         return solutions.in_short(solutions.decode(answer))
 
     def failure_in(self, answer: bytes) -> Refusal | None:
-        """Told as a technical fault."""
+        """Answered as a technical fault."""
         solution = solutions.decode(answer)
         failed = solution.status is SolutionStatus.FAILED and solution.text.startswith(TECHNICAL + FAILURE)
         return Refusal(500, solution.text.removeprefix(TECHNICAL), BASE) if failed else None

@@ -8,7 +8,7 @@ from kvitt.contracts.rapid.needs import (
     NeedLine,
     priority,
 )
-from kvitt.disbursement.ids import order_id
+from kvitt.disbursement.derive.micro_chained import order_id
 from kvitt.disbursement.values import (
     DecisionId,
     ForwardedLine,

@@ -1,4 +1,4 @@
-"""What is published about a need: answers on the need itself, and the events that others listen to (rapid §2.3–§2.6, §3.3).
+"""Makes what is published about a need: answers on the need itself, and the events that others listen to (rapid §2.3–§2.6, §3.3).
 
 The answer that is kept is the solution that its sender had last.
 """
@@ -34,13 +34,13 @@ from kvitt.disbursement.events import (
     Refused,
     Repeated,
     Reply,
+    Settled,
     Unchanged,
     WithRail,
     withdrawal_event,
 )
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
-from kvitt.disbursement.receipt_decision import Settled
 from kvitt.disbursement.refusals import WITHDRAWN
 from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics
@@ -93,14 +93,14 @@ def _queued(_: Queued, message: ReplyTo, at: datetime) -> Reply:
 
 
 def _refused(event: Refused, message: ReplyTo, at: datetime) -> Reply:
-    """FEIL for good; what is kvitt's own fault is told as such. The refusal itself says why."""
+    """FEIL for good; what is kvitt's own fault is named as such. The refusal itself says why."""
     refusal = event.refusal
     text = f"{TECHNICAL}{refusal.text}" if refusal.status >= _OUR_FAULT else refusal.text
     return _answered(message, at, solutions.encode(Solution(SolutionStatus.FAILED, text)), "failed")
 
 
 def _repeated(event: Repeated, message: ReplyTo, at: datetime) -> Reply:
-    """What was published last, once more."""
+    """Returns what was published last, once more."""
     return _answered(message, at, event.record.answer or RECEIVED, "repeated")
 
 
@@ -133,17 +133,17 @@ class _Answered(_Question):
         self.need, self.order, self.reconciliation_key = found, *_order_of(message)
         self.order_id = OrderId(self.order.order_id)
 
-    def receipt(self, settled: Settled, mark: str) -> OutboxRecord:
-        """What the rail said, under the person's key."""
-        event = event_id(self.order_id, f"status {settled.receipt.raw_severity}{mark}")
+    def receipt(self, settled: Settled, suffix: str) -> OutboxRecord:
+        """Returns what the rail said, under the person's key."""
+        event = event_id(self.order_id, f"status {settled.receipt.raw_severity}{suffix}")
         value = events.transaction_status(
             self.need, self.reconciliation_key, settled.receipt, original=normalised(settled.body), event_id=event, at=self.at
         )
         return OutboxRecord(topics.RAPID, self.need.person.encode(), value, _PLAIN, event)
 
-    def cause(self, settled: Settled, mark: str) -> Trace:
+    def cause(self, settled: Settled, suffix: str) -> Trace:
         """How an answer names what the rail said as its cause."""
-        event = event_id(self.order_id, f"status {settled.receipt.raw_severity}{mark}")
+        event = event_id(self.order_id, f"status {settled.receipt.raw_severity}{suffix}")
         return Trace(event, mapper_text(self.at), events.STATUS_EVENT)
 
 
@@ -177,9 +177,9 @@ def _with_rail(_: WithRail, message: ReplyTo, at: datetime) -> Reply:
 
 
 def _receipt_read(event: ReceiptRead, message: ReplyTo, at: datetime) -> Reply:
-    """What the rail said of the order, as an event of its own. Forwarded orders have no payments."""
+    """Returns what the rail said of the order, as an event of its own. Forwarded orders have no payments."""
     assert not event.versions, "forwarded orders have no payments"
-    return Reply((_Answered(message, at).receipt(event.settled, event.settled.mark),))
+    return Reply((_Answered(message, at).receipt(event.settled, event.settled.event_suffix),))
 
 
 def _settled(event: OrderSettled, message: ReplyTo, at: datetime) -> Reply:
@@ -198,8 +198,8 @@ def _unclear(event: OrderUnclear, message: ReplyTo, at: datetime) -> Reply:
         # A rejection that may be about a second copy is no rejection of the need.
         solution = replace(solution, status=SolutionStatus.FAILED, text=f"{TEXTS[SolutionStatus.FAILED]}. {solution.text}")
     value = solutions.encode(solution)
-    made = event_id(need.order_id, f"unclear{settled.mark}")
-    return Reply((need.answer(value, made, need.cause(settled, settled.mark)),), value)
+    made = event_id(need.order_id, f"unclear{settled.event_suffix}")
+    return Reply((need.answer(value, made, need.cause(settled, settled.event_suffix)),), value)
 
 
 def _all_settled(event: AllSettled, message: ReplyTo, at: datetime) -> Reply:
@@ -207,7 +207,7 @@ def _all_settled(event: AllSettled, message: ReplyTo, at: datetime) -> Reply:
     assert isinstance(message, MessageInProgress), "this happens to needs with an order"
     assert message.answer is not None, "it is settled"
     need, settled = _Answered(message, at), event.settled
-    return Reply((need.answer(message.answer, event_id(need.order_id, "answer"), need.cause(settled, settled.mark)),))
+    return Reply((need.answer(message.answer, event_id(need.order_id, "answer"), need.cause(settled, settled.event_suffix)),))
 
 
 def _withdrawn(event: OrderWithdrawn, message: ReplyTo, at: datetime) -> Reply:
@@ -218,14 +218,14 @@ def _withdrawn(event: OrderWithdrawn, message: ReplyTo, at: datetime) -> Reply:
 
 
 def _corrected(event: Corrected, message: ReplyTo, at: datetime) -> Reply:
-    """What the rail said, as an event, then its solution, with the reason behind its text. Forwarded orders have no payments."""
+    """Returns what the rail said, as an event, then its solution, with the reason behind its text. Forwarded orders have no payments."""
     assert not event.versions, "forwarded orders have no payments"
     assert not event.fallen, "forwarded orders have no payments"
-    need, settled, mark = _Answered(message, at), event.settled, event.mark
+    need, settled, suffix = _Answered(message, at), event.settled, event.event_suffix
     solution = solutions.of_receipt(settled.receipt, need.reconciliation_key, need.at)
     value = solutions.encode(replace(solution, text=f"{solution.text} ({CORRECTED})"))
-    answer = need.answer(value, event_id(need.order_id, f"answer{mark}"), need.cause(settled, mark))
-    return Reply((need.receipt(settled, mark), answer), value)
+    answer = need.answer(value, event_id(need.order_id, f"answer{suffix}"), need.cause(settled, suffix))
+    return Reply((need.receipt(settled, suffix), answer), value)
 
 
 _REPLIES: Mapping[type, Callable[[Any, ReplyTo, datetime], Reply]] = {

@@ -1,4 +1,4 @@
-"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can tell."""
+"""The check as a whole: one snapshot, case after case, then what belongs to no case, then what only all rows together can show."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load as load_queries
 
 Progress = Callable[[int, int], None]
-"""Told after each span: how many cases are done, and how many there are."""
+"""Called after each span: how many cases are done, and how many there are."""
 
 _APPROVALS = load_queries("approvals", "kvitt.kernel")
 _CLOSINGS, _MOMENTS = load_queries("closings_check", "kvitt.disbursement"), load_queries("moments_check", "kvitt.disbursement")

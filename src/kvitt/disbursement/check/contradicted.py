@@ -1,4 +1,4 @@
-"""What contradicted a case, replayed: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
+"""Replays contradictions of a case: a receipt that said otherwise, what two people made of it, what was derived again (design §12)."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -8,10 +8,9 @@ from msgspec.structs import replace
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version
 from kvitt.disbursement.check.message_replay import MessageReplay
 from kvitt.disbursement.check.report import Kind
-from kvitt.disbursement.contradiction import said_of
-from kvitt.disbursement.events import AreaOutcome, Corrected
+from kvitt.disbursement.events import AreaOutcome, Corrected, PaymentVersion, Settled
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
+from kvitt.disbursement.receipts import decide, said_of
 from kvitt.disbursement.states import (
     OPEN_ORDER,
     MessageState,
@@ -136,7 +135,7 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
         replay.differs(Kind.ENTRY, entry.seq, f"takes message {entry.message_no} back, which has no orders to take back")
         return
     if digest(*(each.made.message for each in orders)) != entry.digest:
-        replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message gives")
+        replay.differs(Kind.ENTRY, entry.seq, "is not what taking back the orders of the message makes")
     for order in orders:
         order.state, order.settled_by, order.taken_back = OrderState.WITHDRAWN, entry, True
         replay.drop(order.made)

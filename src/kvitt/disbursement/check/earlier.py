@@ -1,4 +1,4 @@
-"""What was published before each order had a key of its own, and how far it may differ from what a replay publishes: in form only.
+"""Compares what was published before each order had a key of its own, and how far it may differ from what a replay publishes: in form only.
 
 Records of the outbox below `publishing.since` are early, and so is a message that one of them is about. An order of then is published under
 its sender's key to its end; a receipt named the payments only that it made true, the case list was published only when it had changed,
@@ -8,11 +8,11 @@ headers of senders passed for the hub's, and an answer over several areas did no
 from msgspec.structs import replace
 
 from kvitt.disbursement.contract import Contract, Contracts
-from kvitt.disbursement.rows import OutboxRow
+from kvitt.kernel.outbox import OutboxRow
 
 
 def as_published_then(contracts: Contracts, given: OutboxRow, stored: OutboxRow, *, early: bool) -> OutboxRow:
-    """What a replay tells of an early message, in the form that the stored record has, where that may be another one."""
+    """Returns what a replay says of an early message, in the form that the stored record has, where that may be another one."""
     if early:
         given = replace(given, key=stored.key, headers=stored.headers)
     contract = contracts.answering_on(given.topic)

@@ -1,4 +1,4 @@
-"""The handling of a message, repeated by the very code that did it, until it gives the entry that was written then."""
+"""The handling of a message, repeated by the very code that did it, until it makes the entry that was written then."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -41,7 +41,7 @@ class Handling:
         return replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
 
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
-        """What handling the message gives, the case moved on by it; None, the case as before, when nothing gives this entry."""
+        """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""
         case = self._case
         before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
         known = dict(case.idempotency)
@@ -53,7 +53,7 @@ class Handling:
         return None
 
     def _attempts(self, replayed: MessageReplay, entry: AuditRow) -> Iterator[UnitOfWork | None]:
-        """First as the case alone gives it; then, if the stored answer says so, with payments of another case, or as a failure."""
+        """First by the case alone; then, if the stored answer says so, with payments of another case, or as a failure."""
         self._case.ids_of_other_cases = frozenset()
         yield self._handled(replayed, entry)
         yield from self._repeats(replayed, entry)
@@ -79,7 +79,7 @@ class Handling:
             stored.answer = before
 
     def _handled(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
-        """What handling gives; None when it fails, as it then has failed before."""
+        """The outcome of handling; None when it fails, as it then has failed before."""
         work = UnitOfWork()
         handler = self.handler(replayed, work, entry)
         came_in = replayed.state is MessageState.RECEIVED
@@ -94,6 +94,6 @@ class Handling:
 
 
 def agrees(made: AuditRow, entry: AuditRow) -> bool:
-    """Whether an entry tells what the replay gives; its hash is the chain's affair."""
+    """Whether an entry says what the replay says; its hash is the chain's affair."""
     published = (entry.what, entry.message_no, entry.order_id, entry.receipt_no, entry.digest)
     return published == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest)

@@ -1,4 +1,4 @@
-"""What belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
+"""Checks what belongs to no case: messages refused before their case mattered, receipts that answer no order, the operators' chain."""
 
 import hashlib
 import re
@@ -21,7 +21,8 @@ from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import ReceiptArrived
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rail import RAIL_FAILED, Rails, ReceiptOutcome, read_answer
+from kvitt.disbursement.rail import Rails, ReceiptOutcome
+from kvitt.disbursement.receipts import RAIL_FAILED, read_answer
 from kvitt.disbursement.rows import MessageRow
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork

@@ -1,7 +1,7 @@
-"""What a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
+"""Values that a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
+from kvitt.disbursement.events import PaymentVersion
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome
-from kvitt.disbursement.receipt_decision import PaymentVersion
 from kvitt.disbursement.rows import OrderRow, PaymentRow
 from kvitt.disbursement.states import OrderState, PaymentState
 from kvitt.kernel.audit import AuditRow

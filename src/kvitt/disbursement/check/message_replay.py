@@ -5,7 +5,8 @@ from datetime import datetime
 from kvitt.disbursement.contract import Contract, Contracts
 from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import MessageInProgress, OrderOfMessage
-from kvitt.disbursement.inbox import Incoming, numbered
+from kvitt.disbursement.handle import numbered, parse_again
+from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.rows import MessageRow, MessageStep
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -13,15 +14,16 @@ from kvitt.disbursement.values import Refusal
 
 
 class MessageReplay:
-    """A stored message, read again, and the row that its handling gives. `trusted` ends when its handling could not be repeated."""
+    """A stored message, read again, and the row that its handling makes. `trusted` ends when its handling could not be repeated."""
 
     def __init__(self, stored: MessageRow, contracts: Contracts) -> None:
         self.stored = stored
-        self.contract: Contract = contracts.of(stored.source)
-        self.parsed = contracts.parse_again(
+        self.contract: Contract = contracts.of[stored.source]
+        self.parsed = parse_again(
+            contracts,
             Incoming(
                 stored.source, stored.partition, stored.position, stored.key, stored.body, stored.headers, edition=Edition(stored.edition)
-            )
+            ),
         )
         self.message = numbered(self.parsed, stored.message_no, stored.received_at)
         self.state = MessageState.RECEIVED
@@ -63,7 +65,7 @@ class MessageReplay:
 
 
 def step_of(work: UnitOfWork) -> MessageStep:
-    """What handling did to the message, whether it was stored before or came in with it."""
+    """Returns what handling did to the message, whether it was stored before or came in with it."""
     if work.steps:
         return work.steps[0]
     kept = work.messages[0]

@@ -1,4 +1,4 @@
-"""The rows that a replay gives, compared with the rows that are stored: cases, messages, orders, lines, payments, receipts."""
+"""Compares the rows that a replay makes with the rows that are stored: cases, messages, orders, lines, payments, receipts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,13 +12,7 @@ from kvitt.disbursement.check.made import MadeContradiction, MadeOrder
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredOrder, StoredReceipt
-from kvitt.disbursement.holding import GUARD
-from kvitt.disbursement.holds import (
-    IN_CONTRADICTION,
-    decode_all,
-    encode_all,
-    without_releasable,
-)
+from kvitt.disbursement.holding import GUARD, IN_CONTRADICTION, decode_all, encode_all, without_releasable
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
@@ -28,7 +22,7 @@ _OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contra
 
 
 def compare(replay: Replay) -> None:
-    """Notes every row of the case that is not what its replay gives, and every row that nothing made."""
+    """Notes every row of the case that is not what its replay makes, and every row that nothing made."""
     outcome = _Comparison(replay)
     outcome.case()
     outcome.messages()
@@ -58,7 +52,7 @@ class _Comparison:
         head = self._stored.head
         for name in _OF_A_CASE:
             if getattr(made, name) != getattr(head, name):
-                self._differs(Kind.CASE, name, "is not what the case's history gives")
+                self._differs(Kind.CASE, name, "is not what the case's history makes")
         if made.queued and made.may_go_on:
             self._differs(Kind.STUCK, "queued", f"{made.queued} messages wait behind no open order")
 
@@ -75,12 +69,12 @@ class _Comparison:
                 self._differs(Kind.MESSAGE, number, "belongs to another case")
             if replayed.parsed.dry_run != stored.dry_run:
                 self._differs(Kind.MESSAGE, number, "differs in dry_run")
-            gives = (replayed.state, replayed.derived_at, replayed.answered_at, replayed.answer)
+            made = (replayed.state, replayed.derived_at, replayed.answered_at, replayed.answer)
             if number in self._replay.early and says_the_same(replayed.contract, replayed.answer, stored.answer):
-                gives = (*gives[:3], stored.answer)
+                made = (*made[:3], stored.answer)
             stands = (stored.state, stored.derived_at, stored.answered_at, stored.answer)
-            if replayed.trusted and gives != stands:
-                names = zip(("state", "derived_at", "answered_at", "answer"), gives, stands, strict=True)
+            if replayed.trusted and made != stands:
+                names = zip(("state", "derived_at", "answered_at", "answer"), made, stands, strict=True)
                 self._differs(Kind.MESSAGE, number, f"differs in {', '.join(name for name, given, stood in names if given != stood)}")
             if stored.state in (MessageState.RECEIVED, MessageState.DERIVED) and not self._is_open(replayed.order_ids):
                 self._differs(Kind.STUCK, number, f"is {stored.state}, and no order of it is open")

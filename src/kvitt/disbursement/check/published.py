@@ -1,4 +1,4 @@
-"""What was published about the messages of a case, compared with what its replay publishes: each thing exactly once (design §4, §6)."""
+"""Compares what was published about the messages of a case with what its replay publishes: each thing exactly once (design §4, §6)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +11,7 @@ from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredPublished
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import WithRail
-from kvitt.disbursement.rows import OutboxRow
+from kvitt.kernel.outbox import OutboxRow
 
 
 def compare_published(replay: Replay) -> None:
@@ -48,7 +48,7 @@ def match_published(
             given = as_published_then(contracts, given, each.row, early=each.early)
         if given is None:
             found.differs(
-                Kind.PUBLISHED, case_no, each.outbox_no, f"is published on {each.row.topic}, and nothing gives it, or it is there again"
+                Kind.PUBLISHED, case_no, each.outbox_no, f"is published on {each.row.topic}, and nothing makes it, or it is there again"
             )
         elif given != each.row and (names := unequal(replace(given, made_at=each.row.made_at), each.row)):
             found.differs(Kind.PUBLISHED, case_no, each.outbox_no, f"is published on {each.row.topic} with another {names}")

@@ -1,4 +1,4 @@
-"""What the rail has, and may have, when a message of a replay is handled: by that its orders were held or let go (design §8)."""
+"""Finds what the rail has, and may have, when a message of a replay is handled: by that its orders were held or let go (design §8)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby

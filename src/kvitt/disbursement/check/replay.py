@@ -1,4 +1,4 @@
-"""The replay of one case: its audit chain in order, each entry made again from the stored rows that it tells of (design §13).
+"""The replay of one case: its audit chain in order, each entry made again from the stored rows that it is about (design §13).
 
 The accepted state is kept in memory as it was at each entry, so every derivation has the state that it had then.
 """
@@ -20,25 +20,36 @@ from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredCase
-from kvitt.disbursement.events import AllSettled, CaseListed, Event, OrderOfMessage, OrderSettled, OrderUnclear, OrderWithdrawn, ReceiptRead
+from kvitt.disbursement.events import (
+    AllSettled,
+    CaseListed,
+    Event,
+    OrderOfMessage,
+    OrderSettled,
+    OrderUnclear,
+    OrderWithdrawn,
+    PaymentVersion,
+    ReceiptRead,
+    Settled,
+)
 from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.publish import OutboxWriter
-from kvitt.disbursement.rail import Observation, ReceiptOutcome, read_answer
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled, decide
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, OutboxRow, PaymentRow
+from kvitt.disbursement.rail import Observation, ReceiptOutcome
+from kvitt.disbursement.receipts import decide, read_answer
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, PaymentRow
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
+from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
 
 
 class Replay:
-    """What the chain of one case gives, and the rows that should be stored for it."""
+    """Replays the chain of one case, and makes the rows that should be stored for it."""
 
     def __init__(
         self,
@@ -56,7 +67,7 @@ class Replay:
         number, scheme, case_id = stored.head.case_no, Scheme(stored.head.scheme), stored.head.case_id
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
-        self.rail = ports.rails.of(self.case.scheme)
+        self.rail = ports.rails.of[self.case.scheme]
         self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
@@ -81,7 +92,7 @@ class Replay:
             self.chain.follow(stored)
             entry = replace(stored, what=EARLIER_WORDS[stored.what]) if stored.what in EARLIER_WORDS else stored
             if entry.what not in _KNOWN:
-                self.differs(Kind.ENTRY, entry.seq, f"tells of something unheard of: {entry.what}")
+                self.differs(Kind.ENTRY, entry.seq, f"is of an unknown kind: {entry.what}")
             elif entry.what == What.IMPORTED:
                 self._imported(entry)
             elif entry.what == What.LEFT_OUT:
@@ -110,7 +121,7 @@ class Replay:
                 self.differs(Kind.RECEIPT, receipt_no, "can not be read, though it was taken for an order's answer")
 
     def placed(self, said: Observation) -> Observation:
-        """What was said, with what its order is known by, where it names the order by its id alone."""
+        """Returns what was said, with what its order is known by, where it names the order by its id alone."""
         stored = self.stored.orders.get(said.order_id or "")
         if stored is None:
             return said
@@ -122,7 +133,7 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
             return
         try:
-            again = taken_over(self.stored, entry)
+            again = taken_over(self.stored, entry, self.contracts)
         except (msgspec.MsgspecError, LookupError, ValueError):
             self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
             return
@@ -149,12 +160,12 @@ class Replay:
         self.case.learnt([what])
 
     def _replayed(self, entry: AuditRow) -> MessageReplay | None:
-        """The replayed of the message that an entry tells of; its first entry begins it."""
+        """The replay of the message that an entry is about; its first entry begins it."""
         number = entry.message_no
         if number in self.message_replays:
             return self.message_replays[number]
         if number is None or number not in self.stored.messages:
-            self.differs(Kind.ENTRY, entry.seq, f"tells of message {number}, which the case does not have")
+            self.differs(Kind.ENTRY, entry.seq, f"is about message {number}, which the case does not have")
             return None
         replayed = self.message_replays[number] = MessageReplay(self.stored.messages[number], self.contracts)
         if replayed.stored.received_at != entry.at:
@@ -196,7 +207,7 @@ class Replay:
         self.stand(replayed)
 
     def stand(self, replayed: MessageReplay) -> None:
-        """What a repeat of this need would hear from now on."""
+        """Returns what a repeat of this need would hear from now on."""
         for record in self.case.idempotency.values():
             if record.message_no == replayed.stored.message_no and replayed.answer:
                 record.state, record.answer = replayed.state, replayed.answer
@@ -263,7 +274,7 @@ class Replay:
             if replayed.stored.message_no in self.early and says_the_same(replayed.contract, answer, replayed.stored.answer):
                 answer = replayed.stored.answer or answer
             if (digest(answer), replayed.stored.message_no) != (entry.digest, entry.message_no):
-                self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order gives")
+                self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order makes")
         if not replayed.open_orders:
             replayed.state, replayed.answered_at = MessageState.ANSWERED, entry.at
         self.stand(replayed)
@@ -317,13 +328,13 @@ class Replay:
             self.publish(replayed, AllSettled(settled), entry.at)
 
     def publish(self, replayed: MessageReplay, event: Event, at: datetime) -> None:
-        """What a message's contract makes of an event: what is published, and the answer that it has from then on."""
+        """Returns what a message's contract makes of an event: what is published, and the answer that it has from then on."""
         published, answer = self.made_of(replayed, event, at)
         self.published.extend(published)
         replayed.answer = answer or replayed.answer
 
     def made_of(self, replayed: MessageReplay, event: Event, at: datetime) -> tuple[Sequence[OutboxRow], bytes | None]:
-        """What a message's contract makes of an event: the records, and the answer."""
+        """Returns what a message's contract makes of an event: the records, and the answer."""
         work = UnitOfWork()
         orders = self._orders_of(replayed) if replayed.contract.replies_from_body else ()
         answer = OutboxWriter(self.contracts, work).publish(event, replayed.in_progress(orders), at)
@@ -347,7 +358,7 @@ class Replay:
         self.settle_in(order, became, entry, again=again)
 
     def settle_in(self, order: OrderRow, changed: Sequence[Version], entry: AuditRow, *, again: str = "") -> None:
-        """Puts what holds now in its order, and tells the case list."""
+        """Puts what holds now in its order, and publishes the case list."""
         in_list_order = sorted(self.case.payments, key=self.case.position_in_case.__getitem__)
         self.case.payments = {payment_id: self.case.payments[payment_id] for payment_id in in_list_order}
         if changed:

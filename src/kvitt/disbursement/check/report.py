@@ -1,4 +1,4 @@
-"""What a check found: how much it looked at, and every difference by kind; nothing in it is personal data (design §11)."""
+"""Collects what a check found: how much it looked at, and every difference by kind; nothing in it is personal data (design §11)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ KEPT = 1000
 
 
 class Kind(StrEnum):
-    """What a difference is about; the value is its name in reports."""
+    """Kinds of differences; the value is its name in reports."""
 
     CHAIN = "audit chain"
     ENTRY = "audit entry"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 
 class Difference(Struct, frozen=True):
-    """One place where the store is not what its own history gives. `case` is the case's number, `subject` an id of our own."""
+    """One place where the store is not what its own history makes. `case` is the case's number, `subject` an id of our own."""
 
     kind: Kind
     case: int | None
@@ -91,5 +91,5 @@ class Findings:
             self._kept.append(Difference(kind, case, str(subject), text))
 
     def report(self) -> Report:
-        """What was found until now."""
+        """Returns what was found until now."""
         return Report(Counts(**self._looked_at), tuple(self._kept), dict(self._by_kind))

@@ -11,17 +11,17 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.report import Findings
-from kvitt.disbursement.holds import decode_all, encode_all
+from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
     LineRow,
     MessageRow,
     OrderRow,
-    OutboxRow,
     PaymentRow,
 )
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import fetch
+from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")
@@ -73,7 +73,7 @@ class StoredReceipt(Struct, frozen=True):
 
 
 class StoredContradiction(Struct, frozen=True):
-    """What a receipt said against what stood of an order, and how that ended."""
+    """A contradiction: what a receipt said against what stood of an order, and how that ended."""
 
     order_id: str
     receipt_no: int
@@ -157,7 +157,7 @@ class Reader:
         return fetch(self.cursor, MessageRow, SQL.messages_without_case, {"after": after, "limit": SPAN})
 
     def published_without_case(self, first: int, last: int) -> dict[int, list[StoredPublished]]:
-        """What was published of messages that belong to no case, by message."""
+        """Returns what was published of messages that belong to no case, by message."""
         published: dict[int, list[StoredPublished]] = {}
         for each in fetch(self.cursor, _ReadRecord, SQL.published_without_case, {"first": first, "last": last}, row=OutboxRow):
             published.setdefault(each.of, []).append(StoredPublished(each.outbox_no, each.row, each.early))
@@ -221,7 +221,7 @@ class _ReadRecord(NamedTuple):
 
 
 class _Sort(NamedTuple):
-    """What is read of a span: the field of `Counts`, the statement, the kind of its rows, whose each is, and where it goes."""
+    """Holds what is read of a span: the field of `Counts`, the statement, the kind of its rows, whose each is, and where it goes."""
 
     counted: str
     statement: str

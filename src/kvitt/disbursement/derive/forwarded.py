@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kvitt.disbursement.catalogue import SCHEMES
-from kvitt.disbursement.duplicates import Paid, Twice, paid_twice
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.holding import HoldReason, Paid, Twice, paid_twice, paid_twice_reasons
 from kvitt.disbursement.values import (
     LineAtRail,
     LineChange,
@@ -15,6 +16,11 @@ from kvitt.disbursement.values import (
 
 HOLIDAY_PAY_CODES: Final = frozenset({"SPATFER", "SPREFAGFER-IOP"})
 """Class codes that are paid once, come in bulk, and may not block ordinary payments on their way to the rail (rapid §3.2)."""
+
+
+def reasons_to_hold_lines(orders: Sequence[Order], state: CaseState) -> tuple[tuple[HoldReason, ...], ...]:
+    """Why each of the orders of a message, with their sender's lines, is not sent before two people have looked at it."""
+    return tuple(paid_twice_reasons(repeated_days(order, state.lines)) for order in orders)
 
 
 def repeated_days(order: Order, lines: Sequence[LineAtRail]) -> tuple[Twice, ...]:
@@ -38,7 +44,7 @@ def _line(line: OrderLine) -> LineAtRail:
 
 
 class _Chains:
-    """What each chain pays, by its name, by the rail's rule: a line overwrites its chain from its first day on, a cessation cuts it."""
+    """The pay of each chain, by its name and the rail's rule: a line overwrites its chain from its first day on, a cessation cuts it."""
 
     def __init__(self) -> None:
         self.chains: dict[str, list[Paid]] = {}

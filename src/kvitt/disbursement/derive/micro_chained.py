@@ -1,6 +1,9 @@
-"""From instructions to orders: compare with the accepted state, validate what changed, build one order per area (design §7).
+"""Micro-chaining: from instructions to the fewest lines that turn each payment's chain at the rail into what is wanted (design §7).
 
-The same function serves orders and simulations, so that a preview is what would be sent.
+What is accepted is compared with what is wanted, what changed is validated, and one order per area is built. The rail's rule: on each day
+of a chain one line is valid; a new line overwrites the chain from its first day on, without end; a cessation cuts it from its date. So
+everything after the first difference is sent again, and days that shall stop before the first new line need a cessation of the last line,
+as that line was sent (helved §3.5). The same function serves orders and simulations, so that a preview is what would be sent.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,16 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement import refusals
+from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
-from kvitt.disbursement.derive.chain import ORDER_BEGINS, extend, extend_unknown
-from kvitt.disbursement.ids import line_id, order_id
 from kvitt.disbursement.instructions import (
     Decision,
     InstructionKind,
     PaymentInstruction,
     PaymentInstructions,
-)
-from kvitt.disbursement.validation import (
     broken_decision,
     broken_instruction,
     changed_for_life,
@@ -28,6 +28,7 @@ from kvitt.disbursement.validation import (
 from kvitt.disbursement.values import (
     Action,
     Area,
+    CaseId,
     LineAtRail,
     LineId,
     Order,
@@ -38,8 +39,79 @@ from kvitt.disbursement.values import (
     Period,
     RateType,
     Refusal,
+    Scheme,
 )
+from kvitt.kernel.identifiers import OURS, named_uuid
 from kvitt.kernel.money import Kroner
+
+ORDER_BEGINS = date(2000, 1, 1)
+"""The day from which every order says that it holds (`datoOppdragGjelderFom`): no chain has a day before it (helved §5.1)."""
+
+
+class ChainChange(Struct, frozen=True):
+    """The change that a chain needs: a cut from `cease_from` (if any), then `new` periods, each a line that refers to the one before."""
+
+    cease_from: date | None
+    new: tuple[Period, ...]
+
+
+def _first_difference(accepted: Sequence[Period], wanted: Sequence[Period]) -> int:
+    for index, (old, new) in enumerate(zip(accepted, wanted, strict=False)):
+        if old != new:
+            return index
+    return min(len(accepted), len(wanted))
+
+
+def _only_ends_earlier(old: Period, new: Period) -> bool:
+    """Everything but the end is equal: the line at the rail stays and is cut, nothing is sent anew for it."""
+    return (
+        old.start == new.start
+        and old.end > new.end
+        and old.amount == new.amount
+        and old.decided_rate == new.decided_rate
+        and old.office == new.office
+    )
+
+
+def _all_weekend(start: date, end: date) -> bool:
+    """No day from `start` up to but not including `end` is a weekday."""
+    return start.weekday() >= SATURDAY and (end - start).days <= DAYS_OF_WEEK - start.weekday()
+
+
+def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
+    """The change from `accepted` to `wanted`, both sorted and free of overlap; nothing at all when they are equal.
+
+    An empty `wanted` cuts the chain from its first day. With `weekdays_only` weekend days pay nothing, so days that stop need no
+    cut when only a weekend lies between them and the first new line (docs/decisions/36-no-cessation-for-a-weekend.md).
+    Source: helved §3.5 and the table M1-M20 of iverksetting §3.6.
+    """
+    if not wanted:
+        return ChainChange(accepted[0].start if accepted else None, ())
+    first = _first_difference(accepted, wanted)
+    if first == len(accepted):
+        return ChainChange(None, tuple(wanted[first:]))
+    if first == len(wanted):
+        return ChainChange(next_day(wanted[-1].end), ())
+    if _only_ends_earlier(accepted[first], wanted[first]):
+        cease_from, new = next_day(wanted[first].end), tuple(wanted[first + 1 :])
+    else:
+        cease_from, new = accepted[first].start, tuple(wanted[first:])
+    overwritten_anyway = bool(new) and (new[0].start <= cease_from or (weekdays_only and _all_weekend(cease_from, new[0].start)))
+    return ChainChange(None if overwritten_anyway else cease_from, new)
+
+
+def extend_unknown(last_sent: Period | None, wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
+    """The change from a chain of which only the last line is known, as it was sent if even that is, to `wanted`.
+
+    Nothing of it can be left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have, and anything else
+    is sent whole, which overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
+    """
+    if not wanted:
+        return ChainChange(ORDER_BEGINS, ())
+    begins = wanted[0].start
+    earlier = last_sent is not None and last_sent.start < begins and not (weekdays_only and _all_weekend(last_sent.start, begins))
+    return ChainChange(ORDER_BEGINS if earlier else None, tuple(wanted))
+
 
 MAX_LINES = 5000
 """Of one order: more would make XML that neither the rail nor its receipts can carry (8 MB), and no answer would ever come."""
@@ -56,7 +128,7 @@ class AtRail(Struct, frozen=True):
 
 
 class CaseState(Struct, frozen=True):
-    """What is accepted for a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
+    """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
     `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
     before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
@@ -133,7 +205,7 @@ def _locked(decision: Decision, instructions: Sequence[PaymentInstruction], stat
 
 
 def _unknown(instructions: PaymentInstructions, state: CaseState) -> Refusal | None:
-    """What would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
+    """Returns what would cease, were anything known of it: as if a payment were ceased that nobody has heard of (helved §3.4)."""
     if state.left_out:
         return refusals.NOT_TAKEN_OVER
     if not state.unknown or not instructions.decision.whole_case:
@@ -158,6 +230,16 @@ def _same_money(wanted: Sequence[Period], accepted: Sequence[Period]) -> bool:
         (new.start, new.end, new.amount, new.decided_rate) == (old.start, old.end, old.amount, old.decided_rate)
         for new, old in zip(wanted, accepted, strict=True)
     )
+
+
+def order_id(scheme: Scheme, area: Area, case_id: CaseId, number: int) -> OrderId:
+    """The id of the n-th order of a case; a separator that no id can hold keeps different contents apart."""
+    return OrderId(named_uuid(OURS, f"{scheme.value}\0{area}\0{case_id}\0{number}"))
+
+
+def line_id(order: OrderId, position: int) -> LineId:
+    """The id of the line at `position` (from 0) of an order."""
+    return LineId(named_uuid(OURS, f"{order}\0{position}"))
 
 
 class _OrderBuilder:
@@ -264,7 +346,7 @@ class _OrderBuilder:
 def _last_sent(payment: Payment) -> Period:
     """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
 
-    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender is told.
+    Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender hears.
     """
     if payment.last_sent is not None:
         return payment.last_sent

@@ -1,4 +1,4 @@
--- Who did what: the acts of operators, what callers had done at the doors, and what a case's own chain notes.
+-- Who did what: the acts of operators, what callers had done over the APIs, and what a case's own chain notes.
 
 -- name: acts_of_operators
 -- Acts of operators, newest first; `subjects` null means about anything, `acts` null called anyhow, else
@@ -44,7 +44,7 @@ SELECT order_id::text FROM orders WHERE case_no = %(case_no)s;
 SELECT c.case_no, c.scheme, c.case_id FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %(order_id)s;
 
 -- name: changes_of_payouts
--- Changes of payouts with who asked for them, newest first; `payout_id` null means of any that somebody asked for at a door.
+-- Changes of payouts with who asked for them, newest first; `payout_id` null means of any that somebody asked for over an API.
 SELECT e.payout_id, e.sequence, e.at, e.status, e.actor, p.cancel_details, NULL::bytea AS hash
 FROM payouts.events AS e JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
 WHERE e.at >= %(since)s AND e.at < %(until)s
@@ -60,8 +60,8 @@ FROM payouts.events AS e JOIN payouts.payouts AS p ON p.payout_id = e.payout_id
 WHERE e.payout_id = %(payout_id)s AND e.sequence = %(sequence)s;
 
 -- name: steps_of_plans
--- Steps of plans with who asked for them, newest first; `plan_id` null means of any that was asked for at a door and
--- is neither the plan nor the reversal of one of our payouts: their changes tell it.
+-- Steps of plans with who asked for them, newest first; `plan_id` null means of any that was asked for over an API and
+-- is neither the plan nor the reversal of one of our payouts: their changes say it.
 SELECT s.plan_id, s.operation, s.batch_id, s.at, s.actor
 FROM ledger.steps AS s
 WHERE s.at >= %(since)s AND s.at < %(until)s
@@ -78,7 +78,7 @@ LIMIT %(limit)s;
 SELECT plan_id, operation, batch_id, at, actor FROM ledger.steps WHERE plan_id = %(plan_id)s AND operation = %(operation)s AND batch_id = %(batch_id)s;
 
 -- name: made_accounts
--- Accounts with who asked for them at a door, newest first.
+-- Accounts with who asked for them over an API, newest first.
 SELECT a.account_id, a.created_at, a.made_by
 FROM ledger.accounts AS a
 WHERE a.made_by IS NOT NULL AND a.created_at >= %(since)s AND a.created_at < %(until)s
@@ -109,8 +109,8 @@ WHERE h.audit_seq > 0 AND (%(chain)s::bigint IS NULL OR h.chain = %(chain)s) AND
 
 -- name: payout_chains
 -- Every event of payouts with its hash and the hash that its payout names last, each payout's in order; `payout_id` null means of all.
--- A payout without events gives one row without an event.
-SELECT coalesce(e.payout_id, p.payout_id) AS payout_id, e.sequence, e.at, e.body, e.actor, e.hash, p.head
+-- A payout without events has one row without an event.
+SELECT coalesce(e.payout_id, p.payout_id) AS payout_id, e.sequence, e.at, e.body, e.actor, e.hash, p.last_event_hash
 FROM payouts.payouts AS p FULL JOIN payouts.events AS e ON e.payout_id = p.payout_id
 WHERE %(payout_id)s::text IS NULL OR coalesce(e.payout_id, p.payout_id) = %(payout_id)s
 ORDER BY 1, 2;

@@ -71,7 +71,7 @@ SELECT case_no AS of, order_id::text, receipt_no, ours, rails, found_at, resolut
 FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, contradiction_no;
 
 -- name: contradictions_not_as_noted
--- Contradictions whose resolution is not what the operators' chain tells, and those that are about no order of their case.
+-- Contradictions whose resolution is not what the operators' chain says, and those that are about no order of their case.
 SELECT k.case_no, k.order_id::text,
        CASE WHEN o.order_id IS NULL THEN 'is about an order that its case does not have'
             ELSE 'was resolved otherwise than the operators have noted' END
@@ -242,13 +242,13 @@ SELECT NULL::bigint, line_id, 'was made ' || count(*) || ' times'
 FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded GROUP BY line_id HAVING count(*) > 1;
 
 -- name: doubled_events
--- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one tells.
+-- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one says.
 SELECT min(case_no), event_id::text, 'is published ' || count(*) || ' times'
 FROM outbox GROUP BY event_id HAVING count(*) > 1;
 
 -- name: log_differences
--- Records of the embedded log that are not what the outbox told there; records that the log has let go are passed by. Behind the
--- headers that were told stand exactly the four that the relay gives every record.
+-- Records of the embedded log that are not what the outbox published there; records that the log has let go are passed by. Behind the
+-- headers that were published stand exactly the four that the relay adds to every record.
 SELECT o.case_no, o.outbox_no::text, 'is published otherwise in the log'
 FROM outbox AS o
 JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)
@@ -265,8 +265,8 @@ WHERE o.relayed_at IS NOT NULL
   );
 
 -- name: log_of_nothing
--- Records of the embedded log on topics where only the hub tells, that no record of the outbox stands for.
-SELECT NULL::bigint, r.topic || '/' || r.partition || '/' || r.position, 'stands in the log, and nothing has told it'
+-- Records of the embedded log on topics where only the hub publishes, that no record of the outbox stands for.
+SELECT NULL::bigint, r.topic || '/' || r.partition || '/' || r.position, 'stands in the log, and nothing has published it'
 FROM log_records AS r
 WHERE r.topic = ANY (%(outputs)s::text[])
   AND NOT EXISTS (
@@ -311,5 +311,5 @@ WHERE m.source = ANY (%(copied)s::text[])
 
 -- name: sort_in_memory
 -- Gives each sort and each join of this transaction more room than the server's usual 4 MB, before it goes to disk. Processes that work on
--- one join have a table each: a shared one lies in the system's shared memory, of which containers have 64 MB unless told otherwise.
+-- one join have a table each: a shared one lies in the system's shared memory, of which containers have 64 MB unless set otherwise.
 SELECT set_config('work_mem', '32MB', true), set_config('enable_parallel_hash', 'off', true);

@@ -52,7 +52,8 @@ UPDATE deferred SET taken_at = %b WHERE deferred_no = ANY (%b::bigint[]);
 
 -- name: waiting_for_cases
 -- How many messages and receipts wait for a case to be free, and since when the longest.
-SELECT count(*) FILTER (WHERE source IS NOT NULL), count(*) FILTER (WHERE message_id IS NOT NULL), min(came_at) FROM deferred WHERE taken_at IS NULL;
+SELECT count(*) FILTER (WHERE source IS NOT NULL) AS messages, count(*) FILTER (WHERE message_id IS NOT NULL) AS receipts, min(came_at) AS oldest
+FROM deferred WHERE taken_at IS NULL;
 
 -- name: deferred_astray
 -- What waited for its case and is noted as handled, though nothing came of it; and messages that wait, though they were taken in. A

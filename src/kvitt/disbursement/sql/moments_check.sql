@@ -15,8 +15,8 @@ JOIN (SELECT chain, max(at) AS at FROM audit GROUP BY chain) AS a ON a.chain = c
 WHERE c.last_at <> a.at;
 
 -- name: published_going_back
--- What was told of a message earlier than what was told of it before.
-SELECT w.case_no, w.outbox_no::text, 'tells of a message earlier than what was told of it before'
+-- What was published about a message earlier than what was published about it before.
+SELECT w.case_no, w.outbox_no::text, 'is about a message, and earlier than what was published about it before'
 FROM (
     SELECT o.case_no, o.message_no, o.outbox_no, o.made_at, lag(o.made_at) OVER (PARTITION BY o.message_no ORDER BY o.outbox_no) AS before
     FROM outbox AS o WHERE o.message_no IS NOT NULL

@@ -95,7 +95,7 @@ WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL A
 RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend;
 
 -- name: add_receipts
--- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and gives no row. The outcome is
+-- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and has no row. The outcome is
 -- written when it is known.
 INSERT INTO receipts (rail, message_id, digest, place, body, received_at, outcome)
 SELECT r.rail, r.message_id, r.digest, r.place, r.body, r.received_at, 'unmatched'
@@ -189,7 +189,7 @@ RETURNING order_id::text, position, payment_id::text, version, document;
 SELECT order_id::text, position, payment_id::text, version, document FROM payments WHERE order_id = ANY (%b::uuid[]) AND state = 'pending';
 
 -- name: case_lists
--- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any gives an empty list.
+-- The payment ids of cases in the order in which they joined, ceased ones left out; a case without any has an empty list.
 SELECT c.case_no, p.payment_ids
 FROM unnest(%b::bigint[]) AS c (case_no)
 CROSS JOIN LATERAL (

@@ -61,15 +61,6 @@ SELECT p.*, 'pending'
 FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
             %b::bytea[], %b::integer[], %b::text[]) AS p;
 
--- name: add_outbox
--- Stores what shall be told; the identity column keeps the order in which one case tells it.
-INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
-SELECT w.topic, w.key, w.value, w.headers, w.event_id, w.message_no, w.order_id, w.made_at, w.case_no, w.payment_id, w.version
-FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
-            %b::bigint[], %b::uuid[], %b::integer[])
-     WITH ORDINALITY AS w (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version, place)
-ORDER BY w.place;
-
 -- name: step_cases
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c

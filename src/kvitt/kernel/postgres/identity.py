@@ -86,7 +86,7 @@ def _user(name: str) -> ServerIdentity | None:
 
 
 def _obstacle(identity: ServerIdentity, home: Path, program: Path) -> str:
-    """What keeps `identity` from serving; empty when nothing does."""
+    """Returns what keeps `identity` from serving; empty when nothing does."""
     tried = subprocess.run(identity.command(home, program, "--version"), check=False, capture_output=True, text=True)
     return "" if tried.returncode == 0 else tried.stderr.strip() or f"exit status {tried.returncode}"
 

@@ -59,7 +59,7 @@ def _kill(pid: int, number: signal.Signals) -> None:
 
 
 def _processes(cluster: Path) -> Iterator[int]:
-    """Live processes of the cluster, told by their command line, which (unlike their directory) any user may read."""
+    """Live processes of the cluster, known by their command line, which (unlike their directory) any user may read."""
     owner = cluster.stat().st_uid if cluster.exists() else -1
     argument, title = str(cluster).encode(), f"postgres: {cluster_name(cluster)}: ".encode()
     for entry in Path("/proc").iterdir():

@@ -1,4 +1,4 @@
-"""Keeps one child process running: starts it, starts it again whenever it ends, until told to stop."""
+"""Keeps one child process running: starts it, starts it again whenever it ends, until asked to stop."""
 
 import os
 import select

@@ -66,15 +66,15 @@ WHERE p.state = 'confirmed'
       WHERE e.approval_no = p.approval_no AND e.by = p.asked_by AND e.approved_by = p.decided_by AND e.reason = p.reason
         AND e.what NOT LIKE 'approval %%')
 UNION ALL
-SELECT null::bigint, 'approval ' || p.approval_no, 'is ' || p.state || ', and the operators'' chain does not tell of it once'
+SELECT null::bigint, 'approval ' || p.approval_no, 'is ' || p.state || ', and the operators'' chain does not have it once'
 FROM approvals AS p
 WHERE p.state <> 'asked' AND 1 <> (SELECT count(*) FROM entries AS e WHERE e.approval_no = p.approval_no AND e.what = 'approval ' || p.state)
 UNION ALL
-SELECT null::bigint, 'approval ' || p.approval_no, 'was asked for, and the operators'' chain does not tell of it'
+SELECT null::bigint, 'approval ' || p.approval_no, 'was asked for, and the operators'' chain does not have it'
 FROM approvals AS p
 WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.approval_no = p.approval_no AND e.what = 'approval asked' AND e.by = p.asked_by)
 UNION ALL
-SELECT null::bigint, 'operators:' || e.seq, 'tells of an act by approval ' || e.approval_no || ', which was not confirmed'
+SELECT null::bigint, 'operators:' || e.seq, 'has an act by approval ' || e.approval_no || ', which was not confirmed'
 FROM entries AS e
 WHERE e.what NOT LIKE 'approval %%' AND e.approval_no IS NOT NULL
   AND NOT EXISTS (SELECT FROM approvals AS p WHERE p.approval_no = e.approval_no AND p.state = 'confirmed');

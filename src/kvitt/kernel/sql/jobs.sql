@@ -1,5 +1,5 @@
 -- name: define_job
--- Makes a job known, or tells that it has another timetable by now, which holds from now on.
+-- Makes a job known, or notes that it has another timetable by now, which holds from now on.
 INSERT INTO jobs AS j (name, timetable, catch_up, next_due, next_try)
 VALUES (%(name)s, %(timetable)s, %(catch_up)s, %(next_due)s, %(next_due)s)
 ON CONFLICT (name) DO UPDATE
@@ -17,7 +17,7 @@ ORDER BY next_due, name;
 -- name: lock_due_job
 -- Locks a job that is due, and returns for when, and whether it ran at a time that is yet to come; no row: it is not due any more, or
 -- somebody is at it.
-SELECT next_due, catch_up = 'last' AND coalesce(last_run > %(ahead)s, false) FROM jobs
+SELECT next_due, catch_up = 'last' AND coalesce(last_run > %(ahead)s, false) AS clock_went_back FROM jobs
 WHERE name = %(name)s AND (next_try <= %(now)s OR (catch_up = 'last' AND last_run > %(ahead)s))
 FOR UPDATE SKIP LOCKED;
 

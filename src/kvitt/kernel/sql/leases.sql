@@ -9,7 +9,7 @@ WHERE l.owner = excluded.owner OR l.until < now()
 RETURNING fencing_token, position;
 
 -- name: renew_leases
--- Prolongs all leases of one owner that have not run out and that nobody has locked; gives those that are locked.
+-- Prolongs all leases of one owner that have not run out and that nobody has locked; returns those that are locked.
 WITH free AS (SELECT lease FROM leases WHERE owner = %(owner)s AND until >= now() ORDER BY lease FOR UPDATE SKIP LOCKED), prolonged AS (
     UPDATE leases AS l SET until = now() + make_interval(secs => %(seconds)s) FROM free AS f WHERE l.lease = f.lease
 )

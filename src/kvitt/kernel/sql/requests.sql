@@ -4,7 +4,7 @@ INSERT INTO rest.requests AS r (subject, key, digest, first_at, busy_until)
 VALUES (%(subject)b, %(key)b, %(digest)b, %(now)b, %(until)b)
 ON CONFLICT (subject, key) DO UPDATE SET busy_until = excluded.busy_until, tries = r.tries + 1
 WHERE r.digest = excluded.digest AND r.status IS NULL AND r.busy_until < %(now)b
-RETURNING first_at, tries > 1;
+RETURNING first_at, tries > 1 AS again;
 
 -- name: request
 -- What is known of a request.

@@ -95,7 +95,7 @@ SELECT state, held_at, changed_at FROM ledger.plans WHERE plan_id = %b FOR SHARE
 
 -- name: close_past
 -- Sees to it that no entry of an account will be earlier than a moment. Waits for whoever is at work on the account, but only where its
--- last moment is before that one; else whoever is at work gives none that is earlier.
+-- last moment is before that one; else whoever is at work notes none that is earlier.
 UPDATE ledger.accounts SET last_at = %(before)b WHERE account_id = %(account_id)b AND last_at < %(before)b;
 
 -- name: totals_before

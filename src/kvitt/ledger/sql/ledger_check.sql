@@ -1,4 +1,4 @@
--- What only all rows of the ledger together can tell: totals, histories, steps, moments, currencies.
+-- What only all rows of the ledger together can show: totals, histories, steps, moments, currencies.
 
 -- name: bounds_differ
 -- Accounts whose bounds are not as far from what is posted on them as their open plans give, netted per plan.

@@ -1,6 +1,6 @@
 -- name: raise_alarms
 -- Raises an alarm about each order that has been with its rail, or may have been, since before a moment and is not settled, at most so
--- many, longest waiting first; gives those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
+-- many, longest waiting first; returns those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
 WITH late AS (
     SELECT o.order_id, o.area, coalesce(o.sent_at, o.sending_at, o.made_at) AS sent_at
     FROM orders AS o
@@ -15,7 +15,7 @@ ON CONFLICT (order_id) WHERE cleared_at IS NULL DO NOTHING
 RETURNING order_id::text, area, sent_at;
 
 -- name: clear_alarms
--- Clears the standing alarms whose orders are settled by now; gives them. What somebody else is clearing is left to them.
+-- Clears the standing alarms whose orders are settled by now; returns them. What somebody else is clearing is left to them.
 WITH settled AS (
     SELECT a.alarm_no
     FROM alarms AS a
@@ -30,7 +30,7 @@ RETURNING a.order_id::text, a.area, a.sent_at;
 
 -- name: open_alarms
 -- The standing alarms per area: how many, and since when the longest waiting order waits.
-SELECT area, count(*), min(sent_at) FROM alarms WHERE cleared_at IS NULL GROUP BY area;
+SELECT area, count(*) AS orders, min(sent_at) AS oldest FROM kvitt_views.alarms WHERE cleared_at IS NULL GROUP BY area;
 
 -- name: list_alarms
 -- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions are
@@ -51,43 +51,42 @@ LIMIT %(limit)s;
 
 -- name: open_contradictions
 -- How many orders the rail contradicts, and since when the one that has stood longest.
-SELECT count(*), min(found_at) FROM contradictions WHERE resolved_at IS NULL;
+SELECT count(*) AS number, min(found_at) AS oldest FROM kvitt_views.contradictions WHERE resolved_at IS NULL;
 
 -- name: open_orders
 -- The open orders per area and state: how many are younger than each of these ages (in seconds, ascending) and no younger than the one
 -- before, how many are older than all, and how many an operator has to release.
-SELECT o.area, o.state, width_bucket(extract(epoch FROM %(now)s::timestamptz - o.made_at)::double precision, %(ages)s::double precision[]),
-       count(*), count(*) FILTER (WHERE o.state = 'ready' AND o.held_for <> '[]')
-FROM orders AS o
-WHERE o.state IN ('ready', 'sending', 'sent', 'unknown')
+SELECT o.area, o.state, width_bucket(extract(epoch FROM %(now)s::timestamptz - o.made_at)::double precision, %(ages)s::double precision[]) AS age,
+       count(*) AS orders, count(*) FILTER (WHERE o.state = 'ready' AND o.is_held) AS blocked
+FROM kvitt_views.open_orders AS o
 GROUP BY 1, 2, 3;
 
 -- name: unanswered_messages
 -- The messages without a final answer per scheme and state: how many, and when the oldest came.
-SELECT scheme, state, count(*), min(received_at)
-FROM messages
+SELECT scheme, state, count(*) AS messages, min(received_at) AS oldest
+FROM kvitt_views.messages
 WHERE state IN ('received', 'queued', 'derived')
 GROUP BY 1, 2;
 
 -- name: outbox_waiting
--- How many records of the outbox are not told yet, and when the oldest was written.
-SELECT count(*), min(made_at) FROM outbox WHERE relayed_at IS NULL;
+-- How many records of the outbox are not published yet, and when the oldest was written.
+SELECT count(*) AS number, min(made_at) AS oldest FROM outbox WHERE relayed_at IS NULL;
 
 -- name: open_dead_letters
 -- How many dead letters wait for an operator.
-SELECT count(*) FROM dead_letters WHERE state = 'open';
+SELECT count(*) FROM kvitt_views.dead_letters WHERE state = 'open';
 
 -- name: open_receipts
 -- How many receipts wait for a person, by what they were taken for.
-SELECT outcome, count(*) FROM receipts_that_wait GROUP BY 1;
+SELECT outcome, count(*) FROM kvitt_views.open_receipts GROUP BY 1;
 
 -- name: stopped_areas
 -- To which rails and areas nothing is sent until an operator resumes it.
-SELECT rail, area FROM stops;
+SELECT rail, area FROM kvitt_views.stops;
 
 -- name: log_lag
 -- Per topic of the embedded log: how many records lie behind the position that is stored for each partition.
-SELECT p.topic, sum(greatest(p.next_position - coalesce(l.position, 0), 0))::bigint
+SELECT p.topic, sum(greatest(p.next_position - coalesce(l.position, 0), 0))::bigint AS records
 FROM log_partitions AS p
 LEFT JOIN leases AS l ON l.lease = 'intake:' || p.topic || ':' || p.partition
 WHERE p.topic = ANY (%(topics)s::text[])

@@ -48,7 +48,7 @@ WHERE payout_id = %(payout_id)s AND number = %(number)s AND fencing_token = %(fe
 RETURNING number;
 
 -- name: compensate_saga_step
--- What was to be done is to be undone from now on; no row: another owner has it.
+-- What was to be done is to be compensated from now on; no row: another owner has it.
 UPDATE payouts.saga_steps SET state = 'compensating'
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND fencing_token = %(fencing_token)s AND state IN ('forward', 'compensating')
 RETURNING number;

@@ -5,7 +5,7 @@ SELECT count(pg_advisory_xact_lock(w.key)) FROM (SELECT k.key FROM unnest(%b::bi
 -- name: payouts
 -- Payouts as they stand, those that exist.
 SELECT p.payout_id, p.sequence, p.created_at, p.party_id, p.shop_id, p.status, p.cancel_details, p.payout_tool_id, p.amount, p.fee, p.currency,
-       p.ledger, p.plan_id, p.reversal_plan_id, p.republished, p.head, p.last_at
+       p.ledger, p.plan_id, p.reversal_plan_id, p.republished, p.last_event_hash, p.last_at
 FROM unnest(%b::text[]) AS w (payout_id) JOIN payouts.payouts AS p ON p.payout_id = w.payout_id;
 
 -- name: cash_flows
@@ -53,7 +53,7 @@ LIMIT %(limit)s;
 -- name: add_payouts
 -- Stores new payouts; the primary key refuses a second one under an id.
 INSERT INTO payouts.payouts (payout_id, sequence, created_at, party_id, shop_id, status, payout_tool_id, amount, fee, currency, ledger,
-                             plan_id, head, last_at)
+                             plan_id, last_event_hash, last_at)
 SELECT * FROM unnest(%b::text[], %b::integer[], %b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::bigint[],
                      %b::text[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[]);
 
@@ -66,9 +66,9 @@ SELECT * FROM unnest(%b::text[], %b::integer[], %b::text[], %b::bigint[], %b::te
 -- Moves payouts along the legal arcs only, each from the sequence number before.
 UPDATE payouts.payouts AS p
 SET sequence = s.sequence, status = s.status, cancel_details = s.cancel_details,
-    reversal_plan_id = coalesce(s.reversal_plan_id, p.reversal_plan_id), head = s.head, last_at = s.last_at
+    reversal_plan_id = coalesce(s.reversal_plan_id, p.reversal_plan_id), last_event_hash = s.last_event_hash, last_at = s.last_at
 FROM unnest(%b::text[], %b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[])
-     AS s (payout_id, sequence, status, cancel_details, reversal_plan_id, head, last_at)
+     AS s (payout_id, sequence, status, cancel_details, reversal_plan_id, last_event_hash, last_at)
 WHERE p.payout_id = s.payout_id AND p.sequence = s.sequence - 1
   AND ((p.status = 'unpaid' AND s.status IN ('paid', 'confirmed', 'cancelled'))
        OR (p.status = 'paid' AND s.status IN ('confirmed', 'cancelled'))

@@ -54,7 +54,7 @@ FROM (
 GROUP BY w.ledger, w.plan_id HAVING count(*) > 1;
 
 -- name: postings_not_as_cash_flows
--- Movements of payouts that are not in the plan as they should be, and postings of their plans that no movement gives.
+-- Movements of payouts that are not in the plan as they should be, and postings of their plans that no movement makes.
 WITH plans AS MATERIALIZED (
     SELECT payout_id, plan_id, false AS reversed FROM payouts.payouts WHERE ledger = 'own'
     UNION ALL
@@ -111,7 +111,7 @@ WHERE w.outbox_no < w.before;
 
 -- name: saga_steps_not_as_payouts
 -- Payouts of another's ledger that no finished step has made or ended as they are, and finished steps without their payout.
-SELECT NULL::bigint, p.payout_id, 'is ' || p.status || ' at another ledger, and nothing that was done there gives that'
+SELECT NULL::bigint, p.payout_id, 'is ' || p.status || ' at another ledger, and nothing that was done there makes it so'
 FROM payouts.payouts AS p
 LEFT JOIN (
     SELECT payout_id, array_agg(action || ' ' || plan_id ORDER BY number) AS acts FROM payouts.saga_steps WHERE state = 'done' GROUP BY payout_id

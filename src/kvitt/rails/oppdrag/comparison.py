@@ -7,7 +7,7 @@ last line is the chain's newest.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 from msgspec import Struct
@@ -16,6 +16,7 @@ from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.values import Area
+from kvitt.kernel.fetch import named
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator import DaySpan, all_spans
 from kvitt.rails.oppdrag.order_xml import RATE_CODES, encode_line_id
@@ -54,6 +55,13 @@ class Compared(Struct, frozen=True):
     in_motion: int
     count: int
     differences: tuple[RailDifference, ...]
+
+
+class _StoredDocument(NamedTuple):
+    area: str
+    case_id: str
+    payment_id: str
+    document: bytes
 
 
 class _Accepted(Struct, frozen=True):
@@ -107,7 +115,7 @@ def compare(connection: Connection, contracts: Contracts) -> Compared:
         in_motion = {(str(area), str(case_id)) for area, case_id in connection.execute(_SQL.cases_in_motion)}
         found: list[RailDifference] = []
         cases = payments = count = 0
-        with connection.cursor(name="accepted_payments") as cursor:
+        with connection.cursor(name="accepted_payments", row_factory=named(_StoredDocument)) as cursor:
             cursor.itersize = 2000
             cursor.execute(_SQL.accepted_payments)
             for key, accepted, paid in _side_by_side(cursor, all_spans(connection)):
@@ -130,10 +138,10 @@ def _is_forwarded(area: str, contracts: Contracts) -> bool:
 
 
 def _side_by_side(
-    rows: Iterable[Sequence[object]], rail: Iterator[tuple[str, str, tuple[DaySpan, ...]]]
+    rows: Iterable[_StoredDocument], rail: Iterator[tuple[str, str, tuple[DaySpan, ...]]]
 ) -> Iterator[tuple[_Key, list[_Accepted], tuple[DaySpan, ...]]]:
     """Every case that either side knows, with what each side says of it; both come sorted by (area, case id)."""
-    store = ((key, [_accepted(row) for row in group]) for key, group in groupby(rows, key=lambda row: (str(row[0]), str(row[1]))))
+    store = ((key, [_accepted(row) for row in group]) for key, group in groupby(rows, key=lambda row: (row.area, row.case_id)))
     ours, theirs = next(store, None), next(rail, None)
     while ours or theirs:
         key = min(each for each in (ours and ours[0], theirs and (theirs[0], theirs[1])) if each)
@@ -146,13 +154,11 @@ def _side_by_side(
         yield key, accepted, paid
 
 
-def _accepted(row: Sequence[object]) -> _Accepted:
-    document = row[3]
-    assert isinstance(document, bytes), "documents are bytea"
-    stored = payment_document.decode(document)
+def _accepted(row: _StoredDocument) -> _Accepted:
+    stored = payment_document.decode(row.document)
     rate = RATE_CODES[stored.rate_type]
     pieces = (Stretch(period.start, period.end, period.amount) for period in stored.wanted)
-    return _Accepted(str(row[2]), encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
+    return _Accepted(row.payment_id, encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
 
 
 def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[DaySpan]) -> Iterator[RailDifference]:

@@ -1,4 +1,4 @@
-"""A forwarded order as the XML that the rail takes in its older dialect, to the byte as the contract shows it (rapid §3.1).
+"""A forwarded order as the XML that the rail takes in its older form, to the byte as the contract shows it (rapid §3.1).
 
 The root has no namespace, because the rail fails on one; the order of elements matters; what is absent or empty is left out.
 """

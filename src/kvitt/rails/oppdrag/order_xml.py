@@ -119,7 +119,7 @@ def _line(line: OrderLine, case_id: str, person: str) -> str:
 
 
 def _change(line: OrderLine) -> str:
-    """What a line does, from the content of its first element on: a new line, or the end of one as it was sent."""
+    """Returns what a line does, from the content of its first element on: a new line, or the end of one as it was sent."""
     if line.ceased_from is None:
         return "NY</kodeEndringLinje>"
     return f"""\

@@ -81,7 +81,7 @@ class _HeldBack(Struct, frozen=True, omit_defaults=True):
 
 
 class _Document(Struct, frozen=True, omit_defaults=True):
-    """What the rail keeps of an order beside its message; its own migration writes the same bytes for older ones."""
+    """The part that the rail keeps of an order beside its message; its own migration writes the same bytes for older ones."""
 
     frequency: str
     hold_back: _HeldBack | None = None
@@ -100,7 +100,7 @@ class Oppdrag(Struct, frozen=True):
         return Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
 
     def encode(self, order: Order) -> Encoded:
-        """Its XML, which the schema takes, or that of the older dialect where the sender made the lines.
+        """Its XML, which the schema takes, or that of the older form where the sender made the lines.
 
         Raises InvalidOrderMessage, and ValueError when a line id is too long.
         """
@@ -116,7 +116,7 @@ class Oppdrag(Struct, frozen=True):
         return simulation_request.encode_simulation(order)
 
     def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
-        """What a SOAP answer says, or why it says nothing."""
+        """The simulation that a SOAP answer holds, or why it holds none."""
         return simulation_answer.read_simulation(status, answer)
 
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
@@ -130,15 +130,14 @@ class Oppdrag(Struct, frozen=True):
     def match(self, observation: Observation, candidates: Sequence[Candidate]) -> Candidate | None:
         """The order with its time, else the open one, else the newest; None without candidates.
 
-        Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not tell.
+        Two orders of a case can name the same lines (the same line cut twice), so the lines alone do not say which.
         """
-        of_that_time = [each for each in candidates if each.correlation_time == observation.correlation_time]
-        still_open = [each for each in candidates if not each.is_settled]
-        found = of_that_time or still_open or candidates
+        found = [each for each in candidates if each.correlation_time == observation.correlation_time]
+        found = found or [each for each in candidates if not each.is_settled] or [*candidates]
         return found[-1] if found else None
 
     def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
-        """What a receipt says of an order by itself.
+        """Returns what a receipt says of an order by itself.
 
         A rejection because a line of ours exists already means that an earlier copy was accepted: our line ids are made once. A sender's
         own ids prove nothing, and neither does it that the order exists, when a copy may be on its way.
@@ -175,7 +174,7 @@ def _is_forwarded(message: bytes) -> bool:
 
 
 class LineKey(Struct, frozen=True):
-    """What a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
+    """Holds what a receipt says of one line, trimmed: enough to know which order it answers, whatever the echo looks like."""
 
     line_id: str
     ceased_from: str | None
@@ -187,7 +186,7 @@ def correlation_key(lines: Iterable[LineKey]) -> bytes:
 
 
 def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """What a receipt of this order says of its lines, in their order; a line that its sender made goes by its number."""
+    """Returns what a receipt of this order says of its lines, in their order; a line that its sender made goes by its number."""
     return tuple([_line_key(line) for line in order.lines])
 
 
@@ -198,7 +197,7 @@ def _line_key(line: OrderLine) -> LineKey:
 
 
 def decode(body: bytes) -> Observation:
-    """What a receipt says, its texts trimmed and its dates without offset; raises UnreadableReceipt.
+    """Returns what a receipt says, its texts trimmed and its dates without offset; raises UnreadableReceipt.
 
     A missing or unheard-of severity is UNKNOWN. The rail's answer to XML that it could not read has an empty order: it names no case.
     """
@@ -223,7 +222,7 @@ def decode(body: bytes) -> Observation:
 
 
 def reasons_in(text: str) -> frozenset[Reason]:
-    """What the rail's words mean for the core."""
+    """Returns what the rail's words mean for the core."""
     return frozenset([reason for reason, sentence in _SENTENCES.items() if sentence in text])
 
 

@@ -64,7 +64,7 @@ class SimulationClient:
         self._thread.start()
 
     def ask(self, question: bytes, *, seconds: float | None = None, again: Again = ONCE) -> "Future[AskedSimulation]":
-        """What the rail says to a question, in at most as many seconds, waiting for a place among the others included.
+        """Asks a question; the outcome is there in at most as many seconds, waiting for a place among the others included.
 
         Whoever cancels the future takes the call back. After `close` it raises RuntimeError.
         """
@@ -120,7 +120,7 @@ class SimulationClient:
         return asked
 
     async def _call(self, question: bytes, assertion: RailToken | None) -> AskedSimulation:
-        """What comes of one message. Raises NoToken."""
+        """Sends one message and reads its answer. Raises NoToken."""
         url = self._access.url
         body = envelope(question, to=url, message_id=str(uuid4()), assertion=assertion.value if assertion else b"")
         headers: Mapping[str, str] = {**_HEADERS, **await self._tokens.proxy_header()}

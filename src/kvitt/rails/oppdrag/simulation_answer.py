@@ -1,4 +1,4 @@
-"""What the rail's simulation answers, read by local names into values; whatever the bytes are, the outcome is a value with its reason.
+"""Reads answers of the rail's simulation, by local names, into values; whatever the bytes are, the outcome is a value.
 
 Prefixes and namespaces differ from answer to answer, texts are padded with blanks, and faults come with the HTTP status 500. So none of
 them is relied on, and nothing is checked against a schema, which the rail's own answers break (helved §4.8, iverksetting §4.7).
@@ -44,7 +44,7 @@ _KINDS: Final[Mapping[str, SimulatedKind]] = {
     "TREK": SimulatedKind.DEDUCTION,
 }
 _OF_FEIL: Final = (("KL_KODE_FEIL", SimulatedKind.RECOVERY), ("KL_KODE_JUST", SimulatedKind.ADJUSTMENT))
-"""Rows of the class type FEIL are told apart by how their class code begins."""
+"""Rows of the class type FEIL are distinguished by how their class code begins."""
 _BUSINESS: Final = "simulerBeregningFeilUnderBehandling"
 _NEEDS_NEW_DECISION: Final = "Må ha nytt vedtak når Sats/Type/Vedtak-fom endres"
 _SAID_BY_FAULTS: Final = (
@@ -117,7 +117,7 @@ def _outcome(status: int, root: etree._Element) -> SimulationOutcome:
 
 
 def _foreign(status: int) -> SimulationFailure | None:
-    """What a page that is no envelope stands for by its status; None where only the rail itself could have sent it."""
+    """The failure that a page which is no envelope stands for by its status; None where only the rail itself could have sent it."""
     if status == BAD_GATEWAY:
         return SimulationFailure(FailureReason.PROXY_CLOSED, "the proxy answers that the rail is not there")
     if status not in _READ_AS_SOAP:

@@ -116,7 +116,7 @@ def _line(line: OrderLine, order: Order) -> str:
 
 
 def _change(line: OrderLine) -> str:
-    """What the line does, down to its id. A sender's own line is ceased by a date alone (rapid §5.1)."""
+    """The line's change, down to its id. A sender's own line is ceased by a date alone (rapid §5.1)."""
     own = line.forwarded
     ceased_from = own.ceased_from if own else line.ceased_from
     change = own.change.value if own else "ENDR" if ceased_from else "NY"

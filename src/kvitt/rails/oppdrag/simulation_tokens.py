@@ -175,7 +175,7 @@ class _Pass(Struct):
     expires_in: float
 
 
-class _Problem(Struct):
+class _ErrorOfService(Struct):
     title: str = ""
     detail: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -189,7 +189,7 @@ def _read(body: bytes, shape: type[_Shape], of: str) -> _Shape:
 
 def _problem_in(body: bytes) -> str:
     """`title - detail`, the latter as it is written there."""
-    problem = _read(body, _Problem, "STS")
+    problem = _read(body, _ErrorOfService, "STS")
     return f"{problem.title} - {bytes(problem.detail).decode()}"[:300]
 
 

@@ -21,6 +21,7 @@ from kvitt.disbursement.submit import Outcome
 from kvitt.errors import NotBegun
 from kvitt.formats.topics import RAPID, TopicPartition, encode_headers
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.leases import Lease, LeaseGrant, LeaseKeeper
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -59,7 +60,7 @@ class AssignedPartition:
         self.done = 0
         """How far it is known to be stored."""
         self.hinted = 0
-        """How far the brokers were told that it is done."""
+        """The offset that the brokers know as done."""
         self.ends_at = 0
         """The end of the partition, when everything before it has been handed in and it was seen since the lease was taken."""
         self.bytes = 0
@@ -159,7 +160,7 @@ def headers_of(message: Message) -> bytes:
 
 
 class AssignedPartitions:
-    """What is ours of the input topics. All of it runs in the thread that polls, the group's callbacks too."""
+    """The partitions of the input topics that are ours. All of it runs in the thread that polls, the group's callbacks too."""
 
     def __init__(
         self,
@@ -327,7 +328,7 @@ class AssignedPartitions:
         self._consumer.incremental_unassign([] if self._paused else [PartitionOffset(*each.at) for each in partitions])
 
     def hint(self) -> None:
-        """Tells the brokers how far we have come, without waiting for their answer."""
+        """Says to the brokers how far we have come, without waiting for their answer."""
         self._pass_marks([each for each in self._assigned.values() if each.is_behind_marks])
         self._hint(list(self._assigned.values()))
 
@@ -343,7 +344,7 @@ class AssignedPartitions:
             [each.ends_at + each.shift for each in partitions],
         ]
         try:
-            moved = {row[0] for row in self._connection.execute(_LEASES.advance_positions, columns, binary=True)}
+            moved = {*fetch_values(self._connection, _LEASES.advance_positions, columns)}
         except LockNotAvailable:
             # One that somebody has locked is looked at again the next time; the others pass alone.
             for each in partitions if len(partitions) > 1 else ():

@@ -45,12 +45,12 @@ class _ClientLog:
 
 
 def _kind_of(said: str) -> str:
-    """What a line of librdkafka is about: `[thrd:broker:9092/1]: broker:9092/1: Connect to … failed: … (after 3ms in state CONNECT)`."""
+    """The subject of a line of librdkafka: `[thrd:broker:9092/1]: broker:9092/1: Connect to … failed: … (after 3ms in state CONNECT)`."""
     return re.sub(r"\d+", "#", said)[:200]
 
 
 def names_of(settings: KafkaSettings) -> Callable[[str], str]:
-    """What a topic is called on this cluster: the rapid may have another name there."""
+    """Returns what a topic is called on this cluster: the rapid may have another name there."""
     return lambda topic: settings.rapid_topic if topic == RAPID else topic
 
 
@@ -70,7 +70,7 @@ def is_the_end(error: KafkaError) -> bool:
 
 
 class ConsumerErrors:
-    """Hears a consumer's errors. What ends it may be told here and not in place of a record: it keeps its partitions in silence then."""
+    """Hears a consumer's errors. What ends it may come here and not in place of a record: it keeps its partitions in silence then."""
 
     def __init__(self) -> None:
         self._last: KafkaError | None = None
@@ -88,7 +88,7 @@ class ConsumerErrors:
 
 
 def new_consumer(settings: KafkaSettings, group: str, errors: ConsumerErrors) -> Consumer:
-    """A member of the consumer group; positions are ours to keep, so it stores none and commits only what it is told to.
+    """A member of the consumer group; positions are ours to keep, so it stores none and commits only what it is given.
 
     A partition moves only when it must (cooperative), records of unfinished transactions are not seen, and what is fetched ahead is
     bounded for all partitions together.
@@ -100,7 +100,7 @@ def new_consumer(settings: KafkaSettings, group: str, errors: ConsumerErrors) ->
         "enable.auto.offset.store": False,
         # A position that a topic does not hold is an error: going on elsewhere would pass records by, or read them again.
         "auto.offset.reset": "error",
-        # The end tells how far a partition is read where only marks of transactions come behind its last record.
+        # The end says how far a partition is read where only marks of transactions come behind its last record.
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "cooperative-sticky",

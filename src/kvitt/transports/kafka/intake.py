@@ -1,7 +1,7 @@
 """The intake from Kafka: reads the input topics as one of a consumer group and hands each record to the hub (design §4 steps 1-2).
 
 The group says who reads a partition, the lease says who may: the position is stored with the effect, in the same transaction, and sought
-to whenever a partition comes to us. What the brokers are told about offsets is a hint, for those who watch the lag.
+to whenever a partition comes to us. What the brokers hear about offsets is a hint, for those who watch the lag.
 """
 
 import time
@@ -159,7 +159,7 @@ def _at(message: Message) -> TopicPartition:
 
 
 def _heed(error: KafkaError) -> None:
-    """What comes in place of records. Raises KafkaException for what ends the consumer, RecordsGone when a topic does not hold what comes
+    """Heeds what comes in place of records. Raises KafkaException for the consumer's end, RecordsGone when a topic does not hold what comes
     next; other errors mend themselves.
     """
     if is_the_end(error):

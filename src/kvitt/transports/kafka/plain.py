@@ -56,7 +56,7 @@ class TopicReader:
         self._consumer.assign([PartitionOffset(name, each.partition, end) for each, end in zip(places, ends, strict=True)])
 
     def read(self, seconds: float) -> list[Record]:
-        """What has come since the last look; waits up to `seconds` for the first record."""
+        """Returns what has come since the last look; waits up to `seconds` for the first record."""
         found = [message for message in self._consumer.consume(_AT_ONCE, seconds) if message.error() is None]
         return [_record(message) for message in found]
 

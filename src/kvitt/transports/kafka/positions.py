@@ -6,6 +6,7 @@ That is where another hub's group has come to, the first record, or behind the l
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka import TopicPartition as PartitionOffset
@@ -16,6 +17,7 @@ from kvitt.errors import NotBegun, NotInThatState, RecordsGone, TopicNotFound
 from kvitt.formats.topics import RAPID, TopicPartition
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.transports.kafka.clients import (
@@ -66,6 +68,12 @@ class Position(Struct, frozen=True):
         return max(0, self.end - (self.first if self.next is None else self.next))
 
 
+class _StoredPosition(NamedTuple):
+    lease: str
+    position: int
+    shift: int
+
+
 def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[str], group: str | None = None) -> list[Position]:
     """All partitions of these topics. `group`: whose commits to ask for; None means kvitt's own, asked for where nothing is stored.
 
@@ -81,13 +89,14 @@ def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[
             for partition in sorted(there[named(topic)].partitions)
         ]
         leases = [lease_of(topic, partition) for topic, partition in places]
-        stored = {str(lease): (int(at), int(shift)) for lease, at, shift in connection.execute(_SQL.stored_positions, (leases,))}
+        stored = {each.lease: each for each in fetch(connection, _StoredPosition, _SQL.stored_positions, (leases,))}
         unsaid = [place for place in places if group or lease_of(*place) not in stored]
         committed = _committed(settings, group, unsaid)
         found = []
         for topic, partition in places:
             first, end = watermarks(reader, PartitionOffset(named(topic), partition), _BROKER_SECONDS)
-            at, shift = stored.get(lease_of(topic, partition), (None, 0))
+            kept = stored.get(lease_of(topic, partition))
+            at, shift = (kept.position, kept.shift) if kept else (None, 0)
             found.append(Position(topic, partition, first, end, at, shift, committed.get(TopicPartition(topic, partition))))
         return found
     finally:
@@ -95,7 +104,7 @@ def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[
 
 
 def _committed(settings: KafkaSettings, group: str | None, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-    """What the group, or kvitt's group of each topic, has committed."""
+    """Returns what the group, or kvitt's group of each topic, has committed."""
     named, found = names_of(settings), {}
     groups = sorted({group or group_of(settings, [topic]) for topic, _ in places})
     for each in groups:
@@ -130,7 +139,7 @@ def gone(topic: str, partition: int, first: int, end: int, wanted: int) -> Recor
 
 
 class StartFrom(StrEnum):
-    """What an operator may name as the start."""
+    """Starts that an operator may name."""
 
     GROUP = "group"
     BEGINNING = "beginning"
@@ -157,7 +166,7 @@ class StartOffset(Struct, frozen=True):
 def planned(found: Sequence[Position], start: StartFrom, *, over: bool) -> list[StartOffset]:
     """Where each partition would begin; with `over` those too of which something is stored.
 
-    Raises TopicNotFound, NotInThatState when everything has begun already or the group gives no answer, RecordsGone when what the group
+    Raises TopicNotFound, NotInThatState when everything has begun already or the group does not answer, RecordsGone when what the group
     would read next is deleted. A group that has committed nothing on a partition may be another one than was meant, so nothing is guessed.
     """
     if not found:
@@ -217,7 +226,7 @@ def set_start_offset(
         made_anew = TopicIds(settings, [topic]).renew(connection)
         shifts = [_shift(each.position, made_anew=made_anew) for each in starts]
         arguments = {"leases": leases, "offsets": [each.offset for each in starts], "shifts": shifts, "now": now}
-        moved = {str(row[0]) for row in cursor.execute(_SQL.set_start_offsets, arguments)}
+        moved = {*fetch_values(cursor, _SQL.set_start_offsets, arguments)}
         if busy := sorted(set(leases) - moved):
             raise NotInThatState(f"somebody is reading {', '.join(busy)}: stop all processes that read {topic} first")
         where = ", ".join(f"{each.position.partition}:{_was(each.position)}{each.offset}" for each in starts)

@@ -20,12 +20,13 @@ from kvitt.errors import LeaseLost
 from kvitt.formats.topics import Header, decode_headers
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.leases import Lease
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 from kvitt.transports.kafka.clients import names_of, new_producer
 
-_KAFKA, _LOG, _LEASES = load("kafka", "kvitt.transports.kafka"), load("log", "kvitt.transports.log"), load("leases", "kvitt.kernel")
+_KAFKA, _OUTBOX = load("kafka", "kvitt.transports.kafka"), load("outbox", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 _BROKER_SECONDS = 30.0
 _BYTES_AT_ONCE = 32 << 20
@@ -71,8 +72,8 @@ class KafkaRelay:
         Raises LeaseLost when another relay owns the lane, KafkaException when the brokers do not take the batch.
         """
         self._note_late()
-        rows = self._connection.execute(_KAFKA.unpublished, (self._max_batch + len(self._unnoted), _BYTES_AT_ONCE), binary=True).fetchall()
-        batch = [each for row in rows if (each := UnpublishedRecord(*row)).outbox_no not in self._unnoted]
+        waiting = fetch(self._connection, UnpublishedRecord, _KAFKA.unpublished, (self._max_batch + len(self._unnoted), _BYTES_AT_ONCE))
+        batch = [each for each in waiting if each.outbox_no not in self._unnoted]
         if not batch:
             return 0
         try:
@@ -83,7 +84,7 @@ class KafkaRelay:
             raise
         published = {each.outbox_no: place for each, place in zip(batch, places, strict=True)}
         try:
-            self._note(published, _LOG.mark_relayed)
+            self._note(published, _OUTBOX.mark_relayed)
         except LockNotAvailable:
             # They are published: doing so again at every look would be worse than noting them late.
             self._unnoted |= published
@@ -94,7 +95,7 @@ class KafkaRelay:
         """Notes what is published and could not be noted, because somebody else has locked its rows; the others stay for later."""
         if not self._unnoted:
             return
-        for number in self._note(self._unnoted, _LOG.mark_relayed_free):
+        for number in self._note(self._unnoted, _OUTBOX.mark_relayed_free):
             del self._unnoted[number]
         if count := len(self._unnoted):
             self._states.enters("outbox", "locked", "error", "records are published, and locked by others: not noted yet", records=count)
@@ -119,8 +120,7 @@ class KafkaRelay:
     def _note(self, published: Mapping[int, tuple[int, int]], statement: str) -> list[int]:
         """Notes where records stand; returns the numbers that the statement returns."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if cursor.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
-                raise LeaseLost(self._lease.name)
+            hold(cursor, self._lease)
             arguments = {
                 "now": self._clock(),
                 "numbers": list(published),
@@ -128,7 +128,7 @@ class KafkaRelay:
                 "positions": [position for _, position in published.values()],
             }
             cursor.execute(statement, arguments, binary=True)
-            noted = [row[0] for row in cursor.fetchall()] if cursor.description else []
+            noted = [number for (number,) in cursor] if cursor.description else []
             fault_point("relay.before_commit")
         fault_point("relay.after_commit")
         return noted

@@ -11,6 +11,7 @@ from kvitt.config import KafkaSettings
 from kvitt.errors import RecordsGone, TopicsDiffer
 from kvitt.formats.topics import PARTITIONS, Keeping, TopicTerms
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.queries import load
 from kvitt.transports.kafka.clients import names_of, new_admin
 
@@ -109,13 +110,13 @@ class TopicIds:
         """Notes the ids of topics that are new to us. Raises RecordsGone when one was made anew, KafkaException or TimeoutError."""
         asked = _columns(self._ids())
         connection.execute(_SQL.note_topics, asked)
-        if others := [str(row[0]) for row in connection.execute(_SQL.other_topics, asked)]:
+        if others := fetch_values(connection, _SQL.other_topics, asked):
             raise RecordsGone(f"{', '.join(others)} was made anew: say where to go on with kvitt kafka begin --over")
 
     def renew(self, connection: Connection) -> bool:
         """Notes the ids whatever they were before; returns whether any was another. Raises KafkaException or TimeoutError."""
         asked = _columns(self._ids())
-        others = connection.execute(_SQL.other_topics, asked).fetchall()
+        others = fetch_values(connection, _SQL.other_topics, asked)
         connection.execute(_SQL.renew_topics, asked)
         return bool(others)
 

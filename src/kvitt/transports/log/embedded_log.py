@@ -6,23 +6,23 @@ Appending locks the partition's row until commit, so positions become visible in
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
-from kvitt.errors import LeaseLost
 from kvitt.formats.topics import PARTITIONS, TopicPartition, partition_of
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.leases import Lease
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
-_SQL, _LEASES = load("log", "kvitt.transports.log"), load("leases", "kvitt.kernel")
+_SQL, _OUTBOX = load("log", "kvitt.transports.log"), load("outbox", "kvitt.kernel")
 _log = structlog.get_logger(__name__)
 CHANNEL = "kvitt_log"
 BYTES_AT_ONCE = 4 << 20
@@ -49,6 +49,18 @@ class NewRecord(Struct, frozen=True):
     headers: bytes = b"[]"
 
 
+class _Reserved(NamedTuple):
+    topic: str
+    partition: int
+    position: int
+
+
+class _Unrelayed(NamedTuple):
+    outbox_no: int
+    topic: str
+    key: bytes | None
+
+
 def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str]) -> None:
     """Makes the topics that are not there yet; does nothing otherwise."""
     connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
@@ -59,8 +71,9 @@ def reserve(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | No
     wanted = [TopicPartition(topic, partition_of(key) if key else 0) for topic, key in records]
     counts = Counter(wanted)
     asked = [[topic for topic, _ in counts], [partition for _, partition in counts], list(counts.values())]
-    rows = cursor.execute(_SQL.reserve_positions, asked, binary=True).fetchall()
-    following = {TopicPartition(topic, partition): position for topic, partition, position in rows}
+    following = {
+        TopicPartition(each.topic, each.partition): each.position for each in fetch(cursor, _Reserved, _SQL.reserve_positions, asked)
+    }
     reserved = []
     for each in wanted:
         reserved.append((each.partition, following[each]))
@@ -95,7 +108,7 @@ def read(connection: psycopg.Connection[Any], positions: Mapping[TopicPartition,
         "records": limit,
         "bytes": BYTES_AT_ONCE,
     }
-    return [Record(*row) for row in connection.execute(_SQL.read, asked, binary=True)]
+    return fetch(connection, Record, _SQL.read, asked)
 
 
 class LogRelay:
@@ -126,21 +139,20 @@ class LogRelay:
 
     def _relay(self, unrelayed: str) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if cursor.execute(_LEASES.hold_lease, (self._lease.name, self._lease.token), binary=True).fetchone() is None:
-                raise LeaseLost(self._lease.name)
-            rows = cursor.execute(unrelayed, (self._max_batch,), binary=True).fetchall()
-            if not rows:
+            hold(cursor, self._lease)
+            records = fetch(cursor, _Unrelayed, unrelayed, (self._max_batch,))
+            if not records:
                 return 0
-            places = reserve(cursor, [(topic, key) for _, topic, key in rows])
+            places = reserve(cursor, [(each.topic, each.key) for each in records])
             arguments = {
                 "now": self._clock(),
-                "numbers": [row[0] for row in rows],
+                "numbers": [each.outbox_no for each in records],
                 "partitions": [partition for partition, _ in places],
                 "positions": [position for _, position in places],
             }
             cursor.execute(_SQL.relay_to_log, arguments, binary=True)
-            cursor.execute(_SQL.mark_relayed, arguments, binary=True)
+            cursor.execute(_OUTBOX.mark_relayed, arguments, binary=True)
             cursor.execute(f"NOTIFY {CHANNEL}")
             fault_point("relay.before_commit")
         fault_point("relay.after_commit")
-        return len(rows)
+        return len(records)

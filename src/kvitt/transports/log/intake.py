@@ -26,7 +26,7 @@ _MAX_OUTSTANDING_BYTES = 64 << 20
 
 
 class _Outstanding:
-    """What was handed in and is not done, oldest first, with its size."""
+    """Holds what was handed in and is not done, oldest first, with its size."""
 
     def __init__(self) -> None:
         self._handed: deque[tuple[Future[Outcome], int]] = deque()
@@ -105,7 +105,7 @@ class _LeasedPartitions:
         self._retake_at = 0.0
 
     def next(self, limit: int) -> Sequence[tuple[Incoming, int]]:
-        """What has come in on our partitions since the last look."""
+        """Returns what has come in on our partitions since the last look."""
         if time.monotonic() >= self._retake_at:
             self._take_free()
         if not self._positions:

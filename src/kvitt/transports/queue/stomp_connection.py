@@ -54,7 +54,7 @@ class StompMessage(Struct, frozen=True):
 
 
 class BrokerRefused(ConnectionError):
-    """The broker answered with an ERROR frame, which ends the connection; nothing that it had not receipted can be taken as done."""
+    """The broker answered with an ERROR frame, which ends the connection; what has no RECEIPT from it can not be taken as done."""
 
 
 class StompConnection:

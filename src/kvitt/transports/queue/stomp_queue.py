@@ -151,7 +151,7 @@ class StompQueue:
         except BrokerRefused:
             raise
         except ConnectionError as error:
-            # What is not committed is undone by the broker.
+            # What is not committed is rolled back by the broker.
             raise NotPut(f"the connection of queue {self._name} ended before the commit: {error}") from error
         connection.commit(transaction)
 

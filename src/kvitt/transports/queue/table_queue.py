@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
 
 from kvitt.kernel.database import connect, is_connection_lost
+from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Delivery, Outgoing
 
@@ -22,6 +24,11 @@ LONGEST_NAP_SECONDS = 0.25
 """Messages that return because a consumer died make no noise; a waiting consumer looks this often by itself."""
 
 _SQL = load("table_queue", "kvitt.transports.queue")
+
+
+class _Picked(NamedTuple):
+    sequence: int
+    deliveries: int
 
 
 class TableQueue:
@@ -99,14 +106,13 @@ class TableQueue:
         """Which of these ids were ever put and not pruned since."""
         with self._connection_errors():
             parameters = {"queue": self._name, "message_ids": list(queue_ids)}
-            known = {message_id for (message_id,) in self._producing().execute(_SQL.was_put, parameters)}
+            known = {*fetch_values(self._producing(), _SQL.was_put, parameters)}
         return {queue_id: queue_id in known for queue_id in queue_ids}
 
     def depth(self) -> int:
         """How many messages wait or are handed out."""
         with self._connection_errors():
-            row = self._producing().execute(_SQL.depth, {"queue": self._name}).fetchone()
-        return int(row[0]) if row else 0
+            return int(fetch_value(self._producing(), _SQL.depth, {"queue": self._name}))
 
     def prune(self, before: datetime) -> int:
         """Forgets the ids of messages consumed before `before`; returns how many."""
@@ -135,19 +141,18 @@ class TableQueue:
 
     def _count(self, conn: psycopg.Connection, limit: int) -> list[int]:
         """Counts a delivery of the next messages and returns them; those handed out too often without an answer become dead letters."""
-        picked = conn.execute(_SQL.count_delivery, {"queue": self._name, "limit": limit}).fetchall()
-        exhausted = [sequence for sequence, deliveries in picked if self._is_spent(deliveries - 1)]
-        self._dead_letter(conn, exhausted)
-        return [sequence for sequence, deliveries in picked if not self._is_spent(deliveries - 1)]
+        picked = fetch(conn, _Picked, _SQL.count_delivery, {"queue": self._name, "limit": limit})
+        self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries - 1)])
+        return [each.sequence for each in picked if not self._is_spent(each.deliveries - 1)]
 
     def _hold(self, conn: psycopg.Connection, sequences: list[int]) -> tuple[Delivery, ...]:
         """Opens the transaction whose row locks keep the messages ours; it stays open until `acknowledge` or `release`."""
         conn.execute("BEGIN")
-        rows = conn.execute(_SQL.hold, {"sequences": sequences}, binary=True).fetchall()
-        if not rows:
+        held = fetch(conn, Delivery, _SQL.hold, {"sequences": sequences})
+        if not held:
             conn.execute("ROLLBACK")
-        self._held = {row[0]: row[5] for row in rows}
-        return tuple(Delivery(row[0], row[1], row[2], row[3], row[4], row[5] - 1) for row in rows)
+        self._held = {each.receipt: each.redeliveries + 1 for each in held}
+        return tuple(held)
 
     def _is_spent(self, deliveries: int) -> bool:
         # A dead-letter queue is the last stop: its own messages are handed out for as long as someone asks.

@@ -1,4 +1,4 @@
-"""The events that tell the rapid how an order fares: made, transferred, receipted, and the receipt itself (rapid §2.4–§2.6, §3.3).
+"""Events about how an order fares, for the rapid: made, transferred, acknowledged, and the receipt itself (rapid §2.4–§2.6, §3.3).
 
 Each is built whole from stored facts, so that the same facts give the same bytes. Times are Oslo local times without zone.
 """
@@ -55,7 +55,7 @@ def transferred(need: Need, key: int, xml: bytes, *, event_id: str, at: datetime
 def transaction_status(need: Need, key: int, receipt: Observation, *, original: str, event_id: str, at: datetime) -> bytes:
     """`transaksjon_status`: what the rail said of our order; `original` is the normalised receipt. Source: rapid §3.3 step 6.
 
-    Who and what is meant is told from our own facts, never from the echo.
+    Who and what is meant is taken from what we have stored, never from the echo.
     """
     solution = of_receipt(receipt, key, at)
     said = {
@@ -104,7 +104,7 @@ def _order(need: Need, key: int, made_at: datetime) -> Mapping[str, object]:
 
 
 def _line(line: NeedLine) -> Mapping[str, Leaf]:
-    """What is not known is left out, never null (rapid §2.4)."""
+    """Returns a line; what is not known is left out, never null (rapid §2.4)."""
     always: dict[str, Leaf] = {
         "fom": line.start,
         "tom": line.end,

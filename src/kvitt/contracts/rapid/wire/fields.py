@@ -31,7 +31,7 @@ class Fractional(Struct, frozen=True):
 
 
 class Problems:
-    """What was wrong, in the order in which it was met."""
+    """Collects what was wrong, in the order in which it was met."""
 
     def __init__(self) -> None:
         self._noted: list[str] = []
@@ -155,7 +155,7 @@ class Fields:
             try:
                 return date.fromisoformat(found)
             except ValueError:
-                pass  # the right form, but no such day: told below
+                pass  # the right form, but no such day: noted below
         return self._wrong(name, "må være en dato, åååå-MM-dd", _NO_DAY)
 
     def _whole(self, name: str, found: object, least: int, greatest: int) -> int:

@@ -25,7 +25,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Trace(Struct, frozen=True):
-    """What a message was caused by, as `@forårsaket_av` tells it; blank parts are left out there."""
+    """The cause of a message, as `@forårsaket_av` says it; blank parts are left out there."""
 
     id: str
     opprettet: str

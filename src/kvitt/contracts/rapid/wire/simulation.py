@@ -1,4 +1,4 @@
-"""What a question about a simulation is answered: the solution of a need, and the HTTP answer of the service that it stands in for.
+"""Answers to questions about simulations: the solution of a need, and the HTTP answer of the service that it stands in for.
 
 Forms and texts are those of rapid §5.1, §5.2 and §5.4.
 """
@@ -91,7 +91,7 @@ class _RecipientShape(Struct):
     postings: list[_PostingShape] = field(name="detaljer")
 
 
-class _DaysShape(Struct):
+class _SimulatedDaysShape(Struct):
     start: date = field(name="fom")
     end: date = field(name="tom")
     payments: list[_RecipientShape] = field(name="utbetaling")
@@ -102,7 +102,7 @@ class _SimulationShape(Struct):
     person_name: str = field(name="gjelderNavn")
     computed_on: date = field(name="datoBeregnet")
     total: Kroner = field(name="totalBelop")
-    periods: list[_DaysShape] = field(name="periodeList")
+    periods: list[_SimulatedDaysShape] = field(name="periodeList")
 
 
 class _SolutionShape(Struct):
@@ -111,7 +111,7 @@ class _SolutionShape(Struct):
     simulation: _SimulationShape | None = field(name="simulering")
 
 
-class _ProblemShape(Struct):
+class _ServiceProblem(Struct):
     type: str
     title: str
     status: int
@@ -137,7 +137,7 @@ def solution(outcome: SimulationOutcome) -> bytes:
 
 
 def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
-    """What the service answers a question with. Source: rapid §5.2."""
+    """The service's answer to a question. Source: rapid §5.2."""
     status, why = _classified(outcome)
     if status is not SimulationStatus.OK:
         return problem(_HTTP[status], _detail_of(status, why), call_id)
@@ -148,7 +148,7 @@ def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
 
 def problem(status: HTTPStatus, detail: str, call_id: str) -> HttpAnswer:
     """An answer that says what is wrong; the call's id is its sender's, if there was one."""
-    shape = _ProblemShape(f"urn:error:{_TYPES[status]}", status.phrase, status, detail, PATH, call_id, None)
+    shape = _ServiceProblem(f"urn:error:{_TYPES[status]}", status.phrase, status, detail, PATH, call_id, None)
     return HttpAnswer(status, "application/problem+json", _encoder.encode(shape))
 
 
@@ -188,14 +188,14 @@ def _of_fault(fault: RailFault) -> tuple[SimulationStatus, str]:
 
 
 def _detail_of(status: SimulationStatus, why: str) -> str:
-    """What the service says about it."""
+    """The service's words about it."""
     if status is SimulationStatus.CLOSED:
         return HTTPStatus.SERVICE_UNAVAILABLE.phrase
     return f"Simulering feilet på grunn av funksjonell feil. {why}" if status is SimulationStatus.REFUSED else f"Uventet feil: {why}"
 
 
 def _text_of(status: SimulationStatus, why: str) -> str | None:
-    """What the sender of a need hears about it; None: all is well."""
+    """The words that the sender of a need hears about it; None: all is well."""
     if status is SimulationStatus.OK:
         return None
     if status is SimulationStatus.CLOSED:
@@ -212,8 +212,8 @@ def _shape(simulation: Simulation) -> _SimulationShape:
     )
 
 
-def _days(period: SimulatedPeriod) -> _DaysShape:
-    return _DaysShape(period.start, period.end, [_recipient(each) for each in period.payments])
+def _days(period: SimulatedPeriod) -> _SimulatedDaysShape:
+    return _SimulatedDaysShape(period.start, period.end, [_recipient(each) for each in period.payments])
 
 
 def _recipient(payment: SimulatedPayment) -> _RecipientShape:

@@ -1,4 +1,4 @@
-"""What a need is answered: the object under `@løsning`, its fixed texts, and what a receipt makes of it (rapid §2.3–§2.6, §3.3)."""
+"""Makes the answer to a need: the object under `@løsning`, its fixed texts, and what a receipt makes of it (rapid §2.3–§2.6, §3.3)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -68,7 +68,7 @@ def decode(stored: bytes) -> Solution:
 
 
 def of_receipt(receipt: Observation, key: int | None, at: datetime) -> Solution:
-    """The answer that a receipt gives, published `at` that Oslo time. Source: rapid §3.3, table of severities."""
+    """The answer to a receipt, published `at` that Oslo time. Source: rapid §3.3, table of severities."""
     return Solution(_STATUS_OF[receipt.severity], _words(receipt), sent_at=mapper_text(at), key=key)
 
 
@@ -98,7 +98,7 @@ def of_message(message: bytes) -> Solution | None:
 
 
 def in_short(solution: Solution) -> Answer:
-    """The answer in the words of the other dialect, for whoever looks at cases of both."""
+    """The answer in the words of the case streams, for whoever looks at cases of both."""
     error = None
     if solution.status in _HTTP_STATUS:
         error = Refusal(_HTTP_STATUS[solution.status], f"{solution.status.value}: {solution.text}", BASE)

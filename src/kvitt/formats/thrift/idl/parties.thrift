@@ -97,7 +97,7 @@ struct PayoutTool {
     4: required string created_at
 }
 
-// Fields 3 (the contractor as it was told before field 14) and 13 (preferences of reports) are skipped.
+// Fields 3 (the contractor as it was given before field 14) and 13 (preferences of reports) are skipped.
 struct Contract {
     1: required string id
     4: optional string valid_since

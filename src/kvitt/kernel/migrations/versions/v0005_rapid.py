@@ -1,4 +1,4 @@
-"""What the rapid adds to the hub. The statements are in the SQL file beside."""
+"""Adds the rapid to the hub. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

@@ -1,4 +1,4 @@
-"""What came in for a case that somebody else had locked. The statements are in the SQL file beside."""
+"""Adds what came in for a case that somebody else had locked. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

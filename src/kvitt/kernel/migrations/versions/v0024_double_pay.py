@@ -1,4 +1,4 @@
-"""What the rail may have besides, and by which rules orders were held. The statements are in the SQL file beside."""
+"""Adds what the rail may have besides, and by which rules orders were held. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

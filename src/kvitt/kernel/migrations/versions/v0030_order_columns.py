@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def lines_of(order_id: str, message: bytes) -> list[LineColumns]:
-    """What the bytes of an order say of its lines, of either dialect."""
+    """Returns what the bytes of an order say of its lines, of either form."""
     root = etree.fromstring(message, _PARSER)
     offices = {_leaf(each, "typeEnhet"): _leaf(each, "enhet") for each in root.findall(".//{*}oppdrags-enhet-120")}
     # Where another office than the rail's usual one pays, the usual one is named beside it.

@@ -1,4 +1,4 @@
-"""What is done at set times. The statements are in the SQL file beside."""
+"""Adds what is done at set times. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

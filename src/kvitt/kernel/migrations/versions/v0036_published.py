@@ -1,4 +1,4 @@
-"""What is published of messages and orders is called so in columns. The statements are in the SQL file beside."""
+"""Names what is published of messages and orders so in columns. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

@@ -1,4 +1,4 @@
-"""What the rail answers: the texts and codes seen from the real system, and our own where only the behaviour is known.
+"""The rail's answers: the texts and codes seen from the real system, and our own where only the behaviour is known.
 
 Source: helved §4.5 for those with the codes B110008F, BB50019F, BB18011F, BB51014F and B606002F.
 """

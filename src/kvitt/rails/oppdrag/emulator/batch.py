@@ -80,7 +80,7 @@ def handle_batch(conn: Connection, arrivals: Sequence[Arrival], *, seed: int, no
 
 
 def _names(arrivals: Sequence[Arrival]) -> list[str]:
-    """What no other emulator may work on at the same time: the batch's message ids and cases."""
+    """Returns what no other emulator may work on at the same time: the batch's message ids and cases."""
     ids = [f"message {arrival.message_id}" for arrival in arrivals]
     orders = [arrival.reading for arrival in arrivals if isinstance(arrival.reading, ReceivedOrder)]
     return ids + [f"case {order.case.area} {order.case.case_id}" for order in orders]

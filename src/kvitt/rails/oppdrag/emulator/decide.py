@@ -31,7 +31,7 @@ class OrderDecision(Struct, frozen=True):
 
 
 class KnownCases:
-    """What the books say of the cases that a batch touches, kept up with the batch's own accepted orders."""
+    """Knows what the books say of the cases that a batch touches, kept up with the batch's own accepted orders."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ def _case_problem(order: ReceivedOrder, known: KnownCases) -> EmulatedAnswer | N
 
 
 def _judge(line: ReceivedLine, case: CaseAtRail, known: KnownCases, fresh: dict[str, LineEntry]) -> LineEntry | EmulatedAnswer | None:
-    """What the line adds to the books, None when it adds nothing, or why it is refused."""
+    """Returns what the line adds to the books, None when it adds nothing, or why it is refused."""
     if not line.line_id:
         return answers.LINE_ID_MISSING
     if line.ends is None or line.ends < line.starts:

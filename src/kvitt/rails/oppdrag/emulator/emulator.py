@@ -33,7 +33,7 @@ def _utc_now() -> datetime:
 class Emulator:
     """The payment mainframe, played. Not for sharing between threads; any number of them may work on the same queue and database.
 
-    `open_reply_queue` gives the queue for the name in an order's reply-to. `seed` decides which orders a probable fault strikes.
+    `open_reply_queue` returns the queue for the name in an order's reply-to. `seed` decides which orders a probable fault strikes.
     `clock` tells the time in UTC. `wait_seconds` is how long a step waits for the first order.
     """
 

@@ -56,7 +56,7 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Strike(Struct, frozen=True):
-    """What goes wrong with one order."""
+    """Faults that strike one order."""
 
     swallow: bool
     delay: bool

@@ -15,7 +15,7 @@ class CaseAtRail(NamedTuple):
 
 
 class ChangeCode(Enum):
-    """What an order or a line says that it does, as on the wire."""
+    """Kinds of changes that an order or a line asks for, as on the wire."""
 
     NEW = "NY"
     CHANGE = "ENDR"

@@ -1,6 +1,6 @@
 """Bytes to an order: a parser that opens nothing and expands nothing, and the rail's own schemas.
 
-Source: helved §5.1, iverksetting §7.1; rapid §3.1 for the dialect without a namespace.
+Source: helved §5.1, iverksetting §7.1; rapid §3.1 for the form without a namespace.
 """
 
 import re
@@ -24,7 +24,7 @@ NAMESPACE = "http://www.trygdeetaten.no/skjema/oppdrag"
 LARGEST_ORDER_BYTES = 8_000_000
 PLAIN_ROOT = "Oppdrag"
 PLAIN_AREAS = ("SP", "SPREF")
-"""Areas whose orders come in the older dialect only: the rail fails on a root with a namespace there (rapid §3.1)."""
+"""Areas whose orders come in the older form only: the rail fails on a root with a namespace there (rapid §3.1)."""
 
 
 class Invalid(Struct, frozen=True):

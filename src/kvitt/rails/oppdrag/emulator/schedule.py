@@ -1,4 +1,4 @@
-"""What the rail will pay: the entries of a case read as the pieces of its chains that are in force.
+"""Computes what the rail will pay: the entries of a case read as the pieces of its chains that are in force.
 
 The chain rule (helved §0.5, iverksetting §2.1): on each day one line of a chain is valid; a new line takes over the
 chain from its first day on without end, and a cessation cuts the chain from its date.
@@ -67,12 +67,12 @@ def all_spans(conn: psycopg.Connection[tuple[object, ...]]) -> Iterator[tuple[st
 
 
 def schedule(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: str) -> tuple[Day, ...]:
-    """What falls due day by day, sorted by chain and date; not beyond what `days_of` reads."""
+    """Returns what falls due day by day, sorted by chain and date; not beyond what `days_of` reads."""
     return days_of(spans(conn, area, case_id))[0]
 
 
 def days_of(pieces: Sequence[DaySpan]) -> tuple[tuple[Day, ...], tuple[date, date] | None]:
-    """What falls due day by day, in the order of the pieces; and, where they go on beyond what is read, after which day and until when.
+    """Returns what is due day by day, in the order of the pieces; where they go on beyond what is read, after which day and until when.
 
     A line may be without end: at most `_MOST_YEARS` from the first day on are read, fewer where there are very many days in them.
     """
@@ -108,7 +108,7 @@ def pieces(entries: Iterable[LineEntry]) -> tuple[DaySpan, ...]:
 
 
 def _cut(valid: list[tuple[date, date, LineEntry]], day: date) -> list[tuple[date, date, LineEntry]]:
-    """What is left of the pieces before `day`."""
+    """Returns what is left of the pieces before `day`."""
     return [(start, end if end < day else day - ONE_DAY, line) for start, end, line in valid if start < day]
 
 

@@ -1,4 +1,4 @@
-"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they tell of all that came."""
+"""The rail's books in the database: what a batch needs of them and adds in a few statements, and what they say of all that came."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -32,7 +32,7 @@ class Receipt(Struct, frozen=True):
 
 
 class HandledMessage(Struct, frozen=True):
-    """What became of one message. `receipts` leave in the order of the messages."""
+    """The outcome of one message. `receipts` leave in the order of the messages."""
 
     message_id: str
     digest: bytes
@@ -59,7 +59,7 @@ def known_digests(conn: Connection, message_ids: Sequence[str]) -> Mapping[str, 
 
 
 def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> KnownCases:
-    """What the books say of the orders' cases and of the lines that they name."""
+    """Returns what the books say of the orders' cases and of the lines that they name."""
     cases = sorted({order.case for order in orders})
     with_hold_backs = sorted({order.case for order in orders if order.hold_backs})
     named = sorted(
@@ -198,7 +198,7 @@ class Received(Struct, frozen=True):
 
 
 class Duplicates(Struct, frozen=True):
-    """What came more than once: line ids accepted twice (area, case id, line id; must always be none), message ids that came with
+    """Counts what came more than once: line ids accepted twice (area, case id, line id; must always be none), message ids that came with
     different bytes, and groups of message ids under which the same bytes came."""
 
     lines: tuple[tuple[str, str, str], ...]
@@ -215,7 +215,7 @@ def received(conn: Connection) -> Iterator[Received]:
 
 
 def duplicates(conn: Connection) -> Duplicates:
-    """What came or counts more than once."""
+    """Returns what came or counts more than once."""
     lines = conn.execute(_SQL.lines_accepted_twice).fetchall()
     conflicts = conn.execute(_SQL.conflicting_messages).fetchall()
     groups = conn.execute(_SQL.same_bytes).fetchall()

@@ -20,7 +20,7 @@ UPDATE leases SET until = '-infinity' WHERE owner = %(owner)s AND lease = ANY (%
 -- name: stored_positions
 -- To which offset partitions have been read, or at which an operator has said that they begin, by the names of their leases, and how
 -- much our positions are ahead of offsets; no row: neither.
-SELECT lease, coalesce(nullif(l.position, 0), b.position) - coalesce(b.shift, 0), coalesce(b.shift, 0)
+SELECT lease, coalesce(nullif(l.position, 0), b.position) - coalesce(b.shift, 0) AS position, coalesce(b.shift, 0) AS shift
 FROM leases AS l FULL JOIN beginnings AS b USING (lease)
 WHERE lease = ANY (%s) AND (l.position > 0 OR b.lease IS NOT NULL);
 

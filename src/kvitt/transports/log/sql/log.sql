@@ -19,7 +19,7 @@ UPDATE log_partitions AS l
 SET next_position = l.next_position + w.records
 FROM wanted AS w JOIN locked AS k USING (topic, partition)
 WHERE l.topic = w.topic AND l.partition = w.partition
-RETURNING l.topic, l.partition, k.next_position;
+RETURNING l.topic, l.partition, k.next_position AS position;
 
 -- name: append
 -- Writes records at positions that were reserved in this transaction, in the order of the arrays: `log_no` is the order of appending.
@@ -76,7 +76,7 @@ ORDER BY n.outbox_no;
 -- name: relay_to_log
 -- Copies records of the outbox to the places reserved for them, in the order in which they were written: `log_no` is that order, whatever
 -- way the rows are joined. Bytes that are a fact already are taken from there. The headers that
--- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is told. They are
+-- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is published. They are
 -- put in byte by byte, because headers of senders may hold what jsonb does not take.
 INSERT INTO log_records (topic, partition, position, at, key, value, headers)
 SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.message),
@@ -90,23 +90,3 @@ CROSS JOIN LATERAL (
 ) AS t (made_ms, told_ms)
 LEFT JOIN orders AS d ON d.order_id = o.order_id
 ORDER BY o.outbox_no;
-
--- name: mark_relayed_free
--- As `mark_relayed`, without what somebody else has locked; gives what was noted.
-WITH w AS (
-    SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
-), free AS MATERIALIZED (
-    SELECT o.outbox_no FROM w JOIN outbox AS o ON o.outbox_no = w.outbox_no FOR UPDATE OF o SKIP LOCKED
-)
-UPDATE outbox AS o
-SET relayed_at = %(now)s, partition = w.partition, position = w.position
-FROM w JOIN free AS f ON f.outbox_no = w.outbox_no
-WHERE o.outbox_no = w.outbox_no
-RETURNING o.outbox_no;
-
--- name: mark_relayed
--- Notes where each record of the outbox has gone.
-UPDATE outbox AS o
-SET relayed_at = %(now)s, partition = w.partition, position = w.position
-FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
-WHERE o.outbox_no = w.outbox_no;

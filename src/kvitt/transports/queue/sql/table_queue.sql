@@ -39,7 +39,7 @@ RETURNING message.sequence, message.deliveries;
 
 -- name: hold
 -- Locks the picked messages until the transaction ends and returns them, high priority first, then in order of put.
-SELECT held.sequence, held.message_id, held.body, held.reply_to, held.priority, held.deliveries
+SELECT held.sequence AS receipt, held.message_id, held.body, held.reply_to, held.priority, held.deliveries - 1 AS redeliveries
 FROM unnest(%(sequences)b::bigint[]) AS picked (sequence)
 CROSS JOIN LATERAL (
     SELECT * FROM queue.message AS message
@@ -62,7 +62,7 @@ WITH doomed AS (
     SELECT message.*
     FROM unnest(%(sequences)b::bigint[]) AS given (sequence)
     JOIN queue.message AS message ON message.sequence = given.sequence
-), buried AS (
+), dead_lettered AS (
     INSERT INTO queue.message (queue, message_id, body, reply_to, priority)
     SELECT %(dead_letters)s, message_id, body, reply_to, priority FROM doomed ORDER BY sequence
     ON CONFLICT (queue, message_id) DO UPDATE

@@ -1,4 +1,9 @@
-"""Applies receipts: what their orders change, and what is published of them, under the locks of their cases (design §4 step 7, §6)."""
+"""Receipts: what an answer of a rail says, what that means for its order, and what follows under the locks of cases (design §4 step 7, §6).
+
+An observation settles its order, says nothing new, or contradicts what stands. What contradicts makes its case wait until two people have
+resolved it (design §12): as long as a contradiction is open nothing of the case is derived or sent, since it would be compared with a state
+that may be wrong, and the rail might pay twice.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,26 +18,35 @@ from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.events import (
     AllSettled,
     CaseListed,
+    Contradicted,
     Event,
     MessageInProgress,
     OrderOfMessage,
     OrderSettled,
     OrderUnclear,
+    PaymentVersion,
     ReceiptRead,
+    Settled,
     WithRail,
 )
-from kvitt.disbursement.publish import OutboxWriter
-from kvitt.disbursement.rail import Candidate, ReceiptOutcome, Severity
-from kvitt.disbursement.receipt_decision import PaymentVersion, Settled
+from kvitt.disbursement.holding import IN_CONTRADICTION
+from kvitt.disbursement.rail import (
+    Candidate,
+    Observation,
+    Rail,
+    ReceiptOutcome,
+    Severity,
+)
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState, OrderState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
+from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
-_SQL = load("orders", "kvitt.disbursement")
+_SQL, _CONTRADICTIONS = load("orders", "kvitt.disbursement"), load("contradictions", "kvitt.disbursement")
 _WHAT = {ReceiptOutcome.ACCEPTED: What.ACCEPTED, ReceiptOutcome.REJECTED: What.REJECTED, ReceiptOutcome.UNCLEAR: What.UNCLEAR}
 _PAYMENTS = {
     ReceiptOutcome.ACCEPTED: _SQL.accept_payments,
@@ -44,6 +58,64 @@ _STATE = {
     ReceiptOutcome.REJECTED: OrderState.REJECTED,
     ReceiptOutcome.UNCLEAR: OrderState.UNKNOWN,
 }
+BY_HAND = "operator-"
+"""How the message ids of receipts begin that are an operator's word; the store and `kvitt check` know them by it."""
+SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
+_SETTLED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED})
+_IMPLIES = {
+    ReceiptOutcome.SETTLED: ReceiptOutcome.ACCEPTED,
+    ReceiptOutcome.CANCELLED: ReceiptOutcome.REJECTED,
+    ReceiptOutcome.RETURNED: ReceiptOutcome.UNCLEAR,
+}
+"""What is said of an order that was accepted is kept, and changes nothing; where that was not said before, it is said by this."""
+RAIL_FAILED = "makes its rail fail: "
+"""So begins why an answer could not be read where that is no fault of the answer; its rail may be mended one day."""
+
+
+def read_answer(rail: Rail, answer: bytes) -> Sequence[Observation]:
+    """Returns what an answer of a rail says, of one order at least. Raises UnreadableReceipt, also where reading itself fails.
+
+    An answer is kept whatever becomes of its reading: one that a rail stumbles over holds up none of those behind it.
+    """
+    try:
+        said = rail.read(answer)
+    except UnreadableReceipt:
+        raise
+    except Exception as error:
+        raise UnreadableReceipt(f"{RAIL_FAILED}{type(error).__name__}") from error
+    if not said:
+        raise UnreadableReceipt("says nothing of any order")
+    return said
+
+
+def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool = False) -> ReceiptOutcome:
+    """Returns what the receipt does to an order in the state that it has.
+
+    A settled order stays as it is: what says otherwise contradicts, unless it says again what contradicts already. One that was taken back
+    is contradicted by its acceptance alone, and only if the receipt has the order's own time. `by_hand` is an operator's word, of which
+    only the severity counts.
+    """
+    said = rail.decide(replace(receipt, reasons=frozenset()) if by_hand else receipt, order)
+    if said in _IMPLIES:
+        if order.state is OrderState.ACCEPTED:
+            return said
+        said = _IMPLIES[said]
+    if order.state is OrderState.WITHDRAWN:
+        if said is not ReceiptOutcome.ACCEPTED or order.correlation_time != receipt.correlation_time:
+            return ReceiptOutcome.UNMATCHED
+        return ReceiptOutcome.REPEAT if order.contradicted == said else ReceiptOutcome.CONTRADICTS
+    if order.state is OrderState.READY and not order.was_unknown:
+        return ReceiptOutcome.UNMATCHED
+    if order.state in _SETTLED:
+        return _of_settled(said, receipt, order)
+    return said
+
+
+def _of_settled(said: ReceiptOutcome, receipt: Observation, order: Candidate) -> ReceiptOutcome:
+    other = said in SETTLING and said.value not in (order.state.value, order.contradicted)
+    # Once the rail has accepted an order, "exists already" answers a copy of it; where a person has, it may be the only answer.
+    to_a_copy = order.state is OrderState.ACCEPTED and not order.decided_by_hand and receipt.answers_copy
+    return ReceiptOutcome.CONTRADICTS if other and not to_a_copy else ReceiptOutcome.REPEAT
 
 
 class _LockedMessage(NamedTuple):
@@ -77,7 +149,7 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], c
     rows = fetch(cursor, _LockedMessage, _SQL.lock_messages, arguments, scheme=Scheme)
     messages = [MessageInProgress(*row) for row in rows]
     by_number = {each.message_no: each for each in messages}
-    if asking := [each.message_no for each in messages if contracts.of(each.source).replies_from_body]:
+    if asking := [each.message_no for each in messages if contracts.of[each.source].replies_from_body]:
         orders: dict[int, list[OrderOfMessage]] = {}
         for found in fetch(cursor, _LockedOrder, _SQL.orders_of_messages, [asking], order=OrderOfMessage):
             orders.setdefault(found.message_no, []).append(found.order)
@@ -91,7 +163,7 @@ def _proves_nothing(settled: Settled) -> bool:
 
 
 class ReceiptApplier:
-    """ReceiptApplier the settled orders of one transaction.
+    """Applies the settled orders of one transaction.
 
     `now` was read under the locks of the cases. What happens to a case is not earlier than what happened to it before, and than what was
     published of its messages by a sender, whose clock may be another one.
@@ -105,7 +177,7 @@ class ReceiptApplier:
         self._moments: dict[int, datetime] = {}
 
     def settle(self, settled: Sequence[Settled]) -> None:
-        """Moves orders, payments and cases, answers messages whose last order this was, and tells of all of it."""
+        """Moves orders, payments and cases, answers messages whose last order this was, and publishes all of it."""
         if not settled:
             return
         messages = lock_messages(self._cursor, [each.order.message_no for each in settled], self._contracts)
@@ -220,5 +292,37 @@ class ReceiptApplier:
         for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
             order, case = relisted[case_no], self._cases[case_no]
             listed = CaseListed(case.scheme, case.case_id, payment_ids, order.message_no, order.order_id)
-            contract = self._contracts.of(messages[order.message_no].source)
+            contract = self._contracts.of[messages[order.message_no].source]
             self._outbox.announce(contract, listed, order.message_no, self._moments[case_no])
+
+
+def open_contradictions(
+    cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[int, Case], found: Sequence[Contradicted], now: datetime
+) -> None:
+    """Opens a contradiction for each order that a receipt contradicts, and holds the open orders of their locked cases.
+
+    `now` was read under their locks.
+    """
+    if not found:
+        return
+    columns = [
+        [each.order.case_no for each in found],
+        [each.order.order_id for each in found],
+        [each.receipt_no for each in found],
+        [each.ours.value for each in found],
+        [each.rails.value for each in found],
+        [cases[each.order.case_no].moment(now) for each in found],
+    ]
+    cursor.execute(_CONTRADICTIONS.open_contradictions, columns, binary=True)
+    for each in found:
+        case, order = cases[each.order.case_no], each.order
+        content = said_of(order.message, each.receipt)
+        case.contradictions += 1
+        at, message_no = case.moment(now), order.message_no
+        case.note(work, at, What.CONTRADICTED, content, message_no=message_no, order_id=order.order_id, receipt_no=each.receipt_no)
+    cursor.execute(_CONTRADICTIONS.hold_orders, [[each.order.case_no for each in found], IN_CONTRADICTION.encode()], binary=True)
+
+
+def said_of(message: bytes, receipt: Observation) -> bytes:
+    """The digest of an order and of what a receipt says of it, as entries of a case's chain have it."""
+    return digest(message, receipt.raw_severity.encode(), receipt.text.encode())

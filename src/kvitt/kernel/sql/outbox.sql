@@ -1,0 +1,28 @@
+-- name: add_outbox
+-- Stores what shall be published; the identity column keeps the order in which one case publishes it.
+INSERT INTO outbox (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version)
+SELECT w.topic, w.key, w.value, w.headers, w.event_id, w.message_no, w.order_id, w.made_at, w.case_no, w.payment_id, w.version
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[],
+            %b::bigint[], %b::uuid[], %b::integer[])
+     WITH ORDINALITY AS w (topic, key, value, headers, event_id, message_no, order_id, made_at, case_no, payment_id, version, place)
+ORDER BY w.place;
+
+-- name: mark_relayed
+-- Notes where each record of the outbox has gone.
+UPDATE outbox AS o
+SET relayed_at = %(now)s, partition = w.partition, position = w.position
+FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
+WHERE o.outbox_no = w.outbox_no;
+
+-- name: mark_relayed_free
+-- As `mark_relayed`, without what somebody else has locked; returns what was noted.
+WITH w AS (
+    SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
+), free AS MATERIALIZED (
+    SELECT o.outbox_no FROM w JOIN outbox AS o ON o.outbox_no = w.outbox_no FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE outbox AS o
+SET relayed_at = %(now)s, partition = w.partition, position = w.position
+FROM w JOIN free AS f ON f.outbox_no = w.outbox_no
+WHERE o.outbox_no = w.outbox_no
+RETURNING o.outbox_no;

@@ -4,13 +4,21 @@ import gzip
 import json
 import re
 import socket
+import ssl
 import threading
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from lxml import etree
 from msgspec.structs import replace
 
@@ -22,6 +30,7 @@ from kvitt.disbursement.simulation import (
     Simulation,
     SimulationFailure,
     SimulationOutcome,
+    Simulator,
 )
 from kvitt.rails.oppdrag.simulation import SimulationAccess, SimulationClient
 from support import simulation_answers as answers
@@ -60,7 +69,7 @@ def server() -> Iterator[ScriptedServer]:
 
 def ask(access: SimulationAccess, *, at: datetime = OPEN, again: Again | None = None) -> AskedSimulation:
     """One question to a client of its own."""
-    client = SimulationClient(access, now=lambda: at)
+    client: Simulator = SimulationClient(access, now=lambda: at)
     try:
         return client.ask(QUESTION, **({"again": again} if again else {})).result(PATIENCE_SECONDS)
     finally:
@@ -348,6 +357,39 @@ def test_a_long_answer_is_read_like_a_short_one(server: ScriptedServer) -> None:
     outcome = ask(server.access()).outcome
     assert isinstance(outcome, Simulation)
     assert len(outcome.periods[0].payments[0].postings) == 500
+
+
+def authority(directory: Path, name: str) -> Path:
+    """A key and a certificate for the loopback address that vouches for itself, in one file."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(
+        named, named, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(days=1)
+    )
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    file = directory / f"{name}.pem"
+    made = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made)
+    return file
+
+
+def test_the_rail_has_to_show_a_certificate_that_is_trusted_and_is_shown_ours(tmp_path: Path) -> None:
+    theirs, own, strange = (authority(tmp_path, name) for name in ("rail", "kvitt", "stranger"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own))
+    context.load_cert_chain(theirs)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with scripted_server(context) as server:
+        server.scripts = {SIMULATION: [ANSWER]}
+        access = replace(server.access(), ca_file=theirs, certificate_file=own)
+        assert isinstance(ask(access).outcome, Simulation)
+        for other in (replace(access, ca_file=strange), replace(access, ca_file=None), replace(access, certificate_file=strange)):
+            assert reason_of(ask(other)) is FailureReason.UNREACHABLE
+        assert len(server.asked) == 1
+
+
+def test_a_file_of_certificates_that_can_not_be_used_is_no_client(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"(?i)no such file"):
+        SimulationClient(SimulationAccess("https://127.0.0.1/", ca_file=tmp_path / "missing.pem"))
 
 
 def technical(outcome: SimulationOutcome) -> bool:

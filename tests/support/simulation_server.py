@@ -4,6 +4,7 @@ It knows nothing of simulations: each path has a script of acts, the last of whi
 """
 
 import json
+import ssl
 import threading
 import time
 from base64 import b64encode
@@ -34,7 +35,7 @@ class Asked(Struct, frozen=True):
 class ScriptedServer:
     """The server; `scripts` has the acts of each path."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.scripts: dict[str, Sequence[Act]] = {}
         self.asked: list[Asked] = []
         self.gone = threading.Event()
@@ -60,7 +61,9 @@ class ScriptedServer:
                 """Clients go away, as they may."""
 
         self._http = Quiet(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if tls:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -94,9 +97,9 @@ class ScriptedServer:
 
 
 @contextmanager
-def scripted_server() -> Iterator[ScriptedServer]:
+def scripted_server(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServer]:
     """A server for a test."""
-    server = ScriptedServer()
+    server = ScriptedServer(tls)
     try:
         yield server
     finally:

@@ -4,9 +4,10 @@ Rails read their answers into these, contracts write them in their forms (design
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -173,6 +174,16 @@ class Again(Struct, frozen=True):
 
 
 ONCE: Final = Again()
+
+
+class Simulator(Protocol):
+    """Asks one rail; the questions are those that the rail's `encode_simulation` makes. Safe for use by several threads."""
+
+    def ask(self, question: bytes, *, seconds: float | None = None, again: Again = ONCE) -> "Future[AskedSimulation]":
+        """Asks a question; the outcome is there in at most as many seconds (None: as set up). Cancelling takes the question back."""
+
+    def close(self) -> None:
+        """Takes back what is under way, and closes the connections."""
 
 
 class LeftOut(Struct, frozen=True):

@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError, wait
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -200,6 +201,27 @@ def test_a_token_that_can_not_be_had_is_the_outcome_with_its_reason(
     asked = ask(server.access(tokens=True))
     assert asked.outcome == SimulationFailure(FailureReason.NO_TOKEN, said)
     assert server.to(SIMULATION) == []
+
+
+def test_those_who_wait_for_a_token_that_can_not_be_had_hear_so_together(server: ScriptedServer) -> None:
+    together = threading.Event()
+
+    def refuses_all_at_once(handler: Any, scripted: ScriptedServer) -> None:
+        together.wait(PATIENCE_SECONDS)
+        says(b"{}", 500)(handler, scripted)
+
+    server.scripts = {SIMULATION: [ANSWER], STS: [refuses_all_at_once, saml("one")], ISSUER: [passes("p1")]}
+    client = SimulationClient(server.access(tokens=True), now=lambda: OPEN)
+    try:
+        waiting = [client.ask(QUESTION) for _ in range(5)]
+        until(lambda: server.to(STS))
+        waiting[0].cancel()
+        together.set()
+        assert [reason_of(each.result(PATIENCE_SECONDS)) for each in waiting[1:]] == [FailureReason.NO_TOKEN] * 4
+        assert isinstance(client.ask(QUESTION).result(PATIENCE_SECONDS).outcome, Simulation)
+    finally:
+        client.close()
+    assert len(server.to(STS)) == 2
 
 
 def test_secrets_are_not_shown(server: ScriptedServer) -> None:

@@ -17,7 +17,7 @@ from kvitt.disbursement.simulation import (
 )
 from kvitt.disbursement.values import RateType
 from kvitt.kernel.money import Kroner, Minor
-from kvitt.rails.oppdrag.simulation_answer import MAX_BYTES, read_simulation
+from kvitt.rails.oppdrag.simulation_answer import MAX_BYTES, MAX_TAGS, read_simulation
 from support import simulation_answers as answers
 from support.simulation_answers import Of, Row
 from support.tried import tried
@@ -243,6 +243,7 @@ BOMB = (
         (200, BOMB.decode().encode("utf-16"), FailureReason.UNREADABLE),
         (200, b"<a>" * 100_000, FailureReason.UNREADABLE),
         (200, b" " * (MAX_BYTES + 1), FailureReason.UNREADABLE),
+        (200, answers.soap("<a/>" * MAX_TAGS), FailureReason.UNREADABLE),
         (200, answers.soap("").replace(b"Body", b"Elsewhere"), FailureReason.EMPTY_ENVELOPE),
         (200, answers.soap(""), FailureReason.UNKNOWN_ANSWER),
         (200, answers.soap("<something/>"), FailureReason.UNKNOWN_ANSWER),

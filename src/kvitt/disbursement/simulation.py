@@ -201,10 +201,14 @@ def of_case(simulation: Simulation, scheme: Scheme, case_id: str) -> tuple[Simul
     left_out: dict[LeftOut, None] = {}
     periods = []
     for period in simulation.periods:
-        own = tuple([each for each in period.payments if each.case_id == case_id and _is_of(each.area, scheme)])
-        left_out |= {LeftOut(each.area, each.case_id): None for each in period.payments if each not in own}
+        own = []
+        for payment in period.payments:
+            if payment.case_id == case_id and _is_of(payment.area, scheme):
+                own.append(payment)
+            else:
+                left_out[LeftOut(payment.area, payment.case_id)] = None
         if own:
-            periods.append(replace(period, payments=own))
+            periods.append(replace(period, payments=tuple(own)))
     return replace(simulation, periods=tuple(periods)), tuple(left_out)
 
 

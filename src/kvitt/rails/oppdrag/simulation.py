@@ -7,7 +7,7 @@ a new token when the first was not taken (iverksetting §4.7). Whatever happens 
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureR
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.simulation_answer import MAX_BYTES, read_simulation
 from kvitt.rails.oppdrag.simulation_request import envelope
-from kvitt.rails.oppdrag.simulation_tokens import NoToken, ProxyAccess, RailToken, RailTokens, TokenService
+from kvitt.rails.oppdrag.simulation_tokens import NoToken, ProxyAccess, RailToken, RailTokens, TokenService, proxy_header
 
 _UNANSWERED: Final = frozenset({FailureReason.UNREACHABLE, FailureReason.TIMED_OUT, FailureReason.NO_ANSWER, FailureReason.NO_TOKEN})
 """Outside its hours these mean that it is closed."""
@@ -123,14 +123,15 @@ class SimulationClient:
         """Sends one message and reads its answer. Raises NoToken."""
         url = self._access.url
         body = envelope(question, to=url, message_id=str(uuid4()), assertion=assertion.value if assertion else b"")
-        headers: Mapping[str, str] = {**_HEADERS, **await self._tokens.proxy_header()}
+        proxy_pass = await self._tokens.proxy_pass()
+        headers = {**_HEADERS, **proxy_header(proxy_pass)}
         try:
             async with self._http.stream("POST", url, content=body, headers=headers) as response:
                 answer = await _body_of(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return AskedSimulation(SimulationFailure(FailureReason.UNREACHABLE, f"the rail can not be reached: {type(error).__name__}"))
-        if response.status_code == _UNAUTHORIZED:
-            self._tokens.drop_pass()
+        if response.status_code == _UNAUTHORIZED and proxy_pass:
+            self._tokens.drop_pass(proxy_pass)
         if isinstance(answer, SimulationFailure):
             return AskedSimulation(answer, response.status_code)
         return AskedSimulation(await _read(response.status_code, answer), response.status_code, answer)

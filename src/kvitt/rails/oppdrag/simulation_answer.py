@@ -31,6 +31,8 @@ from kvitt.rails.oppdrag.order_xml import RATE_CODES
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """More than the longest answer to the longest question."""
+MAX_TAGS: Final = 1_000_000
+"""Elements cost memory far beyond their bytes; an answer of the greatest length has fewer tags than these."""
 BAD_GATEWAY: Final = 502
 _READ_AS_SOAP: Final = (200, 500)
 _PADDING = " \t\r\n\x00"
@@ -76,6 +78,8 @@ def read_simulation(status: int, answer: bytes) -> SimulationOutcome:
     """The outcome that an answer is, which came with this HTTP status. An envelope is read whatever the status is."""
     if len(answer) > MAX_BYTES:
         return SimulationFailure(FailureReason.UNREADABLE, f"the answer is larger than {MAX_BYTES} bytes")
+    if answer.count(b"<") > MAX_TAGS:
+        return SimulationFailure(FailureReason.UNREADABLE, f"the answer has more than {MAX_TAGS} tags")
     if not answer.strip(_PADDING.encode()):
         return _foreign(status) or SimulationFailure(FailureReason.NO_ANSWER, "the answer is empty")
     try:

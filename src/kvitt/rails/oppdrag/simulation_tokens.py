@@ -65,31 +65,42 @@ class RailToken(Struct, frozen=True):
 
 
 class TokenCache:
-    """Keeps one token. Fetched by one caller at a time, while the others wait for it."""
+    """Keeps one token. Callers that come while it is being fetched wait for that fetch, and hear of its failure."""
 
     def __init__(self, fetch: Callable[[], Awaitable[tuple[bytes, float]]], leeway_seconds: float) -> None:
-        """`fetch` gives a token and how many seconds it holds."""
+        """`fetch` returns a token and how many seconds it holds."""
         self._fetch, self._leeway = fetch, leeway_seconds
-        self._lock = asyncio.Lock()
         self._kept: RailToken | None = None
+        self._under_way: asyncio.Task[RailToken] | None = None
 
     async def get(self) -> RailToken:
         """The token that is kept, or a new one. Raises NoToken."""
-        async with self._lock:
-            if self._kept is None or time.monotonic() >= self._kept.until:
-                asked_at = time.monotonic()
-                value, seconds = await self._fetch()
-                self._kept = RailToken(value, asked_at + seconds - self._leeway)
+        if self._kept is not None and time.monotonic() < self._kept.until:
             return self._kept
+        if self._under_way is None:
+            self._under_way = asyncio.create_task(self._renew())
+            self._under_way.add_done_callback(_seen)
+        return await asyncio.shield(self._under_way)
 
     def drop(self, token: RailToken) -> None:
         """Forgets a token that was not taken, unless there is a newer one."""
         if self._kept is token:
             self._kept = None
 
-    def forget(self) -> None:
-        """Whatever is kept is not used any more."""
-        self._kept = None
+    async def _renew(self) -> RailToken:
+        try:
+            asked_at = time.monotonic()
+            value, seconds = await self._fetch()
+            self._kept = RailToken(value, asked_at + seconds - self._leeway)
+            return self._kept
+        finally:
+            self._under_way = None
+
+
+def _seen(fetch: "asyncio.Task[RailToken]") -> None:
+    """Whoever waited for it may have gone: a failure that nobody heard of is no defect."""
+    if not fetch.cancelled():
+        fetch.exception()
 
 
 class RailTokens:
@@ -104,24 +115,22 @@ class RailTokens:
         """The SAML assertion. Raises NoToken."""
         return await self._assertions.get() if self._service else None
 
-    async def proxy_header(self) -> Mapping[str, str]:
-        """The header that the proxy wants. Raises NoToken."""
-        if self._proxy is None:
-            return {}
-        return {PROXY_HEADER: f"Bearer {(await self._passes.get()).value.decode()}"}
+    async def proxy_pass(self) -> RailToken | None:
+        """The token that the proxy wants. Raises NoToken."""
+        return await self._passes.get() if self._proxy else None
 
     def drop_assertion(self, token: RailToken) -> None:
         """The next call fetches a new one."""
         self._assertions.drop(token)
 
-    def drop_pass(self) -> None:
+    def drop_pass(self, token: RailToken) -> None:
         """The next call fetches a new token for the proxy."""
-        self._passes.forget()
+        self._passes.drop(token)
 
     async def _fetch_assertion(self) -> tuple[bytes, float]:
         assert self._service is not None, "there is a service to ask"
         basic = b64encode(f"{self._service.user}:{self._service.password}".encode()).decode()
-        headers = {"Authorization": f"Basic {basic}", **await self.proxy_header()}
+        headers = {"Authorization": f"Basic {basic}", **proxy_header(await self.proxy_pass())}
         status, body = await self._answer("STS", httpx.Request("GET", self._service.url.rstrip("/") + _PATH, headers=headers))
         if status != httpx.codes.OK:
             raise NoToken(f"Feil fra STS: {_problem_in(body)}")
@@ -162,6 +171,11 @@ class RailTokens:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # a TimeoutError is an OSError
             raise NoToken(f"{of} can not be reached: {type(error).__name__}") from error
         return response.status_code, bytes(body)
+
+
+def proxy_header(token: RailToken | None) -> Mapping[str, str]:
+    """The header in which a token for the proxy goes; none without a token."""
+    return {PROXY_HEADER: f"Bearer {token.value.decode()}"} if token else {}
 
 
 class _Assertion(Struct):

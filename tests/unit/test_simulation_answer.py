@@ -175,6 +175,8 @@ def test_an_answer_without_periods_is_a_simulation() -> None:
         (answers.business("Personen finnes ikke i PDL"), FailureReason.PERSON_UNKNOWN, True),
         (answers.business("DELYTELSE-ID finnes i oppdragsbasen fra før"), FailureReason.LINE_EXISTS, True),
         (answers.business("UTBETALES-TIL-ID er ikke utfylt"), FailureReason.BROKEN_RULE, True),
+        (answers.business("Oppdragssystemet er ikke tilgjengelig utenfor åpningstid"), FailureReason.CLOSED, True),
+        (answers.business("Kjøreplan mangler for perioden"), FailureReason.NO_PAYMENT_RUN, True),
         (answers.business("Oppdraget finnes fra før", prefix="other"), FailureReason.ORDER_EXISTS, True),
         (answers.fault("simulerBeregningFeilUnderBehandling", "<detail/>"), FailureReason.UNKNOWN_FAULT, False),
         (answers.cics("Conversion from SOAP failed", answers.CICS_LENGTH), FailureReason.REQUEST_NOT_TAKEN, False),

@@ -114,6 +114,8 @@ class FailureReason(StrEnum):
     LINE_EXISTS = "line exists"
     NEEDS_NEW_DECISION = "needs a new decision"
     INVALID = "invalid"
+    NO_PAYMENT_RUN = "no payment run"
+    """The rail has no run planned that would pay these days."""
     BROKEN_RULE = "broken rule"
     """A rule of the rail that has no reason of its own here."""
     REQUEST_NOT_TAKEN = "request not taken"

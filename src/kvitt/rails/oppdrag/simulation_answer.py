@@ -62,8 +62,10 @@ _SAID_BY_RULES: Final = (
     ("Navn på person ikke funnet i PDL", FailureReason.PERSON_UNKNOWN),
     ("Personen finnes ikke i PDL", FailureReason.PERSON_UNKNOWN),
     ("DELYTELSE-ID finnes i oppdragsbasen fra før", FailureReason.LINE_EXISTS),
+    ("utenfor åpningstid", FailureReason.CLOSED),
+    ("jøreplan", FailureReason.NO_PAYMENT_RUN),
 )
-"""By which words the rail says what (iverksetting §4.7)."""
+"""By which words the rail says what (iverksetting §4.7); the last two only sort what every contract passes on as it is."""
 
 
 class _HasDocumentType(Exception):

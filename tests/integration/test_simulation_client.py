@@ -251,7 +251,7 @@ def test_secrets_are_not_shown(server: ScriptedServer) -> None:
         (says(answers.PAGE), FailureReason.FOREIGN_PAGE),
         (says(b""), FailureReason.NO_ANSWER),
         (says(gzip.compress(answers.EXAMPLE), Content_Encoding="gzip"), FailureReason.UNREADABLE),
-        (breaks_off(answers.EXAMPLE, declared=True), FailureReason.UNREACHABLE),
+        (breaks_off(answers.EXAMPLE, declared=True), FailureReason.BROKEN_OFF),
         (breaks_off(answers.EXAMPLE, declared=False), FailureReason.UNREADABLE),
         (hangs_up, FailureReason.UNREACHABLE),
     ],
@@ -277,10 +277,18 @@ def test_nobody_there_is_unreachable_within_the_hours_and_closed_outside_them() 
 
 
 def test_what_answers_outside_the_hours_is_believed(server: ScriptedServer) -> None:
-    server.scripts = {SIMULATION: [ANSWER, says(answers.PAGE, 502), says(answers.fault("Personen finnes ikke"), 500)]}
-    outcomes = [ask(server.access(), at=CLOSED) for _ in range(3)]
+    server.scripts = {
+        SIMULATION: [
+            ANSWER,
+            says(answers.PAGE, 502),
+            says(answers.fault("Personen finnes ikke"), 500),
+            breaks_off(answers.EXAMPLE, declared=True),
+        ]
+    }
+    outcomes = [ask(server.access(), at=CLOSED) for _ in range(4)]
     assert isinstance(outcomes[0].outcome, Simulation)
-    assert [reason_of(each) for each in outcomes[1:]] == [FailureReason.PROXY_CLOSED, FailureReason.PERSON_UNKNOWN]
+    found = [reason_of(each) for each in outcomes[1:]]
+    assert found == [FailureReason.PROXY_CLOSED, FailureReason.PERSON_UNKNOWN, FailureReason.BROKEN_OFF]
 
 
 @pytest.mark.parametrize("act", [hangs, trickles(head=True), trickles(head=False)], ids=["hangs", "trickles its head", "trickles its body"])

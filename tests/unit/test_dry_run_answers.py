@@ -219,6 +219,7 @@ def test_each_answer_that_is_no_simulation_is_the_contracts_refusal(status: int,
         (FailureReason.CLOSED, CLOSED),
         (FailureReason.TIMED_OUT, UNEXPECTED),
         (FailureReason.UNREACHABLE, UNEXPECTED),
+        (FailureReason.BROKEN_OFF, UNEXPECTED),
         (FailureReason.NO_TOKEN, UNEXPECTED),
     ],
 )

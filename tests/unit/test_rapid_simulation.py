@@ -185,6 +185,7 @@ def test_each_answer_of_the_rail_is_told_by_the_contracts_table(status: int, ans
         (FailureReason.CLOSED, CLOSED),
         (FailureReason.UNREACHABLE, CLOSED),
         (FailureReason.TIMED_OUT, CLOSED),
+        (FailureReason.BROKEN_OFF, CLOSED),
         (FailureReason.NO_TOKEN, CLOSED),
         (FailureReason.NOT_ASKED, functional("why")),
     ],

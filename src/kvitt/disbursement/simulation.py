@@ -99,6 +99,7 @@ class FailureReason(StrEnum):
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed out"
     NO_ANSWER = "no answer"
+    BROKEN_OFF = "broken off"
     NO_TOKEN = "no token"  # noqa: S105 - a reason, no secret
     NOT_AUTHENTICATED = "not authenticated"
     OTHER_STATUS = "other status"

@@ -149,10 +149,13 @@ async def _body_of(response: httpx.Response) -> bytes | SimulationFailure:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return SimulationFailure(FailureReason.UNREADABLE, "the answer is packed, which was not asked for")
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            return SimulationFailure(FailureReason.UNREADABLE, f"the answer is larger than {MAX_BYTES} bytes")
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                return SimulationFailure(FailureReason.UNREADABLE, f"the answer is larger than {MAX_BYTES} bytes")
+    except httpx.HTTPError as error:
+        return SimulationFailure(FailureReason.BROKEN_OFF, f"the connection ended in the middle of the answer: {type(error).__name__}")
     return bytes(body)
 
 

@@ -47,6 +47,7 @@ _STATUSES: Final[Mapping[FailureReason, SimulationStatus]] = {
     FailureReason.UNREACHABLE: SimulationStatus.CLOSED,
     FailureReason.TIMED_OUT: SimulationStatus.CLOSED,
     FailureReason.NO_ANSWER: SimulationStatus.CLOSED,
+    FailureReason.BROKEN_OFF: SimulationStatus.CLOSED,
     FailureReason.NO_TOKEN: SimulationStatus.CLOSED,
 }
 """Of failures without a fault; all others have failed."""

@@ -138,7 +138,7 @@ def test_faults_are_switched_and_cleared(hub: Path) -> None:
     assert kvitt(hub, "emulator", "faults", "--refuse", "2").returncode == 2
 
 
-def test_a_second_owner_is_told_who_the_first_is(hub: Path) -> None:
+def test_a_second_owner_is_reported_who_the_first_is(hub: Path) -> None:
     done = kvitt(hub, "up")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(

@@ -1,4 +1,4 @@
-"""A real process among thousands of hostile callers: health answers, messages are taken in, memory stays flat, the doors come back."""
+"""A real process among thousands of hostile callers: health answers, messages are taken in, memory stays flat, the APIs come back."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ ROLES = "intake,relay,payouts,ledger"
 
 
 class Process:
-    """A kvitt with doors, whose callers must be quick."""
+    """A kvitt with APIs, whose callers must be quick."""
 
     def __init__(self, directory: Path, database: str, *more: str, descriptors: int | None = None) -> None:
         self.thrift, self.rest, self.ops = free_port(), free_port(), free_port()
@@ -78,8 +78,8 @@ class Process:
         """Descriptors that it has open now."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
-    def door_answers(self) -> bool:
-        """Whether the door lets an honest caller in: nobody without a token."""
+    def api_answers(self) -> bool:
+        """Whether the API lets an honest caller in: nobody without a token."""
         try:
             return httpx.get(f"http://127.0.0.1:{self.rest}/payouts/p", timeout=PATIENCE_SECONDS).status_code == 401
         except httpx.HTTPError:
@@ -115,7 +115,7 @@ def tell(database: str, key: str) -> None:
 
 @contextmanager
 def calling(port: int, source: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of hostile callers of a door, who have an address of their own."""
+    """A process of hostile callers of an API, who have an address of their own."""
     command = [sys.executable, str(CALLERS), "127.0.0.1", str(port), source, str(HOSTILE // PROCESSES), "450"]
     process = subprocess.Popen(command)
     try:
@@ -127,7 +127,7 @@ def calling(port: int, source: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, tmp_path: Path) -> None:
     with running(tmp_path, database) as kvitt, ExitStack() as opened:
-        assert kvitt.door_answers()
+        assert kvitt.api_answers()
         before, quiet = kvitt.memory, kvitt.connections
         callers = [
             opened.enter_context(calling(port, f"127.0.0.{2 + number}"))
@@ -143,7 +143,7 @@ def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, t
         assert rounds > 0
         assert most - before < FLAT_BYTES, f"{before} grew to {most}"
         until(lambda: kvitt.connections <= quiet + 8, what="connections live on")
-        until(kvitt.door_answers, what="the door does not come back")
+        until(kvitt.api_answers, what="the API does not come back")
 
 
 def test_three_hundred_megabytes_of_header_lines_are_refused_early_and_not_kept(database: str, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_three_hundred_megabytes_of_header_lines_are_refused_early_and_not_kept(
 
 def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(database: str, tmp_path: Path) -> None:
     with running(tmp_path, database, descriptors=256) as kvitt, ExitStack() as opened:
-        assert kvitt.door_answers()
+        assert kvitt.api_answers()
         for number in range(400):
             caller = socket.socket()
             opened.callback(caller.close)
@@ -177,10 +177,10 @@ def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(datab
                 tell(database, f"few-{number}")
                 until(lambda number=number: taken_in(database, f"few-{number}"), what="the intake stands still")  # type: ignore[misc]
         assert kvitt.connections < 256
-        until(kvitt.door_answers, what="the door does not come back")
+        until(kvitt.api_answers, what="the API does not come back")
 
 
-def test_ready_is_said_only_once_every_door_lets_callers_in(database: str, tmp_path: Path) -> None:
+def test_ready_is_said_only_once_every_api_lets_callers_in(database: str, tmp_path: Path) -> None:
     kvitt = Process(tmp_path, database)
     try:
         answers: list[int] = []

@@ -1,4 +1,4 @@
-"""The REST door keeps its own description: whatever requests are made from it, the answers are those that it names."""
+"""The REST API keeps its own description: whatever requests are made from it, the answers are those that it names."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -129,7 +129,7 @@ def test_a_killed_and_a_paused_hub_hand_over_and_what_the_paused_one_writes_late
 
 
 def refusals(log: Path) -> int:
-    """How often a hub was told that what it held has gone to another one."""
+    """How often a hub heard that what it held has gone to another one."""
     return sum(
         "partitions lost" in line or ("LeaseLost" in line and "held by another" not in line) for line in log.read_text().splitlines()
     )

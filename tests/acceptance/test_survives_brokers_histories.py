@@ -1,4 +1,4 @@
-"""Arbitrary histories on real brokers: what is paid in the end is what was accepted, and Kafka holds exactly what was to be told.
+"""Arbitrary histories on real brokers: what is paid in the end is what was accepted, and Kafka holds exactly what was to be published.
 
 KVITT_BROKER_EXAMPLES says how many histories of each scheme are tried.
 """
@@ -33,7 +33,7 @@ def stages(kvitt_server: TestServer, kafka: str, artemis: tuple[str, int]) -> It
 
 @pytest.mark.parametrize("scheme", list(AREAS))
 @pytest.mark.timeout(0 if EXAMPLES > 50 else 1800)
-def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_told_is_told(stages: list[BrokerStage], scheme: Scheme) -> None:
+def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_published_is_published(stages: list[BrokerStage], scheme: Scheme) -> None:
     @settings(
         max_examples=EXAMPLES,
         derandomize="KVITT_BROKER_EXAMPLES" not in os.environ,

@@ -24,7 +24,7 @@ from kvitt.kernel.postgres.server import Places
 from kvitt.rails.oppdrag.emulator import set_faults
 from support.kill_harness import Child, Resumed, Watch, watching
 from support.kill_harness_load import TROUBLE, EmbeddedLog, Feeder, Script
-from support.kill_harness_proof import prove, told_in_log
+from support.kill_harness_proof import prove, published_in_log
 from support.patience import until
 
 OTHER_WAYS = ("any moment", "any moment", "database", "any moment", "both")
@@ -45,7 +45,7 @@ def deaths(chance: Random) -> Iterator[str]:
 
 
 class Killer:
-    """Starts the hub again and again, kills it as told, and notes how soon each new one works."""
+    """Starts the hub again and again, kills it as asked, and notes how soon each new one works."""
 
     def __init__(self, data: Path, log: Path, watch: Watch) -> None:
         self.resumed: list[Resumed] = []
@@ -97,7 +97,7 @@ class Killer:
 
 
 def prepare(data: Path, log: Path) -> None:
-    """The first life of the hub, in which the rail is told to make trouble."""
+    """The first life of the hub, in which the rail is set to make trouble."""
     child = Child(data, log)
     try:
         until(lambda: running_server(data) or child.is_dead, what="the hub did not start")
@@ -156,7 +156,7 @@ def _prove_after_all(data: Path, log: Path, feeder: Feeder) -> None:
             until(lambda: watch.rows(open_ends) == [(len(feeder.fed),)], what="not everything was answered")
         conninfo = running_server(data)
         assert conninfo
-        prove(conninfo, feeder.fed, told_in_log(conninfo))
+        prove(conninfo, feeder.fed, published_in_log(conninfo))
         assert child.end() == 0
     finally:
         child.kill()

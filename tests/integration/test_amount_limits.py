@@ -1,4 +1,4 @@
-"""Amounts at and beyond the ends of 64 bits, and sums that go beyond them, are refused in each door's form with the field and the limit."""
+"""Amounts at and beyond the ends of 64 bits, and sums that go beyond them, are refused by each API with the field and the limit."""
 
 import json
 import subprocess

@@ -47,15 +47,15 @@ def released(stage: Stage) -> str:
     return str(row[0])
 
 
-def told(acts: list[AuditedAct]) -> list[tuple[str, str | None, str | None, str | None]]:
+def in_short(acts: list[AuditedAct]) -> list[tuple[str, str | None, str | None, str | None]]:
     return [(act.act, act.by, act.approved_by, act.reason) for act in acts]
 
 
 def test_the_acts_of_operators_are_listed_newest_first(stage: Stage, released: str) -> None:
     acts = Acts(stage.connection).listed(Wanted(), 10)
-    assert told(acts) == [("stop", "per", None, "the bank is closed"), ("release", "kari", "ola", "two children, two grants")]
+    assert in_short(acts) == [("stop", "per", None, "the bank is closed"), ("release", "kari", "ola", "two children, two grants")]
     assert [act.subject for act in acts] == ["TILLST", released]
-    assert told(Acts(stage.connection).listed(Wanted(), 1)) == told(acts)[:1]
+    assert in_short(Acts(stage.connection).listed(Wanted(), 1)) == in_short(acts)[:1]
 
 
 def test_a_case_tells_who_acted_on_its_orders_among_what_happened(stage: Stage, released: str) -> None:
@@ -68,7 +68,7 @@ def test_a_case_tells_who_acted_on_its_orders_among_what_happened(stage: Stage, 
 def test_a_person_is_found_as_who_acts_and_as_who_approves(stage: Stage, released: str) -> None:
     for name in ("KARI", "ola"):
         assert [act.subject for act in Acts(stage.connection).listed(Wanted(person=name), 10)] == [released]
-    assert told(Acts(stage.connection).listed(Wanted(case=(TS, "S"), person="kari"), 10)) == [("release", "kari", "ola", KARI.reason)]
+    assert in_short(Acts(stage.connection).listed(Wanted(case=(TS, "S"), person="kari"), 10)) == [("release", "kari", "ola", KARI.reason)]
     assert Acts(stage.connection).listed(Wanted(person="nobody"), 10) == []
 
 
@@ -91,12 +91,12 @@ def test_an_act_is_shown_by_its_name(stage: Stage, released: str) -> None:
 @pytest.mark.parametrize(
     "entry", ["", "operators", "operators:", "operators:99", "operators:-1", "operators:1e3", "operators:٣", "case:X:S:1", "plan:p", "x:1"]
 )
-def test_a_name_that_no_act_has_is_told(stage: Stage, entry: str) -> None:
+def test_a_name_that_no_act_has_is_reported(stage: Stage, entry: str) -> None:
     with pytest.raises(ActNotFound):
         Acts(stage.connection).show(entry)
 
 
-def test_what_is_not_there_is_told(stage: Stage) -> None:
+def test_what_is_not_there_is_reported(stage: Stage) -> None:
     with pytest.raises(CaseNotFound):
         Acts(stage.connection).listed(Wanted(case=(TS, "S")), 10)
     with pytest.raises(OrderNotFound):

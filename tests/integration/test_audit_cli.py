@@ -104,7 +104,7 @@ def test_a_broken_chain_ends_with_status_1(stage: Stage, database: str, released
         (("verify", "--payout", "p-1"), "p-1"),
     ],
 )
-def test_what_can_not_be_asked_is_told_in_one_sentence(database: str, arguments: tuple[str, ...], told: str) -> None:
+def test_what_can_not_be_asked_is_reported_in_one_sentence(database: str, arguments: tuple[str, ...], told: str) -> None:
     result = kvitt(database, "audit", *arguments)
     assert result.exit_code == 2
     assert told in result.stderr

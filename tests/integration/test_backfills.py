@@ -34,7 +34,7 @@ def to_worded_reasons(today: Connection, older: Connection) -> None:
 
 
 def to_wire_documents(_today: Connection, connection: Connection) -> None:
-    """Payments as they were kept once: in the form of the topics, their bytes told by reference."""
+    """Payments as they were kept once: in the form of the topics, their bytes by reference."""
     for ctid, document in connection.execute("SELECT ctid::text, document FROM payments").fetchall():
         assert isinstance(document, bytes)
         old = encode_payment(payment_document.decode(document))

@@ -104,7 +104,7 @@ def test_what_can_not_be_read_is_refused_by_the_contracts_words_and_kept(way: Wa
     assert way.dead(value)
 
 
-def test_the_sender_of_an_internal_topic_is_told_the_name_it_knows(way: Way) -> None:
+def test_the_sender_of_an_internal_topic_hears_the_name_it_knows(way: Way) -> None:
     key = b"internal"
     way.hub.put(helved_topics.INTERNAL_INPUTS[DP], key, b"{")
     error = way.final(key).error

@@ -106,7 +106,7 @@ def test_a_receipt_that_tells_nothing_is_kept_and_the_right_one_still_counts(
     assert said == ["MOTTATT", "HOS_OPPDRAG", *(["FEILET"] if outcome == "unclear" else []), "OK"]
 
 
-def test_an_unheard_of_severity_is_told_with_the_raw_text(way: Way) -> None:
+def test_an_unheard_of_severity_is_reported_with_the_raw_text(way: Way) -> None:
     key, _, xml = waiting_for_receipt(way)
     deliver(way, receipt(xml, mmel("16", "Uvanlig svar")))
     error = way.final(key).error

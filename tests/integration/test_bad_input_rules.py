@@ -1,4 +1,4 @@
-"""A broken rule is told by the contract's words, changes nothing, and blocks nobody (helved §2.9, design §12)."""
+"""A broken rule is answered by the contract's words, changes nothing, and blocks nobody (helved §2.9, design §12)."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -189,7 +189,7 @@ def _tp_entry() -> Json:
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.what) for rule in RULES])
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_broken_rule_is_told_by_the_contracts_words(way: Way, rule: Rule, dry_run: bool) -> None:
+def test_a_broken_rule_is_reported_by_the_contracts_words(way: Way, rule: Rule, dry_run: bool) -> None:
     case = way.case()
     answer = way.refused(rule.scheme, {**rule.body(case), "dryrun": dry_run})
     assert answer.error
@@ -200,7 +200,7 @@ def test_a_broken_rule_is_told_by_the_contracts_words(way: Way, rule: Rule, dry_
     assert way.orders(case) == 0
 
 
-def test_the_first_broken_rule_is_told(way: Way) -> None:
+def test_the_first_broken_rule_is_reported(way: Way) -> None:
     case = way.case()
     body = ts_spans(("2026-06-01", "2026-06-05", 0), ("2026-06-01", "2026-06-09", 6))(case)
     error = way.refused(TS, {**body, "behandlingId": ID31, "personident": "x"}).error

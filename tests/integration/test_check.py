@@ -106,7 +106,7 @@ def test_rejections_warnings_and_repeats_are_clean(hub: CaseStage, database: str
     assert_clean(database)
 
 
-def test_a_receipt_without_severity_leaves_the_order_in_doubt_and_is_clean(hub: CaseStage, database: str) -> None:
+def test_a_receipt_without_severity_leaves_the_order_unknown_and_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
@@ -123,13 +123,13 @@ def test_a_receipt_that_overtakes_the_sender_is_clean(hub: CaseStage, database: 
     assert_clean(database)
 
 
-def test_two_areas_of_one_message_receipted_at_once_are_clean(hub: CaseStage, database: str) -> None:
+def test_two_areas_of_one_message_acknowledged_at_once_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     hub.accept()
     assert assert_clean(database).counts.orders == len(AREAS)
 
 
-def test_two_areas_of_one_message_receipted_one_after_the_other_are_clean(hub: CaseStage, database: str) -> None:
+def test_two_areas_of_one_message_acknowledged_one_after_the_other_are_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
     for xml in hub.send():
         hub.answer(answered(xml))
@@ -148,7 +148,7 @@ def test_a_message_is_answered_when_its_last_order_is_whatever_the_first_one_was
     assert_clean(database)
 
 
-def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: CaseStage, database: str) -> None:
+def test_a_rejection_after_an_unclear_receipt_is_published_as_a_thing_of_its_own(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     hub.connection.execute("UPDATE orders SET state = 'unknown'")
@@ -157,7 +157,7 @@ def test_a_rejection_after_a_doubt_is_told_as_a_thing_of_its_own(hub: CaseStage,
     assert_clean(database)
 
 
-def test_a_receipt_in_doubt_that_overtakes_the_sender_leaves_the_doubt(hub: CaseStage, database: str) -> None:
+def test_an_unclear_receipt_that_overtakes_the_sender_leaves_the_order_unknown(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (order,) = hub.sender.claim(10)
     assert hub.answer(answered(order.message, "")) == [ReceiptOutcome.UNCLEAR]
@@ -213,7 +213,7 @@ def test_what_operators_do_with_orders_is_clean(hub: CaseStage, database: str) -
     assert_clean(database)
 
 
-def test_an_order_in_doubt_that_an_operator_sends_again_is_clean(hub: CaseStage, database: str) -> None:
+def test_an_unknown_order_that_an_operator_sends_again_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     assert hub.answer(answered(xml, "")) == [ReceiptOutcome.UNCLEAR]
@@ -250,7 +250,7 @@ def test_it_finds_an_operator_s_note_that_was_changed(hub: CaseStage, database: 
     assert check(database, PORTS).by_kind == {Kind.CHAIN: 1, Kind.ENTRY: 1}
 
 
-def test_progress_is_told(hub: CaseStage, database: str) -> None:
+def test_progress_is_reported(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, *(dp(f"D{number}", [500]) for number in range(3)))
     told: list[tuple[int, int]] = []
     check(database, PORTS, progress=lambda done, total: told.append((done, total)))

@@ -20,7 +20,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.comparison import compare
 from support.emulator_orders import Line
 from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 from support.state_records import CONTRACT, LINE, case_list, payment, period, run, sent_before, utbetaling
 
 OLD = "200001343#0"
@@ -205,7 +205,7 @@ def test_it_finds_a_change_of(stage: Stage, what: str) -> None:
     numbers = {str(case_id): case_no for case_no, case_id in stage.rows("SELECT case_no, case_id FROM cases")}
     assert numbers == {"C1": 1, "C2": 2}
     stage.hand_in(Scheme.AAP, ("more", aap("C1", utbetalinger=[_entry(ONE, 1, 12, 500), _entry(TWO, 15, 19, 700)])))
-    stage.settle([told(receipt, "00") for receipt in stage.exchange()])
+    stage.settle([receipt_with(receipt, "00") for receipt in stage.exchange()])
     assert found(check(stage.conninfo, PORTS)) == []
     kind, statement = TAMPERED[what]
     stage.connection.execute("DROP INDEX payments_current_once")

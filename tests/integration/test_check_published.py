@@ -1,4 +1,4 @@
-"""What is told, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds what was changed in them."""
+"""What is published, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds changes in them."""
 
 import json
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: 
     assert_clean(database)
 
 
-def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(hub: CaseStage, database: str) -> None:
+def test_every_published_record_names_its_event_and_its_times_behind_what_it_carries(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.connection.execute("UPDATE outbox SET headers = '[]' WHERE outbox_no = 1")
     relay(hub)
@@ -95,7 +95,7 @@ def test_every_told_record_names_its_event_and_its_times_behind_what_it_carries(
         assert topics.decode_headers(told) == (*topics.decode_headers(carried), *behind)
 
 
-def test_an_order_with_a_receipt_that_says_all_it_can_is_told_so_and_clean(hub: CaseStage, database: str) -> None:
+def test_an_order_with_a_receipt_that_says_all_it_can_is_published_so_and_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     (xml,) = hub.send()
     said = "".join(f"<{name}>{name} &lt; æ  </{name}>" for name in LEAVES if name != "alvorlighetsgrad")
@@ -128,7 +128,7 @@ AS_TOLD_BEFORE = (
 )
 
 
-def test_what_was_told_in_an_earlier_form_is_clean_and_goes_on_so(hub: CaseStage, database: str) -> None:
+def test_what_was_published_in_an_earlier_form_is_clean_and_goes_on_so(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
     hub.accept()
     hub.take(Scheme.AAP, aap("A1", [("2026-06-01", "2026-06-12", 600)]))

@@ -162,7 +162,7 @@ def test_the_real_process_says_it_in_one_sentence(known: Mapping[str, str], argu
     assert b"Traceback" not in done.stderr
 
 
-def test_bytes_that_are_no_utf_8_are_told_by_the_real_process(known: Mapping[str, str]) -> None:
+def test_bytes_that_are_no_utf_8_are_reported_by_the_real_process(known: Mapping[str, str]) -> None:
     command = [os.fsencode(KVITT), b"payout", b"show", b"p-\xff\xfe", b"--database", known["conninfo"].encode()]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 2

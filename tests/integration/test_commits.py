@@ -1,16 +1,14 @@
-"""A connection that ends during COMMIT: what is told is what was done, at every door, and nobody pays or makes twice because of it."""
+"""A connection that ends during COMMIT: the answer is what was done, over every API, and nobody pays or makes twice because of it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner
 
-from kvitt.api.thrift import payouts as woody_payouts
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -19,30 +17,21 @@ from kvitt.disbursement.settle import Settle
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import ResultUnknown
-from kvitt.formats.thrift.interface import module
-from kvitt.formats.thrift.messages import Service
 from kvitt.kernel import commits
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
-from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queue import Outgoing
-from kvitt.ledger.read import LedgerReader
-from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.service import PayoutService
 from kvitt.transports.log.embedded_log import LogRelay, make_topics
+from support.commit_apis import ACCOUNT_ASKS, AMOUNT, MONEY_ASKS, TAKEN, Apis, Ask, rest_create, rest_hold, thrift_create, thrift_hold
 from support.commit_proxy import Cut, Proxy, proxied
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, staged
 from support.ledger_stage import clock, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, wanted
-from support.rest_stage import earn, rest_site
-from support.thrift_stage import ledger_door, post, serving
 from support.topics import TOPICS
 
-TYPES, MONEY, LEDGER = module("payouts"), module("money"), module("accounter")
-PAYOUTS, ACCOUNTER = Service("payouts", "PayoutManagement"), Service("accounter", "Accounter")
-
-AMOUNT, HELD = 100_000, 100_005
+HELD = 100_005
 """The shop's fee of 5 is held on top."""
 
 
@@ -151,7 +140,7 @@ def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
+def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_answered(
     stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
@@ -167,7 +156,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
             assert least(stage) == before
         else:
             told.add("done")
-            assert (least(stage), len(stage.told(made.payout_id))) == (before - 105, 1)
+            assert (least(stage), len(stage.published(made.payout_id))) == (before - 105, 1)
         if proxy.cuts == done:
             break
     assert told == {"done", "not done"}
@@ -175,7 +164,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_told(
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_a_caller_that_repeats_what_was_told_as_not_done_holds_once(
+def test_a_caller_that_repeats_what_was_answered_as_not_done_holds_once(
     stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
@@ -201,124 +190,57 @@ def test_what_ends_a_payout_is_done_once(stage: PayoutStage, way: tuple[Proxy, s
             break
     assert proxy.cuts == 1
     assert stage.totals()[0] == ((1_000_000 - HELD,) * 3 if act == "confirm" else (1_000_000,) * 3)
-    assert len(stage.told(made.payout_id)) == 2
+    assert len(stage.published(made.payout_id)) == 2
 
 
-# The doors. The example's shop pays 500 on 100,000.
+# The apis. The example's shop pays 500 on 100,000.
 
-FUNDS, TAKEN, UNKNOWN = 10_000_000, 100_500, (504, "Result Unknown")
-
-
-class Doors:
-    """Both doors on a database behind a proxy, and what the shop has at least, asked past it."""
-
-    def __init__(self, proxy: Proxy, conninfo: str, direct: str, data: Path) -> None:
-        self.proxy = proxy
-        self._direct = direct
-        with contextlib.ExitStack() as opened:
-            earn(direct)
-            site = opened.enter_context(rest_site(conninfo, data))
-            self.settlement = site.settlement
-            self.rest = opened.enter_context(site.client())
-            parties = LocalParties(conninfo)
-            opened.callback(parties.close)
-            payouts = PayoutService(conninfo, clock, parties)
-            opened.callback(payouts.close)
-            self._payouts = opened.enter_context(serving(woody_payouts.endpoints(payouts)))
-            self._ledger = opened.enter_context(ledger_door(conninfo))
-            self.close = opened.pop_all().close
-
-    def least(self) -> int:
-        with connect(self._direct) as connection:
-            return LedgerReader(connection).account(self.settlement).totals.available_min
-
-    def accounts(self) -> int:
-        with connect(self._direct) as connection:
-            return int(fetch_value(connection, "SELECT count(*) FROM ledger.accounts"))
-
-    def payouts(self, method: str, *arguments: object) -> httpx.Response:
-        return post(f"{self._payouts}{woody_payouts.PATH}", PAYOUTS.call(method, 1, arguments))
-
-    def ledger(self, method: str, *arguments: object) -> httpx.Response:
-        return post(f"{self._ledger}/accounter", ACCOUNTER.call(method, 1, arguments))
+FUNDS, UNKNOWN = 10_000_000, (504, "Result Unknown")
 
 
 @pytest.fixture
-def doors(way: tuple[Proxy, str], database: str, tmp_path: Path) -> Iterator[Doors]:
-    made = Doors(*way, database, tmp_path)
+def apis(way: tuple[Proxy, str], database: str, tmp_path: Path) -> Iterator[Apis]:
+    made = Apis(*way, database, tmp_path)
     yield made
     made.close()
 
 
-def thrift_create(doors: Doors) -> httpx.Response:
-    shop, cash = TYPES.ShopParams(party_id="party-1", shop_id="shop-1"), MONEY.Cash(AMOUNT, MONEY.CurrencyRef("RUB"))
-    return doors.payouts("CreatePayout", TYPES.PayoutParams(shop_params=shop, cash=cash))
-
-
-def rest_create(doors: Doors) -> httpx.Response:
-    asked = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": AMOUNT, "currency": "RUB"}}
-    return doors.rest.post("/payouts", json=asked)
-
-
-def thrift_account(doors: Doors) -> httpx.Response:
-    return doors.ledger("CreateAccount", LEDGER.AccountPrototype(currency_sym_code="RUB"))
-
-
-def rest_account(doors: Doors) -> httpx.Response:
-    return doors.rest.post("/accounts", json={"currency": "RUB"})
-
-
-def thrift_hold(doors: Doors) -> httpx.Response:
-    posting = LEDGER.Posting(from_id=doors.settlement, to_id=doors.settlement + 1, amount=TAKEN, currency_sym_code="RUB", description="x")
-    return doors.ledger("Hold", LEDGER.PostingPlanChange(id="plan-1", batch=LEDGER.PostingBatch(id=1, postings=[posting])))
-
-
-def rest_hold(doors: Doors) -> httpx.Response:
-    posting = {"source": doors.settlement, "target": doors.settlement + 1, "amount": TAKEN, "currency": "RUB", "description": "x"}
-    return doors.rest.post("/plans/plan-1/hold", json={"batch": {"batch_id": 1, "postings": [posting]}})
-
-
-Ask = Callable[[Doors], httpx.Response]
-MONEY_ASKS = [thrift_create, rest_create, thrift_hold, rest_hold]
-ACCOUNT_ASKS = [thrift_account, rest_account]
-
-
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("ask", MONEY_ASKS)
-def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_pays_once(doors: Doors, ask: Ask, cut: Cut) -> None:
-    doors.proxy.cut(cut)
-    answers = [ask(doors)]
+def test_a_caller_that_repeats_while_it_hears_that_nothing_was_done_pays_once(apis: Apis, ask: Ask, cut: Cut) -> None:
+    apis.proxy.cut(cut)
+    answers = [ask(apis)]
     while answers[-1].status_code == 503 and len(answers) < 5:
-        answers.append(ask(doors))
-    assert doors.proxy.cuts == 1
+        answers.append(ask(apis))
+    assert apis.proxy.cuts == 1
     assert answers[-1].status_code in (200, 201), answers[-1].text
     assert len(answers) == (1 if cut is Cut.AFTER else 2)
-    assert doors.least() == FUNDS - TAKEN
+    assert apis.least() == FUNDS - TAKEN
 
 
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("ask", ACCOUNT_ASKS)
-def test_a_caller_that_repeats_while_it_is_told_that_nothing_was_done_makes_one_account(doors: Doors, ask: Ask, cut: Cut) -> None:
-    before = doors.accounts()
-    doors.proxy.cut(cut)
-    answers = [ask(doors)]
+def test_a_caller_that_repeats_while_it_hears_that_nothing_was_done_makes_one_account(apis: Apis, ask: Ask, cut: Cut) -> None:
+    before = apis.accounts()
+    apis.proxy.cut(cut)
+    answers = [ask(apis)]
     while answers[-1].status_code == 503 and len(answers) < 5:
-        answers.append(ask(doors))
+        answers.append(ask(apis))
     assert answers[-1].status_code in (200, 201), answers[-1].text
-    assert (doors.proxy.cuts, doors.accounts()) == (1, before + 1)
+    assert (apis.proxy.cuts, apis.accounts()) == (1, before + 1)
 
 
 @pytest.mark.parametrize("ask", [*MONEY_ASKS, *ACCOUNT_ASKS])
 def test_while_nobody_can_be_asked_the_result_is_unknown_and_what_to_look_for_is_named(
-    doors: Doors, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    apis: Apis, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = doors.accounts()
+    before = apis.accounts()
     with soon_given_up(monkeypatch):
-        doors.proxy.cut(Cut.AFTER, shut=True)
-        told = ask(doors)
+        apis.proxy.cut(Cut.AFTER, shut=True)
+        told = ask(apis)
     assert told.status_code == 504
     assert "retry-after" not in told.headers
-    done = doors.accounts() == before + 1 if ask in ACCOUNT_ASKS else doors.least() == FUNDS - TAKEN
+    done = apis.accounts() == before + 1 if ask in ACCOUNT_ASKS else apis.least() == FUNDS - TAKEN
     assert done, "it was done, and nobody was told that it was not"
     if "woody.error-class" in told.headers:
         assert (told.status_code, told.headers["woody.error-class"]) == UNKNOWN
@@ -326,25 +248,27 @@ def test_while_nobody_can_be_asked_the_result_is_unknown_and_what_to_look_for_is
     else:
         problem = told.json()
         assert problem["code"] == "result_unknown"
-        doors.proxy.shut = False
-        assert doors.rest.get(problem["look_at"]).status_code == 200
+        apis.proxy.shut = False
+        assert apis.rest.get(problem["look_at"]).status_code == 200
         named = problem["detail"]
     kinds = {"payout": [thrift_create, rest_create], "plan plan-1": [thrift_hold, rest_hold], "account": ACCOUNT_ASKS}
     assert next(kind for kind, asks in kinds.items() if ask in asks) in named
 
 
-def test_a_keyed_request_whose_answer_could_not_be_kept_is_answered_with_what_was_done(doors: Doors) -> None:
-    doors.proxy.cut(Cut.BEFORE, lambda message: b"rest.requests SET status" in message)
+def test_a_keyed_request_whose_answer_could_not_be_kept_is_answered_with_what_was_done(apis: Apis) -> None:
+    apis.proxy.cut(Cut.BEFORE, lambda message: b"rest.requests SET status" in message)
     asked, key = {"currency": "RUB", "description": "kept once"}, {"idempotency-key": "k-1"}
-    first, second = (doors.rest.post("/accounts", json=asked, headers=key) for _ in range(2))
-    assert doors.proxy.cuts == 1
+    first, second = (apis.rest.post("/accounts", json=asked, headers=key) for _ in range(2))
+    assert apis.proxy.cuts == 1
     assert (first.status_code, second.json().get("code", "")) == (201, "request_in_progress")
 
 
 # Commands
 
 
-def test_an_operators_act_is_told_as_it_is(way: tuple[Proxy, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operators_act_is_reported_as_it_is(
+    way: tuple[Proxy, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy, conninfo = way
     stop = ["sending", "stop", "--all", "--by", "kari", "--reason", "the rail is moved", "--database", conninfo, "--data", str(tmp_path)]
     proxy.cut(Cut.AFTER)

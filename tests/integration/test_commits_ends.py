@@ -1,4 +1,4 @@
-"""A connection that ends during COMMIT, where a plan or a payout comes to its end: at every door it ends once, and as was told."""
+"""A connection that ends during COMMIT, where a plan or a payout comes to its end: over every API it ends once, and as was answered."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Final
 import httpx
 import pytest
 
-from integration.test_commits import AMOUNT, FUNDS, LEDGER, MONEY, TAKEN, TYPES, UNKNOWN, Doors, soon_given_up
+from integration.test_commits import AMOUNT, FUNDS, LEDGER, MONEY, TAKEN, TYPES, UNKNOWN, Apis, soon_given_up
 from support.commit_proxy import Cut, Proxy, proxied
 
 PLAN, PAYOUT = "plan-1", "payout-1"
-Ask = Callable[[Doors], httpx.Response]
+Ask = Callable[[Apis], httpx.Response]
 
 
 @pytest.fixture
@@ -21,46 +21,46 @@ def way(database: str) -> Iterator[tuple[Proxy, str]]:
 
 
 @pytest.fixture
-def doors(way: tuple[Proxy, str], database: str, tmp_path: Path) -> Iterator[Doors]:
-    made = Doors(*way, database, tmp_path)
+def apis(way: tuple[Proxy, str], database: str, tmp_path: Path) -> Iterator[Apis]:
+    made = Apis(*way, database, tmp_path)
     yield made
     made.close()
 
 
-def thrift_batch(doors: Doors) -> object:
-    moved = LEDGER.Posting(from_id=doors.settlement, to_id=doors.settlement + 1, amount=TAKEN, currency_sym_code="RUB", description="x")
+def thrift_batch(apis: Apis) -> object:
+    moved = LEDGER.Posting(from_id=apis.settlement, to_id=apis.settlement + 1, amount=TAKEN, currency_sym_code="RUB", description="x")
     return LEDGER.PostingBatch(id=1, postings=[moved])
 
 
-def rest_batch(doors: Doors) -> dict[str, object]:
-    moved = {"source": doors.settlement, "target": doors.settlement + 1, "amount": TAKEN, "currency": "RUB", "description": "x"}
+def rest_batch(apis: Apis) -> dict[str, object]:
+    moved = {"source": apis.settlement, "target": apis.settlement + 1, "amount": TAKEN, "currency": "RUB", "description": "x"}
     return {"batch_id": 1, "postings": [moved]}
 
 
-def hold(doors: Doors) -> None:
-    assert doors.rest.post(f"/plans/{PLAN}/hold", json={"batch": rest_batch(doors)}).status_code == 200
+def hold(apis: Apis) -> None:
+    assert apis.rest.post(f"/plans/{PLAN}/hold", json={"batch": rest_batch(apis)}).status_code == 200
 
 
-def create(doors: Doors) -> None:
+def create(apis: Apis) -> None:
     shop, cash = TYPES.ShopParams(party_id="party-1", shop_id="shop-1"), MONEY.Cash(AMOUNT, MONEY.CurrencyRef("RUB"))
-    made = doors.payouts("CreatePayout", TYPES.PayoutParams(payout_id=PAYOUT, shop_params=shop, cash=cash))
+    made = apis.payouts("CreatePayout", TYPES.PayoutParams(payout_id=PAYOUT, shop_params=shop, cash=cash))
     assert made.status_code == 200, made.text
 
 
 def thrift_plan(method: str) -> Ask:
-    return lambda doors: doors.ledger(method, LEDGER.PostingPlan(id=PLAN, batch_list=[thrift_batch(doors)]))
+    return lambda apis: apis.ledger(method, LEDGER.PostingPlan(id=PLAN, batch_list=[thrift_batch(apis)]))
 
 
 def rest_plan(end: str) -> Ask:
-    return lambda doors: doors.rest.post(f"/plans/{PLAN}/{end}", json={"batches": [rest_batch(doors)]})
+    return lambda apis: apis.rest.post(f"/plans/{PLAN}/{end}", json={"batches": [rest_batch(apis)]})
 
 
 def thrift_payout(method: str, *more: str) -> Ask:
-    return lambda doors: doors.payouts(method, PAYOUT, *more)
+    return lambda apis: apis.payouts(method, PAYOUT, *more)
 
 
 def rest_payout(end: str, **more: str) -> Ask:
-    return lambda doors: doors.rest.post(f"/payouts/{PAYOUT}/{end}", json=more or None)
+    return lambda apis: apis.rest.post(f"/payouts/{PAYOUT}/{end}", json=more or None)
 
 
 # What begins it, what ends it, what the shop has then, and what is named when nobody knows.
@@ -78,38 +78,38 @@ ENDS: Final = {
 
 @pytest.mark.parametrize("cut", Cut)
 @pytest.mark.parametrize("end", ENDS)
-def test_what_is_repeated_while_it_is_told_as_not_done_ends_once(doors: Doors, end: str, cut: Cut) -> None:
+def test_what_is_repeated_while_it_is_answered_as_not_done_ends_once(apis: Apis, end: str, cut: Cut) -> None:
     begin, ask, left, _ = ENDS[end]
-    begin(doors)
-    assert doors.least() == FUNDS - TAKEN
-    entries = doors.count("ledger.entries")
-    doors.proxy.cut(cut)
-    answers = [ask(doors)]
+    begin(apis)
+    assert apis.least() == FUNDS - TAKEN
+    entries = apis.entries()
+    apis.proxy.cut(cut)
+    answers = [ask(apis)]
     while answers[-1].status_code == 503 and len(answers) < 5:
-        answers.append(ask(doors))
+        answers.append(ask(apis))
     assert [each.status_code for each in answers] == ([200] if cut is Cut.AFTER else [503, 200]), answers[-1].text
-    assert (doors.proxy.cuts, doors.least()) == (1, left)
-    ended = doors.count("ledger.entries")
+    assert (apis.proxy.cuts, apis.least()) == (1, left)
+    ended = apis.entries()
     assert ended > entries
-    assert ask(doors).status_code == 200
-    assert (doors.least(), doors.count("ledger.entries")) == (left, ended), "asked once more, it stays as it is"
+    assert ask(apis).status_code == 200
+    assert (apis.least(), apis.entries()) == (left, ended), "asked once more, it stays as it is"
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_while_nobody_can_be_asked_the_end_is_unknown_and_what_to_look_for_is_named(
-    doors: Doors, end: str, monkeypatch: pytest.MonkeyPatch
+    apis: Apis, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin, ask, left, named = ENDS[end]
-    begin(doors)
+    begin(apis)
     with soon_given_up(monkeypatch):
-        doors.proxy.cut(Cut.AFTER, shut=True)
-        told = ask(doors)
+        apis.proxy.cut(Cut.AFTER, shut=True)
+        told = ask(apis)
     assert (told.status_code, "retry-after" in told.headers) == (504, False)
-    assert doors.least() == left
+    assert apis.least() == left
     if "woody.error-class" in told.headers:
         assert (told.status_code, told.headers["woody.error-class"]) == UNKNOWN
         assert named in told.headers["woody.error-reason"]
         return
     assert (told.json()["code"], named in told.json()["detail"]) == ("result_unknown", True)
-    doors.proxy.shut = False
-    assert doors.rest.get(told.json()["look_at"]).status_code == 200
+    apis.proxy.shut = False
+    assert apis.rest.get(told.json()["look_at"]).status_code == 200

@@ -18,7 +18,7 @@ OPTIONS = (
 
 
 def set_on(descriptor: int) -> list[int]:
-    """What the kernel has been told of a connection."""
+    """What the kernel has heard of a connection."""
     with socket.socket(fileno=socket.dup(descriptor)) as same:
         return [same.getsockopt(level, option) for level, option, _ in OPTIONS]
 

@@ -23,7 +23,7 @@ from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub
 from support.contract_kits import KITS, ContractKit, Message, ToyKit
-from support.hub_stage import Stage, told
+from support.hub_stage import Stage, receipt_with
 from support.toy_contract import PAYMENTS, STATUS
 from support.tried import tried
 
@@ -142,24 +142,24 @@ def test_a_repeat_is_answered_while_its_case_is_busy(site: Site) -> None:
 def test_a_receipt_settles_and_the_last_answer_is_kept(site: Site) -> None:
     site.ask(site.kit.asks(1), site.kit.asks(2))
     first, second = site.exchange()
-    site.settle([first, told(second, "08", "Ugyldig")])
+    site.settle([first, receipt_with(second, "08", "Ugyldig")])
     assert [each.status for each in site.kept()] == [Status.OK, Status.FAILED]
     assert [each.status for each in site.published()[-2:]] == [Status.OK, Status.FAILED]
     assert "Ugyldig" in str(site.kept()[1].error)
     assert site.states() == ["answered", "answered"]
 
 
-def test_what_is_unclear_is_told_and_may_be_settled_later(site: Site) -> None:
+def test_what_is_unclear_is_reported_and_may_be_settled_later(site: Site) -> None:
     site.ask(site.kit.asks(1))
     (receipt,) = site.exchange()
-    site.settle([told(receipt, "99", "hva som helst")])
+    site.settle([receipt_with(receipt, "99", "hva som helst")])
     assert site.published()[-1].status is Status.FAILED
     assert site.states() == ["derived"]
     site.settle([receipt])
     assert site.published()[-1].status is site.kept()[0].status is Status.OK
 
 
-def test_an_order_taken_back_is_told(site: Site) -> None:
+def test_an_order_taken_back_is_reported(site: Site) -> None:
     site.ask(site.kit.asks(1))
     site.operate.withdraw(site.orders()[0], TWO)
     assert site.published()[-1].status is site.kept()[0].status is Status.FAILED
@@ -167,7 +167,7 @@ def test_an_order_taken_back_is_told(site: Site) -> None:
     site.finish()
 
 
-def test_a_word_that_was_adopted_is_told_anew(site: Site) -> None:
+def test_a_word_that_was_adopted_is_published_anew(site: Site) -> None:
     site.ask(site.kit.asks(1))
     (receipt,) = site.exchange()
     site.operate.decide(site.orders()[0], accepted=False, operator=TWO)

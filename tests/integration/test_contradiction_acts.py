@@ -79,7 +79,7 @@ def test_an_adoption_killed_after_its_commit_has_happened_once(stage: Contradict
     stage.assert_clean()
 
 
-def test_of_two_who_resolve_at_once_one_wins_and_the_other_is_told(stage: Contradicted) -> None:
+def test_of_two_who_resolve_at_once_one_wins_and_the_other_hears_so(stage: Contradicted) -> None:
     order_id = rejected_by_hand(stage)
     acts = ("adopt", "keep", "adopt")
     with ThreadPoolExecutor(len(acts)) as together:
@@ -174,11 +174,11 @@ def test_a_need_is_answered_anew_when_the_rails_word_about_its_order_is_adopted(
     (receipt,) = rapid.exchange()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=False, operator=BOTH)
-    rapid.told()
+    rapid.published()
     assert rapid.settle([receipt]) == [ReceiptOutcome.CONTRADICTS]
     assert rapid.heard() == ["raw receipt"]
     effect = Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
-    told = [message for _, message in rapid.told()]
+    told = [message for _, message in rapid.published()]
     assert [in_short(message) for message in told] == ["rail AKSEPTERT", "AKSEPTERT"]
     assert "corrected" in told[-1]["@løsning"]["Utbetaling"]["beskrivelse"]
     assert (effect.state.value, effect.payments) == ("accepted", ())
@@ -207,8 +207,8 @@ def test_an_accepted_need_that_the_rail_rejects_after_all_is_refused_anew(rapid:
     (receipt,) = rapid.exchange()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     rapid.settle([receipt])
-    rapid.told()
-    from support.hub_stage import told as with_words
+    rapid.published()
+    from support.hub_stage import receipt_with as with_words
 
     assert rapid.settle([with_words(receipt, "08", "Ugyldig")]) == [ReceiptOutcome.CONTRADICTS]
     Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)

@@ -16,7 +16,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from support.contradiction_stage import BOTH, Contradicted, as_accepted, as_rejected, contradicted
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
-from support.hub_stage import told
+from support.hub_stage import receipt_with
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 
@@ -138,7 +138,7 @@ def test_keeping_what_stands_lets_the_case_go_on_as_it_was(stage: Contradicted) 
     assert stage.put() == 1
     stage.assert_clean()
     # The same word once more has been heard; it opens nothing.
-    assert stage.settle([told(receipt, "00", message_id="another")]) == [ReceiptOutcome.REPEAT]
+    assert stage.settle([receipt_with(receipt, "00", message_id="another")]) == [ReceiptOutcome.REPEAT]
     with pytest.raises(NotInThatState, match="kept by Kari Nordmann"):
         stage.resolve.adopt(order_id, BOTH)
 
@@ -189,7 +189,9 @@ def test_the_rail_may_change_its_mind_more_than_once(stage: Contradicted) -> Non
     stage.settle([receipt])
     for turn in range(3):
         again = as_rejected(receipt) if turn % 2 == 0 else as_accepted(receipt)
-        assert stage.settle([told(again, "08" if turn % 2 == 0 else "00", "x", message_id=f"turn {turn}")]) == [ReceiptOutcome.CONTRADICTS]
+        assert stage.settle([receipt_with(again, "08" if turn % 2 == 0 else "00", "x", message_id=f"turn {turn}")]) == [
+            ReceiptOutcome.CONTRADICTS
+        ]
         stage.assert_clean()
         stage.resolve.adopt(order_id, BOTH)
         stage.assert_clean()
@@ -201,7 +203,7 @@ def test_that_a_line_exists_contradicts_what_was_rejected_by_hand_and_not_what_w
     first, second = stage.exchange()
     stage.operate.decide(stage.orders("A")[0], accepted=False, operator=BOTH)
     stage.settle([second])
-    assert stage.settle([told(first, "08", LINE_EXISTS), told(second, "08", LINE_EXISTS)]) == [
+    assert stage.settle([receipt_with(first, "08", LINE_EXISTS), receipt_with(second, "08", LINE_EXISTS)]) == [
         ReceiptOutcome.CONTRADICTS,
         ReceiptOutcome.REPEAT,
     ]
@@ -218,8 +220,8 @@ def test_that_an_order_exists_contradicts_what_was_accepted_by_hand_unless_copie
     stage.put()
     for each in (order_id, resent):
         stage.operate.decide(each, accepted=True, operator=BOTH)
-    assert stage.settle([told(copied, "08", ORDER_EXISTS)]) == [ReceiptOutcome.REPEAT]
-    assert stage.settle([told(first, "08", ORDER_EXISTS)]) == [ReceiptOutcome.CONTRADICTS]
+    assert stage.settle([receipt_with(copied, "08", ORDER_EXISTS)]) == [ReceiptOutcome.REPEAT]
+    assert stage.settle([receipt_with(first, "08", ORDER_EXISTS)]) == [ReceiptOutcome.CONTRADICTS]
     assert stage.resolve.adopt(order_id, BOTH).state is OrderState.REJECTED
     assert stage.accepted("A") == {}
     stage.assert_clean()

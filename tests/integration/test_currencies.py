@@ -39,7 +39,7 @@ _ids = count()
 
 
 class AnyTerms:
-    """PartyManagement that computes in whatever currencies it was told to."""
+    """PartyManagement that computes in whatever currencies it was set to."""
 
     def __init__(self) -> None:
         self.flow: tuple[CashFlowPosting, ...] = ()

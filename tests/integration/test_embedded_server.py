@@ -295,7 +295,7 @@ def test_looking_into_a_directory_that_is_closed_to_us_says_so(closed_dir: Path)
     assert f"DataDirectoryUnreachable: the data directory {closed_dir} can't be looked into: Permission denied" in done.stderr
 
 
-def test_a_wrong_setting_is_told_with_the_log_and_leaves_nothing_running(data_dir: Path) -> None:
+def test_a_wrong_setting_is_reported_with_the_log_and_leaves_nothing_running(data_dir: Path) -> None:
     with pytest.raises(ServerDidNotStart, match=r"server\.log says: .*unrecognized configuration parameter \"no_such_setting\""):
         EmbeddedServer(data_dir, settings={"no_such_setting": "1"}).start()
     assert not list(leftovers._processes(data_dir / "postgres/cluster"))

@@ -1,4 +1,4 @@
-"""The rail emulator's faults: what it swallows, delays, doubles, spoils and refuses when it is told to."""
+"""The rail emulator's faults: what it swallows, delays, doubles, spoils and refuses when it is asked to."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -46,7 +46,7 @@ def test_a_swallowed_receipt_never_comes_though_the_order_counts(rail: Rail) -> 
     assert rail.answers() == []
 
 
-def test_a_swallowed_order_that_is_sent_again_under_another_id_is_told_that_it_exists(rail: Rail) -> None:
+def test_a_swallowed_order_that_is_sent_again_under_another_id_hears_that_it_exists(rail: Rail) -> None:
     set_faults(rail.conn, Faults(swallow=NOW))
     assert rail.ask(order_xml(FIRST), change(NEXT), change(NEXT)) == ["00", "08 BB50018F DELYTELSE-ID finnes i oppdragsbasen fra før"]
 

@@ -47,7 +47,7 @@ def test_an_order_on_its_way_is_pending_and_the_next_message_waits(hub: CaseStag
     assert [line.amount for line in case.orders[0].lines] == [500]
 
 
-def test_what_is_accepted_is_told_day_by_day_on_weekdays_only(hub: CaseStage, database: str) -> None:
+def test_what_is_accepted_is_shown_day_by_day_on_weekdays_only(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER))
     hub.accept()
     case = history(database, PORTS, Scheme.AAP, "A1")

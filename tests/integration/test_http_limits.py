@@ -1,4 +1,4 @@
-"""What a caller may take of a door before anybody knows who it is, asked of a real server over real connections."""
+"""What a caller may take of an API before anybody knows who it is, asked of a real server over real connections."""
 
 import asyncio
 import http.client
@@ -65,8 +65,8 @@ class App:
 class Site:
     """Where it answers, and what answers there."""
 
-    def __init__(self, door: HttpListener, app: App) -> None:
-        self.app, self.url = app, urlsplit(door.url)
+    def __init__(self, listener: HttpListener, app: App) -> None:
+        self.app, self.url = app, urlsplit(listener.url)
 
     def call(self, sent: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
         """A connection on which so much was said."""
@@ -80,15 +80,15 @@ class Site:
 @contextmanager
 def serving(limits: Limits, app: App | None = None, max_body: int = MAX_BODY) -> Iterator[Site]:
     app = app or App()
-    door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test", limits)
+    listener = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test", limits)
     try:
-        with door.serving(app, max_body):
+        with listener.serving(app, max_body):
             try:
-                yield Site(door, app)
+                yield Site(listener, app)
             finally:
                 app.may_answer.set()
     finally:
-        door.close()
+        listener.close()
 
 
 def heard(connection: socket.socket) -> bytes:
@@ -276,8 +276,8 @@ def certificate(directory: Path) -> Path:
 def test_under_tls_those_who_never_greet_count_from_the_beginning_and_vanish(tmp_path: Path) -> None:
     file = certificate(tmp_path)
     context = ssl.create_default_context(cafile=str(file))
-    door = HttpListener(ListenAddress("127.0.0.1", 0, 0, file), "test", Limits(connections=2, header_seconds=SHORT))
-    place = (str(urlsplit(door.url).hostname), int(urlsplit(door.url).port or 0))
+    listener = HttpListener(ListenAddress("127.0.0.1", 0, 0, file), "test", Limits(connections=2, header_seconds=SHORT))
+    place = (str(urlsplit(listener.url).hostname), int(urlsplit(listener.url).port or 0))
 
     def answered() -> bool:
         try:
@@ -291,13 +291,13 @@ def test_under_tls_those_who_never_greet_count_from_the_beginning_and_vanish(tmp
             return False
 
     try:
-        with door.serving(App()), ExitStack() as opened:
+        with listener.serving(App()), ExitStack() as opened:
             silent = [opened.enter_context(socket.create_connection(place, timeout=PATIENCE_SECONDS)) for _ in range(2)]
             assert heard(socket.create_connection(place, timeout=PATIENCE_SECONDS)) == b""
             assert [heard(each) for each in silent] == [b"", b""]
             until(answered, what="nobody is let in again")
     finally:
-        door.close()
+        listener.close()
 
 
 def test_who_calls_is_who_has_the_connection_whatever_a_header_says() -> None:
@@ -344,16 +344,16 @@ def test_whoever_asks_for_another_protocol_is_answered_in_this_one() -> None:
     assert status(said) == 200
 
 
-def test_a_door_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> None:
-    door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test")
-    url = urlsplit(door.url)
+def test_an_api_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> None:
+    listener = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test")
+    url = urlsplit(listener.url)
     place = (str(url.hostname), int(url.port or 0))
     try:
         for _ in range(2):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(place, timeout=PATIENCE_SECONDS)
-            with door.serving(App()), socket.create_connection(place, timeout=PATIENCE_SECONDS) as connection:
+            with listener.serving(App()), socket.create_connection(place, timeout=PATIENCE_SECONDS) as connection:
                 connection.sendall(GET.replace(b"host", b"connection: close\r\nhost"))
                 assert status(heard(connection)) == 200
     finally:
-        door.close()
+        listener.close()

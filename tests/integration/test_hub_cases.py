@@ -15,7 +15,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import spans
 from support.hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 
 DP, AAP, TS, TP = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER
 
@@ -72,21 +72,21 @@ def test_after_a_rejection_the_next_message_is_compared_with_what_held_before(st
     stage.finish()
     stage.hand_in(DP, ("k2", dp("S", 200)), ("k3", dp("S", 100)), ("k4", dp("S", 300)))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "08", "nei")])
+    stage.settle([receipt_with(receipt, "08", "nei")])
     assert [stage.final(key).status.value for key in ("k2", "k3")] == ["FEILET", "OK"]
     assert stage.said("k3") == ["MOTTATT", "OK"]
     assert stage.order_states("S") == ["accepted", "rejected", "ready"]
 
 
-def test_a_case_with_an_order_in_doubt_keeps_its_messages_waiting(stage: Stage) -> None:
+def test_a_case_with_an_unknown_order_keeps_its_messages_queued(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S", 100)), ("k2", dp("S", 200)))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "99")])
+    stage.settle([receipt_with(receipt, "99")])
     assert stage.said("k2") == ["MOTTATT"]
     assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.QUEUED]
 
 
-def test_a_waiting_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> None:
+def test_a_queued_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> None:
     stage.hand_in(DP, ("k1", dp("S", 100)), ("dry", dp("S", 200, dryrun=True)), ("same", dp("S", 100, dryrun=True)))
     assert stage.said("dry") == []
     stage.settle(stage.exchange())
@@ -115,7 +115,7 @@ def test_two_cases_that_claim_one_payment_id_in_one_batch_leave_their_neighbours
     assert [stage.final(f"k{n}").status.value for n in range(5)] == ["OK", "OK", "OK", "FEILET", "OK"]
 
 
-def test_two_waiting_messages_that_claim_one_payment_id_do_not_sink_the_receipts(stage: Stage) -> None:
+def test_two_queued_messages_that_claim_one_payment_id_do_not_sink_the_receipts(stage: Stage) -> None:
     uid = payment_uid("shared")
     stage.hand_in(AAP, ("a1", aap("A")), ("b1", aap("B")), ("a2", aap("A", uid=uid)), ("b2", aap("B", uid=uid)))
     stage.finish()
@@ -151,7 +151,7 @@ def test_an_order_too_large_for_the_rail_is_refused_and_blocks_nothing(stage: St
     assert [stage.final(key).status for key in ("k0", "k1")] == [Status.OK] * 2
 
 
-def test_a_waiting_order_too_large_for_the_rail_does_not_sink_the_receipt(stage: Stage) -> None:
+def test_a_queued_order_too_large_for_the_rail_does_not_sink_the_receipt(stage: Stage) -> None:
     entries = [
         {"meldeperiode": f"m{n}", "dato": "2026-06-01", "sats": 1, "utbetaltBeløp": 1, "utbetalingstype": "Dagpenger"}
         for n in range(33_000)

@@ -18,7 +18,7 @@ from kvitt.rails.oppdrag.emulator import (
 )
 from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
-from support.hub_stage import REPLIES, Stage, again, staged, told
+from support.hub_stage import REPLIES, Stage, again, receipt_with, staged
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 
@@ -68,7 +68,7 @@ AFTER_AN_ACCEPTANCE = [
 def test_whatever_comes_after_an_acceptance_changes_nothing_by_itself(stage: Stage, severity: str, ruled: ReceiptOutcome) -> None:
     receipt = ordered(stage)
     stage.settle([receipt])
-    assert stage.settle([told(receipt, severity, "for sent")]) == [ruled]
+    assert stage.settle([receipt_with(receipt, severity, "for sent")]) == [ruled]
     assert stage.order_states("S") == ["accepted"]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
@@ -78,8 +78,8 @@ def test_whatever_comes_after_an_acceptance_changes_nothing_by_itself(stage: Sta
 )
 def test_whatever_comes_after_a_rejection_changes_nothing(stage: Stage, severity: str, ruled: ReceiptOutcome) -> None:
     receipt = ordered(stage)
-    stage.settle([told(receipt, "08", "avvist")])
-    assert stage.settle([told(receipt, severity)]) == [ruled]
+    stage.settle([receipt_with(receipt, "08", "avvist")])
+    assert stage.settle([receipt_with(receipt, severity)]) == [ruled]
     assert stage.order_states("S") == ["rejected"]
     assert stage.one("SELECT state FROM payments") == "dropped"
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET"]
@@ -88,7 +88,7 @@ def test_whatever_comes_after_a_rejection_changes_nothing(stage: Stage, severity
 @pytest.mark.parametrize("together", [True, False])
 def test_of_an_acceptance_and_a_later_rejection_the_first_counts(stage: Stage, together: bool) -> None:
     receipt = ordered(stage)
-    both = [receipt, told(receipt, "08", ORDER_EXISTS)]
+    both = [receipt, receipt_with(receipt, "08", ORDER_EXISTS)]
     outcomes = stage.settle(both) if together else [*stage.settle(both[:1]), *stage.settle(both[1:])]
     assert outcomes == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
     assert stage.final("k").status is Status.OK
@@ -119,7 +119,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.severity!r} {case.words}")
 def test_a_receipt_answers_as_the_contract_says(stage: Stage, case: Case) -> None:
-    stage.settle([told(ordered(stage), case.severity, case.words)])
+    stage.settle([receipt_with(ordered(stage), case.severity, case.words)])
     answer = stage.final("k")
     assert answer.status is case.status
     assert (answer.error.status if answer.error else None, answer.error.text if answer.error else "") == (case.code, case.said)
@@ -130,7 +130,7 @@ def test_a_receipt_answers_as_the_contract_says(stage: Stage, case: Case) -> Non
 @pytest.mark.parametrize("severity", ["", "99", "0", "OK"])
 def test_an_unknown_severity_leaves_the_order_unknown_until_a_clear_receipt(stage: Stage, severity: str) -> None:
     receipt = ordered(stage)
-    assert stage.settle([told(receipt, severity, "uklart")]) == [ReceiptOutcome.UNCLEAR]
+    assert stage.settle([receipt_with(receipt, severity, "uklart")]) == [ReceiptOutcome.UNCLEAR]
     assert stage.order_states("S") == ["unknown"]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "FEILET"]
     assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
@@ -140,13 +140,13 @@ def test_an_unknown_severity_leaves_the_order_unknown_until_a_clear_receipt(stag
 
 def test_an_unclear_and_a_clear_receipt_in_one_batch_settle_the_order(stage: Stage) -> None:
     receipt = ordered(stage)
-    assert stage.settle([told(receipt, "99"), receipt]) == [ReceiptOutcome.UNCLEAR, ReceiptOutcome.ACCEPTED]
+    assert stage.settle([receipt_with(receipt, "99"), receipt]) == [ReceiptOutcome.UNCLEAR, ReceiptOutcome.ACCEPTED]
     assert stage.order_states("S") == ["accepted"]
     assert stage.said("k")[-1] == "OK"
 
 
 def test_a_line_of_ours_that_exists_was_accepted_before(stage: Stage) -> None:
-    receipt = told(ordered(stage), "08", LINE_EXISTS)
+    receipt = receipt_with(ordered(stage), "08", LINE_EXISTS)
     assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
     assert stage.final("k").status is Status.OK
     assert stage.final("k").error is None
@@ -165,7 +165,7 @@ def in_doubt(stage: Stage) -> RawReceipt:
 
 def test_that_an_order_exists_proves_nothing_while_a_copy_may_be_on_its_way(stage: Stage) -> None:
     receipt = in_doubt(stage)
-    assert stage.settle([told(receipt, "08", ORDER_EXISTS)]) == [ReceiptOutcome.UNCLEAR]
+    assert stage.settle([receipt_with(receipt, "08", ORDER_EXISTS)]) == [ReceiptOutcome.UNCLEAR]
     assert stage.order_states("S") == ["unknown"]
     assert stage.said("k") == ["MOTTATT"]
     assert stage.settle([receipt]) == [ReceiptOutcome.ACCEPTED]
@@ -191,7 +191,7 @@ def test_a_receipt_for_an_order_that_never_left_is_kept_unmatched(stage: Stage) 
 def test_receipts_settle_their_own_orders_in_any_order(stage: Stage) -> None:
     stage.hand_in(DP, *((f"k{n}", dp(f"S{n}")) for n in range(5)))
     receipts = stage.exchange()
-    rejected = told(receipts[3], "08", "avvist")
+    rejected = receipt_with(receipts[3], "08", "avvist")
     assert set(stage.settle([receipts[4], receipts[0], rejected, receipts[2], receipts[1]])) == {
         ReceiptOutcome.ACCEPTED,
         ReceiptOutcome.REJECTED,
@@ -205,7 +205,7 @@ def test_of_two_orders_with_the_same_lines_each_gets_its_own_receipt(stage: Stag
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(uid, spans=[(1, 5)]))))
     (first,) = stage.exchange()
-    stage.settle([told(first, "08", "avvist")])
+    stage.settle([receipt_with(first, "08", "avvist")])
     stage.hand_in(TS, ("k3", ts("S", ts_payment(uid, spans=[(1, 5)]))))
     receipts = stage.exchange()
     assert stage.settle([*again([first]), *receipts]) == [ReceiptOutcome.CONTRADICTS, ReceiptOutcome.ACCEPTED]
@@ -236,7 +236,7 @@ def two_orders(stage: Stage) -> list[RawReceipt]:
 def test_a_message_in_two_areas_is_answered_once_by_the_worse_receipt(
     stage: Stage, severities: tuple[str, str], final: tuple[str, int | None], together: bool, turned: bool
 ) -> None:
-    receipts = [told(each, severity, "sagt") for each, severity in zip(two_orders(stage), severities, strict=True)]
+    receipts = [receipt_with(each, severity, "sagt") for each, severity in zip(two_orders(stage), severities, strict=True)]
     receipts = receipts[::-1] if turned else receipts
     if together:
         stage.settle(receipts)
@@ -251,7 +251,7 @@ def test_a_message_in_two_areas_is_answered_once_by_the_worse_receipt(
 
 
 def test_what_was_accepted_of_a_message_that_failed_in_part_is_the_truth(stage: Stage) -> None:
-    stage.settle([told(receipt, "00" if b"TILLSTPB" in receipt.body else "08", "nei") for receipt in two_orders(stage)])
+    stage.settle([receipt_with(receipt, "00" if b"TILLSTPB" in receipt.body else "08", "nei") for receipt in two_orders(stage)])
     assert stage.rows("SELECT area, state FROM payments ORDER BY area") == [("TILLSTBO", "dropped"), ("TILLSTPB", "accepted")]
     stage.hand_in(TS, ("again", ts("S", *TWO_AREAS)))
     assert stage.rows("SELECT area, is_first_order FROM orders WHERE number > 2") == [("TILLSTBO", True)]

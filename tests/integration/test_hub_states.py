@@ -15,7 +15,7 @@ from kvitt.disbursement.states import (
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.queries import load
 from support.hub_messages import dp
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 
 Arguments = Sequence[object] | Mapping[str, object]
 ORDERS, WRITE, CONTRADICTIONS = (
@@ -123,7 +123,7 @@ def test_a_message_is_queued_again_only_while_its_orders_are_open(stage: Stage, 
 def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "99")])
+    stage.settle([receipt_with(receipt, "99")])
     (order_id,) = stage.rows("SELECT order_id::text FROM orders")[0]
     assert stage.order_states("S") == ["unknown"]
     assert stage.sender.unknown_orders(10) == []

@@ -15,7 +15,7 @@ from kvitt.formats import topics
 from kvitt.kernel.clock import utc_now
 from kvitt.transports.kafka.relay import KafkaRelay
 from support.hub_messages import payment_uid, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 from support.kafka_stage import header, joined, read
 from support.patience import PATIENCE_SECONDS, until
 
@@ -91,7 +91,7 @@ def test_both_orders_of_a_message_their_receipts_and_their_simulations_survive_c
     for topic in COMPACTED:
         configure(AdminClient({"bootstrap.servers": own_kafka.address}), ResourceType.TOPIC, topic, **NEVER_DELETED)
     stage.hand_in(TS, ("settled", over_two_areas("S1")))
-    stage.settle([told(each, "08" if b"TILLSTPB" in each.body else "00", "sagt") for each in stage.exchange()])
+    stage.settle([receipt_with(each, "08" if b"TILLSTPB" in each.body else "00", "sagt") for each in stage.exchange()])
     stage.hand_in(TS, ("open", over_two_areas("S2")), ("asked", over_two_areas("S3", dryrun=True)))
     held = stage.keeper.take(stage.connection, "relay")
     assert held

@@ -24,7 +24,7 @@ from kvitt.rails.oppdrag import order_xml
 from kvitt.transports.kafka.plain import read_state
 from kvitt.transports.kafka.relay import KafkaRelay
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 from support.kafka_stage import ends, joined, read
 from support.patience import until
 from support.state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling
@@ -83,7 +83,7 @@ def test_the_case_list_keeps_its_order_and_grows_at_its_end(stage: Stage) -> Non
     new = payment_uid("T1", 4)
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("new", ts("T1", ts_payment(new, 900))))
     # The emulated rail knows nothing of what another hub has sent, so its answer is put right.
-    stage.settle([told(receipt, "00") for receipt in stage.exchange()])
+    stage.settle([receipt_with(receipt, "00") for receipt in stage.exchange()])
     assert stage.final("new").status.value == "OK"
     listed = stage.one(
         "SELECT convert_from(value, 'UTF8') FROM outbox WHERE topic = %s ORDER BY outbox_no DESC LIMIT 1", helved_topics.CASES

@@ -1,4 +1,4 @@
-"""The door from Kafka: every record is handled once, whatever the brokers, the group or the database do (helved §1, §3.8)."""
+"""The intake from Kafka: every record is handled once, whatever the brokers, the group or the database do (helved §1, §3.8)."""
 
 import threading
 

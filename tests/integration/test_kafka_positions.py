@@ -62,7 +62,7 @@ def make_anew(kafka: str, topic: str) -> None:
     ends(kafka, [topic])
 
 
-def test_a_topic_that_is_made_anew_below_a_running_hub_is_told_and_nothing_of_it_is_passed_by(place: Place) -> None:
+def test_a_topic_that_is_made_anew_below_a_running_hub_is_reported_and_nothing_of_it_is_passed_by(place: Place) -> None:
     topic = helved_topics.EXTERNAL_INPUTS[Scheme.HISTORISK]
     with connect(place.database) as connection:
         with running(place, "intake") as (runner,):
@@ -122,7 +122,7 @@ def test_marks_of_transactions_that_are_deleted_behind_the_last_record_are_no_lo
             until(lambda: count(connection) == 60)
 
 
-def test_records_that_are_deleted_before_they_were_read_are_told_of(place: Place) -> None:
+def test_records_that_are_deleted_before_they_were_read_are_reported(place: Place) -> None:
     topic = helved_topics.EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]
     with connect(place.database) as connection, running(place, "intake") as (runner,):
         send(place.kafka, topic, *batch(Scheme.TILLEGGSSTONADER, "read", 30))

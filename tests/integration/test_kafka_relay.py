@@ -1,4 +1,4 @@
-"""The relay to Kafka: told in order, under known ids, where Java would put it; once, or recognisably twice (helved §1)."""
+"""The relay to Kafka: published in order, under known ids, where Java would put it; once, or recognisably twice (helved §1)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def by_key(records: list[Message]) -> dict[tuple[object, object], list[bytes]]:
     return found
 
 
-def test_everything_is_told_in_order_with_its_bytes_ids_and_stamps(stage: Stage, settings: KafkaSettings) -> None:
+def test_everything_is_published_in_order_with_its_bytes_ids_and_times(stage: Stage, settings: KafkaSettings) -> None:
     for amount in (500, 600, 700):
         stage.hand_in(Scheme.DAGPENGER, *[(f"{settings.group}-{index}", dp(f"C{index}", amount)) for index in range(20)])
         stage.finish()

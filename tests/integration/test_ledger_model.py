@@ -20,7 +20,7 @@ from kvitt.ledger.rules import (
     Operation,
     Posting,
 )
-from support.ledger_model import Answer, Model, told
+from support.ledger_model import Answer, Model, reasons_in
 from support.ledger_stage import clock, made, sums_are_zero
 from support.tried import tried
 
@@ -52,7 +52,7 @@ def answer_of(result: object) -> Answer:
     if isinstance(result, InvalidRequest):
         return result.error
     assert isinstance(result, InvalidPostings), result
-    return told({posting: [text] for posting, text in result.wrong})
+    return reasons_in({posting: [text] for posting, text in result.wrong})
 
 
 @tried(120)

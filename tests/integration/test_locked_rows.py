@@ -251,7 +251,7 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
 
 
 @pytest.mark.parametrize("put", [True, False])
-def test_orders_in_doubt_are_asked_about_while_one_of_them_is_locked(stage: Stage, *, put: bool) -> None:
+def test_unknown_orders_are_asked_about_while_one_of_them_is_locked(stage: Stage, *, put: bool) -> None:
     from kvitt.disbursement.sender import Sender
     from kvitt.transports.queue.table_queue import TableQueue
 
@@ -313,7 +313,7 @@ def test_a_case_shows_what_waits_while_somebody_has_locked_it_and_since_when(sta
     assert (json.loads(page("--json"))["deferred"], "locked by somebody else" in page()) == ([], False)
 
 
-def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_the_others_are_told(stage: Stage) -> None:
+def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_the_others_are_published(stage: Stage) -> None:
     held = stage.keeper.take(stage.connection, "relay")
     assert held
     make_topics(stage.connection, TOPICS)

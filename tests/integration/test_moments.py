@@ -161,12 +161,12 @@ def stage(database: str) -> Iterator[Stage]:
         yield stage
 
 
-def told(stage: Stage, key: str) -> list[tuple[str, datetime]]:
+def published(stage: Stage, key: str) -> list[tuple[str, datetime]]:
     query = "SELECT made_at FROM outbox WHERE topic = 'helved.status.v1' AND key = %s ORDER BY outbox_no"
     return list(zip(stage.said(key), [row[0] for row in stage.rows(query, key.encode())], strict=True))  # type: ignore[arg-type]
 
 
-def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: Stage) -> None:
+def test_what_happens_to_a_case_and_what_is_published_about_it_never_goes_back(stage: Stage) -> None:
     """Whoever takes in, sends or settles has a clock of its own; here each look is at one that is ahead, or behind."""
     stage.clock.set(START)
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
@@ -180,9 +180,9 @@ def test_what_happens_to_a_case_and_what_is_told_of_it_never_goes_back(stage: St
         stage.clock.set(START + BACK)
         stage.settle(stage.rail())
     for key in ("m-1", "m-2"):
-        moments = [moment for _, moment in told(stage, key)]
+        moments = [moment for _, moment in published(stage, key)]
         assert moments == sorted(moments)
-        assert [status for status, _ in told(stage, key)][-2:] == ["HOS_OPPDRAG", "OK"]
+        assert [status for status, _ in published(stage, key)][-2:] == ["HOS_OPPDRAG", "OK"]
     audit = stage.rows("SELECT at FROM audit WHERE chain > 0 ORDER BY chain, seq")
     assert audit == sorted(audit)  # type: ignore[type-var]
     assert stage.one("SELECT count(*) FROM orders WHERE sent_at < sending_at OR sending_at < made_at OR settled_at < sent_at") == 0
@@ -198,13 +198,13 @@ def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) ->
         stage.sender.sent([(order.order_id, order.message_no)])
     stage.clock.set(START)
     stage.settle(stage.rail())
-    moments = [moment for _, moment in told(stage, "m-1")]
+    moments = [moment for _, moment in published(stage, "m-1")]
     assert (len(orders), moments) == (2, sorted(moments))
     assert stage.one("SELECT count(*) FROM orders WHERE settled_at < sent_at") == 0
     assert check(stage.conninfo, PORTS).differences == ()
 
 
-def test_an_order_is_taken_back_and_the_next_message_let_in_not_earlier_than_what_was_before(stage: Stage) -> None:
+def test_an_order_is_taken_back_and_the_next_message_derived_not_earlier_than_what_was_before(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")), ("m-2", dp("A", 700)))
     stage.clock.set(START + BACK)
     order_id = str(stage.one("SELECT order_id::text FROM orders"))

@@ -182,7 +182,7 @@ def test_it_is_kept_that_an_operator_decided_an_order_and_not_the_rail(bench: Be
     assert dict(rows) == {by_hand: True, by_the_rail: False}
 
 
-def test_an_order_in_doubt_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:
+def test_an_unknown_order_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:
     bench.pay("A", 100)
     [claimed] = bench.send.claim(10)
     bench.connection.execute("UPDATE orders SET state = 'unknown'")

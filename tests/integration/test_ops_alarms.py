@@ -1,4 +1,4 @@
-"""Alarms: an order without a receipt is told about once, in opening hours only, until it is settled."""
+"""Alarms: an order without a receipt is reported once, in opening hours only, until it is settled."""
 
 import signal
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from kvitt.ops.alarms import Alarm, ReceiptDeadline, list_alarms, raise_and_clea
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.testing import START
 from support.hub_messages import dp
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 
 DEADLINE = ReceiptDeadline({"oppdrag": OpeningHours()}, timedelta(minutes=60))
 # The stage's orders are sent on a Wednesday at ten o'clock in Oslo.
@@ -50,7 +50,7 @@ def sent(stage: Stage, *cases: str) -> list[str]:
     return [str(stage.one("SELECT order_id::text FROM orders JOIN cases USING (case_no) WHERE case_id = %s", case)) for case in cases]
 
 
-def test_an_order_is_told_about_once_and_again_when_it_is_settled(database: str) -> None:
+def test_an_order_is_reported_once_and_again_when_it_is_settled(database: str) -> None:
     with staged(database) as stage:
         ids = sent(stage, "S-1")
         assert raise_and_clear(stage.connection, SOON, DEADLINE) == ([], [])
@@ -100,7 +100,7 @@ def test_a_receipt_that_settles_nothing_ends_no_alarm(database: str) -> None:
     with staged(database) as stage:
         ids = sent(stage, "S-1")
         (receipt,) = stage.rail()
-        stage.settle([told(receipt, "")])
+        stage.settle([receipt_with(receipt, "")])
         assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[0]) == ids
         assert raise_and_clear(stage.connection, LATER, DEADLINE) == ([], [])
         stage.settle([receipt])

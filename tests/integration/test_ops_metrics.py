@@ -160,7 +160,7 @@ def test_a_value_is_made_anew_when_it_is_old_and_a_failure_is_not_for_ever() -> 
     assert shared() == 2
 
 
-def test_who_asks_something_that_hangs_is_told_in_time() -> None:
+def test_who_asks_something_that_hangs_is_answered_in_time() -> None:
     go_on = threading.Event()
     shared = Remembered(go_on.wait, seconds=0, wait_seconds=0.01)
     with pytest.raises(TimeoutError):

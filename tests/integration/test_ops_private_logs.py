@@ -164,7 +164,7 @@ def test_an_alarm_names_the_order_and_nobody(database: str, lines: Lines) -> Non
         pytest.param(psycopg.OperationalError("server closed the connection"), True, id="a server"),
     ],
 )
-def test_why_a_role_starts_anew_is_told_in_the_open_only_if_it_can_quote_nobody(
+def test_why_a_role_starts_anew_is_reported_in_the_open_only_if_it_can_quote_nobody(
     lines: Lines, tmp_path: Path, error: Exception, in_the_open: bool
 ) -> None:
     stop = threading.Event()
@@ -181,7 +181,7 @@ def test_why_a_role_starts_anew_is_told_in_the_open_only_if_it_can_quote_nobody(
 
 
 class NeverWaits(threading.Event):
-    """Whoever waits for it is told at once how it stands."""
+    """Whoever waits for it hears at once how it stands."""
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - the name is the standard library's
         return self.is_set()

@@ -1,4 +1,4 @@
-"""A real process shows its health from start to stop, and stops when it is told to."""
+"""A real process shows its health from start to stop, and stops when it is asked to."""
 
 import re
 import signal
@@ -34,7 +34,7 @@ def up(data: Path) -> Iterator[subprocess.Popen[bytes]]:
                 process.kill()
 
 
-def test_a_process_is_alive_and_ready_until_it_is_told_to_stop(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_is_alive_and_ready_until_it_is_asked_to_stop(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KVITT_OPS_PORT", "0")
     with up(data_dir / "data") as process:
         found = re.search(r"(http://\S+)/isready", wait_for(process, "SIGTERM"))

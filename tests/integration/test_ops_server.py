@@ -118,7 +118,7 @@ def test_a_database_that_is_not_there_is_a_reason_and_its_return_is_seen(server:
         until(lambda: scrape(process)["kvitt_database_up", ()] == 1 and codes(process) == [])
 
 
-def test_a_database_without_our_tables_is_told_apart_from_none(empty_database: str) -> None:
+def test_a_database_without_our_tables_is_distinguished_from_none(empty_database: str) -> None:
     with serving(empty_database) as process:
         assert codes(process) == ["not_upgraded"]
         upgrade(empty_database)

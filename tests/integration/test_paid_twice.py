@@ -13,7 +13,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.emulator import schedule
 from support.hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 from support.rapid_messages import CASE_ID, line, need
 from support.rapid_stage import Rapid, rapid_on
 
@@ -168,7 +168,7 @@ def test_what_was_let_go_once_does_not_hold_the_next_order_and_more_of_it_does(s
     assert reasons(stage) == [f"AAPOR from 2026-06-13 to 2026-06-15: {amounts[0]} by payment {first}, and {amounts[1]} by payment {second}"]
 
 
-def test_an_operator_is_told_of_three_and_of_how_many_more_there_are(stage: Stage) -> None:
+def test_an_operator_sees_three_and_how_many_more_there_are(stage: Stage) -> None:
     entries = [each for first in (1, 3, 8, 10, 15) for each in (entry(ONE, first, first, first), entry(OTHER, first, first))]
     stage.hand_in(AAP, ("k", aap("S", utbetalinger=entries)))
     assert len(reasons(stage)) == 4
@@ -201,7 +201,7 @@ def test_an_order_that_somebody_called_rejected_and_the_rail_may_have_holds_its_
 def test_what_the_rail_rejected_itself_does_not_hold_its_repeat(stage: Stage) -> None:
     stage.hand_in(DP, ("first", dp("S")))
     (receipt,) = stage.exchange()
-    stage.settle([told(receipt, "08", "nei")])
+    stage.settle([receipt_with(receipt, "08", "nei")])
     stage.hand_in(DP, ("again", dp("S")))
     assert held(stage) == []
 

@@ -159,7 +159,7 @@ def test_shops_whose_ids_look_alike_in_a_path_have_accounts_of_their_own(databas
     assert len({ids[0].settlement, ids[1].settlement, ids[0].payout, ids[1].payout}) == 4
 
 
-def test_who_is_not_there_is_told_in_the_contracts_words(parties: LocalParties, database: str) -> None:
+def test_who_is_not_there_is_reported_in_the_contracts_words(parties: LocalParties, database: str) -> None:
     assert parties.party("party-9") is None
     for party, shop, tool, name in [
         ("party-9", "shop-1", "pt-1", "PartyNotFound"),
@@ -250,7 +250,7 @@ def throw(exception: Exception) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("name", ["PartyNotFound", "PartyNotExistsYet", "ShopNotFound", "PayoutToolNotFound"])
-def test_what_partymanagement_does_not_find_is_told_in_the_contracts_words(
+def test_what_partymanagement_does_not_find_is_reported_in_the_contracts_words(
     remote: PartyManagementAdapter, service: PartyManagement, name: str
 ) -> None:
     service.get = throw(TYPES.PartyNotFound())

@@ -42,7 +42,7 @@ def test_a_file_is_looked_at_loaded_once_and_shown(database: str) -> None:
     assert str(shown["entry"]["shops"][1]["accounts"]["settlement"]) in listed
 
 
-def test_what_can_not_be_done_is_told_in_one_line_with_its_place(database: str, tmp_path: Path) -> None:
+def test_what_can_not_be_done_is_reported_in_one_line_with_its_place(database: str, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(FILE.read_text("utf-8").replace("whole = 200", "whole = 0"), "utf-8")
     said = party(database, "load", wrong, fails=2)

@@ -17,7 +17,7 @@ APPEND_ONLY = ("payouts.cash_flow", "payouts.events", "ledger.postings")
 
 @pytest.fixture
 def filled(database: str) -> str:
-    """A database with payouts in every state that they can be in: open, paid, confirmed, cancelled, reversed; one told again.
+    """A database with payouts in every state that they can be in: open, paid, confirmed, cancelled, reversed; one published again.
 
     And one without an id, as it could be made before ids had to say something.
     """

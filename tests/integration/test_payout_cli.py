@@ -121,5 +121,5 @@ def test_payouts_are_listed_as_a_table_and_as_json(shop: str) -> None:
         (("paid", "p-404", *BY), 2, "payout_not_found"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_one_line(shop: str, arguments: tuple[str, ...], fails: int, said: str) -> None:
+def test_what_can_not_be_done_is_reported_in_one_line(shop: str, arguments: tuple[str, ...], fails: int, said: str) -> None:
     assert said in payout(shop, *arguments, fails=fails)

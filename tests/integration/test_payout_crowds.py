@@ -52,7 +52,7 @@ def test_of_concurrent_creates_of_one_id_one_wins_and_the_others_hear_so(stage: 
         results = at_once(hubs, lambda hub, _, number=number: hub.create(wanted(f"c-{number}", 100)))  # type: ignore[misc]
         assert sum(isinstance(each, Payout) for each in results) == 1
         assert results.count(PayoutAlreadyExists) == CROWD - 1
-        assert statuses(stage.told(f"c-{number}")) == [(0, "unpaid")]
+        assert statuses(stage.published(f"c-{number}")) == [(0, "unpaid")]
 
 
 def test_a_shop_never_pays_out_more_than_it_has(stage: PayoutStage, hubs: list[PayoutService]) -> None:
@@ -62,13 +62,13 @@ def test_a_shop_never_pays_out_more_than_it_has(stage: PayoutStage, hubs: list[P
     assert stage.totals()[0] == (5000, 0, 5000)
 
 
-def test_confirms_and_cancels_at_once_are_told_in_order_each_once(stage: PayoutStage, hubs: list[PayoutService]) -> None:
+def test_confirms_and_cancels_at_once_are_published_in_order_each_once(stage: PayoutStage, hubs: list[PayoutService]) -> None:
     for number in range(5):
         payout_id = f"cc-{number}"
         hubs[0].create(wanted(payout_id, 100))
         results = at_once(hubs, lambda hub, turn, id_=payout_id: hub.cancel(id_, "no") if turn % 2 else hub.confirm(id_))  # type: ignore[misc]
         assert set(results) <= {None, PayoutInOtherState}
-        told = statuses(stage.told(payout_id))
+        told = statuses(stage.published(payout_id))
         assert told in ([(0, "unpaid"), (1, "cancelled")], [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")])
     assert stage.totals()[0] == (5000, 5000, 5000)
 

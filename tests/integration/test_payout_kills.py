@@ -14,7 +14,7 @@ from kvitt.disbursement.check import check
 from kvitt.testing import TestServer
 from support.patience import PATIENCE_SECONDS
 from support.payout_remote_stage import remote_stage
-from support.payout_stage import payout_stage, statuses, told
+from support.payout_stage import payout_stage, published_events, statuses
 
 PROGRAM = Path(__file__).parents[1] / "support/payout_process.py"
 STORY = [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")]
@@ -47,7 +47,7 @@ def test_in_our_own_ledger(database: str, die_at: str) -> None:
         arguments = (database, stage.settlement, stage.payout, stage.system)
         assert run(*arguments, die_at=die_at) == -signal.SIGKILL
         assert run(*arguments) == 0
-        assert (statuses(stage.told("p-1")), stage.totals()) == (STORY, FREE)
+        assert (statuses(stage.published("p-1")), stage.totals()) == (STORY, FREE)
     assert check(database, PORTS).differences == ()
 
 
@@ -62,6 +62,6 @@ def test_over_another_ledger(database: str, other: str, die_at: str) -> None:
             assert stage.ledger.held() in ([], ["payout_p-1"])
         stage.owner_dies()
         assert run(*arguments) == 0
-        assert (statuses(told(stage.connection, "p-1")), stage.totals(), stage.ledger.held()) == (STORY, FREE, [])
+        assert (statuses(published_events(stage.connection, "p-1")), stage.totals(), stage.ledger.held()) == (STORY, FREE, [])
         assert stage.sweep() == 0
     assert [check(each, PORTS).differences for each in (database, other)] == [(), ()]

@@ -29,7 +29,7 @@ from kvitt.testing import TestServer
 from support.ledger_stage import clock, commit, hold, rollback, sums_are_zero
 from support.patience import PATIENCE_SECONDS
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage
-from support.payout_stage import payout_stage, statuses, told, wanted
+from support.payout_stage import payout_stage, published_events, statuses, wanted
 from support.thrift_stage import post, serving
 
 FINE, AWAY, LOST, SILENT, LATE = Fault
@@ -46,8 +46,8 @@ def stage(kvitt_server: TestServer, database: str) -> Iterator[RemoteStage]:
 
 
 def heard(stage: RemoteStage) -> list[tuple[int, str]]:
-    """What is told of p-1."""
-    return statuses(told(stage.connection, "p-1"))
+    """What is published about p-1."""
+    return statuses(published_events(stage.connection, "p-1"))
 
 
 def test_a_payout_goes_its_way_over_another_ledger(stage: RemoteStage) -> None:

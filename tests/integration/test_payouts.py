@@ -81,14 +81,14 @@ def test_ids_of_every_allowed_length_can_be_reversed(stage: PayoutStage, length:
     assert stage.payouts.get(payout_id).status is PayoutStatus.CANCELLED
 
 
-def test_each_change_is_told_once_with_the_snapshot_of_its_moment_and_what_changes_nothing_is_not(stage: PayoutStage) -> None:
+def test_each_change_is_published_once_with_the_snapshot_of_its_moment_and_what_changes_nothing_is_not(stage: PayoutStage) -> None:
     created = stage.payouts.create(wanted())
     stage.payouts.paid("p-1", **PAID)
     for _ in range(2):
         stage.payouts.confirm("p-1")
     for details in ("first", "second"):
         stage.payouts.cancel("p-1", details)
-    told = stage.told("p-1")
+    told = stage.published("p-1")
     assert statuses(told) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
     assert told[0].payout_change.created.payout == payout_struct(created)
     assert [each.payout_change.status_changed.status for each in told[1:]] == [each.payout.status for each in told[1:]]
@@ -188,11 +188,11 @@ def test_a_cancelled_payout_stays_cancelled_and_the_refusal_names_its_state(stag
         stage.payouts.confirm("p-1")
     with pytest.raises(PayoutInOtherState, match="Invalid status for 'paid' action"):
         stage.payouts.paid("p-1", **PAID)
-    assert statuses(stage.told("p-1")) == [(0, "unpaid"), (1, "cancelled")]
+    assert statuses(stage.published("p-1")) == [(0, "unpaid"), (1, "cancelled")]
 
 
 @pytest.mark.parametrize("details", [None, "a\0b"])
-def test_cancelling_needs_details_that_can_be_told(stage: PayoutStage, details: str | None) -> None:
+def test_cancelling_needs_details_that_can_be_published(stage: PayoutStage, details: str | None) -> None:
     stage.payouts.create(wanted())
     with pytest.raises(InvalidPayout):
         stage.payouts.cancel("p-1", details)

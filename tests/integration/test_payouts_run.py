@@ -33,7 +33,7 @@ TOPIC = "pm-events-payout"
 
 @contextmanager
 def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[tuple[str, str]]:
-    """A process with these roles, and its addresses for Thrift and REST; it must end well when it is told to."""
+    """A process with these roles, and its addresses for Thrift and REST; it must end well when it is asked to."""
     woody, rest = free_port(), free_port()
     config = directory / f"{roles.replace(',', '-')}.toml"
     lines = [
@@ -51,7 +51,7 @@ def running(directory: Path, database: str, roles: str, *more: str) -> Iterator[
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, env={**os.environ, "KVITT_LOG_LEVEL": "info"})
     try:
-        until(lambda: _answers(rest), what="the doors do not open")
+        until(lambda: _answers(rest), what="the APIs do not open")
         yield f"http://127.0.0.1:{woody}", f"http://127.0.0.1:{rest}"
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0, (directory / "log").read_text("utf-8")[-2000:]
@@ -154,7 +154,7 @@ def _load_elsewhere(database: str, text: str) -> None:
         load_directory(connection, utc_now, read_directory(text), own_ledger=False)
 
 
-def test_calls_are_counted_by_door_method_and_outcome_without_ids(database: str, tmp_path: Path) -> None:
+def test_calls_are_counted_by_api_method_and_outcome_without_ids(database: str, tmp_path: Path) -> None:
     earn(database)
     with running(tmp_path, database, "payouts,ledger") as (woody, rest):
         with thriftpy_client(f"{woody}/payout/management", "payouts", "PayoutManagement") as client:

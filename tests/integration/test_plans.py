@@ -127,6 +127,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "unknown_to_sending": SENDING,
         "add_receipts": [RAILS, TEXTS, BYTES, ZEROS, BYTES, MOMENTS],
         "orders_by_id": [IDS],
+        "said_of_orders": [IDS],
         "share_files": [IDS, IDS],
         "close_receipts": [NUMBERS, IDS, TEXTS, TEXTS, TEXTS, TEXTS],
         "orders_for_receipts": [ZEROS, SCHEMES, CASES, RAILS, AREAS, BYTES],
@@ -203,7 +204,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {
-        *("make_partitions", "reserve_positions", "append"),  # the small table of partitions, and a plain insert
+        *("make_partitions", "reserve_positions", "append", "ends_of_topic"),  # the small table of partitions, and a plain insert
     },
     (HUB, "write"): {
         "add_messages",

@@ -64,7 +64,7 @@ def test_an_order_that_would_be_held_says_for_what(stage: Stage, tmp_path: Path)
     assert stage.put() == 0
 
 
-def test_a_case_with_an_open_order_makes_it_wait_and_a_refusal_is_told_all_the_same(stage: Stage, tmp_path: Path) -> None:
+def test_a_case_with_an_open_order_makes_it_wait_and_a_refusal_is_reported_all_the_same(stage: Stage, tmp_path: Path) -> None:
     stage.hand_in(DP, ("k", dp("A")))
     found = seen(stage, DP, dp("A", ident="nobody"))
     assert found.waits

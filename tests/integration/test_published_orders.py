@@ -1,4 +1,4 @@
-"""How orders are told: each under a key of its own, with its payments as they stand in it; and of several areas, which ones are paid."""
+"""How orders are published: each under a key of its own, with its payments as they stand in it; of several areas, which are paid."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from kvitt.formats.topics import partition_of
 from kvitt.kernel.operators import Operator
 from kvitt.transports.log.embedded_log import LogRelay, make_topics, read
 from support.hub_messages import dp, payment_uid, text, ts, ts_payment
-from support.hub_stage import Stage, staged, told
+from support.hub_stage import Stage, receipt_with, staged
 from support.topics import TOPICS
 
 TS, DP = Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER
@@ -54,7 +54,7 @@ def receipts_of(stage: Stage) -> dict[str, RawReceipt]:
 
 
 def records(stage: Stage, topic: str) -> list[tuple[bytes, bytes, dict[str, str]]]:
-    """What is told on a topic, in order: key, value, headers of which the last counts."""
+    """What is published on a topic, in order: key, value, headers of which the last counts."""
     query = """SELECT o.key, coalesce(o.value, d.message), o.headers FROM outbox AS o LEFT JOIN orders AS d ON d.order_id = o.order_id
                WHERE topic = %s ORDER BY outbox_no"""
     rows = stage.rows(query, topic)
@@ -81,7 +81,7 @@ def test_orders_of_one_message_and_their_receipts_share_no_key(stage: Stage) -> 
 def test_a_receipt_stands_under_the_key_of_its_order_whatever_it_says(stage: Stage, severities: Sequence[str]) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     found = receipts_of(stage)
-    stage.settle([told(found[area], severity, "sagt") for area, severity in zip(("TILLSTBO", "TILLSTPB"), severities, strict=True)])
+    stage.settle([receipt_with(found[area], severity, "sagt") for area, severity in zip(("TILLSTBO", "TILLSTPB"), severities, strict=True)])
     by_key: dict[bytes, set[str]] = {}
     for key, value, headers in records(stage, helved_topics.ORDERS):
         by_key.setdefault(key, set()).add(headers["uids"])
@@ -121,7 +121,7 @@ def test_a_receipt_names_the_payments_of_its_order_in_their_order(stage: Stage, 
     stage.hand_in(TS, ("k1", ts("S", ts_payment(one), ts_payment(two, 400))))
     stage.finish()
     stage.hand_in(TS, ("k2", ts("S", ts_payment(three, 300), ts_payment(two, 200), ts_payment(one, 100))))
-    stage.settle([told(receipt, severity, "sagt") for receipt in stage.exchange()])
+    stage.settle([receipt_with(receipt, severity, "sagt") for receipt in stage.exchange()])
     ordered, receipted = [headers["uids"] for key, _, headers in records(stage, helved_topics.ORDERS) if key == b"k2"]
     assert ordered == receipted == f"{three},{two},{one}"
 
@@ -141,7 +141,7 @@ def test_payments_become_true_in_the_order_in_which_they_stand_in_the_order(stag
     assert told_true == [one, two, three, two, one]
 
 
-def test_the_case_list_is_told_after_every_accepted_change(stage: Stage) -> None:
+def test_the_case_list_is_published_after_every_accepted_change(stage: Stage) -> None:
     for number, amount in enumerate((500, 600, 700)):
         stage.hand_in(DP, (f"k{number}", dp("D", amount)))
         stage.finish()
@@ -196,7 +196,11 @@ def paid(stage: Stage) -> dict[str, str | None]:
 def test_a_message_that_failed_in_part_says_which_lines_are_paid(stage: Stage, together: bool, turned: bool) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN, MATERIAL)))
     found = receipts_of(stage)
-    answers = [told(found["TILLSTBO"], "00"), told(found["TILLSTPB"], "08", "Feil person"), told(found["TILLSTLM"], "04", "Merknad")]
+    answers = [
+        receipt_with(found["TILLSTBO"], "00"),
+        receipt_with(found["TILLSTPB"], "08", "Feil person"),
+        receipt_with(found["TILLSTLM"], "04", "Merknad"),
+    ]
     answers = answers[::-1] if turned else answers
     for batch in [answers] if together else [[each] for each in answers]:
         stage.settle(batch)
@@ -210,7 +214,7 @@ def test_a_message_that_failed_in_part_says_which_lines_are_paid(stage: Stage, t
 @pytest.mark.parametrize(("severity", "said"), [("00", "OK"), ("04", "OK"), ("08", "FEILET")])
 def test_where_all_areas_end_alike_the_words_are_the_rails(stage: Stage, severity: str, said: str) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
-    stage.settle([told(each, severity, "sagt") for each in receipts_of(stage).values()])
+    stage.settle([receipt_with(each, severity, "sagt") for each in receipts_of(stage).values()])
     final = stage.final("k")
     assert paid(stage) == {"TILLSTBO": said, "TILLSTPB": said}
     assert (final.error.text if final.error else "sagt") == "sagt"
@@ -219,8 +223,8 @@ def test_where_all_areas_end_alike_the_words_are_the_rails(stage: Stage, severit
 def test_an_unclear_receipt_of_one_area_says_what_is_known_of_the_other(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     found = receipts_of(stage)
-    stage.settle([told(found["TILLSTBO"], "00")])
-    stage.settle([told(found["TILLSTPB"], "99", "hva?")])
+    stage.settle([receipt_with(found["TILLSTBO"], "00")])
+    stage.settle([receipt_with(found["TILLSTPB"], "99", "hva?")])
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": None}
     (answer,) = [each for each in stage.answers("k") if each.status in FINAL]
     assert answer.error
@@ -273,16 +277,16 @@ def test_the_rails_word_that_is_adopted_is_published_under_the_key_of_its_order_
     both = Operator("Kari Nordmann", "the rail says otherwise", "Ola Hansen")
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
     found = receipts_of(stage)
-    stage.settle([told(found["TILLSTBO"], "00"), told(found["TILLSTPB"], "08", "Nei")])
+    stage.settle([receipt_with(found["TILLSTBO"], "00"), receipt_with(found["TILLSTPB"], "08", "Nei")])
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "FEILET"}
-    stage.settle([told(found["TILLSTPB"], "00", message_id="later")])
+    stage.settle([receipt_with(found["TILLSTPB"], "00", message_id="later")])
     ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions")
     Resolve(stage.connection, stage.clock, PORTS).adopt(str(order_id), both)
     assert paid(stage) == {"TILLSTBO": "OK", "TILLSTPB": "OK"}
     assert [answer.error for answer in stage.answers("k")][-1] is None
     key, _, headers = records(stage, helved_topics.ORDERS)[-1]
     assert (key, headers["uids"]) == (further_key(b"k", Area("TILLSTPB")), payment_uid("S", 1))
-    stage.settle([told(found["TILLSTBO"], "08", "Likevel ikke", message_id="later still")])
+    stage.settle([receipt_with(found["TILLSTBO"], "08", "Likevel ikke", message_id="later still")])
     ((order_id,),) = stage.rows("SELECT order_id::text FROM contradictions WHERE resolved_at IS NULL")
     Resolve(stage.connection, stage.clock, PORTS).adopt(str(order_id), both)
     assert paid(stage) == {"TILLSTBO": "FEILET", "TILLSTPB": "OK"}

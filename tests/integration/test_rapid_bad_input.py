@@ -54,7 +54,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_an_invalid_need_is_answered_with_the_field_and_the_next_one_goes_on(rapid: Rapid, changes: dict[str, Any], path: str) -> None:
     """Neither silence, nor a loop, nor a zero in place of what can not be read (rapid §1.4)."""
     assert rapid.ask(need(**changes), other_case(1)) == [Outcome.ANSWERED, Outcome.DERIVED]
-    (_, first), *_ = rapid.told()
+    (_, first), *_ = rapid.published()
     solution = first["@løsning"]["Utbetaling"]
     assert solution["status"] == "FEIL"
     assert path in solution["beskrivelse"]
@@ -62,7 +62,7 @@ def test_an_invalid_need_is_answered_with_the_field_and_the_next_one_goes_on(rap
     rapid.finish()
 
 
-def test_all_problems_are_told_at_once_without_what_was_written(rapid: Rapid) -> None:
+def test_all_problems_are_reported_at_once_without_what_was_written(rapid: Rapid) -> None:
     rapid.ask(need(mottaker="hemmelig", saksbehandler=None, linjer=[line(sats="hemmelig", klassekode=None)]))
     told = rapid.solution()["beskrivelse"]
     for path in ("Utbetaling.mottaker", "Utbetaling.saksbehandler", "sats", "klassekode"):
@@ -72,7 +72,7 @@ def test_all_problems_are_told_at_once_without_what_was_written(rapid: Rapid) ->
 
 def test_a_need_without_an_id_gets_one_when_it_is_read(rapid: Rapid) -> None:
     assert rapid.ask(need(**{"@id": LEFT_OUT})) == [Outcome.DERIVED]
-    (_, answer), (_, ordered) = rapid.told()
+    (_, answer), (_, ordered) = rapid.published()
     read, told = answer["system_participating_services"]
     assert read["id"] == answer["@forårsaket_av"]["id"] == ordered["@forårsaket_av"]["id"] != told["id"] == answer["@id"]
     rapid.finish()
@@ -80,13 +80,13 @@ def test_a_need_without_an_id_gets_one_when_it_is_read(rapid: Rapid) -> None:
 
 def test_numbers_as_text_are_numbers(rapid: Rapid) -> None:
     assert rapid.ask(need(linjer=[line(sats=" 1450.00 ", delytelseId="1", grad="80")])) == [Outcome.DERIVED]
-    assert rapid.told()[1][1]["linjer"][0]["sats"] == 1450
+    assert rapid.published()[1][1]["linjer"][0]["sats"] == 1450
     rapid.finish()
 
 
 def test_both_needs_in_one_message_are_refused_under_both_names(rapid: Rapid) -> None:
     rapid.ask(need(**{"@behov": ["Utbetaling", "Feriepengeutbetaling", "Noe"]}))
-    ((_, answer),) = rapid.told()
+    ((_, answer),) = rapid.published()
     assert {name: solution["status"] for name, solution in answer["@løsning"].items()} == {
         "Utbetaling": "FEIL",
         "Feriepengeutbetaling": "FEIL",
@@ -94,7 +94,7 @@ def test_both_needs_in_one_message_are_refused_under_both_names(rapid: Rapid) ->
 
 
 def test_a_need_that_is_named_among_others_is_answered_to_the_end(rapid: Rapid) -> None:
-    """Its receipt is told on the one need that is ours, and stops nothing."""
+    """Its receipt is published on the one need that is ours, and stops nothing."""
     rapid.ask(need(**{"@behov": ["Noe", "Utbetaling"]}))
     rapid.finish()
     assert rapid.heard()[-1] == "AKSEPTERT"
@@ -115,14 +115,14 @@ def test_what_is_for_others_is_let_go(rapid: Rapid) -> None:
         {"a": "Utbetaling"},
     ]
     assert rapid.ask(*records) == [Outcome.SKIPPED] * len(records)
-    own = [message for _, message in rapid.told()]
+    own = [message for _, message in rapid.published()]
     assert (own, rapid.one("SELECT count(*) FROM messages"), rapid.one("SELECT count(*) FROM dead_letters")) == ([], 0, 0)
 
 
 def test_our_own_words_are_let_go_when_they_come_by(rapid: Rapid) -> None:
     rapid.ask(need())
     rapid.finish()
-    own = [message for _, message in rapid.told()]
+    own = [message for _, message in rapid.published()]
     assert rapid.ask(*own) == [Outcome.SKIPPED] * len(own)
 
 
@@ -150,7 +150,7 @@ def test_a_need_that_no_answer_can_be_made_for_is_kept_and_its_neighbours_go_on(
 
 def test_a_need_without_lines_asks_for_nothing_and_hears_nothing(rapid: Rapid) -> None:
     assert rapid.ask(need(linjer=[])) == [Outcome.ANSWERED]
-    assert rapid.told() == []
+    assert rapid.published() == []
     rapid.ask(need())
     rapid.finish()
     assert rapid.heard()[-1] == "AKSEPTERT"
@@ -165,11 +165,11 @@ def test_silence_to_invalid_needs_can_be_had_back(database: str) -> None:
     assert check(database, PORTS).differences == ()
 
 
-def test_receipts_that_nobody_understands_are_told_and_stop_nothing(rapid: Rapid) -> None:
+def test_receipts_that_nobody_understands_are_reported_and_stop_nothing(rapid: Rapid) -> None:
     """They are kept, not acknowledged and gone (rapid §3.3)."""
     rapid.ask(need())
     (receipt,) = rapid.exchange()
-    rapid.told()
+    rapid.published()
     unread = RawReceipt("a", b"<oppdrag><mmel><alvorlighetsgrad>08</alvorlighetsgrad><kodeMelding>B606002F</kodeMelding></mmel>")
     empty = RawReceipt("b", unread.body + b"<oppdrag-110></oppdrag-110>")
     broken = RawReceipt("c", b"nothing at all")

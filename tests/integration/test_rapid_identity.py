@@ -14,8 +14,7 @@ from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
-from support.hub_stage import again
-from support.hub_stage import told as receipt_with
+from support.hub_stage import again, receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, line, need
 from support.rapid_stage import Rapid, other_case, rapid_on
 
@@ -34,17 +33,17 @@ def orders(rapid: Rapid) -> int:
 
 
 @pytest.mark.parametrize("steps", ["", "put", "put receipt"])
-def test_the_same_need_again_hears_what_was_told_last_and_sends_nothing(rapid: Rapid, steps: str) -> None:
+def test_the_same_need_again_hears_what_was_published_last_and_sends_nothing(rapid: Rapid, steps: str) -> None:
     """A repeat at any stage transmits nothing, under no other key (rapid §2.3)."""
     rapid.ask(need())
     if "put" in steps:
         rapid.put()
     if "receipt" in steps:
         rapid.settle(rapid.rail())
-    *_, last = [message["@løsning"]["Utbetaling"] for _, message in rapid.told() if "@løsning" in message]
+    *_, last = [message["@løsning"]["Utbetaling"] for _, message in rapid.published() if "@løsning" in message]
     changed_outside = need(**{"@id": "7b0fbb59-13a5-4f7d-8d0e-0c51b0a60001", "system_read_count": 4, "ekstra": {"a": 1}})
     assert rapid.ask(changed_outside) == [Outcome.ANSWERED]
-    ((_, again),) = rapid.told()
+    ((_, again),) = rapid.published()
     assert again["@løsning"]["Utbetaling"] == last
     assert (again["ekstra"], again["system_read_count"]) == ({"a": 1}, 5)
     assert orders(rapid) == 1
@@ -53,9 +52,9 @@ def test_the_same_need_again_hears_what_was_told_last_and_sends_nothing(rapid: R
 
 def test_blanks_around_the_case_id_are_no_other_identity_and_are_echoed(rapid: Rapid) -> None:
     rapid.ask(need())
-    rapid.told()
+    rapid.published()
     rapid.ask(need(fagsystemId=f"{CASE_ID}\r\n"))
-    ((_, answer),) = rapid.told()
+    ((_, answer),) = rapid.published()
     assert answer["Utbetaling"]["fagsystemId"] == f"{CASE_ID}\r\n"
     assert orders(rapid) == 1
     rapid.finish()
@@ -66,14 +65,14 @@ def test_another_content_under_the_same_identity_is_refused(rapid: Rapid, settle
     rapid.ask(need())
     if settled:
         rapid.finish()
-    rapid.told()
+    rapid.published()
     assert rapid.ask(need(linjer=[line(sats=9999)])) == [Outcome.ANSWERED]
     refused = rapid.solution()
     assert refused["status"] == "FEIL"
     assert "brukt før, med et annet innhold" in refused["beskrivelse"]
     assert orders(rapid) == 1
     rapid.finish()
-    rapid.told()
+    rapid.published()
     rapid.ask(need())
     assert rapid.solution()["status"] == "AKSEPTERT"
 
@@ -84,11 +83,11 @@ def test_after_no_for_good_the_need_comes_again_with_its_new_lines(rapid: Rapid,
     rapid.ask(need())
     (receipt,) = rapid.exchange()
     rapid.settle([receipt_with(receipt, severity, "nei")])
-    first = next(message["avstemmingsnøkkel"] for _, message in rapid.told() if message["@event_name"] == "oppdrag_utbetaling")
+    first = next(message["avstemmingsnøkkel"] for _, message in rapid.published() if message["@event_name"] == "oppdrag_utbetaling")
     assert rapid.ask(need(linjer=[line(sats=1500)], **{"@behovId": "nytt"})) == [Outcome.DERIVED]
     (receipt,) = rapid.exchange()
     rapid.settle([receipt_with(receipt, "00")])
-    records = [message for _, message in rapid.told()]
+    records = [message for _, message in rapid.published()]
     assert [message["@behovId"] for message in records if "@løsning" in message] == ["nytt"] * 3
     ordered = records[1]
     assert (ordered["totalbeløp"], ordered["avstemmingsnøkkel"] != first) == (1500, True)
@@ -104,7 +103,7 @@ def test_a_late_receipt_of_an_earlier_transmission_changes_nothing(rapid: Rapid)
     rapid.ask(need())
     (second,) = rapid.exchange()
     rapid.settle([receipt_with(second, "00")])
-    rapid.told()
+    rapid.published()
     rapid.settle([receipt_with(first, "08", "nei, sa vi", message_id="late"), *again([first], "late too")])
     assert rapid.heard() == ["raw receipt", "raw receipt"]
     rapid.ask(need())
@@ -114,14 +113,14 @@ def test_a_late_receipt_of_an_earlier_transmission_changes_nothing(rapid: Rapid)
 def test_a_second_need_of_a_case_waits_for_its_turn(rapid: Rapid) -> None:
     rapid.ask(need())
     second = need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=2, fom="2024-04-01", tom="2024-04-05")])
-    rapid.told()
+    rapid.published()
     assert rapid.ask(second) == [Outcome.QUEUED]
     waiting = rapid.solution()
     assert (waiting["status"], "avstemmingsnøkkel" in waiting) == ("MOTTATT", False)
     assert rapid.ask(second) == [Outcome.ANSWERED]
     assert rapid.heard() == ["MOTTATT"]
     rapid.put()
-    rapid.told()
+    rapid.published()
     rapid.settle(rapid.rail())
     assert rapid.heard() == ["raw receipt", "rail AKSEPTERT", "AKSEPTERT", "MOTTATT", "ordered"]
     rapid.finish()
@@ -154,7 +153,9 @@ def test_two_persons_under_one_identity_are_each_answered_for_themselves(rapid: 
     other = need(fødselsnummer="11111111111", linjer=[line(delytelseId=2, sats=77)])
     rapid.ask(need(), other)
     rapid.finish()
-    told = {message["fødselsnummer"]: message["status"] for _, message in rapid.told() if message["@event_name"] == "transaksjon_status"}
+    told = {
+        message["fødselsnummer"]: message["status"] for _, message in rapid.published() if message["@event_name"] == "transaksjon_status"
+    }
     assert told == {"24068715888": "AKSEPTERT", "11111111111": "AVVIST"}
 
 
@@ -169,7 +170,7 @@ def test_repeats_within_one_batch_and_under_one_position_are_one(rapid: Rapid) -
 def test_a_line_that_is_paid_already_holds_the_order_for_an_operator(rapid: Rapid) -> None:
     rapid.ask(need())
     rapid.finish()
-    rapid.told()
+    rapid.published()
     rapid.ask(need(utbetalingId=OTHER_PAYMENT, endringskode="ENDR", linjer=[line(delytelseId=7)]))
     assert rapid.put() == 0
     assert rapid.heard() == ["MOTTATT", "ordered"]

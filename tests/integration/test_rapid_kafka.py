@@ -44,7 +44,7 @@ class Bus:
         assert self._producer.flush(PATIENCE_SECONDS) == 0
 
     def hear(self, case: str) -> list[str]:
-        """What was told of a case so far, in few words; the questions themselves left out."""
+        """What was published about a case so far, in few words; the questions themselves left out."""
         for record in self._consumer.consume(500, 0.1):
             if record.error() is None:
                 self.told.append(json.loads(record.value() or b"{}"))

@@ -1,4 +1,4 @@
-"""Needs on the real path: what is told from MOTTATT to the last answer, in the contract's words and fields (rapid §2, §3)."""
+"""Needs on the real path: what is published from MOTTATT to the last answer, in the contract's words and fields (rapid §2, §3)."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -10,8 +10,7 @@ from kvitt.contracts.rapid.needs import NeedKind
 from kvitt.disbursement.check import check
 from kvitt.disbursement.submit import Outcome
 from kvitt.kernel.queue import Outgoing
-from support.hub_stage import REPLIES
-from support.hub_stage import told as receipt_with
+from support.hub_stage import REPLIES, receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, ORGANISATION, PAYMENT_ID, PERSON, cessation, line, need
 from support.rapid_stage import Rapid, other_case, rapid_on
 
@@ -29,7 +28,7 @@ WHOLE_WAY = ["MOTTATT", "ordered", "queued OVERFØRT", "OVERFØRT", "raw receipt
 def test_the_contracts_example_goes_the_whole_way(rapid: Rapid) -> None:
     assert rapid.ask(EXAMPLE.encode()) == [Outcome.DERIVED]
     rapid.finish()
-    records = rapid.told()
+    records = rapid.published()
     received, ordered, queued, transferred, raw, status, accepted = [message for _, message in records]
     assert [key for key, _ in records] == [b"24068715888"] * 4 + [None] + [b"24068715888"] * 2
     key = received["@løsning"]["Utbetaling"]["avstemmingsnøkkel"]
@@ -95,7 +94,7 @@ def test_holiday_pay_is_answered_under_its_own_name_and_goes_with_lower_priority
     assert priorities == {CASE_ID: 3, "SAK1": 4}
     assert rapid.rows("SELECT priority FROM queue.message ORDER BY priority") == [(3,), (4,)]
     rapid.settle(rapid.rail())
-    answers = [message["@løsning"] for _, message in rapid.told() if "@løsning" in message]
+    answers = [message["@løsning"] for _, message in rapid.published() if "@løsning" in message]
     statuses = [answer["Feriepengeutbetaling"]["status"] for answer in answers if "Feriepengeutbetaling" in answer]
     assert statuses == ["MOTTATT", "OVERFØRT", "AKSEPTERT"]
 
@@ -118,9 +117,9 @@ def test_holiday_pay_is_answered_under_its_own_name_and_goes_with_lower_priority
 def test_each_severity_has_its_answer(rapid: Rapid, severity: str, words: str, status: str, text: str) -> None:
     rapid.ask(need())
     (receipt,) = rapid.exchange()
-    rapid.told()
+    rapid.published()
     rapid.settle([receipt_with(receipt, severity, words)])
-    _, said, answer = [message for _, message in rapid.told()]
+    _, said, answer = [message for _, message in rapid.published()]
     assert (said["status"], said["feilkode_oppdrag"], said["beskrivelse"]) == (status, severity, text)
     assert ("beskrivendemelding" in said) == bool(words)
     assert (answer["@løsning"]["Utbetaling"]["status"], answer["@løsning"]["Utbetaling"]["beskrivelse"]) == (status, text)
@@ -128,12 +127,12 @@ def test_each_severity_has_its_answer(rapid: Rapid, severity: str, words: str, s
 
 
 @pytest.mark.parametrize("severity", ["", "99", "XX"])
-def test_an_unheard_of_severity_is_told_and_the_order_stays_open_for_a_later_receipt(rapid: Rapid, severity: str) -> None:
+def test_an_unheard_of_severity_is_reported_and_the_order_stays_open_for_a_later_receipt(rapid: Rapid, severity: str) -> None:
     rapid.ask(need())
     (receipt,) = rapid.exchange()
-    rapid.told()
+    rapid.published()
     rapid.settle([receipt_with(receipt, severity, "rart")])
-    raw, said, answer = [message for _, message in rapid.told()]
+    raw, said, answer = [message for _, message in rapid.published()]
     assert (raw["@event_name"], said["feilkode_oppdrag"], said["status"]) == ("oppdrag_kvittering", "??", "FEIL")
     unheard = f"Spenn forstår ikke responsen fra Oppdrag. Fikk ukjent kode: {severity or 'UKJENT'}. rart"
     assert answer["@løsning"]["Utbetaling"]["beskrivelse"] == unheard
@@ -145,9 +144,9 @@ def test_an_unheard_of_severity_is_told_and_the_order_stays_open_for_a_later_rec
     assert rapid.order_states(CASE_ID) == ["accepted"]
 
 
-def test_a_receipt_that_overtakes_the_sender_is_told_after_overfort(rapid: Rapid) -> None:
+def test_a_receipt_that_overtakes_the_sender_is_published_after_overfort(rapid: Rapid) -> None:
     rapid.ask(need())
-    rapid.told()
+    rapid.published()
     rapid.sender.claim(10)
     ((order_id, xml),) = rapid.rows("SELECT order_id::text, message FROM orders")
     assert isinstance(xml, bytes)
@@ -181,13 +180,13 @@ def test_a_deduction_is_sent_positive_with_its_sign_apart(rapid: Rapid) -> None:
     assert isinstance(xml, bytes)
     assert b"<sats>300</sats>" in xml
     assert b"<fradragTillegg>F</fradragTillegg>" in xml
-    assert rapid.told()[1][1]["totalbeløp"] == -300
+    assert rapid.published()[1][1]["totalbeløp"] == -300
     rapid.finish()
 
 
 def test_a_need_without_a_key_is_answered_without_one(rapid: Rapid) -> None:
     rapid.ask(need(), key=None)
     rapid.finish()
-    keys = [(key, message["@event_name"]) for key, message in rapid.told()]
+    keys = [(key, message["@event_name"]) for key, message in rapid.published()]
     assert {key for key, name in keys if name != "transaksjon_status"} == {None}
     assert [key for key, name in keys if name == "transaksjon_status"] == [PERSON.encode()]

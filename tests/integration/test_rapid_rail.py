@@ -1,4 +1,4 @@
-"""Forwarded orders and a rail that is away, silent or in doubt: nobody hears what is not so, an operator can end it (design §6, §12)."""
+"""Forwarded orders and a rail that is away, silent or unclear: nobody hears what is not so, an operator can end it (design §6, §12)."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing, Queue
 from kvitt.rails.oppdrag.rail import LINE_EXISTS
 from kvitt.transports.queue.table_queue import TableQueue
-from support.hub_stage import REPLIES, again
-from support.hub_stage import told as receipt_with
+from support.hub_stage import REPLIES, again, receipt_with
 from support.rapid_messages import CASE_ID, line, need
 from support.rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
 
@@ -42,9 +41,9 @@ class Broker:
 
 
 def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapid: Rapid) -> None:
-    """FEIL told of what is sent later all the same would make its sender ask again."""
+    """FEIL published about what is sent later all the same would make its sender ask again."""
     rapid.ask(need())
-    rapid.told()
+    rapid.published()
     rapid.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease = 'sender'")
     broker, keeper = Broker(rapid.conninfo), LeaseKeeper(rapid.conninfo, seconds=600.0)
     sender = Sender(rapid.conninfo, keeper, broker.open, rapid.clock, PORTS, wake_up=WakeUp(), reply_to=REPLIES)
@@ -64,11 +63,11 @@ def test_while_the_broker_is_down_nobody_hears_feil_and_then_the_order_goes(rapi
 def test_an_operator_settles_a_forwarded_order_that_the_rail_never_answered(rapid: Rapid, accepted: bool, status: str) -> None:
     rapid.ask(need())
     rapid.exchange()
-    rapid.told()
+    rapid.published()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=accepted, operator=BOTH)
     assert rapid.order_states(CASE_ID) == ["accepted" if accepted else "rejected"]
-    raw, said, answer = [message for _, message in rapid.told()]
+    raw, said, answer = [message for _, message in rapid.published()]
     assert [in_short(each) for each in (raw, said, answer)] == ["raw receipt", f"rail {status}", status]
     assert raw["originalXml"].index("<mmel>") < raw["originalXml"].index("<oppdrag-110>")
     assert "avklart med banken" in answer["@løsning"]["Utbetaling"]["beskrivelse"]
@@ -78,12 +77,12 @@ def test_that_a_senders_line_exists_rejects_the_order(rapid: Rapid) -> None:
     """Of our own ids it would say that the order is there already; a sender's may be there from another order."""
     rapid.ask(need())
     (receipt,) = rapid.exchange()
-    rapid.told()
+    rapid.published()
     rapid.settle([receipt_with(receipt, "08", LINE_EXISTS)])
     assert (rapid.heard(), rapid.order_states(CASE_ID)) == (["raw receipt", "rail AVVIST", "AVVIST"], ["rejected"])
 
 
-def test_that_a_senders_line_exists_leaves_an_order_in_doubt_open(rapid: Rapid) -> None:
+def test_that_a_senders_line_exists_leaves_an_unknown_order_open(rapid: Rapid) -> None:
     rapid.ask(need())
     (order,) = rapid.sender.claim(1)
     rapid.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority)])

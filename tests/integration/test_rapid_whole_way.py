@@ -38,7 +38,7 @@ def send(way: Way, *messages: Message | bytes, key: str = PERSON) -> None:
         way.hub.put(RAPID, key, value)
 
 
-def told(way: Way, case: str) -> list[tuple[object, object, Message]]:
+def published(way: Way, case: str) -> list[tuple[object, object, Message]]:
     """What was said of a case on the rapid, as (key, partition, message); what was asked is left out."""
     query = "SELECT key, partition, value FROM log_records WHERE topic = %s ORDER BY partition, position"
     found: list[tuple[object, object, Message]] = []
@@ -50,13 +50,13 @@ def told(way: Way, case: str) -> list[tuple[object, object, Message]]:
 
 
 def words(way: Way, case: str) -> list[str]:
-    return [in_short(message) for _, _, message in told(way, case)]
+    return [in_short(message) for _, _, message in published(way, case)]
 
 
 def test_a_need_on_the_log_is_answered_on_the_log(way: Way) -> None:
     send(way, other_case(100))
     until(lambda: {"AKSEPTERT", "raw receipt"} <= set(words(way, "SAK100")), what="the need was not answered")
-    records = told(way, "SAK100")
+    records = published(way, "SAK100")
     keyed = [in_short(message) for key, _, message in records if key is not None]
     assert keyed == ["MOTTATT", "ordered", "queued OVERFØRT", "OVERFØRT", "rail AKSEPTERT", "AKSEPTERT"]
     assert [(in_short(message), partition) for key, partition, message in records if key is None] == [("raw receipt", 0)]

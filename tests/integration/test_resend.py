@@ -26,7 +26,7 @@ from kvitt.rails.oppdrag.emulator import (
 from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import dp
-from support.hub_stage import REPLIES, Stage, staged, told
+from support.hub_stage import REPLIES, Stage, receipt_with, staged
 from support.rapid_messages import CASE_ID, need
 from support.rapid_stage import rapid_on
 
@@ -97,7 +97,7 @@ def test_an_order_that_never_came_to_the_rail_is_accepted_when_it_is_sent_again(
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
 
 
-def test_a_first_order_that_the_rail_has_stays_in_doubt_untold_and_can_be_sent_again(stage: Stage) -> None:
+def test_a_first_order_that_the_rail_has_stays_unknown_unpublished_and_can_be_sent_again(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     swallowed(stage)
     assert stage.exchange() == []
@@ -153,7 +153,7 @@ def test_a_refusal_of_the_first_copy_that_comes_while_it_is_ready_again_ends_it_
     assert (stage.put(), stage.said("k")[-1]) == (0, "FEILET")
 
 
-def test_a_forwarded_order_sent_again_stays_in_doubt_until_its_own_receipt_comes(database: str) -> None:
+def test_a_forwarded_order_sent_again_stays_unknown_until_its_own_receipt_comes(database: str) -> None:
     with rapid_on(database) as rapid:
         rapid.ask(need())
         (first,) = rapid.exchange()
@@ -239,12 +239,12 @@ def test_a_message_that_comes_back_after_its_dead_letter_was_taken_is_a_dead_let
     dead.close()
 
 
-def test_a_resent_orders_late_receipt_of_an_unheard_of_severity_is_told(stage: Stage) -> None:
+def test_a_resent_orders_late_receipt_of_an_unheard_of_severity_is_reported(stage: Stage) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
     (first,) = stage.exchange()
     resend(stage)
     stage.put()
-    assert stage.settle([told(first, "77")]) == [ReceiptOutcome.UNCLEAR]
+    assert stage.settle([receipt_with(first, "77")]) == [ReceiptOutcome.UNCLEAR]
     assert (stage.said("k")[-1], state(stage)) == ("FEILET", ("unknown", True, 1))
     assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
     assert stage.said("k")[-1] == "OK"

@@ -209,7 +209,7 @@ def test_an_amount_that_can_not_be_paid_is_insufficient_and_leaves_nothing(clien
     assert problem(client.get("/payouts/poor")) == (404, "payout_not_found")
 
 
-def test_what_is_not_there_and_what_is_there_already_are_told(client: httpx.Client) -> None:
+def test_what_is_not_there_and_what_is_there_already_are_reported(client: httpx.Client) -> None:
     taken = client.post("/payouts", json=payout_body(10_000)).json()["payout_id"]
     assert problem(client.post("/payouts", json=payout_body(payout_id=taken))) == (409, "payout_already_exists")
     missing = client.post("/payouts", json=payout_body(payout_tool_id="pt-9"))
@@ -243,7 +243,7 @@ def test_a_body_that_is_too_long_or_no_json_by_its_type_is_refused(client: httpx
         assert problem(refused) == (415, "unsupported_media_type"), kind
 
 
-def test_all_that_is_wrong_with_a_body_is_told_at_once(client: httpx.Client) -> None:
+def test_all_that_is_wrong_with_a_body_is_reported_at_once(client: httpx.Client) -> None:
     batch = {"batch_id": "1", "postings": [{"source": 1, "target": 2, "amount": -1, "currency": "RUB", "description": "", "more": 1}, 3]}
     told = client.post("/plans/q/hold", json={"batch": batch}).json()
     assert {each["field"] for each in told["errors"]} == {

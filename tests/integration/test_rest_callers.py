@@ -165,7 +165,7 @@ def test_no_two_callers_share_their_keys(issuer: Issuer, tokens: Tokens) -> None
     assert len({caller_of(tokens, issuer.token(azp=application, sub=user)).subject for application, user in named}) == len(named)
 
 
-def test_an_issuer_that_was_never_reached_is_told_as_such(issuer: Issuer) -> None:
+def test_an_issuer_that_was_never_reached_is_reported_as_such(issuer: Issuer) -> None:
     away = Tokens("https://issuer", "kvitt", fetched_from("http://127.0.0.1:9/jwks"), Grants())
     with pytest.raises(IssuerUnreachable):
         caller_of(away, issuer.token())
@@ -297,7 +297,7 @@ def test_a_request_that_another_process_is_at_work_on_is_left_to_it(database: st
         assert to_builtins(later) == {"first_at": to_builtins(first)["first_at"], "again": True}
 
 
-def test_a_database_that_is_away_is_told_and_the_same_request_works_later(site: Site) -> None:
+def test_a_database_that_is_away_is_reported_and_the_same_request_works_later(site: Site) -> None:
     with site.client() as client:
         with connect(site.conninfo) as connection:
             connection.execute(
@@ -309,4 +309,4 @@ def test_a_database_that_is_away_is_told_and_the_same_request_works_later(site: 
             assert answer.status_code in {201, 503}, answer.text
             return answer.status_code == 201
 
-        until(works, what="the door does not find back to its database")
+        until(works, what="the API does not find back to its database")

@@ -80,7 +80,7 @@ def answered(connection: psycopg.Connection[Row], run: str) -> int:
     return int(str(row[0])) if row else 0
 
 
-def test_three_processes_share_the_roles_and_end_when_told_with_nothing_lost(
+def test_three_processes_share_the_roles_and_end_when_asked_with_nothing_lost(
     database: str, kafka: str, artemis: tuple[str, int], tmp_path: Path
 ) -> None:
     config, run = config_of(tmp_path, database, kafka, artemis), uuid4().hex[:8]
@@ -149,14 +149,14 @@ def test_a_position_that_the_topic_does_not_hold_stops_the_partition_with_the_re
         hub.stop()
 
 
-def test_a_wrong_role_and_a_missing_log_are_told_in_one_line(database: str) -> None:
+def test_a_wrong_role_and_a_missing_log_are_reported_in_one_line(database: str) -> None:
     wrong = kvitt_run("--roles", "intake,cook")
     assert (wrong.returncode, "no role is called cook; there are intake, rapid" in wrong.stderr) == (2, True)
     missing = kvitt_run("--roles", "rapid", "--database", database)
     assert (missing.returncode, "the role rapid reads a topic" in missing.stderr) == (2, True)
 
 
-def test_brokers_that_do_not_answer_are_told(database: str, tmp_path: Path) -> None:
+def test_brokers_that_do_not_answer_are_reported(database: str, tmp_path: Path) -> None:
     file = tmp_path / "kvitt.toml"
     file.write_text(f'database_url = "{database}"\nstart_seconds = 1.0\n[kafka]\nbootstrap = "127.0.0.1:1"\n', encoding="utf-8")
     told = kvitt_run("--config", str(file))

@@ -54,7 +54,7 @@ def test_one_process_takes_messages_from_kafka_to_their_final_status_over_a_brok
     assert_consistent(place)
 
 
-def test_a_process_that_is_told_to_stop_under_load_hands_over_and_ends_with_zero(place: Place) -> None:
+def test_a_process_that_is_asked_to_stop_under_load_hands_over_and_ends_with_zero(place: Place) -> None:
     with running(place, ALL, ALL) as (first, second), connect(place.database) as connection:
 
         def count(query: str) -> int:

@@ -122,7 +122,7 @@ def test_what_nobody_reads_and_who_is_no_role_are_refused(kvitt_hub: Hub) -> Non
         kvitt_hub.run("baker")
 
 
-def test_the_rail_swallows_until_it_is_told_otherwise(kvitt_hub: Hub) -> None:
+def test_the_rail_swallows_until_it_is_set_otherwise(kvitt_hub: Hub) -> None:
     kvitt_hub.rail.fault(swallow=1)
     paid(kvitt_hub, "S-1")
     paid(kvitt_hub, "S-2")
@@ -148,7 +148,7 @@ def test_a_double_and_damaged_receipt_settles_once(kvitt_hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("severity", ["08", "12", "77", ""])
-def test_a_refusal_of_any_severity_is_told_with_its_text(kvitt_hub: Hub, severity: str) -> None:
+def test_a_refusal_of_any_severity_is_reported_with_its_text(kvitt_hub: Hub, severity: str) -> None:
     kvitt_hub.rail.fault(refuse=1, severity=severity, text="Ikke i dag")
     paid(kvitt_hub)
     final = kvitt_hub.published(STATUSES, "S-1")[-1].json

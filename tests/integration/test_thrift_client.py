@@ -1,4 +1,4 @@
-"""What a caller of woody services is told, and what it sends (payouts §7.1, §7.3), against a server that answers as asked."""
+"""What a caller of Thrift services hears, and what it sends (payouts §7.1, §7.3), against a server that answers as asked."""
 
 import asyncio
 import socket

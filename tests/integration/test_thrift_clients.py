@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from kvitt.formats.thrift.interface import module
-from support.thrift_stage import apache_client, ledger_door, thriftpy_client
+from support.thrift_stage import apache_client, ledger_api, thriftpy_client
 
 
 @pytest.fixture(scope="module")
 def url(ledger_database: str) -> Iterator[str]:
-    with ledger_door(ledger_database) as address:
+    with ledger_api(ledger_database) as address:
         yield address
 
 

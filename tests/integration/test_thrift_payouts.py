@@ -1,4 +1,4 @@
-"""Payouts over HTTP with clients of other makers: the four methods, their refusals, and what is told (payouts §1, §2)."""
+"""Payouts over HTTP with clients of other makers: the four methods, their refusals, and what is published (payouts §1, §2)."""
 
 import importlib
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def settlement(conninfo: str) -> tuple[int, int, int]:
         return tuple(LedgerReader(connection).account(account_id).totals)
 
 
-def told(conninfo: str, payout_id: str) -> list[Any]:
+def published(conninfo: str, payout_id: str) -> list[Any]:
     """The events of a payout, in the order in which they were put into the outbox."""
     with connect(conninfo) as connection:
         rows: Any = connection.execute(
@@ -96,7 +96,7 @@ def test_a_payout_is_held_confirmed_and_reversed(client: Any, conninfo: str) -> 
         client.CancelPayout(payout_id, "the bank said no")
     assert settlement(conninfo) == (posted, lowest, highest)
     assert client.GetPayout(payout_id).status.cancelled.details == "the bank said no"
-    events = told(conninfo, payout_id)
+    events = published(conninfo, payout_id)
     assert [event.sequence_id for event in events] == [0, 1, 2]
     assert events[0].payout_change.created.payout == events[0].payout == made
     assert events[1].payout_change.status_changed.status.confirmed is not None
@@ -188,7 +188,7 @@ def test_ids_of_any_allowed_length_can_be_reversed(client: Any) -> None:
         assert client.GetPayout(made.payout_id).status.cancelled is not None
 
 
-def test_ids_of_any_script_are_refused_and_told_readably(client: Any, url: str) -> None:
+def test_ids_of_any_script_are_refused_and_named_readably(client: Any, url: str) -> None:
     made = client.CreatePayout(params(amount=10_000, payout_id="выплата-øre-1"))
     client.CancelPayout(made.payout_id, "nei")
     response = post(url, SERVICE.call("ConfirmPayout", 1, [made.payout_id]))

@@ -10,12 +10,12 @@ from kvitt.formats.thrift.interface import module
 from kvitt.ledger.rules import Batch, Posting
 from kvitt.payouts.ports import LedgerRefused, LedgerResultUnknown, LedgerUnavailable
 from support.patience import PATIENCE_SECONDS
-from support.thrift_stage import ledger_door
+from support.thrift_stage import ledger_api
 
 
 @pytest.fixture(scope="module")
 def client(ledger_database: str) -> Iterator[ThriftClient]:
-    with ledger_door(ledger_database) as url:
+    with ledger_api(ledger_database) as url:
         made = ThriftClient(f"{url}/accounter", ACCOUNTER, seconds=PATIENCE_SECONDS)
         yield made
         made.close()
@@ -59,7 +59,7 @@ def test_a_ledger_that_is_not_there_is_unavailable() -> None:
 
 
 def test_a_service_that_answers_nonsense_leaves_the_result_unknown(client: ThriftClient, ledger_database: str) -> None:
-    with ledger_door(ledger_database) as url:
+    with ledger_api(ledger_database) as url:
         lost = ThriftClient(f"{url}/elsewhere", ACCOUNTER)
         with pytest.raises(LedgerResultUnknown):
             RemoteLedgerAdapter(lost).commit("x", Batch(1, (Posting(1, 2, 1, "RUB", ""),)))

@@ -11,7 +11,7 @@ import pytest
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
 from kvitt.formats.times import instant_text
-from support.thrift_stage import THRIFT, TRACE, ledger_door, post
+from support.thrift_stage import THRIFT, TRACE, ledger_api, post
 from unit.test_thrift_guard import HOSTILE
 
 ACCOUNTER = Service("accounter", "Accounter")
@@ -20,11 +20,11 @@ LOOK = ACCOUNTER.call("GetAccountByID", 5, [2**62])
 
 @pytest.fixture(scope="module")
 def url(ledger_database: str) -> Iterator[str]:
-    with ledger_door(ledger_database) as address:
+    with ledger_api(ledger_database) as address:
         yield f"{address}/accounter"
 
 
-def told(response: httpx.Response) -> tuple[int, str | None, str | None, bytes]:
+def answer_of(response: httpx.Response) -> tuple[int, str | None, str | None, bytes]:
     return response.status_code, response.headers.get("woody.error-class"), response.headers.get("woody.error-reason"), response.content
 
 
@@ -42,7 +42,7 @@ def test_a_deadline_is_repeated_as_it_came(url: str) -> None:
 
 def test_a_declared_exception_is_a_business_error(url: str) -> None:
     response = post(url, LOOK)
-    assert told(response)[:3] == (200, "Business Error", "AccountNotFound")
+    assert answer_of(response)[:3] == (200, "Business Error", "AccountNotFound")
     with pytest.raises(module("accounter").AccountNotFound):
         ACCOUNTER.read_reply(response.content, "GetAccountByID", 5)
 
@@ -56,7 +56,7 @@ def test_a_declared_exception_is_a_business_error(url: str) -> None:
     ],
 )
 def test_missing_trace_headers_are_named_in_the_contracts_order(url: str, missing: list[str], reason: str) -> None:
-    assert told(post(url, LOOK, **dict.fromkeys(missing))) == (400, "Result Unexpected", reason, b"")
+    assert answer_of(post(url, LOOK, **dict.fromkeys(missing))) == (400, "Result Unexpected", reason, b"")
 
 
 def test_the_older_names_of_the_headers_are_understood(url: str) -> None:
@@ -69,22 +69,22 @@ def test_a_header_that_decides_something_is_there_once(url: str, name: str) -> N
     value = "application/x-thrift" if name == "content-type" else "2999-09-10T12:00:05Z"
     given = [*TRACE.items(), ("content-type", "application/x-thrift")]
     headers = [*(each for each in given if each[0] != name), (name, value), (name, value)]
-    assert told(httpx.post(url, content=LOOK, headers=headers)) == (400, "Result Unexpected", f"{name} more than once", b"")
+    assert answer_of(httpx.post(url, content=LOOK, headers=headers)) == (400, "Result Unexpected", f"{name} more than once", b"")
 
 
 def test_a_passed_deadline_is_unavailable(url: str) -> None:
     passed = instant_text(datetime.now(UTC) - timedelta(seconds=1))
-    assert told(post(url, LOOK, **{"woody.deadline": passed})) == (503, "Resource Unavailable", "deadline reached", b"")
+    assert answer_of(post(url, LOOK, **{"woody.deadline": passed})) == (503, "Resource Unavailable", "deadline reached", b"")
 
 
 def test_a_deadline_that_is_none_is_said_to_be(url: str) -> None:
     for text in ("tomorrow", "2021-09-10T12:00:05", "2021-13-10T12:00:05Z"):
-        assert told(post(url, LOOK, **{"woody.deadline": text})) == (400, "Result Unexpected", "bad header: woody.deadline", b"")
+        assert answer_of(post(url, LOOK, **{"woody.deadline": text})) == (400, "Result Unexpected", "bad header: woody.deadline", b"")
 
 
 @pytest.mark.parametrize("kind", [None, "application/json", "application/x-thrift; charset=utf-8"])
 def test_another_content_type_is_refused(url: str, kind: str | None) -> None:
-    assert told(post(url, LOOK, content_type=kind)) == (415, "Result Unexpected", "content type wrong/missing", b"")
+    assert answer_of(post(url, LOOK, content_type=kind)) == (415, "Result Unexpected", "content type wrong/missing", b"")
 
 
 def test_the_content_type_may_be_in_capitals(url: str) -> None:
@@ -93,7 +93,7 @@ def test_the_content_type_may_be_in_capitals(url: str) -> None:
 
 def test_only_post_is_a_call(url: str) -> None:
     response = httpx.get(url, headers=TRACE | THRIFT)
-    assert told(response) == (405, "Result Unexpected", "http method wrong", b"")
+    assert answer_of(response) == (405, "Result Unexpected", "http method wrong", b"")
     assert response.headers["allow"] == "POST"
 
 
@@ -103,7 +103,7 @@ def test_another_path_has_no_service(url: str) -> None:
 
 def test_an_unknown_method_is_named(url: str) -> None:
     body = Service("shumpune", "Accounter").call("GetBalanceByID", 1, [1, None])
-    assert told(post(url, body)) == (400, "Result Unexpected", "unknown method: GetBalanceByID", b"")
+    assert answer_of(post(url, body)) == (400, "Result Unexpected", "unknown method: GetBalanceByID", b"")
 
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
@@ -115,11 +115,11 @@ def test_hostile_bytes_are_answered_and_the_next_call_too(url: str, body: bytes)
 
 
 def test_a_body_that_is_cut_short_is_a_transport_error(url: str) -> None:
-    assert told(post(url, LOOK[:-3]))[2] == "thrift transport error"
+    assert answer_of(post(url, LOOK[:-3]))[2] == "thrift transport error"
 
 
 def test_an_argument_that_is_left_out_is_a_protocol_error(url: str) -> None:
-    assert told(post(url, ACCOUNTER.call("GetPlan", 1, [None])))[2] == "thrift protocol error"
+    assert answer_of(post(url, ACCOUNTER.call("GetPlan", 1, [None])))[2] == "thrift protocol error"
 
 
 def test_a_body_that_is_too_long_is_not_read(url: str) -> None:
@@ -130,7 +130,7 @@ def test_a_body_that_is_too_long_is_not_read(url: str) -> None:
 def test_a_time_that_is_none_is_refused_with_its_reason(url: str, time: str) -> None:
     types = module("accounter")
     asked = ACCOUNTER.call("CreateAccount", 1, [types.AccountPrototype(currency_sym_code="RUB", creation_time=time)])
-    status, error_class, reason, body = told(post(url, asked))
+    status, error_class, reason, body = answer_of(post(url, asked))
     assert (status, error_class, body) == (400, "Result Unexpected", b"")
     assert reason is not None
     assert reason.startswith("creation_time: ")
@@ -147,7 +147,7 @@ def test_a_time_that_is_none_is_refused_with_its_reason(url: str, time: str) -> 
 )
 def test_a_currency_that_is_none_is_refused_with_its_reason(url: str, currency: str, rule: str) -> None:
     asked = ACCOUNTER.call("CreateAccount", 1, [module("accounter").AccountPrototype(currency_sym_code=currency)])
-    assert told(post(url, asked))[:3] == (400, "Result Unexpected", f"Currency code {rule}")
+    assert answer_of(post(url, asked))[:3] == (400, "Result Unexpected", f"Currency code {rule}")
 
 
 def test_a_caller_that_goes_away_does_no_harm(url: str) -> None:

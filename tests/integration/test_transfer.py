@@ -89,7 +89,7 @@ def test_many_who_do_the_same_at_once_move_the_money_once(database: str, connect
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_a_transfer_whose_commit_was_cut_off_is_told_as_it_is(
+def test_a_transfer_whose_commit_was_cut_off_is_reported_as_it_is(
     database: str, connection: psycopg.Connection[tuple[object, ...]], cut: Cut
 ) -> None:
     with proxied(database) as (proxy, conninfo), connect(conninfo) as behind:
@@ -115,7 +115,7 @@ def test_a_transfer_of_which_nothing_can_be_found_out_names_its_plan(
     assert not transfer(connection, utc_now, wanted(), TWO).changed
 
 
-def test_an_account_that_somebody_else_has_locked_is_told_and_nothing_moves(
+def test_an_account_that_somebody_else_has_locked_is_reported_and_nothing_moves(
     database: str, connection: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     with connect(database) as stranger, stranger.transaction(), connect(database, lock_timeout_ms=10) as hurried:
@@ -145,7 +145,9 @@ def test_one_person_alone_moves_nothing(connection: psycopg.Connection[tuple[obj
     "refused",
     [wanted(0), wanted(-1), wanted(2**63), wanted(target=3), wanted(target=1), wanted(target=99), wanted(currency="USD"), wanted(plan="")],
 )
-def test_what_the_ledger_refuses_is_told_and_nothing_moves(connection: psycopg.Connection[tuple[object, ...]], refused: Transfer) -> None:
+def test_what_the_ledger_refuses_is_reported_and_nothing_moves(
+    connection: psycopg.Connection[tuple[object, ...]], refused: Transfer
+) -> None:
     for operator in (None, TWO):
         with pytest.raises(PlanRefused):
             transfer(connection, utc_now, refused, operator)

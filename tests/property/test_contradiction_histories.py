@@ -115,7 +115,7 @@ class Play:
         return [order.order_id for order in self.stage.operate.waiting_orders() if order.rail_says]
 
     def _release_beside_what_has_ended(self) -> None:
-        """Lets go what was held beside an order that the rail might have had: it has told by now, and nothing is contradicted any more."""
+        """Lets go what was held beside an order that the rail might have had: it has answered, and nothing is contradicted any more."""
         if not self.stage.open_contradictions():
             for held in self.stage.operate.orders([OrderState.READY], held_only=True):
                 self.stage.operate.release(held.order_id, BOTH)

@@ -15,7 +15,7 @@ from kvitt.payouts.rules import PAYOUT_ARCS, PayoutStatus
 from kvitt.testing import TestServer
 from support.ledger_stage import sums_are_zero
 from support.payout_remote_stage import Fault, RemoteStage, remote_stage
-from support.payout_stage import statuses, told, wanted
+from support.payout_stage import published_events, statuses, wanted
 from support.tried import tried
 
 EARNED = 3000
@@ -117,7 +117,7 @@ def _ends_well(line: Line) -> None:
     assert stage.totals()[0] == (own, own - 1005 * still_open, own)
     sums_are_zero(stage.ledger.connection)
     for each in payouts:
-        heard = statuses(told(stage.connection, each.payout_id))
+        heard = statuses(published_events(stage.connection, each.payout_id))
         assert [number for number, _ in heard] == list(range(each.sequence + 1))
         assert heard[0] == (0, "unpaid")
         assert all(PayoutStatus(later) in PAYOUT_ARCS[PayoutStatus(earlier)] for (_, earlier), (_, later) in pairwise(heard))
@@ -136,7 +136,7 @@ def test_a_caller_that_goes_on_asking_gets_its_payout_once(databases: tuple[str,
             stage.payouts.create(wanted(payout_id, 1000))
         stage.ledger.deliver_late()
         assert stage.totals()[0] == (EARNED, EARNED - 1005, EARNED)
-        assert statuses(told(stage.connection, payout_id)) == [(0, "unpaid")]
+        assert statuses(published_events(stage.connection, payout_id)) == [(0, "unpaid")]
 
 
 _numbers = iter(range(1, 1_000_000))

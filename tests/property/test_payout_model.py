@@ -64,7 +64,7 @@ def in_turn(batch: Sequence[Asked]) -> list[int]:
 
 
 class Run:
-    """One history, told to the model and done on the database."""
+    """One history, given to the model and done on the database."""
 
     def __init__(self, conninfo: str) -> None:
         self.stage, self.number = PayoutStage(conninfo, 2000), next(_runs)
@@ -164,6 +164,6 @@ def _compare(run: Run) -> None:
     for payout_id, known in run.model.payouts.items():
         stands = run.stage.payouts.get(payout_id)
         assert (stands.amount, stands.fee, stands.status, stands.cancel_details) == (known.amount - 20, 25, known.status, known.details)
-        told = statuses(run.stage.told(payout_id))
+        told = statuses(run.stage.published(payout_id))
         assert list(dict.fromkeys(told)) == known.told
         assert [(event.sequence, event.status.value) for event in run.stage.payouts.events(payout_id)] == known.told

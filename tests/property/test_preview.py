@@ -104,7 +104,7 @@ def test_a_preview_says_what_then_comes_of_the_message(stage: Stage, scheme: Sch
             (outcome,) = stage.hand_in(scheme, (key, body))
             assert seen.waits is (outcome is Outcome.QUEUED), "a message that can not be read waits for nothing"
             if not seen.waits:
-                assert said(seen) == told(stage, key)
+                assert said(seen) == heard(stage, key)
                 assert ordered(stage, seen) == made(stage, key)
 
     holds()
@@ -114,8 +114,8 @@ def said(seen: Preview) -> tuple[bytes, str | None]:
     return encode_status(seen.answer), seen.reason
 
 
-def told(stage: Stage, key: str) -> tuple[bytes, str | None]:
-    """What the sender has been told, to the byte, with the reason behind it."""
+def heard(stage: Stage, key: str) -> tuple[bytes, str | None]:
+    """What the sender has heard, to the byte, with the reason behind it."""
     query = "SELECT value, headers FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no LIMIT 1"
     ((value, headers),) = stage.rows(query, helved_topics.STATUSES, key.encode())
     assert isinstance(value, bytes)

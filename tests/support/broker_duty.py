@@ -1,4 +1,4 @@
-"""The operator on duty, who does what the documents say: sends again what is in doubt, once it is sure that it never came to the rail."""
+"""The operator on duty, who does what the documents say: sends again what is unknown, once it is sure that it never came to the rail."""
 
 import time
 
@@ -29,7 +29,7 @@ _UNDER_WAY = "SELECT coalesce(sum(hashtext(order_id::text || state)), 0) FROM or
 
 
 class Duty:
-    """Looks after orders in doubt whenever asked to; a queue broker cannot tell what it was given, so somebody has to."""
+    """Looks after unknown orders whenever asked to; a queue broker cannot tell what it was given, so somebody has to."""
 
     def __init__(self, site: Site) -> None:
         self.resent = 0

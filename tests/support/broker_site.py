@@ -98,7 +98,7 @@ class Site:
         return self.count("SELECT count(DISTINCT owner) FROM leases WHERE lease LIKE 'intake:%' AND until > '-infinity'")
 
     def marks(self) -> Marks | None:
-        """How far each input partition is read, and how much was sent, settled and told; None while nobody can tell."""
+        """How far each input partition is read, and how much was sent, settled and published; None while nobody can tell."""
         rows = self.watch.rows(_MARKS)
         return None if rows is None else {str(what): int(str(number)) for what, number in rows}
 

@@ -96,7 +96,7 @@ class BrokerStage(Stage):
 
 
 class BrokerPlay(Play):
-    """A history on brokers that can not tell what they were given: its receipt clears what is in doubt, or the sender, or an operator."""
+    """A history on brokers that can not tell what they were given: its receipt clears what is unknown, or the sender, or an operator."""
 
     def _recover(self) -> None:
         send = self.stage.new_sender()

@@ -117,11 +117,11 @@ class Trial:
             self.duty.begin_anew()
 
     def tell(self, what: str, seconds: float) -> None:
-        """Prints how soon work went on, and how often statuses were told once more on the way."""
+        """Prints how soon work went on, and how often statuses were published once more on the way."""
         print(f"{what}: works again after {seconds:.1f} s, {self.heard.listen()} statuses repeated")
 
     def prove(self) -> None:
-        """Waits until everything is answered; fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted."""
+        """Waits until everything is answered; fails when anything was lost, doubled, left unknown, or is paid otherwise than accepted."""
         began = time.monotonic()
         self.wait(self._all_is_answered, "not everything was answered", PATIENCE_SECONDS + len(self.fed) / _RECORDS_PER_SECOND)
         # A transaction that is committed is seen a moment later, when the brokers have marked its partitions.

@@ -30,7 +30,7 @@ def is_commit(message: bytes) -> bool:
 
 
 class Proxy:
-    """Lets everything through until it is told to cut; each connection has two threads of its own."""
+    """Lets everything through until it is asked to cut; each connection has two threads of its own."""
 
     def __init__(self, target: tuple[str, int] | str) -> None:
         """`target` is where the server listens: host and port, or the path of its socket."""

@@ -55,7 +55,7 @@ class ContractKit(ABC):
 
     @abstractmethod
     def broken(self) -> Message:
-        """What its sender can be told about, and nothing can be made of."""
+        """What its sender can hear about, and nothing can be made of."""
 
 
 class HelvedKit(ContractKit):

@@ -17,7 +17,7 @@ from kvitt.formats import topics
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.emulator import schedule
 from kvitt.rails.oppdrag.order_xml import RATE_CODES
-from support.hub_stage import Stage, told
+from support.hub_stage import Stage, receipt_with
 
 BOTH = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")
 Paid = dict[tuple[str, date], int]
@@ -82,12 +82,12 @@ class Contradicted(Stage):
 
 def as_rejected(receipt: RawReceipt) -> RawReceipt:
     """The rail's receipt as if it had rejected the order."""
-    return told(receipt, "08", "Ugyldig")
+    return receipt_with(receipt, "08", "Ugyldig")
 
 
 def as_accepted(receipt: RawReceipt) -> RawReceipt:
     """The rail's receipt as if it had accepted the order."""
-    return told(receipt, "00")
+    return receipt_with(receipt, "00")
 
 
 @contextmanager

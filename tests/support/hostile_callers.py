@@ -1,4 +1,4 @@
-"""A process that misuses a door on many connections at once, until each has been hung up on: HOST PORT SOURCE CONNECTIONS AT_ONCE
+"""A process that misuses an API on many connections at once, until each has been hung up on: HOST PORT SOURCE CONNECTIONS AT_ONCE
 
 Prints how many were let in, and the statuses that they heard.
 """

@@ -56,7 +56,7 @@ class Stage:
         self.hub.close()
 
     def new_sender(self) -> Send:
-        """A sender that takes over from the one before, in whose hands orders may be in doubt now."""
+        """A sender that takes over from the one before, in whose hands orders may be unknown now."""
         self.sender = Send(self.connection, self.clock, self.ports, self.lease, next(self._terms))
         return self.sender
 
@@ -97,7 +97,7 @@ class Stage:
         return outcomes
 
     def answers(self, key: str) -> list[Answer]:
-        """What the sender of `key` was told, in order."""
+        """What the sender of `key` has heard, in order."""
         query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
         return [decode_status(value) for value in self.bytes(query, helved_topics.STATUSES, key.encode())]
 
@@ -139,7 +139,7 @@ def staged(conninfo: str) -> Iterator[Stage]:
         stage.close()
 
 
-def told(receipt: RawReceipt, severity: str, words: str = "", *, message_id: str = "") -> RawReceipt:
+def receipt_with(receipt: RawReceipt, severity: str, words: str = "", *, message_id: str = "") -> RawReceipt:
     """The receipt with another severity and other words, as a message of its own."""
     head, found, rest = receipt.body.partition(b"<mmel>")
     assert found, "the receipt has an answer"

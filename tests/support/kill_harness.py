@@ -105,7 +105,7 @@ class Watch:
             self._connection = None
 
     def progress(self) -> int | None:
-        """A number that grows with every record taken in and every record told; None while nobody can tell."""
+        """A number that grows with every record taken in and every record published; None while nobody can tell."""
         rows = self.rows(_PROGRESS)
         return None if rows is None else int(str(rows[0][0]))
 

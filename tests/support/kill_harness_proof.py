@@ -1,4 +1,4 @@
-"""What must be true when all killing is over: nothing lost, nothing doubled, nothing in doubt, and paid what was accepted last."""
+"""What must be true when all killing is over: nothing lost, nothing doubled, nothing unknown, and paid what was accepted last."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 def prove(conninfo: str, fed: Sequence[Fed], told: Told) -> None:
-    """Fails when anything was lost, doubled, left in doubt, or is paid otherwise than accepted. What was fed twice counts twice."""
+    """Fails when anything was lost, doubled, left unknown, or is paid otherwise than accepted. What was fed twice counts twice."""
     with connect(conninfo) as connection:
         _everything_is_answered_once(connection, fed, told)
         _nothing_is_left_open(connection)
@@ -33,7 +33,7 @@ def prove(conninfo: str, fed: Sequence[Fed], told: Told) -> None:
     assert [repr(difference) for difference in check(conninfo, PORTS).differences] == []
 
 
-def told_in_log(conninfo: str) -> Told:
+def published_in_log(conninfo: str) -> Told:
     """What the status topic of the embedded log says."""
     told: dict[str, list[Answer]] = {}
     query = "SELECT key, value FROM log_records WHERE topic = %s ORDER BY partition, position"

@@ -57,7 +57,7 @@ class Model:
                 if posting.amount < 0:
                     _put(bad, posting, "Amount cannot be negative")
         if bad:
-            return told(bad)
+            return reasons_in(bad)
         was = self.ends.get(plan_id, "HOLD") if plan_id in self.plans else None
         if was is None and operation is not Operation.HOLD:
             return f"Posting plan not found: {plan_id}"
@@ -84,7 +84,7 @@ class Model:
                 if came[posting] > held[posting]:
                     _put(bad, posting, f"Received posting not found in batch: {batch_id}")
         if bad or operation is not Operation.HOLD or not fresh:
-            return told(bad)
+            return reasons_in(bad)
         for batch_id in fresh:
             for posting in named[batch_id]:
                 for side, account in (("Source", posting.source), ("Target", posting.target)):
@@ -93,7 +93,7 @@ class Model:
                     elif self.currencies[account] != posting.currency:
                         expected = f"expected: {self.currencies[account]}, actual: {posting.currency}"
                         _put(bad, posting, f"Account ({account}) currency code is not equal: {expected} in batch: {batch_id}")
-        return told(bad)
+        return reasons_in(bad)
 
     def _do(self, plan_id: str, operation: Operation, batches: tuple[Batch, ...]) -> dict[int, Totals]:
         key = (plan_id, operation.value, batches[0].batch_id if operation is Operation.HOLD else 0)
@@ -114,6 +114,6 @@ def _put(bad: dict[Posting, list[str]], posting: Posting, text: str) -> None:
         texts.append(text)
 
 
-def told(bad: dict[Posting, list[str]]) -> str:
+def reasons_in(bad: dict[Posting, list[str]]) -> str:
     """Refused postings as one text, whatever their order."""
     return "\n".join(sorted(f"{posting}: {'; '.join(texts)}" for posting, texts in bad.items()))

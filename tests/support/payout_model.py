@@ -8,7 +8,7 @@ Told = list[tuple[int, str]]
 
 @dataclass
 class Known:
-    """A payout: what was asked for, where it is, and what was told of it."""
+    """A payout: what was asked for, where it is, and what was published about it."""
 
     amount: int
     status: str = "unpaid"

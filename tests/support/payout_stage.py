@@ -1,4 +1,4 @@
-"""Parts of payout tests: a ledger with money in it, a small PartyManagement with fixed terms, and what was told, read back."""
+"""Parts of payout tests: a ledger with money in it, a small PartyManagement with fixed terms, and what was published, read back."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -101,9 +101,9 @@ class PayoutStage:
         row = self.connection.execute("SELECT state FROM ledger.plans WHERE plan_id = %s", (plan_id,)).fetchone()
         return None if row is None else PlanState(row[0])
 
-    def told(self, payout_id: str) -> list[Any]:
-        """The events of a payout as they will be told, in order."""
-        return told(self.connection, payout_id)
+    def published(self, payout_id: str) -> list[Any]:
+        """The events of a payout as they will be published, in order."""
+        return published_events(self.connection, payout_id)
 
     def bodies(self, payout_id: str) -> list[bytes]:
         """Their bytes."""
@@ -132,12 +132,12 @@ def wanted(payout_id: str | None = "p-1", amount: int = 1000, *, shop: str = "sh
 
 
 def bodies(connection: psycopg.Connection[Any], payout_id: str) -> list[bytes]:
-    """The bytes of the events of a payout as they will be told, in order."""
+    """The bytes of the events of a payout as they will be published, in order."""
     query = "SELECT value FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no"
     return [bytes(row[0]) for row in connection.execute(query, (PAYOUT_EVENTS, payout_id.encode()))]
 
 
-def told(connection: psycopg.Connection[Any], payout_id: str) -> list[Any]:
+def published_events(connection: psycopg.Connection[Any], payout_id: str) -> list[Any]:
     """Those events."""
     return [decode_event(body, module("payouts").Event, "payouts") for body in bodies(connection, payout_id)]
 

@@ -1,4 +1,4 @@
-"""The rapid on a stage of the hub: needs are handed in as records, and what was told on the rapid is read back as JSON."""
+"""The rapid on a stage of the hub: needs are handed in as records, and what was published on the rapid is read back as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ Message = dict[str, Any]
 
 
 class Rapid(Stage):
-    """A stage whose hub owns the rapid. Records told are kept in the outbox, in the order in which they are told."""
+    """A stage whose hub owns the rapid. Records published are kept in the outbox, in the order in which they are published."""
 
     def __init__(self, conninfo: str, *, answer_invalid_needs: bool = True) -> None:
         super().__init__(conninfo, ports_of(RapidSettings(answer_invalid_needs=answer_invalid_needs), OpsSettings(), hears_strays=True))
@@ -34,24 +34,24 @@ class Rapid(Stage):
         """Hands in records as one batch."""
         return self.submit([self.record(each, key) for each in messages])
 
-    def told(self) -> list[tuple[bytes | None, Message]]:
-        """What was told since the last look, as (key, message)."""
+    def published(self) -> list[tuple[bytes | None, Message]]:
+        """What was published since the last look, as (key, message)."""
         query = "SELECT outbox_no, key, value FROM outbox WHERE topic = %s AND outbox_no > %s ORDER BY outbox_no"
         rows = self.rows(query, RAPID, self._read)
         self._read = max([self._read, *(int(str(row[0])) for row in rows)])
         return [(key if isinstance(key, bytes) else None, json.loads(value)) for _, key, value in rows if isinstance(value, bytes)]
 
     def heard(self) -> list[str]:
-        """What was told since the last look, in few words: the event, and the status that it carries."""
-        return [in_short(message) for _, message in self.told()]
+        """What was published since the last look, in few words: the event, and the status that it carries."""
+        return [in_short(message) for _, message in self.published()]
 
     def solution(self, kind: str = "Utbetaling") -> Message:
         """The last answer since the last look."""
-        answers = [message["@løsning"][kind] for _, message in self.told() if "@løsning" in message]
+        answers = [message["@løsning"][kind] for _, message in self.published() if "@løsning" in message]
         return dict(answers[-1])
 
     def others(self) -> list[str]:
-        """Topics other than the rapid on which anything was told."""
+        """Topics other than the rapid on which anything was published."""
         return [str(topic) for (topic,) in self.rows("SELECT DISTINCT topic FROM outbox WHERE topic <> %s", RAPID)]
 
 

@@ -33,7 +33,7 @@ ALL = tuple(Permission)
 
 
 class Site(Struct, frozen=True):
-    """The REST door of a hub, and the shop that has earned something."""
+    """The REST API of a hub, and the shop that has earned something."""
 
     hub: Hub
 

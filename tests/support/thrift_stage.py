@@ -29,16 +29,16 @@ THRIFT = {"content-type": "application/x-thrift"}
 @contextmanager
 def serving(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
     """The address at which these endpoints answer."""
-    door = HttpListener(ListenAddress("127.0.0.1", 0, 0), "thrift")
+    listener = HttpListener(ListenAddress("127.0.0.1", 0, 0), "thrift")
     try:
-        with door.serving(ThriftApp(endpoints)):
-            yield door.url
+        with listener.serving(ThriftApp(endpoints)):
+            yield listener.url
     finally:
-        door.close()
+        listener.close()
 
 
 @contextmanager
-def ledger_door(conninfo: str) -> Iterator[str]:
+def ledger_api(conninfo: str) -> Iterator[str]:
     """The address of a ledger on this database."""
     with kvitt.testing.hub(conninfo=conninfo, start=utc_now()) as hub:
         yield hub.thrift.url

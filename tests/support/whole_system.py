@@ -182,7 +182,7 @@ def _faults(fate: Fate) -> Faults:
 
 
 class Model:
-    """What shall be paid after each message, told which of its orders the rail has accepted."""
+    """What shall be paid after each message, given which of its orders the rail has accepted."""
 
     def __init__(self) -> None:
         self.payments: dict[str, Wish] = {}

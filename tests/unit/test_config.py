@@ -1,4 +1,4 @@
-"""Settings: a file, the environment over it, options over both; what is wrong is told with its place, and secrets are never shown."""
+"""Settings: a file, the environment over it, options over both; what is wrong is shown with its place, and secrets are never shown."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_a_file_is_found_by_name_by_option_and_by_environment(monkeypatch: pytes
         ("[ops]\nrail_opens = 'noon'", "$.ops.rail_opens"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place_and_the_rule(text: str, said: str) -> None:
+def test_what_is_wrong_is_reported_with_its_place_and_the_rule(text: str, said: str) -> None:
     file_with("what is this", "client")
     file_with(text)
     with pytest.raises(BadSettings) as told:
@@ -71,13 +71,13 @@ def test_what_is_wrong_is_told_with_its_place_and_the_rule(text: str, said: str)
     assert said in str(told.value)
 
 
-def test_a_wrong_value_in_the_environment_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_in_the_environment_is_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KVITT_LANES", "some")
     with pytest.raises(BadSettings, match=r"\$\.lanes"):
         load_settings()
 
 
-def test_a_file_that_is_not_there_is_told() -> None:
+def test_a_file_that_is_not_there_is_reported() -> None:
     with pytest.raises(BadSettings, match=r"nowhere\.toml can not be read"):
         load_settings(Path("nowhere.toml"))
 

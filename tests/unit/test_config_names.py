@@ -100,14 +100,14 @@ def test_a_command_never_uses_the_embedded_database_because_a_name_was_empty_or_
         ("KVITT_FOO", None),
     ],
 )
-def test_a_misspelt_variable_is_told_with_the_nearest_one(monkeypatch: pytest.MonkeyPatch, name: str, nearest: str | None) -> None:
+def test_a_misspelt_variable_is_reported_with_the_nearest_one(monkeypatch: pytest.MonkeyPatch, name: str, nearest: str | None) -> None:
     monkeypatch.setenv(name, "1")
     with pytest.raises(BadSettings) as told:
         load_settings()
     assert told.value.args[0] == f"{name} in the environment is no setting" + (f"; did you mean {nearest}?" if nearest else "")
 
 
-def test_a_misspelt_key_of_the_file_is_told_with_the_nearest_one() -> None:
+def test_a_misspelt_key_of_the_file_is_reported_with_the_nearest_one() -> None:
     Path("kvitt.toml").write_text("[kafka]\nbootstrap = 'a:1'\ngruop = 'g'\n", "utf-8")
     with pytest.raises(BadSettings, match=r"unknown field `gruop` - at `\$\.kafka`; did you mean group\?"):
         load_settings()

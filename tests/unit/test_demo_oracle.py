@@ -61,7 +61,7 @@ def test_what_failed_at_the_rail_changes_nothing_and_is_nobodys_fault() -> None:
     [(MadeMessage("first", (FIRST,)), OUR_FAULT), (MadeMessage("mistake", (FIRST,), spoilt="overlap"), OK)],
     ids=["refused", "accepted"],
 )
-def test_an_answer_that_can_not_be_right_is_told(step: MadeMessage, answer: Answer) -> None:
+def test_an_answer_that_can_not_be_right_is_reported(step: MadeMessage, answer: Answer) -> None:
     assert len(judge(life("dp", step), [answer]).wrong) == 1
 
 

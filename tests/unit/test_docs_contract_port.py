@@ -16,7 +16,7 @@ def test_the_smallest_contract_of_the_documentation_is_the_one_that_is_tried() -
     assert source.partition('"""\n\n')[2] == code, "nothing of it is left out, what it imports neither"
 
 
-def test_every_event_and_every_question_is_told() -> None:
+def test_every_event_and_every_question_is_reported() -> None:
     told = set(re.findall(r"`(\w+)", PAGE))
     assert {kind.__name__ for kind in events.Event.__args__} <= told
     asked = {name for name, value in vars(Contract).items() if callable(value) and not name.startswith("_")}

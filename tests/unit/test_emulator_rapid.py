@@ -1,4 +1,4 @@
-"""The rail emulator's side of the older dialect: what it reads, what it refuses, and what comes of it (rapid §3.1, §3.3)."""
+"""The rail emulator's side of the older form: what it reads, what it refuses, and what comes of it (rapid §3.1, §3.3)."""
 
 from collections.abc import Iterable
 from datetime import date, datetime

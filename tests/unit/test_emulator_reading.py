@@ -59,7 +59,7 @@ def test_an_order_is_read_with_its_lines() -> None:
     assert (second.ref_line, second.ref_case, second.rate_code) == ("L1", "SAK-1", "DAG7")
 
 
-def test_the_older_dialect_without_a_namespace_is_read() -> None:
+def test_the_older_form_without_a_namespace_is_read() -> None:
     order = order_in(PLAIN)
     assert (order.case, order.lines[0].amount, order.lines[0].class_code) == (CaseAtRail("SPREF", "KV5R2WQ7NZ"), 1450, "SPREFAG-IOP")
 

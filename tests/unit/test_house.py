@@ -64,10 +64,13 @@ PROSE = {
     "woody": "Thrift",
 }
 """The same for texts: docstrings, comments, SQL, what commands print, documents."""
-KEPT = re.compile(r"`(?:door|told|oddity)`|\"door\"|extract\(epoch FROM|woody\\?\.")
+KEPT = re.compile(r"`(?:door|told|oddity|receipted)`|\"door\"|extract\(epoch FROM|woody\\?\.")
 """Names on the wire and in stored bytes, SQL's own, and the words before, where the changelog names them."""
 OTHERS_NAMES = frozenset({"INVALID_PRODUCER_EPOCH"})
 """Names that a library gave."""
+EMULATOR = "rails/oppdrag/emulator"
+READERS_OF_TUPLES = frozenset({"kernel/fetch.py", *(f"{EMULATOR}/{name}.py" for name in ("emulator", "schedule", "store"))})
+"""Where rows are read as they come: the one reader, and the books of the emulator."""
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -184,3 +187,17 @@ def test_functions_are_short() -> None:
 
 def test_modules_are_fewer_than_they_were() -> None:
     assert len(modules()) < MODULES_BEFORE
+
+
+def test_rows_are_read_by_name() -> None:
+    """Each row becomes a value by `kernel/fetch.py`; nobody else takes rows off a cursor, or columns by their number."""
+    found = set()
+    for path, node in nodes():
+        if path in READERS_OF_TUPLES or path.startswith("kernel/migrations/"):
+            continue
+        match node:
+            case ast.Attribute(attr="fetchone" | "fetchall", lineno=line):
+                found.add((path, line))
+            case ast.Subscript(value=ast.Name(id="row"), slice=ast.Constant(value=int()), lineno=line):
+                found.add((path, line))
+    assert found == set()

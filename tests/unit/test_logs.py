@@ -49,7 +49,7 @@ def test_ordinary_lines_go_to_standard_error_from_their_level_on(tmp_path: Path,
     assert not (tmp_path / logs.RESTRICTED_FILE).exists()
 
 
-def test_a_failure_is_told_without_the_values_of_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_reported_without_the_values_of_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(tmp_path, level="error")
     try:
         int(chr(65))
@@ -60,7 +60,7 @@ def test_a_failure_is_told_without_the_values_of_variables(tmp_path: Path, capsy
     assert "tmp_path" not in said
 
 
-def test_what_libraries_say_is_a_line_like_ours_without_their_words_and_told_once(
+def test_what_libraries_say_is_a_line_like_ours_without_their_words_and_logged_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.set_up(tmp_path, level="info", form=logs.LogForm.JSON)
@@ -74,7 +74,7 @@ def test_what_libraries_say_is_a_line_like_ours_without_their_words_and_told_onc
     assert json.loads(kept)["said"] == "Invalid HTTP request received of 01810112345, number 0"
 
 
-def test_what_went_wrong_in_a_library_is_named_in_the_open_and_told_whole_in_the_restricted_log(
+def test_what_went_wrong_in_a_library_is_named_in_the_open_and_logged_whole_in_the_restricted_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.set_up(tmp_path, level="info", form=logs.LogForm.JSON)

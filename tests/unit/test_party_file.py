@@ -71,7 +71,7 @@ def test_the_houses_accounts_are_different_ones_in_each_currency_once() -> None:
     )
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_reported_at_once() -> None:
     with pytest.raises(BadDirectory) as refused:
         read_directory(EXAMPLE.replace("whole = 200", "whole = 0").replace('payout_tool = "pt-2"', 'payout_tool = "x"'))
     assert len(refused.value.complaints) == 2

@@ -24,7 +24,7 @@ def reply(method: str, value: Any) -> bytes:
     return head + as_a_newer_peer_tells(SERVICE.result(method)(success=value))
 
 
-def test_every_field_of_a_party_comes_back_as_it_was_told() -> None:
+def test_every_field_of_a_party_comes_back_as_it_was_written() -> None:
     assert decode_event(encode(a_party()), TYPES.Party, "parties") == a_party()
 
 

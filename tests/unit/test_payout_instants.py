@@ -24,7 +24,7 @@ def test_an_instant_has_none_three_or_six_digits_of_the_second(micros: int, text
     assert parse_instant(text) == WHOLE.replace(microsecond=micros)
 
 
-def test_other_zones_are_told_in_utc() -> None:
+def test_other_zones_are_reported_in_utc() -> None:
     assert instant_text(WHOLE.astimezone(timezone(timedelta(hours=3)))) == "2021-09-10T12:00:00Z"
 
 

@@ -1,4 +1,4 @@
-"""What is told on the rapid of an order: the contract's events field by field, and answers by severity (rapid §2.3–§2.6, §2.9, §3.3)."""
+"""What the rapid gets about an order: the contract's events field by field, and answers by severity (rapid §2.3–§2.6, §2.9, §3.3)."""
 
 import json
 from datetime import date, datetime
@@ -90,7 +90,7 @@ def test_the_order_event_begins_as_the_contracts_does_and_has_its_members_in_tha
     assert list(json.loads(told))[: len(ORDER)] == list(ORDER)
 
 
-def test_what_a_line_does_not_say_is_left_out_and_what_it_says_is_told_as_received() -> None:
+def test_what_a_line_does_not_say_is_left_out_and_what_it_says_is_reported_as_received() -> None:
     full = cessation("2024-03-10", datoKlassifikFom="2024-03-01", refDelytelseId="2", refFagsystemId=f"{CASE_ID}\r\n", sats="-1450")
     told = json.loads(events.payment_order(asked(need_bytes(linjer=[full], maksdato=None)), KEY, ORDER_EVENT, MADE_AT, CAUSE))
     assert told["linjer"] == [

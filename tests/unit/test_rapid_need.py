@@ -205,7 +205,7 @@ def test_what_breaks_a_rule_is_named_by_path_and_rule(changes: dict[str, Any], p
     assert problems(need_bytes(**changes)) == (problem,)
 
 
-def test_every_problem_is_listed_and_no_value_is_told() -> None:
+def test_every_problem_is_listed_and_no_value_is_reported() -> None:
     wrong = read(need_bytes(fødselsnummer="hemmelig", saksbehandler=None, linjer=[line(sats="skjult"), line(fom="tirsdag", grad=LEFT_OUT)]))
     assert wrong == InvalidNeed(
         (PAYMENT,),

@@ -1,4 +1,4 @@
-"""What a sender is told: the lines of the orders, and what a receipt means (helved §2.8, §4.5, design §12)."""
+"""The answer to a sender: the lines of the orders, and what a receipt means (helved §2.8, §4.5, design §12)."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_lines_of_one_day_stay_in_the_order_of_sending() -> None:
     assert [line.amount for line in details_of(orders).lines] == [2, 1]
 
 
-def test_orders_of_several_areas_are_told_together_and_name_no_area() -> None:
+def test_orders_of_several_areas_are_reported_together_and_name_no_area() -> None:
     orders = orders_of(NEW_CASE, paying(june(8, 9, 2)), paying(june(1, 5, 1), of=OTHER_PAYMENT, benefit="LÆREMIDLER_AAP"))
     details = details_of(orders)
     assert details.area is None
@@ -91,7 +91,7 @@ NO_WORDS = "Oppdragssystemet (OS) oppga ingen årsak"
         ),
     ],
 )
-def test_a_receipt_is_told_by_its_severity(severity: Severity, raw: str, text: str, status: Status, error: Refusal | None) -> None:
+def test_a_receipt_is_reported_by_its_severity(severity: Severity, raw: str, text: str, status: Status, error: Refusal | None) -> None:
     receipt = Observation((Scheme.AAP, "SAK-1"), "AAP", b"", "", severity, raw, "B110008F", text, reasons_in(text))
     assert answer_to(receipt, DETAILS) == Answer(status, DETAILS, error, dry_run=False)
 

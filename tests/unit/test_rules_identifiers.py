@@ -82,7 +82,7 @@ def test_a_text_is_no_longer_than_there_is_room_for() -> None:
 
 
 @pytest.mark.parametrize("text", [".", "..", "a/b", "/", "%2e%2e", "%2E", "a%2fb"])
-def test_what_a_path_can_not_name_is_told(text: str) -> None:
+def test_what_a_path_can_not_name_is_reported(text: str) -> None:
     assert no_path_segment(text) is not None
 
 

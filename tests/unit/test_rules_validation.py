@@ -168,7 +168,7 @@ FIRST_BROKEN: list[tuple[Decision, PaymentInstruction, Refusal]] = [
 
 
 @pytest.mark.parametrize(("decision", "instruction", "first"), FIRST_BROKEN)
-def test_of_many_broken_rules_the_first_of_the_contract_is_told(
+def test_of_many_broken_rules_the_first_of_the_contract_is_reported(
     decision: Decision, instruction: PaymentInstruction, first: Refusal
 ) -> None:
     assert broken_instruction(decision, instruction) == first

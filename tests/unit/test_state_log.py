@@ -1,4 +1,4 @@
-"""Changes of states are told once, what lasts now and then with a count, and what goes to and fro does not fill the log."""
+"""Changes of states are logged once, what lasts now and then with a count, and what goes to and fro does not fill the log."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_a_state_that_lasts_is_one_line_and_its_end_another() -> None:
     ]
 
 
-def test_what_lasts_is_told_again_with_its_count_once_in_a_while() -> None:
+def test_what_lasts_is_reported_again_with_its_count_once_in_a_while() -> None:
     lines, clock, log = staged()
     for _ in range(1801):
         log.enters("broker", "down", "warning", "no broker")
@@ -59,7 +59,7 @@ def test_what_lasts_is_told_again_with_its_count_once_in_a_while() -> None:
     ]
 
 
-def test_another_state_is_told_at_once_and_subjects_are_told_apart() -> None:
+def test_another_state_is_reported_at_once_and_subjects_are_reported_apart() -> None:
     lines, _, log = staged()
     for _ in range(3):
         log.enters("a", "down", "warning", "down")

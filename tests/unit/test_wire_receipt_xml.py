@@ -211,7 +211,7 @@ def test_an_order_with_its_receipt_says_what_the_rail_said_in_the_order_of_the_c
     assert decode(told) == replace(said, others=others[::-1])
 
 
-def test_of_what_the_rail_said_only_what_says_something_is_told_and_without_its_padding() -> None:
+def test_of_what_the_rail_said_only_what_says_something_is_reported_and_without_its_padding() -> None:
     mmel = "<mmel><sqlKode> -803   </sqlKode><sqlState>   </sqlState><alvorlighetsgrad>12</alvorlighetsgrad><sqlMelding/></mmel>"
     receipt = decode(receipt_text(ORDER, mmel).encode())
     assert receipt.others == (("sqlKode", " -803"),)

@@ -63,4 +63,4 @@ def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
     yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
 
 
-_COUNTS: Final = (Column("looked_at", of=lambda row: row[0]), Column("rows", kind=Fit.NUMBER, of=lambda row: row[1]))
+_COUNTS: Final = (Column("looked_at", of=lambda each: each[0]), Column("rows", kind=Fit.NUMBER, of=lambda each: each[1]))

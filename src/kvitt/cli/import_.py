@@ -147,8 +147,8 @@ def _such_as(discrepancy: object, report: ImportReport) -> str:
 
 _UNKNOWN: Final = (Column("scheme"), Column("case_id", "case"), Column("payment_id", "payment"))
 _DISCREPANCIES: Final = (
-    Column("kind", " ", of=lambda row: "FAULT" if row[0].is_fault else "note"),
-    Column("discrepancy", of=lambda row: row[0].value),
-    Column("times", kind=Fit.NUMBER, of=lambda row: row[1]),
-    Column("such_as", kind=Fit.TEXT, of=lambda row: _such_as(row[0], row[2])),
+    Column("kind", " ", of=lambda each: "FAULT" if each[0].is_fault else "note"),
+    Column("discrepancy", of=lambda each: each[0].value),
+    Column("times", kind=Fit.NUMBER, of=lambda each: each[1]),
+    Column("such_as", kind=Fit.TEXT, of=lambda each: _such_as(each[0], each[2])),
 )

@@ -165,7 +165,7 @@ def _total(name: str, currency_of: Callable[[Any], str], least: int = 0) -> Colu
     def total(row: Any) -> Minor:
         return Minor(getattr(row.totals, name))
 
-    return Column(f"{name}_minor", name.replace("_", " "), Fit.NUMBER, total, lambda row: minor(total(row), currency_of(row)), least)
+    return Column(f"{name}_minor", name.replace("_", " "), Fit.NUMBER, total, lambda each: minor(total(each), currency_of(each)), least)
 
 
 _TOTALS: Final = ("posted", "available_min", "available_max")
@@ -191,12 +191,12 @@ def _entry_columns(currency: str) -> Sequence[Column]:
 
 
 _POSTING: Final = (
-    Column("batch_id", "batch", of=lambda row: row[0]),
-    Column("source", "from", of=lambda row: row[1].source),
-    Column("target", "to", of=lambda row: row[1].target),
-    Column("amount_minor", "amount", Fit.NUMBER, of=lambda row: row[1].amount, show=lambda row: minor(row[1].amount, row[1].currency)),
-    Column("currency", of=lambda row: row[1].currency),
-    Column("description", kind=Fit.TEXT, of=lambda row: row[1].description),
+    Column("batch_id", "batch", of=lambda each: each[0]),
+    Column("source", "from", of=lambda each: each[1].source),
+    Column("target", "to", of=lambda each: each[1].target),
+    Column("amount_minor", "amount", Fit.NUMBER, of=lambda each: each[1].amount, show=lambda each: minor(each[1].amount, each[1].currency)),
+    Column("currency", of=lambda each: each[1].currency),
+    Column("description", kind=Fit.TEXT, of=lambda each: each[1].description),
 )
 _PLAN: Final = (
     Column("plan_id", "plan"),
@@ -254,8 +254,8 @@ def _money(name: str, title: str) -> Column:
         f"{name}_minor",
         title,
         Fit.NUMBER,
-        of=lambda row: getattr(row, name),
-        show=lambda row: minor(getattr(row, name), row.currency),
+        of=lambda each: getattr(each, name),
+        show=lambda each: minor(getattr(each, name), each.currency),
     )
 
 

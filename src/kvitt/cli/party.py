@@ -107,11 +107,11 @@ def _state(entry: PartyEntry, shop: ShopEntry) -> str:
 
 
 _SHOPS: Final = (
-    Column("party_id", "party", of=lambda row: row[0].entry.id),
-    Column("shop_id", "shop", of=lambda row: row[1].id),
-    Column("revision", of=lambda row: row[0].revision),
-    Column("contract_id", "contract", of=lambda row: row[1].contract),
-    Column("currency", of=lambda row: row[1].currency),
-    Column("settlement_account_id", "settlement account", of=lambda row: row[1].accounts.settlement),
-    Column("state", of=lambda row: _state(row[0].entry, row[1])),
+    Column("party_id", "party", of=lambda each: each[0].entry.id),
+    Column("shop_id", "shop", of=lambda each: each[1].id),
+    Column("revision", of=lambda each: each[0].revision),
+    Column("contract_id", "contract", of=lambda each: each[1].contract),
+    Column("currency", of=lambda each: each[1].currency),
+    Column("settlement_account_id", "settlement account", of=lambda each: each[1].accounts.settlement),
+    Column("state", of=lambda each: _state(each[0].entry, each[1])),
 )

@@ -83,6 +83,6 @@ _RECEIPTS: Final = (
     Column("note", "why", Fit.TEXT),
 )
 _BODY: Final = (
-    Column("receipt_no", of=lambda row: row[0]),
-    Column("body", of=lambda row: row[1].decode(errors="backslashreplace")),
+    Column("receipt_no", of=lambda each: each[0]),
+    Column("body", of=lambda each: each[1].decode(errors="backslashreplace")),
 )

@@ -215,12 +215,13 @@ def connected(conninfo: str, application: str = "kvitt") -> "Connection":
 @contextmanager
 def working(settings: "Settings") -> Iterator[str]:
     """Conninfo of a database with a hub at work on it: whoever is, else all roles in this process for the while."""
+    from kvitt.kernel.fetch import fetch_value
     from kvitt.kernel.queries import load
 
     with wiring().database(settings, own=False) as conninfo:
         with connected(conninfo) as connection:
-            somebody = connection.execute(load("cli", "kvitt.cli").somebody_works).fetchone()
-        if somebody and somebody[0]:
+            somebody = fetch_value(connection, load("cli", "kvitt.cli").somebody_works)
+        if somebody:
             yield conninfo
             return
         with wiring().hub(conninfo, settings):

@@ -21,18 +21,20 @@ from kvitt.config import KafkaSettings, Settings
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.case import answer_of_edge
 from kvitt.disbursement.preview import preview
+from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
 from kvitt.formats.topics import TopicPartition, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, connect
-from kvitt.kernel.queries import load
 from kvitt.transports.log.embedded_log import (
     CHANNEL,
     NewRecord,
     Record,
     append,
+    ends_of,
     read,
 )
 
@@ -75,8 +77,8 @@ class Client:
 
     def answered_silently(self, topic: str, place: tuple[int, int]) -> bool:
         """Whether the message that came in at a place is answered for good without a status, as a dry run that asks for a simulation is."""
-        row = self._connection.execute(load("cases", "kvitt.disbursement").answer_of_edge, (topic, *place), binary=True).fetchone()
-        return row is not None and row[2] == "answered" and row[3] is None
+        found = answer_of_edge(self._connection, topic, place)
+        return found is not None and found.state == MessageState.ANSWERED and found.answer is None
 
 
 class _EmbeddedLog:
@@ -87,8 +89,7 @@ class _EmbeddedLog:
 
     def _ends(self) -> dict[TopicPartition, int]:
         """Where the status topic goes on."""
-        rows = self._connection.execute(load("cli", "kvitt.cli").ends_of_topic, (STATUSES,)).fetchall()
-        return {TopicPartition(STATUSES, partition): position for partition, position in rows}
+        return {TopicPartition(STATUSES, partition): position for partition, position in ends_of(self._connection, STATUSES).items()}
 
     def close(self) -> None:
         """The connection is its owner's to end."""

@@ -2,11 +2,13 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import click
 import psycopg
+from msgspec import Struct
 
 from kvitt.cli.arguments import Whole
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_list
@@ -15,11 +17,30 @@ from kvitt.cli.text import shown
 from kvitt.config import Settings
 from kvitt.errors import TopicNotFound
 from kvitt.formats.topics import decode_headers
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
-from kvitt.transports.log.embedded_log import CHANNEL
+from kvitt.transports.log.embedded_log import CHANNEL, ends_of
 
 _AT_ONCE = 500
 _LOOK_SECONDS = 1.0
+
+
+class ShownRecord(Struct, frozen=True):
+    """A record of the log as it is shown."""
+
+    partition: int
+    position: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+
+
+class _ListedTopic(Struct, frozen=True):
+    topic: str
+    partitions: int
+    records: int
+    last_record_at: datetime | None
 
 
 @click.command(
@@ -57,13 +78,13 @@ def topic(settings: Settings, *, name: str | None, follow: bool, from_start: boo
 
 def _list_topics(connection: psycopg.Connection[Any], *, as_json: bool) -> None:
 
-    rows = connection.execute(load("cli", "kvitt.cli").list_topics).fetchall()
+    rows = fetch(connection, _ListedTopic, load("cli", "kvitt.cli").list_topics)
     print_list(_TOPICS, rows, limit=MOST, as_json=as_json, nothing="there are no topics")
 
 
 def _ends(connection: psycopg.Connection[Any], name: str) -> dict[int, int]:
 
-    ends = dict(connection.execute(load("cli", "kvitt.cli").ends_of_topic, (name,)).fetchall())
+    ends = ends_of(connection, name)
     if not ends:
         raise TopicNotFound(f"there is no topic {name}; `kvitt topic` lists them")
     return ends
@@ -71,8 +92,8 @@ def _ends(connection: psycopg.Connection[Any], name: str) -> dict[int, int]:
 
 def _print_last(connection: psycopg.Connection[Any], name: str, last: int, *, as_json: bool) -> None:
 
-    rows = connection.execute(load("cli", "kvitt.cli").last_records, {"topic": name, "limit": last}, binary=True).fetchall()
-    _print_records([row[1:] for row in reversed(rows)], as_json=as_json)
+    records = fetch(connection, ShownRecord, load("cli", "kvitt.cli").last_records, {"topic": name, "limit": last})
+    _print_records(records[::-1], as_json=as_json)
 
 
 def _print_from(
@@ -80,18 +101,17 @@ def _print_from(
 ) -> dict[int, int]:
     """Prints what stands from these positions on, until asked to stop; returns where it goes on."""
     following = dict(positions)
-    while not stop.is_set() and (rows := list(_read(connection, name, following))):
-        for row in rows:
-            partition, position = row[:2]
-            following[partition] = max(following[partition], position + 1)
-        _print_records(rows, as_json=as_json)
+    while not stop.is_set() and (records := _read(connection, name, following)):
+        for each in records:
+            following[each.partition] = max(following[each.partition], each.position + 1)
+        _print_records(records, as_json=as_json)
     return following
 
 
-def _read(connection: psycopg.Connection[Any], name: str, positions: dict[int, int]) -> Iterator[Sequence[Any]]:
+def _read(connection: psycopg.Connection[Any], name: str, positions: dict[int, int]) -> list[ShownRecord]:
 
     arguments = {"partitions": list(positions), "positions": list(positions.values()), "topic": name, "limit": _AT_ONCE}
-    yield from connection.execute(load("cli", "kvitt.cli").records_from, arguments, binary=True).fetchall()
+    return fetch(connection, ShownRecord, load("cli", "kvitt.cli").records_from, arguments)
 
 
 def _follow(connection: psycopg.Connection[Any], name: str, positions: dict[int, int], stop: threading.Event, *, as_json: bool) -> None:
@@ -103,20 +123,20 @@ def _follow(connection: psycopg.Connection[Any], name: str, positions: dict[int,
             pass
 
 
-def _print_records(rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+def _print_records(records: Sequence[ShownRecord], *, as_json: bool) -> None:
     if as_json:
-        print_json(_RECORD, rows)
+        print_json(_RECORD, records)
         return
-    for row in rows:
-        click.echo(line_of(row))
+    for each in records:
+        click.echo(line_of(each))
 
 
-def line_of(row: Sequence[Any]) -> str:
+def line_of(record: ShownRecord) -> str:
     """A record on one line; line breaks inside XML and JSON are only there for the eye, and go."""
 
-    partition, position, at, key, value, headers = row
-    pairs = shown(" ".join(f"{name}={text}" for name, text in decode_headers(headers)))
-    return f"{partition}:{position} {at:%Y-%m-%dT%H:%M:%S.%f} {_text(key)} [{pairs}] {_text(value)}"
+    pairs = shown(" ".join(f"{name}={text}" for name, text in decode_headers(record.headers)))
+    place = f"{record.partition}:{record.position} {record.at:%Y-%m-%dT%H:%M:%S.%f}"
+    return f"{place} {_text(record.key)} [{pairs}] {_text(record.value)}"
 
 
 def _text(content: bytes | None) -> str:
@@ -135,16 +155,16 @@ def _headers(headers: bytes) -> list[tuple[str, str]]:
 
 
 _RECORD: Final = (
-    Column("partition", of=lambda row: row[0]),
-    Column("position", of=lambda row: row[1]),
-    Column("at", of=lambda row: row[2]),
-    Column("key", of=lambda row: _whole(row[3])),
-    Column("headers", of=lambda row: _headers(row[5])),
-    Column("value", of=lambda row: _whole(row[4])),
+    Column("partition"),
+    Column("position"),
+    Column("at"),
+    Column("key", of=lambda record: _whole(record.key)),
+    Column("headers", of=lambda record: _headers(record.headers)),
+    Column("value", of=lambda record: _whole(record.value)),
 )
 _TOPICS: Final = (
-    Column("topic", of=lambda row: row[0]),
-    Column("partitions", kind=Fit.NUMBER, of=lambda row: row[1]),
-    Column("records", kind=Fit.NUMBER, of=lambda row: row[2]),
-    Column("last_record_at", "last record", of=lambda row: row[3]),
+    Column("topic"),
+    Column("partitions", kind=Fit.NUMBER),
+    Column("records", kind=Fit.NUMBER),
+    Column("last_record_at", "last record"),
 )

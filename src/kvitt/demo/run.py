@@ -33,6 +33,7 @@ from kvitt.demo.payout import page, pay_out
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.history import history
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.comparison import Compared
 from kvitt.rails.oppdrag.emulator import (
@@ -159,9 +160,7 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
 
 
 def _number(connection: psycopg.Connection[Any], statement: str, arguments: Sequence[object] = ()) -> int:
-    row = connection.execute(statement, arguments).fetchone()
-    assert row is not None, "an aggregate has a row"
-    return int(row[0])
+    return int(fetch_value(connection, statement, arguments))
 
 
 def _base36(number: int) -> str:
@@ -222,15 +221,13 @@ def _misbehaving(connection: psycopg.Connection[Any]) -> Iterator[None]:
 def _wait_until_quiet(connection: psycopg.Connection[Any]) -> None:
     deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline:
-        row = connection.execute(_SQL.unfinished).fetchone()
-        if row and not row[0]:
+        if not fetch_value(connection, _SQL.unfinished):
             return
         time.sleep(_LOOK_SECONDS)
 
 
 def _totals(connection: psycopg.Connection[Any], newest: int, keys: Sequence[bytes]) -> list[SchemeTotals]:
-    rows = connection.execute(_SQL.totals, {"after": newest, "keys": keys}).fetchall()
-    by_scheme = {row[0]: SchemeTotals(*row) for row in rows}
+    by_scheme = {each.scheme: each for each in fetch(connection, SchemeTotals, _SQL.totals, {"after": newest, "keys": keys})}
     return [by_scheme[wire] for wire in SHORT.values() if wire in by_scheme]
 
 

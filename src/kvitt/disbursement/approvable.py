@@ -9,7 +9,6 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
-from psycopg.rows import class_row
 
 from kvitt.disbursement.dead import OPEN, DeadLetters, Put
 from kvitt.disbursement.operate import Operate
@@ -20,6 +19,7 @@ from kvitt.errors import NotInThatState, OrderNotFound
 from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 
@@ -162,30 +162,32 @@ def forget_act(clock: Clock, ports: Ports) -> ApprovableAct[PaymentForgotten]:
     return ApprovableAct("import forget", PaymentForgotten, lambda asked: f"payment {asked.payment_id}", preview, run)
 
 
+class _CaseOfOrder(NamedTuple):
+    case_no: int
+    scheme: str
+    case_id: str
+    last_event_hash: bytes
+
+
 def _effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
     """Returns what an act does to the case of an order: done, looked at, and taken back."""
-    row = connection.execute(_SQL.case_in_short, (asked.order_id,)).fetchone()
-    if row is None:
+    case = fetch_one(connection, _CaseOfOrder, _SQL.case_in_short, (asked.order_id,))
+    if case is None:
         raise OrderNotFound(asked.order_id)
-    case_no, scheme, case_id, head = row
-    before = _look_at(connection, case_no)
+    before = _look_at(connection, case.case_no)
     with connection.transaction(force_rollback=True):
         run(connection, asked, LOOKING)
-        after = _look_at(connection, case_no)
+        after = _look_at(connection, case.case_no)
     changes = list(_changes(before, after))
-    text = "\n".join([f"{scheme} case {case_id}", *(changes or ["nothing of the case would be another than it is"])])
-    return ShownEffect.of(text, text, bytes(head).hex(), *before.orders.values(), *before.payments.values())
+    text = "\n".join([f"{case.scheme} case {case.case_id}", *(changes or ["nothing of the case would be another than it is"])])
+    return ShownEffect.of(text, text, case.last_event_hash.hex(), *before.orders.values(), *before.payments.values())
 
 
 def _look_at(connection: Connection, case_no: int) -> _ShownCase:
-    with (
-        connection.cursor(row_factory=class_row(_ShownOrder)) as orders,
-        connection.cursor(row_factory=class_row(_ShownPayment)) as payments,
-    ):
-        return _ShownCase(
-            {each.order_id: each for each in orders.execute(_SQL.orders_in_short, (case_no,))},
-            {each.payment_id: each for each in payments.execute(_SQL.payments_in_short, (case_no,))},
-        )
+    return _ShownCase(
+        {each.order_id: each for each in fetch(connection, _ShownOrder, _SQL.orders_in_short, (case_no,))},
+        {each.payment_id: each for each in fetch(connection, _ShownPayment, _SQL.payments_in_short, (case_no,))},
+    )
 
 
 def _changes(before: _ShownCase, after: _ShownCase) -> Iterator[str]:

@@ -23,7 +23,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -270,6 +270,25 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
         by_number[found.case_no].forwarded.append(found.line)
 
 
+class EdgeAnswer(NamedTuple):
+    """The message that came in under an edge identity, and its answer so far."""
+
+    message_no: int
+    digest: bytes
+    state: str
+    answer: bytes | None
+
+
+def answer_of_edge(connection: psycopg.Connection[Any], source: str, place: tuple[int, int]) -> EdgeAnswer | None:
+    """The message that a record at a place (partition, position) of a topic became; None while it has not come in."""
+    return fetch_one(connection, EdgeAnswer, _SQL.answer_of_edge, (source, *place))
+
+
+class _IdOfOtherCase(NamedTuple):
+    ordinal: int
+    payment_id: str
+
+
 def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
     """Marks the payment ids that senders chose and that another case has."""
     asked = [
@@ -280,11 +299,10 @@ def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey,
     ]
     if not asked:
         return
-    found = cursor.execute(_SQL.ids_of_other_cases, [list(column) for column in zip(*asked, strict=True)], binary=True)
-    for index, payment_id in found.fetchall():
-        key = records[index].case_key
+    for found in fetch(cursor, _IdOfOtherCase, _SQL.ids_of_other_cases, [list(column) for column in zip(*asked, strict=True)]):
+        key = records[found.ordinal].case_key
         assert key is not None, "only messages with a case were asked for"
-        cases[key].ids_of_other_cases |= {PaymentId(payment_id)}
+        cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
 
 
 def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:

@@ -19,7 +19,7 @@ from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
@@ -132,7 +132,7 @@ class DeadLetters:
 
     def _end(self, cursor: psycopg.Cursor[Any], number: int, state: str, operator: Operator, now: datetime) -> None:
         closing = {"dead_no": number, "state": state, "now": now, "by": operator.name, "note": operator.reason}
-        if cursor.execute(_SQL.close_dead_letter, closing).fetchone() is None:
+        if fetch_value(cursor, _SQL.close_dead_letter, closing) is None:
             letter = self.find(number)
             raise NotInThatState(f"dead letter {number} was {letter.state} by {letter.closed_by}: {letter.note}")
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch_values
+from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL = load("lookup", "kvitt.disbursement")
@@ -25,7 +25,7 @@ def payouts_beginning(connection: Connection, prefix: str) -> list[str]:
 
 def payout_exists(connection: Connection, payout_id: str) -> bool:
     """Whether a payout has exactly this id."""
-    return connection.execute(_SQL.payout_called, {"named": payout_id}).fetchone() is not None
+    return fetch_value(connection, _SQL.payout_called, {"named": payout_id}) is not None
 
 
 def cases_beginning(connection: Connection, scheme: str, prefix: str) -> list[str]:

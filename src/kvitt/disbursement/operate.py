@@ -15,7 +15,7 @@ from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
 from kvitt.disbursement.holding import RELEASABLE, HoldReason, decode_all
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
-from kvitt.disbursement.receipts import BY_HAND, lock_messages
+from kvitt.disbursement.receipts import BY_HAND, lock_messages, progress_of
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.settle import RawReceipt, Settle
 from kvitt.disbursement.states import MessageState, OrderState, What
@@ -216,7 +216,7 @@ class Operate:
         with transaction(self._connection, "receipt", str(receipt_no)), self._connection.cursor() as cursor:
             now = self._clock()
             closing = {"receipt_no": receipt_no, "now": now, "by": operator.name, "reason": operator.reason}
-            if cursor.execute(_SQL.close_receipt, closing).fetchone() is None:
+            if fetch_value(cursor, _SQL.close_receipt, closing) is None:
                 raise _not_to_close(receipt_no, fetch_one(cursor, _Closed, _SQL.outcome_of_receipt, (receipt_no,)))
             note(cursor, now, "close receipt", operator, f"receipt {receipt_no}")
 
@@ -267,8 +267,8 @@ class Operate:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")
             cursor.execute(_ORDERS.drop_payments, [[order_id]], binary=True)
             work = UnitOfWork()
-            still_open = cursor.execute(_ORDERS.progress_of_messages, [[message_no]], binary=True).fetchone()
-            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (still_open and still_open[1]))
+            progress = progress_of(cursor, [message_no]).get(message_no)
+            self._withdrawn(work, case, asked, (order_id, Area(area)), now, last=not (progress and progress.still_open))
             dequeue_next(cursor, work, {case.key: case}, now, self._ports)
             work.cases = [case.step()]
             work.write(cursor)
@@ -319,12 +319,12 @@ class Operate:
             self._refuse_to_decide(cursor, order_id)
             rail = self._ports.rails.of[found.scheme]
             word = _word(rail, found.message, accepted=accepted, operator=operator)
-            booked = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
-            if booked.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
-                raise NotInThatState(f"order {order_id} was not settled by this: it would be {booked.outcomes[0].value}")
-            note(cursor, booked.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
+            settled = Settle(self._connection, self._clock, self._ports, rail.name).within(cursor, word)
+            if settled.outcomes != [ReceiptOutcome.ACCEPTED if accepted else ReceiptOutcome.REJECTED]:
+                raise NotInThatState(f"order {order_id} was not settled by this: it would be {settled.outcomes[0].value}")
+            note(cursor, settled.at, "decide accepted" if accepted else "decide rejected", operator, order_id)
         if logged:
-            booked.log()
+            settled.log()
 
     def _refuse_to_decide(self, cursor: psycopg.Cursor[Any], order_id: str) -> None:
         """Raises NotInThatState with what is possible instead, unless the order is open and may be with the rail."""

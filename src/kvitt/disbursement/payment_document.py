@@ -12,6 +12,6 @@ from msgspec.json import Decoder, Encoder
 from kvitt.disbursement.values import Payment
 
 encode: Final[Callable[[Payment], bytes]] = Encoder().encode
-"""The document of a payment; the same payment gives the same bytes."""
+"""The document of a payment; the same payment has the same bytes."""
 decode: Final[Callable[[bytes], Payment]] = Decoder(Payment).decode
 """The payment in a document that `encode` made."""

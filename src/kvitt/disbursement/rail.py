@@ -28,6 +28,8 @@ class Capabilities(Struct, frozen=True):
     `simulates`: it can be asked what it would do, and is a `SimulatingRail`.
 
     `answers_duplicates`: it refuses what it has already, and says so; else a copy might be paid twice.
+
+    `answers_parts`: its answers speak of parts of an order (single transfers), each by itself; it decides by what it said of the others.
     """
 
     chains: bool = False
@@ -35,6 +37,7 @@ class Capabilities(Struct, frozen=True):
     reconciles: bool = False
     cancels: bool = False
     answers_duplicates: bool = False
+    answers_parts: bool = False
 
 
 class Severity(StrEnum):
@@ -63,7 +66,8 @@ COPY_REASONS = frozenset({Reason.ORDER_EXISTS, Reason.LINE_EXISTS})
 class ReceiptOutcome(StrEnum):
     """Outcomes of an observation; the values stand in the store.
 
-    A rail itself says one of the first six. SETTLED, RETURNED and CANCELLED may come after ACCEPTED: they are kept, and change no order.
+    A rail itself says one of the first seven. NOTED is said on the way: it is kept, and changes nothing, whatever state its order has.
+    SETTLED, RETURNED and CANCELLED may come after ACCEPTED: they are kept, and change no order.
     """
 
     ACCEPTED = "accepted"
@@ -72,6 +76,7 @@ class ReceiptOutcome(StrEnum):
     SETTLED = "settled"
     RETURNED = "returned"
     CANCELLED = "cancelled"
+    NOTED = "noted"
     REPEAT = "repeat"
     CONTRADICTS = "contradicts"
     UNMATCHED = "unmatched"
@@ -112,6 +117,8 @@ class Observation(Struct, frozen=True):
     reasons: frozenset[Reason] = frozenset()
     others: tuple[tuple[str, str], ...] = ()
     order_id: str | None = None
+    part: str = ""
+    """Which part of the order it is about, by the rail's own name (a transfer); empty: all of it."""
 
     @property
     def answers_copy(self) -> bool:
@@ -142,6 +149,8 @@ class Candidate(Struct, frozen=True):
     """What the rail last said against what stands, as long as that is open or two people kept what stands."""
     decided_by_hand: bool = False
     """Its state is an operator's word: the rail's receipt has not come."""
+    said: tuple[Observation, ...] = ()
+    """What was said of it before, oldest first, where the answers of its rail speak of parts (`Capabilities.answers_parts`)."""
 
     @property
     def may_have_copies(self) -> bool:
@@ -232,7 +241,7 @@ class Rail(Protocol):
         """The order that an observation is about, among those with its correlation key, oldest first; None without candidates."""
 
     def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
-        """Returns what an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED or CANCELLED."""
+        """Returns what an observation says by itself of this order: ACCEPTED, REJECTED, UNCLEAR, SETTLED, RETURNED, CANCELLED or NOTED."""
 
     def with_acknowledgement(self, message: bytes, observation: Observation) -> bytes:
         """An order's bytes with what the rail said of it, as an answer of the rail would show them; `read` finds the observation again."""

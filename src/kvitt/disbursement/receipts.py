@@ -43,7 +43,7 @@ from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import Part, fetch
 from kvitt.kernel.queries import load
 
 _SQL, _CONTRADICTIONS = load("orders", "kvitt.disbursement"), load("contradictions", "kvitt.disbursement")
@@ -106,6 +106,8 @@ def decide(rail: Rail, receipt: Observation, order: Candidate, *, by_hand: bool 
         return ReceiptOutcome.REPEAT if order.contradicted == said else ReceiptOutcome.CONTRADICTS
     if order.state is OrderState.READY and not order.was_unknown:
         return ReceiptOutcome.UNMATCHED
+    if said is ReceiptOutcome.NOTED:
+        return said
     if order.state in _SETTLED:
         return _of_settled(said, receipt, order)
     return said
@@ -143,6 +145,24 @@ class _MovedVersion(NamedTuple):
     made: PaymentVersion
 
 
+class MessageProgress(NamedTuple):
+    """How many orders of a message are still open, and whether all of them have been with the rail."""
+
+    message_no: int
+    still_open: int
+    with_rail: bool
+
+
+class _ListOfCase(NamedTuple):
+    case_no: int
+    payment_ids: Sequence[str]
+
+
+class _SettledOrder(NamedTuple):
+    order_id: str
+    was_sent: bool
+
+
 def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], contracts: Contracts) -> dict[int, MessageInProgress]:
     """Locks the rows of messages in sorted order; whoever publishes about a message holds its lock, so that answers keep their order."""
     arguments = [contracts.bodies_of, sorted(set(message_numbers))]
@@ -155,6 +175,16 @@ def lock_messages(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int], c
             orders.setdefault(found.message_no, []).append(found.order)
         by_number.update({number: replace(by_number[number], orders=tuple(its)) for number, its in orders.items()})
     return by_number
+
+
+def progress_of(cursor: psycopg.Cursor[Any], message_numbers: Sequence[int]) -> dict[int, MessageProgress]:
+    """Per message that has orders, how far these have come."""
+    return {each.message_no: each for each in fetch(cursor, MessageProgress, _SQL.progress_of_messages, [message_numbers])}
+
+
+def case_lists(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int]) -> dict[int, Sequence[str]]:
+    """Per case the ids of its payments, as listed; ceased ones are left out."""
+    return {each.case_no: each.payment_ids for each in fetch(cursor, _ListOfCase, _SQL.case_lists, [case_numbers])}
 
 
 def _proves_nothing(settled: Settled) -> bool:
@@ -191,11 +221,10 @@ class ReceiptApplier:
                 by_message.setdefault(each.order.message_no, []).append(each)
         overtaken = {message_no for message_no, group in by_message.items() if not all(moved[each.order.order_id] for each in group)}
         versions, relisted = self._move_payments([each for group in by_message.values() for each in group])
-        progress = self._progress(list(by_message))
+        progress = progress_of(self._cursor, list(by_message))
         for message_no, group in by_message.items():
-            still_open, all_sent = progress[message_no]
-            with_rail = all_sent and message_no in overtaken
-            self._book_message(messages[message_no], group, versions, still_open, with_rail=with_rail)
+            with_rail = progress[message_no].with_rail and message_no in overtaken
+            self._book_message(messages[message_no], group, versions, progress[message_no].still_open, with_rail=with_rail)
         self._announce_case_lists(relisted, messages)
 
     def _publish(self, event: Event, message: MessageInProgress, at: datetime) -> MessageInProgress:
@@ -216,7 +245,7 @@ class ReceiptApplier:
             [self._moments[each.order.case_no] for each in settled],
             [each.by_hand for each in settled],
         ]
-        return dict(self._cursor.execute(_SQL.settle_orders, columns, binary=True).fetchall())
+        return {each.order_id: each.was_sent for each in fetch(self._cursor, _SettledOrder, _SQL.settle_orders, columns)}
 
     def _move_payments(self, settled: Sequence[Settled]) -> tuple[dict[str, list[PaymentVersion]], dict[int, Candidate]]:
         """The versions of each order as they stand in it, and the cases of which payments became true, with the last order that did it."""
@@ -233,11 +262,6 @@ class ReceiptApplier:
                     versions.setdefault(moved.order_id, []).append(moved.made)
         true = [each.order for each in settled if each.outcome is ReceiptOutcome.ACCEPTED and each.order.order_id in versions]
         return versions, {order.case_no: order for order in true}
-
-    def _progress(self, message_numbers: Sequence[int]) -> dict[int, tuple[int, bool]]:
-        """Per message: how many of its orders are open, and whether all of them have been with the rail."""
-        rows = self._cursor.execute(_SQL.progress_of_messages, [message_numbers], binary=True)
-        return {message_no: (still_open, all_sent) for message_no, still_open, all_sent in rows.fetchall()}
 
     def _book_message(
         self,
@@ -289,7 +313,7 @@ class ReceiptApplier:
         """The payments of each case of which some became true, changed list or not, for those who follow cases."""
         if not relisted:
             return
-        for case_no, payment_ids in self._cursor.execute(_SQL.case_lists, [sorted(relisted)], binary=True).fetchall():
+        for case_no, payment_ids in case_lists(self._cursor, sorted(relisted)).items():
             order, case = relisted[case_no], self._cases[case_no]
             listed = CaseListed(case.scheme, case.case_id, payment_ids, order.message_no, order.order_id)
             contract = self._contracts.of[messages[order.message_no].source]
@@ -326,3 +350,41 @@ def open_contradictions(
 def said_of(message: bytes, receipt: Observation) -> bytes:
     """The digest of an order and of what a receipt says of it, as entries of a case's chain have it."""
     return digest(message, receipt.raw_severity.encode(), receipt.text.encode())
+
+
+class _Found(NamedTuple):
+    ordinal: int
+    candidate: Candidate
+
+
+class _SaidBefore(NamedTuple):
+    """A receipt of an order: the answer that it stands in, and its place there."""
+
+    order_id: str
+    body: bytes
+    place: int
+
+
+def find_candidates(cursor: psycopg.Cursor[Any], observations: Mapping[int, tuple[Rail, Observation]]) -> Mapping[int, Sequence[Candidate]]:
+    """The orders that each observation may be about, by its number, oldest first. One that names no case has none."""
+    asked = [
+        (index, said.case[0].value, said.case[1], rail.name, said.area, said.correlation_key)
+        for index, (rail, said) in observations.items()
+        if said.case
+    ]
+    found: dict[int, list[Candidate]] = {}
+    if asked:
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        for each in fetch(cursor, _Found, _SQL.orders_for_receipts, columns, candidate=Part(Candidate, state=OrderState, said=tuple)):
+            found.setdefault(each.ordinal, []).append(each.candidate)
+    by_parts = [index for index in found if observations[index][0].capabilities.answers_parts]
+    said = _said_before(cursor, {each.order_id: observations[index][0] for index in by_parts for each in found[index]})
+    return found | {index: [replace(each, said=said.get(each.order_id, ())) for each in found[index]] for index in by_parts}
+
+
+def _said_before(cursor: psycopg.Cursor[Any], orders: Mapping[str, Rail]) -> Mapping[str, tuple[Observation, ...]]:
+    said: dict[str, tuple[Observation, ...]] = {}
+    for before in fetch(cursor, _SaidBefore, _SQL.said_of_orders, [list(orders)]) if orders else ():
+        observation = read_answer(orders[before.order_id], before.body)[before.place]
+        said[before.order_id] = (*said.get(before.order_id, ()), observation)
+    return said

@@ -34,7 +34,7 @@ from kvitt.disbursement.rail import (
     Rail,
     ReceiptOutcome,
 )
-from kvitt.disbursement.receipts import lock_messages, said_of
+from kvitt.disbursement.receipts import case_lists, lock_messages, progress_of, said_of
 from kvitt.disbursement.states import ORDER_TURNS, OrderState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import (
@@ -172,9 +172,43 @@ def _open_contradiction(cursor: psycopg.Cursor[Any], order_id: str) -> _Contradi
 
 
 def _order(cursor: psycopg.Cursor[Any], order_id: str) -> Candidate:
-    found = fetch_one(cursor, Candidate, _SQL.order_to_turn, (order_id,), state=OrderState)
+    found = fetch_one(cursor, Candidate, _SQL.order_to_turn, (order_id,), state=OrderState, said=tuple)
     assert found is not None, "orders are never deleted"
     return found
+
+
+class _OpenOrderOfCase(NamedTuple):
+    order_id: str
+    number: int
+    message_no: int
+    state: str
+    may_have_left: bool
+    message: bytes
+
+
+class _TornMessage(NamedTuple):
+    """A message with an order that has left and one that has not."""
+
+    message_no: int
+    has_left: str
+    has_not_left: str | None
+
+
+class _LaterOrder(NamedTuple):
+    order_id: str
+    makes_anew: bool
+
+
+class _KnownOtherwise(NamedTuple):
+    in_area: bool
+    at_all: bool
+
+
+class _OutcomeOfOrder(NamedTuple):
+    area: str
+    state: str
+    body: bytes | None
+    place: int | None
 
 
 class _Resolving:
@@ -191,16 +225,16 @@ class _Resolving:
 
     def keep(self) -> _Turned:
         """Makes what stands the word of people from now on."""
-        if self._cursor.execute(_SQL.keep_order, (self.order.order_id,)).fetchone() is None:
+        if fetch_value(self._cursor, _SQL.keep_order, (self.order.order_id,)) is None:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         return _Turned()
 
     def adopt(self) -> tuple[_Turned, tuple[str, ...]]:
         """Turns the order and its payments round and publishes that; returns what became of the payments, and the orders taken back."""
         assert self.opened.rails in ORDER_TURNS[self.opened.ours], "the store opens no other contradictions"
-        waiting = self._not_left()
+        not_left = self._not_left()
         self._refuse_if_built_upon()
-        messages = sorted({message_no for _, message_no, _ in waiting})
+        messages = sorted({each.message_no for each in not_left})
         locked = lock_messages(self._cursor, [self.order.message_no, *messages], self._contracts)
         self.now = max(self.now, *(each.last_at for each in locked.values()))
         asked = locked[self.order.message_no]
@@ -209,8 +243,8 @@ class _Resolving:
             raise NotInThatState(f"order {self.order.order_id} is no longer {self.opened.ours.value}")
         turned = self._accept() if self.opened.rails is OrderState.ACCEPTED else self._reject()
         outbox = OutboxWriter(self._contracts, self.work)
-        progress = self._cursor.execute(_ORDERS.progress_of_messages, [[self.order.message_no]], binary=True).fetchone()
-        if not had_left and progress and progress[2]:
+        progress = progress_of(self._cursor, [self.order.message_no]).get(self.order.message_no)
+        if not had_left and progress and progress.with_rail:
             outbox.publish(WithRail(), asked, self.now)
         outcome = ReceiptOutcome(self.opened.rails.value)
         settled = Settled(self.order, self.receipt, self.opened.receipt_no, outcome, self.opened.body)
@@ -219,37 +253,38 @@ class _Resolving:
             self._cursor.execute(_SQL.correct_answer, (answer, self.order.message_no))
         if turned.versions:
             self._announce_case_list(self._contracts.of[asked.source])
-        self._take_back(waiting)
-        return turned, tuple(order_id for order_id, _, _ in waiting)
+        self._take_back(not_left)
+        return turned, tuple(each.order_id for each in not_left)
 
-    def _not_left(self) -> list[tuple[str, int, bytes]]:
-        """The open orders of the case with their messages and bytes: none of them may have left, nor any other order of their messages."""
-        rows = self._cursor.execute(_SQL.open_orders_of_case, (self.order.case_no,), binary=True).fetchall()
-        for order_id, _, _, state, may_have_left, _ in rows:
-            if may_have_left:
+    def _not_left(self) -> list[_OpenOrderOfCase]:
+        """The open orders of the case: none of them may have left, nor any other order of their messages."""
+        orders = fetch(self._cursor, _OpenOrderOfCase, _SQL.open_orders_of_case, (self.order.case_no,))
+        for each in orders:
+            if each.may_have_left:
                 raise NotInThatState(
-                    f"order {order_id} of the case is {state} and may be with the rail: wait for its receipt, or decide it, and then adopt"
+                    f"order {each.order_id} of the case is {each.state} and may be with the rail:"
+                    " wait for its receipt, or decide it, and then adopt"
                 )
-        numbers = [message_no for _, _, message_no, *_ in rows]
-        for message_no, left, not_left in self._cursor.execute(_SQL.left_of_messages, (numbers,), binary=True).fetchall():
+        for torn in fetch(self._cursor, _TornMessage, _SQL.left_of_messages, ([each.message_no for each in orders],)):
             raise NotInThatState(
-                f"message {message_no} can not be derived again as a whole: order {left} of it has left, order {not_left} has not;"
+                f"message {torn.message_no} can not be derived again as a whole: order {torn.has_left} of it has left,"
+                f" order {torn.has_not_left} has not;"
                 f" take that one back with `kvitt order withdraw` (its sender hears FEILET), and then adopt"
             )
-        return [(order_id, message_no, bytes(xml)) for order_id, _, message_no, _, _, xml in rows]
+        return orders
 
     def _refuse_if_built_upon(self) -> None:
         arguments = {"order_id": self.order.order_id}
         later = fetch_values(self._cursor, _SQL.later_versions, arguments)
-        lines = self._cursor.execute(_SQL.later_lines, arguments).fetchall()
+        built_on = fetch(self._cursor, _LaterOrder, _SQL.later_lines, arguments)
         if self.opened.rails is OrderState.ACCEPTED:
-            if doubled := [*later, *(order_id for order_id, anew in lines if anew and order_id not in later)]:
+            if doubled := [*later, *(each.order_id for each in built_on if each.makes_anew and each.order_id not in later)]:
                 raise NotInThatState(
                     f"later accepted orders pay the same payments: {', '.join(doubled)}; the rail pays by their lines and by those of this"
                     " order. Have this order reversed at the rail, and keep what stands"
                 )
             return
-        if built := [*later, *(order_id for order_id, _ in lines if order_id not in later)]:
+        if built := [*later, *(each.order_id for each in built_on if each.order_id not in later)]:
             raise NotInThatState(
                 f"later accepted orders stand on the lines of order {self.order.order_id}: {', '.join(built)};"
                 " ask the rail about them, the newest first"
@@ -272,41 +307,42 @@ class _Resolving:
         payment_ids = [each.payment_id for each in versions]
         arguments = {"case_no": self.order.case_no, "payment_ids": payment_ids}
         again = {each.payment_id: each for each in fetch(self._cursor, PaymentVersion, _SQL.hold_again, arguments)}
-        known = self._cursor.execute(_SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area}).fetchone()
+        known = fetch_one(self._cursor, _KnownOtherwise, _SQL.known_otherwise, {"case_no": self.order.case_no, "area": self.order.area})
         assert known is not None, "the answer is one row"
-        self.case.unknown_to_rail(Area(self.order.area), in_area=known[0] or not self.order.is_first_order, at_all=known[1])
+        self.case.unknown_to_rail(Area(self.order.area), in_area=known.in_area or not self.order.is_first_order, at_all=known.at_all)
         fallen = tuple((payment_id, again.get(payment_id)) for payment_id in payment_ids)
         return _Turned(versions, fallen)
 
     def _outcomes(self) -> list[AreaOutcome]:
-        rows = self._cursor.execute(_SQL.outcomes_of_message, (self.order.message_no,), binary=True).fetchall()
-        return [
-            AreaOutcome(
-                Area(area), state == OrderState.ACCEPTED, None if state == OrderState.WITHDRAWN else self._rail.read(bytes(body))[place]
-            )
-            for area, state, body, place in rows
-        ]
+        orders = fetch(self._cursor, _OutcomeOfOrder, _SQL.outcomes_of_message, (self.order.message_no,))
+        return [AreaOutcome(Area(each.area), each.state == OrderState.ACCEPTED, self._said_of(each)) for each in orders]
+
+    def _said_of(self, order: _OutcomeOfOrder) -> Observation | None:
+        if order.state == OrderState.WITHDRAWN:
+            return None
+        assert order.body is not None, "a receipt settled the order"
+        assert order.place is not None, "and a place in it"
+        return self._rail.read(order.body)[order.place]
 
     def _announce_case_list(self, contract: Contract) -> None:
         outbox = OutboxWriter(self._contracts, self.work)
-        rows = self._cursor.execute(_ORDERS.case_lists, [[self.case.case_no]], binary=True).fetchall()
-        for _, payment_ids in rows:
+        for payment_ids in case_lists(self._cursor, [self.case.case_no]).values():
             by = f"{self.order.order_id}\0{self.opened.receipt_no}"
             listed = CaseListed(self.case.scheme, self.case.case_id, payment_ids, self.order.message_no, by)
             outbox.announce(contract, listed, self.order.message_no, self.now)
 
-    def _take_back(self, orders: Sequence[tuple[str, int, bytes]]) -> None:
+    def _take_back(self, orders: Sequence[_OpenOrderOfCase]) -> None:
         """Orders that have not left, and were derived from what no longer stands, go; their messages wait again."""
         if not orders:
             return
-        order_ids = [order_id for order_id, _, _ in orders]
-        gone = self._cursor.execute(_SQL.take_back, {"now": self.now, "order_ids": order_ids}).fetchall()
+        order_ids = [each.order_id for each in orders]
+        gone = fetch_values(self._cursor, _SQL.take_back, {"now": self.now, "order_ids": order_ids})
         if len(gone) < len(orders):
             raise NotInThatState("an order of the case has just left: wait for its receipt, and then adopt")
         self._cursor.execute(_ORDERS.drop_payments, [order_ids], binary=True)
         by_message: dict[int, list[bytes]] = {}
-        for _, message_no, xml in orders:
-            by_message.setdefault(message_no, []).append(xml)
+        for each in orders:
+            by_message.setdefault(each.message_no, []).append(each.message)
         self._cursor.execute(_SQL.requeue, (list(by_message),))
         self.case.open_orders -= len(orders)
         self.case.queued += len(by_message)
@@ -323,7 +359,7 @@ class _Resolving:
             "reason": operator.reason,
             "contradiction_no": self.opened.contradiction_no,
         }
-        closed = self._cursor.execute(_SQL.resolve, arguments).fetchone()
+        closed = fetch_value(self._cursor, _SQL.resolve, arguments)
         assert closed is not None, "the case is locked, and so is what contradicts it"
         self.case.contradictions -= 1
         content = said_of(self.order.message, self.receipt)

@@ -5,7 +5,7 @@ Any number of processes may do it at once: the lock of the case, and what is rea
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 import structlog
@@ -23,6 +23,7 @@ from kvitt.kernel.database import (
     connect,
     is_connection_lost,
 )
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.loop import LoopStep, WakeUp
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -35,6 +36,11 @@ _FIRST: Final = ("", "")
 """Comes before every case."""
 _AT_ONCE: Final = 200
 """Of one case in one transaction."""
+
+
+class _HeldCase(NamedTuple):
+    scheme: str
+    case_id: str
 
 
 class Resume:
@@ -55,8 +61,8 @@ class Resume:
             yield lambda: self._step(connection, submit, settle)
 
     def _step(self, connection: Connection, submit: Submit, settle: Settle) -> int:
-        rows = connection.execute(_SQL.cases_with_deferred, (*self._after_case, _CASES_AT_ONCE), binary=True).fetchall()
-        done = sum(self._case((Scheme(scheme), case_id), submit, settle) for scheme, case_id in rows)
+        rows = fetch(connection, _HeldCase, _SQL.cases_with_deferred, (*self._after_case, _CASES_AT_ONCE))
+        done = sum(self._case((Scheme(each.scheme), each.case_id), submit, settle) for each in rows)
         if rows and not done:
             self._states.enters("cases", "held", "error", "cases are locked by others: what comes for them waits", cases=len(rows))
         elif not rows and self._after_case == _FIRST:

@@ -1,6 +1,7 @@
 """Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -29,6 +30,12 @@ class UnknownOrder(Struct, frozen=True):
     message_no: int
     resend: int
     file_id: str
+
+
+class _MarkedSent(NamedTuple):
+    order_id: str
+    message_no: int
+    first_time: bool
 
 
 class Send:
@@ -80,8 +87,8 @@ class Send:
             at = {message_no: max(now, each.last_at) for message_no, each in asked.items()}
             order_ids, moments = [order_id for order_id, _ in orders], [at[message_no] for _, message_no in orders]
             arguments = {"order_ids": order_ids, "moments": moments, "sender": self._sender}
-            moved = cursor.execute(_SQL.mark_sent, arguments, binary=True).fetchall()
-            first_time = sorted({message_no for _, message_no, first in moved if first})
+            moved = fetch(cursor, _MarkedSent, _SQL.mark_sent, arguments)
+            first_time = sorted({each.message_no for each in moved if each.first_time})
             complete = {*fetch_values(cursor, _SQL.all_with_rail, [first_time])}
             work = UnitOfWork()
             outbox = OutboxWriter(self._contracts, work)
@@ -90,14 +97,14 @@ class Send:
                 work.steps.append(MessageStep(message_no, MessageState.DERIVED.value, None, None, answer, at[message_no]))
             work.write(cursor)
         fault_point("send.after_sent_commit")
-        count_sent([order_id for order_id, *_ in moved])
+        count_sent([each.order_id for each in moved])
         return len(moved)
 
     def give_back(self, order_ids: Sequence[str]) -> int:
         """Orders of ours of which for certain nothing reached the queue are `ready` again; returns how many. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
-            rows = self._connection.execute(_SQL.give_back, (list(order_ids), self._sender), binary=True).fetchall()
+            rows = fetch_values(self._connection, _SQL.give_back, (list(order_ids), self._sender))
         return len(rows)
 
     def mark_unknown(self) -> list[str]:

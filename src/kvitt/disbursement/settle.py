@@ -21,7 +21,7 @@ from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.events import Contradicted, ReceiptArrived, Settled
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Candidate, Observation, Rail, ReceiptOutcome
-from kvitt.disbursement.receipts import ReceiptApplier, decide, open_contradictions, read_answer
+from kvitt.disbursement.receipts import ReceiptApplier, decide, find_candidates, open_contradictions, read_answer
 from kvitt.disbursement.rows import DeferredRow
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, copy_event, count_settled
@@ -31,7 +31,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import Part, fetch
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -79,11 +79,6 @@ def _read(rail: Rail, raw: RawReceipt) -> list[_Read]:
         return [_Read(rail, raw, hashed, said, place=place) for place, said in enumerate(read_answer(rail, raw.body))]
     except UnreadableReceipt as error:
         return [_Read(rail, raw, hashed, None, str(error))]
-
-
-class _Found(NamedTuple):
-    ordinal: int
-    candidate: Candidate
 
 
 class _DeferredReceipt(NamedTuple):
@@ -140,11 +135,11 @@ class Settle:
             keys = {key for each in batch if (key := each.case_key)}
             cases, held = ({}, keys) if wait is None else self._lock(cursor, keys, wait=wait)
             kept = [each for each in batch if (key := each.case_key) and (key in held or (key in cases and cases[key].deferred))]
-            booked = self._book(cursor, [each for each in batch if each not in kept], cases, kept)
+            applied = self._apply(cursor, [each for each in batch if each not in kept], cases, kept)
             fault_point("settle.before_commit")
         fault_point("settle.after_commit")
-        booked.log()
-        rest = iter(booked.outcomes)
+        applied.log()
+        rest = iter(applied.outcomes)
         return [ReceiptOutcome.DEFERRED if each in kept else next(rest) for each in batch]
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -159,16 +154,16 @@ class Settle:
             if failure_of:
                 _log.error("receipt kept without effect", error=type(failure_of).__name__)
                 read = [_without_effect(each, failure_of) for each in read]
-            booked = self._book(cursor, read, {case.key: case for case in cases}, ())
+            applied = self._apply(cursor, read, {case.key: case for case in cases}, ())
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        booked.log()
+        applied.log()
         return len(rows)
 
-    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "Booked":
-        """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to undo."""
+    def within(self, cursor: psycopg.Cursor[Any], raw: RawReceipt) -> "SettledBatch":
+        """Settles one receipt in the caller's own transaction; nothing is made of a failure, which is the caller's to roll back."""
         (one,) = _with_cases(cursor, _read(self._rail, raw))
         cases = lock_cases(cursor, [one.case_key]) if one.case_key else []
-        return self._book(cursor, [one], {case.key: case for case in cases}, ())
+        return self._apply(cursor, [one], {case.key: case for case in cases}, ())
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> tuple[dict[CaseKey, Case], set[CaseKey]]:
         """Locks cases that are there; returns them, and the keys of those that somebody else holds and that are not waited for."""
@@ -183,7 +178,9 @@ class Settle:
             self._held.update(held)
         return {case.key: case for case in cases}, held
 
-    def _book(self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]) -> "Booked":
+    def _apply(
+        self, cursor: psycopg.Cursor[Any], batch: Sequence[_Read], cases: dict[CaseKey, Case], kept: Sequence[_Read]
+    ) -> "SettledBatch":
         """Decides receipts of cases that are locked, applies what follows, and keeps the others."""
         now = self._clock()
         numbers = _store_raw(cursor, batch, now) if batch else []
@@ -200,7 +197,7 @@ class Settle:
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             work.write(cursor)
-        return Booked(decided_receipts.outcomes, decided_receipts.settled, work, now)
+        return SettledBatch(decided_receipts.outcomes, decided_receipts.settled, work, now)
 
     def _copy(self, work: UnitOfWork, batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> None:
         """Contracts may copy every receipt of their own as it came, before anything is made of it."""
@@ -218,21 +215,30 @@ def _without_effect(one: _Read, error: Exception) -> _Read:
     return _Read(one.rail, one.raw, one.digest, None, f"{type(error).__name__}: {error}", one.place)
 
 
+class _NamedOrder(NamedTuple):
+    order_id: str
+    scheme: Scheme
+    case_id: str
+    area: str
+    correlation_key: bytes
+
+
 def _with_cases(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> Sequence[_Read]:
     """Adds cases: an answer by the order's own id gets the case, area and correlation key of that order. Most rails name the case."""
     asked = {each.receipt.order_id for each in batch if each.receipt and each.receipt.order_id}
     if not asked:
         return batch
-    rows = cursor.execute(_SQL.orders_by_id, [sorted(asked)], binary=True)
-    found = {order_id: ((Scheme(scheme), case_id), area, key) for order_id, scheme, case_id, area, key in rows}
+    rows = fetch(cursor, _NamedOrder, _SQL.orders_by_id, [sorted(asked)], scheme=Scheme)
+    found = {each.order_id: each for each in rows}
     return [_placed(each, found) for each in batch]
 
 
-def _placed(each: _Read, found: Mapping[str, tuple[CaseKey, str, bytes]]) -> _Read:
+def _placed(each: _Read, found: Mapping[str, _NamedOrder]) -> _Read:
     if each.receipt is None or each.receipt.order_id is None or each.receipt.order_id not in found:
         return each
-    case, area, key = found[each.receipt.order_id]
-    return replace(each, receipt=replace(each.receipt, case=case, area=area, correlation_key=key))
+    order = found[each.receipt.order_id]
+    placed = replace(each.receipt, case=(order.scheme, order.case_id), area=order.area, correlation_key=order.correlation_key)
+    return replace(each, receipt=placed)
 
 
 def _deferred(kept: Sequence[_Read], now: datetime) -> list[DeferredRow]:
@@ -264,7 +270,7 @@ def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetim
     return [stored.pop((*name, each.place), None) for each, name in zip(batch, names, strict=True)]
 
 
-class Booked(Struct, frozen=True):
+class SettledBatch(Struct, frozen=True):
     """Collects what receipts have done in a transaction that may still be open; `log` it once that has committed."""
 
     outcomes: list[ReceiptOutcome]
@@ -295,23 +301,10 @@ class _DecidedReceipts(Struct):
     closed: list[ClosedReceipt]
 
 
-def _candidates(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> dict[int, list[Candidate]]:
-    asked = [
-        (index, each.case_key[0].value, each.case_key[1], each.rail.name, each.receipt.area, each.receipt.correlation_key)
-        for index, each in enumerate(batch)
-        if each.case_key and each.receipt
-    ]
-    found: dict[int, list[Candidate]] = {}
-    if asked:
-        columns = [list(column) for column in zip(*asked, strict=True)]
-        for each in fetch(cursor, _Found, _SQL.orders_for_receipts, columns, candidate=Part(Candidate, state=OrderState)):
-            found.setdefault(each.ordinal, []).append(each.candidate)
-    return found
-
-
 def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _DecidedReceipts:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
-    candidates = _candidates(cursor, batch)
+    asked = {index: (each.rail, each.receipt) for index, each in enumerate(batch) if each.receipt}
+    candidates = find_candidates(cursor, asked)
     decisions = _Decisions()
     decided_receipts = _DecidedReceipts([], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
@@ -351,16 +344,18 @@ class _Decisions:
         self.contradicted: list[Contradicted] = []
         self._states: dict[str, OrderState] = {}
         self._words: dict[str, str] = {}
+        self._said: dict[str, tuple[Observation, ...]] = {}
 
     def as_they_are(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates as this batch has left them so far."""
-        if not self._states and not self._words:
+        if not self._states and not self._words and not self._said:
             return candidates
         return [
             replace(
                 each,
                 state=self._states.get(each.order_id, each.state),
                 contradicted=self._words.get(each.order_id, each.contradicted),
+                said=each.said + self._said.get(each.order_id, ()),
             )
             for each in candidates
         ]
@@ -368,6 +363,8 @@ class _Decisions:
     def decide(self, read: _Read, receipt: Observation, number: int, order: Candidate) -> ReceiptOutcome:
         """Returns what a receipt makes of the order that it answers, after those before it."""
         decided = decide(read.rail, receipt, order, by_hand=read.raw.by_hand)
+        if read.rail.capabilities.answers_parts:
+            self._said[order.order_id] = (*self._said.get(order.order_id, ()), receipt)
         if decided in _MOVES:
             self._states[order.order_id] = OrderState.UNKNOWN if decided is ReceiptOutcome.UNCLEAR else OrderState(decided.value)
             self.settled[order.order_id] = Settled(order, receipt, number, decided, read.raw.body, read.raw.by_hand)

@@ -13,6 +13,7 @@ from psycopg.errors import LockNotAvailable
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
+    answer_of_edge,
     ensure_cases,
     find_ids_of_other_cases,
     find_stored_answers,
@@ -104,8 +105,7 @@ class Submit:
 
     def _repeated(self, incoming: Incoming) -> bool:
         """Whether this edge identity is taken: the record was handled before, its answer stands."""
-        row = self._connection.execute(_CASES.answer_of_edge, (incoming.source, incoming.partition, incoming.position)).fetchone()
-        return row is not None
+        return answer_of_edge(self._connection, incoming.source, (incoming.partition, incoming.position)) is not None
 
     def _transact(self, records: Sequence[ParsedRecord | Skipped], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
@@ -199,7 +199,7 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
     ]
     named = ", ".join(name for name, _ in ordered)
     try:
-        moved = cursor.execute(_LEASES.advance_positions, columns, binary=True).fetchall()
+        moved = fetch_values(cursor, _LEASES.advance_positions, columns)
     except LockNotAvailable as error:
         # Nobody's record is at fault, and each would wait anew: the source is read again, without what is locked.
         raise LeaseLost(f"somebody else has locked a source partition among {named}") from error

@@ -19,7 +19,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, PayoutNotFound
 from kvitt.kernel.audit import AuditRow, digest, event_link
 from kvitt.kernel.database import connect
-from kvitt.kernel.fetch import fetch_value, named
+from kvitt.kernel.fetch import fetch, fetch_value, named
 from kvitt.kernel.queries import load
 
 _SQL = load("acts", "kvitt.disbursement")
@@ -77,6 +77,11 @@ class _ChainedEntry(NamedTuple):
     last_hash: bytes
 
 
+class _HeadOfNothing(NamedTuple):
+    chain: int
+    audit_seq: int
+
+
 class _StoredPayoutEvent(NamedTuple):
     payout_id: str
     sequence: int | None
@@ -99,8 +104,8 @@ class _Verifying:
         with self._cursor.connection.cursor(row_factory=named(_ChainedEntry, entry=AuditRow)) as entries:
             for chain, its in groupby(entries.stream(_SQL.chains, asked, binary=True), key=attrgetter("entry.chain")):
                 self._chain(Chain(chain, self._found), its)
-        for chain, seq in self._cursor.execute(_SQL.heads_of_nothing, asked):
-            self._found.differs(Kind.CHAIN, chain, 0, f"has no entries, where the head names entry {seq}")
+        for head in fetch(self._cursor, _HeadOfNothing, _SQL.heads_of_nothing, asked):
+            self._found.differs(Kind.CHAIN, head.chain, 0, f"has no entries, where the head names entry {head.audit_seq}")
 
     def _chain(self, chain: Chain, rows: Iterator[_ChainedEntry]) -> None:
         self._chains += 1

@@ -6,12 +6,12 @@ No batch holds its locks for long, a process that is killed loses one batch at m
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from msgspec import Struct
-from psycopg.rows import class_row
 
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL = load("migrate", "kvitt.kernel")
@@ -41,6 +41,16 @@ class Filled(Struct, frozen=True):
     done: bool
 
 
+class _DoneBatch(NamedTuple):
+    after: str | None
+    rows: int
+
+
+class _Unfilled(NamedTuple):
+    name: str
+    migration: str
+
+
 def plan(connection: psycopg.Connection[Any], migration: str, fills: Sequence[Backfill]) -> None:
     """Notes, within a migration, what is left to be filled in behind it, in this order."""
     for fill in fills:
@@ -49,16 +59,16 @@ def plan(connection: psycopg.Connection[Any], migration: str, fills: Sequence[Ba
 
 def unfilled(connection: psycopg.Connection[Any]) -> list[str]:
     """The names of the back-fills that are not done, in order."""
-    if connection.execute(_SQL.find_backfills).fetchone() == (None,):
+    if fetch_value(connection, _SQL.find_backfills) is None:
         return []
-    return [str(name) for name, _ in connection.execute(_SQL.unfilled)]
+    return [each.name for each in fetch(connection, _Unfilled, _SQL.unfilled)]
 
 
 def fill_in(connection: psycopg.Connection[Any], versions: Path) -> Iterator[Filled]:
     """Does all that is left to be filled in, and reports after every batch how far it has come."""
     if not unfilled(connection):
         return
-    for name, migration in connection.execute(_SQL.unfilled).fetchall():
+    for name, migration in fetch(connection, _Unfilled, _SQL.unfilled):
         fill = _declared(versions / f"v{migration}.py", name.removeprefix(f"{migration} "))
         done = False
         while not done:
@@ -68,8 +78,8 @@ def fill_in(connection: psycopg.Connection[Any], versions: Path) -> Iterator[Fil
 
 
 def _batch(connection: psycopg.Connection[Any], name: str, fill: Backfill) -> Filled:
-    with connection.transaction(), connection.cursor(row_factory=class_row(Step)) as place, connection.cursor() as cursor:
-        before = place.execute(_SQL.filled_up_to, (name,)).fetchone()
+    with connection.transaction(), connection.cursor() as cursor:
+        before = fetch_one(cursor, Step, _SQL.filled_up_to, (name,))
         assert before is not None, "back-fills are never forgotten"
         step = fill.step(cursor, before.after)
         if step is None:
@@ -83,8 +93,8 @@ def by_statement(statement: str) -> Callable[[psycopg.Cursor[Any], str], Step | 
     """A batch that one statement does: after `%(after)s` it looks at `%(batch)s` rows, and returns the last place and what it changed."""
 
     def step(cursor: psycopg.Cursor[Any], after: str) -> Step | None:
-        last, rows = cursor.execute(statement, {"after": after or None, "batch": BATCH}).fetchone()  # type: ignore[misc]
-        return None if last is None else Step(last, rows)
+        done = fetch_one(cursor, _DoneBatch, statement, {"after": after or None, "batch": BATCH})
+        return None if done is None or done.after is None else Step(done.after, done.rows)
 
     return step
 

@@ -248,7 +248,7 @@ class Scheduler:
             "outcome": outcome[:_LONGEST_OUTCOME],
             "token": lease.token,
         }
-        if connection.execute(_SQL.job_done, row).fetchone() is None:
+        if fetch_value(connection, _SQL.job_done, row) is None:
             raise LeaseLost(lease.name)
         fault_point("job.before_commit")
 

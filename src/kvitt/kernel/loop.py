@@ -62,7 +62,7 @@ def _works(role: str, states: StateLog) -> None:
 
 
 def _log_failure(role: str, error: Exception, states: StateLog) -> None:
-    """Returns what a role is in now; the words of an error only where they are known to quote nothing of a message."""
+    """Logs what a role is in now; the words of an error only where they are known to quote nothing of a message."""
     reason = str(error).partition("\n")[0][:200]
     if isinstance(error, LeaseLost):
         states.enters(role, LeaseLost, "info", "role stands by", role=role, reason=reason)

@@ -108,7 +108,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         dead_letters=fetch_value(connection, _SQL.open_dead_letters),
         contradictions=contradictions.number,
         contradicted_since=contradictions.oldest,
-        receipts=dict(connection.execute(_SQL.open_receipts).fetchall()),
+        receipts={each.outcome: each.receipts for each in fetch(connection, _OpenReceipts, _SQL.open_receipts)},
         stopped_areas=[*fetch(connection, _StoppedArea, _SQL.stopped_areas)],
         deferred=deferred,
         lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
@@ -118,6 +118,11 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
 class _NumberAndOldest(NamedTuple):
     number: int
     oldest: datetime | None
+
+
+class _OpenReceipts(NamedTuple):
+    outcome: str
+    receipts: int
 
 
 class _StoppedArea(NamedTuple):

@@ -8,7 +8,7 @@ import psycopg
 from msgspec import Struct, json
 
 from kvitt.kernel.actor import Actor
-from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.operators import Signature
 from kvitt.kernel.queries import load
 from kvitt.payouts.model import Draft
@@ -182,7 +182,7 @@ class SagaSteps:
         return counts
 
     def _change(self, statement: str, arguments: dict[str, Any]) -> None:
-        if self.cursor.execute(statement, arguments, binary=True).fetchone() is None:
+        if fetch_value(self.cursor, statement, arguments) is None:
             raise SagaStepLost
 
 

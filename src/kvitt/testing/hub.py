@@ -10,7 +10,6 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
-from psycopg.rows import dict_row
 
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import EmbeddedTransport
@@ -19,6 +18,7 @@ from kvitt.disbursement.check.check import check
 from kvitt.disbursement.ports import Ports
 from kvitt.formats.topics import Header, decode_headers, encode_headers
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
@@ -158,9 +158,8 @@ class Hub:
 
     def published(self, topic: str, key: bytes | str | None = None) -> list[PublishedRecord]:
         """Returns what the hub has published on a topic, in the order in which it did; under one key, if that is given."""
-        with self._log.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(_SQL.published, {"topic": topic, "key": _key(key)}, binary=True).fetchall()
-        return [PublishedRecord(**{**row, "headers": tuple(decode_headers(row["headers"]))}) for row in rows]
+        asked = {"topic": topic, "key": _key(key)}
+        return fetch(self._log, PublishedRecord, _SQL.published, asked, headers=lambda stored: tuple(decode_headers(stored)))
 
     def sent(self) -> tuple[SentOrder, ...]:
         """The orders that were put on the rail's queue, in that order, with their bytes."""

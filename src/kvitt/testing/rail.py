@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Outgoing, Queue
 from kvitt.rails.oppdrag.emulator import (
@@ -42,6 +43,14 @@ class SentOrder(Struct, frozen=True):
     lines: tuple[ReceivedLine, ...] = ()
 
 
+class _OrderOfFile(NamedTuple):
+    order_id: str
+    message: bytes
+    area: str
+    case_id: str
+    person: str
+
+
 PutAtRails = dict[str, Sequence[SentOrder]]
 """The orders in each message that was put on a queue to a rail, by the id that the queue knows it by."""
 
@@ -64,8 +73,8 @@ class RequestQueue(TableQueue):
         if isinstance(found, ReceivedOrder):
             about = found.case.area, found.case.case_id, found.person, found.lines
             return [SentOrder(message.message_id, message.body, message.resend, *about)]
-        rows = self._producing().execute(_SQL.orders_of_file, {"file_id": message.message_id}, binary=True).fetchall()
-        sent = [SentOrder(order_id, body, message.resend, area, case_id, person) for order_id, body, area, case_id, person in rows]
+        orders = fetch(self._producing(), _OrderOfFile, _SQL.orders_of_file, {"file_id": message.message_id})
+        sent = [SentOrder(each.order_id, each.message, message.resend, each.area, each.case_id, each.person) for each in orders]
         return sent or [SentOrder(message.message_id, message.body, message.resend)]
 
 

@@ -67,7 +67,7 @@ class LedgerAccess:
     def __init__(self, ledger: LedgerService, work: RouteWork) -> None:
         self._ledger, self._work = ledger, work
 
-    async def looked(self, look: Callable[[LedgerReader], Found]) -> Found:
+    async def read(self, look: Callable[[LedgerReader], Found]) -> Found:
         """Reads the ledger on a thread."""
 
         def do() -> Found:
@@ -142,7 +142,7 @@ async def show_account(account_id: NamedAccount, access: NamedDependency[LedgerA
 async def list_accounts(access: NamedDependency[LedgerAccess], after: Cursor = None, limit: Limit = 100) -> AccountPage:
     """A page of accounts."""
     place = decode_cursor(after, (int,), _number) or 0
-    found = await access.looked(lambda ledger: ledger.accounts(place, limit + 1))
+    found = await access.read(lambda ledger: ledger.accounts(place, limit + 1))
     shown, following = cut(found, limit, lambda last: (last.account.account_id,))
     return AccountPage([account_view(each) for each in shown], following)
 
@@ -152,7 +152,7 @@ async def entries(account_id: NamedAccount, access: NamedDependency[LedgerAccess
     """A page of what happened to the account."""
     await access.account(account_id)
     place = decode_cursor(after, (int,), _number) or 0
-    found = await access.looked(lambda ledger: ledger.history(account_id, place, limit + 1))
+    found = await access.read(lambda ledger: ledger.history(account_id, place, limit + 1))
     shown, following = cut(found, limit, lambda last: (last.number,))
     return EntryPage([entry_view(each) for each in shown], following)
 
@@ -172,7 +172,7 @@ async def statement(account_id: NamedAccount, access: NamedDependency[LedgerAcce
 
 async def _lines(account_id: int, access: LedgerAccess) -> AsyncIterator[bytes]:
     after = 0
-    while found := await access.looked(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
+    while found := await access.read(lambda ledger, place=after: ledger.history(account_id, place, _PAGE)):  # type: ignore[misc]
         yield b"".join(msgspec.json.encode(entry_view(each)) + b"\n" for each in found)
         after = found[-1].number
 
@@ -195,7 +195,7 @@ async def show_plan(plan_id: NamedPlan, access: NamedDependency[LedgerAccess]) -
     """The plan with its batches as they were held."""
     if not can_be_stored(plan_id):
         raise PlanNotFound(plan_id)
-    return plan_view(await access.looked(lambda ledger: ledger.plan(plan_id)))
+    return plan_view(await access.read(lambda ledger: ledger.plan(plan_id)))
 
 
 @post(

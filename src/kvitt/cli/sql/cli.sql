@@ -1,6 +1,6 @@
 -- name: list_topics
 -- Every topic with how many partitions and records it has, and when something was last appended to it.
-SELECT p.topic, count(*), sum(p.next_position)::bigint, max(last.at)
+SELECT p.topic, count(*) AS partitions, sum(p.next_position)::bigint AS records, max(last.at) AS last_record_at
 FROM log_partitions AS p
 LEFT JOIN LATERAL (
     SELECT r.at FROM log_records AS r
@@ -11,13 +11,9 @@ LEFT JOIN LATERAL (
 GROUP BY p.topic
 ORDER BY p.topic;
 
--- name: ends_of_topic
--- Where each partition of a topic goes on; no row: there is no such topic.
-SELECT partition, next_position FROM log_partitions WHERE topic = %s ORDER BY partition;
-
 -- name: last_records
 -- The newest records of a topic, newest first.
-SELECT topic, partition, position, at, key, value, headers
+SELECT partition, position, at, key, value, headers
 FROM (
     SELECT r.*
     FROM log_partitions AS p
@@ -43,9 +39,10 @@ SELECT coalesce(max(message_no), 0) FROM messages;
 -- name: totals
 -- Per scheme, of the messages after a number that came under the given keys: messages, orders, accepted orders, rejected orders,
 -- messages answered at once, messages that waited in their case's queue. A message that did not wait is derived as it is received.
-SELECT m.scheme, count(*), coalesce(sum(o.made), 0)::bigint, coalesce(sum(o.accepted), 0)::bigint, coalesce(sum(o.rejected), 0)::bigint,
-       count(*) FILTER (WHERE o.made IS NULL AND m.derived_at = m.received_at),
-       count(*) FILTER (WHERE m.state = 'queued' OR m.derived_at > m.received_at)
+SELECT m.scheme, count(*) AS messages, coalesce(sum(o.made), 0)::bigint AS orders, coalesce(sum(o.accepted), 0)::bigint AS accepted,
+       coalesce(sum(o.rejected), 0)::bigint AS rejected,
+       count(*) FILTER (WHERE o.made IS NULL AND m.derived_at = m.received_at) AS at_once,
+       count(*) FILTER (WHERE m.state = 'queued' OR m.derived_at > m.received_at) AS waited
 FROM messages AS m
 JOIN (SELECT DISTINCT key FROM unnest(%(keys)s::bytea[]) AS k (key)) AS asked ON asked.key = m.key
 LEFT JOIN (

@@ -7,7 +7,7 @@ lines that the rail knows.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
@@ -43,6 +43,7 @@ from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import columns, write
@@ -109,7 +110,7 @@ class Importing:
                 self._connection.execute(_SQL.clear_room)
 
     def _refuse_unless_empty(self) -> None:
-        ((count,),) = self._connection.execute(_SQL.count_cases).fetchall()
+        count = fetch_value(self._connection, _SQL.count_cases)
         if count:
             raise NotInThatState(f"only an empty kvitt can be filled; this one has {count} cases")
 
@@ -126,6 +127,12 @@ class Importing:
         if rows:
             self._connection.execute(_SQL.stage, [list(column) for column in zip(*rows, strict=True)], binary=True)
         return len(batch)
+
+
+class _AddedCase(NamedTuple):
+    case_no: int
+    scheme: str
+    case_id: str
 
 
 class _Import:
@@ -216,8 +223,8 @@ class _Import:
 
     def _add_cases(self, named: Sequence[tuple[str, str, str | None, str]]) -> dict[tuple[str, str], int]:
         """Makes cases (scheme, case id, person, areas) that the rail knows already; returns their numbers."""
-        made = self._cursor.execute(_SQL.add_cases, [list(column) for column in zip(*named, strict=True)], binary=True)
-        return {(scheme, case_id): case_no for case_no, scheme, case_id in made.fetchall()}
+        made = fetch(self._cursor, _AddedCase, _SQL.add_cases, [list(column) for column in zip(*named, strict=True)])
+        return {(each.scheme, each.case_id): each.case_no for each in made}
 
     def _mark(self, left_out: Sequence[StoredState]) -> None:
         """Cases that are not taken over are known as such, so that no message of theirs is taken for one of a new case."""

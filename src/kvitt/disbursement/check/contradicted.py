@@ -36,13 +36,21 @@ def _named(replay: "Replay", entry: AuditRow) -> tuple[MadeOrder, Observation] |
     return order, receipt
 
 
+def said_before(replay: "Replay", order: MadeOrder, receipt_no: int) -> tuple[Observation, ...]:
+    """Finds what was said of an order before a receipt, where its rail decides by that."""
+    if not replay.rail.capabilities.answers_parts:
+        return ()
+    of_order = (number for number, stored in sorted(replay.stored.receipts.items()) if stored.order_id == order.made.order_id)
+    return tuple(replay.receipts[number] for number in of_order if number < receipt_no and number in replay.receipts)
+
+
 def _contradicted(replay: "Replay", entry: AuditRow) -> None:
     """An entry about a receipt that said otherwise than what stood."""
     named = _named(replay, entry)
     if named is None:
         return
     order, receipt = named
-    stood = replace(order.as_candidate, decided_by_hand=order.by_hand)
+    stood = replace(order.as_candidate, decided_by_hand=order.by_hand, said=said_before(replay, order, entry.receipt_no or 0))
     possible = {decide(replay.rail, receipt, replace(stood, was_unknown=was_unknown)) for was_unknown in (False, True)}
     if ReceiptOutcome.CONTRADICTS not in possible or order.contradiction is not None:
         replay.differs(Kind.RECEIPT, entry.receipt_no, "was ruled to contradict what stood, which its words do not say")
@@ -90,7 +98,7 @@ def _adopted(replay: "Replay", entry: AuditRow, order: MadeOrder, receipt: Obser
     body = replay.stored.receipts[entry.receipt_no or 0].body
     settled = Settled(order.as_candidate, receipt, entry.receipt_no or 0, ReceiptOutcome(rails.value), body)
     replay.publish(replayed, Corrected(settled, versions, fallen, _outcomes(replay, replayed)), entry.at)
-    replay.stand(replayed)
+    replay.note_answer(replayed)
 
 
 def _outcomes(replay: "Replay", replayed: MessageReplay) -> list[AreaOutcome]:
@@ -145,7 +153,7 @@ def _requeued(replay: "Replay", entry: AuditRow) -> None:
     replayed.state, replayed.derived_at = MessageState.QUEUED, None
     replayed.open_orders.clear()
     replayed.order_ids.clear()
-    replay.stand(replayed)
+    replay.note_answer(replayed)
 
 
 CONTRADICTING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import Counter
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -29,7 +30,7 @@ from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
-from kvitt.kernel.fetch import fetch_values
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.operators import same_person
 from kvitt.kernel.queries import load
 
@@ -131,6 +132,17 @@ def resent_orders(reader: Reader) -> Counter[str]:
     return Counter(order_id for noted in fetch_values(reader.cursor, SQL.resends) for order_id in _SUBJECT.findall(noted))
 
 
+class _EndOfOperators(NamedTuple):
+    audit_seq: int
+    last_event_hash: bytes
+
+
+class _ConfirmedApproval(NamedTuple):
+    approval_no: int
+    asked_by: str
+    decided_by: str
+
+
 def check_operators(reader: Reader, found: Findings) -> None:
     """Follows the chain of operator actions to its head."""
     chain = Chain(0, found)
@@ -140,13 +152,13 @@ def check_operators(reader: Reader, found: Findings) -> None:
             chain.follow(entry)
             if digest((entry.note or "").encode()) != entry.digest:
                 found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")
-    for seq, head in reader.rows(SQL.head_of_operators):
-        chain.end(seq, bytes(head))
+    for head in fetch(reader.cursor, _EndOfOperators, SQL.head_of_operators):
+        chain.end(head.audit_seq, head.last_event_hash)
 
 
 def check_approvals(reader: Reader, found: Findings) -> None:
     """Each approval that was confirmed was asked for by another person than the one who confirmed it."""
-    for approval_no, asked_by, decided_by in reader.rows(_APPROVALS.confirmed_by):
+    for each in fetch(reader.cursor, _ConfirmedApproval, _APPROVALS.confirmed_by):
         found.looked_at("approvals", 1)
-        if same_person(asked_by, decided_by):
-            found.differs(Kind.APPROVAL, None, f"approval {approval_no}", "was confirmed by the person who asked for it")
+        if same_person(each.asked_by, each.decided_by):
+            found.differs(Kind.APPROVAL, None, f"approval {each.approval_no}", "was confirmed by the person who asked for it")

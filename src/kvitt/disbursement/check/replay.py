@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.contradicted import CONTRADICTING
+from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import taken_over
@@ -204,10 +204,10 @@ class Replay:
         self.lines.extend(work.lines)
         self.idempotency.extend(work.idempotency)
         self._made(replayed, work.orders, work.payments)
-        self.stand(replayed)
+        self.note_answer(replayed)
 
-    def stand(self, replayed: MessageReplay) -> None:
-        """Returns what a repeat of this need would hear from now on."""
+    def note_answer(self, replayed: MessageReplay) -> None:
+        """Notes what a repeat of this message hears from now on."""
         for record in self.case.idempotency.values():
             if record.message_no == replayed.stored.message_no and replayed.answer:
                 record.state, record.answer = replayed.state, replayed.answer
@@ -241,7 +241,7 @@ class Replay:
         return replace(order, published_under=None) if early else order
 
     def _settled(self, entry: AuditRow, outcome: ReceiptOutcome) -> None:
-        """An entry about a receipt: the receipt is ruled on again, and its effect booked again."""
+        """An entry about a receipt: the receipt is decided again, and its effect applied again."""
         order = self.orders.get(entry.order_id or "")
         if order is None or order.state not in OPEN_ORDER:
             self.differs(Kind.ENTRY, entry.seq, f"settles order {entry.order_id}, which is not open")
@@ -277,7 +277,7 @@ class Replay:
                 self.differs(Kind.ENTRY, entry.seq, "is not what taking back an order makes")
         if not replayed.open_orders:
             replayed.state, replayed.answered_at = MessageState.ANSWERED, entry.at
-        self.stand(replayed)
+        self.note_answer(replayed)
 
     def _rule_again(self, entry: AuditRow, order: MadeOrder, receipt: Observation, outcome: ReceiptOutcome) -> None:
         content = digest(order.made.message, receipt.raw_severity.encode(), receipt.text.encode())
@@ -290,7 +290,8 @@ class Replay:
         # How far an order had come when its receipt arrived is not kept, and makes a difference only for one that may be there twice.
         by_hand = self.stored.receipts[entry.receipt_no or 0].by_hand
         states = (OrderState.SENT, OrderState.UNKNOWN)
-        possible = {decide(self.rail, receipt, replace(order.as_candidate, state=state), by_hand=by_hand) for state in states}
+        found = replace(order.as_candidate, said=said_before(self, order, entry.receipt_no or 0))
+        possible = {decide(self.rail, receipt, replace(found, state=state), by_hand=by_hand) for state in states}
         if outcome not in possible:
             self.differs(Kind.RECEIPT, entry.receipt_no, f"was ruled {outcome.value}, which its words do not say")
 
@@ -316,7 +317,7 @@ class Replay:
             body = self.stored.receipts[entry.receipt_no or 0].body
             settled = Settled(replace(order.as_candidate, answered=answered), receipt, entry.receipt_no or 0, outcome, body)
             self._publish_again(entry, replayed, settled, versions, final=final)
-        self.stand(replayed)
+        self.note_answer(replayed)
 
     def _publish_again(
         self, entry: AuditRow, replayed: MessageReplay, settled: Settled, versions: Sequence[PaymentVersion], *, final: bool
@@ -328,7 +329,7 @@ class Replay:
             self.publish(replayed, AllSettled(settled), entry.at)
 
     def publish(self, replayed: MessageReplay, event: Event, at: datetime) -> None:
-        """Returns what a message's contract makes of an event: what is published, and the answer that it has from then on."""
+        """Publishes what a message's contract makes of an event, and keeps the answer that it has from then on."""
         published, answer = self.made_of(replayed, event, at)
         self.published.extend(published)
         replayed.answer = answer or replayed.answer

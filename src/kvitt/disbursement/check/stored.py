@@ -148,10 +148,6 @@ class Reader:
             self._found.looked_at("cases", len(heads))
             yield deque(self._span({head.case_no: StoredCase(head) for head in heads}, heads[0].case_no, after))
 
-    def rows(self, statement: str, **arguments: int) -> list[Any]:
-        """The rows of one statement."""
-        return self.cursor.execute(statement, arguments, binary=True).fetchall()
-
     def messages_without_case(self, after: int) -> list[MessageRow]:
         """The next messages that belong to no case."""
         return fetch(self.cursor, MessageRow, SQL.messages_without_case, {"after": after, "limit": SPAN})

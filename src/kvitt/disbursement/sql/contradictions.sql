@@ -26,7 +26,7 @@ LIMIT 1;
 -- name: order_to_turn
 -- The order that a contradiction is about.
 SELECT order_id::text, case_no, area, number, message_no, state, correlation_time, is_first_order, message, person, was_unknown,
-       receipt_no IS NOT NULL AS answered, published_under, NULL::text AS contradicted, decided_by_hand
+       receipt_no IS NOT NULL AS answered, published_under, NULL::text AS contradicted, decided_by_hand, '{}'::text[] AS said
 FROM orders WHERE order_id = %s;
 
 -- name: open_orders_of_case
@@ -38,7 +38,7 @@ ORDER BY number;
 
 -- name: left_of_messages
 -- Of these messages: an order that has left or is settled, if there is any, with one that has not left.
-SELECT q.message_no, max(q.order_id::text) FILTER (WHERE NOT w.ready), max(q.order_id::text) FILTER (WHERE w.ready)
+SELECT q.message_no, max(q.order_id::text) FILTER (WHERE NOT w.ready) AS has_left, max(q.order_id::text) FILTER (WHERE w.ready) AS has_not_left
 FROM orders AS q
 CROSS JOIN LATERAL (SELECT q.state = 'ready' AND NOT q.was_unknown AND q.sent_at IS NULL AS ready) AS w
 WHERE q.message_no = ANY (%s::bigint[]) AND NOT q.taken_back
@@ -57,7 +57,7 @@ ORDER BY o.number DESC;
 
 -- name: later_lines
 -- Accepted orders of the case that refer to lines of an order, or name them, and whether one of them makes such a line anew; newest first.
-SELECT o.order_id::text, bool_or(l.ceased_from IS NULL AND l.line_id = was.line_id)
+SELECT o.order_id::text, bool_or(l.ceased_from IS NULL AND l.line_id = was.line_id) AS makes_anew
 FROM orders AS mine
 JOIN orders AS o ON o.case_no = mine.case_no AND o.area = mine.area AND o.number > mine.number AND o.state = 'accepted'
 JOIN order_lines AS l ON l.order_id = o.order_id
@@ -113,9 +113,9 @@ RETURNING p.payment_id::text, p.version, p.document;
 
 -- name: known_otherwise
 -- Whether the rail knows a case in an area, and whether it knows it at all, by other accepted orders or by what was taken over.
-SELECT EXISTS (SELECT FROM orders AS o WHERE o.case_no = %(case_no)s AND o.state = 'accepted' AND o.area = %(area)s),
+SELECT EXISTS (SELECT FROM orders AS o WHERE o.case_no = %(case_no)s AND o.state = 'accepted' AND o.area = %(area)s) AS in_area,
        EXISTS (SELECT FROM orders AS o WHERE o.case_no = %(case_no)s AND o.state = 'accepted')
-       OR EXISTS (SELECT FROM payments AS p WHERE p.case_no = %(case_no)s AND p.version = 0);
+       OR EXISTS (SELECT FROM payments AS p WHERE p.case_no = %(case_no)s AND p.version = 0) AS at_all;
 
 -- name: outcomes_of_message
 -- The orders of a message in their order, with the receipts that settled them.

@@ -76,7 +76,7 @@ RETURNING resends;
 -- Receipts that changed nothing and that a person should look at or has looked at, newest first.
 SELECT receipt_no, received_at, outcome, severity, code, order_id::text, size, note, closed_at, closed_by, closed_because, is_open
 FROM kvitt_views.receipts
-WHERE outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts')
+WHERE outcome IN ('unreadable', 'unmatched', 'unclear', 'contradicts', 'returned', 'cancelled')
 ORDER BY receipt_no DESC
 LIMIT %s;
 
@@ -91,7 +91,7 @@ LIMIT %s;
 -- name: close_receipt
 -- Closes a receipt that settled nothing; no row: it settled something, contradicts, is closed already, or there is none.
 UPDATE receipts SET closed_at = %(now)s, closed_by = %(by)s, closed_because = %(reason)s
-WHERE receipt_no = %(receipt_no)s AND closed_at IS NULL AND outcome IN ('unreadable', 'unmatched', 'unclear')
+WHERE receipt_no = %(receipt_no)s AND closed_at IS NULL AND outcome IN ('unreadable', 'unmatched', 'unclear', 'returned', 'cancelled')
 RETURNING receipt_no;
 
 -- name: outcome_of_receipt

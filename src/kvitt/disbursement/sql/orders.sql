@@ -39,7 +39,7 @@ SET state = 'sent', sender = NULL, sent_at = coalesce(o.sent_at, s.at)
 FROM unnest(%(order_ids)b::uuid[], %(moments)b::timestamptz[]) AS s (order_id, at) JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND ((o.state = 'sending' AND o.sender = %(sender)s) OR (o.state = 'unknown' AND o.sender IS NOT NULL))
-RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL;
+RETURNING o.order_id::text, o.message_no, was.sent_at IS NULL AS first_time;
 
 -- name: give_back
 -- Makes orders ready again that this sender has begun to send and that for certain are not on the queue.
@@ -119,16 +119,24 @@ WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
 -- The orders that receipts may answer: same case, rail, area and correlation key. Newest last. With what the rail said against an order last, unless
--- that was adopted, and whether its state is an operator's word.
+-- that was adopted, and whether its state is an operator's word. What was `said` of each is found by itself, and for few rails.
 SELECT w.ordinal, o.order_id::text, o.case_no, o.area, o.number, o.message_no, o.state, o.correlation_time, o.is_first_order, o.message, o.person,
        o.was_unknown, o.receipt_no IS NOT NULL AS answered, o.published_under,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolution IS DISTINCT FROM 'adopted'
-        ORDER BY k.contradiction_no DESC LIMIT 1) AS contradicted, o.decided_by_hand
+        ORDER BY k.contradiction_no DESC LIMIT 1) AS contradicted, o.decided_by_hand, '{}'::text[] AS said
 FROM unnest(%b::integer[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
      AS w (ordinal, scheme, case_id, rail, area, correlation_key)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
 JOIN orders AS o ON o.case_no = c.case_no AND o.rail = w.rail AND o.area = w.area AND o.correlation_key = w.correlation_key
 ORDER BY w.ordinal, o.number;
+
+-- name: said_of_orders
+-- What was said of orders before, oldest first, each with the answer that it stands in.
+SELECT r.order_id::text, a.body, r.place
+FROM unnest(%b::uuid[]) AS w (order_id)
+CROSS JOIN LATERAL (SELECT q.order_id, q.receipt_no, q.place FROM receipts AS q WHERE q.order_id = w.order_id OFFSET 0) AS r
+CROSS JOIN LATERAL (SELECT q.body FROM receipt_answers AS q WHERE q.receipt_no = r.receipt_no OFFSET 0) AS a
+ORDER BY r.receipt_no;
 
 -- name: settle_orders
 -- Moves orders to accepted, rejected or unknown, along legal arcs only; returns those that moved, and whether they were known to be sent
@@ -142,7 +150,7 @@ JOIN orders AS was ON was.order_id = s.order_id
 WHERE o.order_id = s.order_id
   AND (o.state IN ('sending', 'sent') OR (o.state = 'ready' AND o.was_unknown)
        OR (o.state = 'unknown' AND (s.state IN ('accepted', 'rejected') OR o.sent_at IS NULL)))
-RETURNING o.order_id::text, was.sent_at IS NOT NULL;
+RETURNING o.order_id::text, was.sent_at IS NOT NULL AS was_sent;
 
 -- name: sent_to_unknown
 -- Orders of which the rail refused a copy, and which wait for a receipt that may never come, are unknown: a person may have to decide.

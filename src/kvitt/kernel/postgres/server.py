@@ -21,6 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from kvitt.errors import ServerDidNotStart
 from kvitt.kernel.database import RETRY_SECONDS, connect
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.postgres.binaries import Binaries, find_binaries
 from kvitt.kernel.postgres.identity import ServerIdentity, choose_identity
 from kvitt.kernel.postgres.leftovers import SOCKET_NAME, cluster_name, end_leftovers
@@ -266,8 +267,7 @@ def _make_cluster(places: Places, binaries: Binaries, identity: ServerIdentity) 
 
 def _make_database(conninfo: str) -> None:
     with connect(make_conninfo(conninfo, dbname="postgres"), application="kvitt start") as connection:
-        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
-        if not known:
+        if not fetch_values(connection, "SELECT datname FROM pg_database WHERE datname = %s", (DATABASE,)):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 

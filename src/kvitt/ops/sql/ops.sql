@@ -78,7 +78,7 @@ SELECT count(*) FROM kvitt_views.dead_letters WHERE state = 'open';
 
 -- name: open_receipts
 -- How many receipts wait for a person, by what they were taken for.
-SELECT outcome, count(*) FROM kvitt_views.open_receipts GROUP BY 1;
+SELECT outcome, count(*) AS receipts FROM kvitt_views.open_receipts GROUP BY 1;
 
 -- name: stopped_areas
 -- To which rails and areas nothing is sent until an operator resumes it.

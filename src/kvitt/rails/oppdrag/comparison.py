@@ -16,7 +16,7 @@ from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.values import Area
-from kvitt.kernel.fetch import named
+from kvitt.kernel.fetch import fetch, named
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator import DaySpan, all_spans
 from kvitt.rails.oppdrag.order_xml import RATE_CODES, encode_line_id
@@ -62,6 +62,11 @@ class _StoredDocument(NamedTuple):
     case_id: str
     payment_id: str
     document: bytes
+
+
+class _CaseInMotion(NamedTuple):
+    area: str
+    case_id: str
 
 
 class _Accepted(Struct, frozen=True):
@@ -112,7 +117,7 @@ def compare(connection: Connection, contracts: Contracts) -> Compared:
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        in_motion = {(str(area), str(case_id)) for area, case_id in connection.execute(_SQL.cases_in_motion)}
+        in_motion: set[_Key] = {*fetch(connection, _CaseInMotion, _SQL.cases_in_motion)}
         found: list[RailDifference] = []
         cases = payments = count = 0
         with connection.cursor(name="accepted_payments", row_factory=named(_StoredDocument)) as cursor:

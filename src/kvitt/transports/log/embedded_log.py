@@ -55,7 +55,7 @@ class _Reserved(NamedTuple):
     position: int
 
 
-class _Unrelayed(NamedTuple):
+class _Unrelayed(Struct, frozen=True):
     outbox_no: int
     topic: str
     key: bytes | None
@@ -64,6 +64,16 @@ class _Unrelayed(NamedTuple):
 def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str]) -> None:
     """Makes the topics that are not there yet; does nothing otherwise."""
     connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
+
+
+class _EndOfPartition(NamedTuple):
+    partition: int
+    next_position: int
+
+
+def ends_of(connection: psycopg.Connection[Any], topic: str) -> dict[int, int]:
+    """Where each partition of a topic goes on; empty where there is no such topic."""
+    return {each.partition: each.next_position for each in fetch(connection, _EndOfPartition, _SQL.ends_of_topic, (topic,))}
 
 
 def reserve(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None]]) -> list[tuple[int, int]]:

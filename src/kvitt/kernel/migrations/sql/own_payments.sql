@@ -12,7 +12,7 @@ WITH span AS (
       AND p.case_no = o.case_no AND p.payment_id = o.payment_id AND p.version = o.version
     RETURNING o.outbox_no
 )
-SELECT last::text, (SELECT count(*) FROM told) FROM span;
+SELECT last::text AS after, (SELECT count(*) FROM told) AS rows FROM span;
 
 -- name: payments_after
 -- The next versions of payments after one of them, in the order of their key.

@@ -23,4 +23,4 @@ WITH span AS MATERIALIZED (
     WHERE o.order_id = w.order_id AND o.rail = 'oppdrag' AND o.rail_document::text = '{}' AND w.frequency IS NOT NULL
     RETURNING o.order_id
 )
-SELECT (SELECT max(order_id::text) FROM span), (SELECT count(*) FROM documented);
+SELECT (SELECT max(order_id::text) FROM span) AS after, (SELECT count(*) FROM documented) AS rows;

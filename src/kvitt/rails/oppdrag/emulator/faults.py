@@ -9,6 +9,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.answers import WARNING
 from kvitt.rails.oppdrag.emulator.damage import DamageForm
@@ -105,8 +106,8 @@ class Dice:
 
 def get_faults(conn: psycopg.Connection[tuple[object, ...]]) -> Faults:
     """The faults that are switched on now."""
-    row = conn.execute(_SQL.get_faults).fetchone()
-    return Faults() if row is None else msgspec.json.decode(str(row[0]), type=Faults)
+    stored = fetch_value(conn, _SQL.get_faults)
+    return Faults() if stored is None else msgspec.json.decode(stored, type=Faults)
 
 
 def set_faults(conn: psycopg.Connection[tuple[object, ...]], faults: Faults) -> None:

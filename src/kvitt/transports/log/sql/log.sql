@@ -90,3 +90,7 @@ CROSS JOIN LATERAL (
 ) AS t (made_ms, told_ms)
 LEFT JOIN orders AS d ON d.order_id = o.order_id
 ORDER BY o.outbox_no;
+
+-- name: ends_of_topic
+-- Where each partition of a topic goes on; no row: there is no such topic.
+SELECT partition, next_position FROM log_partitions WHERE topic = %s ORDER BY partition;

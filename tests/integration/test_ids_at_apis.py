@@ -1,4 +1,4 @@
-"""Ids that hide something are refused where they come in, in the door's own form; what is stored under one is still found and ended."""
+"""Ids that hide something are refused where they come in, in the form of that place; what is stored under one is still found and ended."""
 
 import http.client
 import subprocess
@@ -105,7 +105,7 @@ def test_a_case_that_came_in_under_such_an_id_is_still_found_and_worked_on(stage
 def test_a_need_whose_ids_hide_something_is_answered_with_the_field(rapid: Rapid) -> None:
     referred = need(linjer=[line(refFagsystemId="A\u030a", refDelytelseId=1)])
     assert rapid.ask(need(fagsystemId="K\u200bV"), referred) == [Outcome.ANSWERED, Outcome.ANSWERED]
-    first, second = (told["@løsning"]["Utbetaling"]["beskrivelse"] for _, told in rapid.told()[:2])
+    first, second = (told["@løsning"]["Utbetaling"]["beskrivelse"] for _, told in rapid.published()[:2])
     assert f"Utbetaling.fagsystemId: {HIDDEN}" in first
     assert f"Utbetaling.linjer[0].refFagsystemId: {FORM}" in second
 

@@ -1,0 +1,126 @@
+"""A rail whose answers speak of single transfers: an order is settled once all of it is answered, and what is said on the way is noted."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from kvitt.app.ports import ports_of
+from kvitt.config import OpsSettings, RapidSettings
+from kvitt.contracts.helved import topics
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.rail import Candidate, Capabilities, Observation, ReceiptOutcome, Severity
+from kvitt.errors import UnreadableReceipt
+from kvitt.kernel.operators import Operator
+from kvitt.testing import Hub, hub
+from support.hub_messages import aap
+from support.rail_kits import SCHEME
+from support.toy_rail import ToyRail
+
+KARI = Operator("kari", "the payee has another account now")
+_ANSWER = re.compile(r"transfer ([0-9a-f-]{36})/(\d+) (\w+)")
+_FINAL = {"TAKEN": Severity.OK, "NO": Severity.REJECTED}
+_LATER = {"PAID": ReceiptOutcome.SETTLED, "BACK": ReceiptOutcome.RETURNED}
+
+
+class TransferRail(ToyRail):
+    """The toy rail, if each line of an order were a transfer: `transfer ORDER/NUMBER CODE` comes back."""
+
+    name = "transfers"
+    capabilities = Capabilities(answers_parts=True)
+
+    def read(self, answer: bytes) -> Sequence[Observation]:
+        """Each line says something of one transfer."""
+        found = [_ANSWER.fullmatch(line) for line in answer.decode().splitlines()]
+        if not found or None in found:
+            raise UnreadableReceipt("has a line that is no answer")
+        said = [each.groups() for each in found if each]
+        return [
+            Observation(None, "", b"", "", _FINAL.get(code, Severity.OK), code, order_id=order, part=part) for order, part, code in said
+        ]
+
+    def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
+        """Accepted once each transfer has its answer and one of them is taken; what is booked, or comes back, is said later."""
+        if observation.raw_severity in _LATER:
+            return _LATER[observation.raw_severity]
+        answers = {each.part: _FINAL[each.raw_severity] for each in (*order.said, observation) if each.raw_severity in _FINAL}
+        if observation.raw_severity not in _FINAL or len(answers) < order.message.count(b"="):
+            return ReceiptOutcome.NOTED
+        return ReceiptOutcome.ACCEPTED if Severity.OK in answers.values() else ReceiptOutcome.REJECTED
+
+
+@pytest.fixture
+def site(database: str) -> Iterator[Hub]:
+    """A hub whose AAP leaves as transfers; whatever a test did, all of it can be made again from what is stored."""
+    ports = ports_of(RapidSettings(), OpsSettings(), further=[TransferRail()], of_scheme={SCHEME: TransferRail.name})
+    with hub(conninfo=database, ports=ports) as made:
+        yield made
+        made.check()
+
+
+def ask(site: Hub, case: str) -> str:
+    """Two transfers of a case; the id of their order."""
+    decision = aap(case)
+    decision["utbetalinger"] = [
+        {**payment, "fom": first, "tom": last, "utbetaltBeløp": amount}
+        for payment in decision["utbetalinger"]  # type: ignore[attr-defined]
+        for first, last, amount in (("2026-06-01", "2026-06-05", 500), ("2026-06-08", "2026-06-12", 600))
+    ]
+    site.put(topics.primary_input(SCHEME), case, decision)
+    site.run()
+    return next(each.order_id for each in site.sent() if each.case_id == case)
+
+
+def answer(site: Hub, *said: str) -> None:
+    site.rail.reply("\n".join(f"transfer {each}" for each in said).encode(), rail=TransferRail.name)
+    site.run()
+
+
+def outcomes(site: Hub) -> list[str]:
+    return [str(outcome) for (outcome,) in site.connection.execute("SELECT outcome FROM receipts ORDER BY receipt_no")]
+
+
+def states(site: Hub) -> dict[str, str]:
+    return dict(site.connection.execute("SELECT case_id, state FROM kvitt_views.orders").fetchall())
+
+
+def last_status(site: Hub, case: str) -> str:
+    return str(site.published(topics.STATUSES, case)[-1].json["status"])
+
+
+def test_what_is_said_on_the_way_is_kept_and_changes_nothing(site: Hub) -> None:
+    order = ask(site, "A")
+    answer(site, f"{order}/0 WAITS", f"{order}/1 WAITS")
+    answer(site, f"{order}/0 TAKEN")
+    assert (outcomes(site), states(site), last_status(site, "A")) == (["noted"] * 3, {"A": "sent"}, "HOS_OPPDRAG")
+    assert Operate(site.connection, site.clock, site.ports).odd_receipts() == []
+    answer(site, f"{order}/1 TAKEN")
+    assert (outcomes(site)[3:], states(site), last_status(site, "A")) == (["accepted"], {"A": "accepted"}, "OK")
+    answer(site, f"{order}/0 WAITS")
+    assert (outcomes(site)[4:], states(site)) == (["noted"], {"A": "accepted"}), "what comes late is noted, too"
+
+
+def test_each_transfer_has_its_answer_and_one_answer_may_speak_of_many_orders(site: Hub) -> None:
+    first, second, third = ask(site, "A"), ask(site, "B"), ask(site, "C")
+    answer(site, f"{first}/0 TAKEN", f"{second}/0 NO", f"{first}/1 NO", f"{third}/1 NO")
+    answer(site, f"{second}/1 NO", f"{third}/0 TAKEN")
+    assert states(site) == {"A": "accepted", "B": "rejected", "C": "accepted"}
+    assert [last_status(site, case) for case in "ABC"] == ["OK", "FEILET", "OK"]
+    assert outcomes(site) == ["noted", "noted", "accepted", "noted", "rejected", "accepted"]
+
+
+def test_money_that_came_back_waits_for_a_person(site: Hub) -> None:
+    order = ask(site, "A")
+    answer(site, f"{order}/0 TAKEN", f"{order}/1 TAKEN")
+    answer(site, f"{order}/0 PAID", f"{order}/1 PAID")
+    answer(site, f"{order}/1 BACK")
+    assert (outcomes(site), states(site)) == (["noted", "accepted", "settled", "settled", "returned"], {"A": "accepted"})
+    operate = Operate(site.connection, site.clock, site.ports)
+    (waiting,) = operate.odd_receipts()
+    assert (waiting.outcome, waiting.order_id) == ("returned", order)
+    assert site.connection.execute("SELECT what, case_id, ends_by FROM kvitt_views.stuck").fetchall() == [
+        ("receipt returned", "A", "kvitt receipt close")
+    ]
+    operate.close_receipt(waiting.receipt_no, KARI)
+    assert operate.odd_receipts() == []
+    assert [each.is_open for each in operate.odd_receipts(everything=True)] == [False]

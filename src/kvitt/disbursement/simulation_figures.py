@@ -1,6 +1,6 @@
 """The figures of a simulation: of each month in a summary, of each day and class code in what is paid and recovered (design §14)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
@@ -129,29 +129,40 @@ def _is_even(row: SimulatedPosting, days: int) -> bool:
 
 
 def _of_codes(rows: Sequence[SimulatedPosting]) -> Mapping[str, tuple[int, int, int]]:
-    """By class code: paid before, pays, recovered. Recovery has codes of its own: it counts where the row of pay beside it does."""
+    """By class code: paid before, pays, recovered. Recovery has codes of its own: it counts where the row of pay beside it does.
+
+    What is recovered is no new pay; and where an earlier recovery falls away, its pay was not paid before: it was owed.
+    """
     pay = [row for row in rows if row.kind is SimulatedKind.PAY]
-    before, pays, beside, back = (defaultdict[str, int](int) for _ in range(4))
-    for row in pay:
-        (before if row.amount < 0 else pays)[row.class_code] += abs(row.amount)
-        if row.amount > 0 and not row.rate:
-            beside[row.class_code] += row.amount
-    codes = sorted({row.class_code for row in pay}, key=lambda code: (-beside[code], -before[code], code))
+    before, pays, back = _sums(row for row in pay if row.amount < 0), _sums(row for row in pay if row.amount > 0), Counter[str]()
+    taken, fallen = (_sums(row for row in pay if row.amount * sign > 0 and not row.rate) for sign in (1, -1))
     for row in rows:
-        if row.kind is SimulatedKind.RECOVERY:
-            for code, amount in _shared(row, codes, beside):
-                back[code] += amount
-                pays[code] -= max(amount, 0)
-    return {code: (before[code], pays[code], back[code]) for code in {*codes, *back}}
+        if row.kind is SimulatedKind.RECOVERY and row.amount > 0:
+            for code, share, _ in _shared(row, taken, before):
+                back[code] += share
+                pays[code] -= share
+        elif row.kind is SimulatedKind.RECOVERY:
+            for code, share, stands_beside in _shared(row, fallen, pays):
+                back[code] -= share
+                before[code] -= share if stands_beside else 0
+    return {code: (before[code], pays[code], back[code]) for code in {*before, *pays, *back}}
 
 
-def _shared(recovery: SimulatedPosting, codes: Sequence[str], beside: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """A recovery by the class codes that it is of; what no row of pay stands beside is the first one's."""
-    left = int(recovery.amount)
-    for code in codes:
-        share = min(max(left, 0), beside[code])
+def _sums(rows: Iterable[SimulatedPosting]) -> Counter[str]:
+    """The amounts of rows by class code, without their signs."""
+    found = Counter[str]()
+    for row in rows:
+        found[row.class_code] += abs(row.amount)
+    return found
+
+
+def _shared(recovery: SimulatedPosting, beside: Counter[str], greatest: Counter[str]) -> Iterator[tuple[str, int, bool]]:
+    """A recovery by the class codes that it is of, and whether a row of pay stands beside it; the rest is of the code with most money."""
+    left = abs(recovery.amount)
+    for code in sorted(beside, key=lambda code: (-beside[code], code)):
+        share = min(left, beside[code])
         beside[code], left = beside[code] - share, left - share
         if share:
-            yield code, share
+            yield code, share, True
     if left:
-        yield (codes[0] if codes else recovery.class_code), left
+        yield min(greatest, key=lambda code: (-greatest[code], code), default=recovery.class_code), left, False

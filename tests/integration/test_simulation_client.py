@@ -203,6 +203,17 @@ def test_a_token_that_can_not_be_had_is_the_outcome_with_its_reason(
     assert server.to(SIMULATION) == []
 
 
+def test_a_token_with_which_no_assertion_is_to_be_had_is_not_used_again(server: ScriptedServer) -> None:
+    server.scripts = {SIMULATION: [ANSWER], STS: [says(b"{}", 401), saml("one")], ISSUER: [passes("p1"), passes("p2")]}
+    client = SimulationClient(server.access(tokens=True), now=lambda: OPEN)
+    try:
+        assert reason_of(client.ask(QUESTION).result(PATIENCE_SECONDS)) is FailureReason.NO_TOKEN
+        assert isinstance(client.ask(QUESTION).result(PATIENCE_SECONDS).outcome, Simulation)
+    finally:
+        client.close()
+    assert [got.headers["x-proxy-authorization"] for got in server.to(STS)] == ["Bearer p1", "Bearer p2"]
+
+
 def test_those_who_wait_for_a_token_that_can_not_be_had_hear_so_together(server: ScriptedServer) -> None:
     together = threading.Event()
 

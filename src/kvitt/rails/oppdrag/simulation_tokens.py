@@ -29,7 +29,7 @@ _SAML_LEEWAY_SECONDS, _PROXY_LEEWAY_SECONDS = 10.0, 60.0
 
 
 class TokenService(Struct, frozen=True):
-    """Where the rail's SAML assertions come from, and for whom."""
+    """Where the rail's SAML assertions come from, and for whom. `url` is what stands before `/rest/v1/sts/samltoken`."""
 
     url: str
     user: str
@@ -130,8 +130,11 @@ class RailTokens:
     async def _fetch_assertion(self) -> tuple[bytes, float]:
         assert self._service is not None, "there is a service to ask"
         basic = b64encode(f"{self._service.user}:{self._service.password}".encode()).decode()
-        headers = {"Authorization": f"Basic {basic}", **proxy_header(await self.proxy_pass())}
+        proxy_pass = await self.proxy_pass()
+        headers = {"Authorization": f"Basic {basic}", **proxy_header(proxy_pass)}
         status, body = await self._answer("STS", httpx.Request("GET", self._service.url.rstrip("/") + _PATH, headers=headers))
+        if status == httpx.codes.UNAUTHORIZED and proxy_pass:
+            self.drop_pass(proxy_pass)
         if status != httpx.codes.OK:
             raise NoToken(f"Feil fra STS: {_problem_in(body)}")
         found = _read(body, _Assertion, "STS")
